@@ -1,0 +1,53 @@
+# Safelight: what a newcomer and the build server run. `make` alone explains itself.
+#
+# Build output never goes into the checkout: CARGO_TARGET_DIR (default ~/.cache/safelight/target) holds it.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo build test bench soak fmt lint docs clean-demo
+
+export SAFELIGHT_CACHE ?= $(HOME)/.cache/safelight
+export CARGO_TARGET_DIR ?= $(SAFELIGHT_CACHE)/target
+
+help: ## Say what can be made here
+	@printf 'Safelight, an end-to-end encrypted photo library\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\n  PHOTOS=DIR      make demo: import this folder instead of drawn samples\n'
+	@printf '  CARGO_TARGET_DIR  where builds go (now %s)\n' "$(CARGO_TARGET_DIR)"
+
+demo: ## Build, and try everything on sample pictures or PHOTOS=DIR; asks nothing
+	@tools/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@tools/demo.sh "$(PHOTOS)"
+
+build: ## Build the release binary at $CARGO_TARGET_DIR/release/safelight
+	@tools/setup.sh build
+	cargo build --release --locked --bin safelight
+	@printf 'Built %s\n' "$(CARGO_TARGET_DIR)/release/safelight"
+
+test: ## Everything that must hold before a merge (format, lints, licences, tests, vectors, faults)
+	@tools/setup.sh test
+	@tools/test.sh
+
+bench: ## Measure against peers; what it prints is kept in bench/results/
+	@tools/setup.sh bench
+	@$(MAKE) --no-print-directory build
+	@"$(SAFELIGHT_CACHE)/venv/bin/python" bench/run.py $(BENCH)
+
+soak: ## Long runs: 10,000 mutants, hundreds of kills, long fuzzing (about an hour)
+	@tools/setup.sh test
+	@tools/soak.sh
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Format check, clippy and licences
+	@tools/setup.sh test
+	@tools/test.sh lint
+
+docs: ## Build the API documentation
+	cargo doc --workspace --no-deps --document-private-items
+
+clean-demo: ## Remove the demo library
+	rm -rf "$${SAFELIGHT_DEMO:-$(SAFELIGHT_CACHE)/demo}"
