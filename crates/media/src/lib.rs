@@ -5,16 +5,19 @@
 //!
 //! * [`sniff`] says what a file is by its content, and whether a library wants it.
 //! * [`probe`] and [`probe_reader`] read size, orientation, dates, position, camera and words.
-//! * [`sidecar`] reads an XMP file beside a photo.
-//! * [`raw_preview`], [`exif_thumbnail`] and [`heif_thumbnail`] locate smaller pictures inside a file.
-//! * [`places`] names the place and the time zone of a position, offline.
 
 mod error;
 mod facts;
 mod format;
+mod probe;
+mod sniff;
+mod source;
+mod tiff;
 
 pub use error::MediaError;
 pub use facts::{
     DateSource, Gps, GpsSource, Motion, MotionSource, PROBE_VERSION, Probe, Sidecar, Taken, VideoTrack, Words,
 };
 pub use format::{Format, MediaKind};
+pub use probe::{probe, probe_reader};
+pub use sniff::{NotMedia, SNIFF_BYTES, Sniffed, by_name, sniff};

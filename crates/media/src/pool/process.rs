@@ -1,0 +1,215 @@
+//! One worker process: started bare, spoken to with deadlines, killed when dropped.
+//!
+//! Invariant: whatever a worker answers is bounded before it is stored and checked before it is used; a
+//! worker that broke the protocol is never asked again.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use safelight_worker::protocol::{
+    Answer, Hello, MAX_ANSWER_BYTES, Outcome, PROTOCOL, Rendered, RenderedHead, Rendition, RenditionHead, Request,
+    Sandbox, head_bytes, read_head,
+};
+
+use super::wait::Timed;
+use super::{PoolOptions, RenderError};
+
+/// Time for a worker to start and enter its sandbox.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pipes this large let a photo be sent in few switches between the processes.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
+
+/// How a worker broke while it was asked.
+#[derive(Debug)]
+pub(super) enum Broken {
+    TimedOut,
+    /// What it did, as the rest of a sentence that begins with "decoding it".
+    Died(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: ChildStdout,
+    sandbox: Sandbox,
+    requests: u64,
+}
+
+impl Process {
+    pub(super) fn start(options: &PoolOptions) -> Result<Self, RenderError> {
+        let failed = |reason: String| RenderError::Unavailable { program: options.program.clone(), reason };
+        let mut child = bare_command(options)
+            .arg("decode")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed("it has no pipes".into()));
+        };
+        let mut process = Self { child, input, output, sandbox: Sandbox::default(), requests: 0 };
+        prepare_end(&process.input).and_then(|()| prepare_end(&process.output)).map_err(|e| failed(e.to_string()))?;
+        let mut output = Timed { end: &process.output, deadline: Instant::now() + HELLO_TIMEOUT };
+        let hello = read_head::<Hello>(&mut output);
+        match hello {
+            Ok(Some(Hello { protocol: PROTOCOL, sandbox })) => process.sandbox = sandbox,
+            Ok(Some(Hello { protocol, .. })) => {
+                return Err(failed(format!("it speaks version {protocol} of the protocol, not {PROTOCOL}")));
+            }
+            Ok(None) => return Err(failed(format!("it {}", process.how_it_ended()))),
+            Err(error) => return Err(failed(format!("its hello failed: {error}"))),
+        }
+        if cfg!(target_os = "linux") && !process.sandbox.is_closed() && !options.accept_open_sandbox {
+            let reason = process.sandbox.missing.as_deref().unwrap_or("no reason given");
+            return Err(failed(format!("its sandbox is open ({reason})")));
+        }
+        Ok(process)
+    }
+
+    pub(super) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    pub(super) fn converse(
+        &mut self,
+        head: &Request,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<(Answer, Vec<u8>), Broken> {
+        self.requests += 1;
+        let deadline = Instant::now() + timeout;
+        match self.exchange(head, body, deadline) {
+            Ok((answer, _)) if answer.id != head.id => Err(Broken::Died("gave the answer to another request".into())),
+            Ok(answered) => Ok(answered),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Broken::TimedOut),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Broken::Died(format!("gave a malformed answer ({error})")))
+            }
+            Err(_) => Err(Broken::Died(self.how_it_ended())),
+        }
+    }
+
+    fn exchange(&mut self, head: &Request, body: &[u8], deadline: Instant) -> io::Result<(Answer, Vec<u8>)> {
+        let mut input = Timed { end: &self.input, deadline };
+        input.write_all(&head_bytes(head)?)?;
+        input.write_all(body)?;
+        let mut output = Timed { end: &self.output, deadline };
+        let answer: Answer = read_head(&mut output)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut renditions = vec![0; body_bytes(&answer.outcome)?];
+        output.read_exact(&mut renditions)?;
+        Ok((answer, renditions))
+    }
+
+    fn how_it_ended(&mut self) -> String {
+        // A process that closed its pipe ends now; one that does not is killed, and says so.
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < deadline {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return in_words(status),
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Err(_) => break,
+            }
+        }
+        "stopped without an answer".into()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The worker's program with nothing of ours: no environment, no errors on our terminal, no directory.
+pub(super) fn bare_command(options: &PoolOptions) -> Command {
+    let mut command = Command::new(&options.program);
+    command
+        .args(&options.arguments)
+        .arg(format!("--memory={}", options.memory_bytes))
+        .env_clear()
+        // One arena: threads are few, and each arena reserves address space of its own.
+        .env("MALLOC_ARENA_MAX", "1")
+        .stderr(Stdio::null());
+    if cfg!(unix) {
+        command.current_dir("/");
+    }
+    command
+}
+
+/// Makes our end of a pipe non-blocking and, where that is possible, large.
+pub(super) fn prepare_end(end: &impl AsFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    // A refusal (the user's pipes are full) only costs switches.
+    drop(rustix::pipe::fcntl_setpipe_size(end, PIPE_BYTES));
+    fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
+    Ok(())
+}
+
+/// How a process ended, as the rest of a sentence.
+pub(super) fn in_words(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+
+        use rustix::process::Signal;
+        if let Some(signal) = status.signal() {
+            return match signal {
+                s if s == Signal::SYS.as_raw() => "tried what its sandbox forbids".into(),
+                s if s == Signal::ABORT.as_raw() => "ran out of memory or gave up".into(),
+                s if s == Signal::XCPU.as_raw() || s == Signal::KILL.as_raw() => "used up its time or memory".into(),
+                s if s == Signal::SEGV.as_raw() || s == Signal::BUS.as_raw() || s == Signal::ILL.as_raw() => {
+                    "crashed the decoder".into()
+                }
+                other => format!("ended with signal {other}"),
+            };
+        }
+    }
+    status.code().map_or_else(|| "ended".into(), |code| format!("ended with status {code}"))
+}
+
+fn body_bytes(outcome: &Outcome) -> io::Result<usize> {
+    let Outcome::Rendered(head) = outcome else { return Ok(0) };
+    let stated = |rendition: Option<RenditionHead>| rendition.map_or(0, |rendition| rendition.bytes);
+    stated(head.thumbnail)
+        .checked_add(stated(head.preview))
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .filter(|&bytes| bytes <= MAX_ANSWER_BYTES)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "renditions longer than allowed"))
+}
+
+/// Joins an answer's head with its body; `None` when they contradict each other.
+pub(super) fn with_bytes(head: RenderedHead, body: &[u8]) -> Option<Rendered> {
+    let mut rest = body;
+    let mut take = |rendition: Option<RenditionHead>| -> Option<Option<Rendition>> {
+        let Some(RenditionHead { width, height, bytes }) = rendition else { return Some(None) };
+        let (own, others) = rest.split_at_checked(usize::try_from(bytes).ok()?)?;
+        rest = others;
+        Some(Some(Rendition { width, height, bytes: own.to_vec() }))
+    };
+    let thumbnail = take(head.thumbnail)?;
+    let preview = take(head.preview)?;
+    rest.is_empty().then_some(Rendered {
+        width: head.width,
+        height: head.height,
+        thumbnail,
+        preview,
+        thumbhash: head.thumbhash.filter(|hash| hash.len() <= 64),
+        phash64: head.phash64,
+        pdq256: head.pdq256,
+        pdq_quality: head.pdq_quality,
+        preview_pending: head.preview_pending,
+        decoder: head.decoder,
+        damage: head.damage,
+    })
+}
