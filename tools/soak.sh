@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Long runs of what `make test` does shortly: kills, mutants, fuzzing. Each prints its seed; SAFELIGHT_SEED repeats one.
+#   SAFELIGHT_KILLS (500), SAFELIGHT_MUTANTS (10000), SAFELIGHT_SOAK_MINUTES (30, for fuzzing and property tests)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export SAFELIGHT_CACHE=${SAFELIGHT_CACHE:-$HOME/.cache/safelight}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$SAFELIGHT_CACHE/target}
+export SAFELIGHT_PYTHON="$SAFELIGHT_CACHE/venv/bin/python"
+if [ -z "${SAFELIGHT_CORPUS:-}" ] && [ -d ../shared/corpus ]; then SAFELIGHT_CORPUS=$(cd ../shared/corpus && pwd); export SAFELIGHT_CORPUS; fi
+export SAFELIGHT_KILLS=${SAFELIGHT_KILLS:-500}
+export SAFELIGHT_MUTANTS=${SAFELIGHT_MUTANTS:-10000}
+export SAFELIGHT_SEED=${SAFELIGHT_SEED:-$RANDOM}
+minutes=${SAFELIGHT_SOAK_MINUTES:-30}
+failed=0
+echo "seed $SAFELIGHT_SEED"
+
+step() { printf '\n== %s\n' "$1"; shift; "$@" || { failed=$((failed + 1)); echo "FAILED"; }; }
+
+step "kills ($SAFELIGHT_KILLS) and mutants ($SAFELIGHT_MUTANTS)" \
+  cargo test --release --locked -p safelight --test faults -- --nocapture --test-threads 2 killed_at_random broken_files_by_the_hundred
+# Laws and decoders with many more cases than in make test.
+PROPTEST_CASES=20000 step "property tests" \
+  cargo test --release --locked -p safelight-crypto -p safelight-model -p safelight-catalog
+if [ -x fuzz/soak.sh ]; then step "fuzzing, $minutes minutes" fuzz/soak.sh "$minutes"; fi
+
+printf '\n%d steps failed\n' "$failed"
+[ "$failed" = 0 ]
