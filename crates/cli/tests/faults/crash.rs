@@ -1,0 +1,252 @@
+//! Ends without warning: killed at any moment, a full disk, a disk that cannot be written.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::chance::{Chance, times};
+use crate::pictures::{heavy_photo, photo};
+use crate::room::{
+    PATIENCE, Room, alive_in_group, copy_folder, files_below, finish, set_mode, sha256, skip, spawn_in_group,
+};
+
+/// Photos of one round; small ones and some of several segments, so that a kill meets every stage.
+fn fill(room: &Room) -> BTreeSet<String> {
+    (0..48)
+        .map(|seed| {
+            let bytes = if seed % 6 == 0 { heavy_photo(seed, 3 << 20) } else { photo(seed) };
+            room.put(format!("{}/{seed}.jpg", seed % 5), &bytes);
+            sha256(&bytes)
+        })
+        .collect()
+}
+
+/// What must be true at any moment: what is listed is there and whole.
+#[track_caller]
+fn nothing_listed_is_missing(room: &Room, wanted: &BTreeSet<String>, story: &str) -> usize {
+    let listed = room.listed();
+    for id in listed.keys() {
+        assert!(wanted.contains(id), "{story}: {id} is listed and was never there");
+    }
+    let verified = room.safelight(&["--json", "verify"]);
+    assert_eq!(verified.code, Some(0), "{story}: {}", verified.said());
+    listed.len()
+}
+
+#[test]
+fn killed_at_random_moments_an_import_loses_nothing_and_goes_on() {
+    let kills = times("SAFELIGHT_KILLS", 50);
+    let seed = times("SAFELIGHT_SEED", 1);
+    let room = Room::with_library();
+    let wanted = fill(&room);
+    let fresh = room.path("fresh");
+    copy_folder(&room.library(), &fresh);
+    let begun = Instant::now();
+    room.import().ends_with(&[0]);
+    let whole = begun.elapsed();
+    assert_eq!(room.listed().keys().cloned().collect::<BTreeSet<_>>(), wanted);
+
+    let mut chance = Chance::seeded(seed);
+    let mut done = 0;
+    let mut landed = 0;
+    while done < kills {
+        // Five kills in a row on one library, each on top of what the last left behind.
+        std::fs::remove_dir_all(room.library()).unwrap();
+        copy_folder(&fresh, &room.library());
+        let mut story = format!("seed {seed}, kills after");
+        let mut before = 0;
+        for _ in 0..5.min(kills - done) {
+            let moment = whole.mul_f64(f64::from(u32::try_from(chance.below(1000)).unwrap()) / 1000.0);
+            story.push_str(&format!(" {} ms", moment.as_millis()));
+            let mut child = spawn_in_group(&mut room.import_command());
+            let group = child.id();
+            std::thread::sleep(moment);
+            if child.try_wait().unwrap().is_none() {
+                landed += 1;
+            }
+            child.kill().unwrap();
+            drop(child.wait_with_output().unwrap());
+            no_worker_outlives(group, &story);
+            let now = nothing_listed_is_missing(&room, &wanted, &story);
+            assert!(now >= before, "{story}: what was listed before the kill is gone, {before} then {now}");
+            before = now;
+            done += 1;
+        }
+        let outcome = room.run(&mut room.import_command());
+        assert_eq!(outcome.code, Some(0), "{story}: {}", outcome.said());
+        assert_eq!(room.listed().keys().cloned().collect::<BTreeSet<_>>(), wanted, "{story}");
+        nothing_listed_is_missing(&room, &wanted, &story);
+        let left = files_below(&room.library().join("tmp"));
+        assert!(left.is_empty(), "{story}: tmp/ was not swept: {left:?}");
+    }
+    assert!(landed * 2 >= kills, "only {landed} of {kills} kills met a running import");
+    eprintln!("{landed} of {kills} kills met a running import of {} ms", whole.as_millis());
+}
+
+#[track_caller]
+fn no_worker_outlives(group: u32, story: &str) {
+    let begun = Instant::now();
+    loop {
+        let alive = alive_in_group(group);
+        if alive.is_empty() {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{story}: still running after the kill: {alive:?}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn interrupted_politely_an_import_says_so_and_goes_on_later() {
+    let room = Room::with_library();
+    let wanted = fill(&room);
+    let child = room.import_command().spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let outcome = finish(child, PATIENCE).ends_with(&[0, 1]);
+    if outcome.code == Some(1) {
+        assert!(outcome.stderr.contains("interrupted"), "{}", outcome.said());
+    }
+    room.verify_is_clean();
+    room.import().ends_with(&[0]);
+    assert_eq!(room.listed().keys().cloned().collect::<BTreeSet<_>>(), wanted);
+}
+
+/// A small file system of its own, gone when dropped.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(at: &'a Path, megabytes: u32) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let options = format!("size={megabytes}m");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output().ok()?;
+        mounted.status.success().then_some(Self(at))
+    }
+
+    fn grow(&self, megabytes: u32) {
+        let options = format!("remount,size={megabytes}m");
+        assert!(Command::new("mount").args(["-o", &options]).arg(self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        // Nothing can be done here; the room's folder would then stay behind.
+        drop(Command::new("umount").arg(self.0).status());
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_harms_nothing_and_once_there_is_room_it_goes_on() {
+    let room = Room::empty();
+    let library = room.library();
+    let Some(disk) = SmallDisk::mount(&library, 24) else {
+        return skip("no tmpfs can be mounted here (it needs root); the full disk was not tried");
+    };
+    room.init();
+    let wanted = (0..30)
+        .map(|seed| {
+            let bytes = heavy_photo(seed, 2 << 20);
+            room.put(format!("{seed}.jpg"), &bytes);
+            sha256(&bytes)
+        })
+        .collect::<BTreeSet<_>>();
+    let outcome = room.run(&mut room.import_command());
+    assert!(outcome.code.is_some_and(|code| code != 0), "a full disk was not said: {}", outcome.said());
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.said());
+    let said = outcome.said().to_lowercase();
+    assert!(said.contains("space") || said.contains("full"), "the reason is not clear: {said}");
+    let before = nothing_listed_is_missing(&room, &wanted, "after the disk was full");
+    assert!(before < 30);
+
+    disk.grow(200);
+    room.import().ends_with(&[0]);
+    assert_eq!(room.listed().keys().cloned().collect::<BTreeSet<_>>(), wanted);
+    room.verify_is_clean();
+    assert!(files_below(&library.join("tmp")).is_empty(), "tmp/ was not swept");
+}
+
+#[test]
+fn a_library_that_cannot_be_written_can_be_read_and_left_and_says_why_it_takes_nothing_in() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    room.put("two.jpg", photo(2));
+    let Some(reader) = Reader::of(&room) else {
+        return skip("this user may write everything and no other could be taken on");
+    };
+    let refused = reader.run(&["import", room.photos().to_str().unwrap()]);
+    assert!(refused.code.is_some_and(|code| code != 0), "{}", refused.said());
+    assert!(!refused.stderr.contains("panicked"), "{}", refused.said());
+    let listed = reader.run(&["--json", "list"]).ends_with(&[0]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    let out = room.path("home/out");
+    reader.run(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+    assert_eq!(files_below(&out).iter().filter(|path| path.ends_with("one.jpg")).count(), 1);
+}
+
+/// Somebody who may read the library and not write it.
+struct Reader<'a> {
+    room: &'a Room,
+    program: std::path::PathBuf,
+    user: Option<u32>,
+}
+
+impl<'a> Reader<'a> {
+    fn of(room: &'a Room) -> Option<Self> {
+        let library = room.library();
+        let mut folders = BTreeSet::from([library.clone()]);
+        for file in files_below(&library) {
+            folders.extend(
+                file.ancestors().skip(1).take_while(|path| path.starts_with(&library)).map(Path::to_owned),
+            );
+            set_mode(&file, 0o444);
+        }
+        for folder in &folders {
+            set_mode(folder, 0o555);
+        }
+        let probe = library.join("probe");
+        if std::fs::write(&probe, b"").is_err() {
+            return Some(Self { room, program: crate::room::PROGRAM.into(), user: None });
+        }
+        // Root may write everything: become nobody, with a copy of the program that nobody may run.
+        std::fs::remove_file(probe).unwrap();
+        let program = room.path("program");
+        std::fs::copy(crate::room::PROGRAM, &program).ok()?;
+        set_mode(&program, 0o755);
+        set_mode(program.parent()?, 0o755);
+        let nobody = 65_534;
+        for path in ["home", "run", "key"] {
+            std::os::unix::fs::chown(room.path(path), Some(nobody), Some(nobody)).ok()?;
+        }
+        Some(Self { room, program, user: Some(nobody) })
+    }
+
+    fn run(&self, arguments: &[&str]) -> crate::room::Outcome {
+        let mut command = self.room.bare_program(&self.program);
+        command.arg("--key-file").arg(self.room.path("key")).args(arguments).current_dir("/");
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        self.room.run(&mut command)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let library = self.room.library();
+        for file in files_below(&library) {
+            for folder in file.ancestors().skip(1).take_while(|path| path.starts_with(&library)) {
+                set_mode(folder, 0o755);
+            }
+        }
+        set_mode(&library, 0o755);
+    }
+}

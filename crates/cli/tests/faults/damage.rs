@@ -1,0 +1,163 @@
+//! Damage to what is kept, and keys that do not fit.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::chance::Chance;
+use crate::pictures::{heavy_photo, photo};
+use crate::room::{Room, files_below, sha256};
+
+#[test]
+fn one_flipped_bit_in_any_file_of_the_library_is_found_and_the_file_named() {
+    let room = Room::with_library();
+    for seed in 0..6 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.put("large.jpg", heavy_photo(77, 3 << 20));
+    room.import().ends_with(&[0]);
+    room.verify_is_clean();
+
+    let mut chance = Chance::seeded(4);
+    let mut missed = Vec::new();
+    let library = room.library();
+    for file in files_below(&library) {
+        let good = std::fs::read(&file).unwrap();
+        if good.is_empty() {
+            continue;
+        }
+        let name = file.strip_prefix(&library).unwrap().to_owned();
+        for at in [0, good.len() / 2, good.len() - 1, chance.index(good.len()), chance.index(good.len())] {
+            let bit = 1 << chance.below(8);
+            let mut bad = good.clone();
+            bad[at] ^= bit;
+            std::fs::write(&file, &bad).unwrap();
+            let outcome = room.safelight(&["verify"]);
+            assert!(!outcome.stderr.contains("panicked"), "{} at {at}: {}", name.display(), outcome.said());
+            let noticed = outcome.code.is_some_and(|code| code != 0);
+            if !noticed || !names(&outcome.said(), &name) {
+                missed.push(format!(
+                    "{} at {at} of {} (bit {bit:#04x}): {}",
+                    name.display(),
+                    good.len(),
+                    outcome.said()
+                ));
+            }
+            std::fs::write(&file, &good).unwrap();
+        }
+    }
+    assert!(missed.is_empty(), "{} flips were not found and named:\n{}", missed.len(), missed.join("\n"));
+    room.verify_is_clean();
+}
+
+/// Whether a file of the library is named by its path, or by its name alone.
+fn names(said: &str, file: &Path) -> bool {
+    said.contains(file.to_str().unwrap()) || said.contains(file.file_name().unwrap().to_str().unwrap())
+}
+
+#[test]
+fn a_lost_or_shortened_object_is_found_and_importing_again_brings_the_original_back() {
+    let room = Room::with_library();
+    room.put("one.jpg", heavy_photo(1, 2 << 20));
+    room.put("two.jpg", heavy_photo(2, 2 << 20));
+    room.import().ends_with(&[0]);
+    let large = files_below(&room.library().join("objects"))
+        .into_iter()
+        .filter(|file| file.metadata().unwrap().len() > 1 << 20);
+    let [lost, short] = large.take(2).collect::<Vec<_>>().try_into().expect("two sealed originals");
+    std::fs::remove_file(&lost).unwrap();
+    let file = std::fs::File::options().write(true).open(&short).unwrap();
+    file.set_len(short.metadata().unwrap().len() - 1).unwrap();
+    for quick in [true, false] {
+        let arguments = if quick { ["verify", "--quick"].as_slice() } else { &["verify"] };
+        let said = room.safelight(arguments).ends_with(&[6]).said();
+        assert!(names(&said, lost.strip_prefix(room.library()).unwrap()), "{said}");
+        assert!(names(&said, short.strip_prefix(room.library()).unwrap()), "{said}");
+    }
+}
+
+#[test]
+fn a_deleted_catalogue_is_rebuilt_from_history() {
+    let room = Room::with_library();
+    for seed in 0..12 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.import().ends_with(&[0]);
+    let before = room.list();
+    for file in files_below(&room.library()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("catalog.db") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    room.safelight(&["--yes", "doctor", "--fix", "catalog"]).ends_with(&[0]);
+    assert_eq!(room.list(), before);
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_wrong_passphrase_is_refused_in_so_many_words_and_takes_as_long_as_a_right_one() {
+    let room = Room::with_library();
+    std::fs::write(room.path("wrong"), "correct horse battery stable\n").unwrap();
+    crate::room::set_mode(&room.path("wrong"), 0o600);
+    let list_with = |file: &str| {
+        let begun = Instant::now();
+        let outcome = room.run(room.bare().arg("--passphrase-file").arg(room.path(file)).arg("list"));
+        (outcome, begun.elapsed())
+    };
+    let (outcome, _) = list_with("wrong");
+    let outcome = outcome.ends_with(&[3]);
+    assert!(outcome.stderr.to_lowercase().contains("passphrase"), "{}", outcome.said());
+    assert!(!outcome.said().contains("stable"), "the passphrase was repeated: {}", outcome.said());
+    // The slowest step is the same for both; compare the quickest of three, which noise touches least.
+    let quickest = |file: &str| (0..3).map(|_| list_with(file).1).min().unwrap();
+    let (right, wrong) = (quickest("passphrase"), quickest("wrong"));
+    assert!(wrong >= right.mul_f64(0.5) && wrong <= right.mul_f64(2.0), "right {right:?}, wrong {wrong:?}");
+}
+
+#[test]
+fn without_a_key_nothing_opens_and_without_a_library_init_is_named() {
+    let room = Room::empty();
+    let none = room.run(room.bare().arg("list"));
+    assert_ne!(none.code, Some(0));
+    assert!(none.said().contains("safelight init"), "{}", none.said());
+    room.init();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let locked = room.run(room.bare().arg("list")).ends_with(&[3]);
+    assert!(locked.stdout.is_empty(), "{}", locked.said());
+    std::fs::write(room.path("key"), [8; 64]).unwrap();
+    room.run(room.unlocked().arg("list")).ends_with(&[3]);
+}
+
+#[test]
+fn an_export_that_was_changed_is_found_without_a_library() {
+    let room = Room::with_library();
+    for seed in 0..5 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.import().ends_with(&[0]);
+    let out = room.path("out");
+    room.safelight(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+    let verify = || room.run(room.bare().args(["verify", "--export"]).arg(&out));
+    verify().ends_with(&[0]);
+    for file in files_below(&out) {
+        let good = std::fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        std::fs::write(&file, &bad).unwrap();
+        let said = verify();
+        assert!(
+            said.code.is_some_and(|code| code != 0),
+            "{} was changed and it went unnoticed",
+            file.display()
+        );
+        std::fs::write(&file, &good).unwrap();
+    }
+    let mut photos =
+        files_below(&out).into_iter().filter(|file| file.extension().is_some_and(|end| end == "jpg"));
+    let gone = photos.next_back().expect("the export has photos");
+    assert_eq!(std::fs::read(&gone).map(|bytes| sha256(&bytes).len()).unwrap(), 64);
+    std::fs::remove_file(&gone).unwrap();
+    let said = verify().ends_with(&[6]).said();
+    assert!(names(&said, gone.strip_prefix(&out).unwrap()), "{said}");
+}

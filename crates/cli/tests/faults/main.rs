@@ -1,0 +1,23 @@
+//! What must hold when input is bad and the world fails, tried on the built program.
+//!
+//! Each test makes its own library and its own pictures, so nothing is needed but the binary. What a machine
+//! cannot show (no root, no tmpfs, no corpus) is said on stderr and skipped. `SAFELIGHT_KILLS` and
+//! `SAFELIGHT_MUTANTS` set how often the random tests try; `make soak` sets them high.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "what these tests share fails the test that calls it, and says what it skips"
+)]
+
+mod chance;
+mod corpus;
+mod crash;
+mod damage;
+mod manners;
+mod names;
+mod odd_files;
+mod pictures;
+mod plaintext;
+mod room;
+mod together;

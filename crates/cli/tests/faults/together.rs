@@ -1,0 +1,85 @@
+//! Things at the same time, and the same thing twice.
+
+use std::collections::BTreeSet;
+
+use crate::pictures::photo;
+use crate::room::{PATIENCE, Room, finish, sha256, text};
+
+#[test]
+fn the_same_content_twice_in_one_run_is_one_asset_found_in_two_places() {
+    let room = Room::with_library();
+    for name in ["a/one.jpg", "b/the same.jpg", "c/and again.jpg"] {
+        room.put(name, photo(1));
+    }
+    room.put("other.jpg", photo(2));
+    room.import().ends_with(&[0]);
+    let listed = room.listed();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let out = room.path("out");
+    room.safelight(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+    room.run(room.bare().args(["verify", "--export"]).arg(&out)).ends_with(&[0]);
+    let shown = room.safelight(&["--json", "show", &sha256(&photo(1))]).ends_with(&[0]).text();
+    for name in ["one.jpg", "the same.jpg", "and again.jpg"] {
+        assert!(shown.contains(name), "{name} is not among the places of the asset: {shown}");
+    }
+}
+
+#[test]
+fn importing_again_takes_nothing_in() {
+    let room = Room::with_library();
+    for seed in 0..20 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.import().ends_with(&[0]);
+    let before = room.list();
+    room.import().ends_with(&[0]);
+    assert_eq!(before, room.list());
+}
+
+#[test]
+fn a_file_that_moved_stays_one_asset() {
+    let room = Room::with_library();
+    let path = room.put("before/photo.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    std::fs::create_dir(room.photos().join("after")).unwrap();
+    std::fs::rename(path, room.photos().join("after/renamed.jpg")).unwrap();
+    room.import().ends_with(&[0]);
+    let listed = room.listed();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert!(room.original(&sha256(&photo(1))) == photo(1));
+}
+
+#[test]
+fn two_imports_at_once_lose_nothing_and_double_nothing() {
+    let room = Room::with_library();
+    for seed in 0..60 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    let children = [(); 2].map(|()| room.import_command().spawn().unwrap());
+    for child in children {
+        finish(child, PATIENCE).ends_with(&[0]);
+    }
+    let ids = room.list().iter().map(|asset| text(asset, "id")).collect::<Vec<_>>();
+    let wanted = (0..60).map(|seed| sha256(&photo(seed))).collect::<BTreeSet<_>>();
+    assert_eq!(ids.len(), 60);
+    assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), wanted);
+    room.verify_is_clean();
+}
+
+#[test]
+fn reading_while_an_import_runs_works() {
+    let room = Room::with_library();
+    for seed in 0..80 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    let mut import = room.import_command().spawn().unwrap();
+    let mut most = 0;
+    while import.try_wait().unwrap().is_none() {
+        let now = room.list().len();
+        assert!(now >= most, "an asset that was listed is gone: {most} then {now}");
+        most = now;
+    }
+    finish(import, PATIENCE).ends_with(&[0]);
+    assert_eq!(room.list().len(), 80);
+    room.verify_is_clean();
+}
