@@ -1,1 +1,23 @@
-//! Being built.
+//! The encrypted databases of one library, and what is found in them.
+//!
+//! [`Catalog`] (`catalog.db`) holds history — ops, segments, the outbox — and everything that it folds into:
+//! entity states and the projections that answer queries. It can be rebuilt from history at any time.
+//! [`DeviceDb`] (`device.db`) holds what only this device needs to remember, and is never rebuilt.
+//! [`query`] is the language in which people ask.
+//!
+//! Invariant: nothing but the fold of an op writes what the catalogue shows, in the transaction that records
+//! the op.
+
+mod database;
+mod device;
+mod error;
+mod migrate;
+pub mod query;
+mod rows;
+
+pub use database::{Access, CatalogKey, CheckDepth, remove_database};
+pub use device::{
+    DeviceDb, FileRecord, FileStamp, FileState, NewSource, PackLocation, PackUse, RenderJob, RenderQueue,
+    Source, SourceId, compare_entries,
+};
+pub use error::{CatalogError, Result};

@@ -1,0 +1,91 @@
+//! `device.db`: what only this device needs to remember.
+//!
+//! Watched sources, the stat cache that makes a second scan cheap, previews still to be made, where
+//! renditions lie in the local packs, and this device's settings. It is never rebuilt from history and
+//! never synced; losing it costs a re-scan, never a photo.
+//!
+//! Invariant: nothing here decides whether a photo exists. A source whose mount is missing is *offline*,
+//! and its cached files stay as they are.
+
+mod files;
+mod jobs;
+mod packs;
+mod settings;
+mod sources;
+
+pub use files::{FileRecord, FileStamp, FileState, compare_entries};
+pub use jobs::{RenderJob, RenderQueue};
+pub use packs::{PackLocation, PackUse};
+pub use sources::{NewSource, Source, SourceId};
+
+use std::path::Path;
+
+use rusqlite::{Transaction, TransactionBehavior};
+
+use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
+use crate::error::{CatalogError, Result};
+
+/// The schema of `device.db`, step by step.
+const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// This device's own database.
+#[derive(Debug)]
+pub struct DeviceDb {
+    database: Database,
+}
+
+impl DeviceDb {
+    /// Makes a new device database.
+    ///
+    /// # Errors
+    /// [`CatalogError::Exists`] if there is one already.
+    pub fn create(path: &Path, key: &CatalogKey) -> Result<Self> {
+        Database::create(path, key, Role::Device, STEPS).map(|database| Self { database })
+    }
+
+    /// Opens the device database.
+    ///
+    /// # Errors
+    /// [`CatalogError::Missing`], [`CatalogError::WrongKey`], [`CatalogError::Damaged`] or
+    /// [`CatalogError::NewerSchema`] say why it cannot be opened.
+    pub fn open(path: &Path, key: &CatalogKey) -> Result<Self> {
+        Self::open_as(path, key, Access::ReadWrite)
+    }
+
+    /// Opens the device database, perhaps only to read.
+    ///
+    /// # Errors
+    /// As [`DeviceDb::open`].
+    pub fn open_as(path: &Path, key: &CatalogKey, access: Access) -> Result<Self> {
+        Database::open(path, key, Role::Device, STEPS, access).map(|database| Self { database })
+    }
+
+    /// Looks for damage; every finding is one sentence, none means that none was found.
+    ///
+    /// # Errors
+    /// Fails only if the check itself cannot be made.
+    pub fn check(&self, key: &CatalogKey, depth: CheckDepth) -> Result<Vec<String>> {
+        self.database.check(key, Role::Device, depth)
+    }
+
+    /// Writes everything back into the file and closes it; no log stays behind.
+    ///
+    /// # Errors
+    /// [`CatalogError::DiskFull`] and the like; what was acknowledged is safe in the log all the same.
+    pub fn close(self) -> Result<()> {
+        self.database.close()
+    }
+
+    /// Runs `change` in one transaction that excludes other writers.
+    fn write<T>(&mut self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let path = self.database.path().to_path_buf();
+        let run = || {
+            let transaction =
+                self.database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = change(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        run().map_err(|source| CatalogError::from_sqlite(&path, source))
+    }
+}

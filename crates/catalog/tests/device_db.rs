@@ -1,0 +1,270 @@
+//! `device.db` as the library uses it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safelight_catalog::{
+    CatalogError, CatalogKey, DeviceDb, FileRecord, FileStamp, FileState, NewSource, PackLocation, SourceId,
+    compare_entries,
+};
+use safelight_crypto::ContentHash;
+use safelight_model::RenditionKind;
+
+fn key() -> CatalogKey {
+    CatalogKey::from_bytes([7; 32])
+}
+
+fn database(folder: &Path) -> DeviceDb {
+    DeviceDb::create(&folder.join("device.db"), &key()).unwrap()
+}
+
+fn source(database: &mut DeviceDb, path: &[u8]) -> SourceId {
+    let new = NewSource { path, watched: false, link: false, remove_after_proof: false, now_millis: 1 };
+    database.add_source(&new).unwrap().id
+}
+
+fn content(number: u32) -> ContentHash {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    ContentHash::from_bytes(bytes)
+}
+
+fn file(path: &[u8], number: u32) -> FileRecord {
+    FileRecord {
+        path: path.to_vec(),
+        stamp: FileStamp {
+            size_bytes: u64::from(number),
+            modified_nanos: -5,
+            changed_nanos: i64::MAX,
+            inode: u64::MAX,
+            device: 1 << 63,
+        },
+        state: FileState::Imported,
+        sampled: Some([3; 32]),
+        content: Some(content(number)),
+    }
+}
+
+#[test]
+fn files_come_back_as_they_were_recorded_and_in_the_order_of_a_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let photos = source(&mut database, b"/photos");
+    let other = source(&mut database, b"/other");
+    let paths: [&[u8]; 7] =
+        [b"a.jpg", b"a/1.jpg", b"a/b/2.jpg", b"a0.jpg", b"line\nbreak.jpg", b"\xff\xfe.jpg", b"z"];
+    let files: Vec<_> = paths.iter().zip(0..).map(|(path, number)| file(path, number)).collect();
+    database.record_files(photos, files.iter().rev()).unwrap();
+    database.record_files(other, [&file(b"b.jpg", 9)]).unwrap();
+
+    let mut sorted = files.clone();
+    sorted.sort_by(|one, two| one.path.cmp(&two.path));
+    let mut found = Vec::new();
+    loop {
+        let after = found.last().map(|file: &FileRecord| file.path.clone());
+        let page = database.files_after(photos, after.as_deref(), 2).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
+    assert_eq!(found, sorted);
+    assert_eq!(database.file(photos, b"\xff\xfe.jpg").unwrap().unwrap().stamp.inode, u64::MAX);
+    assert_eq!(database.file(photos, b"missing").unwrap(), None);
+}
+
+#[test]
+fn a_source_that_is_a_file_has_the_empty_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let photo = source(&mut database, b"/photos/a.jpg");
+    database.record_files(photo, [&file(b"", 1)]).unwrap();
+    assert_eq!(database.files_after(photo, None, 10).unwrap(), [file(b"", 1)]);
+    assert_eq!(database.files_after(photo, Some(b""), 10).unwrap(), []);
+}
+
+#[test]
+fn a_walk_that_sorts_with_compare_entries_meets_paths_in_byte_order() {
+    let mut entries: Vec<(&[u8], bool)> =
+        vec![(b"a", true), (b"a.jpg", false), (b"a-b", true), (b"a0", false), (b"B", false)];
+    entries.sort_by(|one, other| compare_entries(*one, *other));
+    let walked: Vec<Vec<u8>> = entries
+        .iter()
+        .map(|(name, is_directory)| if *is_directory { [*name, b"/x"].concat() } else { name.to_vec() })
+        .collect();
+    assert!(walked.is_sorted(), "{walked:?}");
+}
+
+#[test]
+fn an_offline_source_keeps_its_files_and_a_gone_file_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let photos = source(&mut database, b"/photos");
+    database.record_files(photos, [&file(b"a", 1), &file(b"b", 2)]).unwrap();
+    database.set_source_offline(photos, true).unwrap();
+    assert!(database.sources().unwrap()[0].offline);
+    assert_eq!(database.count_files(photos).unwrap(), [2, 0, 0, 0]);
+
+    database.finish_scan(photos, 99).unwrap();
+    database.mark_gone(photos, [b"b".as_slice()]).unwrap();
+    let found = database.source_by_path(b"/photos").unwrap().unwrap();
+    assert!(!found.offline);
+    assert_eq!(found.scanned_millis, Some(99));
+    assert_eq!(database.count_files(photos).unwrap(), [1, 0, 0, 1]);
+    let gone = database.file(photos, b"b").unwrap().unwrap();
+    assert_eq!((gone.state, gone.content), (FileState::Gone, Some(content(2))));
+}
+
+#[test]
+fn refused_files_keep_their_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let photos = source(&mut database, b"/photos");
+    let mut refused = file(b"notes.txt", 1);
+    refused.state = FileState::Refused("not a photo or video".into());
+    refused.content = None;
+    let mut unsettled = file(b"copying.mov", 2);
+    unsettled.state = FileState::Unsettled("it changed while it was read".into());
+    database.record_files(photos, [&refused, &unsettled, &file(b"x", 3)]).unwrap();
+    assert_eq!(database.refused_files(photos, 10).unwrap(), [unsettled, refused]);
+}
+
+#[test]
+fn an_import_does_not_unwatch_a_watched_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let watched =
+        NewSource { path: b"/p", watched: true, link: true, remove_after_proof: false, now_millis: 1 };
+    let first = database.add_source(&watched).unwrap();
+    let again = database.add_source(&NewSource { watched: false, now_millis: 5, ..watched }).unwrap();
+    assert_eq!(first, again);
+    assert!(database.remove_source(first.id).unwrap());
+    assert!(!database.remove_source(first.id).unwrap());
+}
+
+#[test]
+fn contents_are_found_wherever_they_were_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let one = source(&mut database, b"/one");
+    let two = source(&mut database, b"/two");
+    database.record_files(one, [&file(b"a", 1), &file(b"b", 1), &file(b"c", 2)]).unwrap();
+    database.record_files(two, [&file(b"d", 1)]).unwrap();
+    let places: Vec<_> = database
+        .files_of_content(&content(1))
+        .unwrap()
+        .into_iter()
+        .map(|(source, file)| (source, file.path))
+        .collect();
+    assert_eq!(places, [(one, b"a".to_vec()), (one, b"b".to_vec()), (two, b"d".to_vec())]);
+}
+
+#[test]
+fn a_job_that_fails_comes_back_later_and_is_given_up_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let kind = RenditionKind::Preview;
+    database.queue_renditions([(content(1), kind, 2)], 0).unwrap();
+    database.queue_renditions([(content(2), kind, 2)], 5).unwrap();
+    database.queue_renditions([(content(1), kind, 2)], 0).unwrap();
+    let due = database.due_renditions(0, 10).unwrap();
+    assert_eq!(due.iter().map(|job| job.content).collect::<Vec<_>>(), [content(2), content(1)]);
+
+    database.finish_renditions([(content(2), kind, 2)]).unwrap();
+    let mut now = 0;
+    let mut failures = 0;
+    loop {
+        let job = database.due_renditions(now, 1).unwrap().remove(0);
+        failures += 1;
+        if database.fail_rendition(&job, "the worker died", now).unwrap() {
+            break;
+        }
+        assert_eq!(database.due_renditions(now, 1).unwrap(), []);
+        now += 1_000_000_000;
+    }
+    assert_eq!(failures, 4);
+    let queue = database.render_queue().unwrap();
+    assert_eq!((queue.waiting_jobs, queue.given_up_jobs), (0, 1));
+    assert_eq!(database.given_up_renditions(9).unwrap()[0].reason.as_deref(), Some("the worker died"));
+
+    database.queue_renditions([(content(1), kind, 2)], 0).unwrap();
+    assert_eq!(database.due_renditions(0, 1).unwrap()[0].attempts, 0);
+}
+
+#[test]
+fn renditions_are_found_by_their_newest_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let place = |number, recipe, position| PackLocation {
+        content: content(number),
+        kind: RenditionKind::Thumbnail,
+        recipe,
+        pack: "t/1".into(),
+        position,
+        length: 100,
+    };
+    database.record_packed(&[place(1, 1, 0), place(1, 2, 200), place(2, 1, 100)]).unwrap();
+    assert_eq!(database.packed(&content(1), RenditionKind::Thumbnail).unwrap(), Some(place(1, 2, 200)));
+    assert_eq!(database.packed(&content(1), RenditionKind::Preview).unwrap(), None);
+    let positions: Vec<_> = database.entries_of_pack("t/1").unwrap().iter().map(|at| at.position).collect();
+    assert_eq!(positions, [0, 100, 200]);
+    let packs = database.packs().unwrap();
+    assert_eq!((packs[0].entries, packs[0].used_bytes, packs[0].end), (3, 300, 300));
+    database.forget_packed([&content(1)]).unwrap();
+    assert_eq!(database.packs().unwrap()[0].entries, 1);
+    database.forget_pack("t/1").unwrap();
+    assert_eq!(database.packs().unwrap(), []);
+}
+
+#[test]
+fn settings_are_kept_listed_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    database.set_setting("import.link", Some(b"1")).unwrap();
+    database.set_setting("import.all", Some(b"0")).unwrap();
+    database.set_setting("import.all", Some(b"1")).unwrap();
+    database.set_setting("other", Some(b"x")).unwrap();
+    let settings: BTreeMap<_, _> = database.settings("import.").unwrap().into_iter().collect();
+    assert_eq!(settings.len(), 2);
+    assert_eq!(settings["import.all"], b"1");
+    database.set_setting("other", None).unwrap();
+    assert_eq!(database.setting("other").unwrap(), None);
+}
+
+#[test]
+fn what_was_written_is_there_after_closing_and_no_log_stays_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("device.db");
+    let mut database = database(folder.path());
+    let photos = source(&mut database, b"/photos");
+    database.record_files(photos, [&file(b"a", 1)]).unwrap();
+    assert!(folder.path().join("device.db-wal").exists());
+    database.close().unwrap();
+    let names: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["device.db"]);
+    let database = DeviceDb::open(&path, &key()).unwrap();
+    assert_eq!(database.files_after(photos, None, 10).unwrap().len(), 1);
+    assert!(matches!(DeviceDb::create(&path, &key()), Err(CatalogError::Exists { .. })));
+}
+
+#[test]
+fn a_hundred_thousand_files_stream_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let photos = source(&mut database, b"/photos");
+    let files: Vec<_> = (0..100_000)
+        .map(|number| file(format!("{:03}/IMG_{number:06}.jpg", number / 500).as_bytes(), number))
+        .collect();
+    database.record_files(photos, &files).unwrap();
+    let mut count = 0;
+    let mut after: Option<Vec<u8>> = None;
+    let start = std::time::Instant::now();
+    loop {
+        let page = database.files_after(photos, after.as_deref(), 4096).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.path.clone());
+        count += page.len();
+    }
+    println!("100,000 rows of the stat cache in {:?}", start.elapsed());
+    assert_eq!(count, 100_000);
+}
