@@ -55,7 +55,7 @@ fn what_is_printed_as_json_is_json_for_every_command_that_reads() {
 fn exit_codes_are_the_documented_ones() {
     let room = with_photos(2);
     room.safelight(&["no-such-command"]).ends_with(&[2]);
-    room.safelight(&["list", "--no-such-flag", "x"]).ends_with(&[2]);
+    room.safelight(&["status", "--no-such-flag"]).ends_with(&[2]);
     room.safelight(&["show", "no such photo.jpg"]).ends_with(&[4]);
     let missing = room.path("nowhere");
     room.safelight(&["import", missing.to_str().unwrap()]).ends_with(&[1, 2, 4]);
