@@ -1,0 +1,274 @@
+//! TIFF by the `tiff` crate, strip by strip or tile by tile, so that a large file is never whole in memory.
+//!
+//! Takes grey, palette, RGB, YCbCr and CMYK samples of 1 to 64 bits, interleaved or planar; the first
+//! picture of the file. What lies in other pictures of the file (pages, thumbnails) is not looked at.
+
+use std::io::Cursor;
+
+use tiff::ColorType;
+use tiff::TiffError;
+use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
+use tiff::tags::Tag;
+
+use super::{Decoded, Job};
+use crate::colour::{Colour, cmyk_to_rgb};
+use crate::protocol::Refusal;
+use crate::raster::{Canvas, Layout, shrink_factor};
+
+/// Longest strip or tile; a file in one strip may be one.
+const MAX_CHUNK_BYTES: usize = 1300 << 20;
+/// Longest value of a tag: profiles, offsets of many strips.
+const MAX_VALUE_BYTES: usize = 16 << 20;
+/// The ICC profile's tag.
+const PROFILE: Tag = Tag::Unknown(34675);
+
+type TiffDecoder<'a> = Decoder<Cursor<&'a [u8]>>;
+
+pub(super) fn decode(job: &Job<'_>) -> Result<Decoded, Refusal> {
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = MAX_CHUNK_BYTES;
+    limits.intermediate_buffer_size = MAX_CHUNK_BYTES;
+    limits.ifd_value_size = MAX_VALUE_BYTES;
+    let mut decoder = Decoder::new(Cursor::new(job.bytes)).map_err(refusal)?.with_limits(limits);
+    let (width, height) = decoder.dimensions().map_err(refusal)?;
+    let factor = shrink_factor(width, height, job.side);
+    let grid = Grid::of(&mut decoder, width, height)?;
+    job.admit(
+        width,
+        height,
+        grid.chunk_bytes()?.saturating_add(Canvas::estimate_bytes(width, height, factor)),
+    )?;
+
+    let profile = decoder.find_tag(PROFILE).ok().flatten().and_then(|value| value.into_u8_vec().ok());
+    let samples = Samples::of(&mut decoder, profile.as_deref())?;
+    let mut canvas = Canvas::new(width, height, factor);
+    let mut damage = None;
+    for index in 0..grid.chunks {
+        match grid.read(&mut decoder, index, samples.color) {
+            Ok((bytes, columns)) => put(&mut canvas, &grid, index, &samples, &bytes, columns),
+            Err(error) if index == 0 => return Err(refusal(error)),
+            Err(error) => damage = damage.or(Some(error.to_string())),
+        }
+    }
+    let colour = match profile {
+        Some(profile) if !matches!(samples.color, ColorType::CMYK(_) | ColorType::CMYKA(_)) => {
+            Colour::Profile(profile)
+        }
+        _ => Colour::Srgb,
+    };
+    Ok(Decoded { colour, damage, ..Decoded::stored(canvas.finish(), job, (width, height), "tiff") })
+}
+
+/// How the picture is cut into strips or tiles.
+struct Grid {
+    width: u32,
+    columns: u32,
+    chunk: (u32, u32),
+    /// Chunks of one plane.
+    chunks: u32,
+    /// Planes that hold one sample each; 1 when samples are interleaved.
+    planes: u32,
+    bits: u32,
+    samples: u32,
+}
+
+impl Grid {
+    fn of(decoder: &mut TiffDecoder<'_>, width: u32, height: u32) -> Result<Self, Refusal> {
+        let color = decoder.colortype().map_err(refusal)?;
+        let chunk = decoder.chunk_dimensions();
+        if chunk.0 == 0 || chunk.1 == 0 {
+            return Err(Refusal::malformed("its strips have no size"));
+        }
+        let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(refusal)? == Some(2);
+        let samples = u32::from(color.num_samples());
+        let columns = match decoder.get_chunk_type() {
+            ChunkType::Strip => 1,
+            ChunkType::Tile => width.div_ceil(chunk.0),
+        };
+        let rows = height.div_ceil(chunk.1);
+        let chunks = columns.checked_mul(rows).ok_or_else(|| Refusal::malformed("it has too many tiles"))?;
+        let planes = if planar { samples } else { 1 };
+        Ok(Self { width, columns, chunk, chunks, planes, bits: u32::from(color.bit_depth()), samples })
+    }
+
+    /// Bytes of one chunk as stored, and twice as 8-bit samples.
+    fn chunk_bytes(&self) -> Result<u64, Refusal> {
+        u64::from(self.chunk.0.min(self.width.max(1)))
+            .checked_mul(u64::from(self.chunk.1))
+            .and_then(|pixels| pixels.checked_mul(u64::from(self.samples)))
+            .and_then(|samples| samples.checked_mul(u64::from(self.bits.div_ceil(8)) + 2))
+            .ok_or_else(|| Refusal::malformed("its strips are impossibly large"))
+    }
+
+    /// Reads one chunk as interleaved samples of 8 bits, and its columns.
+    fn read(
+        &self,
+        decoder: &mut TiffDecoder<'_>,
+        index: u32,
+        color: ColorType,
+    ) -> Result<(Vec<u8>, u32), TiffError> {
+        let (columns, _) = decoder.chunk_data_dimensions(index);
+        let scale = !matches!(color, ColorType::Palette(_));
+        let samples_across = columns * if self.planes > 1 { 1 } else { self.samples };
+        let mut plane = |plane: u32| {
+            let read = decoder.read_chunk(index + plane * self.chunks)?;
+            Ok::<_, TiffError>(eight_bits(read, self.bits, samples_across as usize, scale))
+        };
+        if self.planes == 1 {
+            return Ok((plane(0)?, columns));
+        }
+        let planes = (0..self.planes).map(plane).collect::<Result<Vec<_>, _>>()?;
+        let length = planes.iter().map(Vec::len).min().unwrap_or(0);
+        let interleaved = (0..length).flat_map(|at| planes.iter().map(move |plane| plane[at])).collect();
+        Ok((interleaved, columns))
+    }
+}
+
+/// What the samples of a pixel are.
+struct Samples<'a> {
+    color: ColorType,
+    palette: Vec<[u8; 3]>,
+    profile: Option<&'a [u8]>,
+    channels: usize,
+}
+
+impl<'a> Samples<'a> {
+    fn of(decoder: &mut TiffDecoder<'_>, profile: Option<&'a [u8]>) -> Result<Self, Refusal> {
+        let color = decoder.colortype().map_err(refusal)?;
+        let palette = if matches!(color, ColorType::Palette(_)) { palette(decoder)? } else { Vec::new() };
+        match color {
+            ColorType::Lab(_) => Err(Refusal::unsupported("CIE L*a*b* pixels")),
+            _ => Ok(Self { color, palette, profile, channels: usize::from(color.num_samples()) }),
+        }
+    }
+
+    /// Turns a row of samples to what a canvas takes.
+    fn lay(&self, row: &[u8]) -> (Vec<u8>, Layout) {
+        let pixels = row.chunks_exact(self.channels.max(1));
+        match self.color {
+            ColorType::Gray(_) => (row.to_vec(), Layout::Gray),
+            ColorType::GrayA(_) => (row.to_vec(), Layout::GrayAlpha),
+            ColorType::RGB(_) => (row.to_vec(), Layout::Rgb),
+            ColorType::RGBA(_) => (row.to_vec(), Layout::Rgba),
+            ColorType::Palette(_) => {
+                let looked_up = row
+                    .iter()
+                    .flat_map(|&index| self.palette.get(usize::from(index)).copied().unwrap_or_default());
+                (looked_up.collect(), Layout::Rgb)
+            }
+            ColorType::YCbCr(_) => (pixels.flat_map(rgb_of_ycc).collect(), Layout::Rgb),
+            ColorType::CMYK(_) => (cmyk_to_rgb(row, self.profile), Layout::Rgb),
+            ColorType::CMYKA(_) => {
+                let inks: Vec<u8> = pixels.flat_map(|pixel| pixel[..4].to_vec()).collect();
+                (cmyk_to_rgb(&inks, self.profile), Layout::Rgb)
+            }
+            // Bands without a meaning of their own: three are shown as colours, else the first as grey.
+            _ if self.channels >= 3 => (pixels.flat_map(|pixel| pixel[..3].to_vec()).collect(), Layout::Rgb),
+            _ => (pixels.map(|pixel| pixel[0]).collect(), Layout::Gray),
+        }
+    }
+}
+
+fn put(canvas: &mut Canvas, grid: &Grid, index: u32, samples: &Samples<'_>, bytes: &[u8], columns: u32) {
+    let (x, y) = (index % grid.columns * grid.chunk.0, index / grid.columns * grid.chunk.1);
+    let row_bytes = (columns as usize * samples.channels).max(1);
+    for (y, row) in (y..).zip(bytes.chunks_exact(row_bytes)) {
+        let (pixels, layout) = samples.lay(row);
+        canvas.put(x, y, &pixels, layout);
+    }
+}
+
+fn palette(decoder: &mut TiffDecoder<'_>) -> Result<Vec<[u8; 3]>, Refusal> {
+    let map = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(refusal)?;
+    let count = map.len() / 3;
+    let value = |at: usize| map.get(at).map_or(0, |value| value.to_be_bytes()[0]);
+    Ok((0..count).map(|index| [value(index), value(count + index), value(2 * count + index)]).collect())
+}
+
+/// Full-range YCbCr of BT.601, which is TIFF's default.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+fn rgb_of_ycc(pixel: &[u8]) -> [u8; 3] {
+    let [luma, blue, red] = [f32::from(pixel[0]), f32::from(pixel[1]) - 128.0, f32::from(pixel[2]) - 128.0];
+    [luma + 1.402 * red, luma - 0.344_14 * blue - 0.714_14 * red, luma + 1.772 * blue]
+        .map(|value| (value.clamp(0.0, 255.0) + 0.5) as u8)
+}
+
+/// Samples of any kind as bytes; packed ones are unpacked, and scaled unless they are indices.
+fn eight_bits(samples: DecodingResult, bits: u32, samples_across: usize, scale: bool) -> Vec<u8> {
+    let unit = |value: f64| (value.clamp(0.0, 1.0) * 255.0).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped; not a number becomes 0"
+    )]
+    let byte = |value: f64| unit(value) as u8;
+    let top = |bytes: &[u8]| bytes.first().copied().unwrap_or(0);
+    match samples {
+        DecodingResult::U8(packed) if bits < 8 => unpack(&packed, bits, samples_across, scale),
+        DecodingResult::U8(values) => values,
+        DecodingResult::U16(values) => {
+            // Samples of 9 to 15 bits come in words, at the lower end.
+            let shift = bits.clamp(8, 16) - 8;
+            values.into_iter().map(|value| u8::try_from(value >> shift).unwrap_or(u8::MAX)).collect()
+        }
+        DecodingResult::U32(values) => values.into_iter().map(|value| top(&value.to_be_bytes())).collect(),
+        DecodingResult::U64(values) => values.into_iter().map(|value| top(&value.to_be_bytes())).collect(),
+        DecodingResult::I8(values) => values.into_iter().map(|value| value.cast_unsigned() ^ 0x80).collect(),
+        DecodingResult::I16(values) => {
+            values.into_iter().map(|value| top(&value.to_be_bytes()) ^ 0x80).collect()
+        }
+        DecodingResult::I32(values) => {
+            values.into_iter().map(|value| top(&value.to_be_bytes()) ^ 0x80).collect()
+        }
+        DecodingResult::I64(values) => {
+            values.into_iter().map(|value| top(&value.to_be_bytes()) ^ 0x80).collect()
+        }
+        DecodingResult::F16(values) => values.into_iter().map(|value| byte(value.to_f64())).collect(),
+        DecodingResult::F32(values) => values.into_iter().map(|value| byte(value.into())).collect(),
+        DecodingResult::F64(values) => values.into_iter().map(byte).collect(),
+    }
+}
+
+fn unpack(packed: &[u8], bits: u32, samples_across: usize, scale: bool) -> Vec<u8> {
+    let row_bytes = (samples_across * bits as usize).div_ceil(8).max(1);
+    let most = (1_u32 << bits) - 1;
+    let sample = |row: &[u8], index: usize| {
+        let at = index * bits as usize;
+        // At most 7 bits, so a sample lies in at most two bytes.
+        let two = u32::from(row[at / 8]) << 8 | row.get(at / 8 + 1).map_or(0, |&byte| u32::from(byte));
+        let value = (two >> (16 - bits as usize - at % 8)) & most;
+        u8::try_from(if scale { value * 255 / most } else { value }).unwrap_or(u8::MAX)
+    };
+    packed
+        .chunks_exact(row_bytes)
+        .flat_map(|row| (0..samples_across).map(move |index| sample(row, index)))
+        .collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn refusal(error: TiffError) -> Refusal {
+    match error {
+        TiffError::UnsupportedError(error) => Refusal::unsupported(error.to_string()),
+        TiffError::LimitsExceeded => Refusal::limit("its parts are larger than allowed"),
+        other => Refusal::malformed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_samples_are_unpacked_row_by_row() {
+        assert_eq!(unpack(&[0b1010_0000, 0b0100_0000], 1, 3, true), [255, 0, 255, 0, 255, 0]);
+        assert_eq!(unpack(&[0x12, 0x30], 4, 3, false), [1, 2, 3]);
+    }
+
+    #[test]
+    fn samples_of_every_kind_become_bytes() {
+        assert_eq!(eight_bits(DecodingResult::U16(vec![0xabcd]), 16, 1, true), [0xab]);
+        assert_eq!(eight_bits(DecodingResult::U16(vec![0xfff]), 12, 1, true), [255]);
+        assert_eq!(eight_bits(DecodingResult::F32(vec![0.5, f32::NAN, 9.0]), 32, 3, true), [128, 0, 255]);
+        assert_eq!(eight_bits(DecodingResult::I8(vec![-128, 127]), 8, 2, true), [0, 255]);
+    }
+}

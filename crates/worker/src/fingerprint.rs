@@ -1,0 +1,211 @@
+//! Perceptual fingerprints: pHash64 and PDQ-256, from the pixels of the thumbnail.
+//!
+//! Both reduce the luma to a small square by exact area means, take its DCT-II and set one bit for each
+//! low frequency above the median: 8 × 8 without the constant row and column of 32 × 32 for pHash, and
+//! the 16 × 16 of 64 × 64 for PDQ (Facebook's "TMK+PDQF" paper, without its second prefilter, as measured
+//! for this project). Invariant: the same pixels give the same bits everywhere; orientation is applied
+//! before, so a turned copy matches.
+
+use std::f32::consts::PI;
+
+use crate::raster::Raster;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprints {
+    pub(crate) phash64: u64,
+    pub(crate) pdq256: [u8; 32],
+    pub(crate) pdq_quality: u8,
+}
+
+impl Fingerprints {
+    pub(crate) fn of(raster: &Raster) -> Self {
+        let luma = Luma::of(raster);
+        let small = luma.reduced::<32>();
+        let large = luma.reduced::<64>();
+        Self { phash64: phash64(&small), pdq256: pdq256(&large), pdq_quality: quality(&large) }
+    }
+}
+
+struct Luma {
+    width: usize,
+    height: usize,
+    values: Vec<f32>,
+}
+
+impl Luma {
+    fn of(raster: &Raster) -> Self {
+        let values = raster
+            .pixels
+            .chunks_exact(3)
+            .map(|rgb| 0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2]))
+            .collect();
+        Self { width: raster.width as usize, height: raster.height as usize, values }
+    }
+
+    /// Area means on an `N` × `N` square; a smaller picture is enlarged by the same rule.
+    fn reduced<const N: usize>(&self) -> Vec<[f32; N]> {
+        let across = spans(self.width, N);
+        let rows: Vec<[f32; N]> = self
+            .values
+            .chunks_exact(self.width.max(1))
+            .map(|row| std::array::from_fn(|x| weighted(&across[x], |index| row[index])))
+            .collect();
+        spans(self.height, N)
+            .iter()
+            .map(|span| std::array::from_fn(|x| weighted(span, |index| rows[index][x])))
+            .collect()
+    }
+}
+
+/// A run of source samples with the weights of its first and last.
+struct Span {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "sides of pictures are far below 2^24"
+)]
+fn spans(length: usize, count: usize) -> Vec<Span> {
+    let step = length as f32 / count as f32;
+    (0..count)
+        .map(|index| {
+            let (start, end) = (index as f32 * step, ((index + 1) as f32 * step).min(length as f32));
+            let first = (start as usize).min(length.saturating_sub(1));
+            let last = (end.ceil() as usize).clamp(first + 1, length.max(first + 1));
+            let weights = (first..last)
+                .map(|at| ((at + 1) as f32).min(end) - (at as f32).max(start))
+                .map(|w| w.max(1e-6));
+            Span { first, weights: weights.collect() }
+        })
+        .collect()
+}
+
+fn weighted(span: &Span, value: impl Fn(usize) -> f32) -> f32 {
+    let total: f32 = span.weights.iter().sum();
+    span.weights.iter().enumerate().map(|(offset, weight)| weight * value(span.first + offset)).sum::<f32>()
+        / total
+}
+
+/// The frequencies `from .. from + K` of the DCT-II of an `N` × `N` square, both ways.
+#[expect(clippy::cast_precision_loss, reason = "indices below 64")]
+fn frequencies<const N: usize, const K: usize>(square: &[[f32; N]], from: usize) -> Vec<f32> {
+    let basis: Vec<[f32; N]> = (from..from + K)
+        .map(|frequency| {
+            std::array::from_fn(|at| {
+                (PI / (2.0 * N as f32) * frequency as f32 * (2.0 * at as f32 + 1.0)).cos()
+            })
+        })
+        .collect();
+    let rows: Vec<[f32; K]> = square
+        .iter()
+        .map(|row| std::array::from_fn(|k| row.iter().zip(&basis[k]).map(|(value, wave)| value * wave).sum()))
+        .collect();
+    basis
+        .iter()
+        .flat_map(|wave| {
+            (0..K)
+                .map(|x| rows.iter().zip(wave).map(|(row, factor)| row[x] * factor).sum())
+                .collect::<Vec<f32>>()
+        })
+        .collect()
+}
+
+fn median(values: &[f32]) -> f32 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let half = sorted.len() / 2;
+    (sorted[half - 1] + sorted[half]) / 2.0
+}
+
+fn phash64(square: &[[f32; 32]]) -> u64 {
+    let values = frequencies::<32, 8>(square, 1);
+    let middle = median(&values);
+    values.iter().fold(0, |bits, value| bits << 1 | u64::from(*value > middle))
+}
+
+fn pdq256(square: &[[f32; 64]]) -> [u8; 32] {
+    let values = frequencies::<64, 16>(square, 1);
+    let middle = median(&values);
+    let mut bits = [0; 32];
+    for (byte, eight) in bits.iter_mut().zip(values.chunks_exact(8)) {
+        *byte = eight.iter().fold(0, |bits, value| bits << 1 | u8::from(*value > middle));
+    }
+    bits
+}
+
+/// PDQ's measure of how much there is to see: summed steps between neighbours, 100 at most.
+fn quality(square: &[[f32; 64]]) -> u8 {
+    let step = |a: f32, b: f32| ((a - b).abs() * 100.0 / 255.0).floor();
+    let across: f32 = square.iter().flat_map(|row| row.windows(2)).map(|pair| step(pair[0], pair[1])).sum();
+    let down: f32 = square
+        .windows(2)
+        .flat_map(|rows| rows[0].iter().zip(&rows[1]))
+        .map(|(above, below)| step(*above, *below))
+        .sum();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 100")]
+    let quality = ((across + down) / 90.0).clamp(0.0, 100.0) as u8;
+    quality
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turn::upright;
+
+    /// A picture with structure at many sizes, made of a few waves.
+    pub(crate) fn scene(width: u32, height: u32, seed: f32) -> Raster {
+        let mut raster = Raster::filled(width, height, 0);
+        for (index, pixel) in raster.pixels.chunks_exact_mut(3).enumerate() {
+            let (x, y) =
+                ((index as u32 % width) as f32 / width as f32, (index as u32 / width) as f32 / height as f32);
+            let value = (x * 7.0 + seed).sin() * (y * 11.0 * seed).cos() + (x * y * 19.0 + seed * 3.0).sin();
+            pixel.fill((value * 50.0 + 128.0) as u8);
+        }
+        raster
+    }
+
+    fn apart(a: &Fingerprints, b: &Fingerprints) -> (u32, u32) {
+        let pdq = a.pdq256.iter().zip(&b.pdq256).map(|(a, b)| (a ^ b).count_ones()).sum();
+        ((a.phash64 ^ b.phash64).count_ones(), pdq)
+    }
+
+    #[test]
+    fn other_sizes_and_brightness_stay_near_and_other_pictures_far() {
+        let original = Fingerprints::of(&scene(320, 240, 1.3));
+        let smaller = Fingerprints::of(&scene(160, 120, 1.3));
+        let mut brighter = scene(320, 240, 1.3);
+        brighter.pixels.iter_mut().for_each(|value| *value = value.saturating_add(20));
+        let other = Fingerprints::of(&scene(320, 240, 2.9));
+        assert!(
+            apart(&original, &smaller).0 <= 8 && apart(&original, &smaller).1 <= 31,
+            "{:?}",
+            apart(&original, &smaller)
+        );
+        let brighter = apart(&original, &Fingerprints::of(&brighter));
+        assert!(brighter.0 <= 8 && brighter.1 <= 31, "{brighter:?}");
+        assert!(
+            apart(&original, &other).0 > 16 && apart(&original, &other).1 > 80,
+            "{:?}",
+            apart(&original, &other)
+        );
+    }
+
+    #[test]
+    fn a_turned_picture_is_another_until_it_is_upright() {
+        let picture = scene(320, 240, 1.3);
+        let stored = upright(picture.clone(), 8);
+        assert!(apart(&Fingerprints::of(&picture), &Fingerprints::of(&stored)).0 > 10);
+        assert_eq!(Fingerprints::of(&picture), Fingerprints::of(&upright(stored, 6)));
+    }
+
+    #[test]
+    fn flat_and_tiny_pictures_have_fingerprints_of_low_quality() {
+        assert_eq!(Fingerprints::of(&Raster::filled(320, 240, 90)).pdq_quality, 0);
+        assert_eq!(Fingerprints::of(&Raster::filled(1, 1, 90)).pdq_quality, 0);
+        assert!(Fingerprints::of(&scene(320, 240, 1.3)).pdq_quality > 5);
+    }
+}
