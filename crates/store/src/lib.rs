@@ -1,1 +1,39 @@
-//! Being built.
+//! Places where sealed objects rest: the [`Remote`] trait, its backends, and the folder on disk.
+//!
+//! A *place* holds immutable objects under short names and promises little: a finished write is whole or
+//! absent, and where the place allows it an existing name is never overwritten. It need not promise that a
+//! listing is fresh, that clocks agree or that the other side is honest; the format above it takes care of
+//! that (`docs/spec/sl1.md` §3). Every promise that is made stands in a doc comment of [`Remote`] and is
+//! checked for every backend by the same suite, [`conformance`].
+//!
+//! Why not simply a file system interface: renames, appends and partial writes do not exist on most
+//! providers, and a trait that pretends otherwise downgrades silently. What a place cannot do is an error
+//! ([`StoreError::Unsupported`]).
+//!
+//! * [`FolderPlace`] — sync, for the library folder: [`ObjectFile`] is written while its content is being
+//!   sealed, and a [`Batch`] makes many objects durable with few waits.
+//! * [`Folder`] — the same folder behind [`Remote`]; also an external drive or a folder that another
+//!   program syncs.
+//! * [`SealedRemote`] — what a library uses: takes only [`Sealed`] bytes and [`ObjectPath`] names.
+
+mod capabilities;
+pub mod conformance;
+mod error;
+mod folder;
+mod name;
+mod remote;
+mod sealed;
+mod sealed_remote;
+
+pub use capabilities::{Capabilities, Capability, Finding};
+pub use error::{Operation, StoreError};
+pub use folder::{
+    AppendFile, Batch, BatchEntry, Folder, FolderPlace, Found, FoundKind, ObjectFile, ObjectReader, Outcome,
+    SweepReport, TempFile, TempSpace, Walk, sync_directory,
+};
+pub use name::{Area, Generation, Key, MAX_PATH_CHARS, NameError, ObjectPath, PathPart, Prefix};
+pub use remote::{
+    Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
+};
+pub use sealed::{NotSealed, Sealed};
+pub use sealed_remote::SealedRemote;

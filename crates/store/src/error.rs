@@ -1,0 +1,252 @@
+//! What can go wrong at a place, named by its meaning and not by the protocol's number for it.
+//!
+//! Callers decide by variant: *not found* and *already exists* are answers, *full*, *read-only* and
+//! *vanished* stop a run with an instruction for the user, *io* and *network* may pass.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::name::NameError;
+
+/// What was being done when an error happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Opening or creating the place itself.
+    Open,
+    /// Writing an object.
+    Put,
+    /// Reading an object or a part of it.
+    Get,
+    /// Asking for an object's length and time.
+    Head,
+    /// Listing names.
+    List,
+    /// Removing an object.
+    Delete,
+    /// Reading or changing an object's tier.
+    Tier,
+    /// Minting an upload grant.
+    Grant,
+    /// Making written bytes durable.
+    Sync,
+    /// Sweeping temporary files.
+    Sweep,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Open => "open",
+            Self::Put => "write",
+            Self::Get => "read",
+            Self::Head => "look up",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Tier => "change the tier of",
+            Self::Grant => "grant an upload of",
+            Self::Sync => "make durable",
+            Self::Sweep => "sweep",
+        })
+    }
+}
+
+/// An operation on a place that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The place answered, and has no object of this name.
+    #[error("{place} has no object {object}")]
+    NotFound {
+        /// The place asked.
+        place: String,
+        /// The name that is absent.
+        object: String,
+    },
+    /// An object of this name is there already and was left as it is.
+    #[error("{place} already has an object {object}")]
+    AlreadyExists {
+        /// The place asked.
+        place: String,
+        /// The name that is taken.
+        object: String,
+    },
+    /// The place cannot do this at all; nothing was tried.
+    #[error("{place} cannot {operation}: {reason}")]
+    Unsupported {
+        /// The place asked.
+        place: String,
+        /// What was asked for.
+        operation: Operation,
+        /// Why it cannot.
+        reason: &'static str,
+    },
+    /// The disk or the account is full.
+    #[error("{place} is full: could not {operation} {object}")]
+    Full {
+        /// The place that is full.
+        place: String,
+        /// What was being done.
+        operation: Operation,
+        /// The object that did not fit.
+        object: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The place may be read but not written.
+    #[error("{place} is read-only: could not {operation} {object}")]
+    ReadOnly {
+        /// The place.
+        place: String,
+        /// What was being done.
+        operation: Operation,
+        /// The object concerned.
+        object: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The caller lacks permission for this object or operation.
+    #[error("{place} does not permit to {operation} {object}")]
+    Denied {
+        /// The place.
+        place: String,
+        /// What was being done.
+        operation: Operation,
+        /// The object concerned.
+        object: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The place is not there any more: unplugged, unmounted, or replaced by another folder.
+    #[error("{place} is gone: the drive was removed, unmounted or replaced")]
+    Vanished {
+        /// The place.
+        place: String,
+    },
+    /// There is no place at this path.
+    #[error("no folder at {}", path.display())]
+    NoPlace {
+        /// The path that was tried.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that is not a plain file or folder stands where the object's path leads.
+    #[error("{place}: {object} is not a plain file in plain folders (links are not followed)")]
+    Obstructed {
+        /// The place.
+        place: String,
+        /// The object concerned.
+        object: String,
+    },
+    /// The bytes that the place holds or was given cannot be right.
+    #[error("{place}: {object} is damaged: {reason}")]
+    Damaged {
+        /// The place.
+        place: String,
+        /// The object concerned.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The object is larger than the caller was ready to take.
+    #[error(
+        "{place}: {object} has {length_bytes} bytes, more than the {at_most_bytes} that are allowed here"
+    )]
+    TooLarge {
+        /// The place.
+        place: String,
+        /// The object concerned.
+        object: String,
+        /// The object's length.
+        length_bytes: u64,
+        /// The limit.
+        at_most_bytes: u64,
+    },
+    /// The object rests in a tier from which it must be thawed before it can be read.
+    #[error("{place}: {object} is archived and must be thawed before it can be read")]
+    Archived {
+        /// The place.
+        place: String,
+        /// The object concerned.
+        object: String,
+    },
+    /// The place asks to slow down.
+    #[error("{place} asks to wait{}", wait.map_or_else(String::new, |wait| format!(" {} s", wait.as_secs())))]
+    Throttled {
+        /// The place.
+        place: String,
+        /// How long, where it says so.
+        wait: Option<std::time::Duration>,
+    },
+    /// A name that this place cannot hold.
+    #[error("{place}: {source}")]
+    BadName {
+        /// The place.
+        place: String,
+        /// The rule that is broken.
+        #[source]
+        source: NameError,
+    },
+    /// Any other error of the system below.
+    #[error("{place}: could not {operation} {object}")]
+    Io {
+        /// The place.
+        place: String,
+        /// What was being done.
+        operation: Operation,
+        /// The object concerned.
+        object: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Names an I/O error of a file-like place by its meaning.
+    pub(crate) fn from_io(place: &str, operation: Operation, object: &str, source: io::Error) -> Self {
+        use rustix::io::Errno;
+        let place = place.to_owned();
+        let object = object.to_owned();
+        match Errno::from_io_error(&source) {
+            Some(Errno::NOENT) => Self::NotFound { place, object },
+            Some(Errno::EXIST) => Self::AlreadyExists { place, object },
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { place, operation, object, source },
+            Some(Errno::ROFS) => Self::ReadOnly { place, operation, object, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { place, operation, object, source },
+            Some(Errno::LOOP | Errno::NOTDIR | Errno::ISDIR) => Self::Obstructed { place, object },
+            Some(Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::STALE) => Self::Vanished { place },
+            _ => Self::Io { place, operation, object, source },
+        }
+    }
+
+    /// Whether this says that the object is absent, from a place that was there to be asked.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether this says that the name is taken.
+    #[must_use]
+    pub const fn is_already_exists(&self) -> bool {
+        matches!(self, Self::AlreadyExists { .. })
+    }
+
+    /// Whether the disk or the account is full.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// Whether trying the same thing later may succeed without anybody doing something about it.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Io { .. })
+    }
+}

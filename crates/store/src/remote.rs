@@ -1,0 +1,326 @@
+//! The contract between a library and any storage: a small, object-safe, async trait.
+//!
+//! Each guarantee below carries a code such as `R3`; [`conformance`](crate::conformance) checks it under
+//! the same code for every backend. Cancellation: every method may be dropped at any await point; an
+//! interrupted write has then happened whole or not at all, and the caller must look before it concludes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::capabilities::Capabilities;
+use crate::error::StoreError;
+use crate::name::{Key, Prefix};
+
+/// A storage that can hold objects under names.
+///
+/// All paths and bodies are what the caller decided to send: the trait does not seal. A library uses
+/// [`SealedRemote`](crate::SealedRemote); only the plain copy and the gateway use this trait directly.
+#[async_trait]
+pub trait Remote: fmt::Debug + Send + Sync {
+    /// A short name for messages, without credentials, for example `folder /mnt/usb`.
+    fn label(&self) -> &str;
+
+    /// What this place can do, as it was found when it was connected.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Writes an object, replacing what is under the name.
+    ///
+    /// * `R1` A successful put is read back byte for byte.
+    /// * `R2` No reader ever sees a part of an object: under the name is the old object or the whole new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::ReadOnly`], [`StoreError::Denied`], [`StoreError::Vanished`],
+    /// [`StoreError::BadName`], [`StoreError::TooLarge`] beyond [`Capabilities::most_object_bytes`].
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError>;
+
+    /// Writes an object unless the name is taken.
+    ///
+    /// * `R3` A name that is taken answers [`StoreError::AlreadyExists`], and the object is unchanged.
+    /// * `R4` Of several writers at the same time exactly one succeeds; the others get `AlreadyExists`.
+    ///
+    /// A retry after a lost reply answers `AlreadyExists` for the caller's own bytes: it must be verified.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and [`StoreError::Unsupported`] where the place cannot promise R3 and R4.
+    async fn put_if_absent(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError>;
+
+    /// Reads a whole object of at most `at_most_bytes`.
+    ///
+    /// * `R5` An absent name answers [`StoreError::NotFound`].
+    /// * `R6` An object above the limit answers [`StoreError::TooLarge`] without being read into memory.
+    ///
+    /// # Errors
+    /// Also [`StoreError::Archived`] for an object that must be thawed first.
+    async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError>;
+
+    /// Reads bytes `range` of an object.
+    ///
+    /// * `R7` A range inside the object gives exactly its bytes; a range that reaches beyond the end gives
+    ///   what there is; a range that begins at or beyond the end, or is empty, gives nothing.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError>;
+
+    /// Asks for an object's length, time and tier.
+    ///
+    /// * `R8` The length is the number of bytes that were put; an absent name answers `NotFound`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), without `Archived`.
+    async fn head(&self, key: &Key) -> Result<ObjectInfo, StoreError>;
+
+    /// Lists one page of the objects below a prefix; `after` is the token of the page before.
+    ///
+    /// * `R9` When nothing is being written, all pages together name every object below the prefix once,
+    ///   and nothing that is not below it. No order is promised, and a listing may be stale.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] where the credential may not list.
+    async fn list(&self, prefix: &Prefix, after: Option<&PageToken>) -> Result<ListPage, StoreError>;
+
+    /// Removes an object.
+    ///
+    /// * `R10` After a successful delete the name answers `NotFound`; deleting an absent name succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] where the credential may not delete, [`StoreError::Unsupported`].
+    async fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Moves an object to another tier; from [`Tier::Archive`] to a warmer one starts a thaw.
+    ///
+    /// * `R11` A place without tiers answers [`StoreError::Unsupported`] and changes nothing.
+    ///
+    /// # Errors
+    /// As said, and [`StoreError::NotFound`].
+    async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError>;
+
+    /// Mints a permission to upload one object without any other credential.
+    ///
+    /// * `R12` A place that cannot do this answers [`StoreError::Unsupported`].
+    ///
+    /// # Errors
+    /// As said, and [`StoreError::Denied`].
+    async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError>;
+}
+
+/// The bytes of an object on their way to a place; can be read again for a retry.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// `length_bytes` bytes of a file from `offset`; the file must not change meanwhile.
+    File {
+        /// The open file.
+        file: Arc<File>,
+        /// Where the bytes begin.
+        offset: u64,
+        /// How many there are.
+        length_bytes: u64,
+    },
+}
+
+impl Body {
+    /// A whole file.
+    ///
+    /// # Errors
+    /// The system's error when its length cannot be read.
+    pub fn from_file(file: File) -> io::Result<Self> {
+        let length_bytes = file.metadata()?.len();
+        Ok(Self::File { file: Arc::new(file), offset: 0, length_bytes })
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub fn length_bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { length_bytes, .. } => *length_bytes,
+        }
+    }
+
+    /// Reads up to `buffer.len()` bytes from `offset`; fewer only at the end. Blocks.
+    ///
+    /// # Errors
+    /// The system's error, or `UnexpectedEof` when the file became shorter.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length_bytes().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+        match self {
+            Self::Bytes(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                buffer.copy_from_slice(bytes.get(start..start + wanted).unwrap_or_default());
+            }
+            Self::File { file, offset: start, .. } => {
+                std::os::unix::fs::FileExt::read_exact_at(&**file, buffer, start + offset)?;
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::Bytes(Bytes::from_static(bytes))
+    }
+}
+
+/// How fast and how dear the bytes of an object rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Read often.
+    Hot,
+    /// Read now and then.
+    Cool,
+    /// Read rarely, still at once.
+    Cold,
+    /// Must be thawed before it can be read.
+    Archive,
+}
+
+/// What may be said about an object when it is put.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// The tier to write it into; the place's own default otherwise.
+    pub tier: Option<Tier>,
+    /// The media type; only the plain copy says one.
+    pub media_type: Option<String>,
+}
+
+/// What a place answers to a successful put.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The place's own mark of this version (an entity tag), where it has one.
+    pub version: Option<String>,
+}
+
+/// What a place says about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its name.
+    pub key: Key,
+    /// Its length in bytes.
+    pub length_bytes: u64,
+    /// When it was written, by the place's clock.
+    pub modified: Option<SystemTime>,
+    /// Its tier, where the place has tiers.
+    pub tier: Option<Tier>,
+    /// Whether it is being thawed.
+    pub is_thawing: bool,
+    /// The place's own mark of this version.
+    pub version: Option<String>,
+}
+
+/// Where the next page of a listing begins; only meaningful to the place that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageToken(pub(crate) String);
+
+impl PageToken {
+    /// Wraps a backend's own continuation mark.
+    #[must_use]
+    pub const fn new(mark: String) -> Self {
+        Self(mark)
+    }
+
+    /// The backend's own continuation mark.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// Objects below the prefix.
+    pub objects: Vec<ObjectInfo>,
+    /// Names that the place holds there but that are no valid [`Key`]s, as far as they can be shown.
+    pub strangers: Vec<String>,
+    /// The token of the next page; none at the end.
+    pub next: Option<PageToken>,
+}
+
+/// What is asked of an upload grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRequest {
+    /// The one name that may be written.
+    pub key: Key,
+    /// How long it may be used.
+    pub valid_for: Duration,
+    /// The most bytes that may be sent, where the place can enforce it.
+    pub at_most_bytes: u64,
+}
+
+/// A permission to upload one object; a secret until it expires.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UploadGrant {
+    /// Where to send the bytes, with whatever proves the permission.
+    pub url: String,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// Headers that must be sent with it.
+    pub headers: BTreeMap<String, String>,
+    /// When it ends, by the place's clock.
+    pub expires: SystemTime,
+}
+
+impl fmt::Debug for UploadGrant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open_part = self.url.split('?').next().unwrap_or_default();
+        formatter
+            .debug_struct("UploadGrant")
+            .field("url", &open_part)
+            .field("expires", &self.expires)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debug_form_of_a_grant_hides_its_signature() {
+        let grant = UploadGrant {
+            url: "https://host/container/name?sig=secret".to_owned(),
+            method: "PUT",
+            headers: BTreeMap::new(),
+            expires: SystemTime::UNIX_EPOCH,
+        };
+        assert!(!format!("{grant:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_body_from_a_file_is_read_from_its_offset() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("body");
+        std::fs::write(&path, b"0123456789").expect("write");
+        let file = Arc::new(File::open(&path).expect("open"));
+        let body = Body::File { file, offset: 2, length_bytes: 5 };
+        let mut buffer = [0; 16];
+        assert_eq!(body.read_at(1, &mut buffer).expect("read"), 4);
+        assert_eq!(&buffer[..4], b"3456");
+        assert_eq!(body.read_at(9, &mut buffer).expect("read"), 0);
+    }
+}

@@ -1,0 +1,120 @@
+//! A remote as a library may use it: sealed bytes under SL1 names, and nothing else.
+//!
+//! Invariant: nothing that was not [`Sealed`] and not named by an [`ObjectPath`] passes through here. A
+//! lint keeps the raw [`Remote`] out of the crates above.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::capabilities::Capabilities;
+use crate::error::StoreError;
+use crate::name::{Area, Key, ObjectPath, Prefix};
+use crate::remote::{ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier};
+use crate::sealed::Sealed;
+
+/// A [`Remote`] that takes only sealed objects.
+#[derive(Debug, Clone)]
+pub struct SealedRemote {
+    remote: Arc<dyn Remote>,
+}
+
+impl SealedRemote {
+    /// Wraps a connected remote.
+    #[must_use]
+    pub fn new(remote: Arc<dyn Remote>) -> Self {
+        Self { remote }
+    }
+
+    /// A short name for messages.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.remote.label()
+    }
+
+    /// What the place can do.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        self.remote.capabilities()
+    }
+
+    /// Writes an object unless its name is taken; see [`Remote::put_if_absent`]. The tier is a wish: a place
+    /// that does not have it uses its own.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `AlreadyExists` means *verify*, not *fail*.
+    pub async fn put(
+        &self,
+        path: &ObjectPath,
+        sealed: &Sealed,
+        tier: Option<Tier>,
+    ) -> Result<Stored, StoreError> {
+        let tier = tier.filter(|tier| self.capabilities().tiers.contains(tier));
+        let options = PutOptions { tier, media_type: None };
+        self.remote.put_if_absent(&Key::from(path), sealed.body().clone(), &options).await
+    }
+
+    /// Replaces a head, the only object that is ever replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] for a path of any other area, and what [`Remote::put`] may answer.
+    pub async fn replace_head(&self, path: &ObjectPath, sealed: &Sealed) -> Result<Stored, StoreError> {
+        if path.area() != Area::Head {
+            return Err(StoreError::Unsupported {
+                place: self.label().to_owned(),
+                operation: crate::error::Operation::Put,
+                reason: "only a head may be replaced",
+            });
+        }
+        self.remote.put(&Key::from(path), sealed.body().clone(), &PutOptions::default()).await
+    }
+
+    /// Reads a whole object; see [`Remote::get`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, path: &ObjectPath, at_most_bytes: u64) -> Result<Bytes, StoreError> {
+        self.remote.get(&Key::from(path), at_most_bytes).await
+    }
+
+    /// Reads a part of an object; see [`Remote::get_range`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get_range(&self, path: &ObjectPath, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.remote.get_range(&Key::from(path), range).await
+    }
+
+    /// Asks about an object; see [`Remote::head`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn head(&self, path: &ObjectPath) -> Result<ObjectInfo, StoreError> {
+        self.remote.head(&Key::from(path)).await
+    }
+
+    /// Lists one page of an area; see [`Remote::list`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, area: Area, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
+        self.remote.list(&Prefix::area(area), after).await
+    }
+
+    /// Removes an object; see [`Remote::delete`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete(&self, path: &ObjectPath) -> Result<(), StoreError> {
+        self.remote.delete(&Key::from(path)).await
+    }
+
+    /// Moves an object to another tier; see [`Remote::set_tier`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_tier(&self, path: &ObjectPath, tier: Tier) -> Result<(), StoreError> {
+        self.remote.set_tier(&Key::from(path), tier).await
+    }
+}

@@ -1,0 +1,183 @@
+//! The conformance suite on the folder backend, and on wrong backends that it must find out.
+
+#![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use safelight_store::conformance::{Verdict, check};
+use safelight_store::{
+    Body, Capabilities, Capability, Folder, GrantRequest, Key, ListPage, ObjectInfo, PageToken, Prefix,
+    PutOptions, Remote, StoreError, Stored, Tier, UploadGrant,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_keeps_every_guarantee() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let folder = Folder::connect(root.path(), "tokenabc").await.expect("connects");
+    for capability in [
+        Capability::PutAndGet,
+        Capability::GetRange,
+        Capability::PutIfAbsent,
+        Capability::List,
+        Capability::Delete,
+    ] {
+        assert!(folder.capabilities().has(capability), "{capability:?}");
+    }
+    assert!(!folder.capabilities().has(Capability::ProviderChecksum));
+    let report = check(Arc::new(folder), "tokenabd").await.expect("a fine token");
+    assert_eq!(report.broken().count(), 0, "{report}");
+    assert_eq!(report.verdict("R4"), Some(&Verdict::Held), "{report}");
+    assert_eq!(files_below(root.path()), Vec::<String>::new(), "the suite cleans up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_finds_each_planted_fault() {
+    for (fault, codes) in [
+        (Fault::OverwritesTaken, ["R3", "R4"].as_slice()),
+        (Fault::RangeIsOffByOne, &["R7"]),
+        (Fault::ForgetsAPage, &["R9"]),
+        (Fault::ListsBeside, &["R9"]),
+        (Fault::AbsentIsEmpty, &["R5"]),
+        (Fault::IgnoresTheLimit, &["R6"]),
+        (Fault::DeleteIsLazy, &["R10"]),
+        (Fault::SwallowsTiers, &["R11"]),
+        (Fault::WritesInTwoSteps, &["R2"]),
+    ] {
+        let root = folder_in_memory();
+        let inner = Folder::open(root.path()).expect("opens");
+        let wrong = Arc::new(Wrong { inner, fault });
+        let report = check(Arc::clone(&wrong) as Arc<dyn Remote>, "tokenabc").await.expect("a fine token");
+        let broken: Vec<&str> = report.broken().map(|row| row.code).collect();
+        for code in codes {
+            assert!(broken.contains(code), "{fault:?} must break {code}, but {broken:?} are broken");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probing_a_place_that_overwrites_says_so() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let wrong = Wrong { inner: Folder::open(root.path()).expect("opens"), fault: Fault::OverwritesTaken };
+    let found = Capabilities::probe(&wrong, "tokenabc").await.expect("a fine token");
+    assert!(!found.has(Capability::PutIfAbsent));
+    assert!(found.has(Capability::PutAndGet));
+}
+
+/// A temporary folder that needs no disk, where the system has one: these tests are not about durability.
+fn folder_in_memory() -> tempfile::TempDir {
+    let builder = tempfile::Builder::new();
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("temporary folder")
+}
+
+fn files_below(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("reads") {
+            let entry = entry.expect("reads");
+            if entry.file_type().expect("reads").is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push(entry.path().display().to_string());
+            }
+        }
+    }
+    files
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    OverwritesTaken,
+    RangeIsOffByOne,
+    ForgetsAPage,
+    ListsBeside,
+    AbsentIsEmpty,
+    IgnoresTheLimit,
+    DeleteIsLazy,
+    SwallowsTiers,
+    WritesInTwoSteps,
+}
+
+/// A folder with one fault.
+#[derive(Debug)]
+struct Wrong {
+    inner: Folder,
+    fault: Fault,
+}
+
+#[async_trait]
+impl Remote for Wrong {
+    fn label(&self) -> &str {
+        self.inner.label()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError> {
+        if self.fault == Fault::SwallowsTiers {
+            return self.inner.put(key, body, &PutOptions::default()).await;
+        }
+        if self.fault == Fault::WritesInTwoSteps
+            && let Body::Bytes(bytes) = &body
+        {
+            let half = Body::Bytes(bytes.slice(..bytes.len() / 2));
+            self.inner.put(key, half, options).await?;
+        }
+        self.inner.put(key, body, options).await
+    }
+
+    async fn put_if_absent(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError> {
+        if self.fault == Fault::OverwritesTaken {
+            return self.inner.put(key, body, options).await;
+        }
+        self.inner.put_if_absent(key, body, options).await
+    }
+
+    async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
+        let limit = if self.fault == Fault::IgnoresTheLimit { u64::MAX } else { at_most_bytes };
+        match self.inner.get(key, limit).await {
+            Err(error) if error.is_not_found() && self.fault == Fault::AbsentIsEmpty => Ok(Bytes::new()),
+            other => other,
+        }
+    }
+
+    async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let more = u64::from(self.fault == Fault::RangeIsOffByOne);
+        self.inner.get_range(key, range.start..range.end + more).await
+    }
+
+    async fn head(&self, key: &Key) -> Result<ObjectInfo, StoreError> {
+        self.inner.head(key).await
+    }
+
+    async fn list(&self, prefix: &Prefix, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
+        let beside = Prefix::below(prefix.as_str().split("/r9").next().unwrap_or_default()).expect("valid");
+        let prefix = if self.fault == Fault::ListsBeside { &beside } else { prefix };
+        let mut page = self.inner.list(prefix, after).await?;
+        if self.fault == Fault::ForgetsAPage {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        if self.fault == Fault::DeleteIsLazy {
+            return Ok(());
+        }
+        self.inner.delete(key).await
+    }
+
+    async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError> {
+        self.inner.set_tier(key, tier).await
+    }
+
+    async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
+        self.inner.grant_upload(request).await
+    }
+}
