@@ -1,1 +1,43 @@
-//! Being built.
+//! The library as a history of signed operations, and how they merge.
+//!
+//! Everything that changes a library is an [`Op`]. Ops are folded into one [`EntityState`] per asset, album,
+//! content and the library itself; the fold gives the same state in any order and however often an op comes,
+//! so devices that never meet agree. Ops travel in signed segments ([`history`]); what a photo *shows* is a
+//! view of its state ([`view`]).
+//!
+//! Pure: no clock, no randomness, no disk, no network but through arguments. Also builds for wasm32.
+//! Specified byte by byte in `docs/spec/sl1-history.md`.
+
+mod cbor;
+pub mod clock;
+mod error;
+pub mod facts;
+pub mod history;
+mod ids;
+mod op;
+mod original;
+mod state;
+mod value;
+
+pub use cbor::{Malformed, Unread};
+pub use clock::{HybridClock, Stamp};
+pub use error::ModelError;
+pub use facts::{Facts, MediaKind, ProbeKind};
+pub use history::{Segment, SegmentBuilder};
+pub use ids::{
+    AlbumId, AssetId, ContentHash, DeviceId, EntityId, EpochId, LibraryId, Life, MAX_ENTITY_NAME_BYTES,
+    MAX_OP_IDS, ObjectName, OpId, OpIds, SegmentRoot, SegmentSeq,
+};
+pub use op::{Author, KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
+pub use original::{
+    MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PartRef, Rendition, RenditionKind, SourcePath,
+    Storage,
+};
+pub use state::{
+    Addition, AssetState, ContentState, Contents, EntityState, FOLD_VERSION, Finding, LifeState, ObservedSet,
+    Record, Register, SeenAt, StateHash, StateHasher, Write,
+};
+pub use value::{
+    DatePrecision, Field, FieldCode, MAX_FIELD_KEY_BYTES, MAX_TEXT_BYTES, Position, SetName, Target,
+    TypedDate, TypedPlace, Value,
+};

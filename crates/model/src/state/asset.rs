@@ -1,0 +1,439 @@
+//! One asset through its lives: contents, what people typed, trash and purge.
+//!
+//! Invariant: nothing here is ever thrown away because another op came first. A purge is an op among others
+//! whose effect is computed from the whole state: a restore, another trash write or another content that the
+//! purge did not name, and it has none. Specified in sl1-history §7.5.
+
+use super::record::Record;
+use super::register::{Register, Write, insert_write, remembered, writes};
+use crate::cbor::{Decode, Encode, Malformed, Reader, Writer};
+use crate::ids::{AssetId, ContentHash, Life, OpId, OpIds};
+use crate::op::{Op, OpBody};
+use crate::original::{Original, SourcePath};
+use crate::value::{Field, SetName, Target, Value};
+
+/// Everything known of one asset that people or imports did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssetState {
+    lives: Vec<(Life, LifeState)>,
+}
+
+/// One life of an asset: from an import to a purge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LifeState {
+    contents: Contents,
+    seen: Vec<SeenAt>,
+    record: Record,
+    purges: Vec<PurgeOrder>,
+    alias: Register<Option<AssetId>>,
+}
+
+/// The contents that an asset has and had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    additions: Vec<Write<Addition>>,
+    superseded: OpIds,
+}
+
+/// How a content came to an asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addition {
+    /// The content.
+    pub original: Original,
+    /// Whether it came in place of another (`AddVersion`) or as found (`AddAsset`).
+    pub is_version: bool,
+}
+
+/// Another place where a content of the asset was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeenAt {
+    /// Which content.
+    pub content: ContentHash,
+    /// Where.
+    pub source: SourcePath,
+    /// When the file there was last changed, in milliseconds since 1970.
+    pub modified_millis: i64,
+}
+
+/// A purge as it was ordered; whether it has effect is another question.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PurgeOrder {
+    op: OpId,
+    trash: OpIds,
+    contents: OpIds,
+}
+
+impl Contents {
+    /// All additions, by op id: also of contents that were replaced.
+    #[must_use]
+    pub fn additions(&self) -> &[Write<Addition>] {
+        &self.additions
+    }
+
+    /// The additions that no other replaces.
+    pub fn heads(&self) -> impl Iterator<Item = &Write<Addition>> + Clone {
+        self.additions.iter().filter(|addition| !self.is_replaced(addition))
+    }
+
+    /// Whether another addition takes this one's place. Contents that were added as found are one, however
+    /// many devices found them: whoever replaced one replaced them all, or else a device that finds the old
+    /// file without knowing of the edit would undo it.
+    fn is_replaced(&self, addition: &Write<Addition>) -> bool {
+        let named = |other: &Write<Addition>| self.superseded.contains(other.op);
+        let is_same = |other: &&Write<Addition>| {
+            !other.value.is_version && other.value.original.content == addition.value.original.content
+        };
+        named(addition) || (!addition.value.is_version && self.additions.iter().filter(is_same).any(named))
+    }
+
+    /// The addition whose content is current: the latest stamp, then the highest op id.
+    #[must_use]
+    pub fn current(&self) -> Option<&Write<Addition>> {
+        self.heads().max_by_key(|addition| (addition.stamp, addition.op))
+    }
+
+    /// The additions of one content, by op id.
+    pub fn of_content(&self, content: ContentHash) -> impl Iterator<Item = &Write<Addition>> {
+        self.additions.iter().filter(move |addition| addition.value.original.content == content)
+    }
+
+    fn add(&mut self, addition: Write<Addition>, supersedes: &OpIds) -> bool {
+        let changed = self.superseded.extend_from(supersedes);
+        insert_write(&mut self.additions, addition) || changed
+    }
+}
+
+impl LifeState {
+    /// The contents of this life.
+    #[must_use]
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Other places where its contents were found.
+    #[must_use]
+    pub fn seen(&self) -> &[SeenAt] {
+        &self.seen
+    }
+
+    /// What people typed.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The asset that is shown in place of this one, as a register.
+    #[must_use]
+    pub fn alias(&self) -> &Register<Option<AssetId>> {
+        &self.alias
+    }
+
+    /// Whether it is in the trash, purged or not.
+    #[must_use]
+    pub fn is_trashed(&self) -> bool {
+        self.record.value(Field::TRASHED) == Some(&Value::Bool(true))
+    }
+
+    /// Whether a purge has effect: it names every standing trash write, none of them restores, and every
+    /// content.
+    #[must_use]
+    pub fn is_purged(&self) -> bool {
+        let trash = self.record.field(Field::TRASHED).map(Register::heads).unwrap_or_default();
+        let additions = &self.contents.additions;
+        !trash.is_empty()
+            && !additions.is_empty()
+            && self.purges.iter().any(|purge| {
+                trash.iter().all(|write| write.value == Value::Bool(true) && purge.trash.contains(write.op))
+                    && additions.iter().all(|addition| purge.contents.contains(addition.op))
+            })
+    }
+
+    fn merge(&mut self, other: Self) -> bool {
+        let mut changed = self.contents.superseded.extend_from(&other.contents.superseded);
+        for addition in other.contents.additions {
+            changed |= insert_write(&mut self.contents.additions, addition);
+        }
+        for seen in other.seen {
+            changed |= insert(&mut self.seen, seen);
+        }
+        for purge in other.purges {
+            changed |= insert(&mut self.purges, purge);
+        }
+        changed |= self.record.merge(other.record);
+        self.alias.merge(other.alias) || changed
+    }
+}
+
+fn insert<T: Ord>(list: &mut Vec<T>, item: T) -> bool {
+    match list.binary_search(&item) {
+        Ok(_) => false,
+        Err(place) => {
+            list.insert(place, item);
+            true
+        }
+    }
+}
+
+static NO_LIFE: LifeState = LifeState {
+    contents: Contents { additions: Vec::new(), superseded: OpIds::new() },
+    seen: Vec::new(),
+    record: Record::new(),
+    purges: Vec::new(),
+    alias: Register::new(),
+};
+
+impl AssetState {
+    /// All lives that any op spoke of, the first one first.
+    pub fn lives(&self) -> impl Iterator<Item = (Life, &LifeState)> {
+        self.lives.iter().map(|(life, state)| (*life, state))
+    }
+
+    /// The current life: the highest into which a content came, or else the first.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        let lived = self.lives.iter().rev().find(|(_, state)| !state.contents.additions.is_empty());
+        lived.map(|(life, _)| *life).unwrap_or_default()
+    }
+
+    /// What is known of the current life.
+    #[must_use]
+    pub fn current(&self) -> &LifeState {
+        let life = self.life();
+        self.lives.iter().find(|(number, _)| *number == life).map_or(&NO_LIFE, |(_, state)| state)
+    }
+
+    /// What ops about this asset are to name as their target.
+    #[must_use]
+    pub fn target(&self, asset: AssetId) -> Target {
+        Target::Asset(asset, self.life())
+    }
+
+    /// The op that types a value over what shows.
+    #[must_use]
+    pub fn write_field(&self, asset: AssetId, field: impl Into<Field>, value: impl Into<Value>) -> OpBody {
+        self.current().record.write_field(self.target(asset), field, value)
+    }
+
+    /// The op that puts an element in a set; `None` if it is there already.
+    #[must_use]
+    pub fn put_in(&self, asset: AssetId, set: SetName, element: impl Into<Value>) -> Option<OpBody> {
+        self.current().record.put_in(self.target(asset), set, element)
+    }
+
+    /// The op that takes an element out of a set; `None` if it is not there.
+    #[must_use]
+    pub fn take_out(&self, asset: AssetId, set: SetName, element: impl Into<Value>) -> Option<OpBody> {
+        self.current().record.take_out(self.target(asset), set, element)
+    }
+
+    /// The op that brings a content in: as a first life, as the next life after a purge, or beside the same
+    /// content that another device brought in.
+    #[must_use]
+    pub fn add(&self, asset: AssetId, original: Original) -> OpBody {
+        let Life(life) = self.life();
+        let life = Life(if self.current().is_purged() { life.saturating_add(1) } else { life });
+        OpBody::AddAsset { asset, life, original }
+    }
+
+    /// The op that makes a content the current one.
+    #[must_use]
+    pub fn add_version(&self, asset: AssetId, original: Original) -> OpBody {
+        let supersedes = self.current().contents.heads().map(|addition| addition.op).collect();
+        OpBody::AddVersion { asset, life: self.life(), original, supersedes }
+    }
+
+    /// The op that shows another asset in place of this one, or none any more.
+    #[must_use]
+    pub fn merge_into(&self, asset: AssetId, into: Option<AssetId>) -> OpBody {
+        OpBody::Alias { asset, life: self.life(), into, supersedes: self.current().alias.head_ids() }
+    }
+
+    /// The op that purges what is in the trash as known here; `None` if it is not in the trash, or gone.
+    #[must_use]
+    pub fn purge(&self, asset: AssetId) -> Option<OpBody> {
+        let life = self.current();
+        let trash = life.record.field(Field::TRASHED)?;
+        let all_trashed = trash.heads().iter().all(|write| write.value == Value::Bool(true));
+        let contents: OpIds = life.contents.additions.iter().map(|addition| addition.op).collect();
+        let possible = all_trashed && !trash.heads().is_empty() && !contents.is_empty() && !life.is_purged();
+        possible.then(|| OpBody::Purge { asset, life: self.life(), trash: trash.head_ids(), contents })
+    }
+
+    pub(crate) fn fold(&mut self, op: &Op) -> bool {
+        let addition = |original: &Original, is_version| Write {
+            op: op.id,
+            stamp: op.stamp,
+            value: Addition { original: original.clone(), is_version },
+        };
+        match &op.body {
+            OpBody::AddAsset { life, original, .. } => {
+                self.life_mut(*life).contents.add(addition(original, false), &OpIds::new())
+            }
+            OpBody::AddVersion { life, original, supersedes, .. } => {
+                self.life_mut(*life).contents.add(addition(original, true), supersedes)
+            }
+            OpBody::Alias { life, into, supersedes, .. } => {
+                let write = Write { op: op.id, stamp: op.stamp, value: *into };
+                self.life_mut(*life).alias.write(write, supersedes)
+            }
+            OpBody::Seen { life, content, source, modified_millis, .. } => {
+                let seen =
+                    SeenAt { content: *content, source: source.clone(), modified_millis: *modified_millis };
+                insert(&mut self.life_mut(*life).seen, seen)
+            }
+            OpBody::Purge { life, trash, contents, .. } => {
+                let purge = PurgeOrder { op: op.id, trash: trash.clone(), contents: contents.clone() };
+                insert(&mut self.life_mut(*life).purges, purge)
+            }
+            OpBody::Set { target: Target::Asset(_, life), .. }
+            | OpBody::AddTo { target: Target::Asset(_, life), .. }
+            | OpBody::RemoveFrom { target: Target::Asset(_, life), .. } => {
+                self.life_mut(*life).record.fold(op)
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) -> bool {
+        let mut changed = false;
+        for (life, state) in other.lives {
+            changed |= self.life_mut(life).merge(state);
+        }
+        changed
+    }
+
+    fn life_mut(&mut self, life: Life) -> &mut LifeState {
+        let place = self.lives.binary_search_by_key(&life, |(number, _)| *number).unwrap_or_else(|place| {
+            self.lives.insert(place, (life, LifeState::default()));
+            place
+        });
+        &mut self.lives[place].1
+    }
+}
+
+/// `[[life, what is known of it], …]`.
+impl Encode for AssetState {
+    fn encode(&self, to: &mut Writer) {
+        to.array(self.lives.len());
+        for (life, state) in &self.lives {
+            to.array(2);
+            to.value(life);
+            to.value(state);
+        }
+    }
+}
+
+impl Decode for AssetState {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let items = from.array(usize::MAX)?;
+        let mut lives: Vec<(Life, LifeState)> = Vec::with_capacity(items.min(4));
+        for _ in 0..items {
+            from.array_of(2)?;
+            let (life, state) = (Life::decode(from)?, LifeState::decode(from)?);
+            from.ensure(lives.last().is_none_or(|(last, _)| *last < life), "lives ascend")?;
+            lives.push((life, state));
+        }
+        Ok(Self { lives })
+    }
+}
+
+impl Encode for LifeState {
+    fn encode(&self, to: &mut Writer) {
+        to.map(|map| {
+            map.some_list(0, &self.contents.additions);
+            map.some(1, Some(&self.contents.superseded).filter(|ids| !ids.is_empty()));
+            map.some_list(2, &self.seen);
+            self.record.encode_entries(map, 3);
+            map.some_list(5, &self.purges);
+            map.some(6, Some(&self.alias).filter(|alias| !alias.is_empty()));
+        });
+    }
+}
+
+impl Decode for LifeState {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut state = Self::default();
+        let unread = from.map(|key, from| {
+            match key {
+                0 => state.contents.additions = writes(from)?,
+                1 => state.contents.superseded = remembered(from)?,
+                2 => state.seen = from.sorted(usize::MAX)?,
+                3 => state.record.decode_fields(from)?,
+                4 => state.record.decode_sets(from)?,
+                5 => state.purges = from.sorted(usize::MAX)?,
+                6 => state.alias = Register::decode(from)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        from.ensure(unread.is_empty(), "the state was folded by another version")?;
+        Ok(state)
+    }
+}
+
+/// `[original, whether it is a version]`.
+impl Encode for Addition {
+    fn encode(&self, to: &mut Writer) {
+        to.array(2);
+        to.value(&self.original);
+        to.value(&self.is_version);
+    }
+}
+
+impl Decode for Addition {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.array_of(2)?;
+        Ok(Self { original: Original::decode(from)?, is_version: bool::decode(from)? })
+    }
+}
+
+/// `[content, source, modified]`.
+impl Encode for SeenAt {
+    fn encode(&self, to: &mut Writer) {
+        to.array(3);
+        to.value(&self.content);
+        to.value(&self.source);
+        to.value(&self.modified_millis);
+    }
+}
+
+impl Decode for SeenAt {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.array_of(3)?;
+        Ok(Self {
+            content: ContentHash::decode(from)?,
+            source: SourcePath::decode(from)?,
+            modified_millis: i64::decode(from)?,
+        })
+    }
+}
+
+/// `[op, trash, contents]`.
+impl Encode for PurgeOrder {
+    fn encode(&self, to: &mut Writer) {
+        to.array(3);
+        to.value(&self.op);
+        to.value(&self.trash);
+        to.value(&self.contents);
+    }
+}
+
+impl Decode for PurgeOrder {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.array_of(3)?;
+        Ok(Self { op: OpId::decode(from)?, trash: remembered(from)?, contents: remembered(from)? })
+    }
+}
+
+/// An asset, or null.
+impl Encode for Option<AssetId> {
+    fn encode(&self, to: &mut Writer) {
+        to.optional(self.as_ref());
+    }
+}
+
+impl Decode for Option<AssetId> {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.optional()
+    }
+}
