@@ -1,1 +1,66 @@
-//! Being built.
+//! The SL1 format's keys, envelope, signatures and wraps. No I/O, no clock; randomness comes in through
+//! [`Entropy`]. Also builds for wasm32. The words are those of `docs/spec/sl1.md`, which fixes every byte.
+//!
+//! From the top down:
+//! - [`RecoveryWords`] are the root of a library; a [`Device`] has its own keys; an [`Epoch`] has the
+//!   secrets that everything is sealed under and named with.
+//! - A [`Keyring`] holds what a device must keep, sealed under an [`UnlockKey`], which is sealed to each [`Slot`].
+//! - [`OriginalSealer`] and [`OriginalOpener`] stream originals; [`seal`] and [`open`] handle what fits in
+//!   memory; [`Opener`] opens ranges.
+
+mod card;
+mod codec;
+mod device;
+mod entropy;
+mod envelope;
+mod epoch;
+mod error;
+mod ids;
+mod kem;
+mod keyring;
+mod keys_file;
+mod mac;
+pub mod names;
+mod pack;
+mod passphrase;
+mod primitive;
+mod roster;
+mod secret;
+mod sign;
+mod slot;
+mod statement;
+mod words;
+mod wrap;
+
+pub use card::{BASE_FORMAT, RootCard, statements_hash};
+pub use device::{DEVICE_CARD_LEN, Device, DeviceCard};
+#[cfg(not(target_arch = "wasm32"))]
+pub use entropy::OsEntropy;
+pub use entropy::{Entropy, SeededEntropy};
+pub use envelope::{
+    ENTRY_UNIT, Geometry, HEADER_LEN, Kind, MAX_CONTENT_LEN, MIN_CARRIED_LEN, MIN_ORIGINAL_LEN,
+    ObjectContext, Opener, OriginalOpener, OriginalSealer, PART_LEN, PREFIX_LEN, PartSink, Prefix, Sealed,
+    SealedOriginal, SealedPart, SegmentSize, open, open_from, open_original, original_parts, padded_original,
+    padme, part_content_range, seal, seal_original, seal_to, seal_under,
+};
+pub use epoch::{Epoch, EpochSecrets, NamingKey, SealingSecret};
+pub use error::{CryptoError, Fault, Result};
+pub use ids::{ContentHash, DeviceId, EpochId, KeyId, LibraryId, ObjectName, SlotId, base32, base32_decode};
+pub use kem::{ENCAPSULATION_LEN, KEM_PUBLIC_LEN, KemPublic, KemSecret};
+pub use keyring::{DatabaseKey, Keyring, UnlockKey};
+pub use keys_file::{Recipient, open_keys_file, seal_keys_file};
+pub use mac::MacKey;
+pub use pack::{
+    EntryName, EntryRecord, FRAME_LEN, FRAME_PROBE_LEN, LOCAL_PACK_HEADER, LocalEntry, LocalPackScan,
+    PACK_TAIL_LEN, PackEntryPlace, PackIndex, PackTier, PackWriter, SealedEntry, SealedPack,
+    entry_sealed_len, open_entry, pack_index_range, read_frame, scan_local_pack, seal_entry,
+};
+pub use passphrase::PassphraseCost;
+pub use primitive::{Sha256, sha256};
+pub use roster::{AnnouncedEpoch, Member, Roster, Standing};
+pub use secret::SecretBytes;
+pub use sign::{Domain, SIGNATURE_LEN, Signature, SigningKey, VerifyingKey};
+pub use slot::{Slot, SlotKind, SlotSecret};
+pub use statement::{Author, Statement, StatementBody, StatementId};
+pub use words::{RecoveryWords, WORD_COUNT, WordsCard};
+pub use wrap::KeyWrap;

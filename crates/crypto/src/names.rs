@@ -1,0 +1,49 @@
+//! Logical names: what an object's key binds. No shard, no place, no generation; stores add those to make
+//! a path, so an object stays itself when it moves. Spec: sl1.md §3.1, §3.2.
+
+use crate::ids::{DeviceId, EpochId, LibraryId, ObjectName};
+
+/// Where a root card rests: `root/<words id>`.
+#[must_use]
+pub fn root_card(words: &LibraryId) -> String {
+    format!("root/{words}")
+}
+
+/// A keys file: `keys/<epoch>/<recipient>`, the recipient being a device or the recovery words.
+#[must_use]
+pub fn keys_file(epoch: &EpochId, recipient: &crate::keys_file::Recipient) -> String {
+    format!("keys/{epoch}/{recipient}")
+}
+
+/// A history segment: `log/<device>/<seq, ten digits>`.
+#[must_use]
+pub fn segment(device: &DeviceId, seq: u32) -> String {
+    format!("log/{device}/{seq:010}")
+}
+
+/// A head hint: `head/<device>`.
+#[must_use]
+pub fn head(device: &DeviceId) -> String {
+    format!("head/{device}")
+}
+
+/// A checkpoint: `ckpt/<name>`.
+#[must_use]
+pub fn checkpoint(name: &ObjectName) -> String {
+    format!("ckpt/{name}")
+}
+
+/// A checkpoint page: `page/<name>`.
+#[must_use]
+pub fn page(name: &ObjectName) -> String {
+    format!("page/{name}")
+}
+
+/// One part of an original: `o/<name>`.
+#[must_use]
+pub fn original(name: &ObjectName) -> String {
+    format!("o/{name}")
+}
+
+/// The keyring of a device, which never leaves it.
+pub const KEYRING: &str = "keyring";

@@ -1,0 +1,160 @@
+use super::*;
+use crate::device::Device;
+use crate::entropy::SeededEntropy;
+use crate::statement::Author;
+use crate::words::RecoveryWords;
+
+struct House {
+    words: RecoveryWords,
+    library: LibraryId,
+    laptop: Device,
+    phone: Device,
+    statements: Vec<Statement>,
+}
+
+impl House {
+    /// A library with two devices and an epoch for both.
+    fn new() -> Self {
+        let mut entropy = SeededEntropy::new(60);
+        let words = RecoveryWords::generate(&mut entropy);
+        let (laptop, phone) = (Device::generate(&mut entropy), Device::generate(&mut entropy));
+        let mut house = Self { library: words.library_id(), words, laptop, phone, statements: Vec::new() };
+        let birth = StatementBody::Root(house.words.card());
+        let first =
+            Statement::sign(Author::Words(&house.words), house.library, 1, &[], &birth).expect("signs");
+        house.statements.push(first);
+        house.words_say(2, &StatementBody::Admit(house.laptop.card().clone()));
+        house.laptop_says(3, &StatementBody::Admit(house.phone.card().clone()));
+        let files = house.roster().recipients().into_iter().map(|recipient| (recipient, [1; 32])).collect();
+        house.laptop_says(4, &StatementBody::Epoch { epoch: EpochId::from_bytes([1; 16]), files });
+        house
+    }
+
+    fn roster(&self) -> Roster {
+        Roster::replay(self.library, &self.statements).expect("there is a birth")
+    }
+
+    fn words_say(&mut self, millis: u64, body: &StatementBody) {
+        let heads =
+            if self.statements.len() == 1 { vec![self.statements[0].id()] } else { self.roster().heads() };
+        self.statements.push(self.statement(Author::Words(&self.words), millis, &heads, body));
+    }
+
+    fn laptop_says(&mut self, millis: u64, body: &StatementBody) {
+        let heads = self.roster().heads();
+        self.statements.push(self.statement(Author::Device(&self.laptop), millis, &heads, body));
+    }
+
+    fn statement(
+        &self,
+        author: Author<'_>,
+        millis: u64,
+        after: &[StatementId],
+        body: &StatementBody,
+    ) -> Statement {
+        Statement::sign(author, self.library, millis, after, body).expect("signs")
+    }
+
+    fn revoke_phone(&self, millis: u64) -> Statement {
+        let body = StatementBody::Revoke { device: self.phone.id(), last_seq: 7, last_root: [9; 32] };
+        self.statement(Author::Device(&self.laptop), millis, &self.roster().heads(), &body)
+    }
+}
+
+#[test]
+fn a_library_has_its_devices_and_an_epoch_to_seal_under() {
+    let roster = House::new().roster();
+    assert_eq!(roster.members().len(), 2);
+    assert!(roster.refused().is_empty());
+    assert_eq!(roster.sealing_epoch().map(|epoch| epoch.epoch), Some(EpochId::from_bytes([1; 16])));
+    assert_eq!(roster.recipients().len(), 3);
+}
+
+#[test]
+fn the_order_of_arrival_does_not_matter() {
+    let mut house = House::new();
+    let revoke = house.revoke_phone(9);
+    let heads = house.roster().heads();
+    let feature = StatementBody::RequireFeature("erasure".to_owned());
+    let concurrent = house.statement(Author::Device(&house.phone), 8, &heads, &feature);
+    house.statements.extend([concurrent, revoke]);
+    let roster = house.roster();
+    house.statements.reverse();
+    assert_eq!(house.roster(), roster);
+    house.statements.rotate_left(3);
+    assert_eq!(house.roster(), roster);
+}
+
+#[test]
+fn after_a_revocation_the_device_has_no_say_and_the_epoch_is_over() {
+    let mut house = House::new();
+    let heads = house.roster().heads();
+    house.statements.push(house.revoke_phone(9));
+    // The phone knew nothing of it and even pretends to be earlier.
+    let body = StatementBody::RequireFeature("trap".to_owned());
+    house.statements.push(house.statement(Author::Device(&house.phone), 1, &heads, &body));
+    let roster = house.roster();
+    assert!(matches!(
+        roster.member(&house.phone.id()).map(|member| member.standing),
+        Some(Standing::Revoked { last_seq: 7, .. })
+    ));
+    assert!(roster.features().is_empty());
+    assert_eq!(roster.refused().len(), 1);
+    assert!(roster.sealing_epoch().is_none());
+    assert!(!roster.recipients().contains(&Recipient::Device(house.phone.id())));
+}
+
+#[test]
+fn strangers_and_forged_signatures_are_listed_and_change_nothing() {
+    let mut house = House::new();
+    let before = house.roster();
+    let stranger = Device::generate(&mut SeededEntropy::new(61));
+    let admit = StatementBody::Admit(stranger.card().clone());
+    house.statements.push(house.statement(Author::Device(&stranger), 5, &before.heads(), &admit));
+    let mut forged =
+        house.statement(Author::Device(&house.laptop), 5, &before.heads(), &admit).as_bytes().to_vec();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    house.statements.push(Statement::from_bytes(&forged).expect("parses"));
+    let roster = house.roster();
+    assert_eq!(roster.members(), before.members());
+    assert_eq!(roster.refused().len(), 2);
+}
+
+#[test]
+fn new_words_take_over_from_the_old() {
+    let mut house = House::new();
+    let new_words = RecoveryWords::generate(&mut SeededEntropy::new(62));
+    house.laptop_says(6, &StatementBody::Root(new_words.card()));
+    let roster = house.roster();
+    assert_eq!(*roster.words(), new_words.card());
+    let body = StatementBody::RequireFeature("old".to_owned());
+    house.statements.push(house.statement(Author::Words(&house.words), 7, &roster.heads(), &body));
+    assert_eq!(house.roster().refused().len(), 1);
+    assert!(roster.sealing_epoch().is_none(), "the epoch was wrapped to the old words");
+}
+
+#[test]
+fn a_statement_that_names_a_missing_one_waits() {
+    let mut house = House::new();
+    let missing = house.statements.remove(2);
+    let roster = house.roster();
+    assert_eq!(roster.members().len(), 1);
+    assert!(roster.refused().iter().all(|(_, fault)| *fault == Fault::MissingStatement));
+    house.statements.push(missing);
+    assert!(house.roster().refused().is_empty());
+}
+
+#[test]
+fn an_unknown_kind_is_kept_and_named() {
+    let mut house = House::new();
+    house.laptop_says(6, &StatementBody::Unknown { kind: 900, bytes: vec![1, 2] });
+    assert_eq!(house.roster().unknown_kinds().iter().copied().collect::<Vec<_>>(), [900]);
+}
+
+#[test]
+fn a_library_without_its_birth_has_no_roster() {
+    let mut house = House::new();
+    house.statements.remove(0);
+    assert!(Roster::replay(house.library, &house.statements).is_none());
+}

@@ -1,0 +1,164 @@
+//! Recovery words: the root of a library. Twenty-four BIP-39 words are 32 random bytes; from them come a
+//! signing key (root cards, the first statements) and a KEM key (every epoch is wrapped to it), and the
+//! words' id, which at birth is the library's id. The words alone find, verify and open a library.
+//!
+//! Spec: sl1.md §1.2.
+
+use bip39::{Language, Mnemonic};
+use zeroize::Zeroize as _;
+
+use crate::entropy::{Entropy, draw};
+use crate::error::{CryptoError, Fault, Result};
+use crate::ids::LibraryId;
+use crate::kem::{KemPublic, KemSecret};
+use crate::primitive::{hkdf_extract, sha256};
+use crate::secret::Secret;
+use crate::sign::{SigningKey, VerifyingKey};
+
+/// How many words there are.
+pub const WORD_COUNT: usize = 24;
+
+/// The words, as the 32 bytes that they spell.
+#[derive(Clone, Debug)]
+pub struct RecoveryWords(Secret);
+
+impl RecoveryWords {
+    /// Draws new words.
+    #[must_use]
+    pub fn generate(entropy: &mut dyn Entropy) -> Self {
+        Self(Secret::from_bytes(draw(entropy)))
+    }
+
+    /// Reads words as a person typed them: any white space between them, any case.
+    ///
+    /// # Errors
+    /// [`Fault::WordCount`], [`Fault::UnknownWord`] (with its position, from 1) or [`Fault::WordsChecksum`].
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        let parsed = Self::parse_normal(&normal);
+        normal.zeroize();
+        parsed
+    }
+
+    fn parse_normal(text: &str) -> Result<Self> {
+        let count = text.split(' ').filter(|word| !word.is_empty()).count();
+        if count != WORD_COUNT {
+            return Err(words_error(Fault::WordCount(count)));
+        }
+        let mnemonic = Mnemonic::parse_in_normalized(Language::English, text).map_err(|error| {
+            words_error(match error {
+                bip39::Error::UnknownWord(index) => Fault::UnknownWord(index + 1),
+                bip39::Error::BadWordCount(count) => Fault::WordCount(count),
+                _ => Fault::WordsChecksum,
+            })
+        })?;
+        let (mut entropy, _) = mnemonic.to_entropy_array();
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(&entropy[..32]);
+        entropy.zeroize();
+        Ok(Self(Secret::from_bytes(bytes)))
+    }
+
+    /// The words, in order.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "32 bytes are always 24 words")]
+    pub fn words(&self) -> [&'static str; WORD_COUNT] {
+        let mnemonic = Mnemonic::from_entropy(self.0.as_bytes()).expect("BUG: 32 bytes are 24 words");
+        let mut words = [""; WORD_COUNT];
+        for (place, word) in words.iter_mut().zip(mnemonic.words()) {
+            *place = word;
+        }
+        words
+    }
+
+    fn derive(&self, label: &[u8]) -> Secret {
+        Secret::from_bytes(hkdf_extract(b"safelight/1 words", self.0.as_bytes())).expand(label)
+    }
+
+    /// The key that signs root cards.
+    #[must_use]
+    pub fn signing_key(&self) -> SigningKey {
+        SigningKey::from_seed(&self.derive(b"signing"))
+    }
+
+    /// The key that epoch secrets are wrapped to.
+    #[must_use]
+    pub fn kem_key(&self) -> KemSecret {
+        KemSecret::from_seed(self.derive(b"kem"))
+    }
+
+    /// The secret of a recovery key slot.
+    pub(crate) fn slot_secret(&self) -> Secret {
+        self.derive(b"slot")
+    }
+
+    /// Both public halves.
+    #[must_use]
+    pub fn card(&self) -> WordsCard {
+        WordsCard { verifying_key: self.signing_key().verifying_key(), kem_public: self.kem_key().public() }
+    }
+
+    /// The words' id: at a library's birth, the library's id.
+    #[must_use]
+    pub fn library_id(&self) -> LibraryId {
+        self.card().id()
+    }
+}
+
+/// The public halves of recovery words: who may sign a root card, and whom epochs are wrapped to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordsCard {
+    /// Verifies what the words sign.
+    pub verifying_key: VerifyingKey,
+    /// Receives what only the words may open.
+    pub kem_public: KemPublic,
+}
+
+impl WordsCard {
+    /// The first 20 bytes of SHA-256 over both keys.
+    #[must_use]
+    pub fn id(&self) -> LibraryId {
+        let digest = sha256(&[self.verifying_key.as_bytes(), self.kem_public.as_bytes()]);
+        let mut id = [0; 20];
+        id.copy_from_slice(&digest[..20]);
+        LibraryId::from_bytes(id)
+    }
+}
+
+fn words_error(fault: Fault) -> CryptoError {
+    fault.of("recovery words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    #[test]
+    fn words_read_back_however_they_are_typed() {
+        let words = RecoveryWords::generate(&mut SeededEntropy::new(3));
+        let typed = words.words().join("\n   ").to_uppercase();
+        let again = RecoveryWords::parse(&typed).expect("the same words");
+        assert_eq!(again.library_id(), words.library_id());
+    }
+
+    #[test]
+    fn a_wrong_word_is_named_by_its_position() {
+        let words = RecoveryWords::generate(&mut SeededEntropy::new(3));
+        let mut list = words.words();
+        list[6] = "safelight";
+        let error = RecoveryWords::parse(&list.join(" ")).expect_err("not a word");
+        assert_eq!(error.fault(), Some(&Fault::UnknownWord(7)));
+    }
+
+    #[test]
+    fn swapped_words_fail_the_checksum_and_twelve_are_too_few() {
+        let list = ["abandon"; 23].join(" ");
+        let good = format!("{list} art");
+        assert!(RecoveryWords::parse(&good).is_ok());
+        let error = RecoveryWords::parse(&format!("{list} abandon")).expect_err("wrong checksum");
+        assert_eq!(error.fault(), Some(&Fault::WordsChecksum));
+        let error = RecoveryWords::parse("abandon about").expect_err("too few");
+        assert_eq!(error.fault(), Some(&Fault::WordCount(2)));
+    }
+}
