@@ -81,7 +81,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     # A slow mirror is tried again; a failing one is named by apt itself.
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 update >&2
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 install --no-install-recommends $debian >/dev/null
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install --no-install-recommends $debian >/dev/null
   elif have brew && [ -n "$brewed" ]; then
     say "Installing with Homebrew: $brewed"
     # shellcheck disable=SC2086
