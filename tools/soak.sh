@@ -21,7 +21,13 @@ step "kills ($SAFELIGHT_KILLS) and mutants ($SAFELIGHT_MUTANTS)" \
 # Laws and decoders with many more cases than in make test.
 PROPTEST_CASES=20000 step "property tests" \
   cargo test --release --locked -p safelight-crypto -p safelight-model -p safelight-catalog
-if [ -x fuzz/soak.sh ]; then step "fuzzing, $minutes minutes" fuzz/soak.sh "$minutes"; fi
+targets=(crates/*/tests/fuzz.rs)
+export SAFELIGHT_FUZZ_SECONDS=$((minutes * 60 / ${#targets[@]}))
+for target in "${targets[@]}"; do
+  [ -e "$target" ] || continue
+  crate=${target#crates/}; crate=safelight-${crate%%/*}
+  step "fuzzing $crate for $SAFELIGHT_FUZZ_SECONDS s" cargo test --release --locked -p "$crate" --test fuzz -- --nocapture
+done
 
 printf '\n%d steps failed\n' "$failed"
 [ "$failed" = 0 ]
