@@ -99,7 +99,11 @@ impl OpIds {
 
     /// Adds all the ids of another set; answers whether any was new.
     pub fn extend_from(&mut self, other: &Self) -> bool {
-        other.0.iter().fold(false, |changed, id| self.insert(*id) || changed)
+        let mut changed = false;
+        for id in other {
+            changed |= self.insert(*id);
+        }
+        changed
     }
 }
 

@@ -18,11 +18,15 @@ mod op;
 mod original;
 mod state;
 mod value;
+pub mod view;
 
 pub use cbor::{Malformed, Unread};
 pub use clock::{HybridClock, Stamp};
 pub use error::ModelError;
-pub use facts::{Facts, MediaKind, ProbeKind};
+pub use facts::{
+    Facts, Keywords, MAX_KEYWORDS, MAX_PLACEHOLDER_BYTES, MediaKind, MotionPhoto, PlaceName, Placeholder,
+    ProbeKind, Ratio, Taken, TakenSource,
+};
 pub use history::{Segment, SegmentBuilder};
 pub use ids::{
     AlbumId, AssetId, ContentHash, DeviceId, EntityId, EpochId, LibraryId, Life, MAX_ENTITY_NAME_BYTES,

@@ -40,6 +40,10 @@ pub struct Op {
 
 /// What an op changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the largest variants, a new original and its facts, are most of all ops"
+)]
 pub enum OpBody {
     /// A content came into the library as an asset of its own.
     AddAsset {

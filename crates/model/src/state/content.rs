@@ -63,9 +63,7 @@ impl ContentState {
     pub(crate) fn fold(&mut self, op: &Op) -> bool {
         match &op.body {
             OpBody::Derive { probe, version, facts, .. } => self.find(*probe, *version, facts),
-            OpBody::Render { renditions, .. } => {
-                renditions.iter().fold(false, |changed, rendition| self.insert(*rendition) || changed)
-            }
+            OpBody::Render { renditions, .. } => self.insert_all(renditions),
             _ => false,
         }
     }
@@ -75,7 +73,12 @@ impl ContentState {
         for finding in &other.findings {
             changed |= self.find(finding.probe, finding.version, &finding.facts);
         }
-        for rendition in &other.renditions {
+        self.insert_all(&other.renditions) || changed
+    }
+
+    fn insert_all(&mut self, renditions: &[Rendition]) -> bool {
+        let mut changed = false;
+        for rendition in renditions {
             changed |= self.insert(*rendition);
         }
         changed

@@ -75,6 +75,12 @@ impl Record {
         (!removes.is_empty()).then_some(OpBody::RemoveFrom { target, set, element, removes })
     }
 
+    /// Takes a field away, for a view that must not show it.
+    pub(crate) fn remove_field(&mut self, field: impl Into<Field>) {
+        let field = field.into();
+        self.fields.retain(|(known, _)| *known != field);
+    }
+
     pub(crate) fn fold(&mut self, op: &Op) -> bool {
         match &op.body {
             OpBody::Set { field, value, supersedes, .. } => {

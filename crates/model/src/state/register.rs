@@ -84,9 +84,12 @@ impl<T: PartialEq> Register<T> {
     }
 }
 
-impl<T: Encode + PartialEq> Register<T> {
+impl<T> Register<T> {
     /// Folds a write in; answers whether anything changed.
-    pub(crate) fn write(&mut self, write: Write<T>, supersedes: &OpIds) -> bool {
+    pub(crate) fn write(&mut self, write: Write<T>, supersedes: &OpIds) -> bool
+    where
+        T: Encode + PartialEq,
+    {
         let mut changed = self.supersede(supersedes);
         if !self.superseded.contains(write.op) {
             changed |= insert_write(&mut self.heads, write);
@@ -100,9 +103,15 @@ impl<T: Encode + PartialEq> Register<T> {
         changed
     }
 
-    pub(crate) fn merge(&mut self, other: Self) -> bool {
-        let changed = self.supersede(&other.superseded);
-        other.heads.into_iter().fold(changed, |changed, head| self.write(head, &OpIds::new()) || changed)
+    pub(crate) fn merge(&mut self, other: Self) -> bool
+    where
+        T: Encode + PartialEq,
+    {
+        let mut changed = self.supersede(&other.superseded);
+        for head in other.heads {
+            changed |= self.write(head, &OpIds::new());
+        }
+        changed
     }
 }
 
