@@ -14,6 +14,7 @@ mod chance;
 mod corpus;
 mod crash;
 mod damage;
+mod leaving;
 mod manners;
 mod names;
 mod odd_files;
