@@ -54,9 +54,8 @@ class Library:
         for secret, content in (("passphrase", b"benchmark passphrase\n"), ("key", bytes(range(64)))):
             with open(os.path.join(self.folder, secret), "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(content)
-        passphrase = ["--library", self.path, "--quiet", "--passphrase-file", os.path.join(self.folder, "passphrase")]
-        run([SAFELIGHT, *passphrase, "init", "--recovery-file", os.path.join(self.folder, "recovery")], memory=False)
-        run([SAFELIGHT, *passphrase, "key", "add", "keyfile", os.path.join(self.folder, "key")], memory=False)
+        run(self.command("--passphrase-file", os.path.join(self.folder, "passphrase"), "init", "--recovery-file",
+                         os.path.join(self.folder, "recovery")), memory=False)
 
     def command(self, *arguments):
         return [SAFELIGHT, "--library", self.path, "--key-file", os.path.join(self.folder, "key"), "--quiet", "--yes", *arguments]
