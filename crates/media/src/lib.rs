@@ -5,19 +5,44 @@
 //!
 //! * [`sniff`] says what a file is by its content, and whether a library wants it.
 //! * [`probe`] and [`probe_reader`] read size, orientation, dates, position, camera and words.
+//! * [`sidecar`] reads an XMP file beside a photo.
+//! * [`raw_preview`], [`exif_thumbnail`] and [`heif_thumbnails`] locate smaller pictures inside a file.
 
+mod boxes;
+mod crw;
+mod dates;
 mod error;
+mod exif;
 mod facts;
 mod format;
+mod heif;
+mod iptc;
+mod jpeg;
+mod jxl;
+mod locate;
+mod makernote;
+mod matroska;
+mod motion;
+mod movie;
+mod plain;
+mod png;
+pub mod pool;
 mod probe;
+mod raw;
+mod riff;
+mod settle;
 mod sniff;
 mod source;
 mod tiff;
+mod turn;
+mod xmp;
 
 pub use error::MediaError;
 pub use facts::{
     DateSource, Gps, GpsSource, Motion, MotionSource, PROBE_VERSION, Probe, Sidecar, Taken, VideoTrack, Words,
 };
 pub use format::{Format, MediaKind};
+pub use locate::{CodedItem, EmbeddedJpeg, exif_thumbnail, heif_thumbnails, raw_preview};
 pub use probe::{probe, probe_reader};
 pub use sniff::{NotMedia, SNIFF_BYTES, Sniffed, by_name, sniff};
+pub use xmp::sidecar;

@@ -5,10 +5,11 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::error::MediaError;
-use crate::facts::Probe;
-use crate::format::Format;
-use crate::sniff;
+use crate::facts::{DateSource, Probe};
+use crate::format::{Format, MediaKind};
+use crate::settle::Finds;
 use crate::source::Source;
+use crate::{boxes, crw, dates, heif, jpeg, jxl, matroska, motion, movie, plain, png, raw, riff, sniff};
 
 /// Reads everything that a file in memory says about itself. Never fails: what cannot be read is
 /// missing, and [`Probe::warnings`] says why. Only the last part of `name` is looked at.
@@ -32,10 +33,71 @@ pub fn probe_reader<R: Read + Seek>(file: &mut R, name: &Path) -> Result<Probe, 
 fn probe_source(source: &Source<'_>, name: &Path) -> Probe {
     let head = source.get_some(0, 4096);
     let format = sniff::by_content(source, &head, name).unwrap_or(Format::Unknown);
-    Probe {
-        format,
-        kind: format.kind(),
-        media_type: format.media_type().to_owned(),
-        ..Probe::default()
+    let mut finds = Finds::default();
+    finds.probe.format = format;
+    finds.probe.kind = format.kind();
+    finds.probe.media_type = media_type(format, &head).to_owned();
+    read(source, format, &mut finds);
+    motion::find(source, format, &mut finds);
+    orient(format, &mut finds);
+    let written = name.file_name().and_then(|name| dates::from_name(&name.to_string_lossy()));
+    finds.written(written, DateSource::FileName);
+    finds.finish()
+}
+
+fn read(source: &Source<'_>, format: Format, finds: &mut Finds) {
+    match format {
+        Format::Jpeg => jpeg::read(source, 0, finds),
+        Format::Png => png::read(source, finds),
+        Format::Gif => plain::read_gif(source, finds),
+        Format::Bmp => plain::read_bmp(source, finds),
+        Format::WebP => riff::read_webp(source, finds),
+        Format::Heif | Format::Avif => {
+            heif::read(source, finds);
+            if boxes::find(source, 0, source.len(), b"moov").is_some() {
+                movie::read(source, finds);
+            }
+        }
+        Format::Jxl => jxl::read(source, finds),
+        Format::Raf => raw::read_raf(source, finds),
+        Format::Cr3 => raw::read_cr3(source, finds),
+        Format::Crw => crw::read(source, finds),
+        Format::Tiff
+        | Format::Cr2
+        | Format::Nef
+        | Format::Arw
+        | Format::Dng
+        | Format::Orf
+        | Format::Rw2
+        | Format::Pef
+        | Format::Srw => raw::read_tiff(source, format, finds),
+        Format::Mp4 | Format::Mov | Format::M4v | Format::ThreeGp | Format::M4a => movie::read(source, finds),
+        Format::Avi => riff::read_avi(source, finds),
+        Format::Mkv | Format::WebM => matroska::read(source, finds),
+        Format::Unknown => finds.warn("neither a photo nor a video by its content"),
+    }
+}
+
+/// Settles which orientation is to be applied: that of the coded picture where the format has one.
+fn orient(format: Format, finds: &mut Finds) {
+    if finds.probe.exif_orientation.is_none() {
+        finds.probe.exif_orientation = finds.xmp_orientation;
+    }
+    let by_tag = matches!(format, Format::Jpeg | Format::Png | Format::WebP | Format::Tiff)
+        || format.kind() == MediaKind::Raw;
+    if by_tag {
+        finds.probe.orientation = finds.probe.exif_orientation.unwrap_or(1);
+    }
+}
+
+/// The media type, told apart by brand where one format has several.
+fn media_type(format: Format, head: &[u8]) -> &'static str {
+    let brand = head.get(8..12).unwrap_or_default();
+    match (format, brand) {
+        (Format::Heif, b"mif1" | b"mif2" | b"miaf" | b"heim" | b"heis") => "image/heif",
+        (Format::Heif, b"msf1") => "image/heif-sequence",
+        (Format::Heif, b"hevc" | b"hevx" | b"hevm" | b"hevs") => "image/heic-sequence",
+        (Format::ThreeGp, [b'3', b'g', b'2', _]) => "video/3gpp2",
+        _ => format.media_type(),
     }
 }

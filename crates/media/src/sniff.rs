@@ -260,8 +260,18 @@ impl RawEvidence {
 /// The beginnings of common files that are no photos, so that a wrong name does not make them one.
 fn known_other(head: &[u8]) -> Option<NotMedia> {
     const OTHER: [&[u8]; 12] = [
-        b"%PDF-", b"PK\x03\x04", b"\x1f\x8b\x08", b"\x7fELF", b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML",
-        b"SQLite format 3", b"#!/", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07",
+        b"%PDF-",
+        b"PK\x03\x04",
+        b"\x1f\x8b\x08",
+        b"\x7fELF",
+        b"<!DOCTYPE",
+        b"<!doctype",
+        b"<html",
+        b"<HTML",
+        b"SQLite format 3",
+        b"#!/",
+        b"7z\xbc\xaf\x27\x1c",
+        b"Rar!\x1a\x07",
     ];
     const SOUND: [&[u8]; 4] = [b"ID3", b"OggS", b"fLaC", b"#!AMR"];
     if SOUND.iter().any(|magic| head.starts_with(magic)) {

@@ -172,7 +172,8 @@ mod tests {
         let cell = RefCell::new(&mut cursor);
         let file = Source::file(&cell).unwrap();
         let memory = Source::memory(&bytes);
-        for (offset, count) in [(0, 4), (99_990, 10), (99_991, 10), (5, 70_000), (100_000, 0), (u64::MAX, 4)] {
+        for (offset, count) in [(0, 4), (99_990, 10), (99_991, 10), (5, 70_000), (100_000, 0), (u64::MAX, 4)]
+        {
             assert_eq!(file.get(offset, count), memory.get(offset, count), "{offset} {count}");
             assert_eq!(file.get_some(offset, count), memory.get_some(offset, count), "{offset} {count}");
         }

@@ -243,11 +243,14 @@ impl Entry {
         match self.kind {
             5 => value
                 .chunks_exact(8)
-                .map(|b| over(f64::from(signed(b).cast_unsigned()), f64::from(signed(&b[4..]).cast_unsigned())))
+                .map(|b| {
+                    over(f64::from(signed(b).cast_unsigned()), f64::from(signed(&b[4..]).cast_unsigned()))
+                })
                 .collect(),
-            10 => {
-                value.chunks_exact(8).map(|b| over(f64::from(signed(b)), f64::from(signed(&b[4..])))).collect()
-            }
+            10 => value
+                .chunks_exact(8)
+                .map(|b| over(f64::from(signed(b)), f64::from(signed(&b[4..]))))
+                .collect(),
             8 => value
                 .chunks_exact(2)
                 .map(|b| Some(f64::from(order.u16([b[0], b[1]]).cast_signed())))
