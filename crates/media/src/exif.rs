@@ -75,10 +75,13 @@ impl Exif {
                         settle::rating(&mut probe.words, value);
                     }
                 }
-                0x9c9b => settle::offer(&mut probe.words.title, utf16(tiff, entry.value(tiff)).as_deref()),
+                0x9c9b => settle::offer(&mut finds.last_words.title, utf16(entry.value(tiff)).as_deref()),
+                0x9c9c => {
+                    settle::offer(&mut finds.last_words.description, utf16(entry.value(tiff)).as_deref());
+                }
                 0x9c9e => {
-                    for word in utf16(tiff, entry.value(tiff)).unwrap_or_default().split(';') {
-                        settle::keyword(&mut probe.words.keywords, word);
+                    for word in utf16(entry.value(tiff)).unwrap_or_default().split(';') {
+                        settle::keyword(&mut finds.last_words.keywords, word);
                     }
                 }
                 _ => {}
@@ -226,7 +229,7 @@ fn lens_of_specification(tiff: &Tiff<'_>, camera: &Directory) -> Option<String> 
 }
 
 /// Windows writes its own texts as UTF-16, little-endian whatever the file is.
-fn utf16(_: &Tiff<'_>, value: Option<Cow<'_, [u8]>>) -> Option<String> {
+fn utf16(value: Option<Cow<'_, [u8]>>) -> Option<String> {
     let value = value?;
     let units: Vec<u16> = value
         .chunks_exact(2)

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::exif;
+use crate::flir;
 use crate::iptc;
 use crate::settle::Finds;
 use crate::source::Source;
@@ -62,6 +63,7 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
     let mut packet: Option<Packet> = None;
     let mut extension = Extension::default();
     let mut photoshop: Cow<'_, [u8]> = Cow::default();
+    let mut flir: Cow<'_, [u8]> = Cow::default();
     let mut sized = false;
     for segment in segments(source, base) {
         let payload = || source.get_some(segment.start, segment.bytes);
@@ -77,6 +79,11 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
                         found.first("xmpNote:HasExtendedXMP").map(str::to_owned).or(extension.wanted);
                     found.apply(finds);
                     packet.get_or_insert(found);
+                } else if head.starts_with(b"FLIR\0") {
+                    // Segments of 64 KiB: one byte before the number, the number, the last number.
+                    if flir.len() < 4 << 20 {
+                        flir.to_mut().extend(payload().get(8..).unwrap_or_default());
+                    }
                 } else if head.starts_with(EXTENSION) {
                     extension.add(payload().get(EXTENSION.len()..).unwrap_or_default());
                 }
@@ -105,6 +112,7 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
         Packet::parse(bytes).apply(finds);
     }
     iptc::read_photoshop(&photoshop, finds);
+    flir::read(&flir, finds);
     if !sized {
         finds.warn("the JPEG has no frame header");
     }

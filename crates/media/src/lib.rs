@@ -14,6 +14,7 @@ mod dates;
 mod error;
 mod exif;
 mod facts;
+mod flir;
 mod format;
 mod heif;
 mod iptc;

@@ -5,6 +5,9 @@
 //! is what [`Note::open`] knows. (No maker documents them; found out by looking at files, and by the
 //! published tables of exiftool's documentation.)
 
+use jiff::civil::DateTime;
+
+use crate::facts::DateSource;
 use crate::settle::{self, Finds};
 use crate::tiff::{Directory, Entry, Order, Tiff};
 
@@ -74,9 +77,29 @@ impl<'s> Note<'s> {
 
 /// Reads what a note tells.
 pub(crate) fn read(exif: &Tiff<'_>, entry: &Entry, finds: &mut Finds) {
+    read_reconyx(exif, entry, finds);
     let make = finds.probe.make.clone().unwrap_or_default();
     if let Some(note) = Note::open(exif, entry, &make) {
         understand(&note, finds);
+    }
+}
+
+/// Reconyx camera traps keep the date in their note alone: second, minute, hour, month, day, year.
+fn read_reconyx(exif: &Tiff<'_>, entry: &Entry, finds: &mut Finds) {
+    let Some(note) = exif.base().checked_add(entry.at).and_then(|start| exif.source().get(start, 44)) else {
+        return;
+    };
+    let word = |index: usize| exif.order.u16_at(&note, index * 2);
+    if word(0) != Some(0xf101) {
+        return;
+    }
+    let part = |index: usize| word(index).and_then(|value| i8::try_from(value).ok());
+    let date = || {
+        let year = i16::try_from(word(16)?).ok()?;
+        DateTime::new(year, part(14)?, part(15)?, part(13)?, part(12)?, part(11)?, 0).ok()
+    };
+    if let Some(date) = date() {
+        finds.date(date, None, DateSource::ExifOriginal);
     }
 }
 

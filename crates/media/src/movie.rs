@@ -89,6 +89,15 @@ fn read_header(source: &Source<'_>, part: &Part, finds: &mut Finds) -> Option<ji
     dates::from_quicktime(created)
 }
 
+/// Reads the date of a movie's header only: a CR3 is a still picture in a movie's clothes.
+pub(crate) fn read_header_date(source: &Source<'_>, moov: &Part, finds: &mut Finds) {
+    let header = boxes::find(source, moov.start, moov.end, b"mvhd");
+    if let Some(date) = header.and_then(|part| read_header(source, &part, finds)) {
+        finds.date(date, Some(0), DateSource::MovieHeader);
+    }
+    finds.probe.duration_millis = None;
+}
+
 fn millis(duration: u64, scale: u32) -> Option<u64> {
     let millis = (u128::from(duration) * 1000 + u128::from(scale) / 2).checked_div(u128::from(scale))?;
     // Nothing plays for thirty years.
@@ -413,7 +422,8 @@ fn read_item(source: &Source<'_>, item: &Part, keys: &[String], finds: &mut Find
     }
 }
 
-fn read_uuid(source: &Source<'_>, part: &Part, finds: &mut Finds) {
+/// Reads XMP from Adobe's box.
+pub(crate) fn read_uuid(source: &Source<'_>, part: &Part, finds: &mut Finds) {
     if source.array(part.start) == Some(XMP_UUID) {
         Packet::parse(&source.get_some(part.start + 16, part.bytes(xmp::MOST_BYTES).saturating_sub(16)))
             .apply(finds);

@@ -36,8 +36,14 @@ fn probe_source(source: &Source<'_>, name: &Path) -> Probe {
     let mut finds = Finds::default();
     finds.probe.format = format;
     finds.probe.kind = format.kind();
-    finds.probe.media_type = media_type(format, &head).to_owned();
     read(source, format, &mut finds);
+    finds.probe.media_type = media_type(format, &head, finds.probe.animated).to_owned();
+    if format.kind() == MediaKind::Video && finds.probe.video.is_none() && finds.probe.audio_codec.is_some() {
+        // A movie without pictures is a sound recording in a movie's clothes.
+        finds.probe.format = Format::M4a;
+        finds.probe.kind = MediaKind::Other;
+        finds.probe.media_type = Format::M4a.media_type().to_owned();
+    }
     motion::find(source, format, &mut finds);
     orient(format, &mut finds);
     let written = name.file_name().and_then(|name| dates::from_name(&name.to_string_lossy()));
@@ -91,13 +97,14 @@ fn orient(format: Format, finds: &mut Finds) {
 }
 
 /// The media type, told apart by brand where one format has several.
-fn media_type(format: Format, head: &[u8]) -> &'static str {
+fn media_type(format: Format, head: &[u8], animated: bool) -> &'static str {
     let brand = head.get(8..12).unwrap_or_default();
     match (format, brand) {
         (Format::Heif, b"mif1" | b"mif2" | b"miaf" | b"heim" | b"heis") => "image/heif",
         (Format::Heif, b"msf1") => "image/heif-sequence",
         (Format::Heif, b"hevc" | b"hevx" | b"hevm" | b"hevs") => "image/heic-sequence",
         (Format::ThreeGp, [b'3', b'g', b'2', _]) => "video/3gpp2",
+        (Format::Png, _) if animated => "image/apng",
         _ => format.media_type(),
     }
 }

