@@ -269,14 +269,22 @@ impl Database {
 /// # Errors
 /// [`CatalogError::Io`] if a file is there and cannot be deleted.
 pub fn remove_database(path: &Path) -> Result<()> {
-    for file in [path.to_path_buf(), sibling(path, "-wal"), sibling(path, "-shm")] {
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(CatalogError::Io { path: file, source }),
-            Ok(()) => {}
-        }
+    remove_log(path)?;
+    remove_file(path)
+}
+
+/// Deletes the log of a database that nobody has open.
+pub(crate) fn remove_log(path: &Path) -> Result<()> {
+    remove_file(&sibling(path, "-wal"))?;
+    remove_file(&sibling(path, "-shm"))
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(CatalogError::Io { path: path.to_path_buf(), source }),
+        Ok(()) => Ok(()),
     }
-    Ok(())
 }
 
 /// The path of a companion file of SQLite.

@@ -110,6 +110,24 @@ pub enum CatalogError {
         /// The segment's number.
         seq: u32,
     },
+    /// Another version of the program folded the states.
+    #[error("{} was folded by rules {found}, this program has rules {known}: rebuild it from history", path.display())]
+    OtherFold {
+        /// The catalogue.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The version of this program.
+        known: u32,
+    },
+    /// Keys of another device than the catalogue's were given.
+    #[error("the catalogue belongs to device {known}, the keys to device {given}")]
+    NotThisDevice {
+        /// The catalogue's device.
+        known: DeviceId,
+        /// The keys' device.
+        given: DeviceId,
+    },
     /// A rule of the history format was broken.
     #[error(transparent)]
     Model(#[from] safelight_model::ModelError),
@@ -122,10 +140,10 @@ pub enum CatalogError {
 pub type Result<T, E = CatalogError> = std::result::Result<T, E>;
 
 impl CatalogError {
-    /// Whether the finding means damaged bytes, which a rebuild from history or a restore may cure.
+    /// Whether a rebuild from history cures it.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Row { .. })
+    pub fn is_cured_by_rebuild(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Row { .. } | Self::OtherFold { .. })
     }
 
     /// Turns an error of SQLite into the variant that says what it means.

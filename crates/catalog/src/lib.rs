@@ -8,16 +8,24 @@
 //! Invariant: nothing but the fold of an op writes what the catalogue shows, in the transaction that records
 //! the op.
 
+mod catalog;
 mod database;
 mod device;
 mod error;
 mod migrate;
 pub mod query;
 mod rows;
+mod search;
 
+pub use catalog::{
+    AssetRow, Catalog, Change, Durability, Fingerprint, HistoryCursor, HistoryEntry, HistoryPage, ItemLookup,
+    Label, Month, OpenOps, PlacedSegment, Rebuilt, Shelf, ShelfTotals, TakenIn,
+};
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
     DeviceDb, FileRecord, FileStamp, FileState, NewSource, PackLocation, PackUse, RenderJob, RenderQueue,
     Source, SourceId, compare_entries,
 };
 pub use error::{CatalogError, Result};
+pub use query::{Query, QueryError};
+pub use search::{AssetPage, Cursor, ListOptions, MapPoint, MatchCount, NotACursor};

@@ -63,7 +63,7 @@ fn another_key_is_told_from_damage() {
     fs::write(&path, &bytes).unwrap();
     let error = DeviceDb::open(&path, &key()).unwrap_err();
     assert!(matches!(error, CatalogError::Damaged { .. }), "{error}");
-    assert!(error.is_damage());
+    assert!(error.is_cured_by_rebuild());
     fs::write(&path, b"short").unwrap();
     assert!(matches!(DeviceDb::open(&path, &key()), Err(CatalogError::Damaged { .. })));
 }
@@ -84,7 +84,7 @@ fn a_flipped_bit_is_found_wherever_it_is() {
         fs::write(&path, &bad).unwrap();
         let found = match DeviceDb::open_as(&path, &key(), Access::ReadOnly) {
             Ok(database) => !database.check(&key(), CheckDepth::Pages).unwrap().is_empty(),
-            Err(error) => error.is_damage(),
+            Err(error) => error.is_cured_by_rebuild(),
         };
         assert!(found, "the flipped bit at byte {at} of {} was not found", good.len());
     }
@@ -104,7 +104,7 @@ fn a_file_that_is_cut_off_or_goes_on_is_found() {
         fs::write(&path, bad).unwrap();
         let found = match DeviceDb::open_as(&path, &key(), Access::ReadOnly) {
             Ok(database) => !database.check(&key(), CheckDepth::Structure).unwrap().is_empty(),
-            Err(error) => error.is_damage(),
+            Err(error) => error.is_cured_by_rebuild(),
         };
         assert!(found, "a file of {} instead of {} bytes was not found", bad.len(), good.len());
     }

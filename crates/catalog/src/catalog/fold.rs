@@ -1,0 +1,546 @@
+//! The one door: how an op gets into the catalogue.
+//!
+//! Invariant: an op is recorded, folded into the states of its entities and shown by the projections in one
+//! transaction under `BEGIN IMMEDIATE`, whether it was made here ([`Catalog::change`]) or came in a segment.
+//! An op that is known already changes nothing. Within one transaction every touched state is read, encoded
+//! and projected once, however many ops touch it.
+//!
+//! Specified in sl1-history §7.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use safelight_model::view::{AlbumView, shown_asset};
+use safelight_model::{
+    AssetId, AssetState, Author, ContentHash, ContentState, EntityId, EntityState, HybridClock, Op, OpBody,
+    OpId, OpKind, Record, Stamp,
+};
+
+use super::labels::{self, LabelKind, Labels, folded};
+use super::project::{States, project, stacks};
+use super::refresh::{Fresh, refresh};
+use super::timeline::TimelineKey;
+use super::{Catalog, duplicates};
+use crate::error::{CatalogError, Result};
+
+/// So many states are kept before they are written out in the middle of a long transaction.
+const MOST_STATES: usize = 8192;
+/// Under this name the last stamp given out is stored.
+const LAST_STAMP: &str = "last stamp";
+
+/// A transaction that adds ops.
+///
+/// What was pushed can be read back at once. Nothing is in the library before [`Catalog::change`] returns.
+pub struct Change<'a> {
+    pub(super) folder: Folder<'a>,
+    author: &'a mut Author,
+    device: i64,
+    now_millis: u64,
+}
+
+/// What folds ops in one transaction, of whoever they are.
+pub(super) struct Folder<'a> {
+    pub(super) connection: &'a Connection,
+    labels: &'a mut Labels,
+    states: HashMap<EntityId, Touched>,
+}
+
+struct Touched {
+    id: i64,
+    place: Option<TimelineKey>,
+    state: EntityState,
+    changed: bool,
+}
+
+/// Where an op stands in the history.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) device: i64,
+    pub(super) segment: Option<i64>,
+}
+
+impl Catalog {
+    /// Makes ops and folds them, all or none, excluding other writers meanwhile.
+    ///
+    /// `run` may read states through the [`Change`], so an op can name the writes that it replaces. When this
+    /// returns, the ops are durable (unless [`Catalog::set_durability`] says otherwise).
+    ///
+    /// # Errors
+    /// What `run` reports; then nothing has changed. [`CatalogError::DiskFull`] and the like.
+    pub fn change<T, E: From<CatalogError>>(
+        &mut self,
+        now_millis: u64,
+        run: impl FnOnce(&mut Change<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let device = self.device;
+        self.within(|connection, labels, author| {
+            author.observe(last_stamp(connection).map_err(in_transaction)?, now_millis);
+            let device = device_number(connection, device.as_bytes()).map_err(in_transaction)?;
+            let folder = Folder::new(connection, labels);
+            let mut change = Change { folder, author, device, now_millis };
+            let value = run(&mut change)?;
+            change.finish()?;
+            Ok(value)
+        })
+    }
+
+    /// Makes one op of each body and folds them, in one transaction; returns their ids.
+    ///
+    /// # Errors
+    /// As [`Catalog::change`].
+    pub fn append(&mut self, now_millis: u64, bodies: Vec<OpBody>) -> Result<Vec<OpId>> {
+        self.change(now_millis, |change| bodies.into_iter().map(|body| change.push(body)).collect())
+    }
+
+    /// Runs one transaction that excludes other writers.
+    pub(super) fn within<T, E: From<CatalogError>>(
+        &mut self,
+        run: impl FnOnce(&Connection, &mut Labels, &mut Author) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let path = self.database.path().to_path_buf();
+        let fail = |source| E::from(CatalogError::from_sqlite(&path, source));
+        let transaction =
+            Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Immediate)
+                .map_err(fail)?;
+        let value = run(&transaction, &mut self.labels, &mut self.author);
+        let value = match value {
+            Ok(value) => transaction.commit().map(|()| value).map_err(fail),
+            Err(error) => Err(error),
+        };
+        if value.is_err() {
+            self.labels.forget();
+        }
+        value
+    }
+}
+
+impl Change<'_> {
+    /// Makes an op: gives it an id and a stamp, records it and folds it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Model`] for an op that nobody could read back.
+    pub fn push(&mut self, body: OpBody) -> Result<OpId> {
+        let op = self.author.write(body, self.now_millis);
+        self.folder.take(&op, &op.to_bytes()?, Origin { device: self.device, segment: None })?;
+        Ok(op.id)
+    }
+
+    /// Reads the state of an asset; `None` if no op was ever about it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn asset(&mut self, asset: AssetId) -> Result<Option<AssetState>> {
+        let state = self.folder.known(&EntityId::Asset(asset))?;
+        Ok(state.and_then(|state| state.as_asset().cloned()))
+    }
+
+    /// Reads the state of a content; `None` if no op was ever about it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn content(&mut self, content: ContentHash) -> Result<Option<ContentState>> {
+        let state = self.folder.known(&EntityId::Content(content))?;
+        Ok(state.and_then(|state| state.as_content().cloned()))
+    }
+
+    /// Reads the record of an album or of the library; `None` if no op was ever about it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn record(&mut self, entity: &EntityId) -> Result<Option<Record>> {
+        let state = self.folder.known(entity)?;
+        Ok(state.and_then(|state| state.as_record().cloned()))
+    }
+
+    /// Finds the asset that has, or had, a content; also in the trash, not if it was purged.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn asset_with(&mut self, content: ContentHash) -> Result<Option<AssetId>> {
+        let mut candidates = vec![AssetId(content)];
+        candidates.extend(version_holders(self.folder.connection, &content).map_err(in_transaction)?);
+        for asset in candidates {
+            if self.asset(asset)?.is_some_and(|state| holds(&state, &content)) {
+                return Ok(Some(asset));
+            }
+        }
+        Ok(None)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.folder.finish()?;
+        store_stamp(self.folder.connection, self.author.clock().last()).map_err(in_transaction)
+    }
+}
+
+/// Whether an asset has, or had, a content in its current life, and was not purged.
+pub(super) fn holds(state: &AssetState, content: &ContentHash) -> bool {
+    let life = state.current();
+    !life.is_purged() && life.contents().of_content(*content).next().is_some()
+}
+
+impl<'a> Folder<'a> {
+    pub(super) fn new(connection: &'a Connection, labels: &'a mut Labels) -> Self {
+        Self { connection, labels, states: HashMap::new() }
+    }
+
+    /// Records an op and folds it, unless it is known. Answers whether it is new.
+    pub(super) fn take(&mut self, op: &Op, bytes: &[u8], origin: Origin) -> Result<bool> {
+        let targets = op.targets()?;
+        let mut entity = None;
+        for target in &targets {
+            entity = Some(self.touch(target)?.id);
+        }
+        if !record(self.connection, op, bytes, entity, origin).map_err(in_transaction)? {
+            return Ok(false);
+        }
+        for target in &targets {
+            let touched = self.touch(target)?;
+            touched.changed |= touched.state.fold(op);
+        }
+        if self.states.len() >= MOST_STATES {
+            self.finish()?;
+        }
+        Ok(true)
+    }
+
+    /// The state of an entity that is to change; a new one is given a row.
+    fn touch(&mut self, entity: &EntityId) -> Result<&mut Touched> {
+        if !self.states.contains_key(entity) {
+            let touched = match read(self.connection, entity)? {
+                Some(touched) => touched,
+                None => {
+                    let state = EntityState::new(entity);
+                    let id = self
+                        .connection
+                        .prepare_cached("INSERT INTO entities (key, state) VALUES (?1, ?2) RETURNING id")
+                        .and_then(|mut insert| {
+                            insert.query_row((entity.to_bytes(), state.to_bytes()), |row| row.get(0))
+                        })
+                        .map_err(in_transaction)?;
+                    Touched { id, place: None, state, changed: false }
+                }
+            };
+            self.states.insert(entity.clone(), touched);
+        }
+        self.states.get_mut(entity).ok_or_else(|| CatalogError::Row {
+            what: "a state".to_owned(),
+            found: "it is not there after it was read".to_owned(),
+        })
+    }
+
+    /// The state of an entity, if any op was ever about it.
+    fn known(&mut self, entity: &EntityId) -> Result<Option<&EntityState>> {
+        if !self.states.contains_key(entity) {
+            let Some(touched) = read(self.connection, entity)? else { return Ok(None) };
+            self.states.insert(entity.clone(), touched);
+        }
+        Ok(self.states.get(entity).map(|touched| &touched.state))
+    }
+
+    /// Writes the states that changed, and everything that they show.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let changed = self.write_states().map_err(in_transaction)?;
+        self.refresh_assets(&changed)?;
+        self.states.clear();
+        Ok(())
+    }
+
+    fn write_states(&mut self) -> rusqlite::Result<Vec<EntityId>> {
+        let mut update = self.connection.prepare_cached("UPDATE entities SET state = ?2 WHERE id = ?1")?;
+        let mut changed = Vec::new();
+        for (entity, touched) in &mut self.states {
+            if std::mem::take(&mut touched.changed) {
+                update.execute((touched.id, touched.state.to_bytes()))?;
+                changed.push(entity.clone());
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Projects every asset that one of the changed entities is shown by.
+    pub(super) fn refresh_assets(&mut self, changed: &[EntityId]) -> Result<()> {
+        let mut assets = HashSet::new();
+        for entity in changed {
+            match entity {
+                EntityId::Asset(asset) => {
+                    assets.insert(*asset);
+                }
+                EntityId::Content(content) => {
+                    assets.insert(AssetId(*content));
+                    assets.extend(version_holders(self.connection, content).map_err(in_transaction)?);
+                }
+                EntityId::Album(album) => {
+                    let names = self.known(entity)?.and_then(EntityState::as_record).and_then(album_name);
+                    let names = names.as_ref().map(|name| (folded(name), name.clone()));
+                    let names = names.as_ref().map(|(folded, name)| (folded.as_str(), name.as_str()));
+                    rename_album(self.connection, self.labels, &album.0, names).map_err(in_transaction)?;
+                }
+                EntityId::Library | EntityId::Other { .. } => {}
+            }
+        }
+        let mut fresh = Vec::with_capacity(assets.len());
+        for asset in self.with_those_shown_instead(assets)? {
+            fresh.extend(self.fresh(asset)?);
+        }
+        refresh(self.connection, self.labels, fresh).map_err(in_transaction)
+    }
+
+    /// Adds the assets that show what people typed about these.
+    fn with_those_shown_instead(&mut self, mut assets: HashSet<AssetId>) -> Result<HashSet<AssetId>> {
+        let mut next: Vec<_> = assets.iter().copied().collect();
+        while let Some(asset) = next.pop() {
+            let mut affected = Vec::new();
+            if let Some(touched) = self.states_of(asset)? {
+                let id = touched.id;
+                for write in
+                    touched.state.as_asset().into_iter().flat_map(|state| state.current().alias().heads())
+                {
+                    affected.extend(write.value);
+                }
+                for target in &affected {
+                    remember_merge(self.connection, *target, id).map_err(in_transaction)?;
+                }
+            }
+            next.extend(affected.into_iter().filter(|target| assets.insert(*target)));
+        }
+        Ok(assets)
+    }
+
+    fn states_of(&mut self, asset: AssetId) -> Result<Option<&Touched>> {
+        let entity = EntityId::Asset(asset);
+        self.known(&entity)?;
+        Ok(self.states.get(&entity))
+    }
+
+    fn fresh(&mut self, asset: AssetId) -> Result<Option<Fresh>> {
+        let Some(touched) = self.states_of(asset)? else { return Ok(None) };
+        let (entity, place) = (touched.id, touched.place);
+        let Some(state) = touched.state.as_asset().cloned() else { return Ok(None) };
+        let current = state.current().contents().current().map(|write| write.value.original.content);
+        let content = match current {
+            Some(content) => {
+                self.known(&EntityId::Content(content))?.and_then(EntityState::as_content).cloned()
+            }
+            None => None,
+        };
+        let is_alike = duplicates::is_alike(self.connection, &asset).map_err(in_transaction)?;
+        let stack_hashes = stacks(&state, content.as_ref());
+        let merged = self.merged_into(asset)?;
+        let listed = self.shown_instead(asset)? == asset;
+        let states = States {
+            asset,
+            state: &state,
+            content: content.as_ref(),
+            merged: merged.iter().collect(),
+            is_alike,
+        };
+        let shown = if listed { project(&states) } else { None };
+        Ok(Some(Fresh { entity, asset, place, shown, stack_hashes }))
+    }
+
+    /// The asset that is shown in place of this one: mostly itself.
+    fn shown_instead(&mut self, asset: AssetId) -> Result<AssetId> {
+        let mut failure = None;
+        let shown = shown_asset(asset, |asset| match self.states_of(asset) {
+            Ok(touched) => alias_of(touched?.state.as_asset()?),
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        });
+        failure.map_or(Ok(shown), Err)
+    }
+
+    /// The states of the assets that are shown as this one, those merged into them too.
+    fn merged_into(&mut self, asset: AssetId) -> Result<Vec<AssetState>> {
+        let mut found = HashSet::from([asset]);
+        let mut next = vec![asset];
+        let mut states = Vec::new();
+        while let Some(target) = next.pop() {
+            for source in ever_merged(self.connection, target).map_err(in_transaction)? {
+                let touched = self.states_of(source)?;
+                let state = touched.and_then(|touched| touched.state.as_asset());
+                let Some(state) = state.filter(|state| alias_of(state) == Some(target)) else { continue };
+                let state = state.clone();
+                if found.insert(source) {
+                    next.push(source);
+                    states.push(state);
+                }
+            }
+        }
+        Ok(states)
+    }
+}
+
+fn alias_of(state: &AssetState) -> Option<AssetId> {
+    state.current().alias().winner().and_then(|write| write.value)
+}
+
+fn remember_merge(connection: &Connection, target: AssetId, entity: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO merged (target, entity) VALUES (?1, ?2)")?
+        .execute((target.0.as_bytes(), entity))
+        .map(drop)
+}
+
+fn ever_merged(connection: &Connection, target: AssetId) -> rusqlite::Result<Vec<AssetId>> {
+    let keys: Vec<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT e.key FROM merged AS m JOIN entities AS e ON e.id = m.entity WHERE m.target = ?1
+             ORDER BY e.key",
+        )?
+        .query_map([target.0.as_bytes()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(assets_of(&keys))
+}
+
+fn assets_of(keys: &[Vec<u8>]) -> Vec<AssetId> {
+    let asset = |key: &Vec<u8>| match EntityId::from_bytes(key) {
+        Some(EntityId::Asset(asset)) => Some(asset),
+        _ => None,
+    };
+    keys.iter().filter_map(asset).collect()
+}
+
+/// The name of an album that was not removed.
+pub(super) fn album_name(record: &Record) -> Option<String> {
+    let view = AlbumView::new(record);
+    view.name.filter(|_| !view.deleted)
+}
+
+fn rename_album(
+    connection: &Connection,
+    labels: &mut Labels,
+    album: &[u8],
+    names: Option<(&str, &str)>,
+) -> rusqlite::Result<()> {
+    let number = labels.number(connection, LabelKind::Album, album, names)?;
+    labels::rename(connection, number, names)
+}
+
+fn read(connection: &Connection, entity: &EntityId) -> Result<Option<Touched>> {
+    let row = connection
+        .prepare_cached("SELECT id, place, state FROM entities WHERE key = ?1")
+        .and_then(|mut select| {
+            select
+                .query_row([entity.to_bytes()], |row| {
+                    let state = row.get_ref(2)?.as_blob().map(EntityState::from_bytes);
+                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?, state))
+                })
+                .optional()
+        })
+        .map_err(in_transaction)?;
+    let Some((id, place, state)) = row else { return Ok(None) };
+    let state = state.map_err(|error| unreadable(entity, &error.to_string()))??;
+    Ok(Some(Touched { id, place: place.map(TimelineKey), state, changed: false }))
+}
+
+/// The error for a stored state that is not one.
+pub(super) fn unreadable(entity: &EntityId, found: &str) -> CatalogError {
+    CatalogError::Row { what: format!("the state of {entity:?}"), found: found.to_owned() }
+}
+
+/// The assets, other than the one named by it, that have or had a content.
+pub(super) fn version_holders(
+    connection: &Connection,
+    content: &ContentHash,
+) -> rusqlite::Result<Vec<AssetId>> {
+    let keys: Vec<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT e.key FROM versions AS v JOIN entities AS e ON e.id = v.entity WHERE v.content = ?1
+             ORDER BY e.key",
+        )?
+        .query_map([content.as_bytes()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(assets_of(&keys))
+}
+
+/// Writes the row of an op; a known op is only given its segment. Answers whether it is new.
+fn record(
+    connection: &Connection,
+    op: &Op,
+    bytes: &[u8],
+    entity: Option<i64>,
+    origin: Origin,
+) -> rusqlite::Result<bool> {
+    let derived = [OpKind::Derive, OpKind::Render, OpKind::Seen].map(OpKind::number);
+    let inserted = connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO ops (session, counter, stamp, kind, device, segment, entity, listed, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            op.id.session.cast_signed(),
+            op.id.counter,
+            sortable(op.stamp),
+            op.kind().0,
+            origin.device,
+            origin.segment,
+            entity,
+            !derived.contains(&op.kind()),
+            bytes,
+        ))?;
+    if inserted == 0 && origin.segment.is_some() {
+        connection
+            .prepare_cached(
+                "UPDATE ops SET segment = ?3 WHERE session = ?1 AND counter = ?2 AND segment IS NULL",
+            )?
+            .execute((op.id.session.cast_signed(), op.id.counter, origin.segment))?;
+    }
+    Ok(inserted > 0)
+}
+
+/// A stamp as a signed number that sorts as the stamp does.
+pub(super) fn sortable(stamp: Stamp) -> i64 {
+    (stamp.packed() ^ 1 << 63).cast_signed()
+}
+
+/// The stamp of a number made by [`sortable`].
+pub(super) fn stamp_of(number: i64) -> Stamp {
+    Stamp::from_packed(number.cast_unsigned() ^ 1 << 63)
+}
+
+/// The number under which a device's ops are recorded.
+pub(super) fn device_number(connection: &Connection, device: &[u8; 16]) -> rusqlite::Result<i64> {
+    let known = connection
+        .prepare_cached("SELECT id FROM devices WHERE device = ?1")?
+        .query_row([device], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(number) => Ok(number),
+        None => connection
+            .prepare_cached("INSERT INTO devices (device) VALUES (?1) RETURNING id")?
+            .query_row([device], |row| row.get(0)),
+    }
+}
+
+fn last_stamp(connection: &Connection) -> rusqlite::Result<Stamp> {
+    let packed: Option<i64> = connection
+        .prepare_cached("SELECT value FROM facts WHERE name = ?1")?
+        .query_row([LAST_STAMP], |row| row.get(0))
+        .optional()?;
+    Ok(packed.map(stamp_of).unwrap_or_default())
+}
+
+fn store_stamp(connection: &Connection, stamp: Stamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO facts (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute((LAST_STAMP, sortable(stamp)))
+        .map(drop)
+}
+
+/// Lets the clock know a stamp that came from elsewhere.
+pub(super) fn observe(connection: &Connection, stamp: Stamp, now_millis: u64) -> rusqlite::Result<()> {
+    let mut clock = HybridClock::resume(last_stamp(connection)?);
+    clock.observe(stamp, now_millis);
+    store_stamp(connection, clock.last())
+}
+
+/// An error inside of a transaction; the path is that of the catalogue by construction.
+pub(super) fn in_transaction(source: rusqlite::Error) -> CatalogError {
+    CatalogError::from_sqlite(std::path::Path::new("catalog.db"), source)
+}

@@ -1,0 +1,103 @@
+//! The history as people read it, newest first, a page at a time.
+
+use rusqlite::{OptionalExtension, Row};
+use safelight_model::{DeviceId, EntityId, ModelError, Op, SegmentSeq};
+
+use super::Catalog;
+use crate::error::{CatalogError, Result};
+use crate::rows::bytes_column;
+
+/// Where a page of the history ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryCursor {
+    stamp: i64,
+    number: i64,
+}
+
+/// One op in the history.
+#[derive(Debug)]
+pub struct HistoryEntry {
+    /// The op, or why it cannot be read; the others stand.
+    pub op: Result<Op, ModelError>,
+    /// Whose it is.
+    pub device: DeviceId,
+    /// The segment that it was closed into; `None` while it waits for one.
+    pub segment: Option<SegmentSeq>,
+}
+
+/// A page of the history.
+#[derive(Debug)]
+pub struct HistoryPage {
+    /// The entries, newest first.
+    pub entries: Vec<HistoryEntry>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<HistoryCursor>,
+}
+
+impl Catalog {
+    /// Lists ops that people are shown — not what programs derived —, newest first; of one entity only, if
+    /// one is given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn history(
+        &self,
+        of: Option<&EntityId>,
+        after: Option<HistoryCursor>,
+        limit: usize,
+    ) -> Result<HistoryPage> {
+        let after = after.unwrap_or(HistoryCursor { stamp: i64::MAX, number: i64::MAX });
+        let filter = if of.is_some() { "AND o.entity = ?4" } else { "AND ?4 IS NULL" };
+        let entity = match of {
+            None => None,
+            Some(entity) => match self.entity_number(entity)? {
+                Some(number) => Some(number),
+                None => return Ok(HistoryPage { entries: Vec::new(), next: None }),
+            },
+        };
+        let mut cursors = Vec::new();
+        let mut entries = Vec::new();
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT o.stamp, o.number, o.bytes, d.device, s.seq FROM ops AS o
+                 JOIN devices AS d ON d.id = o.device LEFT JOIN segments AS s ON s.id = o.segment
+                 WHERE o.listed = 1 {filter} AND (o.stamp, o.number) < (?1, ?2)
+                 ORDER BY o.stamp DESC, o.number DESC LIMIT ?3"
+            ))?;
+            let mut rows = statement.query((after.stamp, after.number, limit, entity))?;
+            while let Some(row) = rows.next()? {
+                cursors.push(HistoryCursor { stamp: row.get(0)?, number: row.get(1)? });
+                entries.push(read_entry(row)?);
+            }
+            Ok(())
+        })?;
+        let next = cursors.last().copied().filter(|_| entries.len() == limit);
+        Ok(HistoryPage { entries, next })
+    }
+
+    /// How many ops the history holds, derived ones too.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn count_ops(&self) -> Result<u64> {
+        self.database
+            .read(|connection| connection.query_row("SELECT count(*) FROM ops", [], |row| row.get(0)))
+    }
+
+    fn entity_number(&self, entity: &EntityId) -> Result<Option<i64>, CatalogError> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT id FROM entities WHERE key = ?1")?
+                .query_row([entity.to_bytes()], |row| row.get(0))
+                .optional()
+        })
+    }
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
+    Ok(HistoryEntry {
+        op: Op::from_bytes(row.get_ref(2)?.as_blob()?),
+        device: DeviceId::from_bytes(bytes_column(row, 3)?),
+        segment: row.get::<_, Option<u32>>(4)?.map(SegmentSeq),
+    })
+}

@@ -1,0 +1,172 @@
+//! `catalog.db`: history, what it folds into, and what is found in it.
+
+mod duplicates;
+mod facets;
+mod fold;
+mod history;
+mod labels;
+mod lookup;
+mod project;
+mod rebuild;
+mod refresh;
+mod rows;
+mod segments;
+mod stack;
+mod timeline;
+
+pub use duplicates::Fingerprint;
+pub use fold::Change;
+pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
+pub use lookup::{ItemLookup, Label};
+pub use rebuild::Rebuilt;
+pub use rows::{AssetRow, Month, ShelfTotals};
+pub use segments::{OpenOps, PlacedSegment, TakenIn};
+pub use timeline::Shelf;
+
+pub(crate) use facets::{Facet, Flag, MapBox, cells_over, size_cover};
+pub(crate) use labels::{LabelKind, find as find_label, folded, label_token, searchable};
+pub(crate) use rows::{ROW_COLUMNS, read_row};
+pub(crate) use timeline::KeyRange;
+
+use std::path::Path;
+
+use labels::Labels;
+use safelight_crypto::{DeviceId, Entropy};
+use safelight_model::{Author, FOLD_VERSION, Stamp};
+
+use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
+use crate::error::{CatalogError, Result};
+
+/// The schema of `catalog.db`, step by step.
+const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// How soon what was changed is safe from a power cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the change returns: whoever reports an original as imported needs this.
+    #[default]
+    Acknowledged,
+    /// With the next change that is [`Durability::Acknowledged`], or at the latest when the catalogue closes.
+    /// What was reported before stays safe; the order of changes is kept.
+    Relaxed,
+}
+
+/// The catalogue of one library, open in this process.
+///
+/// Several processes may have it open at once; changes exclude each other and wait for up to 30 seconds.
+#[derive(Debug)]
+pub struct Catalog {
+    pub(crate) database: Database,
+    device: DeviceId,
+    author: Author,
+    labels: Labels,
+}
+
+impl Catalog {
+    /// Makes a new, empty catalogue for this device.
+    ///
+    /// # Errors
+    /// [`CatalogError::Exists`] if there is one already.
+    pub fn create(
+        path: &Path,
+        key: &CatalogKey,
+        device: DeviceId,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self> {
+        let database = Database::create(path, key, Role::Catalog, STEPS)?;
+        let catalog = Self::start(database, device, entropy);
+        catalog.database.read(|connection| {
+            connection.execute(
+                "INSERT OR REPLACE INTO facts (name, value) VALUES ('fold version', ?1)",
+                [FOLD_VERSION],
+            )
+        })?;
+        Ok(catalog)
+    }
+
+    /// Opens the catalogue.
+    ///
+    /// # Errors
+    /// [`CatalogError::Missing`], [`CatalogError::WrongKey`], [`CatalogError::Damaged`],
+    /// [`CatalogError::NewerSchema`] and [`CatalogError::OtherFold`] say why it cannot be opened; the last one,
+    /// like damage, is cured by a rebuild from history.
+    pub fn open(path: &Path, key: &CatalogKey, device: DeviceId, entropy: &mut dyn Entropy) -> Result<Self> {
+        Self::open_as(path, key, device, entropy, Access::ReadWrite)
+    }
+
+    /// Opens the catalogue, perhaps only to read.
+    ///
+    /// # Errors
+    /// As [`Catalog::open`].
+    pub fn open_as(
+        path: &Path,
+        key: &CatalogKey,
+        device: DeviceId,
+        entropy: &mut dyn Entropy,
+        access: Access,
+    ) -> Result<Self> {
+        let database = Database::open(path, key, Role::Catalog, STEPS, access)?;
+        let folded: u32 = database.read(|connection| {
+            connection.query_row("SELECT value FROM facts WHERE name = 'fold version'", [], |row| row.get(0))
+        })?;
+        if folded != FOLD_VERSION {
+            let path = path.to_path_buf();
+            return Err(CatalogError::OtherFold { path, found: folded, known: FOLD_VERSION });
+        }
+        Ok(Self::start(database, device, entropy))
+    }
+
+    fn start(database: Database, device: DeviceId, entropy: &mut dyn Entropy) -> Self {
+        // The stamp that was given last is observed at the start of every transaction.
+        let author = Author::open(Stamp::default(), entropy);
+        Self { database, device, author, labels: Labels::default() }
+    }
+
+    /// The device whose ops are made here.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Where the catalogue is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    /// Sets how soon the changes of this process are durable from now on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn set_durability(&mut self, durability: Durability) -> Result<()> {
+        let level = match durability {
+            Durability::Acknowledged => "PRAGMA synchronous = FULL",
+            Durability::Relaxed => "PRAGMA synchronous = NORMAL",
+        };
+        self.database.read(|connection| connection.execute_batch(level))
+    }
+
+    /// Looks for damage; every finding is one sentence, none means that none was found.
+    ///
+    /// # Errors
+    /// Fails only if the check itself cannot be made.
+    pub fn check(&self, key: &CatalogKey, depth: CheckDepth) -> Result<Vec<String>> {
+        self.database.check(key, Role::Catalog, depth)
+    }
+
+    /// Writes the log back into the database file, as far as other readers allow.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.database.checkpoint()
+    }
+
+    /// Writes everything back into the file and closes it; the last process to close leaves no log behind.
+    ///
+    /// # Errors
+    /// [`CatalogError::DiskFull`] and the like; what was acknowledged is safe in the log all the same.
+    pub fn close(self) -> Result<()> {
+        self.database.close()
+    }
+}

@@ -1,0 +1,418 @@
+//! Turns conditions into what the indexes are asked.
+
+use rusqlite::Connection;
+use safelight_model::MediaKind;
+
+use super::prefix;
+use crate::catalog::{
+    Facet, Flag, KeyRange, LabelKind, MapBox, Shelf, cells_over, find_label, folded, label_token, searchable,
+    size_cover,
+};
+use crate::query::{Bound, Condition, DateRange, Part, Query, State, TextField, TypeFilter};
+
+/// Metres to a degree of latitude.
+const METRES_PER_DEGREE: f64 = 111_195.0;
+/// A name that begins so many labels is looked up in the words of the tags instead.
+const MOST_LABELS: usize = 200;
+
+/// What is asked of the indexes.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The FTS5 expression; without one the timeline itself is walked.
+    pub(super) expression: Option<String>,
+    /// The stretches of the timeline, in order.
+    pub(super) ranges: Vec<KeyRange>,
+    /// What is still to be checked on each row.
+    pub(super) checks: Vec<Check>,
+}
+
+/// A condition on a row that the indexes answer only roughly.
+#[derive(Debug)]
+pub(super) struct Check {
+    negated: bool,
+    what: Exact,
+}
+
+#[derive(Debug)]
+enum Exact {
+    Size(Bound<u64>),
+    Near { latitude: f64, longitude: f64, metres: f64 },
+}
+
+/// What a row must show for the checks.
+pub(super) struct Checked {
+    pub(super) size_bytes: u64,
+    pub(super) position: Option<(f64, f64)>,
+}
+
+/// The parts of an FTS5 expression.
+#[derive(Default)]
+struct Terms {
+    wanted: Vec<String>,
+    unwanted: Vec<String>,
+    /// Something was asked for that nothing has.
+    impossible: bool,
+}
+
+impl Terms {
+    /// Adds a condition; `None` matches nothing.
+    fn add(&mut self, negated: bool, expression: Option<String>) {
+        match (negated, expression) {
+            (false, Some(expression)) => self.wanted.push(expression),
+            (true, Some(expression)) => self.unwanted.push(expression),
+            (false, None) => self.impossible = true,
+            (true, None) => {}
+        }
+    }
+
+    fn finish(mut self) -> Option<String> {
+        if self.wanted.is_empty() && self.unwanted.is_empty() {
+            return None;
+        }
+        if self.wanted.is_empty() {
+            self.wanted.push(token(Facet::All));
+        }
+        let mut expression = format!("({})", self.wanted.join(" AND "));
+        for unwanted in self.unwanted {
+            expression = format!("({expression} NOT {unwanted})");
+        }
+        Some(expression)
+    }
+}
+
+impl Plan {
+    /// Plans a query over one shelf; `None` if nothing can match.
+    pub(super) fn new(
+        connection: &Connection,
+        query: &Query,
+        shelf: Shelf,
+    ) -> rusqlite::Result<Option<Self>> {
+        let mut terms = Terms::default();
+        let mut plan = Self { ranges: vec![KeyRange::of_shelf(shelf)], ..Self::default() };
+        for term in &query.terms {
+            plan.add(connection, shelf, &mut terms, term.negated, &term.condition)?;
+        }
+        if terms.impossible || plan.ranges.is_empty() {
+            return Ok(None);
+        }
+        plan.expression = terms.finish();
+        Ok(Some(plan))
+    }
+
+    fn add(
+        &mut self,
+        connection: &Connection,
+        shelf: Shelf,
+        terms: &mut Terms,
+        negated: bool,
+        condition: &Condition,
+    ) -> rusqlite::Result<()> {
+        let expression = match condition {
+            Condition::Text { field, text, prefix } => text_expression(connection, *field, text, *prefix)?,
+            Condition::Tag { name, prefix } => tag_expression(connection, name, *prefix)?,
+            Condition::Album { name, prefix } => {
+                label_expression(connection, LabelKind::Album, name, *prefix)?
+            }
+            Condition::Format(name) => format_expression(connection, name)?,
+            Condition::Type(kind) => Some(type_expression(*kind)),
+            Condition::Rating(bound) => rating_expression(*bound),
+            Condition::Has(part) => Some(flag(part_flag(*part))),
+            Condition::Is(state) => return Ok(self.add_state(shelf, terms, negated, *state)),
+            Condition::Date(range) => return Ok(self.add_date(shelf, negated, range)),
+            Condition::Size(bound) => {
+                self.checks.push(Check { negated, what: Exact::Size(*bound) });
+                if negated {
+                    return Ok(());
+                }
+                any(size_cover(*bound).into_iter().map(token))
+            }
+            Condition::Near { latitude, longitude, metres } => {
+                let what = Exact::Near { latitude: *latitude, longitude: *longitude, metres: *metres };
+                self.checks.push(Check { negated, what });
+                if negated {
+                    return Ok(());
+                }
+                near_expression(connection, *latitude, *longitude, *metres)?
+            }
+        };
+        terms.add(negated, expression);
+        Ok(())
+    }
+
+    fn add_state(&mut self, shelf: Shelf, terms: &mut Terms, negated: bool, state: State) {
+        let flags: &[Flag] = match state {
+            State::Hidden => return self.keep_shelf((shelf == Shelf::Hidden) != negated),
+            State::Trashed => return self.keep_shelf((shelf == Shelf::Trashed) != negated),
+            State::Raw => return terms.add(negated, Some(token(Facet::Media(MediaKind::Raw.code())))),
+            State::Duplicate => &[Flag::Doubled, Flag::Alike],
+            State::Favourite => &[Flag::Favourite],
+            State::Undecodable => &[Flag::Undecodable],
+            State::Live => &[Flag::Live],
+            State::Motion => &[Flag::Motion],
+            State::Linked => &[Flag::Linked],
+            State::Undated => &[Flag::Undated],
+            State::Edited => &[Flag::Edited],
+            State::Conflicted => &[Flag::Conflicted],
+        };
+        terms.add(negated, any(flags.iter().copied().map(flag)));
+    }
+
+    fn keep_shelf(&mut self, keep: bool) {
+        if !keep {
+            self.ranges.clear();
+        }
+    }
+
+    fn add_date(&mut self, shelf: Shelf, negated: bool, range: &DateRange) {
+        let seconds = |moment: jiff::civil::DateTime| {
+            jiff::tz::Offset::UTC.to_timestamp(moment).map_or(i64::MAX, jiff::Timestamp::as_second)
+        };
+        let days = KeyRange::between(shelf, range.from.map(seconds), range.until.map(seconds));
+        self.ranges = match (days, negated) {
+            (Some(days), false) => self.ranges.iter().filter_map(|range| range.and(days)).collect(),
+            (Some(days), true) => self.ranges.iter().flat_map(|range| range.without(days)).collect(),
+            (None, false) => Vec::new(),
+            (None, true) => std::mem::take(&mut self.ranges),
+        };
+    }
+}
+
+impl Check {
+    /// Whether the row is as was asked.
+    pub(super) fn holds(&self, row: &Checked) -> bool {
+        let matches = match &self.what {
+            Exact::Size(bound) => {
+                bound.from.is_none_or(|from| row.size_bytes >= from)
+                    && bound.to.is_none_or(|to| row.size_bytes <= to)
+            }
+            Exact::Near { latitude, longitude, metres } => row
+                .position
+                .is_some_and(|position| distance_metres((*latitude, *longitude), position) <= *metres),
+        };
+        matches != self.negated
+    }
+}
+
+/// The distance of two points on a sphere (haversine).
+fn distance_metres(one: (f64, f64), other: (f64, f64)) -> f64 {
+    let (south, north) = (one.0.to_radians(), other.0.to_radians());
+    let (up, right) = ((north - south) / 2.0, (other.1 - one.1).to_radians() / 2.0);
+    let chord = up.sin().powi(2) + south.cos() * north.cos() * right.sin().powi(2);
+    2.0 * METRES_PER_DEGREE.mul_add(1.0, 0.0) * chord.sqrt().min(1.0).asin().to_degrees()
+}
+
+fn token(facet: Facet) -> String {
+    quoted(&facet.token().to_string())
+}
+
+fn flag(flag: Flag) -> String {
+    token(Facet::Flag(flag))
+}
+
+/// One of several expressions; `None` if there are none.
+fn any(expressions: impl IntoIterator<Item = String>) -> Option<String> {
+    let expressions: Vec<_> = expressions.into_iter().collect();
+    match expressions.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(format!("({})", several.join(" OR "))),
+    }
+}
+
+/// A string of FTS5's query language: nothing in it is syntax.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+fn columns(field: TextField) -> &'static str {
+    match field {
+        TextField::Any => "- facets",
+        TextField::Name => "name",
+        TextField::Path => "{name path}",
+        TextField::Caption => "caption",
+        TextField::Place => "place",
+        TextField::Camera => "camera",
+        TextField::Lens => "lens",
+    }
+}
+
+fn text_expression(
+    connection: &Connection,
+    field: TextField,
+    text: &str,
+    is_prefix: bool,
+) -> rusqlite::Result<Option<String>> {
+    let text = searchable(text);
+    // Words have tokens that no facet has, so without a column filter nothing else can match.
+    let filter = if field == TextField::Any { String::new() } else { format!("{} : ", columns(field)) };
+    if !is_prefix {
+        return Ok(Some(format!("{filter}{}", quoted(&text))));
+    }
+    let words = prefix::expressions(connection, &text)?;
+    Ok(words.map(|words| if filter.is_empty() { words } else { format!("{filter}({words})") }))
+}
+
+fn tag_expression(connection: &Connection, name: &str, is_prefix: bool) -> rusqlite::Result<Option<String>> {
+    if !is_prefix {
+        let number = find_label(connection, LabelKind::Tag, folded(name).as_bytes())?;
+        return Ok(number.map(|number| quoted(&label_token(number))));
+    }
+    label_expression(connection, LabelKind::Tag, name, true)
+}
+
+/// All labels of a name, or whose names begin so.
+fn label_expression(
+    connection: &Connection,
+    kind: LabelKind,
+    name: &str,
+    is_prefix: bool,
+) -> rusqlite::Result<Option<String>> {
+    let name = folded(name);
+    let end = if is_prefix { format!("{name}\u{10FFFF}") } else { name.clone() };
+    let numbers: Vec<i64> = connection
+        .prepare_cached(
+            "SELECT id FROM labels WHERE kind = ?1 AND folded BETWEEN ?2 AND ?3 ORDER BY folded LIMIT ?4",
+        )?
+        .query_map((kind.code(), &name, &end, MOST_LABELS), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(any(numbers.into_iter().map(|number| quoted(&label_token(number)))))
+}
+
+/// Other names of formats: what people call them, and extensions.
+const FORMAT_NAMES: &[(&str, &[&str])] = &[
+    ("jpg", &["jpeg"]),
+    ("jpe", &["jpeg"]),
+    ("tif", &["tiff"]),
+    ("heic", &["heic", "heif"]),
+    ("heif", &["heic", "heif"]),
+    ("jpegxl", &["jxl"]),
+    ("quicktime", &["mov"]),
+    ("matroska", &["mkv"]),
+    ("3gpp", &["3gp"]),
+];
+
+fn format_expression(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let name = name.trim_start_matches('.');
+    let own = [name];
+    let names = FORMAT_NAMES.iter().find(|(other, _)| *other == name).map_or(&own[..], |(_, names)| names);
+    let mut tokens = Vec::new();
+    for name in names {
+        tokens.extend(find_label(connection, LabelKind::Format, name.as_bytes())?);
+    }
+    Ok(any(tokens.into_iter().map(|number| quoted(&label_token(number)))))
+}
+
+fn type_expression(kind: TypeFilter) -> String {
+    let media = |kind: MediaKind| token(Facet::Media(kind.code()));
+    match kind {
+        TypeFilter::Photo => format!("({} OR {})", media(MediaKind::Photo), media(MediaKind::Raw)),
+        TypeFilter::Video => media(MediaKind::Video),
+        TypeFilter::Raw => media(MediaKind::Raw),
+        TypeFilter::Other => media(MediaKind::Other),
+    }
+}
+
+fn rating_expression(bound: Bound<u8>) -> Option<String> {
+    let (from, to) = (bound.from.unwrap_or(0), bound.to.unwrap_or(5).min(5));
+    any((from..=to).map(|stars| token(Facet::Rating(stars))))
+}
+
+fn part_flag(part: Part) -> Flag {
+    match part {
+        Part::Gps => Flag::Gps,
+        Part::Caption => Flag::Caption,
+        Part::Tag => Flag::Tag,
+        Part::Album => Flag::Album,
+        Part::Rating => Flag::Rated,
+    }
+}
+
+/// The cells of the map around a point that hold anything; `has:gps` where they are too many.
+fn near_expression(
+    connection: &Connection,
+    latitude: f64,
+    longitude: f64,
+    metres: f64,
+) -> rusqlite::Result<Option<String>> {
+    let Some(cells) = cells_over(&boxes_around(latitude, longitude, metres)) else {
+        return Ok(Some(flag(Flag::Gps)));
+    };
+    let mut tokens = Vec::new();
+    for cell in cells {
+        tokens.extend(find_label(connection, LabelKind::Cell, &cell.identity())?);
+    }
+    Ok(any(tokens.into_iter().map(|number| quoted(&label_token(number)))))
+}
+
+/// The boxes that hold a circle: two where it crosses the date line, the whole width around a pole.
+pub(super) fn boxes_around(latitude: f64, longitude: f64, metres: f64) -> Vec<MapBox> {
+    // A little more than needed, so that rounding loses nothing.
+    let degrees = metres / METRES_PER_DEGREE * 1.001 + 1e-6;
+    let (south, north) = (latitude - degrees, latitude + degrees);
+    let narrowest = south.abs().max(north.abs()).to_radians().cos();
+    let width = if south <= -90.0 || north >= 90.0 || narrowest <= 0.0 {
+        180.0
+    } else {
+        (degrees.to_radians().sin() / latitude.to_radians().cos()).clamp(-1.0, 1.0).asin().to_degrees().abs()
+            * 1.001
+            + 1e-6
+    };
+    let span = |west: f64, east: f64| MapBox {
+        south: e7(south.max(-90.0)),
+        north: e7(north.min(90.0)),
+        west: e7(west),
+        east: e7(east),
+    };
+    let (west, east) = (longitude - width, longitude + width);
+    if width >= 180.0 || degrees >= 90.0 {
+        vec![span(-180.0, 180.0)]
+    } else if west < -180.0 {
+        vec![span(-180.0, east), span(west + 360.0, 180.0)]
+    } else if east > 180.0 {
+        vec![span(west, 180.0), span(-180.0, east - 360.0)]
+    } else {
+        vec![span(west, east)]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "degrees are at most 180, so this is at most 1.8e9")]
+fn e7(degrees: f64) -> i64 {
+    (degrees * 1e7).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn distances_are_those_of_the_map() {
+        let paris = (48.8566, 2.3522);
+        let london = (51.5074, -0.1278);
+        assert!((distance_metres(paris, london) - 343_500.0).abs() < 1_000.0);
+        assert!((distance_metres((0.0, 179.9), (0.0, -179.9)) - 22_239.0).abs() < 50.0);
+        assert!(distance_metres(paris, paris) < 0.001);
+        assert!((distance_metres((90.0, 0.0), (-90.0, 0.0)) - 20_015_100.0).abs() < 1_000.0);
+    }
+
+    #[test]
+    fn nothing_typed_is_syntax() {
+        assert_eq!(quoted("a\" OR name : \"b"), "\"a\"\" OR name : \"\"b\"");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_near_is_in_the_boxes(
+            latitude in -90.0..90.0_f64, longitude in -180.0..180.0_f64,
+            other_latitude in -90.0..90.0_f64, other_longitude in -180.0..180.0_f64, slack in 1.0..1.2_f64,
+        ) {
+            let distance = distance_metres((latitude, longitude), (other_latitude, other_longitude));
+            let boxes = boxes_around(latitude, longitude, distance * slack);
+            let (row, column) = (e7(other_latitude), e7(other_longitude));
+            prop_assert!(boxes.iter().any(|area| {
+                (area.south..=area.north).contains(&row) && (area.west..=area.east).contains(&column)
+            }));
+        }
+    }
+}

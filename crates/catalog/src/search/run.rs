@@ -1,0 +1,254 @@
+//! Runs plans: pages, counts, the map.
+
+use rusqlite::{Connection, Row, ToSql};
+
+use super::plan::{Checked, Plan};
+use super::{AssetPage, Cursor, ListOptions, MatchCount};
+use crate::catalog::{Catalog, KeyRange, ROW_COLUMNS, Shelf, read_row};
+use crate::error::Result;
+use crate::query::{Query, State};
+
+/// An asset on the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapPoint {
+    /// Its place in the timeline: [`Catalog::row_at`] reads the row.
+    pub cursor: Cursor,
+    /// Degrees north × 10⁷.
+    pub latitude_e7: i32,
+    /// Degrees east × 10⁷.
+    pub longitude_e7: i32,
+}
+
+/// Whether to go on after a row.
+enum Next {
+    More,
+    Enough,
+}
+
+impl Catalog {
+    /// Lists what matches a query, newest first, a page at a time.
+    ///
+    /// Each page costs about the same, however far down it is: it begins at a key, not at a count.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn list(&self, query: &Query, options: &ListOptions) -> Result<AssetPage> {
+        let mut page = AssetPage::default();
+        let wanted = options.limit.saturating_add(1);
+        self.database.read(|connection| {
+            for shelf in shelves(query, options) {
+                if page.rows.len() >= wanted {
+                    break;
+                }
+                let Some(plan) = Plan::new(connection, query, shelf)? else { continue };
+                plan.walk(connection, ROW_COLUMNS, options, wanted - page.rows.len(), |row| {
+                    page.rows.push(read_row(row)?);
+                    Ok(if page.rows.len() >= wanted { Next::Enough } else { Next::More })
+                })?;
+            }
+            Ok(())
+        })?;
+        if page.rows.len() == wanted {
+            page.rows.pop();
+            page.next = page.rows.last().map(|row| row.cursor);
+        }
+        Ok(page)
+    }
+
+    /// Counts what matches a query, up to `most`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn count(&self, query: &Query, options: &ListOptions, most: u64) -> Result<MatchCount> {
+        let mut count = 0;
+        self.database.read(|connection| {
+            for shelf in shelves(query, options) {
+                let Some(plan) = Plan::new(connection, query, shelf)? else { continue };
+                let limit = usize::try_from(most - count).unwrap_or(usize::MAX);
+                plan.walk(connection, "1", options, limit, |_| {
+                    count += 1;
+                    Ok(if count >= most { Next::Enough } else { Next::More })
+                })?;
+                if count >= most {
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(if count >= most { MatchCount::AtLeast(count) } else { MatchCount::Exactly(count) })
+    }
+
+    /// Reads the row at a place in the timeline, if it is still there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn row_at(&self, cursor: Cursor) -> Result<Option<crate::AssetRow>> {
+        use rusqlite::OptionalExtension as _;
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {ROW_COLUMNS} FROM timeline AS t WHERE t.key = ?1"))?
+                .query_row([cursor.0], read_row)
+                .optional()
+        })
+    }
+
+    /// Where the timeline begins to be older than a moment (seconds since 1970 by the clock on the wall): a
+    /// page after this cursor jumps there.
+    #[must_use]
+    pub fn cursor_at(&self, shelf: Shelf, local_seconds: i64) -> Cursor {
+        let range = KeyRange::between(shelf, None, Some(local_seconds.saturating_add(1)));
+        Cursor(range.map_or(0, |range| range.first.saturating_sub(1)))
+    }
+
+    /// The shown assets in a box on the map, in degrees × 10⁷, at most `limit`; `west` may be east of `east`
+    /// to cross the date line.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn on_map(
+        &self,
+        south: i32,
+        north: i32,
+        west: i32,
+        east: i32,
+        limit: usize,
+    ) -> Result<Vec<MapPoint>> {
+        let boxes = if west <= east {
+            vec![(west, east)]
+        } else {
+            vec![(west, 1_800_000_000), (-1_800_000_000, east)]
+        };
+        let shown = KeyRange::of_shelf(Shelf::Shown);
+        let mut points = Vec::new();
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, south, west FROM positions
+                 WHERE south >= ?1 AND north <= ?2 AND west >= ?3 AND east <= ?4 AND key BETWEEN ?5 AND ?6
+                 LIMIT ?7",
+            )?;
+            for (west, east) in boxes {
+                let limit = limit - points.len();
+                let mut rows = statement.query((south, north, west, east, shown.first, shown.last, limit))?;
+                while let Some(row) = rows.next()? {
+                    points.push(MapPoint {
+                        cursor: Cursor(row.get(0)?),
+                        latitude_e7: row.get(1)?,
+                        longitude_e7: row.get(2)?,
+                    });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(points)
+    }
+
+    /// Counts the shown assets of a label.
+    pub(crate) fn count_label(&self, number: i64) -> Result<u64> {
+        let shown = KeyRange::of_shelf(Shelf::Shown);
+        let token = super::plan::quoted(&crate::catalog::label_token(number));
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*) FROM search WHERE search MATCH ?1 AND rowid BETWEEN ?2 AND ?3",
+                )?
+                .query_row((token, shown.first, shown.last), |row| row.get(0))
+        })
+    }
+}
+
+/// The shelves to look at, in order.
+fn shelves(query: &Query, options: &ListOptions) -> Vec<Shelf> {
+    if let Some(shelves) = &options.shelves {
+        return shelves.clone();
+    }
+    if query.asks_for(State::Trashed) {
+        vec![Shelf::Trashed]
+    } else if query.asks_for(State::Hidden) {
+        vec![Shelf::Hidden]
+    } else {
+        vec![Shelf::Shown]
+    }
+}
+
+impl Plan {
+    /// Meets up to `limit` matching rows in order; the checks' columns come first.
+    fn walk(
+        &self,
+        connection: &Connection,
+        columns: &str,
+        options: &ListOptions,
+        limit: usize,
+        mut meet: impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
+    ) -> rusqlite::Result<()> {
+        let needs_row = columns != "1" || !self.checks.is_empty() || options.covers_only;
+        let columns = if self.checks.is_empty() {
+            columns.to_owned()
+        } else {
+            format!("{columns}, t.size_bytes, t.latitude_e7, t.longitude_e7")
+        };
+        let sql = self.statement(&columns, needs_row, options.covers_only);
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut left = limit;
+        for range in &self.ranges {
+            let Some(range) = behind(*range, options.after) else { continue };
+            // Rows that fail a check do not count, so only without checks is the limit SQLite's.
+            let most = if self.checks.is_empty() { i64::try_from(left).unwrap_or(i64::MAX) } else { -1 };
+            let mut parameters: Vec<&dyn ToSql> = vec![&range.first, &range.last, &most];
+            if let Some(expression) = &self.expression {
+                parameters.push(expression);
+            }
+            let mut rows = statement.query(parameters.as_slice())?;
+            while let Some(row) = rows.next()? {
+                if !self.checks.is_empty() && !self.passes(row)? {
+                    continue;
+                }
+                left = left.saturating_sub(1);
+                if matches!(meet(row)?, Next::Enough) || left == 0 {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&self, columns: &str, needs_row: bool, covers_only: bool) -> String {
+        let covers = if covers_only { "AND t.cover IS NULL" } else { "" };
+        match (&self.expression, needs_row) {
+            (None, _) => format!(
+                "SELECT {columns} FROM timeline AS t WHERE t.key BETWEEN ?1 AND ?2 {covers}
+                 ORDER BY t.key LIMIT ?3"
+            ),
+            (Some(_), true) => format!(
+                "SELECT {columns} FROM search CROSS JOIN timeline AS t ON t.key = search.rowid
+                 WHERE search MATCH ?4 AND search.rowid BETWEEN ?1 AND ?2 {covers}
+                 ORDER BY search.rowid LIMIT ?3"
+            ),
+            (Some(_), false) => format!(
+                "SELECT {columns} FROM search WHERE search MATCH ?4 AND rowid BETWEEN ?1 AND ?2
+                 ORDER BY rowid LIMIT ?3"
+            ),
+        }
+    }
+
+    fn passes(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let first = row.as_ref().column_count() - 3;
+        let latitude: Option<i32> = row.get(first + 1)?;
+        let longitude: Option<i32> = row.get(first + 2)?;
+        let degrees = |e7: i32| f64::from(e7) / 1e7;
+        let checked = Checked {
+            size_bytes: row.get(first)?,
+            position: latitude
+                .zip(longitude)
+                .map(|(latitude, longitude)| (degrees(latitude), degrees(longitude))),
+        };
+        Ok(self.checks.iter().all(|check| check.holds(&checked)))
+    }
+}
+
+/// What of a range comes after a cursor.
+fn behind(range: KeyRange, after: Option<Cursor>) -> Option<KeyRange> {
+    match after {
+        None => Some(range),
+        Some(Cursor(key)) => range.and(KeyRange { first: key.saturating_add(1), last: i64::MAX }),
+    }
+}
