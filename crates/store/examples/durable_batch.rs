@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(arguments.next().ok_or("give a folder on the disk to measure")?);
     let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse::<u64>());
     let (objects, bytes, work_ms) = (number(200)?, number(2_400_000)?, number(0)?);
-    let run = Run { folder, objects, bytes: usize::try_from(bytes)?, work: Duration::from_millis(work_ms) };
+    let content = content(usize::try_from(bytes)?);
+    let run = Run { folder, objects, content, work: Duration::from_millis(work_ms) };
     println!("{objects} objects of {bytes} bytes, {work_ms} ms of work each");
     run.without_sync()?;
     run.in_batches(1)?;
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Run {
     folder: PathBuf,
     objects: u64,
-    bytes: usize,
+    content: Vec<u8>,
     work: Duration,
 }
 
@@ -43,7 +44,7 @@ impl Run {
         let start = Instant::now();
         for index in 0..self.objects {
             self.work();
-            std::fs::write(folder.join(format!("plain-{index}")), content(index, self.bytes))?;
+            std::fs::write(folder.join(format!("plain-{index}")), &self.content)?;
         }
         report("no sync at all", start, self);
         std::fs::remove_dir_all(folder)?;
@@ -58,7 +59,7 @@ impl Run {
         for index in 0..self.objects {
             self.work();
             let mut object = place.create_object()?;
-            self.write(&mut object, index)?;
+            self.write(&mut object)?;
             batch.add(object, ObjectPath::original(name(index)));
             if batch.len() == size {
                 for entry in std::mem::replace(&mut batch, place.batch()).commit() {
@@ -74,8 +75,8 @@ impl Run {
         sync_disk(&self.folder)
     }
 
-    fn write(&self, object: &mut ObjectFile, index: u64) -> Result<(), Box<dyn Error>> {
-        for piece in content(index, self.bytes).chunks(1 << 20) {
+    fn write(&self, object: &mut ObjectFile) -> Result<(), Box<dyn Error>> {
+        for piece in self.content.chunks(1 << 20) {
             object.append(piece)?;
         }
         let mut header = [0; safelight_crypto::HEADER_LEN];
@@ -101,7 +102,7 @@ impl Run {
 fn report(what: &str, start: Instant, run: &Run) {
     let seconds = start.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "megabytes a second need no more digits")]
-    let megabytes = run.objects as f64 * run.bytes as f64 / 1e6;
+    let megabytes = run.objects as f64 * run.content.len() as f64 / 1e6;
     println!("{what:16} {seconds:7.3} s  {:6.0} MB/s", megabytes / seconds);
 }
 
@@ -114,8 +115,8 @@ fn sync_disk(folder: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 /// Bytes that no file system could compress.
-fn content(index: u64, length: usize) -> Vec<u8> {
-    let mut state = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+fn content(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let words = std::iter::repeat_with(|| {
         state ^= state << 13;
         state ^= state >> 7;

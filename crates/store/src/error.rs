@@ -193,6 +193,9 @@ pub enum StoreError {
         #[source]
         source: NameError,
     },
+    /// A name that no place can hold.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Any other error of the system below.
     #[error("{place}: could not {operation} {object}")]
     Io {

@@ -196,6 +196,14 @@ impl FolderPlace {
         Walk::new(self.clone())
     }
 
+    /// Walks over the files below one folder of the place; nothing there is an empty walk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the folder cannot be read.
+    pub fn walk_below(&self, folder: &str) -> Result<Walk, StoreError> {
+        Walk::new(self.clone()).below(folder)
+    }
+
     /// The bytes that this user may still write here.
     ///
     /// # Errors

@@ -1,0 +1,146 @@
+//! What can go wrong with a library folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use safelight_store::StoreError;
+
+use crate::error::ErrorKind;
+
+/// An error of the library folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// There is no library at this path.
+    #[error("there is no library in {}", path.display())]
+    NotALibrary {
+        /// The path that was tried.
+        path: PathBuf,
+    },
+    /// A new library would share its folder with other files.
+    #[error("{} is not empty", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is a library already.
+    #[error("{} is a library already", path.display())]
+    AlreadyALibrary {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A newer version of this program wrote the library.
+    #[error("{} has format {found}, and this version knows formats up to {known}", path.display())]
+    NewerFormat {
+        /// The library's folder.
+        path: PathBuf,
+        /// The format it has.
+        found: u32,
+        /// The newest format that this version knows.
+        known: u32,
+    },
+    /// The library needs something that this version does not have.
+    #[error("{} needs \"{feature}\", which this version does not have", path.display())]
+    UnknownFeature {
+        /// The library's folder.
+        path: PathBuf,
+        /// What it needs.
+        feature: String,
+    },
+    /// A file of the folder is not as it was written.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The library may be read but not changed.
+    #[error("the library in {} is read-only", path.display())]
+    ReadOnly {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The disk is full.
+    #[error("no space left to write {}", path.display())]
+    Full {
+        /// The file that did not fit.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// Neither a home nor a data folder is known.
+    #[error("it is not known where this user's data belongs")]
+    NoHome,
+    /// The folder of objects.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Any other error of the system below.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The file or folder concerned.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl FolderError {
+    /// Names an I/O error by its meaning.
+    pub(crate) fn from_io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            _ => Self::Io { action, path, source },
+        }
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotALibrary { .. } => ErrorKind::NotFound,
+            Self::NotEmpty { .. }
+            | Self::AlreadyALibrary { .. }
+            | Self::NewerFormat { .. }
+            | Self::UnknownFeature { .. } => ErrorKind::Refused,
+            Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => ErrorKind::Damaged,
+            Self::NoHome => ErrorKind::Usage,
+            Self::ReadOnly { .. } | Self::Full { .. } | Self::Store(_) | Self::Io { .. } => ErrorKind::Failed,
+        }
+    }
+
+    /// What to do next, in one sentence.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotALibrary { path } => {
+                return Some(format!("make one with: safelight init --library {}", path.display()));
+            }
+            Self::NotEmpty { .. } => "name a new or an empty folder; nothing was changed",
+            Self::AlreadyALibrary { .. } => "name another folder with --library, or use this one",
+            Self::NewerFormat { .. } | Self::UnknownFeature { .. } => {
+                "update safelight on this device; older versions leave the library untouched"
+            }
+            Self::Damaged { .. } => "safelight verify names everything that is damaged",
+            Self::ReadOnly { .. } => {
+                "list, show, export and verify still work; to change it, make it writable first"
+            }
+            Self::Full { .. } => {
+                "free some space and run the same command again; it goes on where it stopped"
+            }
+            Self::NoHome => "name a folder with --library",
+            Self::Store(error) if error.is_full() => {
+                "free some space and run the same command again; it goes on where it stopped"
+            }
+            Self::Store(StoreError::Vanished { .. }) => "connect the drive that holds the library",
+            Self::Store(_) | Self::Io { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

@@ -1,0 +1,391 @@
+//! The library folder: its layout, its permissions, and how several processes share it.
+//!
+//! Invariants: `library.toml` is there exactly when the rest was made completely; folders are 0700 and files
+//! 0600; what is in `tmp/` belongs to a living writer or is swept. Processes share a library without locks:
+//! objects and slots are made by renaming, the databases bring their own transactions. Only what rewrites
+//! several files of `keys/` takes the advisory lock of [`LibraryFolder::lock_keys`].
+//!
+//! ```text
+//! library.toml   keys/   catalog.db   device.db   objects/   tmp/
+//! ```
+
+mod description;
+mod error;
+mod location;
+pub(crate) mod stamp;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use safelight_crypto::{Keyring, LibraryId};
+use safelight_store::{FolderPlace, SweepReport, TempSpace, sync_directory};
+
+use description::{DESCRIPTION, Description};
+pub use error::FolderError;
+pub use location::{UserFolders, default_agent_folder, default_library_path};
+
+/// Where keys are.
+const KEYS: &str = "keys";
+/// Where sealed objects are.
+const OBJECTS: &str = "objects";
+/// Where unfinished files are.
+const TEMPORARY: &str = "tmp";
+/// The history and what it folds into.
+const CATALOG: &str = "catalog.db";
+/// What only this device remembers.
+const DEVICE: &str = "device.db";
+/// More than any small file of the folder has.
+const SMALL_FILE_BYTES: u64 = 16 << 20;
+/// Folders are for their owner only.
+pub(crate) const FOLDER_MODE: u32 = 0o700;
+
+/// The folder of one library.
+#[derive(Debug, Clone)]
+pub struct LibraryFolder {
+    path: PathBuf,
+    library: LibraryId,
+    objects: FolderPlace,
+    is_writable: bool,
+    is_suspect: bool,
+}
+
+/// A file of the folder outside `objects/`, as [`LibraryFolder::survey`] finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderEntry {
+    /// Its path below the library's folder.
+    pub relative: PathBuf,
+    /// Whether it is one that the layout knows.
+    pub is_known: bool,
+    /// Its length in bytes.
+    pub length_bytes: u64,
+}
+
+/// An empty folder that is becoming a library; [`finish`](Self::finish) makes it one.
+#[derive(Debug)]
+#[must_use = "a folder without its description is no library"]
+pub struct UnfinishedFolder {
+    folder: LibraryFolder,
+}
+
+impl LibraryFolder {
+    /// Makes the folders of a new library in a new or empty folder.
+    ///
+    /// What an interrupted attempt has left (folders and keys, but no description, no database and no
+    /// object) counts as empty and is cleared.
+    ///
+    /// # Errors
+    /// [`FolderError::AlreadyALibrary`], [`FolderError::NotEmpty`], and what writing may answer.
+    pub fn create(path: &Path, library: LibraryId) -> Result<UnfinishedFolder, FolderError> {
+        let fail = |error| FolderError::from_io("create", path, error);
+        prepare_empty(path)?;
+        for folder in [OBJECTS, KEYS, TEMPORARY] {
+            std::fs::DirBuilder::new().mode(FOLDER_MODE).create(path.join(folder)).map_err(fail)?;
+        }
+        let root = File::open(path).map_err(fail)?;
+        sync_directory(root.as_fd()).map_err(fail)?;
+        let objects = FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY))?;
+        Ok(UnfinishedFolder {
+            folder: Self { path: path.to_owned(), library, objects, is_writable: true, is_suspect: false },
+        })
+    }
+
+    /// Opens a library's folder. Writes nothing.
+    ///
+    /// # Errors
+    /// [`FolderError::NotALibrary`], [`FolderError::NewerFormat`], [`FolderError::UnknownFeature`],
+    /// [`FolderError::Damaged`].
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let bytes = match read_small(&path.join(DESCRIPTION)) {
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Err(FolderError::NotALibrary { path: path.to_owned() });
+            }
+            Err(error) => return Err(FolderError::from_io("read", &path.join(DESCRIPTION), error)),
+        };
+        let (description, is_suspect) = Description::parse(&bytes, path)?;
+        let objects = FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY))?;
+        let is_writable = is_writable(path) && is_writable(&path.join(OBJECTS));
+        Ok(Self { path: path.to_owned(), library: description.library, objects, is_writable, is_suspect })
+    }
+
+    /// Whether there is a library at a path, judged by its description being there.
+    #[must_use]
+    pub fn exists(path: &Path) -> bool {
+        path.join(DESCRIPTION).symlink_metadata().is_ok()
+    }
+
+    /// The folder's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which library it is, as its description says; trusted after [`authenticate`](Self::authenticate).
+    #[must_use]
+    pub const fn library(&self) -> LibraryId {
+        self.library
+    }
+
+    /// The place of its sealed objects.
+    #[must_use]
+    pub const fn objects(&self) -> &FolderPlace {
+        &self.objects
+    }
+
+    /// Where its unfinished files are.
+    #[must_use]
+    pub fn temporary(&self) -> &TempSpace {
+        self.objects.temporary()
+    }
+
+    /// The path of `catalog.db`.
+    #[must_use]
+    pub fn catalog_path(&self) -> PathBuf {
+        self.path.join(CATALOG)
+    }
+
+    /// The path of `device.db`.
+    #[must_use]
+    pub fn device_path(&self) -> PathBuf {
+        self.path.join(DEVICE)
+    }
+
+    /// The path of `keys/`.
+    #[must_use]
+    pub fn keys_path(&self) -> PathBuf {
+        self.path.join(KEYS)
+    }
+
+    /// Whether this user may change the library: neither a read-only disk nor missing permissions.
+    #[must_use]
+    pub const fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    /// Refuses to go on in a read-only library.
+    ///
+    /// # Errors
+    /// [`FolderError::ReadOnly`].
+    pub fn require_writable(&self) -> Result<(), FolderError> {
+        if self.is_writable { Ok(()) } else { Err(FolderError::ReadOnly { path: self.path.clone() }) }
+    }
+
+    /// Checks that `library.toml` is, bit for bit, what a holder of the keyring wrote.
+    ///
+    /// # Errors
+    /// [`FolderError::Damaged`], naming the file.
+    pub fn authenticate(&self, keyring: &Keyring) -> Result<(), FolderError> {
+        let path = self.path.join(DESCRIPTION);
+        let bytes = read_small(&path).map_err(|error| FolderError::from_io("read", &path, error))?;
+        Description::verify(&bytes, keyring).map_err(|reason| FolderError::Damaged { path, reason })
+    }
+
+    /// Whether `library.toml` was damaged before anybody could check it with a key: then a secret that does
+    /// not fit may be right, and the library's id wrong.
+    #[must_use]
+    pub const fn is_suspect(&self) -> bool {
+        self.is_suspect
+    }
+
+    /// Writes `library.toml` anew, for a library that opens although its description is damaged.
+    ///
+    /// # Errors
+    /// [`FolderError::ReadOnly`] and what writing may answer.
+    pub fn restore_description(&self, keyring: &Keyring) -> Result<(), FolderError> {
+        self.require_writable()?;
+        let _lock = self.lock_keys()?;
+        let path = self.path.join(DESCRIPTION);
+        let fail = |error| FolderError::from_io("write", &path, error);
+        let text = Description::new(keyring.library()).to_text(keyring);
+        let root = File::open(&self.path).map_err(fail)?;
+        self.temporary().replace_durably(root.as_fd(), DESCRIPTION, text.as_bytes()).map_err(fail)
+    }
+
+    /// Removes unfinished files of processes that are no more, and ends what an interrupted replacement of the
+    /// unlock key has left; does nothing in a read-only library.
+    ///
+    /// # Errors
+    /// [`FolderError::Store`] when `tmp/` cannot be read.
+    pub fn sweep(&self, now: SystemTime) -> Result<SweepReport, FolderError> {
+        if !self.is_writable {
+            return Ok(SweepReport::default());
+        }
+        crate::keys::finish_replacement(self)?;
+        Ok(self.objects.sweep(now)?)
+    }
+
+    /// The bytes that this user may still write to the library's disk.
+    ///
+    /// # Errors
+    /// [`FolderError::Store`] when the file system does not say.
+    pub fn free_bytes(&self) -> Result<u64, FolderError> {
+        Ok(self.objects.free_bytes()?)
+    }
+
+    /// Every file of the folder outside `objects/`, known or not, so that verification can name strangers.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when a folder cannot be read.
+    pub fn survey(&self) -> Result<Vec<FolderEntry>, FolderError> {
+        let mut entries = Vec::new();
+        survey_below(&self.path, Path::new(""), &mut entries)?;
+        entries.sort_by(|a, b| a.relative.cmp(&b.relative));
+        Ok(entries)
+    }
+
+    /// Holds off other processes that rewrite files of `keys/`, until the result is dropped.
+    ///
+    /// Where the file system has no locks nobody is held off: then two people changing slots in the same
+    /// second may lose one of the changes, which `key list` shows.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when the description cannot be opened.
+    pub(crate) fn lock_keys(&self) -> Result<KeysLock, FolderError> {
+        let path = self.path.join(DESCRIPTION);
+        let fail = |error: Errno| FolderError::from_io("lock", &path, error.into());
+        let open = |access| rustix::fs::openat(CWD, &path, access | OFlags::CLOEXEC, Mode::empty());
+        loop {
+            // NFS wants a descriptor that may write for an exclusive lock.
+            let file = open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY)).map_err(fail)?;
+            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(fail(error)),
+            }
+            // Whoever waited while the description was being replaced holds the lock of a nameless file.
+            if rustix::fs::fstat(&file).map_err(fail)?.st_nlink > 0 {
+                return Ok(KeysLock { _held: file });
+            }
+        }
+    }
+}
+
+/// The advisory lock on `keys/`.
+#[derive(Debug)]
+pub(crate) struct KeysLock {
+    _held: OwnedFd,
+}
+
+impl UnfinishedFolder {
+    /// The folder, to put keys into before it is finished.
+    #[must_use]
+    pub const fn folder(&self) -> &LibraryFolder {
+        &self.folder
+    }
+
+    /// Writes the description: from here on it is a library.
+    ///
+    /// # Errors
+    /// [`FolderError`] of the disk.
+    pub fn finish(self, keyring: &Keyring) -> Result<LibraryFolder, FolderError> {
+        let path = self.folder.path.join(DESCRIPTION);
+        let fail = |error| FolderError::from_io("write", &path, error);
+        let text = Description::new(self.folder.library).to_text(keyring);
+        let root = File::open(&self.folder.path).map_err(fail)?;
+        self.folder.temporary().create_durably(root.as_fd(), DESCRIPTION, text.as_bytes()).map_err(fail)?;
+        Ok(self.folder)
+    }
+}
+
+/// Makes sure of a folder that is empty, or that holds nothing but an unfinished attempt, which is cleared.
+fn prepare_empty(path: &Path) -> Result<(), FolderError> {
+    let fail = |error| FolderError::from_io("create", path, error);
+    let is_new = !path.exists();
+    std::fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path).map_err(fail)?;
+    if LibraryFolder::exists(path) {
+        return Err(FolderError::AlreadyALibrary { path: path.to_owned() });
+    }
+    let not_empty = || FolderError::NotEmpty { path: path.to_owned() };
+    for entry in std::fs::read_dir(path).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name();
+        let is_ours = [OBJECTS, KEYS, TEMPORARY].iter().any(|ours| name == **ours);
+        if !is_ours || (name == OBJECTS && holds_files(&path.join(OBJECTS)).map_err(fail)?) {
+            return Err(not_empty());
+        }
+    }
+    for leftover in [OBJECTS, KEYS, TEMPORARY] {
+        match std::fs::remove_dir_all(path.join(leftover)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fail(error)),
+        }
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(FOLDER_MODE)).map_err(fail)?;
+    if is_new && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_directory(File::open(parent).map_err(fail)?.as_fd()).map_err(fail)?;
+    }
+    Ok(())
+}
+
+fn holds_files(folder: &Path) -> io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() || holds_files(&entry.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads a small file whole, following no link at its end and refusing anything that is no plain file.
+pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > SMALL_FILE_BYTES {
+        return Err(io::Error::other("it is not a small plain file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(SMALL_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::accessat(CWD, path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+}
+
+fn survey_below(root: &Path, below: &Path, entries: &mut Vec<FolderEntry>) -> Result<(), FolderError> {
+    let folder = root.join(below);
+    let fail = |error| FolderError::from_io("list", &folder, error);
+    for entry in std::fs::read_dir(&folder).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let relative = below.join(entry.file_name());
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(fail(error)),
+        };
+        if metadata.is_dir() {
+            if relative != Path::new(OBJECTS) {
+                survey_below(root, &relative, entries)?;
+            }
+        } else {
+            let is_known = metadata.is_file() && is_known(&relative);
+            entries.push(FolderEntry { relative, is_known, length_bytes: metadata.len() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the layout has a file of this name. Temporary files are known: the sweep judges them.
+fn is_known(relative: &Path) -> bool {
+    let databases = [CATALOG, DEVICE];
+    match relative.to_str() {
+        None => false,
+        Some(DESCRIPTION) => true,
+        Some(name) if name.starts_with("tmp/") => true,
+        Some(name) if name.starts_with("keys/") => crate::keys::is_known_file(Path::new(name)),
+        Some(name) => databases.iter().any(|database| {
+            name.strip_prefix(database).is_some_and(|end| matches!(end, "" | "-wal" | "-shm" | "-journal"))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

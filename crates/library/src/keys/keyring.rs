@@ -1,0 +1,88 @@
+//! `keyring.sealed` and the one before it.
+//!
+//! Write order: the current keyring, if it opens, is copied durably to `keyring.previous`; then the new one is
+//! written beside, synced and renamed over the current. At every moment one of the two opens.
+
+use std::io;
+
+use safelight_crypto::{Entropy, Keyring, UnlockKey};
+
+use crate::folder::{FolderError, read_small};
+use crate::keys::{KEYRING, KEYRING_PREVIOUS, KeyFolder, KeysError, UnlockedKeys};
+
+/// Which file a keyring was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyringSource {
+    /// The keyring in force.
+    Current,
+    /// The one before it, because the one in force is damaged: the newest epoch may be missing in it.
+    Previous {
+        /// What is wrong with the one in force.
+        damage: String,
+    },
+}
+
+/// An opened keyring and where it came from.
+#[derive(Debug)]
+pub struct OpenedKeyring {
+    /// The keyring.
+    pub keyring: Keyring,
+    /// Where it came from.
+    pub source: KeyringSource,
+}
+
+impl KeyFolder<'_> {
+    /// Opens the keyring, or the one before it if it is damaged.
+    ///
+    /// # Errors
+    /// [`KeysError::WrongKey`] when it is whole but sealed under another key, else [`KeysError::Damaged`].
+    pub fn open_keyring(&self, unlock_key: &UnlockKey) -> Result<OpenedKeyring, KeysError> {
+        let failure = match self.open_file(KEYRING, unlock_key) {
+            Ok(keyring) => return Ok(OpenedKeyring { keyring, source: KeyringSource::Current }),
+            Err(KeysError::WrongKey) => return Err(KeysError::WrongKey),
+            Err(failure) => failure,
+        };
+        match self.open_file(KEYRING_PREVIOUS, unlock_key) {
+            Ok(keyring) => {
+                let source = KeyringSource::Previous { damage: failure.to_string() };
+                Ok(OpenedKeyring { keyring, source })
+            }
+            Err(_) => Err(failure),
+        }
+    }
+
+    /// Writes a changed keyring, keeping the one before it.
+    ///
+    /// # Errors
+    /// [`KeysError::Folder`] of the disk; the old keyring is then still in force.
+    pub fn save_keyring(&self, keys: &UnlockedKeys, entropy: &mut dyn Entropy) -> Result<(), KeysError> {
+        self.folder.require_writable()?;
+        let _lock = self.folder.lock_keys()?;
+        let sealed = keys.keyring.to_sealed(&keys.unlock_key, entropy)?;
+        if self.open_file(KEYRING, &keys.unlock_key).is_ok() {
+            let current = self.read(KEYRING)?;
+            self.replace_file(KEYRING_PREVIOUS, &current)?;
+        }
+        self.replace_file(KEYRING, sealed.as_bytes())
+    }
+
+    /// Opens one of the two files.
+    pub(crate) fn open_file(&self, name: &str, unlock_key: &UnlockKey) -> Result<Keyring, KeysError> {
+        let bytes = self.read(name)?;
+        Keyring::open(&bytes, self.folder.library(), unlock_key).map_err(|error| {
+            if error.is_wrong_key() {
+                KeysError::WrongKey
+            } else {
+                KeysError::Damaged { path: self.path(name), reason: error.to_string() }
+            }
+        })
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, KeysError> {
+        let path = self.path(name);
+        read_small(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => KeysError::Damaged { path, reason: "it is missing".to_owned() },
+            _ => FolderError::from_io("read", &path, error).into(),
+        })
+    }
+}

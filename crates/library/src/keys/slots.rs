@@ -1,0 +1,258 @@
+//! Key slots on disk: one open text file for each way to unlock.
+//!
+//! A slot's file is read leniently before unlocking, because a damaged stamp must not lock anybody out, and
+//! strictly by [`verify`](super::verify) afterwards.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use safelight_crypto::{Entropy, Keyring, LibraryId, PassphraseCost, Slot, SlotId, SlotSecret};
+use safelight_store::{TempSpace, sync_directory};
+
+use crate::folder::stamp::stamp;
+use crate::folder::{FOLDER_MODE, FolderError, read_small};
+use crate::keys::{KeyFolder, KeysError, SLOTS, UnlockedKeys, replace_in};
+
+/// What the stamps of slots are made with.
+pub(super) const PURPOSE: &str = "slot file";
+/// The end of a slot's file name.
+const ENDING: &str = ".toml";
+
+/// All slots of a library.
+#[derive(Debug, Default)]
+pub struct SlotList {
+    /// Slots that can be read, in the order of their ids.
+    pub slots: Vec<Slot>,
+    /// Files that cannot.
+    pub damaged: Vec<DamagedSlot>,
+}
+
+/// A slot's file that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedSlot {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl KeyFolder<'_> {
+    /// Reads all slots. Needs no key.
+    ///
+    /// # Errors
+    /// [`KeysError::Folder`] when the folder cannot be read; a damaged slot is listed, not an error.
+    pub fn slots(&self) -> Result<SlotList, KeysError> {
+        let mut list = SlotList::default();
+        let folder = self.path(SLOTS);
+        for (id, path) in slot_files(&folder)? {
+            match read_slot(&path) {
+                Ok(slot) if slot.id() == id => list.slots.push(slot),
+                Ok(slot) => {
+                    let reason = format!("it holds slot {} instead", slot.id());
+                    list.damaged.push(DamagedSlot { path, reason });
+                }
+                Err(reason) => list.damaged.push(DamagedSlot { path, reason }),
+            }
+        }
+        Ok(list)
+    }
+
+    /// Finds the slot that a person means by an id, the beginning of one, or a label.
+    ///
+    /// # Errors
+    /// [`KeysError::NoSuchSlot`], [`KeysError::AmbiguousSlot`].
+    pub fn find_slot(&self, wanted: &str) -> Result<Slot, KeysError> {
+        let mut slots = self.slots()?.slots;
+        let matches = |slot: &Slot| {
+            slot.label() == wanted || (!wanted.is_empty() && slot.id().to_string().starts_with(wanted))
+        };
+        slots.retain(matches);
+        let count = slots.len();
+        match (slots.pop(), count) {
+            (Some(slot), 1) => Ok(slot),
+            (Some(_), count) => Err(KeysError::AmbiguousSlot { wanted: wanted.to_owned(), count }),
+            (None, _) => Err(KeysError::NoSuchSlot { wanted: wanted.to_owned() }),
+        }
+    }
+
+    /// Adds a way to unlock.
+    ///
+    /// # Errors
+    /// [`KeysError::Crypto`] for a secret that cannot make a slot, and errors of the disk.
+    pub fn add_slot(
+        &self,
+        keys: &UnlockedKeys,
+        label: &str,
+        secret: &SlotSecret<'_>,
+        cost: PassphraseCost,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Slot, KeysError> {
+        self.folder.require_writable()?;
+        let slot = Slot::create(self.folder.library(), label, secret, cost, &keys.unlock_key, entropy)?;
+        let _lock = self.folder.lock_keys()?;
+        self.write_slot(&slot, &keys.keyring)?;
+        Ok(slot)
+    }
+
+    /// Removes a way to unlock, if another one that works stays.
+    ///
+    /// # Errors
+    /// [`KeysError::NoSuchSlot`], [`KeysError::LastSlot`].
+    pub fn remove_slot(&self, keys: &UnlockedKeys, id: SlotId) -> Result<(), KeysError> {
+        self.folder.require_writable()?;
+        let _lock = self.folder.lock_keys()?;
+        self.remove_locked(keys, id)
+    }
+
+    /// Gives a slot another secret: the new slot is durable before the old one goes.
+    ///
+    /// # Errors
+    /// As [`add_slot`](Self::add_slot) and [`remove_slot`](Self::remove_slot).
+    pub fn change_secret(
+        &self,
+        keys: &UnlockedKeys,
+        id: SlotId,
+        secret: &SlotSecret<'_>,
+        cost: PassphraseCost,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Slot, KeysError> {
+        self.folder.require_writable()?;
+        let old = self.read_by_id(id)?;
+        let slot = Slot::create(self.folder.library(), old.label(), secret, cost, &keys.unlock_key, entropy)?;
+        let _lock = self.folder.lock_keys()?;
+        self.write_slot(&slot, &keys.keyring)?;
+        self.remove_locked(keys, id)?;
+        Ok(slot)
+    }
+
+    /// Gives a slot another label.
+    ///
+    /// # Errors
+    /// [`KeysError::NoSuchSlot`], [`KeysError::Crypto`] when the slot is not authentic.
+    pub fn relabel_slot(&self, keys: &UnlockedKeys, id: SlotId, label: &str) -> Result<Slot, KeysError> {
+        self.folder.require_writable()?;
+        let _lock = self.folder.lock_keys()?;
+        let slot = self.read_by_id(id)?.relabel(self.folder.library(), label, &keys.unlock_key)?;
+        self.write_slot(&slot, &keys.keyring)?;
+        Ok(slot)
+    }
+
+    /// Tries out that a secret opens a slot, and that the slot opens the keyring.
+    ///
+    /// # Errors
+    /// [`KeysError::WrongSecret`], [`KeysError::Damaged`], [`KeysError::WrongKey`].
+    pub fn test_slot(&self, id: SlotId, secret: &SlotSecret<'_>) -> Result<UnlockedKeys, KeysError> {
+        let slot = self.read_by_id(id)?;
+        let unlock_key = slot.open(self.folder.library(), secret).map_err(|error| {
+            if error.is_wrong_key() { KeysError::WrongSecret { slot: id } } else { error.into() }
+        })?;
+        let keyring = self.open_keyring(&unlock_key)?.keyring;
+        Ok(UnlockedKeys { keyring, unlock_key })
+    }
+
+    fn read_by_id(&self, id: SlotId) -> Result<Slot, KeysError> {
+        let path = self.path(SLOTS).join(file_of(id));
+        if path.symlink_metadata().is_err() {
+            return Err(KeysError::NoSuchSlot { wanted: id.to_string() });
+        }
+        read_slot(&path).map_err(|reason| KeysError::Damaged { path, reason })
+    }
+
+    fn remove_locked(&self, keys: &UnlockedKeys, id: SlotId) -> Result<(), KeysError> {
+        let folder = self.path(SLOTS);
+        let path = folder.join(file_of(id));
+        if path.symlink_metadata().is_err() {
+            return Err(KeysError::NoSuchSlot { wanted: id.to_string() });
+        }
+        let library = self.folder.library();
+        let works = |slot: &Slot| slot.id() != id && slot.verify(library, &keys.unlock_key).is_ok();
+        if !self.slots()?.slots.iter().any(works) {
+            return Err(KeysError::LastSlot { slot: id });
+        }
+        let fail = |error| FolderError::from_io("remove", &path, error);
+        std::fs::remove_file(&path).map_err(fail)?;
+        sync_directory(File::open(&folder).map_err(fail)?.as_fd()).map_err(fail)?;
+        Ok(())
+    }
+
+    pub(super) fn write_slot(&self, slot: &Slot, keyring: &Keyring) -> Result<(), KeysError> {
+        make_slots_folder(&self.folder.keys_path())?;
+        write_slot(self.folder.temporary(), &self.folder.keys_path(), slot, keyring)
+    }
+}
+
+/// Makes `slots/` below a `keys/` folder where it is missing, durably.
+pub(super) fn make_slots_folder(keys: &Path) -> Result<(), FolderError> {
+    let path = keys.join(SLOTS);
+    let fail = |error| FolderError::from_io("create", &path, error);
+    match DirBuilder::new().mode(FOLDER_MODE).create(&path) {
+        Ok(()) => sync_directory(File::open(keys).map_err(fail)?.as_fd()).map_err(fail),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// Writes a slot's file into a `keys/` folder.
+pub(super) fn write_slot(
+    temporary: &TempSpace,
+    keys: &Path,
+    slot: &Slot,
+    keyring: &Keyring,
+) -> Result<(), KeysError> {
+    let file = file_of(slot.id());
+    let path = keys.join(SLOTS).join(&file);
+    let body = toml::to_string(slot)
+        .map_err(|error| KeysError::Damaged { path: path.clone(), reason: error.to_string() })?;
+    let text = stamp(&body, &name_of(slot.id()), keyring.library(), &keyring.mac_key(PURPOSE));
+    Ok(replace_in(temporary, &keys.join(SLOTS), &file, text.as_bytes())?)
+}
+
+/// The slot files of a folder in the order of their ids; none where the folder is missing.
+pub(super) fn slot_files(folder: &Path) -> Result<Vec<(SlotId, PathBuf)>, FolderError> {
+    let fail = |error| FolderError::from_io("list", folder, error);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(fail)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        if let Some(id) = entry.file_name().to_str().and_then(id_of_file) {
+            files.push((id, entry.path()));
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Reads a slot without checking its stamp; an error is a reason for people.
+pub(super) fn read_slot(path: &Path) -> Result<Slot, String> {
+    let bytes = read_small(path).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    toml::from_str(&text).map_err(|error| error.message().to_owned())
+}
+
+/// The id that a file's name says.
+pub(super) fn id_of_file(name: &str) -> Option<SlotId> {
+    name.strip_suffix(ENDING)?.parse().ok()
+}
+
+fn file_of(id: SlotId) -> String {
+    format!("{id}{ENDING}")
+}
+
+/// The name that a slot's stamp is made over.
+pub(super) fn name_of(id: SlotId) -> String {
+    format!("keys/{SLOTS}/{}", file_of(id))
+}
+
+/// A slot that nobody can open, to spend the same time on when there is none to try.
+pub(crate) fn spend_time_of_a_slot(library: LibraryId, secret: &SlotSecret<'_>, entropy: &mut dyn Entropy) {
+    let key = safelight_crypto::UnlockKey::generate(entropy);
+    if let Err(error) = Slot::create(library, "", secret, PassphraseCost::DESKTOP, &key, entropy) {
+        tracing::debug!(%error, "no time was spent on a slot that does not exist");
+    }
+}

@@ -1,0 +1,184 @@
+//! The agent's own life: bind, answer, forget.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::message::{Frame, Word};
+use super::socket::{bind, prepare, prepare_folder};
+use super::{Address, Memory, store};
+use crate::unlock::UnlockError;
+use crate::unlock::secret::{LockedBytes, forbid_core_dumps};
+
+/// How often a sleeping machine's clock is looked at.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// How often a start is tried while another agent is just ending.
+const STARTS: u32 = 20;
+
+/// Remembers a key until its time is over or somebody locks it. Calls `ready` once it can be asked.
+///
+/// If an agent for this library lives already, that one gets the key and this call returns at once.
+///
+/// # Errors
+/// [`UnlockError::AgentFolder`], [`UnlockError::Agent`].
+pub fn serve(memory: Memory, ready: impl FnOnce() -> io::Result<()>) -> Result<(), UnlockError> {
+    forbid_core_dumps();
+    prepare_folder(memory.address.folder())?;
+    let fail = |source| UnlockError::Agent { action: "start", source };
+    let mut ready = Some(ready);
+    for _ in 0..STARTS {
+        if let Some(lock) = take_lock(&memory.address).map_err(fail)? {
+            return Agent::start(memory, lock, ready.take())?.run();
+        }
+        if store(&memory)? {
+            return ready.take().map_or(Ok(()), |ready| ready()).map_err(fail);
+        }
+        // The other one is starting or ending.
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    Err(fail(io::ErrorKind::WouldBlock.into()))
+}
+
+/// Takes the lock that says that a library's agent lives; `None` when another has it.
+fn take_lock(address: &Address) -> io::Result<Option<File>> {
+    let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    loop {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(no_link)
+            .open(address.lock_file())?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        // The agent before may have removed the name between our opening and locking.
+        if rustix::fs::fstat(&file)?.st_nlink > 0 {
+            return Ok(Some(file));
+        }
+    }
+}
+
+struct Agent {
+    address: Address,
+    listener: UnixListener,
+    key: LockedBytes,
+    /// When to forget, by [`awake_and_asleep`].
+    end: Duration,
+    /// Held until the socket is removed.
+    _lock: File,
+}
+
+impl Agent {
+    fn start<Ready: FnOnce() -> io::Result<()>>(
+        memory: Memory,
+        lock: File,
+        ready: Option<Ready>,
+    ) -> Result<Self, UnlockError> {
+        let fail = |source| UnlockError::Agent { action: "start", source };
+        let socket = memory.address.socket();
+        // We hold the lock, so a socket that is there is a dead agent's.
+        match std::fs::remove_file(&socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        let listener = bind(&socket).map_err(fail)?;
+        let agent = Self {
+            key: LockedBytes::new(memory.key.as_bytes()),
+            end: awake_and_asleep().saturating_add(memory.lifetime),
+            address: memory.address,
+            listener,
+            _lock: lock,
+        };
+        ready.map_or(Ok(()), |ready| ready()).map_err(fail)?;
+        Ok(agent)
+    }
+
+    fn run(mut self) -> Result<(), UnlockError> {
+        while let Some(left) = self.end.checked_sub(awake_and_asleep()).filter(|left| !left.is_zero()) {
+            match self.wait(left.min(LONGEST_WAIT)) {
+                Ok(Some(stream)) => {
+                    // Whoever asks wrongly or too slowly gets nothing, and the agent lives on.
+                    if self.answer(stream).is_ok_and(|word| word == Word::Lock) {
+                        break;
+                    }
+                }
+                Ok(None) => {}
+                Err(source) => return Err(UnlockError::Agent { action: "keep", source }),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, longest: Duration) -> io::Result<Option<UnixStream>> {
+        let mut watched = [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)];
+        let longest = Timespec::try_from(longest).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        match poll(&mut watched, Some(&longest)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.listener.accept() {
+            Ok((stream, _)) => Ok(Some(stream)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            // One caller's failure (it hung up, or we are out of descriptors) is not the agent's end.
+            Err(error) => {
+                tracing::debug!(%error, "a caller was lost");
+                Ok(None)
+            }
+        }
+    }
+
+    fn answer(&mut self, mut stream: UnixStream) -> io::Result<Word> {
+        prepare(&stream)?;
+        let question = Frame::read(&mut stream)?;
+        let mut answer = Frame::new(Word::Done);
+        match question.word {
+            Word::Fetch => answer.key.copy_from_slice(self.key.as_bytes()),
+            Word::Remaining => answer.seconds = self.end.saturating_sub(awake_and_asleep()).as_secs(),
+            Word::Store => {
+                self.key = LockedBytes::new(&*question.key);
+                self.end = awake_and_asleep().saturating_add(Duration::from_secs(question.seconds));
+            }
+            Word::Lock => self.remove_socket(),
+            Word::Done | Word::Refused => answer = Frame::new(Word::Refused),
+        }
+        answer.write(&mut stream)?;
+        Ok(question.word)
+    }
+
+    /// The socket goes first, so that nobody who is told "locked" finds it again.
+    fn remove_socket(&self) {
+        for path in [self.address.socket(), self.address.lock_file()] {
+            if let Err(error) = std::fs::remove_file(path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::debug!(%error, "a file of the agent stays behind");
+            }
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.remove_socket();
+    }
+}
+
+/// A clock that also counts while the machine sleeps, and that nobody can set back.
+fn awake_and_asleep() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = rustix::time::ClockId::Monotonic;
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+//! What can go wrong when unlocking.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::ErrorKind;
+use crate::folder::FolderError;
+use crate::keys::{AttemptWay, KeysError};
+
+/// An error of unlocking or of the agent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnlockError {
+    /// Nothing was there to unlock with.
+    #[error("the library in {} is locked", path.display())]
+    Locked {
+        /// The library's folder.
+        path: PathBuf,
+    },
+    /// The secret opens none of the library's slots.
+    #[error("{} the library in {}", wrong(*way), path.display())]
+    WrongSecret {
+        /// What was tried.
+        way: AttemptWay,
+        /// The library's folder.
+        path: PathBuf,
+    },
+    /// A file with a passphrase or a key cannot be used.
+    #[error("the {what} in {} cannot be used: {reason}", path.display())]
+    SecretFile {
+        /// What it should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The person could not be asked.
+    #[error("could not ask for the passphrase")]
+    Prompt(#[source] io::Error),
+    /// The folder of agents is not this user's own.
+    #[error("{} is not a folder that only its owner can use: {reason}", path.display())]
+    AgentFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The agent could not be started or reached.
+    #[error("could not {action} the agent")]
+    Agent {
+        /// What was being done.
+        action: &'static str,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The keys themselves.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The library's folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+const fn wrong(way: AttemptWay) -> &'static str {
+    match way {
+        AttemptWay::Passphrase => "the passphrase does not open",
+        AttemptWay::KeyFile => "the key file does not open",
+        AttemptWay::Recovery => "the recovery words do not open",
+    }
+}
+
+impl UnlockError {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked { .. } | Self::WrongSecret { .. } | Self::SecretFile { .. } => ErrorKind::Locked,
+            Self::AgentFolder { .. } => ErrorKind::Refused,
+            Self::Prompt(_) | Self::Agent { .. } => ErrorKind::Failed,
+            Self::Keys(error) => error.kind(),
+            Self::Folder(error) => error.kind(),
+        }
+    }
+
+    /// What to do next, in one sentence.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Locked { .. } => {
+                "run safelight unlock, or pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE"
+            }
+            Self::WrongSecret { .. } => {
+                "check the layout of the keyboard and which library is meant, then try again"
+            }
+            Self::SecretFile { .. } => "check that the file is there, readable, and the right one",
+            Self::AgentFolder { .. } => "remove the folder or make it yours alone with: chmod 700",
+            Self::Prompt(_) | Self::Agent { .. } => "pass --passphrase-file FILE to go without",
+            Self::Keys(error) => return error.hint(),
+            Self::Folder(error) => return error.hint(),
+        };
+        Some(hint.to_owned())
+    }
+}
