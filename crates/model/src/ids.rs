@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn entity_keys_come_back_and_sort_as_entities_do() {
-        let mut entities = vec![
+        let mut entities = [
             EntityId::Other { kind: 9, id: b"person".to_vec() },
             EntityId::Content(ContentHash::from_bytes([1; 32])),
             EntityId::Album(AlbumId([2; 16])),

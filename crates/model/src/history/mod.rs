@@ -18,6 +18,7 @@
 
 mod builder;
 mod merkle;
+mod packed;
 mod segment;
 
 use safelight_crypto::{

@@ -5,7 +5,7 @@ use safelight_crypto::{
 };
 
 use super::merkle::{self, Hash, SALT_LEN};
-use super::{ClearPart, MAX_BODY_BYTES, MAX_SEEN, MAX_SEGMENT_OPS, Tip};
+use super::{ClearPart, MAX_SEEN, MAX_SEGMENT_OPS, Tip, packed};
 use crate::cbor::{self, Decode, Encode, Malformed, Reader, Writer};
 use crate::error::ModelError;
 use crate::ids::{OpIds, SegmentRoot, SegmentSeq};
@@ -112,10 +112,7 @@ impl Segment {
     }
 
     fn decode_body(bytes: &[u8]) -> Result<Body, Malformed> {
-        if bytes.len() > MAX_BODY_BYTES {
-            return Err(Malformed { rule: "a segment's body is at most 32 MiB long", offset: 0 });
-        }
-        Reader::whole(bytes)
+        Reader::whole(&packed::unpack(bytes)?)
     }
 
     /// Takes a segment apart that this device keeps opened, checking everything again.
@@ -189,7 +186,15 @@ impl Segment {
     /// How many of its ops were forgotten.
     #[must_use]
     pub fn forgotten(&self) -> usize {
-        self.body.entries.iter().filter(|entry| matches!(entry, Entry::Forgotten(_))).count()
+        self.forgotten_leaves().count()
+    }
+
+    /// The hashes that stand for forgotten ops.
+    pub fn forgotten_leaves(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.body.entries.iter().filter_map(|entry| match entry {
+            Entry::Op { .. } => None,
+            Entry::Forgotten(leaf) => Some(leaf),
+        })
     }
 
     /// Replaces ops by their hashes, with their salts: what they said can no longer be found out from this
@@ -207,10 +212,10 @@ impl Segment {
         count
     }
 
-    /// The body's plaintext.
+    /// The body's plaintext, as it is sealed.
     #[must_use]
     pub fn body_bytes(&self) -> Vec<u8> {
-        cbor::to_bytes(&self.body)
+        packed::pack(&cbor::to_bytes(&self.body))
     }
 
     /// Seals the segment into the bytes that rest under its name: after closing and after forgetting.
