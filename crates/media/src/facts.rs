@@ -286,6 +286,14 @@ impl Probe {
     }
 }
 
+impl Gps {
+    /// Whether it is exactly 0, 0, which programs write for "unknown".
+    #[must_use]
+    pub fn is_origin(&self) -> bool {
+        self.latitude == 0.0 && self.longitude == 0.0
+    }
+}
+
 impl Taken {
     /// Milliseconds since 1970 in UTC, when the offset is known.
     #[must_use]

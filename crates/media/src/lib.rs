@@ -6,6 +6,7 @@
 //! * [`sniff`] says what a file is by its content, and whether a library wants it.
 //! * [`probe`] and [`probe_reader`] read size, orientation, dates, position, camera and words.
 //! * [`sidecar`] reads an XMP file beside a photo.
+//! * [`places`] names the place and the time zone of a position, offline.
 //! * [`raw_preview`], [`exif_thumbnail`] and [`heif_thumbnails`] locate smaller pictures inside a file.
 
 mod boxes;
@@ -25,6 +26,7 @@ mod makernote;
 mod matroska;
 mod motion;
 mod movie;
+pub mod places;
 mod plain;
 mod png;
 pub mod pool;
