@@ -1,1 +1,43 @@
-//! Being built.
+//! The library as its users know it: open, import, search, show, export, verify.
+//!
+//! Everything above ([`safelight`](../safelight/index.html), later the gallery) goes through [`Library`]; everything
+//! below is a room of its own. Nothing here prints or reads the environment: progress goes to a [`Monitor`],
+//! paths and programs come in as arguments.
+
+mod birth;
+mod doctor;
+mod effects;
+mod error;
+mod export;
+pub mod folder;
+mod history;
+mod import;
+mod item;
+pub mod keys;
+mod library;
+mod listing;
+mod log;
+mod monitor;
+mod objects;
+mod render;
+mod scan;
+mod show;
+mod source;
+mod status;
+pub mod unlock;
+mod verify;
+
+pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
+pub use error::{ErrorKind, LibraryError, Result};
+pub use export::{ExportReport, ExportRequest, verify_export};
+pub use history::HistoryEntry;
+pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount};
+pub use library::{Library, LibraryOptions};
+pub use listing::{ListPage, ListRequest, ListedAsset};
+pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
+pub use render::RenderReport;
+pub use safelight_crypto::{LibraryId, RecoveryWords};
+pub use show::{FileFacts, ShownAsset, probe_files};
+pub use source::Source;
+pub use status::{FailedFile, Status};
+pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};

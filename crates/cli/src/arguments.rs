@@ -1,0 +1,85 @@
+//! What may be typed: the one definition from which help, completions and man pages come.
+//!
+//! The flags before the command mean the same everywhere (commands.md).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// An encrypted photo library without a server.
+///
+/// Photos are sealed as they come in and stay sealed wherever they rest. Only your passphrase,
+/// your recovery words or a key file opens them.
+#[derive(Debug, Parser)]
+#[command(name = "safelight", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 done but something failed (named), 2 usage, 3 locked or wrong key,\n\
+    4 not found, 5 refused by a safeguard, 6 damaged data found, 7 network.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Use the library in this folder
+    #[arg(long, global = true, value_name = "DIR", env = "SAFELIGHT_LIBRARY")]
+    pub(crate) library: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more of what happens
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Agree to what would be asked
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Unlock with the passphrase in this file
+    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Unlock with the passphrase read from this open descriptor
+    #[arg(long, global = true, value_name = "N", conflicts_with = "passphrase_file")]
+    pub(crate) passphrase_fd: Option<i32>,
+    /// Unlock with this key file
+    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(commands::init::Arguments),
+    Unlock(commands::unlock::Arguments),
+    Lock(commands::lock::Arguments),
+    Status(commands::status::Arguments),
+    Doctor(commands::doctor::Arguments),
+    Import(commands::import::Arguments),
+    Source(commands::source::Arguments),
+    #[command(visible_alias = "search")]
+    List(commands::list::Arguments),
+    Show(commands::show::Arguments),
+    Export(commands::export::Arguments),
+    Verify(commands::verify::Arguments),
+    History(commands::history::Arguments),
+    Key(commands::key::Arguments),
+    #[command(hide = true)]
+    Worker(commands::worker::Arguments),
+    #[command(hide = true)]
+    Background(commands::background::Arguments),
+    #[command(hide = true)]
+    Agent(commands::agent::Arguments),
+    #[command(hide = true)]
+    Completions(commands::completions::Arguments),
+    #[command(hide = true)]
+    Man(commands::man::Arguments),
+}

@@ -1,0 +1,95 @@
+//! `safelight export`: everything out again, in the open.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use safelight_library::{ExportRequest, LibraryError};
+
+use super::list::joined;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{counted, size};
+
+/// Write originals out with their paths and times, XMP sidecars, and a signed list of what was written
+///
+/// The folder can be checked later without any library: safelight verify --export DIR.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The folder to write into; it must be empty, or hold an export that is to go on
+    directory: Option<PathBuf>,
+    /// Which photos; all without one
+    #[arg(allow_hyphen_values = true)]
+    query: Vec<String>,
+    /// Write one original to stdout instead: - is the only value
+    #[arg(long, value_name = "-")]
+    to: Option<String>,
+    /// With --to: write the thumbnail or the preview instead of the original
+    #[arg(long, value_name = "KIND", requires = "to", value_parser = ["thumbnail", "preview"])]
+    rendition: Option<String>,
+    /// Write no XMP sidecars
+    #[arg(long)]
+    no_sidecars: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(target) = &arguments.to {
+        return to_stdout(context, arguments, target);
+    }
+    let Some(directory) = &arguments.directory else {
+        return Err(Failure::usage("export needs a folder to write into")
+            .hint("safelight export DIR [QUERY], or safelight export --to - ITEM"));
+    };
+    let library = context.open_library()?;
+    let request = ExportRequest {
+        directory: directory.clone(),
+        query: joined(&arguments.query),
+        sidecars: !arguments.no_sidecars,
+        dry_run: context.global.dry_run,
+    };
+    let report = library.export(&request, &context.progress)?;
+    library.close()?;
+    if context.output.json() {
+        context.output.print_json(&report)?;
+    } else {
+        context.output.talk(&format!(
+            "{} {}, {}",
+            if context.global.dry_run { "Would export" } else { "Exported" },
+            counted(report.files, "file", "files"),
+            size(report.bytes)
+        ));
+        if !context.global.dry_run {
+            context.output.talk("Check it without a library at any time: safelight verify --export DIR");
+        }
+    }
+    if context.interrupted() {
+        return Err(Failure::new(Exit::Incomplete, "interrupted")
+            .hint("the same command goes on where this one stopped"));
+    }
+    if report.failed > 0 {
+        return Err(Failure::silent(Exit::Incomplete));
+    }
+    Ok(())
+}
+
+fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(), Failure> {
+    if target != "-" {
+        return Err(Failure::usage("--to takes only -, which is stdout"));
+    }
+    let item: Vec<String> = arguments
+        .directory
+        .iter()
+        .map(|directory| directory.to_string_lossy().into_owned())
+        .chain(arguments.query.iter().cloned())
+        .collect();
+    let [item] = item.as_slice() else {
+        return Err(Failure::usage("--to - writes exactly one item").hint("safelight export --to - ITEM > FILE"));
+    };
+    let library = context.open_library()?;
+    let mut stdout = std::io::stdout().lock();
+    match arguments.rendition.as_deref() {
+        Some(kind) => library.write_rendition(item, kind, &mut stdout)?,
+        None => library.write_original(item, &mut stdout)?,
+    }
+    std::io::Write::flush(&mut stdout).map_err(LibraryError::writing_to_stdout)?;
+    Ok(library.close()?)
+}

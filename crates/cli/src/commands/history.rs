@@ -1,0 +1,53 @@
+//! `safelight history`: who changed what, when, on which device.
+
+use clap::Args;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Show the changes of the library, newest first
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Check every signature and link of the recorded history
+    #[arg(long)]
+    verify: bool,
+    /// Stop after this many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    limit: usize,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let library = context.open_library()?;
+    if arguments.verify {
+        let report = library.verify_history(&context.progress)?;
+        library.close()?;
+        if context.output.json() {
+            context.output.print_json(&report)?;
+        } else {
+            context.output.talk(&format!(
+                "{} segments of {} devices checked, {} operations; {} damaged",
+                report.segments,
+                report.devices,
+                report.operations,
+                report.damaged.len()
+            ));
+            for damage in &report.damaged {
+                context.output.data(&format!("damaged  {}  {}", damage.path, damage.reason))?;
+            }
+        }
+        if !report.damaged.is_empty() {
+            return Err(Failure::silent(Exit::Damaged));
+        }
+        return Ok(());
+    }
+    let entries = library.history(arguments.limit)?;
+    library.close()?;
+    if context.output.json() {
+        context.output.print_json(&entries)?;
+    } else {
+        for entry in &entries {
+            context.output.data(&format!("{}  {:8.8}  {}", entry.when, entry.device, entry.what))?;
+        }
+    }
+    Ok(())
+}

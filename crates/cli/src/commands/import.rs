@@ -1,0 +1,159 @@
+//! `safelight import`: takes photos and videos in.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use safelight_library::{ImportPlan, ImportReport, ImportRequest, Library};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{counted, size};
+use crate::prompt;
+
+/// How full the disk may become before a person must agree.
+const FREE_SPACE_SHARE: f64 = 0.8;
+
+/// Take photos and videos into the library
+///
+/// Copies are sealed into the library; the files themselves are left as they are. Files seen before
+/// and unchanged are not opened. Without a path, the watched folders are imported (safelight source).
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Files and folders
+    paths: Vec<PathBuf>,
+    /// Leave the originals where they are; only what the library makes of them is sealed into it
+    #[arg(long)]
+    link: bool,
+    /// Take every file, not only photos and videos
+    #[arg(long)]
+    all_files: bool,
+    /// Make all previews before returning, instead of leaving slow ones to the background
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: &'a ImportReport,
+    problems: Vec<Named>,
+}
+
+#[derive(Serialize)]
+struct Named {
+    path: String,
+    reason: String,
+    failure: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    let requests = requests(context, &library, arguments)?;
+    let mut report = ImportReport::default();
+    for request in &requests {
+        let plan = library.plan_import(request, &context.progress)?;
+        tell_plan(context, &plan);
+        if context.global.dry_run {
+            report.absorb(&plan.foretell());
+            continue;
+        }
+        ask_about_space(context, &plan)?;
+        report.absorb(&library.import(plan, &context.progress)?);
+        if context.interrupted() {
+            break;
+        }
+    }
+    if arguments.wait && !context.interrupted() {
+        let rendered = library.render_pending(&context.progress)?;
+        report.previews_pending = rendered.still_pending;
+    } else if report.previews_pending > 0 && !context.global.dry_run {
+        super::background::start(context, &library);
+    }
+    library.close()?;
+    answer(context, &report)
+}
+
+fn requests(
+    context: &Context,
+    library: &Library,
+    arguments: &Arguments,
+) -> Result<Vec<ImportRequest>, Failure> {
+    if !arguments.paths.is_empty() {
+        return Ok(vec![ImportRequest {
+            paths: arguments.paths.clone(),
+            link: arguments.link,
+            all_files: arguments.all_files,
+            remove_after_proof: false,
+        }]);
+    }
+    let sources = library.sources()?;
+    if sources.is_empty() {
+        return Err(Failure::usage("no path was given and no folder is watched")
+            .hint("name one (safelight import ~/Pictures) or watch one (safelight source add ~/Pictures)"));
+    }
+    if context.output.verbose() {
+        context.output.talk(&format!("Importing {}", counted(sources.len() as u64, "watched folder", "watched folders")));
+    }
+    Ok(sources
+        .into_iter()
+        .map(|source| ImportRequest {
+            paths: vec![source.path],
+            link: source.link,
+            all_files: arguments.all_files,
+            remove_after_proof: source.remove_after_proof,
+        })
+        .collect())
+}
+
+fn tell_plan(context: &Context, plan: &ImportPlan) {
+    if plan.files() == 0 {
+        return;
+    }
+    let free = plan.free_bytes().map(|free| format!(", {} free", size(free))).unwrap_or_default();
+    context.output.talk(&format!(
+        "{} to look at, {}{free}",
+        counted(plan.files(), "file", "files"),
+        size(plan.bytes())
+    ));
+}
+
+fn ask_about_space(context: &Context, plan: &ImportPlan) -> Result<(), Failure> {
+    let Some(free) = plan.free_bytes() else { return Ok(()) };
+    if plan.links() || plan.bytes() as f64 <= free as f64 * FREE_SPACE_SHARE || context.global.yes {
+        return Ok(());
+    }
+    let message = format!("copying {} would fill most of the {} that are free", size(plan.bytes()), size(free));
+    if prompt::someone_is_there() && prompt::agree(&format!("{message}. Copy all the same?"))? {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, message)
+        .hint("use --link to leave the originals where they are, or --yes to copy all the same"))
+}
+
+fn answer(context: &Context, report: &ImportReport) -> Result<(), Failure> {
+    let problems = context.progress.problems();
+    if context.output.json() {
+        let problems = problems
+            .iter()
+            .map(|problem| Named {
+                path: crate::output::printable(&problem.path),
+                reason: problem.reason.clone(),
+                failure: problem.weight == safelight_library::Weight::Failure,
+            })
+            .collect();
+        context.output.print_json(&Answer { report, problems })?;
+    } else {
+        for line in report.lines() {
+            context.output.talk(&line);
+        }
+    }
+    if context.interrupted() {
+        return Err(Failure::new(Exit::Incomplete, "interrupted; what was taken in is safe")
+            .hint("the same command goes on where this one stopped"));
+    }
+    if report.failed > 0 {
+        return Err(Failure::silent(Exit::Incomplete));
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! `safelight init`: makes a library, its keys and its recovery words.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use safelight_library::{Library, NewSlot, RecoveryWords};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::printable;
+use crate::prompt;
+
+/// Which words are asked back, so that they are on paper and not just glanced at.
+const ASKED_WORDS: usize = 2;
+
+/// Make a new library
+///
+/// Shows the 24 recovery words once; they alone bring everything back. A script passes --recovery-file.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Write the recovery words to this new file instead of showing them
+    #[arg(long, value_name = "FILE")]
+    recovery_file: Option<PathBuf>,
+    /// What to call the passphrase in `safelight key list`
+    #[arg(long, value_name = "NAME", default_value = "passphrase")]
+    label: String,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let path = context.library_path()?;
+    if context.existing_library()?.is_some() {
+        return Err(Failure::new(Exit::Refused, format!("{} is a library already", printable(&path)))
+            .hint("name another folder with --library, or use this one"));
+    }
+    if arguments.recovery_file.is_none() && !prompt::someone_is_there() {
+        return Err(Failure::new(Exit::Refused, "the recovery words have nowhere to go: there is no terminal to show them on")
+            .hint("pass --recovery-file FILE; whoever has that file can open the library"));
+    }
+    let words = Library::draw_words();
+    let slots = slots(context, arguments)?;
+    if context.global.dry_run {
+        context.output.talk(&format!("Would make a library in {}", printable(&path)));
+        return Ok(());
+    }
+    // The words come first: a library without them must not exist.
+    match &arguments.recovery_file {
+        Some(file) => write_words(file, &words)?,
+        None => show_words(&words)?,
+    }
+    let id = Library::create(&path, &words, slots, &context.library_options())?;
+    if context.output.json() {
+        context.output.print_json(&serde_json::json!({
+            "library": id.to_string(),
+            "folder": printable(&path),
+            "recovery_file": arguments.recovery_file.as_deref().map(printable),
+        }))?;
+    } else {
+        context.output.talk(&format!("Made a library in {}", printable(&path)));
+        if let Some(file) = &arguments.recovery_file {
+            context.output.talk(&format!(
+                "The recovery words are in {}: print them, then delete that file.",
+                printable(file)
+            ));
+        }
+        context.output.talk("Next: safelight import ~/Pictures");
+    }
+    Ok(())
+}
+
+fn slots(context: &Context, arguments: &Arguments) -> Result<Vec<NewSlot>, Failure> {
+    let mut slots = Vec::new();
+    if let Some(file) = &context.global.key_file {
+        slots.push(context.new_key_file_slot(file)?);
+    }
+    if let Some(passphrase) = context.given_passphrase()? {
+        slots.push(NewSlot::passphrase(&arguments.label, passphrase));
+    } else if slots.is_empty() {
+        if !prompt::someone_is_there() {
+            return Err(Failure::new(Exit::Refused, "there is no passphrase and no terminal to ask for one")
+                .hint("pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE"));
+        }
+        slots.push(NewSlot::passphrase(&arguments.label, prompt::new_passphrase()?));
+    }
+    Ok(slots)
+}
+
+fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return Failure::new(Exit::Refused, format!("{} exists already and is not overwritten", printable(file)))
+                .hint("name a new file for the recovery words");
+        }
+        Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(file)))
+    };
+    let mut output = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(failed)?;
+    let text = zeroize::Zeroizing::new(format!("{}\n", words.words().join(" ")));
+    output.write_all(text.as_bytes()).and_then(|()| output.sync_all()).map_err(failed)
+}
+
+fn show_words(words: &RecoveryWords) -> Result<(), Failure> {
+    let list = words.words();
+    let mut text = zeroize::Zeroizing::new(String::from(
+        "These 24 words bring your library back if everything else is lost.\n\
+         Write them on paper. Whoever has them has your photos.\n\n",
+    ));
+    for (index, row) in list.chunks(4).enumerate() {
+        for (column, word) in row.iter().enumerate() {
+            text.push_str(&format!("  {:>2} {word:<10}", index * 4 + column + 1));
+        }
+        text.push('\n');
+    }
+    prompt::show_alone(&text)?;
+    for position in Library::draw_positions(list.len(), ASKED_WORDS) {
+        let Some(expected) = list.get(position) else { continue };
+        let answer = prompt::line(&format!("Word number {}: ", position + 1))?;
+        if answer.trim().to_lowercase() != *expected {
+            return Err(Failure::new(Exit::Refused, "that is another word; no library was made")
+                .hint("run safelight init again and write the words down"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `safelight list` (alias `search`): what is in the library, newest first.
+
+use clap::Args;
+use safelight_library::{ListRequest, ListedAsset};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{counted, printable_bytes, size};
+
+/// How many assets one page from the catalogue holds.
+const PAGE_ASSETS: usize = 500;
+
+/// List photos and videos, newest first
+///
+/// A query is words and filters, all of which must hold: camera: lens: date:2023-05..2023-07
+/// near:48.85,2.35,10km place:Paris type:video format:heic size:>5MB rating:>=4 tag: album: name: path:
+/// is:duplicate|favourite|hidden|undecodable|live|motion|raw|linked|trashed|undated has:gps.
+/// A minus before a word or filter excludes; quotes keep words together.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Words and filters
+    #[arg(allow_hyphen_values = true)]
+    query: Vec<String>,
+    /// Stop after this many
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+    /// Print only how many there are
+    #[arg(long)]
+    count: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let library = context.open_library()?;
+    let query = joined(&arguments.query);
+    if arguments.count {
+        let count = library.count(&query)?;
+        if context.output.json() {
+            context.output.print_json(&serde_json::json!({ "count": count }))?;
+        } else {
+            context.output.data(&count.to_string())?;
+        }
+        return Ok(library.close()?);
+    }
+    let mut left = arguments.limit.unwrap_or(usize::MAX);
+    let mut after = None;
+    let mut listed = 0_u64;
+    let mut array = JsonArray::default();
+    while left > 0 && !context.interrupted() {
+        let page = library.list(&ListRequest { query: &query, after, limit: left.min(PAGE_ASSETS) })?;
+        for asset in &page.assets {
+            if context.output.json() {
+                array.push(asset)?;
+            } else {
+                context.output.data(&line(asset))?;
+            }
+        }
+        listed += page.assets.len() as u64;
+        left -= page.assets.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if context.output.json() {
+        array.finish()?;
+    } else {
+        context.output.talk(&counted(listed, "item", "items"));
+    }
+    Ok(library.close()?)
+}
+
+/// Words that the shell has taken apart; one with a space in it was quoted there, so it is quoted again.
+pub(crate) fn joined(words: &[String]) -> String {
+    if let [only] = words {
+        return only.clone();
+    }
+    let quoted = words.iter().map(|word| {
+        if !word.contains(' ') || word.contains('"') {
+            return word.clone();
+        }
+        match word.split_once(':') {
+            Some((key, value)) if !key.contains(' ') => format!("{key}:\"{value}\""),
+            _ => format!("\"{word}\""),
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn line(asset: &ListedAsset) -> String {
+    let taken = asset.taken.as_deref().map_or_else(|| "undated".to_owned(), |taken| taken.replace('T', " "));
+    let marks = asset.marks().join(" ");
+    format!(
+        "{}  {:19.19}  {:>9}  {}{}{marks}",
+        asset.short_id(),
+        taken,
+        size(asset.size),
+        printable_bytes(asset.path.as_bytes()),
+        if marks.is_empty() { "" } else { "  " },
+    )
+}
+
+/// Writes a JSON array one element at a time, so that a million assets need no memory.
+#[derive(Default)]
+struct JsonArray {
+    begun: bool,
+}
+
+impl JsonArray {
+    fn push(&mut self, asset: &ListedAsset) -> std::io::Result<()> {
+        use std::io::Write as _;
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(if self.begun { b",\n " } else { b"[\n " })?;
+        self.begun = true;
+        serde_json::to_writer(&mut stdout, asset)?;
+        Ok(())
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        use std::io::Write as _;
+        std::io::stdout().lock().write_all(if self.begun { b"\n]\n" } else { b"[]\n" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_shell_unquoted_is_quoted_again() {
+        let words = ["place:New York".to_owned(), "two words".to_owned(), "-cat".to_owned()];
+        assert_eq!(joined(&words), "place:\"New York\" \"two words\" -cat");
+    }
+}

@@ -1,0 +1,25 @@
+//! `safelight man`: manual pages made from the argument definitions.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _};
+
+use crate::failure::Failure;
+
+/// Write the manual pages into a folder, or print the main one
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The folder to write one page a command into
+    directory: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let command = crate::arguments::Arguments::command();
+    if let Some(directory) = &arguments.directory {
+        std::fs::create_dir_all(directory)?;
+        clap_mangen::generate_to(command, directory)?;
+    } else {
+        clap_mangen::Man::new(command).render(&mut std::io::stdout().lock())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Why a command ended without success: exit code, message, and one hint that says what to do next.
+
+use safelight_library::{ErrorKind, LibraryError};
+
+/// The documented exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done, but something failed, which was named.
+    Incomplete = 1,
+    /// The command line cannot be understood.
+    Usage = 2,
+    /// Locked, or a wrong key.
+    Locked = 3,
+    /// The thing asked for does not exist.
+    NotFound = 4,
+    /// A safeguard said no.
+    Refused = 5,
+    /// Damaged data was found.
+    Damaged = 6,
+    /// The network failed.
+    Network = 7,
+}
+
+/// An end without success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// Empty when everything was said already.
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Ends with a code when all there is to say has been said.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+}
+
+impl From<LibraryError> for Failure {
+    fn from(error: LibraryError) -> Self {
+        let exit = match error.kind() {
+            ErrorKind::Usage => Exit::Usage,
+            ErrorKind::Locked => Exit::Locked,
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::Refused => Exit::Refused,
+            ErrorKind::Damaged => Exit::Damaged,
+            ErrorKind::Network => Exit::Network,
+            _ => Exit::Incomplete,
+        };
+        Self { exit, message: with_causes(&error), hint: error.hint() }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            // The reader has had enough; that is not a failure of ours, and there is nobody to tell.
+            return Self::silent(Exit::Incomplete);
+        }
+        Self::new(Exit::Incomplete, error.to_string())
+    }
+}
+
+/// An error and what caused it, each part once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        cause = inner.source();
+    }
+    message
+}

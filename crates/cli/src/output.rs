@@ -1,0 +1,139 @@
+//! Where words go: data to stdout, talk to stderr; nothing when quiet.
+//!
+//! Names of files are shown with everything that could confuse a terminal escaped. A reader that
+//! closes the pipe ends the command quietly, as it does for other tools.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use serde::Serialize;
+
+/// How this run speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    stderr_is_terminal: bool,
+    colour: bool,
+}
+
+impl Output {
+    /// Settles how to speak from the flags and from what stderr is.
+    pub(crate) fn new(json: bool, quiet: bool, verbose: bool, no_colour: bool) -> Self {
+        let stderr_is_terminal = std::io::stderr().is_terminal();
+        Self { json, quiet, verbose, stderr_is_terminal, colour: stderr_is_terminal && !no_colour }
+    }
+
+    pub(crate) fn json(self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn verbose(self) -> bool {
+        self.verbose
+    }
+
+    pub(crate) fn shows_bars(self) -> bool {
+        self.stderr_is_terminal && !self.quiet
+    }
+
+    /// Prints a line of data.
+    pub(crate) fn data(self, line: &str) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(line.as_bytes())?;
+        stdout.write_all(b"\n")
+    }
+
+    /// Prints a value as JSON.
+    pub(crate) fn print_json<T: Serialize + ?Sized>(self, value: &T) -> std::io::Result<()> {
+        let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+        serde_json::to_writer_pretty(&mut stdout, value)?;
+        stdout.write_all(b"\n")?;
+        stdout.flush()
+    }
+
+    /// Says something on stderr, unless quiet.
+    pub(crate) fn talk(self, line: &str) {
+        if !self.quiet {
+            self.say(line);
+        }
+    }
+
+    /// Names something that went wrong; said even when quiet.
+    pub(crate) fn warn(self, line: &str) {
+        if self.colour {
+            self.say(&format!("\u{1b}[33m!\u{1b}[0m {line}"));
+        } else {
+            self.say(&format!("! {line}"));
+        }
+    }
+
+    /// Says something on stderr in any case.
+    pub(crate) fn say(self, line: &str) {
+        // Nothing can be done for a reader that is gone.
+        let _gone = writeln!(std::io::stderr().lock(), "{line}");
+    }
+}
+
+/// A path as it can be shown: control characters, bytes that are not UTF-8 and backslashes escaped.
+pub(crate) fn printable(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    printable_bytes(path.as_os_str().as_bytes())
+}
+
+/// Bytes as they can be shown.
+pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() {
+                out.extend(character.escape_default());
+            } else {
+                out.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+/// A size as people say it.
+pub(crate) fn size(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
+}
+
+/// `1 photo`, `2 photos`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// `1,234,567`.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_confuse_a_terminal_is_escaped() {
+        assert_eq!(printable_bytes(b"a\nb\x1b[31m\xff"), "a\\nb\\u{1b}[31m\\xff");
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(12), "12");
+    }
+}

@@ -1,0 +1,67 @@
+//! Asks a person: for a passphrase without echo, for a yes, for two of the recovery words.
+//!
+//! Nothing is ever asked when stdin or stderr is no terminal: a script gets an error that says which flag answers.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use zeroize::Zeroizing;
+
+/// Whether there is a person to ask.
+pub(crate) fn someone_is_there() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks for a passphrase once.
+pub(crate) fn passphrase(question: &str) -> std::io::Result<Zeroizing<String>> {
+    rpassword::prompt_password(format!("{question}: ")).map(Zeroizing::new)
+}
+
+/// Asks for a new passphrase twice, until both agree and are not empty.
+pub(crate) fn new_passphrase() -> std::io::Result<Zeroizing<String>> {
+    loop {
+        let first = passphrase("New passphrase")?;
+        if first.chars().count() < 8 {
+            tell("At least 8 characters, please; several words are better than one.");
+            continue;
+        }
+        let second = passphrase("Again")?;
+        if *first == *second {
+            return Ok(first);
+        }
+        tell("The two differ.");
+    }
+}
+
+/// Asks a question that is answered with yes or no; no is the default.
+pub(crate) fn agree(question: &str) -> std::io::Result<bool> {
+    let answer = line(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks for one line.
+pub(crate) fn line(question: &str) -> std::io::Result<Zeroizing<String>> {
+    let mut stderr = std::io::stderr().lock();
+    stderr.write_all(question.as_bytes())?;
+    stderr.flush()?;
+    let mut answer = Zeroizing::new(String::new());
+    if std::io::stdin().lock().read_line(&mut answer)? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(answer)
+}
+
+/// Shows text alone on the terminal's other screen until Enter is pressed, so that it does not stay behind.
+pub(crate) fn show_alone(text: &str) -> std::io::Result<()> {
+    const OTHER_SCREEN: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H";
+    const BACK: &[u8] = b"\x1b[2J\x1b[?1049l";
+    std::io::stderr().lock().write_all(OTHER_SCREEN)?;
+    tell(text);
+    let answered = line("\nPress Enter when they are on paper. ");
+    std::io::stderr().lock().write_all(BACK)?;
+    answered.map(|_| ())
+}
+
+fn tell(text: &str) {
+    // A terminal that is gone cannot be told anything.
+    let _gone = writeln!(std::io::stderr().lock(), "{text}");
+}

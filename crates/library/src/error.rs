@@ -1,0 +1,200 @@
+//! What can go wrong with a library, as its users are told: what kind it is, what happened to which
+//! object, and one thing to do next.
+//!
+//! The rooms below keep their own errors; this enum wraps them whole, so that nothing is lost on the way up.
+
+use std::path::{Path, PathBuf};
+
+use safelight_catalog::CatalogError;
+use safelight_crypto::CryptoError;
+use safelight_store::StoreError;
+
+use crate::folder::FolderError;
+use crate::keys::KeysError;
+use crate::unlock::UnlockError;
+
+/// The result of library work.
+pub type Result<T, E = LibraryError> = std::result::Result<T, E>;
+
+/// What kind of failure it is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request makes no sense.
+    Usage,
+    /// The library is locked, or the key is wrong.
+    Locked,
+    /// The thing asked for does not exist.
+    NotFound,
+    /// A safeguard said no.
+    Refused,
+    /// Data is damaged.
+    Damaged,
+    /// The network failed.
+    Network,
+    /// The machine failed: a disk, a permission, a program.
+    Failed,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LibraryError {
+    /// The library folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The key slots or the keyring.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Unlocking.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// A database.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The objects of the library folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Sealing, opening or signing.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// Encoding an operation or a segment.
+    #[error(transparent)]
+    Model(#[from] safelight_model::ModelError),
+    /// A file outside the library.
+    #[error("{path} cannot be {action}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried, as a participle.
+        action: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Nothing answers to what was asked for.
+    #[error("nothing in the library is called {item}")]
+    NoSuchItem {
+        /// What was asked for.
+        item: String,
+    },
+    /// More than one thing answers.
+    #[error("{item} could be {count} things: {examples}")]
+    Ambiguous {
+        /// What was asked for.
+        item: String,
+        /// How many answer.
+        count: usize,
+        /// Some of them.
+        examples: String,
+    },
+    /// A query that cannot be understood.
+    #[error("{explained}")]
+    Query {
+        /// The query with the word marked, and what is wrong with it.
+        explained: String,
+    },
+    /// A safeguard said no.
+    #[error("{reason}")]
+    Refused {
+        /// What would have happened.
+        reason: String,
+        /// How to go on.
+        hint: String,
+    },
+    /// An object is damaged.
+    #[error("{object} is damaged: {reason}")]
+    Damaged {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An original or rendition that this device does not hold.
+    #[error("{object} is not on this device")]
+    NotHere {
+        /// The object.
+        object: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl LibraryError {
+    /// A file that cannot be read.
+    #[must_use]
+    pub fn reading(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action: "read", source }
+    }
+
+    /// A file that cannot be written.
+    #[must_use]
+    pub fn writing(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action: "written", source }
+    }
+
+    /// Standard output that takes no more.
+    #[must_use]
+    pub fn writing_to_stdout(source: std::io::Error) -> Self {
+        Self::Io { path: PathBuf::from("standard output"), action: "written", source }
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Folder(error) => error.kind(),
+            Self::Keys(error) => error.kind(),
+            Self::Unlock(error) => error.kind(),
+            Self::Catalog(error) => kind_of_catalog(error),
+            Self::Store(error) => kind_of_store(error),
+            Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            Self::Io { .. } | Self::Cancelled => ErrorKind::Failed,
+            Self::NoSuchItem { .. } | Self::NotHere { .. } => ErrorKind::NotFound,
+            Self::Ambiguous { .. } | Self::Query { .. } => ErrorKind::Usage,
+            Self::Refused { .. } => ErrorKind::Refused,
+        }
+    }
+
+    /// What to do next, in one sentence.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Folder(error) => return error.hint(),
+            Self::Keys(error) => return error.hint(),
+            Self::Unlock(error) => return error.hint(),
+            Self::Refused { hint, .. } => hint,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "free some space and run the same command again; it goes on where it stopped"
+            }
+            Self::Store(error) if error.is_full() => {
+                "free some space and run the same command again; it goes on where it stopped"
+            }
+            Self::Catalog(_) if self.kind() == ErrorKind::Damaged => {
+                "safelight doctor --fix catalog rebuilds it from the signed history"
+            }
+            Self::Crypto(_) | Self::Damaged { .. } => "safelight verify names everything that is damaged",
+            Self::NoSuchItem { .. } => "safelight list shows what there is",
+            Self::Ambiguous { .. } => "use more of the id, or a longer path",
+            Self::NotHere { .. } => "a linked original is where it was imported from: connect that disk",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn kind_of_store(error: &StoreError) -> ErrorKind {
+    match error {
+        StoreError::NotFound { .. } => ErrorKind::NotFound,
+        StoreError::Damaged { .. } => ErrorKind::Damaged,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn kind_of_catalog(error: &CatalogError) -> ErrorKind {
+    match error {
+        CatalogError::Damaged { .. } => ErrorKind::Damaged,
+        _ => ErrorKind::Failed,
+    }
+}

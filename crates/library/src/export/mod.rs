@@ -1,0 +1,385 @@
+//! Everything out again, in the open: originals with their paths and times, sidecars, and a signed list.
+//!
+//! Invariant: an exported file is complete or absent. Each is written beside its place, checked against its
+//! hash while it is written, and renamed; an interrupted export goes on where it stopped.
+
+mod check;
+mod layout;
+mod manifest;
+mod xmp;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use safelight_catalog::ListOptions;
+use safelight_crypto::sha256;
+use safelight_model::view::AssetView;
+use safelight_model::{AssetId, Original};
+use serde::Serialize;
+
+pub use check::verify_export;
+
+use crate::error::{LibraryError, Result};
+use crate::item::Item;
+use crate::library::Library;
+use crate::listing::{date_text, parse_query};
+use crate::monitor::{Monitor, Problem, Task};
+use crate::objects;
+use layout::Layout;
+use manifest::{Entry, MANIFEST, ManifestWriter, Role};
+use xmp::Described;
+
+/// How many assets are taken from the catalogue at a time.
+const STRETCH_ASSETS: usize = 1000;
+
+/// A name that no photo has, for what is being written.
+const UNFINISHED: &str = ".safelight-unfinished";
+
+/// What is to be exported.
+#[derive(Debug, Clone)]
+pub struct ExportRequest {
+    /// Where to.
+    pub directory: PathBuf,
+    /// Which photos; all when empty.
+    pub query: String,
+    /// Whether to write sidecars.
+    pub sidecars: bool,
+    /// Only count.
+    pub dry_run: bool,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ExportReport {
+    /// Files written, or there already from an interrupted export.
+    pub files: u64,
+    /// Photos among them.
+    pub assets: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Files that could not be exported.
+    pub failed: u64,
+}
+
+impl Library {
+    /// Exports what a query finds; everything, trash excepted, without one.
+    ///
+    /// # Errors
+    /// When the folder cannot be used. Single photos that fail are told to the monitor and counted.
+    pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport> {
+        let mut export = Export::begin(self, request, monitor)?;
+        monitor.begin(Task::Export, Some(self.count(&request.query)?), None);
+        let outcome = export.run();
+        monitor.end();
+        outcome?;
+        export.finish()
+    }
+}
+
+struct Export<'a> {
+    library: &'a Library,
+    request: &'a ExportRequest,
+    monitor: &'a dyn Monitor,
+    layout: Layout,
+    manifest: Option<ManifestWriter<BufWriter<File>>>,
+    report: ExportReport,
+}
+
+impl<'a> Export<'a> {
+    fn begin(library: &'a Library, request: &'a ExportRequest, monitor: &'a dyn Monitor) -> Result<Self> {
+        parse_query(&request.query)?;
+        let mut layout = Layout::default();
+        layout.reserve(MANIFEST);
+        let manifest = if request.dry_run { None } else { Some(open_manifest(library, &request.directory)?) };
+        Ok(Self { library, request, monitor, layout, manifest, report: ExportReport::default() })
+    }
+
+    fn run(&mut self) -> Result<()> {
+        if self.request.query.trim().is_empty() {
+            self.run_all()
+        } else {
+            self.run_query()
+        }
+    }
+
+    fn run_all(&mut self) -> Result<()> {
+        let mut after: Option<AssetId> = None;
+        while !self.monitor.cancelled() {
+            let assets = self.library.catalog().assets_after(after, STRETCH_ASSETS)?;
+            let Some((last, _)) = assets.last() else { break };
+            after = Some(*last);
+            for (asset, _) in assets {
+                self.export_asset(asset, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_query(&mut self) -> Result<()> {
+        let query = parse_query(&self.request.query)?;
+        let mut after = None;
+        while !self.monitor.cancelled() {
+            let options = ListOptions { after, limit: STRETCH_ASSETS, ..ListOptions::default() };
+            let page = self.library.catalog().list(&query, &options)?;
+            for row in &page.rows {
+                self.export_asset(row.asset, false)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn export_asset(&mut self, asset: AssetId, skip_trashed: bool) -> Result<()> {
+        if self.monitor.cancelled() {
+            return Ok(());
+        }
+        let Some(item) = self.library.item(asset)? else { return Ok(()) };
+        let life = item.state.current();
+        if life.is_purged() || life.alias().winner().is_some_and(|write| write.value.is_some()) {
+            return Ok(());
+        }
+        if skip_trashed && life.is_trashed() {
+            return Ok(());
+        }
+        let view = item.view();
+        let Some(current) = view.current.as_ref() else { return Ok(()) };
+        let current_content = current.original.content;
+        for version in &view.versions {
+            let role = if version.original.content == current_content { Role::Original } else { Role::EarlierVersion };
+            if let Err(error) = self.export_original(&item, &view, version.original, role) {
+                if is_about_the_folder(&error) {
+                    return Err(error);
+                }
+                self.report.failed += 1;
+                let name = PathBuf::from(version.original.source.display());
+                self.monitor.problem(&Problem::failure(name, error.to_string()));
+            }
+        }
+        self.report.assets += 1;
+        self.monitor.advance(1, 0);
+        Ok(())
+    }
+
+    /// One content with all the places where it was found, and its sidecar.
+    fn export_original(
+        &mut self,
+        item: &Item,
+        view: &AssetView<'_>,
+        original: &Original,
+        role: Role,
+    ) -> Result<()> {
+        let fallback = format!("{}.{}", original.content, extension(&original.media_type));
+        let wished = PathBuf::from(std::ffi::OsStr::from_bytes(&original.source.relative));
+        let place = self.layout.place(&wished, &fallback);
+        let id = item.asset.to_string();
+        self.write_original(original, &place, role, &id)?;
+        for seen in item.state.current().seen().iter().filter(|seen| seen.content == original.content) {
+            let wished = PathBuf::from(std::ffi::OsStr::from_bytes(&seen.source.relative));
+            let copy = self.layout.place(&wished, &fallback);
+            self.write_copy(original, &place, &copy, seen.modified_millis, &id)?;
+        }
+        if role == Role::Original && self.request.sidecars {
+            let text = xmp::write(&described(self.library, view, original)?);
+            self.write_sidecar(&place, text.as_bytes(), &id)?;
+        }
+        Ok(())
+    }
+
+    fn write_original(&mut self, original: &Original, place: &Path, role: Role, id: &str) -> Result<()> {
+        self.count(original.size_bytes);
+        if self.manifest.is_none() {
+            return Ok(());
+        }
+        let target = self.request.directory.join(place);
+        if !is_there(&target, original)? {
+            let library = self.library;
+            write_file(&target, Some(original.modified_millis), |output| {
+                objects::write_original(&library.place, &library.device, library.keyring(), original, output)
+            })?;
+        }
+        self.list(&Entry::new(place, original.size_bytes, original.content.as_bytes(), role, id.to_owned()))
+    }
+
+    fn write_copy(
+        &mut self,
+        original: &Original,
+        first: &Path,
+        place: &Path,
+        modified_millis: i64,
+        id: &str,
+    ) -> Result<()> {
+        self.count(original.size_bytes);
+        if self.manifest.is_none() {
+            return Ok(());
+        }
+        let (source, target) = (self.request.directory.join(first), self.request.directory.join(place));
+        if !is_there(&target, original)? {
+            write_file(&target, Some(modified_millis), |output| {
+                let mut file = File::open(&source).map_err(|error| LibraryError::reading(&source, error))?;
+                std::io::copy(&mut file, output).map_err(|error| LibraryError::writing(&target, error))?;
+                Ok(())
+            })?;
+        }
+        self.list(&Entry::new(place, original.size_bytes, original.content.as_bytes(), Role::Copy, id.to_owned()))
+    }
+
+    fn write_sidecar(&mut self, place: &Path, text: &[u8], id: &str) -> Result<()> {
+        self.count(text.len() as u64);
+        if self.manifest.is_none() {
+            return Ok(());
+        }
+        let place = layout::sidecar_of(place);
+        let target = self.request.directory.join(&place);
+        write_file(&target, None, |output| {
+            output.write_all(text).map_err(|error| LibraryError::writing(&target, error))
+        })?;
+        self.list(&Entry::new(&place, text.len() as u64, &sha256(&[text]), Role::Sidecar, id.to_owned()))
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.report.files += 1;
+        self.report.bytes += bytes;
+    }
+
+    fn list(&mut self, entry: &Entry) -> Result<()> {
+        let list = self.request.directory.join(MANIFEST);
+        match &mut self.manifest {
+            Some(manifest) => manifest.push(entry).map_err(|error| LibraryError::writing(&list, error)),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<ExportReport> {
+        let list = self.request.directory.join(MANIFEST);
+        let unfinished = self.request.directory.join(UNFINISHED);
+        if self.monitor.cancelled() {
+            return Ok(self.report);
+        }
+        if let Some(manifest) = self.manifest {
+            let failed = |error| LibraryError::writing(&list, error);
+            let output = manifest.finish(self.library.keyring().device()).map_err(failed)?;
+            let file = output.into_inner().map_err(|error| failed(error.into_error()))?;
+            file.sync_all().map_err(failed)?;
+            std::fs::rename(&unfinished, &list).map_err(failed)?;
+        }
+        Ok(self.report)
+    }
+}
+
+/// Begins the list of an export in a folder that is empty, or holds an export already.
+fn open_manifest(library: &Library, directory: &Path) -> Result<ManifestWriter<BufWriter<File>>> {
+    let failed = |error| LibraryError::writing(directory, error);
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let is_export = directory.join(MANIFEST).exists() || directory.join(UNFINISHED).exists();
+    let is_empty = std::fs::read_dir(directory).map_err(failed)?.next().is_none();
+    if !is_export && !is_empty {
+        return Err(LibraryError::Refused {
+            reason: format!("{} is not empty and holds no export", directory.display()),
+            hint: "name a new or empty folder; nothing there is overwritten".into(),
+        });
+    }
+    let file = File::create(directory.join(UNFINISHED)).map_err(failed)?;
+    let made = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let id = library.id().to_string();
+    ManifestWriter::create(BufWriter::new(file), &id, library.keyring().device(), &made).map_err(failed)
+}
+
+/// Whether an earlier, interrupted export has written this file already, and whole.
+fn is_there(target: &Path, original: &Original) -> Result<bool> {
+    match std::fs::symlink_metadata(target) {
+        Ok(metadata) if metadata.is_file() && metadata.len() == original.size_bytes => {
+            let hash = check::hash(target).map_err(|error| LibraryError::reading(target, error))?;
+            Ok(hash.1 == original.content.to_string())
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Writes a file beside its place and renames it there when it is complete.
+fn write_file(
+    target: &Path,
+    modified_millis: Option<i64>,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let failed = |error| LibraryError::writing(target, error);
+    let folder = target.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let unfinished = folder.join(format!("{UNFINISHED}-file"));
+    let file = File::create(&unfinished).map_err(failed)?;
+    let mut output = BufWriter::with_capacity(1 << 20, file);
+    let written = write(&mut output).and_then(|()| {
+        let file = output.into_inner().map_err(|error| failed(error.into_error()))?;
+        if let Some(time) = modified_millis.and_then(system_time) {
+            file.set_modified(time).map_err(failed)?;
+        }
+        std::fs::rename(&unfinished, target).map_err(failed)
+    });
+    if written.is_err() {
+        // What is left is named as unfinished and overwritten by the next attempt.
+        let _left_behind = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn system_time(millis: i64) -> Option<SystemTime> {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
+}
+
+/// Whether going on with the next photo is pointless.
+fn is_about_the_folder(error: &LibraryError) -> bool {
+    match error {
+        LibraryError::Io { source, action: "written", .. } => matches!(
+            source.kind(),
+            std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::PermissionDenied
+                | std::io::ErrorKind::ReadOnlyFilesystem
+        ),
+        LibraryError::Catalog(_) => true,
+        _ => false,
+    }
+}
+
+fn described(library: &Library, view: &AssetView<'_>, original: &Original) -> Result<Described> {
+    let place = view.place.as_ref().map(|shown| &shown.value);
+    let named = place.and_then(|place| place.found.clone()).unwrap_or_default();
+    let mut albums = Vec::new();
+    for album in &view.albums {
+        let record = library.catalog().record(&safelight_model::EntityId::Album(*album))?;
+        albums.extend(record.and_then(|record| safelight_model::view::AlbumView::new(&record).name));
+    }
+    let position = place.map(|place| place.position);
+    let has_date = view.date.as_ref().filter(|date| !matches!(date.origin, safelight_model::view::Origin::File));
+    Ok(Described {
+        title: view.title.as_ref().map(|shown| shown.value.clone()),
+        caption: view.caption.as_ref().map(|shown| shown.value.clone()),
+        tags: [view.tags.clone(), view.keywords.clone()].concat(),
+        rating: view.rating.as_ref().map(|shown| shown.value),
+        taken: has_date.map(|date| date_text(date.value.local_millis, date.value.offset_minutes)),
+        position: position.map(|position| (position.latitude(), position.longitude())),
+        altitude_metres: position.and_then(|position| position.altitude_mm).map(|mm| f64::from(mm) / 1000.0),
+        city: place.and_then(|place| place.name.clone()).or(named.city),
+        region: named.region,
+        country: named.country,
+        albums,
+        favourite: view.favourite,
+        hidden: view.hidden,
+        content: original.content.to_string(),
+    })
+}
+
+/// A file name's extension for content that has no name of its own.
+fn extension(media_type: &str) -> &str {
+    match media_type {
+        "image/jpeg" => "jpg",
+        "video/quicktime" => "mov",
+        "video/x-matroska" => "mkv",
+        other => other.rsplit('/').next().unwrap_or("bin"),
+    }
+}

@@ -1,0 +1,128 @@
+//! History as people read it: one line a change, newest first.
+
+use safelight_catalog::HistoryEntry as Recorded;
+use safelight_model::{Op, OpBody, ProbeKind, Target, Value};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::library::Library;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    /// The operation's id.
+    pub id: String,
+    /// When, by the clock of the device that made it: `2026-05-14 10:11:12`, UTC.
+    pub when: String,
+    /// The device.
+    pub device: String,
+    /// What was changed.
+    pub what: String,
+}
+
+impl Library {
+    /// The newest changes.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
+        let page = self.catalog().history(None, None, limit)?;
+        Ok(page.entries.into_iter().map(|entry| told(&entry)).collect())
+    }
+}
+
+fn told(entry: &Recorded) -> HistoryEntry {
+    let device = entry.device.to_string();
+    match &entry.op {
+        Ok(op) => {
+            let millis = i64::try_from(op.stamp.millis).unwrap_or_default();
+            let when = jiff::Timestamp::from_millisecond(millis)
+                .map(|when| when.strftime("%Y-%m-%d %H:%M:%S").to_string())
+                .unwrap_or_else(|_| format!("{millis} ms"));
+            HistoryEntry { id: op.id.to_string(), when, device, what: sentence(op) }
+        }
+        Err(error) => HistoryEntry {
+            id: String::new(),
+            when: String::new(),
+            device,
+            what: format!("an operation that cannot be read: {error}"),
+        },
+    }
+}
+
+/// What an operation did, in a few words.
+fn sentence(op: &Op) -> String {
+    match &op.body {
+        OpBody::AddAsset { original, .. } => format!("added {}", original.source.display()),
+        OpBody::AddVersion { asset, original, .. } => {
+            format!("added a new version of {}: {}", short(&asset.to_string()), original.source.display())
+        }
+        OpBody::Alias { asset, into: Some(into), .. } => {
+            format!("merged {} into {}", short(&asset.to_string()), short(&into.to_string()))
+        }
+        OpBody::Alias { asset, into: None, .. } => format!("took {} out of its merge", short(&asset.to_string())),
+        OpBody::Set { target, field, value, .. } => {
+            let field = field.code().word().map_or_else(|| field.code().0.to_string(), str::to_owned);
+            format!("set {field} of {} to {}", named(target), shown(value))
+        }
+        OpBody::AddTo { target, set, element } => {
+            format!("added {} to the {} of {}", shown(element), set.word().unwrap_or("set"), named(target))
+        }
+        OpBody::RemoveFrom { target, set, element, .. } => {
+            format!("removed {} from the {} of {}", shown(element), set.word().unwrap_or("set"), named(target))
+        }
+        OpBody::Purge { asset, .. } => format!("purged {}", short(&asset.to_string())),
+        OpBody::Derive { content, probe, .. } => {
+            let what = match probe {
+                ProbeKind::Metadata => "metadata",
+                ProbeKind::Pixels => "fingerprints",
+                ProbeKind::Sidecar => "a sidecar",
+                ProbeKind::Unknown(_) => "findings",
+            };
+            format!("read {what} of {}", short(&content.to_string()))
+        }
+        OpBody::Render { content, renditions } => {
+            format!("made {} renditions of {}", renditions.len(), short(&content.to_string()))
+        }
+        OpBody::Seen { content, source, .. } => {
+            format!("found {} again at {}", short(&content.to_string()), source.display())
+        }
+        OpBody::Note { event, details } => {
+            let details: Vec<String> =
+                details.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect();
+            if details.is_empty() { event.clone() } else { format!("{event}: {}", details.join(", ")) }
+        }
+        OpBody::Statement(_) => "signed a statement about devices or keys".into(),
+        OpBody::Unknown { kind, .. } => format!("something that a newer version knows (kind {})", kind.0),
+    }
+}
+
+fn named(target: &Target) -> String {
+    match target {
+        Target::Library => "the library".into(),
+        Target::Asset(asset, _) => short(&asset.to_string()),
+        Target::Album(album) => format!("album {}", short(&album.to_string())),
+        Target::Other { kind, .. } => format!("a thing of kind {kind}"),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::None => "nothing".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Value::Asset(asset) => short(&asset.to_string()),
+        Value::Album(album) => format!("album {}", short(&album.to_string())),
+        Value::Date(date) => jiff::Timestamp::from_second(date.local_seconds)
+            .map(|date| date.strftime("%Y-%m-%d %H:%M:%S").to_string())
+            .unwrap_or_else(|_| "a date".into()),
+        Value::Place(_) => "a place".into(),
+        Value::Other(_) => "something new".into(),
+    }
+}
+
+fn short(id: &str) -> String {
+    id.get(..12).unwrap_or(id).to_owned()
+}

@@ -1,0 +1,383 @@
+//! Takes photos in: plan, then run.
+//!
+//! A plan says what would be read, how many bytes that is and what is free, before anything is copied. The run
+//! is a pipeline with bounded queues: a few threads each take one file at a time ([`take`]: read once, seal,
+//! probe, render), one writer makes batches durable ([`write`]). Memory is bounded by the threads and the
+//! queue, not by the import. An interrupted run is resumed by running it again.
+
+mod facts;
+pub(crate) mod rendition;
+mod report;
+mod room;
+mod sidecar;
+pub(crate) mod take;
+mod write;
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use safelight_catalog::{NewSource, Source as KnownSource};
+use safelight_media::pool::Pool;
+
+pub use report::{ImportReport, RefusedCount};
+pub(crate) use room::Workroom;
+
+use crate::effects::now_millis;
+use crate::error::{LibraryError, Result};
+use crate::library::Library;
+use crate::monitor::{Monitor, Problem, Task};
+use crate::scan::{Candidate, Scan, Scanned};
+use take::{Intake, Taking};
+use write::Writer;
+
+/// What is to be imported.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    /// Files and folders.
+    pub paths: Vec<PathBuf>,
+    /// Leave originals where they are.
+    pub link: bool,
+    /// Take every file, not only photos and videos.
+    pub all_files: bool,
+    /// Remove an original once its sealed copy has been read back and proven.
+    pub remove_after_proof: bool,
+}
+
+/// What an import would do.
+#[derive(Debug)]
+pub struct ImportPlan {
+    request: ImportRequest,
+    parts: Vec<PlannedSource>,
+    free_bytes: Option<u64>,
+}
+
+#[derive(Debug)]
+struct PlannedSource {
+    source: KnownSource,
+    root: PathBuf,
+    scanned: Scanned,
+}
+
+impl ImportPlan {
+    /// Files that must be read.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        self.parts.iter().map(|part| part.scanned.candidates.len() as u64).sum()
+    }
+
+    /// Their bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let candidates = self.parts.iter().flat_map(|part| &part.scanned.candidates);
+        candidates.map(|candidate| candidate.stamp.size_bytes).sum()
+    }
+
+    /// Bytes that are free where the library lies, where that is known.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.free_bytes
+    }
+
+    /// Whether originals stay where they are.
+    #[must_use]
+    pub fn links(&self) -> bool {
+        self.request.link
+    }
+
+    /// The report of a dry run.
+    #[must_use]
+    pub fn foretell(&self) -> ImportReport {
+        let mut report = self.scan_report();
+        report.would_read = self.files();
+        report.would_read_bytes = self.bytes();
+        report
+    }
+
+    fn scan_report(&self) -> ImportReport {
+        let mut report = ImportReport::default();
+        for part in &self.parts {
+            report.unchanged += part.scanned.unchanged_files;
+            report.refused_before += part.scanned.refused_files;
+            report.failed += part.scanned.failed_files;
+            report.gone += part.scanned.gone.len() as u64;
+            report.opened_to_compare += part.scanned.opened_files;
+        }
+        report
+    }
+}
+
+impl Library {
+    /// Looks through the paths and says what an import would do. Writes nothing but the sources' names.
+    ///
+    /// # Errors
+    /// When a path does not exist, or the device's database fails.
+    pub fn plan_import(&mut self, request: &ImportRequest, monitor: &dyn Monitor) -> Result<ImportPlan> {
+        let mut parts = Vec::new();
+        for path in &request.paths {
+            let path = match std::fs::canonicalize(path) {
+                Ok(path) => path,
+                Err(source) if self.is_watched(path)? => {
+                    self.mark_offline(path)?;
+                    monitor.problem(&Problem::failure(path, format!("offline, nothing in it counts as deleted: {source}")));
+                    continue;
+                }
+                Err(source) => return Err(LibraryError::reading(path, source)),
+            };
+            parts.push(self.plan_path(&path, request, monitor)?);
+        }
+        Ok(ImportPlan { request: request.clone(), parts, free_bytes: self.free_bytes() })
+    }
+
+    fn plan_path(&mut self, path: &Path, request: &ImportRequest, monitor: &dyn Monitor) -> Result<PlannedSource> {
+        let (source, below) = self.source_for(path, request)?;
+        let root = PathBuf::from(std::ffi::OsStr::from_bytes(&source.path));
+        let scan = Scan {
+            device: &self.device,
+            source: source.id,
+            root: &root,
+            below: &below,
+            excluded: vec![self.path().to_owned()],
+            all_files: request.all_files,
+        };
+        let mut scanned = scan.run(monitor)?;
+        if self.looks_unmounted(&source, &scanned)? {
+            self.device.set_source_offline(source.id, true)?;
+            monitor.problem(&Problem::failure(
+                path,
+                "it is empty though it held photos before: offline, nothing in it counts as deleted",
+            ));
+            scanned.gone.clear();
+        }
+        Ok(PlannedSource { source, root, scanned })
+    }
+
+    /// A folder that held files and is now wholly empty is a mount that is missing.
+    fn looks_unmounted(&self, source: &KnownSource, scanned: &Scanned) -> Result<bool> {
+        let met = scanned.unchanged_files + scanned.refused_files + scanned.candidates.len() as u64;
+        let [imported, ..] = self.device.count_files(source.id)?;
+        Ok(met == 0 && imported > 0 && !scanned.gone.is_empty())
+    }
+
+    /// The source that a path belongs to: a known one that holds it, or a new one.
+    fn source_for(&mut self, path: &Path, request: &ImportRequest) -> Result<(KnownSource, PathBuf)> {
+        let holder = self
+            .device
+            .sources()?
+            .into_iter()
+            .filter(|source| path.starts_with(std::ffi::OsStr::from_bytes(&source.path)))
+            .max_by_key(|source| source.path.len());
+        if let Some(source) = holder
+            && source.link == request.link
+        {
+            let root = Path::new(std::ffi::OsStr::from_bytes(&source.path));
+            let below = path.strip_prefix(root).map(Path::to_owned).unwrap_or_default();
+            return Ok((source, below));
+        }
+        let new = NewSource {
+            path: path.as_os_str().as_bytes(),
+            watched: false,
+            link: request.link,
+            remove_after_proof: false,
+            now_millis: now_millis(),
+        };
+        Ok((self.device.add_source(&new)?, PathBuf::new()))
+    }
+
+    /// Runs a plan. What was reported as imported is durable when this returns, also with an error.
+    ///
+    /// # Errors
+    /// When the library or the machine fails; what is wrong with single files is in the report and was
+    /// told to the monitor.
+    pub fn import(&mut self, plan: ImportPlan, monitor: &dyn Monitor) -> Result<ImportReport> {
+        let mut report = plan.scan_report();
+        monitor.begin(Task::Import, Some(plan.files()), Some(plan.bytes()));
+        let mut outcome = Ok(());
+        for part in plan.parts {
+            match self.import_source(&plan.request, part, monitor) {
+                Ok(part) => report.absorb(&part),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            if monitor.cancelled() {
+                break;
+            }
+        }
+        monitor.end();
+        outcome.map(|()| report)
+    }
+
+    fn import_source(
+        &mut self,
+        request: &ImportRequest,
+        part: PlannedSource,
+        monitor: &dyn Monitor,
+    ) -> Result<ImportReport> {
+        let PlannedSource { source, root, scanned } = part;
+        self.device.record_files(source.id, &scanned.refreshed)?;
+        let mut report = ImportReport::default();
+        let total = scanned.candidates.len();
+        if total > 0 {
+            let pool = self.pool()?;
+            let mut candidates = scanned.candidates;
+            // Files whose damaged predecessors had to make room are taken once more, and once only.
+            for _ in 0..2 {
+                let (taken, retake) = self.take_all(request, &pool, &source, &root, candidates, monitor)?;
+                report.absorb(&taken);
+                candidates = retake;
+                if candidates.is_empty() {
+                    break;
+                }
+            }
+        }
+        if !monitor.cancelled() {
+            report.sidecars += self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
+            self.device.mark_gone(source.id, scanned.gone.iter().map(Vec::as_slice))?;
+            self.device.finish_scan(source.id, now_millis())?;
+            if request.remove_after_proof {
+                report.removed += self.remove_proven(&source, &root, monitor)?;
+            }
+        }
+        Ok(report)
+    }
+
+    fn take_all(
+        &mut self,
+        request: &ImportRequest,
+        pool: &Pool,
+        source: &KnownSource,
+        root: &Path,
+        candidates: Vec<Candidate>,
+        monitor: &dyn Monitor,
+    ) -> Result<(ImportReport, Vec<Candidate>)> {
+        let (claimed, large) = (Mutex::new(HashSet::new()), Mutex::new(()));
+        let keyring = self.keyring().clone();
+        let place = self.place.clone();
+        let library = self.id();
+        let Self { catalog, device, place: folder, packs, damaged, keys, .. } = self;
+        let (catalog, damaged) = (&*catalog, &*damaged);
+        let has_content = |content: &safelight_crypto::ContentHash| {
+            Ok(!damaged.has(content) && locked(catalog).find_content(*content)?.is_some())
+        };
+        let room = Workroom {
+            catalog,
+            device,
+            place: folder,
+            packs,
+            keyring: &keys.keyring,
+            device_id: keys.keyring.device().id(),
+            claimed: &claimed,
+            damaged,
+        };
+        let intake = Intake {
+            library,
+            epoch: keyring.epoch(),
+            place: &place,
+            pool,
+            sealer: rendition::Sealer::new(library, keyring.epoch()),
+            link: request.link,
+            all_files: request.all_files,
+            claimed: &claimed,
+            large: &large,
+            has_content: &has_content,
+        };
+        let mut writer = Writer::new(room, source.id, root, monitor);
+        let threads = pool_threads();
+        let (sender, receiver) = crossbeam_channel::bounded::<(usize, Result<Taking>)>(threads * 2);
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let sender = sender.clone();
+                let (candidates, next, stop, intake) = (&candidates, &next, &stop, &intake);
+                scope.spawn(move || {
+                    loop {
+                        if stop.load(Ordering::Relaxed) || monitor.cancelled() {
+                            return;
+                        }
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(candidate) = candidates.get(index) else { return };
+                        if sender.send((index, intake.take(candidate))).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let mut outcome = Ok(());
+            for (index, taking) in &receiver {
+                let Some(candidate) = candidates.get(index).cloned() else { continue };
+                let accepted = taking.and_then(|taking| writer.accept(candidate, taking));
+                if let Err(error) = accepted {
+                    stop.store(true, Ordering::Relaxed);
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            // Threads that wait to send must not wait for ever.
+            drop(receiver);
+            outcome
+        })?;
+        writer.finish()
+    }
+
+    /// Removes from a source what the library has proven to hold: each sealed copy is read back and hashed,
+    /// and the file is looked at once more, before it goes.
+    fn remove_proven(&mut self, source: &KnownSource, root: &Path, monitor: &dyn Monitor) -> Result<u64> {
+        let mut removed = 0;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = self.device.files_after(source.id, after.as_deref(), 1000)?;
+            let Some(last) = rows.last() else { return Ok(removed) };
+            after = Some(last.path.clone());
+            for row in &rows {
+                if monitor.cancelled() {
+                    return Ok(removed);
+                }
+                let Some(content) = row.content.filter(|_| row.state == safelight_catalog::FileState::Imported) else {
+                    continue;
+                };
+                let path = crate::scan::path_below(root, &row.path);
+                match self.remove_if_proven(&path, row, &content) {
+                    Ok(true) => removed += 1,
+                    Ok(false) => {}
+                    Err(error) => monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}"))),
+                }
+            }
+        }
+    }
+
+    fn remove_if_proven(
+        &mut self,
+        path: &Path,
+        row: &safelight_catalog::FileRecord,
+        content: &safelight_crypto::ContentHash,
+    ) -> Result<bool> {
+        let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(false) };
+        let stamp = crate::scan::trust::stamp_of(&metadata);
+        if !metadata.is_file() || stamp.size_bytes != row.stamp.size_bytes || stamp.modified_nanos != row.stamp.modified_nanos {
+            return Ok(false);
+        }
+        self.prove_content(content)?;
+        std::fs::remove_file(path).map_err(|source| LibraryError::Io {
+            path: path.to_owned(),
+            action: "removed",
+            source,
+        })?;
+        Ok(true)
+    }
+}
+
+/// One thread more than there are cores: while one waits for a worker, another reads and seals.
+fn pool_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) + 1
+}
+
+/// Locks without minding that another thread panicked while it held the lock: the data is re-checked anyway.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,259 @@
+//! Renditions and small originals: sealed as entries, appended to a local pack, found there again.
+//!
+//! The pack is the truth and `device.db` an index into it; each entry's frame says, sealed, what it is, so a
+//! scan restores the index (SL1 §3.5). A pack is held by one writer at a time; a second process starts a
+//! pack of its own.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use safelight_catalog::{DeviceDb, PackLocation};
+use safelight_crypto::{
+    ContentHash, Entropy as _, EntryName, Epoch, FRAME_LEN, Keyring, LOCAL_PACK_HEADER, LibraryId, OsEntropy,
+    SealedEntry, base32, open_entry, read_frame, scan_local_pack, seal_entry,
+};
+use safelight_media::pool::{Rendered, Rendition as Made};
+use safelight_model::{Rendition, RenditionKind};
+use safelight_store::{AppendFile, Area, FolderPlace, ObjectPath, ObjectReader, PathPart};
+
+use crate::error::{LibraryError, Result};
+
+/// The recipe by which renditions are made now.
+pub(crate) const PREVIEW_RECIPE: u16 = safelight_media::pool::RECIPE;
+
+/// A pack that is longer than this is not appended to any more.
+const PACK_BYTES: u64 = 64 << 20;
+
+/// A rendition, or a small original, sealed and not yet in a pack.
+#[derive(Debug)]
+pub(crate) struct MadeRendition {
+    /// What history says of it; nothing for an original.
+    pub(crate) rendition: Option<Rendition>,
+    frame: [u8; FRAME_LEN],
+    sealed: SealedEntry,
+}
+
+/// Seals entries of packs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sealer<'a> {
+    library: LibraryId,
+    epoch: &'a Epoch,
+}
+
+impl<'a> Sealer<'a> {
+    pub(crate) fn new(library: LibraryId, epoch: &'a Epoch) -> Self {
+        Self { library, epoch }
+    }
+
+    pub(crate) fn seal_original(&self, content: &ContentHash, bytes: &[u8]) -> Result<MadeRendition> {
+        self.seal(content, RenditionKind::Original, 0, bytes, None)
+    }
+
+    pub(crate) fn seal_rendered(&self, content: &ContentHash, rendered: &Rendered) -> Result<Vec<MadeRendition>> {
+        let kinds = [
+            (RenditionKind::Thumbnail, rendered.thumbnail.as_ref()),
+            (RenditionKind::Preview, rendered.preview.as_ref()),
+        ];
+        let mut made = Vec::new();
+        for (kind, rendition) in kinds {
+            if let Some(rendition) = rendition {
+                made.push(self.seal(content, kind, PREVIEW_RECIPE, &rendition.bytes, Some(rendition))?);
+            }
+        }
+        Ok(made)
+    }
+
+    fn seal(
+        &self,
+        content: &ContentHash,
+        kind: RenditionKind,
+        recipe: u16,
+        bytes: &[u8],
+        made: Option<&Made>,
+    ) -> Result<MadeRendition> {
+        let name = EntryName { content: *content, kind: entry_kind(kind), recipe };
+        let sealed = seal_entry(self.epoch, self.library, name, bytes, &mut OsEntropy)?;
+        let rendition = made.map(|made| Rendition {
+            kind,
+            recipe,
+            sha256: sealed.record().sha256,
+            length_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            width: u16::try_from(made.width).unwrap_or(u16::MAX),
+            height: u16::try_from(made.height).unwrap_or(u16::MAX),
+        });
+        Ok(MadeRendition { rendition, frame: sealed.frame(self.library, self.epoch), sealed })
+    }
+}
+
+fn entry_kind(kind: RenditionKind) -> u8 {
+    u8::try_from(kind.code()).unwrap_or(u8::MAX)
+}
+
+/// The local packs of a library folder, of which one is being appended to.
+#[derive(Debug)]
+pub(crate) struct LocalPacks {
+    place: FolderPlace,
+    current: Option<AppendFile>,
+    /// What was appended since the last sync.
+    unsynced: bool,
+}
+
+impl LocalPacks {
+    pub(crate) fn new(place: FolderPlace) -> Self {
+        Self { place, current: None, unsynced: false }
+    }
+
+    /// Appends an entry; it is durable after [`LocalPacks::sync`].
+    pub(crate) fn append(
+        &mut self,
+        content: ContentHash,
+        made: &MadeRendition,
+        keyring: &Keyring,
+        device: &mut DeviceDb,
+    ) -> Result<PackLocation> {
+        if self.current.as_ref().is_some_and(|pack| pack.length_bytes() >= PACK_BYTES) {
+            self.sync()?;
+            self.current = None;
+        }
+        let mut pack = match self.current.take() {
+            Some(pack) => pack,
+            None => self.open(keyring, device)?,
+        };
+        let mut bytes = made.frame.to_vec();
+        bytes.extend_from_slice(made.sealed.as_bytes());
+        let position = pack.append(&bytes)?;
+        let name = pack.path().as_str().to_owned();
+        self.current = Some(pack);
+        self.unsynced = true;
+        let record = made.sealed.record();
+        Ok(PackLocation {
+            content,
+            kind: RenditionKind::from_code(u16::from(record.name.kind)),
+            recipe: record.name.recipe,
+            pack: name,
+            position,
+            length: bytes.len() as u64,
+        })
+    }
+
+    /// Makes what was appended durable.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        if self.unsynced && let Some(pack) = &self.current {
+            pack.sync()?;
+        }
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Continues a pack that nobody else holds and that is not full, or starts one.
+    fn open(&mut self, keyring: &Keyring, device: &mut DeviceDb) -> Result<AppendFile> {
+        let known = device.packs()?;
+        for found in pack_paths(&self.place)? {
+            let end = known.iter().find(|pack| pack.pack == found.as_str()).map(|pack| pack.end);
+            let Some(mut pack) = self.place.open_append(&found)? else { continue };
+            if pack.length_bytes() >= PACK_BYTES {
+                continue;
+            }
+            if end != Some(pack.length_bytes()) {
+                self.recover(&mut pack, keyring, device)?;
+            }
+            return Ok(pack);
+        }
+        let mut id = [0; 16];
+        OsEntropy.fill(&mut id);
+        let name = PathPart::parse(&base32(&id)).map_err(safelight_store::StoreError::from)?;
+        let path = ObjectPath::flat(Area::Local, &name).map_err(safelight_store::StoreError::from)?;
+        let mut pack = self.place.create_append(&path)?;
+        pack.append(&LOCAL_PACK_HEADER)?;
+        Ok(pack)
+    }
+
+    /// A writer was killed: what it finished is taken into the index, the torn end is cut off.
+    fn recover(&self, pack: &mut AppendFile, keyring: &Keyring, device: &mut DeviceDb) -> Result<()> {
+        let mut reader = PackReader::open(&self.place, pack.path())?;
+        let scan = scan_local_pack(&mut reader, keyring.library(), keyring)?;
+        device.record_packed(&locations(pack.path(), &scan.entries))?;
+        if scan.end == 0 {
+            pack.append(&LOCAL_PACK_HEADER)?;
+        } else if scan.end < pack.length_bytes() {
+            pack.truncate(scan.end)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a scan's entries lie, as the index has it: frame included.
+pub(crate) fn locations(pack: &ObjectPath, entries: &[safelight_crypto::LocalEntry]) -> Vec<PackLocation> {
+    let frame = FRAME_LEN as u64;
+    entries
+        .iter()
+        .map(|entry| PackLocation {
+            content: entry.record.name.content,
+            kind: RenditionKind::from_code(u16::from(entry.record.name.kind)),
+            recipe: entry.record.name.recipe,
+            pack: pack.as_str().to_owned(),
+            position: entry.range.start.saturating_sub(frame),
+            length: entry.range.end - entry.range.start + frame,
+        })
+        .collect()
+}
+
+/// The local packs that there are.
+pub(crate) fn pack_paths(place: &FolderPlace) -> Result<Vec<ObjectPath>> {
+    let mut paths = Vec::new();
+    for found in place.walk_below(Area::Local.as_str())? {
+        let found = found?;
+        if let Some(path) = found.relative.to_str().and_then(|path| ObjectPath::parse(path).ok()) {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+/// Reads one entry back and checks it.
+pub(crate) fn read_packed(place: &FolderPlace, location: &PackLocation, keyring: &Keyring) -> Result<Vec<u8>> {
+    let path = ObjectPath::parse(&location.pack).map_err(safelight_store::StoreError::from)?;
+    let reader = place.open_object(&path)?;
+    let bytes = reader.read_range(location.position..location.position + location.length)?;
+    let record = read_frame(&bytes, keyring.library(), keyring)?;
+    let is_it = record.name.content == location.content && record.name.kind == entry_kind(location.kind);
+    let sealed = bytes.get(FRAME_LEN..).filter(|_| is_it).ok_or_else(|| LibraryError::Damaged {
+        object: location.pack.clone(),
+        reason: "another entry lies where this one should".into(),
+    })?;
+    Ok(open_entry(sealed, keyring.library(), &record, keyring)?)
+}
+
+/// A pack as something to scan.
+pub(crate) struct PackReader {
+    reader: ObjectReader,
+    position: u64,
+}
+
+impl PackReader {
+    pub(crate) fn open(place: &FolderPlace, path: &ObjectPath) -> Result<Self> {
+        Ok(Self { reader: place.open_object(path)?, position: 0 })
+    }
+
+    pub(crate) fn reader(&self) -> &ObjectReader {
+        &self.reader
+    }
+}
+
+impl Read for PackReader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read_at(self.position, buffer).map_err(std::io::Error::other)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for PackReader {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.position = match to {
+            SeekFrom::Start(offset) => offset,
+            SeekFrom::End(offset) => self.reader.length_bytes().saturating_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.saturating_add_signed(offset),
+        };
+        Ok(self.position)
+    }
+}

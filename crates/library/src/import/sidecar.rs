@@ -1,0 +1,101 @@
+//! Reads the XMP files that lie beside photos.
+//!
+//! `IMG.JPG.xmp` belongs to `IMG.JPG`; `IMG.xmp` to every photo with that stem in its folder. What a sidecar
+//! says are findings of their own kind, whose version is the sidecar's time of change: the newest wins,
+//! and what a person types in Safelight stands above both.
+
+use std::path::Path;
+
+use safelight_catalog::{FileRecord, FileState, Source};
+use safelight_crypto::ContentHash;
+use safelight_model::{OpBody, ProbeKind};
+
+use super::facts;
+use crate::error::Result;
+use crate::library::Library;
+use crate::monitor::{Monitor, Problem};
+use crate::scan::trust::sampled_fingerprint;
+use crate::scan::Candidate;
+
+/// No sidecar is larger; develop settings of some programs are a few hundred KiB.
+const SIDECAR_BYTES: u64 = 16 << 20;
+
+/// How many siblings one sidecar may have.
+const SIBLINGS: usize = 64;
+
+impl Library {
+    /// Reads new and changed sidecars; answers how many.
+    pub(crate) fn apply_sidecars(
+        &mut self,
+        source: &Source,
+        root: &Path,
+        sidecars: &[Candidate],
+        monitor: &dyn Monitor,
+    ) -> Result<u64> {
+        let mut bodies = Vec::new();
+        let mut rows = Vec::new();
+        for candidate in sidecars {
+            match self.read_sidecar(source, candidate) {
+                Ok(Some(said)) => bodies.extend(said),
+                Ok(None) => {}
+                Err(reason) => {
+                    monitor.problem(&Problem::notice(&candidate.path, reason));
+                }
+            }
+            let sampled = std::fs::File::open(&candidate.path)
+                .and_then(|file| sampled_fingerprint(&file, candidate.stamp.size_bytes))
+                .ok();
+            rows.push(FileRecord {
+                path: candidate.below.clone(),
+                stamp: candidate.stamp,
+                state: FileState::Imported,
+                sampled,
+                content: None,
+            });
+        }
+        tracing::debug!(root = %root.display(), sidecars = rows.len(), "sidecars read");
+        let read = rows.len() as u64;
+        self.record(bodies)?;
+        self.device.record_files(source.id, &rows)?;
+        self.close_segment()?;
+        Ok(read)
+    }
+
+    /// What a sidecar says about its photos; the error is a sentence.
+    fn read_sidecar(&self, source: &Source, candidate: &Candidate) -> Result<Option<Vec<OpBody>>, String> {
+        let siblings = self.siblings(source, &candidate.below).map_err(|error| error.to_string())?;
+        if siblings.is_empty() {
+            return Ok(None);
+        }
+        if candidate.stamp.size_bytes > SIDECAR_BYTES {
+            return Err("the sidecar is too large".into());
+        }
+        let bytes = std::fs::read(&candidate.path).map_err(|error| format!("the sidecar cannot be read: {error}"))?;
+        let sidecar = safelight_media::sidecar(&bytes).map_err(|error| error.to_string())?;
+        let name = candidate.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let facts = facts::of_sidecar(&sidecar, &name);
+        let version = u64::try_from(candidate.stamp.modified_nanos.div_euclid(1_000_000_000)).unwrap_or_default();
+        let said = siblings.into_iter().map(|content| OpBody::Derive {
+            content,
+            probe: ProbeKind::Sidecar,
+            version,
+            facts: facts.clone(),
+        });
+        Ok(Some(said.collect()))
+    }
+
+    /// The contents of the photos that a sidecar lies beside.
+    fn siblings(&self, source: &Source, below: &[u8]) -> Result<Vec<ContentHash>> {
+        let Some(stem) = below.len().checked_sub(".xmp".len()).and_then(|end| below.get(..end)) else {
+            return Ok(Vec::new());
+        };
+        if let Some(content) = self.device.file(source.id, stem)?.and_then(|record| record.content) {
+            return Ok(vec![content]);
+        }
+        let mut dotted = stem.to_vec();
+        dotted.push(b'.');
+        let rows = self.device.files_after(source.id, Some(&dotted), SIBLINGS)?;
+        let siblings = rows.into_iter().take_while(|record| record.path.starts_with(&dotted));
+        Ok(siblings.filter_map(|record| record.content).collect())
+    }
+}

@@ -1,0 +1,290 @@
+//! A library that is open: its keys, its databases, its folder of sealed objects.
+//!
+//! Invariant: every change to the library is recorded as operations, in one transaction, and an operation that
+//! speaks of an object is recorded only after that object is durable. Closing leaves no log of a database
+//! behind, and every operation in a segment of history.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use safelight_catalog::{Access, Catalog, CatalogKey, DeviceDb};
+use safelight_crypto::{ContentHash, Keyring, LibraryId, OsEntropy, RecoveryWords};
+use safelight_media::pool::Pool;
+use safelight_model::OpBody;
+use safelight_store::{FolderPlace, ObjectPath, Sealed};
+
+use crate::birth;
+use crate::doctor::WorkerProgram;
+use crate::effects::{draw_positions, now_stamp_millis};
+use crate::error::{LibraryError, Result};
+use crate::folder::LibraryFolder;
+use crate::import::rendition::LocalPacks;
+use crate::import::locked;
+use crate::keys::{NewLibrary, NewSlot, UnlockedKeys};
+
+/// Prefix of the settings that name damaged originals.
+const DAMAGED: &str = "damaged/";
+
+/// How a library is opened.
+#[derive(Debug, Clone)]
+pub struct LibraryOptions {
+    /// The program that decodes pictures.
+    pub worker: WorkerProgram,
+}
+
+/// An open library.
+#[derive(Debug)]
+pub struct Library {
+    pub(crate) folder: LibraryFolder,
+    pub(crate) keys: UnlockedKeys,
+    pub(crate) catalog: Mutex<Catalog>,
+    pub(crate) device: DeviceDb,
+    pub(crate) place: FolderPlace,
+    pub(crate) packs: LocalPacks,
+    pub(crate) damaged: Damaged,
+    options: LibraryOptions,
+}
+
+impl Library {
+    /// Draws recovery words for a new library.
+    #[must_use]
+    pub fn draw_words() -> RecoveryWords {
+        RecoveryWords::generate(&mut OsEntropy)
+    }
+
+    /// Draws `count` different positions below `below`: which words to ask back.
+    #[must_use]
+    pub fn draw_positions(below: usize, count: usize) -> Vec<usize> {
+        draw_positions(below, count)
+    }
+
+    /// Makes a library in a new or empty folder, with its first device and the beginning of its history.
+    ///
+    /// # Errors
+    /// When the folder is not empty or cannot be written.
+    pub fn create(
+        path: &Path,
+        words: &RecoveryWords,
+        slots: &[NewSlot],
+        options: &LibraryOptions,
+    ) -> Result<LibraryId> {
+        let NewLibrary { folder, keys } = NewLibrary::create(path, words, slots, &mut OsEntropy)?;
+        let id = keys.keyring.library();
+        birth::create_databases(&folder, &keys.keyring)?;
+        let mut library = Self::open(folder, keys, options)?;
+        birth::begin_history(&mut library, words)?;
+        library.close()?;
+        Ok(id)
+    }
+
+    /// Opens a library whose keys are unlocked. Sweeps what killed processes left in `tmp/`, and takes into
+    /// history what a killed process had recorded.
+    ///
+    /// # Errors
+    /// When a database is damaged or the folder is not what the keys belong to.
+    pub fn open(folder: LibraryFolder, keys: UnlockedKeys, options: &LibraryOptions) -> Result<Self> {
+        let access = if folder.is_writable() { Access::ReadWrite } else { Access::ReadOnly };
+        let keyring = &keys.keyring;
+        let catalog = Catalog::open_as(
+            &folder.catalog_path(),
+            &catalog_key(keyring),
+            keyring.device().id(),
+            &mut OsEntropy,
+            access,
+        )?;
+        let device = DeviceDb::open_as(&folder.device_path(), &device_key(keyring), access)?;
+        let place = folder.objects().clone();
+        if folder.is_writable() {
+            let swept = place.sweep(std::time::SystemTime::now())?;
+            tracing::debug!(?swept, "unfinished files of earlier runs swept");
+        }
+        let damaged = Damaged::read(&device)?;
+        let packs = LocalPacks::new(place.clone());
+        let mut library = Self {
+            folder,
+            keys,
+            catalog: Mutex::new(catalog),
+            device,
+            place,
+            packs,
+            damaged,
+            options: options.clone(),
+        };
+        library.note_failed_attempts()?;
+        Ok(library)
+    }
+
+    /// Closes the library: history into its last segment, databases into their files.
+    ///
+    /// # Errors
+    /// A full disk and the like; what was reported is safe all the same.
+    pub fn close(mut self) -> Result<()> {
+        if self.folder.is_writable() {
+            self.close_segment()?;
+        }
+        let Self { catalog, device, .. } = self;
+        let catalog = catalog.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        catalog.close()?;
+        Ok(device.close()?)
+    }
+
+    /// The library's id.
+    #[must_use]
+    pub fn id(&self) -> LibraryId {
+        self.keys.keyring.library()
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its folder and keys, for work on key slots.
+    #[must_use]
+    pub fn keys(&self) -> (&LibraryFolder, &UnlockedKeys) {
+        (&self.folder, &self.keys)
+    }
+
+    /// Whether nothing may be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        !self.folder.is_writable()
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keys.keyring
+    }
+
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        locked(&self.catalog)
+    }
+
+    /// Bytes free where the library lies.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        self.folder.free_bytes().ok()
+    }
+
+    pub(crate) fn pool(&self) -> Result<Pool> {
+        let workers = std::thread::available_parallelism().map_or(1, Into::into);
+        Pool::start(self.options.worker.pool_options(workers)).map_err(|error| LibraryError::Refused {
+            reason: error.to_string(),
+            hint: "safelight doctor says what is missing".into(),
+        })
+    }
+
+    /// Records operations, in one transaction.
+    pub(crate) fn record(&mut self, bodies: Vec<OpBody>) -> Result<()> {
+        record(&mut self.catalog(), bodies)
+    }
+
+    /// Closes what was recorded into segments, and puts them where history rests.
+    pub(crate) fn close_segment(&mut self) -> Result<()> {
+        close_segment(&mut self.catalog(), &self.keys.keyring, &self.place)
+    }
+
+    /// Signs failed unlocks into history, and forgets them outside of it.
+    fn note_failed_attempts(&mut self) -> Result<()> {
+        if self.is_read_only() {
+            return Ok(());
+        }
+        let log = self.folder.keys().attempts()?;
+        let bodies: Vec<OpBody> = log
+            .attempts
+            .iter()
+            .map(|attempt| OpBody::Note {
+                event: "failed unlock".into(),
+                details: vec![
+                    ("by".into(), attempt.way.as_str().into()),
+                    ("at_millis".into(), i64::try_from(attempt.at_millis).unwrap_or(i64::MAX).into()),
+                    ("slot".into(), attempt.slot.map(|slot| slot.to_string()).unwrap_or_default().into()),
+                ],
+            })
+            .collect();
+        if !bodies.is_empty() {
+            self.record(bodies)?;
+            self.close_segment()?;
+        }
+        Ok(self.folder.keys().forget_attempts(&log)?)
+    }
+}
+
+pub(crate) fn catalog_key(keyring: &Keyring) -> CatalogKey {
+    CatalogKey::from_bytes(*keyring.catalog_key().as_bytes())
+}
+
+pub(crate) fn device_key(keyring: &Keyring) -> CatalogKey {
+    CatalogKey::from_bytes(*keyring.device_database_key().as_bytes())
+}
+
+/// Records operations, in one transaction.
+pub(crate) fn record(catalog: &mut Catalog, bodies: Vec<OpBody>) -> Result<()> {
+    if !bodies.is_empty() {
+        catalog.append(now_stamp_millis(), bodies)?;
+    }
+    Ok(())
+}
+
+/// Closes open operations into segments until there are none, and writes every segment that is in the outbox to
+/// the folder, in the order in which they were closed.
+pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &FolderPlace) -> Result<()> {
+    loop {
+        let closed =
+            catalog.close_segment(keyring.library(), keyring.device(), keyring.epoch(), &mut OsEntropy)?;
+        if closed.is_none() {
+            break;
+        }
+    }
+    for segment in catalog.outbox()? {
+        let path = ObjectPath::segment(segment.device, segment.seq.0);
+        let sealed = Sealed::from_bytes(segment.bytes.clone())
+            .map_err(|error| LibraryError::Damaged { object: path.as_str().into(), reason: error.to_string() })?;
+        if place.put_new(&path, &sealed)? == safelight_store::Outcome::Existed {
+            let there = place.open_object(&path)?.read_all(segment.bytes.len() as u64)?;
+            if there != segment.bytes {
+                // Another process placed the same segment; only a damaged one can differ, and ours is whole.
+                place.remove_object(&path)?;
+                let _replaced = place.put_new(&path, &sealed)?;
+            }
+        }
+        catalog.mark_placed(segment.device, segment.seq)?;
+    }
+    Ok(())
+}
+
+/// Originals that a verification found damaged and that no import has repaired yet.
+#[derive(Debug, Default)]
+pub(crate) struct Damaged(Mutex<HashSet<ContentHash>>);
+
+impl Damaged {
+    fn read(device: &DeviceDb) -> Result<Self> {
+        let contents = device
+            .settings(DAMAGED)?
+            .into_iter()
+            .filter_map(|(_, value)| value.try_into().ok())
+            .map(ContentHash::from_bytes)
+            .collect();
+        Ok(Self(Mutex::new(contents)))
+    }
+
+    pub(crate) fn has(&self, content: &ContentHash) -> bool {
+        locked(&self.0).contains(content)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        locked(&self.0).len()
+    }
+
+    pub(crate) fn note(&self, device: &mut DeviceDb, content: &ContentHash) -> Result<()> {
+        locked(&self.0).insert(*content);
+        Ok(device.set_setting(&format!("{DAMAGED}{content}"), Some(content.as_bytes()))?)
+    }
+
+    pub(crate) fn forget(&self, device: &mut DeviceDb, content: &ContentHash) -> Result<()> {
+        if locked(&self.0).remove(content) {
+            device.set_setting(&format!("{DAMAGED}{content}"), None)?;
+        }
+        Ok(())
+    }
+}

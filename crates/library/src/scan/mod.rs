@@ -1,0 +1,284 @@
+//! Finds what an import has to look at: one ordered pass over a folder and its stat cache.
+//!
+//! Invariant: a file whose stamp is as remembered is never opened ([`trust`]), and a source that is not
+//! there is *offline*: nothing in it counts as deleted. The result is a list of candidates; taking them in
+//! is another story ([`crate::import`]).
+
+pub(crate) mod trust;
+mod walk;
+
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use safelight_catalog::{DeviceDb, FileRecord, FileStamp, FileState, SourceId};
+
+use crate::error::{LibraryError, Result};
+use crate::monitor::{Monitor, Problem, Task};
+use trust::Trust;
+use walk::{Found, Step, Walk};
+
+/// How many rows of the stat cache are read at a time.
+const CACHE_STRETCH_ROWS: usize = 4096;
+
+/// A file that must be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its path below the source, as the stat cache keeps it.
+    pub(crate) below: Vec<u8>,
+    /// What `stat` said in the scan.
+    pub(crate) stamp: FileStamp,
+    /// What was remembered of this path.
+    pub(crate) remembered: Option<FileRecord>,
+}
+
+/// What a scan found out.
+#[derive(Debug, Default)]
+pub(crate) struct Scanned {
+    pub(crate) candidates: Vec<Candidate>,
+    /// Sidecars that are new or changed.
+    pub(crate) sidecars: Vec<Candidate>,
+    /// Files that need no look, by stamp or by sampled fingerprint.
+    pub(crate) unchanged_files: u64,
+    /// Files refused earlier that have not changed since.
+    pub(crate) refused_files: u64,
+    /// Files opened to compare samples.
+    pub(crate) opened_files: u64,
+    /// Rows whose stamp moved while the content stayed.
+    pub(crate) refreshed: Vec<FileRecord>,
+    /// Paths below the source that are no longer there.
+    pub(crate) gone: Vec<Vec<u8>>,
+    /// Folders that could not be read: with one, nothing below counts as gone.
+    pub(crate) unreadable: bool,
+    pub(crate) failed_files: u64,
+}
+
+/// What to scan.
+pub(crate) struct Scan<'a> {
+    pub(crate) device: &'a DeviceDb,
+    pub(crate) source: SourceId,
+    /// The source's own folder (or file).
+    pub(crate) root: &'a Path,
+    /// The part of it to look through, below `root`; empty for all.
+    pub(crate) below: &'a Path,
+    /// Folders not to enter.
+    pub(crate) excluded: Vec<PathBuf>,
+    /// Also files that were refused for being no photos.
+    pub(crate) all_files: bool,
+}
+
+impl Scan<'_> {
+    /// Runs the scan.
+    pub(crate) fn run(&self, monitor: &dyn Monitor) -> Result<Scanned> {
+        monitor.begin(Task::Scan, None, None);
+        let outcome = self.merge(monitor);
+        monitor.end();
+        outcome
+    }
+
+    fn merge(&self, monitor: &dyn Monitor) -> Result<Scanned> {
+        let start = if self.below.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(self.below) };
+        let walk = Walk::new(&start, self.excluded.clone())
+            .map_err(|source| LibraryError::reading(&start, source))?;
+        let mut cache = Cache::new(self)?;
+        let mut scanned = Scanned::default();
+        for step in walk {
+            if monitor.cancelled() {
+                return Err(LibraryError::Cancelled);
+            }
+            match step {
+                Step::Skipped(problem) => {
+                    if problem.weight == crate::monitor::Weight::Failure {
+                        scanned.unreadable = true;
+                        scanned.failed_files += 1;
+                    }
+                    monitor.problem(&problem);
+                }
+                Step::File(found) => {
+                    monitor.advance(1, 0);
+                    self.look_at(found, &mut cache, &mut scanned, monitor)?;
+                }
+            }
+        }
+        cache.drain_into(&mut scanned.gone)?;
+        if scanned.unreadable {
+            scanned.gone.clear();
+        }
+        Ok(scanned)
+    }
+
+    fn look_at(
+        &self,
+        found: Found,
+        cache: &mut Cache<'_>,
+        scanned: &mut Scanned,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let below = found.path.strip_prefix(self.root).unwrap_or(Path::new("")).as_os_str().as_bytes().to_vec();
+        let remembered = cache.advance_to(&below, &mut scanned.gone)?;
+        let stamp = trust::stamp_of(&found.metadata);
+        let sidecar = is_sidecar(&found.path);
+        let candidate = Candidate { path: found.path, below, stamp, remembered };
+        if let Some(record) = &candidate.remembered {
+            match self.settle(record, &candidate, scanned) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => {
+                    scanned.failed_files += 1;
+                    monitor.problem(&Problem::failure(&candidate.path, format!("it cannot be read: {error}")));
+                    return Ok(());
+                }
+            }
+        }
+        if sidecar { &mut scanned.sidecars } else { &mut scanned.candidates }.push(candidate);
+        Ok(())
+    }
+
+    /// Whether what is remembered is enough.
+    fn settle(
+        &self,
+        record: &FileRecord,
+        candidate: &Candidate,
+        scanned: &mut Scanned,
+    ) -> std::io::Result<bool> {
+        match &record.state {
+            FileState::Unsettled(_) => return Ok(false),
+            FileState::Refused(_) if self.all_files => return Ok(false),
+            FileState::Refused(_) | FileState::Imported | FileState::Gone => {}
+        }
+        let unchanged = match trust::judge(&record.stamp, &candidate.stamp) {
+            Trust::Unchanged => true,
+            Trust::Read => false,
+            Trust::Compare => {
+                let Some(sampled) = record.sampled else { return Ok(false) };
+                scanned.opened_files += 1;
+                let file = File::open(&candidate.path)?;
+                let same = trust::sampled_fingerprint(&file, candidate.stamp.size_bytes)? == sampled;
+                if same {
+                    scanned.refreshed.push(FileRecord { stamp: candidate.stamp, ..record.clone() });
+                }
+                same
+            }
+        };
+        if unchanged && record.state == FileState::Gone {
+            scanned.refreshed.push(FileRecord {
+                stamp: candidate.stamp,
+                state: FileState::Imported,
+                ..record.clone()
+            });
+        }
+        if unchanged {
+            if matches!(record.state, FileState::Refused(_)) {
+                scanned.refused_files += 1;
+            } else {
+                scanned.unchanged_files += 1;
+            }
+        }
+        Ok(unchanged)
+    }
+}
+
+/// Whether a file describes a photo beside it.
+pub(crate) fn is_sidecar(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xmp"))
+}
+
+/// The stat cache of a source, read in stretches alongside the walk.
+struct Cache<'a> {
+    device: &'a DeviceDb,
+    source: SourceId,
+    prefix: Vec<u8>,
+    rows: std::collections::VecDeque<FileRecord>,
+    last: Option<Vec<u8>>,
+    exhausted: bool,
+}
+
+impl<'a> Cache<'a> {
+    fn new(scan: &Scan<'a>) -> Result<Self> {
+        let mut cache = Self {
+            device: scan.device,
+            source: scan.source,
+            prefix: scan.below.as_os_str().as_bytes().to_vec(),
+            rows: std::collections::VecDeque::new(),
+            last: None,
+            exhausted: false,
+        };
+        if cache.prefix.is_empty() {
+            return Ok(cache);
+        }
+        if scan.root.join(scan.below).is_dir() {
+            // Every path below a folder sorts after the folder's name with its `/`.
+            cache.prefix.push(b'/');
+            cache.last = Some(cache.prefix.clone());
+        } else {
+            cache.rows.extend(scan.device.file(scan.source, &cache.prefix)?);
+            cache.exhausted = true;
+        }
+        Ok(cache)
+    }
+
+    fn peek(&mut self) -> Result<Option<&FileRecord>> {
+        while self.rows.is_empty() && !self.exhausted {
+            let stretch = self.device.files_after(self.source, self.last.as_deref(), CACHE_STRETCH_ROWS)?;
+            self.exhausted = stretch.len() < CACHE_STRETCH_ROWS;
+            if let Some(last) = stretch.last() {
+                self.last = Some(last.path.clone());
+                self.exhausted |= !last.path.starts_with(&self.prefix);
+            }
+            self.rows.extend(stretch.into_iter().filter(|record| record.path.starts_with(&self.prefix)));
+        }
+        Ok(self.rows.front())
+    }
+
+    /// The row of this path; rows before it are of files that are gone.
+    fn advance_to(&mut self, path: &[u8], gone: &mut Vec<Vec<u8>>) -> Result<Option<FileRecord>> {
+        while let Some(row) = self.peek()? {
+            match row.path.as_slice().cmp(path) {
+                std::cmp::Ordering::Greater => return Ok(None),
+                std::cmp::Ordering::Equal => return Ok(self.rows.pop_front()),
+                std::cmp::Ordering::Less => self.pop_gone(gone),
+            }
+        }
+        Ok(None)
+    }
+
+    fn pop_gone(&mut self, gone: &mut Vec<Vec<u8>>) {
+        if let Some(row) = self.rows.pop_front()
+            && row.state != FileState::Gone
+        {
+            gone.push(row.path);
+        }
+    }
+
+    fn drain_into(mut self, gone: &mut Vec<Vec<u8>>) -> Result<()> {
+        while self.peek()?.is_some() {
+            self.pop_gone(gone);
+        }
+        Ok(())
+    }
+}
+
+/// A path from the bytes that the stat cache keeps.
+pub(crate) fn path_below(root: &Path, below: &[u8]) -> PathBuf {
+    if below.is_empty() {
+        return root.to_owned();
+    }
+    root.join(PathBuf::from(std::ffi::OsString::from_vec(below.to_vec())))
+}
+
+/// All files at and below some paths, in order; what cannot be read is told to the monitor.
+pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let walk = Walk::new(path, Vec::new()).map_err(|source| LibraryError::reading(path, source))?;
+        for step in walk {
+            match step {
+                Step::File(found) => files.push(found.path),
+                Step::Skipped(problem) => monitor.problem(&problem),
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,173 @@
+//! Walks a folder in the order of its paths' bytes.
+//!
+//! The order is the invariant: it is the order in which the stat cache keeps its rows, so that a scan
+//! is one pass over two sorted lists and an unchanged library costs one `lstat` a file and nothing else.
+//! A directory sorts as its name with a `/` behind it, which makes depth-first order equal byte order.
+//! Links to folders are not followed, so a loop cannot trap the walk; links to files are read as files.
+
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::monitor::Problem;
+
+/// One regular file that the walk came by.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What `stat` said of it.
+    pub(crate) metadata: Metadata,
+}
+
+/// One step of a walk.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A regular file.
+    File(Found),
+    /// A folder, link or device that was passed over, and why.
+    Skipped(Problem),
+}
+
+struct Pending {
+    path: PathBuf,
+    metadata: Metadata,
+}
+
+/// A depth-first walk in byte order; holds one sorted listing for every level above the current file.
+pub(crate) struct Walk {
+    levels: Vec<std::vec::IntoIter<Result<Pending, Problem>>>,
+    /// Folders that are never entered: the library itself, for one.
+    excluded: Vec<PathBuf>,
+}
+
+impl Walk {
+    /// Walks `root`, which may be one file, without entering `excluded`.
+    pub(crate) fn new(root: &Path, excluded: Vec<PathBuf>) -> std::io::Result<Self> {
+        let metadata = std::fs::metadata(root)?;
+        let first = vec![Ok(Pending { path: root.to_owned(), metadata })];
+        Ok(Self { levels: vec![first.into_iter()], excluded })
+    }
+
+    fn enter(&mut self, folder: &Path) -> Option<Problem> {
+        if self.excluded.iter().any(|excluded| excluded == folder) {
+            return Some(Problem::notice(folder, "this is the library's own folder"));
+        }
+        if folder.join("library.toml").is_file() && folder.join("keys").is_dir() {
+            return Some(Problem::notice(folder, "this is a Safelight library, not a folder of photos"));
+        }
+        match sorted_listing(folder) {
+            Ok(listing) => {
+                self.levels.push(listing.into_iter());
+                None
+            }
+            Err(error) => Some(Problem::failure(folder, format!("the folder cannot be read: {error}"))),
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        loop {
+            let level = self.levels.last_mut()?;
+            match level.next() {
+                None => {
+                    self.levels.pop();
+                }
+                Some(Err(problem)) => return Some(Step::Skipped(problem)),
+                Some(Ok(Pending { path, metadata })) => {
+                    if metadata.is_dir() {
+                        if let Some(problem) = self.enter(&path) {
+                            return Some(Step::Skipped(problem));
+                        }
+                    } else if metadata.is_file() {
+                        return Some(Step::File(Found { path, metadata }));
+                    } else {
+                        return Some(Step::Skipped(Problem::notice(path, "not a regular file")));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sorted_listing(folder: &Path) -> std::io::Result<Vec<Result<Pending, Problem>>> {
+    let mut rows: Vec<(Vec<u8>, Result<Pending, Problem>)> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name: OsString = entry.file_name();
+        let mut key = name.as_bytes().to_vec();
+        let row = examine(path);
+        if matches!(&row, Ok(pending) if pending.metadata.is_dir()) {
+            key.push(b'/');
+        }
+        rows.push((key, row));
+    }
+    rows.sort_by(|left, right| left.0.cmp(&right.0));
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+fn examine(path: PathBuf) -> Result<Pending, Problem> {
+    let metadata = match std::fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(Problem::failure(path, format!("it cannot be looked at: {error}"))),
+    };
+    if !metadata.is_symlink() {
+        return Ok(Pending { path, metadata });
+    }
+    match std::fs::metadata(&path) {
+        Ok(target) if target.is_file() => Ok(Pending { path, metadata: target }),
+        Ok(_) => Err(Problem::notice(path, "a link to a folder; name the folder itself to import it")),
+        Err(error) => Err(Problem::failure(path, format!("a link that leads nowhere: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(root: &Path) -> Vec<PathBuf> {
+        Walk::new(root, Vec::new())
+            .unwrap()
+            .filter_map(|step| match step {
+                Step::File(found) => Some(found.path.strip_prefix(root).unwrap().to_owned()),
+                Step::Skipped(_) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn files_come_in_the_byte_order_of_their_whole_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a/z.jpg", "a.jpg", "a-b.jpg", "a/b/c.jpg", "b.jpg", "A.jpg"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"x").unwrap();
+        }
+        let walked = files(folder.path());
+        let mut sorted = walked.clone();
+        sorted.sort_by(|left, right| left.as_os_str().as_bytes().cmp(right.as_os_str().as_bytes()));
+        assert_eq!(walked, sorted);
+        assert_eq!(walked.len(), 6);
+    }
+
+    #[test]
+    fn a_loop_of_links_ends_the_walk_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("inner")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("inner/up")).unwrap();
+        std::os::unix::fs::symlink("self.jpg", folder.path().join("self.jpg")).unwrap();
+        let problems: Vec<_> = Walk::new(folder.path(), Vec::new())
+            .unwrap()
+            .filter_map(|step| match step {
+                Step::Skipped(problem) => Some(problem.path),
+                Step::File(_) => None,
+            })
+            .collect();
+        assert_eq!(problems.len(), 2);
+    }
+}

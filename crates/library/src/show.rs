@@ -1,0 +1,298 @@
+//! Everything known of one photo, and of files that are in no library.
+
+use std::io::{Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use safelight_media::Probe;
+use safelight_model::{Facts, RenditionKind};
+use serde::Serialize;
+
+use crate::error::{LibraryError, Result};
+use crate::import::rendition::read_packed;
+use crate::item::Item;
+use crate::library::Library;
+use crate::listing::{date_text, kind_word};
+use crate::monitor::{Monitor, Problem};
+use crate::objects;
+use crate::scan::files_below;
+
+/// Files up to this size are read at once; of larger ones only the headers.
+const WHOLE_BYTES: u64 = 4 << 20;
+
+/// Everything known of one asset.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownAsset {
+    /// The id.
+    pub id: String,
+    /// Where its current content was found.
+    pub path: String,
+    /// Every place where it was found.
+    pub found_at: Vec<String>,
+    /// The SHA-256 of its current content.
+    pub sha256: String,
+    /// Bytes of its current original.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+    /// `photo`, `video`, `raw` or `other`.
+    pub kind: &'static str,
+    /// When it was taken, by the clock on the wall there.
+    pub taken: Option<String>,
+    /// Which field said so.
+    pub taken_from: Option<String>,
+    /// The caption.
+    pub caption: Option<String>,
+    /// The title.
+    pub title: Option<String>,
+    /// −1 to 5.
+    pub rating: Option<i8>,
+    /// Tags that people gave.
+    pub tags: Vec<String>,
+    /// Keywords that the file carries.
+    pub keywords: Vec<String>,
+    /// Degrees north and east.
+    pub position: Option<[f64; 2]>,
+    /// The named place.
+    pub place: Option<String>,
+    /// Whether it is a favourite.
+    pub favourite: bool,
+    /// Whether it is hidden.
+    pub hidden: bool,
+    /// How its original rests: `copied`, `packed` (in a pack of small ones) or `linked`.
+    pub storage: &'static str,
+    /// The names of its sealed parts below `objects/`.
+    pub parts: Vec<String>,
+    /// How many contents it has had.
+    pub versions: usize,
+    /// Other assets that belong to it: the other half of a Live Photo, RAW and JPEG, the burst.
+    pub stack: Vec<String>,
+    /// What programs found in it.
+    pub facts: Facts,
+}
+
+/// What a file says about itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileFacts {
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub size: u64,
+    /// What was found in it.
+    #[serde(flatten)]
+    pub probe: Probe,
+}
+
+impl Library {
+    /// Everything known of an item.
+    ///
+    /// # Errors
+    /// When nothing, or more than one thing, answers to it.
+    pub fn show(&self, item: &str) -> Result<ShownAsset> {
+        let found = self.find(item)?;
+        let stack = match self.catalog().stack_of(found.asset)? {
+            Some((cover, under)) => std::iter::once(cover)
+                .chain(under)
+                .filter(|asset| *asset != found.asset)
+                .map(|asset| asset.to_string())
+                .collect(),
+            None => Vec::new(),
+        };
+        let original = found.original()?;
+        let view = found.view();
+        let place = view.place.as_ref().map(|shown| &shown.value);
+        let storage = match original.storage {
+            safelight_model::Storage::Linked => "linked",
+            safelight_model::Storage::Packed => "packed",
+            _ => "copied",
+        };
+        Ok(ShownAsset {
+            id: found.asset.to_string(),
+            path: original.source.display(),
+            found_at: view.sources().into_iter().map(full_path).collect(),
+            sha256: original.content.to_string(),
+            size: original.size_bytes,
+            media_type: original.media_type.clone(),
+            kind: kind_word(view.facts.media.unwrap_or(safelight_model::MediaKind::Other)),
+            taken: view.date.as_ref().map(|date| date_text(date.value.local_millis, date.value.offset_minutes)),
+            taken_from: view.date.as_ref().map(|date| match date.value.source {
+                Some(source) => format!("{source:?}"),
+                None => format!("{:?}", date.origin),
+            }),
+            caption: view.caption.as_ref().map(|shown| shown.value.clone()),
+            title: view.title.as_ref().map(|shown| shown.value.clone()),
+            rating: view.rating.as_ref().map(|shown| shown.value),
+            tags: view.tags.clone(),
+            keywords: view.keywords.clone(),
+            position: place
+                .map(|place| place.position)
+                .map(|position| [position.latitude(), position.longitude()]),
+            place: place.and_then(|place| place.name.clone().or_else(|| place.found.as_ref().map(place_text))),
+            favourite: view.favourite,
+            hidden: view.hidden,
+            storage,
+            parts: original
+                .parts
+                .iter()
+                .map(|part| safelight_store::ObjectPath::original(part.name).as_str().to_owned())
+                .collect(),
+            versions: view.versions.len(),
+            stack,
+            facts: view.facts.clone(),
+        })
+    }
+
+    /// Writes an item's original to `output`.
+    ///
+    /// # Errors
+    /// When it is not here, damaged, or `output` takes no more.
+    pub fn write_original(&self, item: &str, output: &mut dyn Write) -> Result<()> {
+        let found = self.find(item)?;
+        objects::write_original(&self.place, &self.device, self.keyring(), found.original()?, output)
+    }
+
+    /// Writes an item's thumbnail or preview to `output`.
+    ///
+    /// # Errors
+    /// When there is none, or `output` takes no more.
+    pub fn write_rendition(&self, item: &str, kind: &str, output: &mut dyn Write) -> Result<()> {
+        let found = self.find(item)?;
+        let kind = if kind == "thumbnail" { RenditionKind::Thumbnail } else { RenditionKind::Preview };
+        let bytes = self.rendition(&found, kind)?;
+        output.write_all(&bytes).map_err(LibraryError::writing_to_stdout)
+    }
+
+    fn rendition(&self, item: &Item, kind: RenditionKind) -> Result<Vec<u8>> {
+        let content = item.original()?.content;
+        let location = self.device.packed(&content, kind)?.ok_or_else(|| LibraryError::NotHere {
+            object: format!("a {kind:?} of {}", item.asset).to_lowercase(),
+        })?;
+        read_packed(&self.place, &location, self.keyring())
+    }
+}
+
+fn full_path(source: &safelight_model::SourcePath) -> String {
+    format!("{}/{}", String::from_utf8_lossy(&source.root), source.display())
+}
+
+fn place_text(place: &safelight_model::PlaceName) -> String {
+    let parts = [&place.city, &place.region, &place.country];
+    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Probes files, and all photos and videos in folders, without a library.
+///
+/// # Errors
+/// When a path does not exist. Files that cannot be read are told to the monitor.
+pub fn probe_files(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FileFacts>> {
+    let files = files_below(paths, monitor)?;
+    let probed: Vec<_> = files.into_par_iter().map(|path| (probe_file(&path), path)).collect();
+    let mut found = Vec::with_capacity(probed.len());
+    for (outcome, path) in probed {
+        match outcome {
+            Ok((size, probe)) => found.push(FileFacts { path, size, probe }),
+            Err(reason) => monitor.problem(&Problem::failure(path, reason)),
+        }
+    }
+    Ok(found)
+}
+
+fn probe_file(path: &Path) -> Result<(u64, Probe), String> {
+    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let name = path.file_name().map_or(path, Path::new);
+    if size > WHOLE_BYTES {
+        let probe = safelight_media::probe_reader(&mut file, name).map_err(|error| error.to_string())?;
+        return Ok((size, probe));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    file.take(WHOLE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok((size, safelight_media::probe(&bytes, name)))
+}
+
+type Lines = Vec<(&'static str, String)>;
+
+fn push<T: ToString>(lines: &mut Lines, name: &'static str, value: Option<T>) {
+    if let Some(value) = value {
+        lines.push((name, value.to_string()));
+    }
+}
+
+impl ShownAsset {
+    /// What is known, as names and values to read.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let facts = &self.facts;
+        let mut lines = vec![("id", self.id.clone()), ("path", self.path.clone())];
+        let taken = self.taken.as_ref().map(|taken| {
+            let from = self.taken_from.as_ref().map(|from| format!(" ({from})")).unwrap_or_default();
+            format!("{taken}{from}")
+        });
+        push(&mut lines, "taken", taken);
+        push(&mut lines, "title", self.title.as_ref());
+        push(&mut lines, "caption", self.caption.as_ref());
+        push(&mut lines, "rating", self.rating);
+        let tags = [self.tags.clone(), self.keywords.clone()].concat();
+        push(&mut lines, "tags", (!tags.is_empty()).then(|| tags.join(", ")));
+        push(&mut lines, "position", self.position.map(|[north, east]| format!("{north:.6}, {east:.6}")));
+        push(&mut lines, "place", self.place.as_ref());
+        push(&mut lines, "camera", camera(facts.camera_make.as_deref(), facts.camera_model.as_deref()));
+        push(&mut lines, "lens", facts.lens.as_ref());
+        push(&mut lines, "pixels", facts.width.zip(facts.height).map(|(width, height)| format!("{width} × {height}")));
+        push(&mut lines, "orientation", facts.orientation);
+        push(&mut lines, "duration", facts.duration_millis.map(duration));
+        push(&mut lines, "type", Some(&self.media_type));
+        push(&mut lines, "size", Some(format!("{} bytes", self.size)));
+        push(&mut lines, "sha256", Some(&self.sha256));
+        push(&mut lines, "original", Some(self.storage));
+        push(&mut lines, "versions", (self.versions > 1).then_some(self.versions));
+        for other in self.found_at.iter().skip(1) {
+            lines.push(("also at", other.clone()));
+        }
+        for other in &self.stack {
+            lines.push(("belongs to", other.clone()));
+        }
+        push(&mut lines, "no preview", facts.reason.as_ref());
+        lines
+    }
+}
+
+impl FileFacts {
+    /// What was found, as names and values to read.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let probe = &self.probe;
+        let mut lines = vec![("type", probe.media_type.clone())];
+        push(&mut lines, "taken", probe.taken.as_ref().map(|taken| {
+            format!("{} ({:?})", date_text(taken.local_millis(), taken.offset_minutes), taken.source)
+        }));
+        push(&mut lines, "position", probe.gps.map(|gps| format!("{:.6}, {:.6}", gps.latitude, gps.longitude)));
+        push(&mut lines, "camera", camera(probe.make.as_deref(), probe.model.as_deref()));
+        push(&mut lines, "lens", probe.lens.as_ref());
+        push(&mut lines, "pixels", probe.width.zip(probe.height).map(|(width, height)| format!("{width} × {height}")));
+        push(&mut lines, "orientation", (probe.orientation != 1).then_some(probe.orientation));
+        push(&mut lines, "duration", probe.duration_millis.map(duration));
+        push(&mut lines, "live id", probe.content_identifier.as_ref());
+        push(&mut lines, "title", probe.words.title.as_ref());
+        push(&mut lines, "caption", probe.words.description.as_ref());
+        push(&mut lines, "rating", probe.words.rating);
+        for warning in &probe.warnings {
+            lines.push(("warning", warning.clone()));
+        }
+        lines
+    }
+}
+
+fn camera(make: Option<&str>, model: Option<&str>) -> Option<String> {
+    match (make, model) {
+        (Some(make), Some(model)) if model.to_lowercase().starts_with(&make.to_lowercase()) => Some(model.to_owned()),
+        (Some(make), Some(model)) => Some(format!("{make} {model}")),
+        (make, model) => make.or(model).map(str::to_owned),
+    }
+}
+
+fn duration(millis: u64) -> String {
+    let seconds = millis / 1000;
+    format!("{}:{:02}.{}", seconds / 60, seconds % 60, millis % 1000 / 100)
+}

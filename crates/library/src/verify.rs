@@ -1,0 +1,90 @@
+//! Reads everything of a library back and names what is damaged.
+//!
+//! Every byte of the library folder is covered: originals by opening and hashing them, packs by their frames
+//! and entries, history by signatures and chains, databases by their page authentication, the small files by
+//! macs. What lies in the folder and is spoken of nowhere is named too, as a notice: an interrupted import may
+//! have left it.
+
+mod history;
+mod objects;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::library::Library;
+use crate::monitor::Monitor;
+
+pub use history::HistoryReport;
+
+/// What is to be verified.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VerifyRequest {
+    /// Only whether every object is there and has its size.
+    pub quick: bool,
+}
+
+/// One damaged, missing or unknown file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The file, below the library folder where it lies there.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The photos that depend on it, as far as they are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub photos: Vec<String>,
+}
+
+impl Damage {
+    pub(crate) fn new(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        let path = path.as_ref().to_string_lossy().into_owned();
+        Self { path, reason: reason.into(), photos: Vec::new() }
+    }
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Originals that were read back.
+    pub originals: u64,
+    /// Other objects: entries of packs, segments, databases, small files.
+    pub objects: u64,
+    /// Sealed bytes that were read.
+    pub bytes: u64,
+    /// What is damaged or missing.
+    pub damaged: Vec<Damage>,
+    /// What is worth knowing.
+    pub notices: Vec<Damage>,
+    /// Who signed an export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+}
+
+impl VerifyReport {
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.originals += other.originals;
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.damaged.extend(other.damaged);
+        self.notices.extend(other.notices);
+    }
+}
+
+impl Library {
+    /// Verifies everything that this device holds.
+    ///
+    /// # Errors
+    /// When the library cannot be read at all. What is damaged is in the report.
+    pub fn verify(&mut self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport> {
+        let mut report = self.verify_small_files()?;
+        report.absorb(self.verify_databases(request)?);
+        report.absorb(self.verify_objects(request, monitor)?);
+        if !request.quick {
+            report.absorb(self.verify_log()?);
+        }
+        report.damaged.sort_by(|left, right| left.path.cmp(&right.path));
+        Ok(report)
+    }
+}
