@@ -79,10 +79,10 @@ pub(crate) enum Payload<'b> {
 fn read_exif(source: &Source<'_>, payload: &Payload<'_>, finds: &mut Finds) {
     match payload {
         Payload::InFile(offset, length) => {
-            if let Some(skip) = tiff_start(&source.get_some(*offset, 64)) {
-                if skip < *length {
-                    exif::read(source, offset + skip, finds);
-                }
+            if let Some(skip) = tiff_start(&source.get_some(*offset, 64))
+                && skip < *length
+            {
+                exif::read(source, offset + skip, finds);
             }
         }
         Payload::Collected(bytes) => {

@@ -90,10 +90,10 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
             }
             0xed => {
                 let bytes = payload();
-                if let Some(resources) = bytes.strip_prefix(b"Photoshop 3.0\0") {
-                    if photoshop.len() < 4 << 20 {
-                        photoshop.to_mut().extend(resources);
-                    }
+                if let Some(resources) = bytes.strip_prefix(b"Photoshop 3.0\0")
+                    && photoshop.len() < 4 << 20
+                {
+                    photoshop.to_mut().extend(resources);
                 }
             }
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if !sized => {

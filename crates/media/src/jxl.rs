@@ -39,7 +39,7 @@ pub(crate) fn read(source: &Source<'_>, finds: &mut Finds) {
             }
             b"Exif" => read_exif(&bytes, finds),
             b"xml " => {
-                Packet::parse(bytes.get(..bytes.len().min(xmp::MOST_BYTES)).unwrap_or_default()).apply(finds)
+                Packet::parse(bytes.get(..bytes.len().min(xmp::MOST_BYTES)).unwrap_or_default()).apply(finds);
             }
             _ => {}
         }

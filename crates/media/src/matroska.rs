@@ -197,7 +197,7 @@ fn read_tracks(source: &Source<'_>, tracks: &Element, finds: &mut Finds) {
                     Some(VideoTrack { codec, width, height, rotation_degrees: 0, frames_per_second: rate });
             }
             Some(2) if finds.probe.audio_codec.is_none() && !codec.is_empty() => {
-                finds.probe.audio_codec = Some(codec)
+                finds.probe.audio_codec = Some(codec);
             }
             _ => {}
         }

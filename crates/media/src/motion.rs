@@ -18,7 +18,8 @@ pub(crate) fn find(source: &Source<'_>, format: Format, finds: &mut Finds) {
         .or_else(|| if format == Format::Jpeg { None } else { by_box(source) })
         .or_else(|| by_trailer(source));
     match found {
-        Some((offset_bytes, length_bytes, kind)) => {
+        Some((offset_bytes, length, kind)) => {
+            let length_bytes = length.min(source.len().saturating_sub(offset_bytes));
             let presentation_micros = finds.motion_claim.presentation_micros;
             finds.probe.motion =
                 Some(Motion { offset_bytes, length_bytes, presentation_micros, source: kind });

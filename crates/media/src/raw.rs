@@ -261,12 +261,12 @@ fn cr3_candidates(source: &Source<'_>) -> Vec<Candidate> {
         }
     }
     for part in boxes::parts(source, 0, source.len()) {
-        if &part.kind == b"uuid" && source.array(part.start) == Some(CANON_PREVIEW_UUID) {
-            if let Some(preview) = boxes::find(source, part.start + 24, part.end, b"PRVW")
-                && let Some(length) = source.be32(preview.start + 12)
-            {
-                found.push(Candidate { offset: preview.start + 16, length: length.into() });
-            }
+        if &part.kind == b"uuid"
+            && source.array(part.start) == Some(CANON_PREVIEW_UUID)
+            && let Some(preview) = boxes::find(source, part.start + 24, part.end, b"PRVW")
+            && let Some(length) = source.be32(preview.start + 12)
+        {
+            found.push(Candidate { offset: preview.start + 16, length: length.into() });
         }
         if &part.kind == b"moov" {
             let tracks =

@@ -152,10 +152,10 @@ impl Avi {
                 finds.probe.audio_codec = Some(format!("0x{:04x}", number(0) & 0xffff));
             }
             b"IDIT" => {
-                finds.written(text().and_then(|text| dates::parse_asctime(&text)), DateSource::Container)
+                finds.written(text().and_then(|text| dates::parse_asctime(&text)), DateSource::Container);
             }
             b"ICRD" => {
-                finds.written(text().and_then(|text| dates::parse_asctime(&text)), DateSource::Container)
+                finds.written(text().and_then(|text| dates::parse_asctime(&text)), DateSource::Container);
             }
             b"INAM" => settle::offer(&mut finds.probe.words.title, text().as_deref()),
             b"ICMT" => settle::offer(&mut finds.probe.words.description, text().as_deref()),

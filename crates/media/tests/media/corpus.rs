@@ -21,10 +21,19 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("Portrait_0.jpg", "Orientation", "0 is not an orientation; shown as stored"),
 ];
 
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
     let root = std::env::var_os("SAFELIGHT_CORPUS").map_or_else(beside, PathBuf::from);
     root.join("exiftool.json").is_file().then_some(root)
+}
+
+/// The files of a corpus, as its list names them.
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
+    listed(root).iter().map(|entry| root.join(entry["file"].as_str().unwrap())).collect()
+}
+
+fn listed(root: &Path) -> Vec<Value> {
+    serde_json::from_slice(&fs::read(root.join("exiftool.json")).unwrap()).unwrap()
 }
 
 #[derive(Default)]
@@ -40,7 +49,7 @@ fn every_value_that_exiftool_has_is_found() {
         println!("skipped: no corpus beside the repository");
         return;
     };
-    let listed: Vec<Value> = serde_json::from_slice(&fs::read(root.join("exiftool.json")).unwrap()).unwrap();
+    let listed = listed(&root);
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut wrong = Vec::new();
     for entry in &listed {
@@ -160,12 +169,8 @@ fn a_probe_takes_well_under_a_quarter_of_a_millisecond() {
         println!("skipped: no corpus beside the repository");
         return;
     };
-    let listed: Vec<Value> = serde_json::from_slice(&fs::read(root.join("exiftool.json")).unwrap()).unwrap();
-    let files: Vec<(PathBuf, Vec<u8>)> = listed
-        .iter()
-        .map(|entry| root.join(entry["file"].as_str().unwrap()))
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
-        .collect();
+    let files: Vec<(PathBuf, Vec<u8>)> =
+        files(&root).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     let began = Instant::now();
     for (path, bytes) in &files {
         std::hint::black_box(probe(bytes, path));
