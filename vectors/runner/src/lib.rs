@@ -7,7 +7,7 @@
 
 mod operations;
 #[cfg(target_arch = "wasm32")]
-mod wasm;
+pub mod wasm;
 
 use std::collections::HashMap;
 
@@ -110,7 +110,7 @@ enum Piece {
 
 /// The content that needs no file: byte `i` is `(i + i / 251) mod 256`.
 fn counted(len: usize) -> Vec<u8> {
-    (0..len).map(|place| ((place + place / 251) & 0xff) as u8).collect()
+    (0..len).map(|place| (place + place / 251).to_le_bytes()[0]).collect()
 }
 
 /// Runs a vector and gives what came of it in the form of its `expect`.

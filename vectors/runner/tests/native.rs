@@ -1,5 +1,7 @@
 //! Every vector of `vectors/`, run natively.
 
+#![expect(clippy::expect_used, reason = "a helper that fails is a failed test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
