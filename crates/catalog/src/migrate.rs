@@ -62,6 +62,7 @@ mod tests {
     use super::*;
 
     const FIRST: &str = "CREATE TABLE one (a INTEGER)";
+    const BROKEN: &str = "CREATE TABLE two (a INTEGER); INSERT INTO nowhere VALUES (1)";
     const SECOND: &str = "ALTER TABLE one ADD COLUMN b INTEGER DEFAULT 5";
 
     #[test]
@@ -82,8 +83,7 @@ mod tests {
     fn a_step_that_fails_leaves_the_schema_before_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         let path = Path::new("test.db");
-        let broken = "CREATE TABLE two (a INTEGER); INSERT INTO nowhere VALUES (1)";
-        assert!(migrate(&mut connection, path, &[FIRST, broken]).is_err());
+        assert!(migrate(&mut connection, path, &[FIRST, BROKEN]).is_err());
         assert_eq!(schema_number(&connection).unwrap(), 1);
         assert!(connection.prepare("SELECT a FROM two").is_err());
     }

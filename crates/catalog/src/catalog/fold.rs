@@ -22,6 +22,7 @@ use super::refresh::{Fresh, refresh};
 use super::timeline::TimelineKey;
 use super::{Catalog, duplicates};
 use crate::error::{CatalogError, Result};
+use crate::rows::hash_column;
 
 /// So many states are kept before they are written out in the middle of a long transaction.
 const MOST_STATES: usize = 8192;
@@ -286,23 +287,17 @@ impl<'a> Folder<'a> {
         refresh(self.connection, self.labels, fresh).map_err(in_transaction)
     }
 
-    /// Adds the assets that show what people typed about these.
+    /// Adds the assets that show, or showed, what people typed about these.
     fn with_those_shown_instead(&mut self, mut assets: HashSet<AssetId>) -> Result<HashSet<AssetId>> {
         let mut next: Vec<_> = assets.iter().copied().collect();
         while let Some(asset) = next.pop() {
-            let mut affected = Vec::new();
-            if let Some(touched) = self.states_of(asset)? {
-                let id = touched.id;
-                for write in
-                    touched.state.as_asset().into_iter().flat_map(|state| state.current().alias().heads())
-                {
-                    affected.extend(write.value);
-                }
-                for target in &affected {
-                    remember_merge(self.connection, *target, id).map_err(in_transaction)?;
-                }
+            let Some(touched) = self.states_of(asset)? else { continue };
+            let (id, target) = (touched.id, touched.state.as_asset().and_then(alias_of));
+            if let Some(target) = target {
+                remember_merge(self.connection, target, id).map_err(in_transaction)?;
             }
-            next.extend(affected.into_iter().filter(|target| assets.insert(*target)));
+            let targets = ever_merged_into(self.connection, id).map_err(in_transaction)?;
+            next.extend(targets.into_iter().filter(|target| assets.insert(*target)));
         }
         Ok(assets)
     }
@@ -393,6 +388,13 @@ fn ever_merged(connection: &Connection, target: AssetId) -> rusqlite::Result<Vec
         .query_map([target.0.as_bytes()], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(assets_of(&keys))
+}
+
+fn ever_merged_into(connection: &Connection, entity: i64) -> rusqlite::Result<Vec<AssetId>> {
+    connection
+        .prepare_cached("SELECT target FROM merged WHERE entity = ?1 ORDER BY target")?
+        .query_map([entity], |row| hash_column(row, 0).map(AssetId))?
+        .collect()
 }
 
 fn assets_of(keys: &[Vec<u8>]) -> Vec<AssetId> {

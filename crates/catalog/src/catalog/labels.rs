@@ -56,14 +56,14 @@ pub(crate) fn label_token(number: i64) -> String {
     token
 }
 
-/// Text as the search index takes it, on both sides: private-use characters, which stand for labels, are
-/// taken out, and every East Asian ideograph or syllable is a word of its own, because such text has no
+/// Text as the search index takes it, on both sides: private-use characters, which stand for labels, and
+/// control characters are taken out, and every East Asian ideograph or syllable is a word of its own, because such text has no
 /// spaces (`東京` then finds `東京タワー` as a phrase).
 pub(crate) fn searchable(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for letter in text.chars() {
         match u32::from(letter) {
-            0xE000..=0xF8FF | 0xF_0000..=0x10_FFFF => words.push(' '),
+            0..=0x1F | 0xE000..=0xF8FF | 0xF_0000..=0x10_FFFF => words.push(' '),
             0x3040..=0x30FF | 0x3400..=0x9FFF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0x2_0000..=0x3_FFFD => {
                 words.push(' ');
                 words.push(letter);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn no_typed_text_can_pass_for_a_label() {
-        assert_eq!(searchable("a\u{E000}b\u{F0005}c"), "a b c");
+        assert_eq!(searchable("a\u{E000}b\u{F0005}c\0"), "a b c ");
         assert_eq!(searchable("東京 tower").split_whitespace().collect::<Vec<_>>(), ["東", "京", "tower"]);
     }
 }

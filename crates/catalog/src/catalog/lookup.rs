@@ -215,6 +215,32 @@ impl Catalog {
         Ok(found)
     }
 
+    /// The stack that an asset lies in: its cover, and what lies under it. `None` if it is in none.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn stack_of(&self, asset: AssetId) -> Result<Option<(AssetId, Vec<AssetId>)>> {
+        let (cover, under): (Option<AssetId>, Vec<AssetId>) = self.database.read(|connection| {
+            let cover: Option<(i64, AssetId)> = connection
+                .prepare_cached(
+                    "SELECT c.key, c.id FROM entities AS e JOIN timeline AS t ON t.key = e.place
+                     JOIN entities AS c ON c.id = ifnull(t.cover, t.entity) WHERE e.key = ?1",
+                )?
+                .query_row([EntityId::Asset(asset).to_bytes()], |row| Ok((row.get(1)?, asset_key(row)?)))
+                .optional()?;
+            let Some((number, cover)) = cover else { return Ok((None, Vec::new())) };
+            let under = connection
+                .prepare_cached(
+                    "SELECT e.key FROM timeline AS t JOIN entities AS e ON e.id = t.entity
+                     WHERE t.cover = ?1 ORDER BY t.key",
+                )?
+                .query_map([number], asset_key)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((Some(cover), under))
+        })?;
+        Ok(cover.filter(|_| !under.is_empty()).map(|cover| (cover, under)))
+    }
+
     /// Goes through all assets in the order of their ids, listed or not, `limit` at a time: call again with
     /// the last id. For export and verify: whatever is added meanwhile, no asset is met twice or missed.
     ///

@@ -11,7 +11,6 @@ mod rebuild;
 mod refresh;
 mod rows;
 mod segments;
-mod stack;
 mod timeline;
 
 pub use duplicates::Fingerprint;

@@ -125,6 +125,8 @@ CREATE TABLE merged (
     PRIMARY KEY (target, entity)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX merged_by_entity ON merged (entity);
+
 -- Hashes of paths and file names, and of what makes assets belong together. A hit is checked against the state.
 CREATE TABLE path_keys (
     hash   INTEGER NOT NULL,

@@ -410,9 +410,10 @@ mod tests {
             let distance = distance_metres((latitude, longitude), (other_latitude, other_longitude));
             let boxes = boxes_around(latitude, longitude, distance * slack);
             let (row, column) = (e7(other_latitude), e7(other_longitude));
-            prop_assert!(boxes.iter().any(|area| {
+            let holds = |area: &MapBox| {
                 (area.south..=area.north).contains(&row) && (area.west..=area.east).contains(&column)
-            }));
+            };
+            prop_assert!(boxes.iter().any(holds));
         }
     }
 }
