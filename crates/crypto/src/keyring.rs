@@ -257,4 +257,28 @@ mod tests {
         let error = Keyring::open(sealed.as_bytes(), LibraryId::from_bytes([0; 20]), &unlock_key);
         assert_eq!(error.expect_err("another library").fault(), Some(&Fault::WrongContext));
     }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let mut entropy = SeededEntropy::new(9);
+        let words = RecoveryWords::generate(&mut entropy);
+        let keyring = Keyring::create(&words, &mut entropy);
+        let unlock_key = UnlockKey::generate(&mut entropy);
+        let printed = format!("{words:?} {keyring:?} {unlock_key:?} {:?}", keyring.catalog_key());
+        let first = |bytes: &[u8]| {
+            [data_encoding::HEXLOWER.encode(&bytes[..4]), format!("{}, {}, {}", bytes[0], bytes[1], bytes[2])]
+        };
+        let device = keyring.device();
+        let secrets = [
+            *unlock_key.as_bytes(),
+            *keyring.epoch().secret().as_bytes(),
+            *device.signing_key().seed().as_bytes(),
+            *device.kem_secret().seed().as_bytes(),
+            *keyring.catalog_key().as_bytes(),
+        ];
+        for text in secrets.iter().flat_map(|secret| first(secret)) {
+            assert!(!printed.contains(&text), "{text} in {printed}");
+        }
+        assert!(words.words().iter().all(|word| !printed.contains(&format!(" {word} "))));
+    }
 }

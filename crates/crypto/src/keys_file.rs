@@ -107,3 +107,59 @@ pub(crate) fn read_epochs(reader: &mut Reader<'_>) -> Result<Vec<Epoch>, Fault> 
     }
     (0..count).map(|_| Ok(Epoch::from_parts(EpochId::from_bytes(reader.array()?), reader.array()?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+    use crate::entropy::SeededEntropy;
+    use crate::keyring::Keyring;
+    use crate::words::RecoveryWords;
+
+    #[test]
+    fn the_words_and_a_keys_file_make_a_new_device_that_can_open_everything() {
+        let mut entropy = SeededEntropy::new(70);
+        let words = RecoveryWords::generate(&mut entropy);
+        let mut keyring = Keyring::create(&words, &mut entropy);
+        keyring.add_epoch(Epoch::generate(&mut entropy));
+        let (library, newest) = (keyring.library(), keyring.epoch().id());
+        let recipient = Recipient::Words(keyring.words().id());
+        let key = keyring.words().kem_public.clone();
+        let file = seal_keys_file(library, keyring.epochs(), recipient, &key, &mut entropy).expect("seals");
+
+        // Years later, with nothing but the words and the bucket.
+        let words = RecoveryWords::parse(&words.words().join(" ")).expect("the words");
+        let epochs = open_keys_file(file.as_bytes(), library, &newest, recipient, &words.kem_key());
+        let restored = Keyring::join(words.library_id(), words.card(), epochs.expect("opens"), &mut entropy);
+        let restored = restored.expect("there are epochs");
+        for epoch in keyring.epochs() {
+            let again = restored.epoch_by_id(&epoch.id()).expect("every epoch is back");
+            assert_eq!(again.sealing_secret().as_bytes(), epoch.sealing_secret().as_bytes());
+        }
+        assert_ne!(restored.device().id(), keyring.device().id());
+        assert_ne!(restored.catalog_key().as_bytes(), keyring.catalog_key().as_bytes());
+    }
+
+    #[test]
+    fn a_device_opens_its_own_file_and_no_other() {
+        let mut entropy = SeededEntropy::new(71);
+        let library = LibraryId::from_bytes([1; 20]);
+        let (mine, other) = (Device::generate(&mut entropy), Device::generate(&mut entropy));
+        let epochs = [Epoch::generate(&mut entropy)];
+        let recipient = Recipient::Device(mine.id());
+        let file = seal_keys_file(library, &epochs, recipient, mine.card().kem_public(), &mut entropy)
+            .expect("seals");
+        let newest = epochs[0].id();
+        let open_by = |device: &Device| {
+            open_keys_file(
+                file.as_bytes(),
+                library,
+                &newest,
+                Recipient::Device(device.id()),
+                device.kem_secret(),
+            )
+        };
+        assert_eq!(open_by(&mine).expect("opens").len(), 1);
+        assert_eq!(open_by(&other).expect_err("not its own").fault(), Some(&Fault::WrongContext));
+    }
+}
