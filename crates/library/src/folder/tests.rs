@@ -1,6 +1,7 @@
 use safelight_crypto::{RecoveryWords, SeededEntropy};
 
 use super::*;
+use crate::error::ErrorKind;
 
 fn keyring(seed: u64) -> Keyring {
     let mut entropy = SeededEntropy::new(seed);

@@ -24,11 +24,13 @@ impl Fixture {
         let mut entropy = SeededEntropy::new(11);
         let words = RecoveryWords::generate(&mut entropy);
         let slots = [
-            NewSlot::passphrase("mine", Zeroizing::new(PASSPHRASE.to_owned())).with_cost(PassphraseCost::MINIMUM),
+            NewSlot::passphrase("mine", Zeroizing::new(PASSPHRASE.to_owned()))
+                .with_cost(PassphraseCost::MINIMUM),
             NewSlot::key_file("stick", Zeroizing::new(KEY_FILE.to_vec())),
         ];
         let path = temporary.path().join("library");
-        let NewLibrary { folder, keys } = NewLibrary::create(&path, &words, &slots, &mut entropy).expect("creates");
+        let NewLibrary { folder, keys } =
+            NewLibrary::create(&path, &words, &slots, &mut entropy).expect("creates");
         Self { temporary, folder, keys, words, entropy }
     }
 
@@ -51,9 +53,11 @@ fn a_new_library_opens_by_each_of_its_slots() {
     let keys = fixture.folder.keys();
     let list = keys.slots().expect("lists");
     assert_eq!((list.slots.len(), list.damaged.len()), (3, 0));
-    for secret in
-        [SlotSecret::Passphrase(PASSPHRASE), SlotSecret::KeyFile(KEY_FILE), SlotSecret::Recovery(&fixture.words)]
-    {
+    for secret in [
+        SlotSecret::Passphrase(PASSPHRASE),
+        SlotSecret::KeyFile(KEY_FILE),
+        SlotSecret::Recovery(&fixture.words),
+    ] {
         let slot = fixture.slot(secret.kind());
         let opened = keys.test_slot(slot.id(), &secret).expect("opens");
         assert_eq!(opened.keyring.device().id(), fixture.keys.keyring.device().id());
@@ -150,9 +154,11 @@ fn the_unlock_key_is_replaced_without_any_secret_and_the_old_one_opens_nothing()
     let new = keys.replace_unlock_key(&fixture.keys, &mut fixture.entropy).expect("replaces");
     assert_ne!(new.unlock_key.as_bytes(), fixture.keys.unlock_key.as_bytes());
     assert!(matches!(keys.open_keyring(&fixture.keys.unlock_key), Err(KeysError::WrongKey)));
-    for secret in
-        [SlotSecret::Passphrase(PASSPHRASE), SlotSecret::KeyFile(KEY_FILE), SlotSecret::Recovery(&fixture.words)]
-    {
+    for secret in [
+        SlotSecret::Passphrase(PASSPHRASE),
+        SlotSecret::KeyFile(KEY_FILE),
+        SlotSecret::Recovery(&fixture.words),
+    ] {
         let opened = keys.test_slot(fixture.slot(secret.kind()).id(), &secret).expect("still opens");
         assert_eq!(opened.unlock_key.as_bytes(), new.unlock_key.as_bytes());
     }
@@ -232,8 +238,8 @@ fn a_flipped_bit_in_any_file_is_found_and_the_file_named() {
     let mut flips = 0;
     for file in fixture.files().into_iter().filter(|file| file.starts_with(folder.keys_path())) {
         let good = std::fs::read(&file).expect("reads");
-        // Every 7th bit of small files, a sample of large ones: over all bytes and all bit positions.
-        let step = if good.len() < 2_000 { 7 } else { 211 };
+        // Every 7th bit of small files, every 97th of large ones: both reach all eight positions of a byte.
+        let step = if good.len() < 2_000 { 7 } else { 97 };
         for bit in (0..good.len() * 8).step_by(step) {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -301,8 +307,15 @@ fn two_processes_adding_slots_at_once_lose_none() {
         for index in 0..10 {
             let label = format!("{number}-{index}");
             let secret = SlotSecret::KeyFile(&[7; 40]);
-            folder.keys().add_slot(&keys, &label, &secret, PassphraseCost::MINIMUM, &mut entropy).expect("adds");
-            folder.keys().record_attempt(&FailedAttempt { at_millis: index, way: AttemptWay::KeyFile, slot: None });
+            folder
+                .keys()
+                .add_slot(&keys, &label, &secret, PassphraseCost::MINIMUM, &mut entropy)
+                .expect("adds");
+            folder.keys().record_attempt(&FailedAttempt {
+                at_millis: index,
+                way: AttemptWay::KeyFile,
+                slot: None,
+            });
         }
         return;
     }
@@ -313,11 +326,13 @@ fn two_processes_adding_slots_at_once_lose_none() {
                 .args(["--exact", "keys::tests::two_processes_adding_slots_at_once_lose_none"])
                 .env("SAFELIGHT_TEST_ADD_SLOTS", fixture.folder.path())
                 .env("SAFELIGHT_TEST_NUMBER", number.to_string())
-                .output()
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .expect("starts")
         })
         .collect();
     for child in children {
-        let output = child.expect("runs");
+        let output = child.wait_with_output().expect("runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
     let keys = fixture.folder.keys();

@@ -19,7 +19,8 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         Self::with_slots(&[
-            NewSlot::passphrase("mine", Zeroizing::new(PASSPHRASE.to_owned())).with_cost(PassphraseCost::MINIMUM),
+            NewSlot::passphrase("mine", Zeroizing::new(PASSPHRASE.to_owned()))
+                .with_cost(PassphraseCost::MINIMUM),
             NewSlot::key_file("stick", Zeroizing::new(vec![0x42; 64])),
         ])
     }
@@ -29,7 +30,8 @@ impl Fixture {
         let mut entropy = SeededEntropy::new(11);
         let words = RecoveryWords::generate(&mut entropy);
         let path = temporary.path().join("library");
-        let NewLibrary { folder, keys } = NewLibrary::create(&path, &words, slots, &mut entropy).expect("creates");
+        let NewLibrary { folder, keys } =
+            NewLibrary::create(&path, &words, slots, &mut entropy).expect("creates");
         Self { temporary, folder, keys, words }
     }
 
@@ -106,14 +108,15 @@ fn wrong_secrets_are_refused_and_written_down() {
         .unlock(UnlockSources { passphrase_file: Some(passphrase), ..Default::default() })
         .expect_err("a wrong passphrase");
     assert!(matches!(error, UnlockError::WrongSecret { way: AttemptWay::Passphrase, .. }), "{error}");
-    let error =
-        fixture.unlock(UnlockSources { key_file: Some(key), ..Default::default() }).expect_err("a wrong key file");
+    let error = fixture
+        .unlock(UnlockSources { key_file: Some(key), ..Default::default() })
+        .expect_err("a wrong key file");
     assert!(matches!(error, UnlockError::WrongSecret { way: AttemptWay::KeyFile, .. }), "{error}");
     let attempts = fixture.attempts();
-    assert_eq!(attempts.iter().map(|attempt| attempt.way).collect::<Vec<_>>(), [
-        AttemptWay::Passphrase,
-        AttemptWay::KeyFile
-    ]);
+    assert_eq!(
+        attempts.iter().map(|attempt| attempt.way).collect::<Vec<_>>(),
+        [AttemptWay::Passphrase, AttemptWay::KeyFile]
+    );
     assert!(attempts.iter().all(|attempt| attempt.at_millis == 1_000_000 && attempt.slot.is_some()));
 }
 
@@ -145,7 +148,8 @@ fn a_person_may_mistype_twice() {
         asked.push(question.is_repeated);
         Ok(answers.next().map(|answer| Zeroizing::new((*answer).to_owned())))
     };
-    let unlocked = fixture.unlock(UnlockSources { prompt: Some(&mut prompt), ..Default::default() }).expect("opens");
+    let unlocked =
+        fixture.unlock(UnlockSources { prompt: Some(&mut prompt), ..Default::default() }).expect("opens");
     assert!(matches!(unlocked.by, UnlockedBy::Slot { was_prompted: true, .. }));
     assert_eq!(asked, [false, true, true]);
     assert_eq!(fixture.attempts().len(), 2);
@@ -162,8 +166,9 @@ fn a_person_may_mistype_twice() {
 fn a_secret_that_others_can_read_is_used_with_a_warning() {
     let fixture = Fixture::new();
     let passphrase = fixture.file("passphrase", PASSPHRASE.as_bytes(), 0o644);
-    let unlocked =
-        fixture.unlock(UnlockSources { passphrase_file: Some(passphrase), ..Default::default() }).expect("opens");
+    let unlocked = fixture
+        .unlock(UnlockSources { passphrase_file: Some(passphrase), ..Default::default() })
+        .expect("opens");
     assert!(matches!(unlocked.warnings.as_slice(), [UnlockWarning::ReadableByOthers { mode: 0o644, .. }]));
     assert!(unlocked.warnings[0].to_string().contains("chmod 600"));
 }
@@ -186,7 +191,8 @@ fn files_that_cannot_hold_a_secret_say_why() {
         assert!(error.to_string().contains(why), "{path:?}: {error}");
     }
     let short = fixture.file("short", &[1; 31], 0o600);
-    let error = fixture.unlock(UnlockSources { key_file: Some(short), ..Default::default() }).expect_err("no key");
+    let error =
+        fixture.unlock(UnlockSources { key_file: Some(short), ..Default::default() }).expect_err("no key");
     assert!(error.to_string().contains("at least 32"), "{error}");
     assert_eq!(fixture.attempts(), [], "a file that cannot be read is no attempt");
 }
@@ -205,7 +211,11 @@ fn a_damaged_description_is_named_instead_of_a_wrong_passphrase() {
     assert!(matches!(error, UnlockError::Folder(FolderError::Damaged { .. })), "{error}");
 
     // A flipped bit in the guarding line alone locks nobody out, and the file can be written anew.
-    let flipped = if text.ends_with("0\n") { format!("{}1\n", &text[..text.len() - 2]) } else { format!("{}0\n", &text[..text.len() - 2]) };
+    let flipped = if text.ends_with("0\n") {
+        format!("{}1\n", &text[..text.len() - 2])
+    } else {
+        format!("{}0\n", &text[..text.len() - 2])
+    };
     std::fs::write(&path, flipped).expect("writes");
     let folder = LibraryFolder::open(fixture.folder.path()).expect("opens");
     let sources = UnlockSources { recovery: Some(&fixture.words), ..Default::default() };
@@ -223,9 +233,14 @@ fn a_damaged_slot_is_a_warning_while_another_opens() {
     let slot = fixture.folder.keys().find_slot("stick").expect("finds").id();
     let path = fixture.folder.path().join(format!("keys/slots/{slot}.toml"));
     std::fs::write(path, "not a slot").expect("writes");
-    let unlocked =
-        fixture.unlock(UnlockSources { recovery: Some(&fixture.words), ..Default::default() }).expect("opens");
-    assert!(matches!(unlocked.warnings.as_slice(), [UnlockWarning::SlotUnusable { .. }]), "{:?}", unlocked.warnings);
+    let unlocked = fixture
+        .unlock(UnlockSources { recovery: Some(&fixture.words), ..Default::default() })
+        .expect("opens");
+    assert!(
+        matches!(unlocked.warnings.as_slice(), [UnlockWarning::SlotUnusable { .. }]),
+        "{:?}",
+        unlocked.warnings
+    );
 }
 
 #[test]
@@ -241,7 +256,11 @@ fn an_agent_with_an_old_key_is_passed_over_with_a_warning() {
     let (sender, ready) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || agent::serve(memory, || Ok(sender.send(()).expect("listens"))));
     ready.recv().expect("is ready");
-    let sources = || UnlockSources { agent_folder: Some(sockets.clone()), recovery: Some(&fixture.words), ..Default::default() };
+    let sources = || UnlockSources {
+        agent_folder: Some(sockets.clone()),
+        recovery: Some(&fixture.words),
+        ..Default::default()
+    };
     assert_eq!(fixture.unlock(sources()).expect("opens").by, UnlockedBy::Agent);
 
     fixture.folder.keys().replace_unlock_key(&fixture.keys, &mut SeededEntropy::new(77)).expect("replaces");

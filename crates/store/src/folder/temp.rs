@@ -497,3 +497,63 @@ fn remove_quietly_at(directory: BorrowedFd<'_>, name: &str) {
         tracing::debug!(%error, "a reserved name stays");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> (tempfile::TempDir, TempSpace, OwnedFd) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let space = TempSpace::new(&folder.path().join("tmp"));
+        let directory =
+            rustix::fs::openat(CWD, folder.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
+        (folder, space, directory.expect("opens"))
+    }
+
+    #[test]
+    fn each_way_of_publishing_gives_the_name_once_and_never_overwrites() {
+        for way in [Publishing::RenameNoReplace, Publishing::Link, Publishing::Reserve] {
+            let (folder, space, directory) = space();
+            space.set_publishing(way);
+            space.create_durably(directory.as_fd(), "name", b"first").expect("creates");
+            let error = space.create_durably(directory.as_fd(), "name", b"second").expect_err("is taken");
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{way:?}");
+            assert_eq!(std::fs::read(folder.path().join("name")).expect("reads"), b"first", "{way:?}");
+            let left = std::fs::read_dir(folder.path().join("tmp")).expect("lists").count();
+            assert_eq!(left, 1, "{way:?} leaves only the session's lock");
+            assert_eq!(space.publishing(), way);
+        }
+    }
+
+    #[test]
+    fn an_unknown_way_of_publishing_is_replaced_by_the_next() {
+        use Publishing::{Link, RenameNoReplace, Reserve};
+        assert_eq!(RenameNoReplace.instead(Errno::INVAL), Some(Link));
+        assert_eq!(Link.instead(Errno::PERM), Some(Reserve));
+        for (way, error) in [(RenameNoReplace, Errno::EXIST), (Link, Errno::NOSPC), (Reserve, Errno::PERM)] {
+            assert_eq!(way.instead(error), None, "{way:?} {error}");
+        }
+    }
+
+    #[test]
+    fn names_of_sessions_are_told_from_others() {
+        assert_eq!(split_name(OsStr::new("0a1b2c3d-12-34-0.5")), Some(("0a1b2c3d-12-34-0", "5")));
+        assert_eq!(split_name(OsStr::new("0a1b2c3d-12-34-0.lock")), Some(("0a1b2c3d-12-34-0", "lock")));
+        for other in
+            ["photo.jpg", "0a1b2c3d-12-34.5", "0a1b2c3d-12-34-0.part", "0a1b2c3d-x-34-0.5", "lock", ""]
+        {
+            assert_eq!(split_name(OsStr::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_id_and_its_start() {
+        let own = std::process::id();
+        let start = process_start(own).unwrap_or(0);
+        assert!(is_process_alive(&format!("host-{own}-{start}-0")));
+        if start > 0 {
+            assert!(!is_process_alive(&format!("host-{own}-{}-0", start + 1)), "another process had this id");
+        }
+        assert!(!is_process_alive("host-4000000-1-0"));
+    }
+}

@@ -4,7 +4,6 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -45,7 +44,6 @@ pub fn start(program: &Path, arguments: &[OsString], memory: &Memory) -> Result<
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
         .spawn()
         .map_err(fail)?;
     let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -72,6 +70,7 @@ pub fn start(program: &Path, arguments: &[OsString], memory: &Memory) -> Result<
 pub fn serve_child() -> Result<(), UnlockError> {
     let fail = |source| UnlockError::Agent { action: "start", source };
     let memory = from_reader(io::stdin().lock()).map_err(fail)?;
+    // A session of its own, so that closing the terminal or Ctrl-C in it does not end the agent.
     if let Err(error) = rustix::process::setsid() {
         tracing::debug!(%error, "the agent stays in its caller's session");
     }
