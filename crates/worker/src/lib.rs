@@ -11,8 +11,6 @@ mod arguments;
 mod colour;
 mod decode;
 mod fingerprint;
-#[cfg(feature = "hostile")]
-mod hostile;
 pub mod protocol;
 mod raster;
 mod render;
@@ -25,6 +23,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Mode};
+use protocol::{Refusal, Rendered, Wrong};
+
+/// Does a wrong that a test asks for.
+#[doc(hidden)]
+pub type Misbehave = fn(Wrong) -> Result<Rendered, Refusal>;
 
 /// Status of a worker that was started with arguments it does not know.
 const WRONG_ARGUMENTS: u8 = 96;
@@ -34,6 +37,12 @@ const WRONG_ARGUMENTS: u8 = 96;
 /// `arguments` are those after the hidden command's name; the pool gives them. Closes every descriptor
 /// but the three standard ones. Nothing is written to standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run_with(arguments, |_| Err(Refusal::unsupported("this worker does nothing wrong on request")))
+}
+
+/// The same with a body for [`Request::wrong`](protocol::Request::wrong), for tests of the sandbox.
+#[doc(hidden)]
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>, misbehave: Misbehave) -> ExitCode {
     // The default hook would print; a panic is answered as a refusal instead.
     std::panic::set_hook(Box::new(|_| ()));
     let Some(arguments) = Arguments::parse(arguments) else {
@@ -43,7 +52,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.mode {
         Mode::Decode => {
             let sandbox = sandbox::enter_for_decoding(arguments.memory_bytes);
-            serve::serve(sandbox)
+            serve::serve(sandbox, misbehave)
         }
         Mode::Video { task, program } => {
             video::become_program(task, &program, arguments.memory_bytes, arguments.accept_open_sandbox)

@@ -9,29 +9,39 @@ use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::Misbehave;
 use crate::protocol::{
     Answer, Hello, MAX_REQUEST_BYTES, Outcome, PROTOCOL, Refusal, Rendered, RenderedHead, Rendition,
     RenditionHead, Request, Sandbox, read_head, write_head,
 };
 use crate::render::Renderer;
 
-pub(crate) fn serve(sandbox: Sandbox) -> ExitCode {
+pub(crate) fn serve(sandbox: Sandbox, misbehave: Misbehave) -> ExitCode {
     end_with_parent();
     one_thread_for_heic();
-    match serve_on(&mut io::stdin().lock(), &mut BufWriter::new(io::stdout().lock()), sandbox) {
+    let (mut input, mut output) = (io::stdin().lock(), BufWriter::new(io::stdout().lock()));
+    match serve_on(&mut input, &mut output, sandbox, misbehave) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn serve_on(input: &mut impl Read, output: &mut impl Write, sandbox: Sandbox) -> io::Result<()> {
+fn serve_on(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    sandbox: Sandbox,
+    misbehave: Misbehave,
+) -> io::Result<()> {
     write_head(output, &Hello { protocol: PROTOCOL, sandbox })?;
     output.flush()?;
     let mut renderer = Renderer::default();
     let mut picture = Vec::new();
     while let Some(request) = read_head::<Request>(input)? {
         let outcome = match read_picture(input, request.body_bytes, &mut picture)? {
-            Ok(()) => render(&mut renderer, &request, &picture),
+            Ok(()) => match request.wrong {
+                Some(wrong) => misbehave(wrong),
+                None => render(&mut renderer, &request, &picture),
+            },
             Err(refusal) => Err(refusal),
         };
         // One huge picture does not keep its memory for the rest of the worker's life.
@@ -63,9 +73,6 @@ fn read_picture(
 }
 
 fn render(renderer: &mut Renderer, request: &Request, picture: &[u8]) -> Result<Rendered, Refusal> {
-    if let Some(wrong) = request.wrong {
-        return misbehave(wrong);
-    }
     let first = catch_unwind(AssertUnwindSafe(|| renderer.render(request, picture)));
     first.unwrap_or_else(|_| {
         // What panicked may have left its buffers in any state.
@@ -76,16 +83,6 @@ fn render(renderer: &mut Renderer, request: &Request, picture: &[u8]) -> Result<
             Err(Refusal::malformed("its decoder failed on it"))
         })
     })
-}
-
-#[cfg(feature = "hostile")]
-fn misbehave(wrong: crate::protocol::Wrong) -> Result<Rendered, Refusal> {
-    crate::hostile::misbehave(wrong)
-}
-
-#[cfg(not(feature = "hostile"))]
-fn misbehave(_: crate::protocol::Wrong) -> Result<Rendered, Refusal> {
-    Err(Refusal::unsupported("this worker does nothing wrong on request"))
 }
 
 fn answer(output: &mut impl Write, id: u64, outcome: Result<Rendered, Refusal>) -> io::Result<()> {
@@ -156,6 +153,10 @@ mod tests {
     use super::*;
     use crate::protocol::{Limits, StillFormat, Wanted, head_bytes};
 
+    fn no_wrongs(_: crate::protocol::Wrong) -> Result<Rendered, Refusal> {
+        Err(Refusal::unsupported("none"))
+    }
+
     fn request(id: u64, body_bytes: u64) -> Request {
         Request {
             id,
@@ -178,7 +179,7 @@ mod tests {
         input.extend(head_bytes(&request(8, 3)).unwrap());
         input.extend(b"P6\n");
         let mut output = Vec::new();
-        serve_on(&mut input.as_slice(), &mut output, Sandbox::default()).unwrap();
+        serve_on(&mut input.as_slice(), &mut output, Sandbox::default(), no_wrongs).unwrap();
         let mut output = output.as_slice();
         assert_eq!(read_head::<Hello>(&mut output).unwrap().unwrap().protocol, PROTOCOL);
         let first: Answer = read_head(&mut output).unwrap().unwrap();

@@ -39,18 +39,15 @@ mod process;
 mod video;
 mod wait;
 
-#[cfg(test)]
-mod tests;
-
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use safelight_worker::protocol::{
-    Limits, Refusal, RefusalKind, Rendered, Rendition, Sandbox, StillFormat, Wanted,
-};
 use safelight_worker::protocol::{Answer, MAX_REQUEST_BYTES, Outcome, Request, Wrong};
+pub use safelight_worker::protocol::{
+    Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox, StillFormat, Wanted,
+};
 
 use process::{Broken, Process};
 pub use video::VideoFacts;
@@ -229,12 +226,8 @@ impl Pool {
             let _permit = self.permit();
             video::poster_frame(&self.options, video)?
         };
-        let mut rendered = self.render(&RenderRequest {
-            bytes: &frame,
-            format: StillFormat::Ppm,
-            orientation: 1,
-            wanted,
-        })?;
+        let mut rendered =
+            self.render(&RenderRequest { bytes: &frame, format: StillFormat::Ppm, orientation: 1, wanted })?;
         rendered.decoder = "ffmpeg".into();
         Ok(rendered)
     }
@@ -247,6 +240,15 @@ impl Pool {
     pub fn video_facts(&self, video: &std::fs::File) -> Result<VideoFacts, RenderError> {
         let _permit = self.permit();
         video::facts(&self.options, video)
+    }
+
+    /// Has a test's worker do a wrong.
+    ///
+    /// # Errors
+    /// As [`Pool::render`]; `Unsupported` when the wrong succeeded.
+    #[doc(hidden)]
+    pub fn misbehave(&self, wrong: Wrong) -> Result<Rendered, RenderError> {
+        self.render_or_misbehave(&RenderRequest::new(&[], StillFormat::Ppm), Some(wrong))
     }
 
     fn render_or_misbehave(

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use safelight_worker::protocol::{
-    Answer, Hello, MAX_ANSWER_BYTES, Outcome, PROTOCOL, Rendered, RenderedHead, Rendition, RenditionHead, Request,
-    Sandbox, head_bytes, read_head,
+    Answer, Hello, MAX_ANSWER_BYTES, Outcome, PROTOCOL, Rendered, RenderedHead, Rendition, RenditionHead,
+    Request, Sandbox, head_bytes, read_head,
 };
 
 use super::wait::Timed;
@@ -53,7 +53,9 @@ impl Process {
             return Err(failed("it has no pipes".into()));
         };
         let mut process = Self { child, input, output, sandbox: Sandbox::default(), requests: 0 };
-        prepare_end(&process.input).and_then(|()| prepare_end(&process.output)).map_err(|e| failed(e.to_string()))?;
+        prepare_end(&process.input)
+            .and_then(|()| prepare_end(&process.output))
+            .map_err(|e| failed(e.to_string()))?;
         let mut output = Timed { end: &process.output, deadline: Instant::now() + HELLO_TIMEOUT };
         let hello = read_head::<Hello>(&mut output);
         match hello {
@@ -88,7 +90,9 @@ impl Process {
         self.requests += 1;
         let deadline = Instant::now() + timeout;
         match self.exchange(head, body, deadline) {
-            Ok((answer, _)) if answer.id != head.id => Err(Broken::Died("gave the answer to another request".into())),
+            Ok((answer, _)) if answer.id != head.id => {
+                Err(Broken::Died("gave the answer to another request".into()))
+            }
             Ok(answered) => Ok(answered),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Broken::TimedOut),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -167,7 +171,9 @@ pub(super) fn in_words(status: ExitStatus) -> String {
             return match signal {
                 s if s == Signal::SYS.as_raw() => "tried what its sandbox forbids".into(),
                 s if s == Signal::ABORT.as_raw() => "ran out of memory or gave up".into(),
-                s if s == Signal::XCPU.as_raw() || s == Signal::KILL.as_raw() => "used up its time or memory".into(),
+                s if s == Signal::XCPU.as_raw() || s == Signal::KILL.as_raw() => {
+                    "used up its time or memory".into()
+                }
                 s if s == Signal::SEGV.as_raw() || s == Signal::BUS.as_raw() || s == Signal::ILL.as_raw() => {
                     "crashed the decoder".into()
                 }

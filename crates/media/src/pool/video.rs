@@ -92,7 +92,9 @@ fn run(options: &PoolOptions, program: &Path, task: Task, video: &File) -> Resul
     drop(child.kill());
     drop(child.wait());
     match (read, status) {
-        (Err(error), _) if error.kind() == io::ErrorKind::TimedOut => Err(RenderError::TimedOut(options.timeout)),
+        (Err(error), _) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(RenderError::TimedOut(options.timeout))
+        }
         (Err(error), _) => Err(failed(error.to_string())),
         (Ok(_), Some(status)) if status.code() == Some(SANDBOX_FAILED) => {
             Err(failed("the sandbox for videos cannot be entered here".into()))

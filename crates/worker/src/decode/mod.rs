@@ -115,7 +115,10 @@ impl Decoders {
             StillFormat::Gif => gif_webp_bmp::decode_gif(job),
             StillFormat::WebP => gif_webp_bmp::decode_webp(job),
             StillFormat::Bmp => gif_webp_bmp::decode_bmp(job),
-            StillFormat::Tiff => tiff::decode(job),
+            StillFormat::Tiff => match tiff::old_jpeg(job.bytes) {
+                Some(bytes) => self.jpeg.decode(&Job { bytes, ..*job }),
+                None => tiff::decode(job),
+            },
             StillFormat::Heif => heif::decode(job),
             StillFormat::Avif => avif::decode(job),
             StillFormat::Jxl => jxl::decode(job),

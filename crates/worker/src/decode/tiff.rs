@@ -3,6 +3,7 @@
 //! Takes grey, palette, RGB, YCbCr and CMYK samples of 1 to 64 bits, interleaved or planar; the first
 //! picture of the file. What lies in other pictures of the file (pages, thumbnails) is not looked at.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiff::ColorType;
@@ -29,7 +30,8 @@ pub(super) fn decode(job: &Job<'_>) -> Result<Decoded, Refusal> {
     limits.decoding_buffer_size = MAX_CHUNK_BYTES;
     limits.intermediate_buffer_size = MAX_CHUNK_BYTES;
     limits.ifd_value_size = MAX_VALUE_BYTES;
-    let mut decoder = Decoder::new(Cursor::new(job.bytes)).map_err(refusal)?.with_limits(limits);
+    let bytes = with_true_strips(job.bytes);
+    let mut decoder = Decoder::new(Cursor::new(bytes.as_ref())).map_err(refusal)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(refusal)?;
     let factor = shrink_factor(width, height, job.side);
     let grid = Grid::of(&mut decoder, width, height)?;
@@ -45,7 +47,7 @@ pub(super) fn decode(job: &Job<'_>) -> Result<Decoded, Refusal> {
     let mut damage = None;
     for index in 0..grid.chunks {
         match grid.read(&mut decoder, index, samples.color) {
-            Ok((bytes, columns)) => put(&mut canvas, &grid, index, &samples, &bytes, columns),
+            Ok(chunk) => put(&mut canvas, &grid, index, &samples, &chunk),
             Err(error) if index == 0 => return Err(refusal(error)),
             Err(error) => damage = damage.or(Some(error.to_string())),
         }
@@ -62,6 +64,7 @@ pub(super) fn decode(job: &Job<'_>) -> Result<Decoded, Refusal> {
 /// How the picture is cut into strips or tiles.
 struct Grid {
     width: u32,
+    height: u32,
     columns: u32,
     chunk: (u32, u32),
     /// Chunks of one plane.
@@ -88,40 +91,56 @@ impl Grid {
         let rows = height.div_ceil(chunk.1);
         let chunks = columns.checked_mul(rows).ok_or_else(|| Refusal::malformed("it has too many tiles"))?;
         let planes = if planar { samples } else { 1 };
-        Ok(Self { width, columns, chunk, chunks, planes, bits: u32::from(color.bit_depth()), samples })
+        Ok(Self {
+            width,
+            height,
+            columns,
+            chunk,
+            chunks,
+            planes,
+            bits: u32::from(color.bit_depth()),
+            samples,
+        })
     }
 
     /// Bytes of one chunk as stored, and twice as 8-bit samples.
     fn chunk_bytes(&self) -> Result<u64, Refusal> {
         u64::from(self.chunk.0.min(self.width.max(1)))
-            .checked_mul(u64::from(self.chunk.1))
+            .checked_mul(u64::from(self.chunk.1.min(self.height.max(1))))
             .and_then(|pixels| pixels.checked_mul(u64::from(self.samples)))
             .and_then(|samples| samples.checked_mul(u64::from(self.bits.div_ceil(8)) + 2))
             .ok_or_else(|| Refusal::malformed("its strips are impossibly large"))
     }
 
-    /// Reads one chunk as interleaved samples of 8 bits, and its columns.
-    fn read(
-        &self,
-        decoder: &mut TiffDecoder<'_>,
-        index: u32,
-        color: ColorType,
-    ) -> Result<(Vec<u8>, u32), TiffError> {
-        let (columns, _) = decoder.chunk_data_dimensions(index);
+    /// Reads one chunk as interleaved samples of 8 bits.
+    fn read(&self, decoder: &mut TiffDecoder<'_>, index: u32, color: ColorType) -> Result<Chunk, TiffError> {
+        let (columns, rows) = decoder.chunk_data_dimensions(index);
         let scale = !matches!(color, ColorType::Palette(_));
         let samples_across = columns * if self.planes > 1 { 1 } else { self.samples };
         let mut plane = |plane: u32| {
             let read = decoder.read_chunk(index + plane * self.chunks)?;
             Ok::<_, TiffError>(eight_bits(read, self.bits, samples_across as usize, scale))
         };
+        let (columns, rows) = (columns as usize, rows as usize);
         if self.planes == 1 {
-            return Ok((plane(0)?, columns));
+            let samples = plane(0)?;
+            // Samples beyond those of the colour (of no stated meaning) lie between the pixels.
+            let stride = samples.len() / (columns * rows).max(1);
+            return Ok(Chunk { samples, columns, stride });
         }
         let planes = (0..self.planes).map(plane).collect::<Result<Vec<_>, _>>()?;
         let length = planes.iter().map(Vec::len).min().unwrap_or(0);
-        let interleaved = (0..length).flat_map(|at| planes.iter().map(move |plane| plane[at])).collect();
-        Ok((interleaved, columns))
+        let samples = (0..length).flat_map(|at| planes.iter().map(move |plane| plane[at])).collect();
+        Ok(Chunk { samples, columns, stride: planes.len() })
     }
+}
+
+/// A strip or tile as samples of 8 bits.
+struct Chunk {
+    samples: Vec<u8>,
+    columns: usize,
+    /// Samples from one pixel to the next.
+    stride: usize,
 }
 
 /// What the samples of a pixel are.
@@ -169,13 +188,66 @@ impl<'a> Samples<'a> {
     }
 }
 
-fn put(canvas: &mut Canvas, grid: &Grid, index: u32, samples: &Samples<'_>, bytes: &[u8], columns: u32) {
+fn put(canvas: &mut Canvas, grid: &Grid, index: u32, samples: &Samples<'_>, chunk: &Chunk) {
     let (x, y) = (index % grid.columns * grid.chunk.0, index / grid.columns * grid.chunk.1);
-    let row_bytes = (columns as usize * samples.channels).max(1);
-    for (y, row) in (y..).zip(bytes.chunks_exact(row_bytes)) {
-        let (pixels, layout) = samples.lay(row);
+    let stride = chunk.stride.max(1);
+    for (y, row) in (y..).zip(chunk.samples.chunks_exact((chunk.columns * stride).max(1))) {
+        let (pixels, layout) = if stride > samples.channels {
+            let shown: Vec<u8> =
+                row.chunks_exact(stride).flat_map(|pixel| &pixel[..samples.channels]).copied().collect();
+            samples.lay(&shown)
+        } else {
+            samples.lay(row)
+        };
         canvas.put(x, y, &pixels, layout);
     }
+}
+
+/// The tags of the first picture of a classic TIFF: where each value is written, and the value.
+fn first_tags(bytes: &[u8]) -> impl Iterator<Item = (u16, usize, u32)> {
+    let little = bytes.starts_with(b"II");
+    let short = move |at: usize| {
+        let pair: [u8; 2] = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) })
+    };
+    let long = move |at: usize| {
+        let four: [u8; 4] = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) })
+    };
+    let classic = short(2) == Some(42);
+    let directory = long(4).filter(|_| classic).map_or(0, |offset| offset as usize);
+    let count = if directory == 0 { 0 } else { short(directory).map_or(0, usize::from) };
+    (0..count).map_while(move |index| {
+        let entry = directory + 2 + index * 12;
+        let value = if short(entry + 2)? == 3 { short(entry + 8)?.into() } else { long(entry + 8)? };
+        Some((short(entry)?, entry + 8, value))
+    })
+}
+
+/// Replaces "one strip of 2³² − 1 rows", TIFF's default, by the number of rows that there are: the
+/// decoder of fax pictures takes it at its word.
+fn with_true_strips(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let value_of = |wanted: u16| first_tags(bytes).find(|(tag, ..)| *tag == wanted);
+    let (Some((_, at, u32::MAX)), Some((_, _, height))) = (value_of(278), value_of(257)) else {
+        return bytes.into();
+    };
+    let mut copy = bytes.to_vec();
+    let height = if bytes.starts_with(b"II") { height.to_le_bytes() } else { height.to_be_bytes() };
+    if let Some(value) = copy.get_mut(at..at + 4) {
+        value.copy_from_slice(&height);
+    }
+    copy.into()
+}
+
+/// The JPEG inside a TIFF of the old JPEG kind (TIFF 6.0 §22), which the decoder does not know.
+pub(super) fn old_jpeg(bytes: &[u8]) -> Option<&[u8]> {
+    let value_of =
+        |wanted: u16| first_tags(bytes).find(|(tag, ..)| *tag == wanted).map(|(_, _, value)| value);
+    (value_of(259)? == 6).then_some(())?;
+    let start = value_of(513)? as usize;
+    let end =
+        value_of(514).map_or(bytes.len(), |length| start.saturating_add(length as usize).min(bytes.len()));
+    bytes.get(start..end).filter(|jpeg| jpeg.starts_with(b"\xff\xd8"))
 }
 
 fn palette(decoder: &mut TiffDecoder<'_>) -> Result<Vec<[u8; 3]>, Refusal> {
@@ -262,6 +334,36 @@ mod tests {
     fn packed_samples_are_unpacked_row_by_row() {
         assert_eq!(unpack(&[0b1010_0000, 0b0100_0000], 1, 3, true), [255, 0, 255, 0, 255, 0]);
         assert_eq!(unpack(&[0x12, 0x30], 4, 3, false), [1, 2, 3]);
+    }
+
+    fn tags(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let mut bytes = b"II\x2a\0\x08\0\0\0".to_vec();
+        bytes.extend(u16::try_from(entries.len()).unwrap().to_le_bytes());
+        for (tag, kind, value) in entries {
+            bytes.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+            bytes.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_strip_of_all_rows_has_the_rows_that_there_are() {
+        let fax = tags(&[(257, 3, 7), (278, 4, u32::MAX)]);
+        let rows = |bytes: &[u8]| first_tags(bytes).find(|(tag, ..)| *tag == 278).map(|(_, _, value)| value);
+        assert_eq!(rows(&with_true_strips(&fax)), Some(7));
+        assert!(matches!(with_true_strips(&tags(&[(257, 3, 7), (278, 4, 5)])), Cow::Borrowed(_)));
+        for end in 0..fax.len() {
+            drop(with_true_strips(&fax[..end]));
+        }
+    }
+
+    #[test]
+    fn the_jpeg_of_an_old_kind_of_tiff_is_found() {
+        let mut bytes = tags(&[(259, 3, 6), (513, 4, 46), (514, 4, 3)]);
+        assert_eq!(bytes.len(), 46);
+        bytes.extend(b"\xff\xd8abc");
+        assert_eq!(old_jpeg(&bytes), Some(b"\xff\xd8a".as_slice()));
+        assert_eq!(old_jpeg(&bytes[..46]), None);
     }
 
     #[test]

@@ -72,11 +72,12 @@ pub(crate) fn enter_for_decoding(memory_bytes: u64) -> Sandbox {
             false
         }
     };
+    // Rules take a descriptor while they are made, so they come before the limit of descriptors.
+    let landlock = note("Landlock", ruleset().and_then(restrict));
     let private = set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .and_then(|()| rustix::thread::set_no_new_privs(true))
         .map_err(io::Error::from);
     let limits = note("limits", private.and_then(|()| super::limit_decoding(memory_bytes)).map(|()| true));
-    let landlock = note("Landlock", ruleset().and_then(restrict));
     let system_calls = note("system-call filter", filter_decoding().map(|()| true));
     Sandbox { system_calls, landlock, limits, missing: (!missing.is_empty()).then(|| missing.join("; ")) }
 }

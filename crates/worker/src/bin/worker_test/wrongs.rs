@@ -1,13 +1,22 @@
-//! Wrongs on request, so that tests can see the sandbox stop them. Never compiled into the product.
+//! Wrongs on request, so that tests can see the sandbox stop them. Part of this test program alone.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::net::TcpStream;
 use std::process::Command;
 
-use rustix::process::{Signal, getppid, kill_process};
+use std::sync::OnceLock;
 
-use crate::protocol::{Refusal, Rendered, Rendition, Wrong};
+use rustix::process::{Pid, Signal, getppid, kill_process};
+
+use safelight_worker::protocol::{Refusal, Rendered, Rendition, Wrong};
+
+/// The process that started this one; a sandboxed process cannot ask.
+static PARENT: OnceLock<Option<Pid>> = OnceLock::new();
+
+/// Notes the parent before the sandbox is entered.
+pub(crate) fn remember_parent() {
+    PARENT.get_or_init(getppid);
+}
 
 /// Does it, and says how far it came. `Refusal::unsupported` means that the wrong succeeded.
 pub(crate) fn misbehave(wrong: Wrong) -> Result<Rendered, Refusal> {
@@ -15,14 +24,17 @@ pub(crate) fn misbehave(wrong: Wrong) -> Result<Rendered, Refusal> {
         Wrong::ReadFile => File::open("/etc/passwd").map(|_| ()),
         Wrong::WriteFile => File::create("/tmp/safelight-worker-was-here").map(|_| ()),
         Wrong::Connect => TcpStream::connect("127.0.0.1:9").map(|_| ()),
-        Wrong::Execute => Err(rustix_exec()),
+        Wrong::Execute => Err(become_another()),
         Wrong::Fork => Command::new("/bin/true").spawn().map(|_| ()),
         Wrong::Trace => trace(),
-        Wrong::Signal => {
-            getppid().map_or(Ok(()), |parent| kill_process(parent, Signal::USR1).map_err(Into::into))
-        }
+        Wrong::Signal => PARENT
+            .get()
+            .copied()
+            .flatten()
+            .map_or(Ok(()), |parent| kill_process(parent, Signal::USR1).map_err(Into::into)),
         Wrong::Memory => {
-            let taken: Vec<Vec<u8>> = (0..256).map(|value| vec![value as u8 | 1; 64 << 20]).collect();
+            let taken: Vec<Vec<u8>> =
+                (0..256).map(|value| vec![u8::try_from(value % 255).unwrap_or(0) | 1; 64 << 20]).collect();
             Ok(drop(taken))
         }
         Wrong::Hang => loop {
@@ -37,14 +49,13 @@ pub(crate) fn misbehave(wrong: Wrong) -> Result<Rendered, Refusal> {
     }
 }
 
-fn rustix_exec() -> std::io::Error {
+fn become_another() -> std::io::Error {
     use std::os::unix::process::CommandExt;
     Command::new("/bin/true").exec()
 }
 
 #[expect(unsafe_code, reason = "ptrace has no safe form")]
 fn trace() -> std::io::Result<()> {
-    let _keeps_libc_linked = CString::default();
     // SAFETY: PTRACE_TRACEME takes no pointers that are read.
     let outcome = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
     if outcome == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }

@@ -1,0 +1,175 @@
+//! Posters and facts of videos, from descriptors alone, and what ffmpeg cannot do. Skipped without ffmpeg.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{letters, pool, pool_with, quarters};
+use safelight_media::pool::{Pool, PoolOptions, RenderError, Rendered, Wanted};
+
+/// The `ffmpeg` of this computer; a test is skipped without it.
+fn ffmpeg() -> Option<PathBuf> {
+    let program = PoolOptions::default().ffmpeg;
+    if program.is_none() {
+        println!("skipped: there is no ffmpeg here");
+    }
+    program
+}
+
+/// A video of one second of the picture of quarters.
+fn video(directory: &Path, name: &str, options: &[&str]) -> Option<PathBuf> {
+    let program = ffmpeg()?;
+    let picture = directory.join("quarters.ppm");
+    fs::write(&picture, [b"P6\n320 240\n255\n".as_slice(), &quarters(320, 240)].concat()).unwrap();
+    let target = directory.join(name);
+    let status = Command::new(program)
+        .args(["-nostdin", "-loglevel", "error", "-y", "-loop", "1", "-framerate", "10", "-t", "1", "-i"])
+        .arg(&picture)
+        .args(options)
+        .arg(&target)
+        .status()
+        .unwrap();
+    assert!(status.success(), "ffmpeg makes no {name}");
+    Some(target)
+}
+
+fn shown(rendered: &Rendered) -> String {
+    let preview = rendered.preview.as_ref().unwrap();
+    let image = turbojpeg::decompress(&preview.bytes, turbojpeg::PixelFormat::RGB).unwrap();
+    letters(&image.pixels, image.width, image.height, 3)
+}
+
+fn poster(pool: &Pool, path: &Path) -> Result<Rendered, RenderError> {
+    pool.poster(&File::open(path).unwrap(), Wanted::ALL)
+}
+
+#[test]
+fn every_container_has_a_poster() {
+    let directory = tempfile::tempdir().unwrap();
+    let pool = pool();
+    let h264 = ["-c:v", "mpeg4", "-q:v", "2", "-pix_fmt", "yuv420p"].as_slice();
+    for name in ["a.mp4", "a.mov", "a.m4v", "a.avi", "a.mkv", "a.3gp"] {
+        let Some(path) = video(directory.path(), name, h264) else { return };
+        let rendered = poster(&pool, &path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((rendered.width, rendered.height), (320, 240), "{name}");
+        assert_eq!(shown(&rendered), "rgbw", "{name}");
+        assert!(rendered.thumbnail.is_some() && rendered.thumbhash.is_some() && rendered.pdq256.is_some());
+    }
+}
+
+#[test]
+fn facts_are_read_of_a_file_and_of_a_sealed_video_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(path) = video(directory.path(), "a.mp4", &["-c:v", "mpeg4", "-pix_fmt", "yuv420p"]) else {
+        return;
+    };
+    let pool = pool();
+    let facts = pool.video_facts(&File::open(&path).unwrap()).unwrap();
+    assert_eq!((facts.width, facts.height), (Some(320), Some(240)));
+    assert_eq!(facts.codec.as_deref(), Some("mpeg4"));
+    assert!(facts.duration_millis.is_some_and(|millis| (900..=1100).contains(&millis)), "{facts:?}");
+    #[cfg(target_os = "linux")]
+    {
+        let memory = rustix::fs::memfd_create("video", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mut memory = File::from(memory);
+        memory.write_all(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(pool.video_facts(&memory).unwrap(), facts);
+        assert_eq!(shown(&pool.poster(&memory, Wanted::ALL).unwrap()), "rgbw");
+    }
+}
+
+#[test]
+fn large_frames_are_shrunk_and_small_ones_are_not_enlarged() {
+    let directory = tempfile::tempdir().unwrap();
+    let large =
+        ["-vf", "scale=2880:2160", "-c:v", "mjpeg", "-q:v", "3", "-frames:v", "1", "-pix_fmt", "yuvj420p"];
+    let Some(path) = video(directory.path(), "large.mov", &large) else { return };
+    let rendered = poster(&pool(), &path).unwrap();
+    assert_eq!((rendered.width, rendered.height), (1440, 1080));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ffmpeg_reads_no_other_file_than_the_video() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(secret) = video(directory.path(), "secret.mp4", &["-c:v", "mpeg4", "-pix_fmt", "yuv420p"])
+    else {
+        return;
+    };
+    let name = secret.to_string_lossy();
+    // Containers that ask the program to open another file for its pictures.
+    for (kind, text) in [
+        ("hls", format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{name}\n#EXT-X-ENDLIST\n")),
+        ("concat", format!("ffconcat version 1.0\nfile 'file:{name}'\n")),
+    ] {
+        let path = directory.path().join(kind);
+        fs::write(&path, text).unwrap();
+        let outcome = poster(&pool(), &path);
+        assert!(matches!(outcome, Err(RenderError::Refused(_))), "{kind}: {outcome:?}");
+    }
+}
+
+#[test]
+fn broken_empty_and_huge_sparse_videos_give_a_reason_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(whole) = video(directory.path(), "a.mp4", &["-c:v", "mpeg4", "-pix_fmt", "yuv420p"]) else {
+        return;
+    };
+    let bytes = fs::read(whole).unwrap();
+    let cut = directory.path().join("cut.mp4");
+    fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let empty = directory.path().join("empty.mp4");
+    fs::write(&empty, b"").unwrap();
+    let sparse = directory.path().join("sparse.mp4");
+    let mut file = File::create(&sparse).unwrap();
+    file.write_all(&bytes[..64]).unwrap();
+    file.set_len(5 << 30).unwrap();
+    let pool = pool();
+    for path in [cut, empty, sparse] {
+        let begun = Instant::now();
+        let outcome = poster(&pool, &path);
+        assert!(begun.elapsed() < Duration::from_secs(40), "{}", path.display());
+        match outcome {
+            Ok(_) | Err(RenderError::Refused(_) | RenderError::TimedOut(_) | RenderError::Died(_)) => {}
+            other => panic!("{}: {other:?}", path.display()),
+        }
+    }
+}
+
+#[test]
+fn without_ffmpeg_a_video_has_a_reason_and_no_poster() {
+    let pool = pool_with(|options| options.ffmpeg = None);
+    let file = tempfile::tempfile().unwrap();
+    let error = pool.poster(&file, Wanted::ALL).unwrap_err();
+    assert!(matches!(error, RenderError::NoFfmpeg) && error.is_about_the_file());
+}
+
+#[test]
+fn videos_of_the_corpus_have_posters_or_reasons() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    if ffmpeg().is_none() || !root.is_dir() {
+        println!("skipped: the corpus is not here");
+        return;
+    }
+    let pool = pool();
+    let (mut posters, mut reasons) = (0, 0);
+    for directory in fs::read_dir(root).unwrap().flatten() {
+        for entry in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let known = path.extension().is_some_and(|kind| kind == "mp4" || kind == "mov" || kind == "3gp");
+            if known {
+                match poster(&pool, &path) {
+                    Ok(rendered) => posters += usize::from(rendered.preview.is_some()),
+                    Err(RenderError::Refused(refusal)) => reasons += usize::from(!refusal.reason.is_empty()),
+                    Err(other) => panic!("{}: {other:?}", path.display()),
+                }
+            }
+        }
+    }
+    println!("{posters} posters, {reasons} reasons");
+    assert!(posters >= 6, "{posters} posters, {reasons} reasons");
+}
