@@ -15,6 +15,10 @@ use crate::remote::Body;
 
 /// The first four bytes of every sealed object.
 const MAGIC: &[u8; 4] = b"SLO1";
+/// The first four bytes of a root card.
+const ROOT_CARD_MAGIC: &[u8; 4] = b"SLRC";
+/// More than any card has.
+const MOST_CARD_BYTES: usize = 64 << 10;
 /// The shortest segment: one byte and its tag.
 const SHORTEST_BODY_BYTES: u64 = 17;
 /// HKDF-SHA-256 with AES-256-GCM, the only suite so far.
@@ -33,8 +37,8 @@ pub enum NotSealed {
     /// The header breaks a rule of SL1 §2.
     #[error("the header is not that of a sealed object: {0}")]
     Header(&'static str),
-    /// The card is not one that SL1 §3 keeps in the open.
-    #[error("these bytes are not a signed card")]
+    /// The bytes are not a root card, the one thing that SL1 §3 keeps in the open.
+    #[error("these bytes are not a root card")]
     Card,
     /// The file could not be read.
     #[error("the file of a sealed object could not be read")]
@@ -78,14 +82,14 @@ impl Sealed {
         Ok(Self(body))
     }
 
-    /// Takes a root card or a head: signed, public, and never an envelope.
+    /// Takes a root card: signed, public, and never an envelope.
     ///
     /// # Errors
-    /// [`NotSealed::Card`] unless the bytes begin with one of `magics`' four bytes and are at most 64 KiB.
-    pub fn from_card(bytes: impl Into<Bytes>, magic: &[u8; 4]) -> Result<Self, NotSealed> {
+    /// [`NotSealed::Card`] unless the bytes begin like a root card and are at most 64 KiB.
+    pub fn from_root_card(bytes: impl Into<Bytes>) -> Result<Self, NotSealed> {
         let bytes = bytes.into();
-        let known = magic.starts_with(b"SL") && bytes.starts_with(magic);
-        if known && bytes.len() <= 64 << 10 { Ok(Self(Body::Bytes(bytes))) } else { Err(NotSealed::Card) }
+        let is_card = bytes.starts_with(ROOT_CARD_MAGIC) && bytes.len() <= MOST_CARD_BYTES;
+        if is_card { Ok(Self(Body::Bytes(bytes))) } else { Err(NotSealed::Card) }
     }
 
     /// The number of bytes.
@@ -148,6 +152,15 @@ mod tests {
             wrong[index] = value;
             assert!(Sealed::from_bytes(wrong).is_err(), "byte {index} set to {value} must be refused");
         }
+    }
+
+    #[test]
+    fn a_real_root_card_is_taken_and_nothing_else_is() {
+        let words = safelight_crypto::RecoveryWords::generate(&mut safelight_crypto::SeededEntropy::new(2));
+        let card = safelight_crypto::RootCard::sign(&words, words.library_id(), [0; 32], 1);
+        assert!(Sealed::from_root_card(card).is_ok());
+        assert!(Sealed::from_root_card(b"SLO1".repeat(100)).is_err());
+        assert!(Sealed::from_root_card([b"SLRC".as_slice(), &[0; 70_000]].concat()).is_err());
     }
 
     #[test]

@@ -157,6 +157,7 @@ fn links_inside_the_place_are_not_followed() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_pipe_under_an_objects_name_does_not_hang_the_reader() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.root().join(path(1).folder())).expect("creates");

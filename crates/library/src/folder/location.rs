@@ -34,10 +34,13 @@ pub fn default_library_path(folders: &UserFolders<'_>) -> Result<PathBuf, Folder
 /// # Errors
 /// [`FolderError::NoHome`].
 pub fn default_agent_folder(folders: &UserFolders<'_>) -> Result<PathBuf, FolderError> {
-    let base = absolute(folders.runtime)
-        .or_else(|| absolute(folders.cache_home))
-        .or_else(|| Some(absolute(folders.home)?.join(cache_below_home())));
-    Ok(base.ok_or(FolderError::NoHome)?.join("safelight"))
+    if let Some(runtime) = absolute(folders.runtime) {
+        return Ok(runtime.join("safelight"));
+    }
+    let cache =
+        absolute(folders.cache_home).or_else(|| Some(absolute(folders.home)?.join(cache_below_home())));
+    // A folder of its own, because others may look into a cache.
+    Ok(cache.ok_or(FolderError::NoHome)?.join("safelight").join("agent"))
 }
 
 /// The XDG base directory specification says that relative paths are invalid and to be ignored.
@@ -73,6 +76,7 @@ mod tests {
         let runtime = UserFolders { runtime: Some(OsStr::new("/run/user/7")), ..UserFolders::default() };
         assert_eq!(default_agent_folder(&runtime).expect("found"), Path::new("/run/user/7/safelight"));
         let home = UserFolders { home: Some(OsStr::new("/home/ada")), ..UserFolders::default() };
-        assert!(default_agent_folder(&home).expect("found").starts_with("/home/ada"));
+        let expected = Path::new("/home/ada").join(cache_below_home()).join("safelight/agent");
+        assert_eq!(default_agent_folder(&home).expect("found"), expected);
     }
 }

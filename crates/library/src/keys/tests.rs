@@ -281,7 +281,7 @@ fn failed_unlocks_are_remembered_until_they_are_forgotten() {
     let second = FailedAttempt { at_millis: 1_700_000_000_001, way: AttemptWay::KeyFile, slot: None };
     keys.record_attempt(&first);
     let log = keys.attempts().expect("reads");
-    assert_eq!(log.attempts, [first.clone()]);
+    assert_eq!(log.attempts, std::slice::from_ref(&first));
     keys.record_attempt(&second);
     keys.forget_attempts(&log).expect("forgets");
     assert_eq!(keys.attempts().expect("reads").attempts, [second], "a later one stays");

@@ -254,7 +254,8 @@ fn an_agent_with_an_old_key_is_passed_over_with_a_warning() {
         lifetime: Duration::from_secs(60),
     };
     let (sender, ready) = std::sync::mpsc::channel();
-    let server = std::thread::spawn(move || agent::serve(memory, || Ok(sender.send(()).expect("listens"))));
+    let is_ready = move || sender.send(()).map_err(io::Error::other);
+    let server = std::thread::spawn(move || agent::serve(memory, is_ready));
     ready.recv().expect("is ready");
     let sources = || UnlockSources {
         agent_folder: Some(sockets.clone()),

@@ -40,7 +40,10 @@ impl AppendFile {
                 .map_err(|error| place.error(Operation::Sync, path.as_str(), error))?;
         }
         place.settle(path.folder());
-        lock(&file).map_err(fail)?;
+        if !lock(&file).map_err(fail)? {
+            // Somebody opened it the moment it got its name; names are drawn at random, so this is no accident.
+            return Err(fail(Errno::EXIST));
+        }
         Ok(Self { path: path.clone(), file: File::from(file), length_bytes: 0, place })
     }
 
@@ -55,9 +58,11 @@ impl AppendFile {
             return Ok(None);
         }
         let file = File::from(file);
-        let length_bytes =
-            file.metadata().map_err(|error| place.error(Operation::Head, path.as_str(), error))?.len();
-        Ok(Some(Self { path: path.clone(), file, length_bytes, place }))
+        let metadata = file.metadata().map_err(|error| place.error(Operation::Head, path.as_str(), error))?;
+        if !metadata.is_file() {
+            return Err(StoreError::Obstructed { place: place.label().to_owned(), object: path.to_string() });
+        }
+        Ok(Some(Self { path: path.clone(), file, length_bytes: metadata.len(), place }))
     }
 
     /// Its name.

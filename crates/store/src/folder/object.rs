@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::Advice;
 use safelight_crypto::HEADER_LEN;
 
 use crate::error::{Operation, StoreError};
@@ -113,10 +112,13 @@ impl ObjectFile {
     }
 
     /// Asks the kernel to begin writing what is buffered, so that the later sync waits less.
+    ///
+    /// On Linux `POSIX_FADV_DONTNEED` starts writing dirty pages without waiting for them; measured in
+    /// `examples/durable_batch.rs`. It is advice: an error changes nothing, and other systems have none.
     pub(crate) fn start_writing_back(&self) {
-        // POSIX_FADV_DONTNEED starts writing dirty pages without waiting for them; measured in
-        // `examples/durable_batch.rs`. It is advice: an error changes nothing.
-        if let Err(error) = rustix::fs::fadvise(self.temporary.file(), 0, None, Advice::DontNeed) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Err(error) = rustix::fs::fadvise(self.temporary.file(), 0, None, rustix::fs::Advice::DontNeed)
+        {
             tracing::trace!(%error, "writing back early is not possible here");
         }
     }

@@ -288,19 +288,11 @@ impl FolderPlace {
                 walked.push('/');
             }
             walked.push_str(part);
-            let child = match open_child(&current, part) {
-                Err(Errno::NOENT) => {
-                    match rustix::fs::mkdirat(&current, part, FOLDER_MODE) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(error) => return Err(error),
-                    }
-                    open_child(&current, part)?
-                }
-                other => other?,
-            };
+            let (child, is_new) = open_or_make_child(&current, part)?;
             // Another process may have made the folder and not have synced it yet, so its entry counts as
             // unsettled until this process has synced the parent once.
-            if !self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(&walked) {
+            if is_new || !self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(&walked)
+            {
                 parents.push((parent_name, std::mem::replace(&mut current, child)));
             } else {
                 current = child;
@@ -323,6 +315,20 @@ impl FolderPlace {
 fn open_child(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(parent, name, flags, Mode::empty())
+}
+
+/// Opens a folder, making it where it is missing; true when it was.
+fn open_or_make_child(parent: &OwnedFd, name: &str) -> Result<(OwnedFd, bool), Errno> {
+    match open_child(parent, name) {
+        Err(Errno::NOENT) => {
+            match rustix::fs::mkdirat(parent, name, FOLDER_MODE) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+            Ok((open_child(parent, name)?, true))
+        }
+        other => Ok((other?, false)),
+    }
 }
 
 fn sync_parent(folder: &Path) -> io::Result<()> {

@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
@@ -19,6 +18,10 @@ use crate::unlock::secret::{LockedBytes, forbid_core_dumps};
 
 /// How often a sleeping machine's clock is looked at.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// How long a caller may be silent.
+const CALLER_PATIENCE: Duration = Duration::from_secs(5);
+/// How many callers may be silent at once; for another one the oldest is dropped.
+const MOST_CALLERS: usize = 64;
 /// How often a start is tried while another agent is just ending.
 const STARTS: u32 = 20;
 
@@ -72,6 +75,8 @@ fn take_lock(address: &Address) -> io::Result<Option<File>> {
 struct Agent {
     address: Address,
     listener: UnixListener,
+    /// Callers that have not said anything yet, with when they came.
+    callers: Vec<(UnixStream, Duration)>,
     key: LockedBytes,
     /// When to forget, by [`awake_and_asleep`].
     end: Duration,
@@ -98,6 +103,7 @@ impl Agent {
             end: awake_and_asleep().saturating_add(memory.lifetime),
             address: memory.address,
             listener,
+            callers: Vec::new(),
             _lock: lock,
         };
         ready.map_or(Ok(()), |ready| ready()).map_err(fail)?;
@@ -105,42 +111,71 @@ impl Agent {
     }
 
     fn run(mut self) -> Result<(), UnlockError> {
+        let fail = |source| UnlockError::Agent { action: "keep", source };
         while let Some(left) = self.end.checked_sub(awake_and_asleep()).filter(|left| !left.is_zero()) {
-            match self.wait(left.min(LONGEST_WAIT)) {
-                Ok(Some(stream)) => {
-                    // Whoever asks wrongly or too slowly gets nothing, and the agent lives on.
-                    if self.answer(stream).is_ok_and(|word| word == Word::Lock) {
-                        break;
-                    }
+            for mut caller in self.wait(left.min(LONGEST_WAIT)).map_err(fail)? {
+                // Whoever asks wrongly gets nothing, and the agent lives on.
+                if self.answer(&mut caller).is_ok_and(|word| word == Word::Lock) {
+                    return Ok(());
                 }
-                Ok(None) => {}
-                Err(source) => return Err(UnlockError::Agent { action: "keep", source }),
             }
         }
         Ok(())
     }
 
-    fn wait(&self, longest: Duration) -> io::Result<Option<UnixStream>> {
-        let mut watched = [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)];
+    /// Waits for callers, and returns those that have said something. One that connects and is silent holds up
+    /// nobody else, and is dropped after a while.
+    fn wait(&mut self, longest: Duration) -> io::Result<Vec<UnixStream>> {
+        let longest = if self.callers.is_empty() { longest } else { longest.min(CALLER_PATIENCE) };
         let longest = Timespec::try_from(longest).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let mut watched = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        watched.extend(self.callers.iter().map(|(caller, _)| PollFd::new(caller, PollFlags::IN)));
         match poll(&mut watched, Some(&longest)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        match self.listener.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            // One caller's failure (it hung up, or we are out of descriptors) is not the agent's end.
-            Err(error) => {
-                tracing::debug!(%error, "a caller was lost");
-                Ok(None)
+        let speaks: Vec<bool> = watched.iter().skip(1).map(|caller| !caller.revents().is_empty()).collect();
+        drop(watched);
+
+        let (now, mut ready, mut silent) = (awake_and_asleep(), Vec::new(), Vec::new());
+        for ((caller, since), speaks) in self.callers.drain(..).zip(speaks) {
+            if speaks {
+                ready.push(caller);
+            } else if now.saturating_sub(since) < CALLER_PATIENCE {
+                silent.push((caller, since));
+            }
+        }
+        self.callers = silent;
+        self.accept(now);
+        Ok(ready)
+    }
+
+    fn accept(&mut self, now: Duration) {
+        loop {
+            match self.listener.accept().and_then(|(caller, _)| {
+                prepare(&caller)?;
+                caller.set_nonblocking(true)?;
+                Ok(caller)
+            }) {
+                Ok(caller) => {
+                    if self.callers.len() == MOST_CALLERS {
+                        self.callers.remove(0);
+                    }
+                    self.callers.push((caller, now));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // One caller's failure (it hung up, or is another user) is not the agent's end.
+                Err(error) => {
+                    tracing::debug!(%error, "a caller was turned away");
+                    return;
+                }
             }
         }
     }
 
-    fn answer(&mut self, mut stream: UnixStream) -> io::Result<Word> {
-        prepare(&stream)?;
-        let question = Frame::read(&mut stream)?;
+    /// Answers one question. A frame is small enough to arrive whole, so a part of one is nonsense.
+    fn answer(&mut self, caller: &mut UnixStream) -> io::Result<Word> {
+        let question = Frame::read(caller)?;
         let mut answer = Frame::new(Word::Done);
         match question.word {
             Word::Fetch => answer.key.copy_from_slice(self.key.as_bytes()),
@@ -152,7 +187,7 @@ impl Agent {
             Word::Lock => self.remove_socket(),
             Word::Done | Word::Refused => answer = Frame::new(Word::Refused),
         }
-        answer.write(&mut stream)?;
+        answer.write(caller)?;
         Ok(question.word)
     }
 

@@ -13,8 +13,8 @@ use crate::unlock::UnlockError;
 
 /// The end of a socket's name.
 pub(super) const SOCKET_ENDING: &str = ".sock";
-/// How long the other end may take for one frame.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an agent may take to answer: on a machine that swaps, longer than one would think.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest path that every system takes for a socket (104 on macOS, 108 on Linux, each with a zero).
 const PATH_BYTES: usize = 103;
 
