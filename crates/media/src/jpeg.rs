@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
+use crate::crw;
+use crate::dates;
 use crate::exif;
+use crate::facts::DateSource;
 use crate::flir;
 use crate::iptc;
 use crate::settle::Finds;
@@ -64,6 +67,7 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
     let mut extension = Extension::default();
     let mut photoshop: Cow<'_, [u8]> = Cow::default();
     let mut flir: Cow<'_, [u8]> = Cow::default();
+    let mut heap: Cow<'_, [u8]> = Cow::default();
     let mut sized = false;
     for segment in segments(source, base) {
         let payload = || source.get_some(segment.start, segment.bytes);
@@ -88,6 +92,10 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
                     extension.add(payload().get(EXTENSION.len()..).unwrap_or_default());
                 }
             }
+            // Canon's first cameras: a CRW heap instead of EXIF.
+            0xe0 if source.array(segment.start + 6) == Some(*b"HEAPJPGM") => heap = payload(),
+            // Cameras before EXIF: lines of text.
+            0xec => picture_info(&payload(), finds),
             0xed => {
                 let bytes = payload();
                 if let Some(resources) = bytes.strip_prefix(b"Photoshop 3.0\0")
@@ -113,8 +121,26 @@ pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) {
     }
     iptc::read_photoshop(&photoshop, finds);
     flir::read(&flir, finds);
+    if !heap.is_empty() {
+        crw::read(&Source::memory(&heap), finds);
+    }
     if !sized {
         finds.warn("the JPEG has no frame header");
+    }
+}
+
+/// `[picture info]` of Agfa, Olympus and others: `TimeDate` in seconds or as text.
+fn picture_info(payload: &[u8], finds: &mut Finds) {
+    let text = String::from_utf8_lossy(payload);
+    for line in text.split(['\r', '\n', '\0']).take(256) {
+        if let Some(("TimeDate", value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
+        {
+            let seconds = value.parse::<i64>().ok().and_then(dates::from_unix);
+            match seconds {
+                Some(local) => finds.date(local, None, DateSource::Container),
+                None => finds.written(dates::parse(value), DateSource::Container),
+            }
+        }
     }
 }
 

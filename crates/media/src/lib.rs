@@ -10,6 +10,7 @@
 //! * [`raw_preview`], [`exif_thumbnail`] and [`heif_thumbnails`] locate smaller pictures inside a file.
 
 mod boxes;
+mod camcorder;
 mod crw;
 mod dates;
 mod error;

@@ -4,6 +4,7 @@
 //! costs a few seeks. (ISO/IEC 14496-12, QuickTime file format, 3GPP TS 26.244.)
 
 use crate::boxes::{self, Part};
+use crate::camcorder;
 use crate::dates;
 use crate::exif;
 use crate::facts::{DateSource, GpsSource, VideoTrack};
@@ -243,7 +244,7 @@ fn read_user_data(source: &Source<'_>, udta: &Part, finds: &mut Finds) {
                     read_thumbnail_exif(source, picture.start, finds);
                 }
             }
-            _ => {}
+            _ => camcorder::read(source, &part, finds),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::settle::{self, Finds};
 
 /// Longer packets are cut: even face regions and edit histories stay below.
 pub(crate) const MOST_BYTES: usize = 8 << 20;
-const MOST_EVENTS: usize = 200_000;
+const MOST_EVENTS: usize = 100_000;
 const MOST_PROPERTIES: usize = 5_000;
 const MOST_DEPTH: usize = 64;
 const MOST_VALUE_BYTES: usize = 64 << 10;
@@ -331,14 +331,14 @@ impl Walk {
         }
         let name = self.canonical(start.name().0);
         self.stack.push(name);
-        let names = self.named();
-        let in_container = names.first().is_some_and(|name| name == "Container:Directory");
+        let first = self.named().next();
+        let in_container = first == Some("Container:Directory");
+        let top_level = first.is_none();
         let last = self.stack.last().map_or("", String::as_str);
         let new_item = in_container && (last == "Container:Item" || last == "rdf:li");
         if new_item && self.packet.items.len() < 64 {
             self.packet.items.push(Item::default());
         }
-        let top_level = names.is_empty();
         for (key, value) in attributes {
             let key = self.canonical(&key);
             if key.starts_with("xmlns")
@@ -378,16 +378,12 @@ impl Walk {
         if value.is_empty() {
             return;
         }
-        let names = self.named();
-        match names.as_slice() {
-            [only] => {
-                let only = only.clone();
-                self.property(only, value.to_owned());
-            }
-            [first, .., last] if first == "Container:Directory" => {
-                let last = last.clone();
-                self.item(&last, value);
-            }
+        let mut names = self.named().map(str::to_owned);
+        let (first, last) = (names.next(), names.next_back());
+        drop(names);
+        match (first, last) {
+            (Some(only), None) => self.property(only, value.to_owned()),
+            (Some(first), Some(last)) if first == "Container:Directory" => self.item(&last, value),
             _ => {}
         }
     }
@@ -411,9 +407,9 @@ impl Walk {
     }
 
     /// The elements on the way here that are properties, outermost first.
-    fn named(&self) -> Vec<String> {
-        let frame = |name: &String| name.starts_with("rdf:") || name.starts_with("x:") || name == "xmpmeta";
-        self.stack.iter().filter(|name| !frame(name)).cloned().collect()
+    fn named(&self) -> impl DoubleEndedIterator<Item = &str> {
+        let frame = |name: &str| name.starts_with("rdf:") || name.starts_with("x:") || name == "xmpmeta";
+        self.stack.iter().map(String::as_str).filter(move |name| !frame(name))
     }
 
     fn canonical(&self, name: &str) -> String {
