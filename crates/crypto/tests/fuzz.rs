@@ -1,9 +1,9 @@
 //! Decoders against damaged bytes: whatever is done to a saved object, nothing panics, nothing hangs, and
 //! nothing that was altered opens as if it had not been.
 //!
-//! Inputs are the objects of `vectors/data`, changed by a seeded mutator. Each target runs a fixed number of
-//! rounds; `SAFELIGHT_FUZZ_SECONDS` makes it run that long instead (`make soak`), `SAFELIGHT_FUZZ_SEED` from
-//! another start. A failure names target and seed, which repeat it.
+//! Inputs are good objects, changed by a seeded mutator. Each target runs a fixed number of rounds;
+//! `SAFELIGHT_FUZZ_SECONDS` makes all targets together run about that long instead (`make soak`),
+//! `SAFELIGHT_FUZZ_SEED` from another start. A failure names target and seed, which repeat it.
 
 #![expect(clippy::expect_used, reason = "a helper that fails is a failed test")]
 
@@ -21,6 +21,8 @@ use safelight_crypto::{
 
 const LIBRARY: LibraryId = LibraryId::from_bytes([4; 20]);
 const ROUNDS: u64 = 1_500;
+/// How many tests share the seconds.
+const TARGETS: u32 = 8;
 
 /// Random choices for one round.
 struct Mutator(SeededEntropy);
@@ -62,7 +64,10 @@ impl Mutator {
 /// Runs `round` with fresh choices until the rounds or the seconds are over.
 fn fuzz(target: &str, rounds: u64, mut round: impl FnMut(&mut Mutator)) {
     let variable = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seconds = variable("SAFELIGHT_FUZZ_SECONDS").map(Duration::from_secs);
+    let cores =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let seconds = variable("SAFELIGHT_FUZZ_SECONDS")
+        .map(|seconds| Duration::from_secs(seconds) * cores.min(TARGETS) / TARGETS);
     let first = variable("SAFELIGHT_FUZZ_SEED").unwrap_or(1);
     let start = Instant::now();
     for seed in first.. {

@@ -100,6 +100,7 @@ pub fn scan_local_pack(
     let header_len = LOCAL_PACK_HEADER.len() as u64;
     let mut scan = LocalPackScan { len, end: header_len.min(len), ..LocalPackScan::default() };
     let mut probe = [0; PROBE_LEN];
+    let mut markers = MarkerSearch::default();
 
     let header = read_at(source, 0, &mut probe[..LOCAL_PACK_HEADER.len()]).map_err(read_error)?;
     if header > 0 && probe[..header] != LOCAL_PACK_HEADER {
@@ -119,7 +120,7 @@ pub fn scan_local_pack(
                 scan.entries.push(LocalEntry { record, range: start..scan.end });
                 at = scan.end;
             }
-            _ => match next_marker(source, at + 1).map_err(read_error)? {
+            _ => match markers.next(source, at + 1).map_err(read_error)? {
                 Some(next) => at = next,
                 None => break,
             },
@@ -184,19 +185,36 @@ fn read_at(source: &mut (impl Read + Seek), at: u64, buffer: &mut [u8]) -> std::
     Ok(filled)
 }
 
-/// The place of the next marker at or after `from`.
-fn next_marker(source: &mut (impl Read + Seek), mut from: u64) -> std::io::Result<Option<u64>> {
-    let mut buffer = vec![0; SEARCH_LEN];
-    loop {
-        let count = read_at(source, from, &mut buffer)?;
-        let found = buffer[..count].windows(MARKER.len()).position(|window| window == MARKER);
-        if let Some(place) = found {
-            return Ok(Some(from + place as u64));
+/// Looks for markers, keeping what it has read: a file full of false ones is still read once.
+#[derive(Default)]
+struct MarkerSearch {
+    start: u64,
+    buffer: Vec<u8>,
+}
+
+impl MarkerSearch {
+    /// The place of the next marker at or after `from`.
+    fn next(&mut self, source: &mut (impl Read + Seek), mut from: u64) -> std::io::Result<Option<u64>> {
+        loop {
+            if let Some(place) = self.within(from) {
+                return Ok(Some(place));
+            }
+            // A marker may straddle two reads.
+            let end = self.start + self.buffer.len() as u64;
+            from = from.max(end.saturating_sub(MARKER.len() as u64 - 1));
+            self.start = from;
+            self.buffer.resize(SEARCH_LEN, 0);
+            let count = read_at(source, from, &mut self.buffer)?;
+            self.buffer.truncate(count);
+            if count < MARKER.len() {
+                return Ok(None);
+            }
         }
-        if count < SEARCH_LEN {
-            return Ok(None);
-        }
-        // A marker may straddle two reads.
-        from += (count - (MARKER.len() - 1)) as u64;
+    }
+
+    fn within(&self, from: u64) -> Option<u64> {
+        let skip = usize::try_from(from.checked_sub(self.start)?).ok()?;
+        let found = self.buffer.get(skip..)?.windows(MARKER.len()).position(|window| window == MARKER)?;
+        Some(from + found as u64)
     }
 }

@@ -135,3 +135,18 @@ fn a_local_pack_of_another_library_holds_nothing() {
         scan_local_pack(&mut Cursor::new(&file), LibraryId::from_bytes([5; 20]), &epoch).expect("scans");
     assert!(scan.entries.is_empty());
 }
+
+#[test]
+fn a_file_full_of_false_markers_is_scanned_in_one_pass() {
+    let mut entropy = SeededEntropy::new(45);
+    let epoch = Epoch::generate(&mut entropy);
+    let good = local_pack(&epoch, &entries(&epoch, 2, &mut entropy));
+    let mut file = LOCAL_PACK_HEADER.to_vec();
+    file.extend_from_slice(&b"SLLF".repeat(200_000));
+    // A marker that straddles two reads of the search must be found as well.
+    file.extend_from_slice(&vec![0; (256 << 10) - 3]);
+    file.extend_from_slice(&good[LOCAL_PACK_HEADER.len()..]);
+    let scan = scan_local_pack(&mut Cursor::new(&file), LIBRARY, &epoch).expect("scans");
+    assert_eq!(scan.entries.len(), 2);
+    assert_eq!(scan.end, file.len() as u64);
+}
