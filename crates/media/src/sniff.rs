@@ -287,7 +287,8 @@ fn extension(name: &Path) -> Option<String> {
     Some(name.extension()?.to_str()?.to_ascii_lowercase())
 }
 
-/// The format that a file's name promises.
+/// The format that a file's name promises; [`Format::Unknown`] for photos and videos of kinds that nothing
+/// here reads.
 #[must_use]
 pub fn by_name(name: &Path) -> Option<Format> {
     Some(match extension(name)?.as_str() {
@@ -318,6 +319,10 @@ pub fn by_name(name: &Path) -> Option<Format> {
         "avi" => Format::Avi,
         "mkv" => Format::Mkv,
         "webm" => Format::WebM,
+        // Photos and videos that are kept although nothing here can read them yet.
+        "x3f" | "iiq" | "3fr" | "fff" | "erf" | "mef" | "mos" | "mrw" | "kdc" | "dcr" | "raw" | "cap"
+        | "psd" | "psb" | "jp2" | "jpf" | "jpx" | "j2k" | "mts" | "m2ts" | "mpg" | "mpeg" | "mod" | "vob"
+        | "wmv" | "asf" | "flv" | "ogv" | "crm" => Format::Unknown,
         _ => return None,
     })
 }
