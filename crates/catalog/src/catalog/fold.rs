@@ -44,13 +44,26 @@ pub(super) struct Folder<'a> {
     pub(super) connection: &'a Connection,
     labels: &'a mut Labels,
     states: HashMap<EntityId, Touched>,
+    /// The number that the next new entity gets.
+    next_number: Option<i64>,
 }
 
 struct Touched {
     id: i64,
     place: Option<TimelineKey>,
     state: EntityState,
-    changed: bool,
+    written: Written,
+}
+
+/// How the row of a state stands to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// It is as the state.
+    Same,
+    /// It is older.
+    Older,
+    /// There is none yet.
+    Not,
 }
 
 /// Where an op stands in the history.
@@ -182,7 +195,7 @@ pub(super) fn holds(state: &AssetState, content: &ContentHash) -> bool {
 
 impl<'a> Folder<'a> {
     pub(super) fn new(connection: &'a Connection, labels: &'a mut Labels) -> Self {
-        Self { connection, labels, states: HashMap::new() }
+        Self { connection, labels, states: HashMap::new(), next_number: None }
     }
 
     /// Records an op and folds it, unless it is known. Answers whether it is new.
@@ -197,7 +210,9 @@ impl<'a> Folder<'a> {
         }
         for target in &targets {
             let touched = self.touch(target)?;
-            touched.changed |= touched.state.fold(op);
+            if touched.state.fold(op) && touched.written == Written::Same {
+                touched.written = Written::Older;
+            }
         }
         if self.states.len() >= MOST_STATES {
             self.finish()?;
@@ -205,29 +220,32 @@ impl<'a> Folder<'a> {
         Ok(true)
     }
 
-    /// The state of an entity that is to change; a new one is given a row.
+    /// The state of an entity that is to change; a new one is given a number, and a row at the end.
     fn touch(&mut self, entity: &EntityId) -> Result<&mut Touched> {
         if !self.states.contains_key(entity) {
             let touched = match read(self.connection, entity)? {
                 Some(touched) => touched,
                 None => {
+                    let id = self.new_number().map_err(in_transaction)?;
                     let state = EntityState::new(entity);
-                    let id = self
-                        .connection
-                        .prepare_cached("INSERT INTO entities (key, state) VALUES (?1, ?2) RETURNING id")
-                        .and_then(|mut insert| {
-                            insert.query_row((entity.to_bytes(), state.to_bytes()), |row| row.get(0))
-                        })
-                        .map_err(in_transaction)?;
-                    Touched { id, place: None, state, changed: false }
+                    Touched { id, place: None, state, written: Written::Not }
                 }
             };
             self.states.insert(entity.clone(), touched);
         }
-        self.states.get_mut(entity).ok_or_else(|| CatalogError::Row {
-            what: "a state".to_owned(),
-            found: "it is not there after it was read".to_owned(),
-        })
+        self.states.get_mut(entity).ok_or_else(|| unreadable(entity, "it is not there after it was read"))
+    }
+
+    fn new_number(&mut self) -> rusqlite::Result<i64> {
+        let number = match self.next_number {
+            Some(number) => number,
+            None => self
+                .connection
+                .prepare_cached("SELECT ifnull(max(id), 0) + 1 FROM entities")?
+                .query_row([], |row| row.get(0))?,
+        };
+        self.next_number = Some(number + 1);
+        Ok(number)
     }
 
     /// The state of an entity, if any op was ever about it.
@@ -241,26 +259,55 @@ impl<'a> Folder<'a> {
 
     /// Writes the states that changed, and everything that they show.
     pub(super) fn finish(&mut self) -> Result<()> {
-        let changed = self.write_states().map_err(in_transaction)?;
-        self.refresh_assets(&changed)?;
+        let changed = self.states.iter().filter(|(_, touched)| touched.written != Written::Same);
+        let changed: Vec<_> = changed.map(|(entity, _)| entity.clone()).collect();
+        self.refresh_entities(&changed)?;
         self.states.clear();
         Ok(())
     }
 
-    fn write_states(&mut self) -> rusqlite::Result<Vec<EntityId>> {
-        let mut update = self.connection.prepare_cached("UPDATE entities SET state = ?2 WHERE id = ?1")?;
-        let mut changed = Vec::new();
-        for (entity, touched) in &mut self.states {
-            if std::mem::take(&mut touched.changed) {
-                update.execute((touched.id, touched.state.to_bytes()))?;
-                changed.push(entity.clone());
-            }
+    /// Brings up to date what is shown of these entities, and writes all states.
+    pub(super) fn refresh_entities(&mut self, changed: &[EntityId]) -> Result<()> {
+        let assets = self.assets_showing(changed)?;
+        let mut fresh = Vec::with_capacity(assets.len());
+        for asset in self.with_those_shown_instead(assets)? {
+            fresh.extend(self.fresh(asset)?);
         }
-        Ok(changed)
+        let refreshed = refresh(self.connection, self.labels, fresh).map_err(in_transaction)?;
+        self.write_states(&refreshed.places).map_err(in_transaction)?;
+        refreshed.restack(self.connection).map_err(in_transaction)
     }
 
-    /// Projects every asset that one of the changed entities is shown by.
-    pub(super) fn refresh_assets(&mut self, changed: &[EntityId]) -> Result<()> {
+    fn write_states(&mut self, places: &[(i64, Option<TimelineKey>)]) -> rusqlite::Result<()> {
+        let places: HashMap<i64, Option<TimelineKey>> = places.iter().copied().collect();
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO entities (id, key, place, state) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut update =
+            self.connection.prepare_cached("UPDATE entities SET place = ?2, state = ?3 WHERE id = ?1")?;
+        let mut moved = self.connection.prepare_cached("UPDATE entities SET place = ?2 WHERE id = ?1")?;
+        let mut states: Vec<_> = self.states.iter_mut().collect();
+        // New rows are appended in the order of their numbers.
+        states.sort_unstable_by_key(|(_, touched)| touched.id);
+        for (entity, touched) in states {
+            let place = places.get(&touched.id).copied().unwrap_or(touched.place);
+            let key = place.map(|place| place.0);
+            match touched.written {
+                Written::Not => {
+                    insert.execute((touched.id, entity.to_bytes(), key, touched.state.to_bytes()))?
+                }
+                Written::Older => update.execute((touched.id, key, touched.state.to_bytes()))?,
+                Written::Same if place != touched.place => moved.execute((touched.id, key))?,
+                Written::Same => 0,
+            };
+            touched.place = place;
+            touched.written = Written::Same;
+        }
+        Ok(())
+    }
+
+    /// The assets that one of these entities is shown by.
+    fn assets_showing(&mut self, changed: &[EntityId]) -> Result<HashSet<AssetId>> {
         let mut assets = HashSet::new();
         for entity in changed {
             match entity {
@@ -272,19 +319,13 @@ impl<'a> Folder<'a> {
                     assets.extend(version_holders(self.connection, content).map_err(in_transaction)?);
                 }
                 EntityId::Album(album) => {
-                    let names = self.known(entity)?.and_then(EntityState::as_record).and_then(album_name);
-                    let names = names.as_ref().map(|name| (folded(name), name.clone()));
-                    let names = names.as_ref().map(|(folded, name)| (folded.as_str(), name.as_str()));
-                    rename_album(self.connection, self.labels, &album.0, names).map_err(in_transaction)?;
+                    let name = self.known(entity)?.and_then(EntityState::as_record).and_then(album_name);
+                    rename_album(self.connection, self.labels, &album.0, name).map_err(in_transaction)?;
                 }
                 EntityId::Library | EntityId::Other { .. } => {}
             }
         }
-        let mut fresh = Vec::with_capacity(assets.len());
-        for asset in self.with_those_shown_instead(assets)? {
-            fresh.extend(self.fresh(asset)?);
-        }
-        refresh(self.connection, self.labels, fresh).map_err(in_transaction)
+        Ok(assets)
     }
 
     /// Adds the assets that show, or showed, what people typed about these.
@@ -292,11 +333,10 @@ impl<'a> Folder<'a> {
         let mut next: Vec<_> = assets.iter().copied().collect();
         while let Some(asset) = next.pop() {
             let Some(touched) = self.states_of(asset)? else { continue };
-            let (id, target) = (touched.id, touched.state.as_asset().and_then(alias_of));
-            if let Some(target) = target {
-                remember_merge(self.connection, target, id).map_err(in_transaction)?;
+            if let Some(target) = touched.state.as_asset().and_then(alias_of) {
+                remember_merge(self.connection, target, asset).map_err(in_transaction)?;
             }
-            let targets = ever_merged_into(self.connection, id).map_err(in_transaction)?;
+            let targets = ever_merged_into(self.connection, asset).map_err(in_transaction)?;
             next.extend(targets.into_iter().filter(|target| assets.insert(*target)));
         }
         Ok(assets)
@@ -320,7 +360,6 @@ impl<'a> Folder<'a> {
             None => None,
         };
         let is_alike = duplicates::is_alike(self.connection, &asset).map_err(in_transaction)?;
-        let stack_hashes = stacks(&state, content.as_ref());
         let merged = self.merged_into(asset)?;
         let listed = self.shown_instead(asset)? == asset;
         let states = States {
@@ -331,6 +370,7 @@ impl<'a> Folder<'a> {
             is_alike,
         };
         let shown = if listed { project(&states) } else { None };
+        let stack_hashes = shown.as_ref().map(|_| stacks(&state, content.as_ref())).unwrap_or_default();
         Ok(Some(Fresh { entity, asset, place, shown, stack_hashes }))
     }
 
@@ -372,37 +412,25 @@ fn alias_of(state: &AssetState) -> Option<AssetId> {
     state.current().alias().winner().and_then(|write| write.value)
 }
 
-fn remember_merge(connection: &Connection, target: AssetId, entity: i64) -> rusqlite::Result<()> {
+fn remember_merge(connection: &Connection, target: AssetId, source: AssetId) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR IGNORE INTO merged (target, entity) VALUES (?1, ?2)")?
-        .execute((target.0.as_bytes(), entity))
+        .prepare_cached("INSERT OR IGNORE INTO merged (target, source) VALUES (?1, ?2)")?
+        .execute((target.0.as_bytes(), source.0.as_bytes()))
         .map(drop)
 }
 
 fn ever_merged(connection: &Connection, target: AssetId) -> rusqlite::Result<Vec<AssetId>> {
-    let keys: Vec<Vec<u8>> = connection
-        .prepare_cached(
-            "SELECT e.key FROM merged AS m JOIN entities AS e ON e.id = m.entity WHERE m.target = ?1
-             ORDER BY e.key",
-        )?
-        .query_map([target.0.as_bytes()], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(assets_of(&keys))
-}
-
-fn ever_merged_into(connection: &Connection, entity: i64) -> rusqlite::Result<Vec<AssetId>> {
     connection
-        .prepare_cached("SELECT target FROM merged WHERE entity = ?1 ORDER BY target")?
-        .query_map([entity], |row| hash_column(row, 0).map(AssetId))?
+        .prepare_cached("SELECT source FROM merged WHERE target = ?1 ORDER BY source")?
+        .query_map([target.0.as_bytes()], |row| hash_column(row, 0).map(AssetId))?
         .collect()
 }
 
-fn assets_of(keys: &[Vec<u8>]) -> Vec<AssetId> {
-    let asset = |key: &Vec<u8>| match EntityId::from_bytes(key) {
-        Some(EntityId::Asset(asset)) => Some(asset),
-        _ => None,
-    };
-    keys.iter().filter_map(asset).collect()
+fn ever_merged_into(connection: &Connection, source: AssetId) -> rusqlite::Result<Vec<AssetId>> {
+    connection
+        .prepare_cached("SELECT target FROM merged WHERE source = ?1 ORDER BY target")?
+        .query_map([source.0.as_bytes()], |row| hash_column(row, 0).map(AssetId))?
+        .collect()
 }
 
 /// The name of an album that was not removed.
@@ -415,8 +443,10 @@ fn rename_album(
     connection: &Connection,
     labels: &mut Labels,
     album: &[u8],
-    names: Option<(&str, &str)>,
+    name: Option<String>,
 ) -> rusqlite::Result<()> {
+    let names = name.map(|name| (folded(&name), name));
+    let names = names.as_ref().map(|(folded, name)| (folded.as_str(), name.as_str()));
     let number = labels.number(connection, LabelKind::Album, album, names)?;
     labels::rename(connection, number, names)
 }
@@ -435,7 +465,7 @@ fn read(connection: &Connection, entity: &EntityId) -> Result<Option<Touched>> {
         .map_err(in_transaction)?;
     let Some((id, place, state)) = row else { return Ok(None) };
     let state = state.map_err(|error| unreadable(entity, &error.to_string()))??;
-    Ok(Some(Touched { id, place: place.map(TimelineKey), state, changed: false }))
+    Ok(Some(Touched { id, place: place.map(TimelineKey), state, written: Written::Same }))
 }
 
 /// The error for a stored state that is not one.
@@ -455,7 +485,11 @@ pub(super) fn version_holders(
         )?
         .query_map([content.as_bytes()], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(assets_of(&keys))
+    let asset = |key: &Vec<u8>| match EntityId::from_bytes(key) {
+        Some(EntityId::Asset(asset)) => Some(asset),
+        _ => None,
+    };
+    Ok(keys.iter().filter_map(asset).collect())
 }
 
 /// Writes the row of an op; a known op is only given its segment. Answers whether it is new.

@@ -123,7 +123,7 @@ pub(crate) fn project(states: &States<'_>) -> Option<Projection> {
     })
 }
 
-/// The hashes of the stacks that an asset belongs to, or would belong to if it were listed.
+/// The hashes of the stacks that an asset belongs to.
 pub(crate) fn stacks(state: &AssetState, content: Option<&ContentState>) -> Vec<i64> {
     let facts = content.map(ContentState::facts).unwrap_or_default();
     let Some(current) = state.current().contents().current() else { return Vec::new() };
@@ -292,7 +292,9 @@ pub(crate) fn name_hash(name: &[u8]) -> i64 {
 /// the path without extension for a RAW file and the photo that the camera wrote beside it.
 fn stack_hashes(media: MediaKind, live_id: Option<&str>, source: &SourcePath) -> Vec<i64> {
     let live = live_id.map(|id| hash64(&[b"live", id.as_bytes()]));
-    let beside = matches!(media, MediaKind::Photo | MediaKind::Raw).then(|| {
+    // Only photos are in two stacks, and those never lie under another asset.
+    let is_beside = media == MediaKind::Photo || media == MediaKind::Raw && live.is_none();
+    let beside = is_beside.then(|| {
         let name = source.file_name();
         let stem = name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0).unwrap_or(name.len());
         let length = source.relative.len() - name.len() + stem;

@@ -11,7 +11,7 @@ use safelight_model::{AssetId, EntityId, MediaKind};
 use super::facets::Flag;
 use super::labels::{LabelKind, Labels, label_token};
 use super::project::Projection;
-use super::timeline::{Shelf, TimelineKey};
+use super::timeline::{KeyRange, Shelf, TimelineKey};
 
 /// One asset whose states changed.
 pub(crate) struct Fresh {
@@ -21,7 +21,7 @@ pub(crate) struct Fresh {
     pub(crate) place: Option<TimelineKey>,
     /// What it shows now; `None` if it is not listed any more.
     pub(crate) shown: Option<Projection>,
-    /// The stacks that it belongs to, or belonged to.
+    /// The stacks that it belongs to now.
     pub(crate) stack_hashes: Vec<i64>,
 }
 
@@ -31,7 +31,7 @@ struct Changed {
     asset: AssetId,
     shown: Projection,
     digest: i64,
-    stack_hashes: Vec<i64>,
+    is_in_stacks: bool,
     old: Option<Old>,
 }
 
@@ -54,14 +54,25 @@ struct Total {
     undecodable: i64,
 }
 
+/// Rows that were written, and what is left to do once the entities know their places.
+#[must_use = "entities must be told their places, and stacks brought up to date after that"]
+pub(crate) struct Refreshed {
+    /// The new place of each entity in the timeline.
+    pub(crate) places: Vec<(i64, Option<TimelineKey>)>,
+    /// Stacks that assets belong to by themselves.
+    stacks: BTreeSet<i64>,
+    /// Assets under which a person may have put others.
+    by_hand: BTreeSet<AssetId>,
+}
+
 /// Brings the rows of these assets up to date.
 pub(crate) fn refresh(
     connection: &Connection,
     labels: &mut Labels,
     fresh: Vec<Fresh>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Refreshed> {
+    let mut refreshed = Refreshed { places: Vec::new(), stacks: BTreeSet::new(), by_hand: BTreeSet::new() };
     let mut totals = BTreeMap::new();
-    let mut stacks = BTreeSet::new();
     let mut gone = Vec::new();
     let mut changed = Vec::new();
     for asset in fresh {
@@ -69,9 +80,13 @@ pub(crate) fn refresh(
         if let Some(old) = &old {
             count(&mut totals, old.total, -1);
         }
-        stacks.extend(asset.stack_hashes.iter().copied());
+        refreshed.stacks.extend(write_stack_keys(connection, &asset)?);
+        refreshed.by_hand.insert(asset.asset);
         match asset.shown {
-            None => gone.extend(old),
+            None => {
+                refreshed.places.extend(asset.place.map(|_| (asset.entity, None)));
+                gone.extend(old.map(|old| old.key));
+            }
             Some(shown) => {
                 let digest = shown.search_digest();
                 changed.push(Changed {
@@ -79,7 +94,7 @@ pub(crate) fn refresh(
                     asset: asset.asset,
                     shown,
                     digest,
-                    stack_hashes: asset.stack_hashes,
+                    is_in_stacks: !asset.stack_hashes.is_empty(),
                     old,
                 });
             }
@@ -87,17 +102,24 @@ pub(crate) fn refresh(
     }
     let mut rows = place_all(connection, &changed)?;
     rows.sort_unstable_by_key(|(key, _)| *key);
-    delete_all(connection, &gone, &changed, &rows)?;
+    delete_all(connection, gone, &changed, &rows)?;
     for (key, at) in rows {
         let Some(asset) = changed.get(at) else { continue };
         count(&mut totals, total_of(key, &asset.shown), 1);
         write_row(connection, labels, &Row { key, to: asset })?;
+        refreshed.places.push((asset.entity, Some(key)));
+        refreshed.by_hand.extend(asset.shown.stacked_under);
     }
     write_totals(connection, &totals)?;
-    for hash in stacks {
-        restack(connection, hash)?;
+    Ok(refreshed)
+}
+
+impl Refreshed {
+    /// Brings the stacks of these assets up to date; the entities know their places by now.
+    pub(crate) fn restack(self, connection: &Connection) -> rusqlite::Result<()> {
+        self.stacks.into_iter().try_for_each(|hash| restack(connection, hash))?;
+        self.by_hand.into_iter().try_for_each(|cover| stack_by_hand(connection, cover))
     }
-    changed.iter().try_for_each(|asset| stack_by_hand(connection, asset))
 }
 
 /// One row to be written.
@@ -157,12 +179,12 @@ fn place_all(connection: &Connection, changed: &[Changed]) -> rusqlite::Result<V
 /// Deletes the rows of assets that are not listed any more or have moved, and index entries that changed.
 fn delete_all(
     connection: &Connection,
-    gone: &[Old],
+    gone: Vec<TimelineKey>,
     changed: &[Changed],
     rows: &[(TimelineKey, usize)],
 ) -> rusqlite::Result<()> {
-    let mut whole: Vec<_> = gone.iter().map(|old| old.key).collect();
-    let mut words: Vec<_> = whole.clone();
+    let mut words = gone.clone();
+    let mut whole = gone;
     for (key, at) in rows {
         let Some(asset) = changed.get(*at) else { continue };
         let Some(old) = &asset.old else { continue };
@@ -178,13 +200,9 @@ fn delete_all(
     for key in words {
         search.execute([key.0])?;
     }
-    let mut entity = connection.prepare_cached(
-        "UPDATE entities SET place = NULL WHERE id = (SELECT entity FROM timeline WHERE key = ?1)",
-    )?;
     let mut timeline = connection.prepare_cached("DELETE FROM timeline WHERE key = ?1")?;
     let mut positions = connection.prepare_cached("DELETE FROM positions WHERE key = ?1")?;
     for key in whole {
-        entity.execute([key.0])?;
         timeline.execute([key.0])?;
         positions.execute([key.0])?;
     }
@@ -194,11 +212,6 @@ fn delete_all(
 fn write_row(connection: &Connection, labels: &mut Labels, row: &Row<'_>) -> rusqlite::Result<()> {
     let stays = row.to.old.as_ref().filter(|old| old.key == row.key);
     write_timeline(connection, row)?;
-    if stays.is_none() {
-        connection
-            .prepare_cached("UPDATE entities SET place = ?2 WHERE id = ?1")?
-            .execute((row.to.entity, row.key.0))?;
-    }
     if stays.is_none_or(|old| old.digest != row.to.digest) {
         write_words(connection, labels, row)?;
     }
@@ -215,16 +228,18 @@ fn write_row(connection: &Connection, labels: &mut Labels, row: &Row<'_>) -> rus
 
 fn write_timeline(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {
     let shown = &row.to.shown;
+    let by_hand = shown.flags & Flag::StackedByHand.bit() != 0;
     connection
         .prepare_cached(
-            "INSERT INTO timeline (key, entity, asset, content, size_bytes, media, flags, rating,
+            "INSERT INTO timeline (key, entity, asset, content, stack, size_bytes, media, flags, rating,
                  local_millis, offset_minutes, latitude_e7, longitude_e7, width, height, orientation,
                  quarter_turns, duration, format, path, root_len, thumbhash, thumbnail, preview, digest)
-             VALUES (:key, :entity, :asset, :content, :size, :media, :flags, :rating, :millis, :offset,
+             VALUES (:key, :entity, :asset, :content, :stack, :size, :media, :flags, :rating, :millis, :offset,
                  :latitude, :longitude, :width, :height, :orientation, :turns, :duration, :format, :path,
                  :root_len, :thumbhash, :thumbnail, :preview, :digest)
              ON CONFLICT (key) DO UPDATE SET entity = excluded.entity, asset = excluded.asset,
-                 content = excluded.content, size_bytes = excluded.size_bytes, media = excluded.media,
+                 content = excluded.content, stack = excluded.stack,
+                 cover = iif(:keeps_cover, cover, NULL), size_bytes = excluded.size_bytes, media = excluded.media,
                  flags = excluded.flags, rating = excluded.rating, local_millis = excluded.local_millis,
                  offset_minutes = excluded.offset_minutes, latitude_e7 = excluded.latitude_e7,
                  longitude_e7 = excluded.longitude_e7, width = excluded.width, height = excluded.height,
@@ -238,6 +253,9 @@ fn write_timeline(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()
             ":entity": row.to.entity,
             ":asset": row.to.asset.0.as_bytes(),
             ":content": (shown.content != row.to.asset.0).then(|| shown.content.as_bytes()),
+            ":stack": shown.stacked_under.as_ref().map(|cover| cover.0.as_bytes()),
+            // Stacks that it belongs to by itself are looked at afterwards.
+            ":keeps_cover": !by_hand && row.to.is_in_stacks,
             ":size": shown.size_bytes,
             ":media": shown.media.code(),
             ":flags": shown.flags,
@@ -341,12 +359,29 @@ fn write_keys(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {
     for hash in &row.to.shown.path_hashes {
         paths.execute((hash, row.to.entity))?;
     }
-    let mut stacks =
-        connection.prepare_cached("INSERT OR IGNORE INTO stack_keys (hash, entity) VALUES (?1, ?2)")?;
-    for hash in &row.to.stack_hashes {
-        stacks.execute((hash, row.to.entity))?;
-    }
     Ok(())
+}
+
+/// Records the stacks that an asset belongs to; answers these and those that it belonged to.
+fn write_stack_keys(connection: &Connection, asset: &Fresh) -> rusqlite::Result<BTreeSet<i64>> {
+    let now: BTreeSet<i64> = asset.stack_hashes.iter().copied().collect();
+    let before: BTreeSet<i64> = match asset.place {
+        None => BTreeSet::new(),
+        Some(_) => connection
+            .prepare_cached("SELECT hash FROM stack_keys WHERE entity = ?1")?
+            .query_map([asset.entity], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?,
+    };
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO stack_keys (hash, entity) VALUES (?1, ?2)")?;
+    let mut delete = connection.prepare_cached("DELETE FROM stack_keys WHERE hash = ?1 AND entity = ?2")?;
+    for hash in now.difference(&before) {
+        insert.execute((hash, asset.entity))?;
+    }
+    for hash in before.difference(&now) {
+        delete.execute((hash, asset.entity))?;
+    }
+    Ok(now.union(&before).copied().collect())
 }
 
 fn total_of(key: TimelineKey, shown: &Projection) -> (TotalKey, Total) {
@@ -441,17 +476,15 @@ fn restack(connection: &Connection, hash: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Follows what a person said about the stack of an asset.
-fn stack_by_hand(connection: &Connection, asset: &Changed) -> rusqlite::Result<()> {
-    if asset.shown.flags & Flag::StackedByHand.bit() == 0 {
-        return Ok(());
-    }
-    let cover = asset.shown.stacked_under.map(|cover| EntityId::Asset(cover).to_bytes());
+/// Puts what a person put under an asset there, as long as that asset is in the timeline.
+fn stack_by_hand(connection: &Connection, cover: AssetId) -> rusqlite::Result<()> {
+    let shown = KeyRange::of_shelf(Shelf::Shown);
     connection
         .prepare_cached(
-            "UPDATE timeline SET cover = (SELECT id FROM entities WHERE key = ?2)
-             WHERE key = (SELECT place FROM entities WHERE id = ?1)",
+            "UPDATE timeline SET cover =
+                 (SELECT id FROM entities WHERE key = ?2 AND place BETWEEN ?3 AND ?4)
+             WHERE stack = ?1",
         )?
-        .execute((asset.entity, cover))
+        .execute((cover.0.as_bytes(), EntityId::Asset(cover).to_bytes(), shown.first, shown.last))
         .map(drop)
 }

@@ -67,7 +67,9 @@ CREATE TABLE timeline (
     entity         INTEGER NOT NULL,
     asset          BLOB NOT NULL,
     content        BLOB,
+    -- The entity that it lies under in a stack, and the asset that a person put it under.
     cover          INTEGER,
+    stack          BLOB,
     size_bytes     INTEGER NOT NULL,
     media          INTEGER NOT NULL,
     flags          INTEGER NOT NULL,
@@ -91,6 +93,7 @@ CREATE TABLE timeline (
 ) STRICT;
 
 CREATE INDEX timeline_stacked ON timeline (cover) WHERE cover IS NOT NULL;
+CREATE INDEX timeline_stacked_by_hand ON timeline (stack) WHERE stack IS NOT NULL;
 
 CREATE VIRTUAL TABLE search USING fts5(
     facets, name, caption, tags, place, camera, lens, path,
@@ -121,24 +124,27 @@ CREATE TABLE versions (
 -- Which assets were ever merged into which. A hit is checked against the state.
 CREATE TABLE merged (
     target BLOB NOT NULL,
-    entity INTEGER NOT NULL,
-    PRIMARY KEY (target, entity)
+    source BLOB NOT NULL,
+    PRIMARY KEY (target, source)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX merged_by_entity ON merged (entity);
+CREATE INDEX merged_by_source ON merged (source);
 
--- Hashes of paths and file names, and of what makes assets belong together. A hit is checked against the state.
+-- Hashes of paths and file names. A hit is checked against the state.
 CREATE TABLE path_keys (
     hash   INTEGER NOT NULL,
     entity INTEGER NOT NULL,
     PRIMARY KEY (hash, entity)
 ) STRICT, WITHOUT ROWID;
 
+-- Hashes of what makes assets belong together.
 CREATE TABLE stack_keys (
     hash   INTEGER NOT NULL,
     entity INTEGER NOT NULL,
     PRIMARY KEY (hash, entity)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX stack_keys_by_entity ON stack_keys (entity);
 
 CREATE TABLE totals (
     shelf       INTEGER NOT NULL,

@@ -38,6 +38,7 @@ struct Stretch<T> {
 }
 
 /// A value with what stands before it, or two values.
+#[derive(Clone, Copy)]
 struct Interval<T> {
     /// The first element inside.
     from: Option<T>,

@@ -117,8 +117,14 @@ impl Plan {
             Condition::Type(kind) => Some(type_expression(*kind)),
             Condition::Rating(bound) => rating_expression(*bound),
             Condition::Has(part) => Some(flag(part_flag(*part))),
-            Condition::Is(state) => return Ok(self.add_state(shelf, terms, negated, *state)),
-            Condition::Date(range) => return Ok(self.add_date(shelf, negated, range)),
+            Condition::Is(state) => {
+                self.add_state(shelf, terms, negated, *state);
+                return Ok(());
+            }
+            Condition::Date(range) => {
+                self.add_date(shelf, negated, range);
+                return Ok(());
+            }
             Condition::Size(bound) => {
                 self.checks.push(Check { negated, what: Exact::Size(*bound) });
                 if negated {
@@ -198,7 +204,7 @@ fn distance_metres(one: (f64, f64), other: (f64, f64)) -> f64 {
     let (south, north) = (one.0.to_radians(), other.0.to_radians());
     let (up, right) = ((north - south) / 2.0, (other.1 - one.1).to_radians() / 2.0);
     let chord = up.sin().powi(2) + south.cos() * north.cos() * right.sin().powi(2);
-    2.0 * METRES_PER_DEGREE.mul_add(1.0, 0.0) * chord.sqrt().min(1.0).asin().to_degrees()
+    2.0 * METRES_PER_DEGREE * chord.sqrt().min(1.0).asin().to_degrees()
 }
 
 fn token(facet: Facet) -> String {
@@ -224,15 +230,16 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-fn columns(field: TextField) -> &'static str {
+/// The column filter of a field. Anywhere needs none: no word is the token of a facet.
+fn column_filter(field: TextField) -> &'static str {
     match field {
-        TextField::Any => "- facets",
-        TextField::Name => "name",
-        TextField::Path => "{name path}",
-        TextField::Caption => "caption",
-        TextField::Place => "place",
-        TextField::Camera => "camera",
-        TextField::Lens => "lens",
+        TextField::Any => "",
+        TextField::Name => "name : ",
+        TextField::Path => "{name path} : ",
+        TextField::Caption => "caption : ",
+        TextField::Place => "place : ",
+        TextField::Camera => "camera : ",
+        TextField::Lens => "lens : ",
     }
 }
 
@@ -243,13 +250,12 @@ fn text_expression(
     is_prefix: bool,
 ) -> rusqlite::Result<Option<String>> {
     let text = searchable(text);
-    // Words have tokens that no facet has, so without a column filter nothing else can match.
-    let filter = if field == TextField::Any { String::new() } else { format!("{} : ", columns(field)) };
+    let filter = column_filter(field);
     if !is_prefix {
         return Ok(Some(format!("{filter}{}", quoted(&text))));
     }
-    let words = prefix::expressions(connection, &text)?;
-    Ok(words.map(|words| if filter.is_empty() { words } else { format!("{filter}({words})") }))
+    let words = prefix::expression(connection, &text)?;
+    Ok(words.map(|words| format!("{filter}{words}")))
 }
 
 fn tag_expression(connection: &Connection, name: &str, is_prefix: bool) -> rusqlite::Result<Option<String>> {

@@ -15,34 +15,22 @@ const INDEXED_LETTERS: std::ops::RangeInclusive<usize> = 2..=3;
 const MOST_WORDS: usize = 48;
 
 /// The expression for text whose last word may go on; `None` if no word begins so.
-pub(super) fn expressions(connection: &Connection, text: &str) -> rusqlite::Result<Option<String>> {
-    let mut words: Vec<&str> = text.split(|letter: char| !is_in_words(letter)).collect();
-    words.retain(|word| !word.is_empty());
-    let native = format!("{} *", quoted(text));
-    let [word] = words.as_slice() else { return Ok(Some(native)) };
-    if INDEXED_LETTERS.contains(&word.chars().count()) {
+pub(super) fn expression(connection: &Connection, text: &str) -> rusqlite::Result<Option<String>> {
+    let native = format!("({} *)", quoted(text));
+    let text = text.trim();
+    // Several words, or letters that the tokenizer folds in its own way, are left to FTS5.
+    let is_plain_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_plain_word || INDEXED_LETTERS.contains(&text.len()) {
         return Ok(Some(native));
     }
-    let Some(folded) = folded_word(connection, word)? else { return Ok(Some(native)) };
-    let found = words_that_begin(connection, &folded)?;
-    Ok(match found {
+    Ok(match words_that_begin(connection, &text.to_ascii_lowercase())? {
         None => Some(native),
-        Some(found) if found.is_empty() => None,
-        Some(found) => {
-            Some(format!("({})", found.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" OR ")))
+        Some(words) if words.is_empty() => None,
+        Some(words) => {
+            let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+            Some(format!("({})", words.join(" OR ")))
         }
     })
-}
-
-/// Whether the tokenizer takes a letter into words: letters, digits, and marks that it takes off again.
-fn is_in_words(letter: char) -> bool {
-    letter.is_alphanumeric() || unicode_normalization::char::is_combining_mark(letter)
-}
-
-/// A word as the tokenizer writes it, if that can be known without asking it: plain letters and digits in
-/// lower case. Words with accents are left to FTS5.
-fn folded_word(_: &Connection, word: &str) -> rusqlite::Result<Option<String>> {
-    Ok(word.is_ascii().then(|| word.to_ascii_lowercase()))
 }
 
 /// All words of the index that begin so; `None` if there are too many.

@@ -82,6 +82,11 @@ fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
         11 => return state.put_in(asset, SetName::TAGS, format!("tag {}", dice.below(6)).as_str()),
         12 => return state.take_out(asset, SetName::TAGS, format!("tag {}", dice.below(6)).as_str()),
         13 => return state.put_in(asset, SetName::ALBUMS, album),
+        14 if dice.below(3) == 0 => match dice.below(3) {
+            0 => state.write_field(asset, Field::STACK, crate::common::asset((number + 7) % 40)),
+            1 => state.write_field(asset, Field::STACK, false),
+            _ => state.write_field(asset, Field::STACK, Value::None),
+        },
         14 => {
             let target = Target::Album(album);
             let record = world.catalog.record(&EntityId::Album(album)).unwrap().unwrap_or_default();
