@@ -14,8 +14,10 @@ use crate::commands;
 /// your recovery words or a key file opens them.
 #[derive(Debug, Parser)]
 #[command(name = "safelight", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 done but something failed (named), 2 usage, 3 locked or wrong key,\n\
-    4 not found, 5 refused by a safeguard, 6 damaged data found, 7 network.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 done but something failed (named), 2 usage, 3 locked or wrong key,\n\
+    4 not found, 5 refused by a safeguard, 6 damaged data found, 7 network."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -27,7 +29,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Use the library in this folder
-    #[arg(long, global = true, value_name = "DIR", env = "SAFELIGHT_LIBRARY")]
+    #[arg(long, global = true, value_name = "DIR", env = "SAFELIGHT_LIBRARY", hide_env_values = true)]
     pub(crate) library: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true)]
@@ -45,14 +47,23 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Unlock with the passphrase in this file
-    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_PASSPHRASE_FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SAFELIGHT_PASSPHRASE_FILE",
+        hide_env_values = true
+    )]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Unlock with the passphrase read from this open descriptor
     #[arg(long, global = true, value_name = "N", conflicts_with = "passphrase_file")]
     pub(crate) passphrase_fd: Option<i32>,
     /// Unlock with this key file
-    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_KEY_FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_KEY_FILE", hide_env_values = true)]
     pub(crate) key_file: Option<PathBuf>,
+    /// Unlock with the recovery words in this file; init writes them to it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) recovery_file: Option<PathBuf>,
 }
 
 /// The commands.

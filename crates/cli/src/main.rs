@@ -51,7 +51,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::History(arguments) => commands::history::run(context, arguments),
         Command::Key(arguments) => commands::key::run(context, arguments),
         Command::Background(arguments) => commands::background::run(context, arguments),
-        Command::Agent(arguments) => commands::agent::run(context, arguments),
+        Command::Agent(arguments) => commands::agent::run(arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Man(arguments) => commands::man::run(arguments),
         Command::Worker(_) => Ok(()),
@@ -59,7 +59,8 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
 }
 
 fn report(context: Option<&Context>, failure: &Failure) -> ExitCode {
-    let output = context.map_or_else(|| output::Output::new(false, false, false, true), |context| context.output);
+    let output =
+        context.map_or_else(|| output::Output::new(false, false, false, true), |context| context.output);
     if !failure.message.is_empty() {
         output.say(&format!("safelight: {}", failure.message));
         if let Some(hint) = &failure.hint {

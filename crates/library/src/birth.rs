@@ -5,8 +5,8 @@
 
 use safelight_catalog::{Catalog, DeviceDb};
 use safelight_crypto::{
-    Author, Keyring, OsEntropy, Recipient, RecoveryWords, RootCard, Statement, StatementBody, StatementId, names,
-    seal_keys_file, sha256,
+    Author, Keyring, OsEntropy, Recipient, RecoveryWords, RootCard, Statement, StatementBody, StatementId,
+    names, seal_keys_file, sha256,
 };
 use safelight_model::OpBody;
 use safelight_store::{ObjectPath, Sealed, StoreError};
@@ -36,7 +36,7 @@ pub(crate) fn begin_history(library: &mut Library, words: &RecoveryWords) -> Res
     for (recipient, key) in recipients {
         let sealed = seal_keys_file(id, keyring.epochs(), recipient, &key, &mut OsEntropy)?;
         files.push((recipient, sha256(&[sealed.as_bytes()])));
-        put(library, &names::keys_file(&epoch.id(), &recipient), sealed.into())?;
+        put(library, &names::keys_file(&epoch.id(), &recipient), &sealed.into())?;
     }
     files.sort_unstable_by_key(|(recipient, _)| *recipient);
 
@@ -49,9 +49,8 @@ pub(crate) fn begin_history(library: &mut Library, words: &RecoveryWords) -> Res
 
     let hash = safelight_crypto::statements_hash(statements.iter().map(Statement::id));
     let card = RootCard::sign(words, id, hash, now);
-    let magic = *card.first_chunk().ok_or_else(|| broken_card("it is empty"))?;
-    let card = Sealed::from_card(card, &magic).map_err(|error| broken_card(&error.to_string()))?;
-    put(library, &names::root_card(&id), card)?;
+    let card = Sealed::from_root_card(card).map_err(|error| broken_card(&error.to_string()))?;
+    put(library, &names::root_card(&id), &card)?;
 
     let mut bodies: Vec<OpBody> =
         statements.iter().map(|statement| OpBody::Statement(statement.as_bytes().to_vec())).collect();
@@ -60,9 +59,9 @@ pub(crate) fn begin_history(library: &mut Library, words: &RecoveryWords) -> Res
     library.close_segment()
 }
 
-fn put(library: &Library, name: &str, sealed: Sealed) -> Result<()> {
+fn put(library: &Library, name: &str, sealed: &Sealed) -> Result<()> {
     let path = ObjectPath::parse(name).map_err(StoreError::from)?;
-    match library.place.put_new(&path, &sealed)? {
+    match library.place.put_new(&path, sealed)? {
         safelight_store::Outcome::Created => Ok(()),
         safelight_store::Outcome::Existed => Err(LibraryError::Damaged {
             object: name.to_owned(),

@@ -100,14 +100,24 @@ fn examine_sandbox(worker: &WorkerProgram) -> Finding {
     match Pool::start(worker.pool_options(1)).and_then(|pool| pool.sandbox()) {
         Ok(sandbox) if sandbox.is_closed() => {
             let landlock = if sandbox.landlock { "Landlock, " } else { "" };
-            Finding::well(WHAT, format!("pictures are decoded behind {landlock}a system call filter and limits"))
+            Finding::well(
+                WHAT,
+                format!("pictures are decoded behind {landlock}a system call filter and limits"),
+            )
         }
         Ok(sandbox) => Finding::unwell(
             WHAT,
-            format!("the decoder's sandbox is open: {}", sandbox.missing.unwrap_or_else(|| "not supported here".into())),
+            format!(
+                "the decoder's sandbox is open: {}",
+                sandbox.missing.unwrap_or_else(|| "not supported here".into())
+            ),
             "photos from strangers are safer on Linux 5.13 or later",
         ),
-        Err(error) => Finding::unwell(WHAT, error.to_string(), "photos are imported, but have no previews until this works"),
+        Err(error) => Finding::unwell(
+            WHAT,
+            error.to_string(),
+            "photos are imported, but have no previews until this works",
+        ),
     }
 }
 
@@ -154,7 +164,10 @@ impl Library {
         findings.push(self.examine_space());
         findings.push(self.examine_previews()?);
         if findings.iter().all(|finding| finding.well) {
-            findings.push(Finding::well("library", format!("{} originals are where they should be", report.originals)));
+            findings.push(Finding::well(
+                "library",
+                format!("{} originals are where they should be", report.originals),
+            ));
         }
         Ok(findings)
     }

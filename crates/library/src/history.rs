@@ -36,9 +36,10 @@ fn told(entry: &Recorded) -> HistoryEntry {
     match &entry.op {
         Ok(op) => {
             let millis = i64::try_from(op.stamp.millis).unwrap_or_default();
-            let when = jiff::Timestamp::from_millisecond(millis)
-                .map(|when| when.strftime("%Y-%m-%d %H:%M:%S").to_string())
-                .unwrap_or_else(|_| format!("{millis} ms"));
+            let when = jiff::Timestamp::from_millisecond(millis).map_or_else(
+                |_| format!("{millis} ms"),
+                |when| when.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            );
             HistoryEntry { id: op.id.to_string(), when, device, what: sentence(op) }
         }
         Err(error) => HistoryEntry {
@@ -60,7 +61,9 @@ fn sentence(op: &Op) -> String {
         OpBody::Alias { asset, into: Some(into), .. } => {
             format!("merged {} into {}", short(&asset.to_string()), short(&into.to_string()))
         }
-        OpBody::Alias { asset, into: None, .. } => format!("took {} out of its merge", short(&asset.to_string())),
+        OpBody::Alias { asset, into: None, .. } => {
+            format!("took {} out of its merge", short(&asset.to_string()))
+        }
         OpBody::Set { target, field, value, .. } => {
             let field = field.code().word().map_or_else(|| field.code().0.to_string(), str::to_owned);
             format!("set {field} of {} to {}", named(target), shown(value))
@@ -69,7 +72,12 @@ fn sentence(op: &Op) -> String {
             format!("added {} to the {} of {}", shown(element), set.word().unwrap_or("set"), named(target))
         }
         OpBody::RemoveFrom { target, set, element, .. } => {
-            format!("removed {} from the {} of {}", shown(element), set.word().unwrap_or("set"), named(target))
+            format!(
+                "removed {} from the {} of {}",
+                shown(element),
+                set.word().unwrap_or("set"),
+                named(target)
+            )
         }
         OpBody::Purge { asset, .. } => format!("purged {}", short(&asset.to_string())),
         OpBody::Derive { content, probe, .. } => {
@@ -116,8 +124,7 @@ fn shown(value: &Value) -> String {
         Value::Asset(asset) => short(&asset.to_string()),
         Value::Album(album) => format!("album {}", short(&album.to_string())),
         Value::Date(date) => jiff::Timestamp::from_second(date.local_seconds)
-            .map(|date| date.strftime("%Y-%m-%d %H:%M:%S").to_string())
-            .unwrap_or_else(|_| "a date".into()),
+            .map_or_else(|_| "a date".into(), |date| date.strftime("%Y-%m-%d %H:%M:%S").to_string()),
         Value::Place(_) => "a place".into(),
         Value::Other(_) => "something new".into(),
     }

@@ -26,9 +26,12 @@ impl Item {
 
     /// The original that is current.
     pub(crate) fn original(&self) -> Result<&Original> {
-        self.state.current().contents().current().map(|write| &write.value.original).ok_or_else(|| {
-            LibraryError::NoSuchItem { item: self.asset.to_string() }
-        })
+        self.state
+            .current()
+            .contents()
+            .current()
+            .map(|write| &write.value.original)
+            .ok_or_else(|| LibraryError::NoSuchItem { item: self.asset.to_string() })
     }
 }
 
@@ -68,7 +71,10 @@ impl Library {
     fn ambiguous(&self, item: &str, assets: &[AssetId]) -> Result<LibraryError> {
         let mut examples = Vec::new();
         for asset in assets.iter().take(EXAMPLES) {
-            let path = self.catalog().asset(*asset)?.map(|row| String::from_utf8_lossy(row.relative_path()).into_owned());
+            let path = self
+                .catalog()
+                .asset(*asset)?
+                .map(|row| String::from_utf8_lossy(row.relative_path()).into_owned());
             let id = asset.to_string();
             examples.push(format!("{} ({})", id.get(..10).unwrap_or(&id), path.unwrap_or_default()));
         }

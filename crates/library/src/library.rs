@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use safelight_catalog::{Access, Catalog, CatalogKey, DeviceDb};
-use safelight_crypto::{ContentHash, Keyring, LibraryId, OsEntropy, RecoveryWords};
+use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_media::pool::Pool;
 use safelight_model::OpBody;
 use safelight_store::{FolderPlace, ObjectPath, Sealed};
@@ -19,8 +19,8 @@ use crate::doctor::WorkerProgram;
 use crate::effects::{draw_positions, now_stamp_millis};
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
-use crate::import::rendition::LocalPacks;
 use crate::import::locked;
+use crate::import::rendition::LocalPacks;
 use crate::keys::{NewLibrary, NewSlot, UnlockedKeys};
 
 /// Prefix of the settings that name damaged originals.
@@ -51,6 +51,11 @@ impl Library {
     #[must_use]
     pub fn draw_words() -> RecoveryWords {
         RecoveryWords::generate(&mut OsEntropy)
+    }
+
+    /// Fills `bytes` with fresh randomness: a new key file.
+    pub fn draw_bytes(bytes: &mut [u8]) {
+        OsEntropy.fill(bytes);
     }
 
     /// Draws `count` different positions below `below`: which words to ask back.
@@ -98,6 +103,9 @@ impl Library {
         if folder.is_writable() {
             let swept = place.sweep(std::time::SystemTime::now())?;
             tracing::debug!(?swept, "unfinished files of earlier runs swept");
+        }
+        if let Err(error) = folder.authenticate(keyring) {
+            tracing::warn!(%error, "library.toml is not as it was written");
         }
         let damaged = Damaged::read(&device)?;
         let packs = LocalPacks::new(place.clone());
@@ -238,8 +246,10 @@ pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &Fo
     }
     for segment in catalog.outbox()? {
         let path = ObjectPath::segment(segment.device, segment.seq.0);
-        let sealed = Sealed::from_bytes(segment.bytes.clone())
-            .map_err(|error| LibraryError::Damaged { object: path.as_str().into(), reason: error.to_string() })?;
+        let sealed = Sealed::from_bytes(segment.bytes.clone()).map_err(|error| LibraryError::Damaged {
+            object: path.as_str().into(),
+            reason: error.to_string(),
+        })?;
         if place.put_new(&path, &sealed)? == safelight_store::Outcome::Existed {
             let there = place.open_object(&path)?.read_all(segment.bytes.len() as u64)?;
             if there != segment.bytes {

@@ -68,7 +68,9 @@ fn numbered_segments(place: &FolderPlace) -> Result<BTreeMap<DeviceId, Vec<u32>>
     let mut numbered: BTreeMap<DeviceId, Vec<u32>> = BTreeMap::new();
     for found in place.walk_below(Area::Log.as_str())? {
         let found = found?;
-        let Some(path) = found.relative.to_str().and_then(|path| ObjectPath::parse(path).ok()) else { continue };
+        let Some(path) = found.relative.to_str().and_then(|path| ObjectPath::parse(path).ok()) else {
+            continue;
+        };
         let device = path.as_str().split('/').nth(1).and_then(|device| device.parse().ok());
         if let (Some(device), Ok(number)) = (device, path.name().parse()) {
             numbered.entry(device).or_default().push(number);
@@ -128,8 +130,10 @@ impl Chain<'_> {
         if clear.device != self.device {
             return Err("it is of another device".into());
         }
-        let segment =
-            sealed.verify(self.keyring.library(), &self.key).and_then(|signed| signed.open(self.keyring)).map_err(told)?;
+        let segment = sealed
+            .verify(self.keyring.library(), &self.key)
+            .and_then(|signed| signed.open(self.keyring))
+            .map_err(told)?;
         match tip.judge(&clear) {
             Standing::Next => Ok(segment),
             _ => Err("it does not follow the segment before it".into()),

@@ -83,7 +83,10 @@ pub(crate) fn small_original(
     if ContentHash::of(&bytes) == original.content {
         Ok(bytes)
     } else {
-        Err(LibraryError::Damaged { object: location.pack, reason: "its content is not the recorded one".into() })
+        Err(LibraryError::Damaged {
+            object: location.pack,
+            reason: "its content is not the recorded one".into(),
+        })
     }
 }
 

@@ -12,7 +12,8 @@ use safelight_media::{MediaKind, Probe};
 use safelight_model::{OpBody, Original, Storage};
 
 use crate::effects::now_millis;
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
+use crate::folder::LibraryFolder;
 use crate::import::rendition::Sealer;
 use crate::import::take::{NotRendered, render_still};
 use crate::library::Library;
@@ -36,7 +37,27 @@ pub struct RenderReport {
     pub still_pending: u64,
 }
 
+/// The right to work on the queue in the background; it ends with the process.
+#[derive(Debug)]
+pub struct RenderTurn {
+    _held: std::fs::File,
+}
+
 impl Library {
+    /// Takes the turn to render in the background; none when another process has it.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened.
+    pub fn take_render_turn(folder: &LibraryFolder) -> Result<Option<RenderTurn>> {
+        let path = folder.path().join("objects");
+        let file = std::fs::File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(RenderTurn { _held: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(LibraryError::reading(&path, error.into())),
+        }
+    }
+
     /// Makes what is in the queue of renditions.
     ///
     /// # Errors
@@ -144,7 +165,8 @@ fn rendered_of(
         file.write_all(bytes)?;
         Ok(file)
     };
-    let file = in_memory().map_err(|error| NotRendered::Never(format!("it cannot be held in memory: {error}")))?;
+    let file =
+        in_memory().map_err(|error| NotRendered::Never(format!("it cannot be held in memory: {error}")))?;
     crate::import::take::told(pool.poster(&file, Wanted::ALL))
 }
 
@@ -155,16 +177,22 @@ impl Library {
         let Some(asset) = catalog.find_content(*content)? else { return Ok(None) };
         let Some(state) = catalog.asset_state(asset)? else { return Ok(None) };
         let additions = state.current().contents().additions();
-        Ok(additions.iter().map(|write| &write.value.original).find(|original| original.content == *content).cloned())
+        Ok(additions
+            .iter()
+            .map(|write| &write.value.original)
+            .find(|original| original.content == *content)
+            .cloned())
     }
 
     /// Reads a content's sealed original back and compares its hash: a fresh proof that the library holds it.
     pub(crate) fn prove_content(&self, content: &safelight_crypto::ContentHash) -> Result<()> {
-        let original = self.original_of(content)?.ok_or_else(|| crate::LibraryError::NoSuchItem {
-            item: content.to_string(),
-        })?;
+        let original = self
+            .original_of(content)?
+            .ok_or_else(|| LibraryError::NoSuchItem { item: content.to_string() })?;
         if original.storage == Storage::Linked {
-            return Err(crate::LibraryError::NotHere { object: format!("a sealed copy of {}", original.source.display()) });
+            return Err(LibraryError::NotHere {
+                object: format!("a sealed copy of {}", original.source.display()),
+            });
         }
         objects::write_original(&self.place, &self.device, self.keyring(), &original, &mut std::io::sink())
     }

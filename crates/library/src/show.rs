@@ -114,7 +114,10 @@ impl Library {
             size: original.size_bytes,
             media_type: original.media_type.clone(),
             kind: kind_word(view.facts.media.unwrap_or(safelight_model::MediaKind::Other)),
-            taken: view.date.as_ref().map(|date| date_text(date.value.local_millis, date.value.offset_minutes)),
+            taken: view
+                .date
+                .as_ref()
+                .map(|date| date_text(date.value.local_millis, date.value.offset_minutes)),
             taken_from: view.date.as_ref().map(|date| match date.value.source {
                 Some(source) => format!("{source:?}"),
                 None => format!("{:?}", date.origin),
@@ -127,7 +130,8 @@ impl Library {
             position: place
                 .map(|place| place.position)
                 .map(|position| [position.latitude(), position.longitude()]),
-            place: place.and_then(|place| place.name.clone().or_else(|| place.found.as_ref().map(place_text))),
+            place: place
+                .and_then(|place| place.name.clone().or_else(|| place.found.as_ref().map(place_text))),
             favourite: view.favourite,
             hidden: view.hidden,
             storage,
@@ -239,7 +243,11 @@ impl ShownAsset {
         push(&mut lines, "place", self.place.as_ref());
         push(&mut lines, "camera", camera(facts.camera_make.as_deref(), facts.camera_model.as_deref()));
         push(&mut lines, "lens", facts.lens.as_ref());
-        push(&mut lines, "pixels", facts.width.zip(facts.height).map(|(width, height)| format!("{width} × {height}")));
+        push(
+            &mut lines,
+            "pixels",
+            facts.width.zip(facts.height).map(|(width, height)| format!("{width} × {height}")),
+        );
         push(&mut lines, "orientation", facts.orientation);
         push(&mut lines, "duration", facts.duration_millis.map(duration));
         push(&mut lines, "type", Some(&self.media_type));
@@ -264,13 +272,25 @@ impl FileFacts {
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let probe = &self.probe;
         let mut lines = vec![("type", probe.media_type.clone())];
-        push(&mut lines, "taken", probe.taken.as_ref().map(|taken| {
-            format!("{} ({:?})", date_text(taken.local_millis(), taken.offset_minutes), taken.source)
-        }));
-        push(&mut lines, "position", probe.gps.map(|gps| format!("{:.6}, {:.6}", gps.latitude, gps.longitude)));
+        push(
+            &mut lines,
+            "taken",
+            probe.taken.as_ref().map(|taken| {
+                format!("{} ({:?})", date_text(taken.local_millis(), taken.offset_minutes), taken.source)
+            }),
+        );
+        push(
+            &mut lines,
+            "position",
+            probe.gps.map(|gps| format!("{:.6}, {:.6}", gps.latitude, gps.longitude)),
+        );
         push(&mut lines, "camera", camera(probe.make.as_deref(), probe.model.as_deref()));
         push(&mut lines, "lens", probe.lens.as_ref());
-        push(&mut lines, "pixels", probe.width.zip(probe.height).map(|(width, height)| format!("{width} × {height}")));
+        push(
+            &mut lines,
+            "pixels",
+            probe.width.zip(probe.height).map(|(width, height)| format!("{width} × {height}")),
+        );
         push(&mut lines, "orientation", (probe.orientation != 1).then_some(probe.orientation));
         push(&mut lines, "duration", probe.duration_millis.map(duration));
         push(&mut lines, "live id", probe.content_identifier.as_ref());
@@ -286,7 +306,9 @@ impl FileFacts {
 
 fn camera(make: Option<&str>, model: Option<&str>) -> Option<String> {
     match (make, model) {
-        (Some(make), Some(model)) if model.to_lowercase().starts_with(&make.to_lowercase()) => Some(model.to_owned()),
+        (Some(make), Some(model)) if model.to_lowercase().starts_with(&make.to_lowercase()) => {
+            Some(model.to_owned())
+        }
         (Some(make), Some(model)) => Some(format!("{make} {model}")),
         (make, model) => make.or(model).map(str::to_owned),
     }

@@ -48,8 +48,8 @@ impl Library {
     /// # Errors
     /// When it does not exist or holds the library itself.
     pub fn add_source(&mut self, source: &Source) -> Result<Source> {
-        let path =
-            std::fs::canonicalize(&source.path).map_err(|error| LibraryError::reading(&source.path, error))?;
+        let path = std::fs::canonicalize(&source.path)
+            .map_err(|error| LibraryError::reading(&source.path, error))?;
         if path.starts_with(self.path()) {
             return Err(LibraryError::Refused {
                 reason: format!("{} is the library's own folder", path.display()),
@@ -71,7 +71,9 @@ impl Library {
     /// # Errors
     /// When it is not watched.
     pub fn remove_source(&mut self, path: &Path) -> Result<()> {
-        let full = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+        let full = std::fs::canonicalize(path)
+            .or_else(|_| std::path::absolute(path))
+            .unwrap_or_else(|_| path.to_owned());
         match self.device.source_by_path(full.as_os_str().as_bytes())? {
             Some(source) if source.watched => {
                 self.device.remove_source(source.id)?;

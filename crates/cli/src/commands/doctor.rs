@@ -31,9 +31,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         What::Catalog => Repair::Catalog,
     });
     let mut findings = safelight_library::examine_machine(&context.worker());
-    if let Some(path) = context.existing_library()? {
+    if context.existing_library()?.is_some() {
         if matches!(repair, Some(Repair::Catalog)) {
-            findings.extend(context.rebuild_catalog(&path)?);
+            findings.extend(context.rebuild_catalog()?);
         }
         let mut library = context.open_library()?;
         findings.extend(library.doctor(&DoctorRequest { repair }, &context.progress)?);

@@ -18,7 +18,6 @@ pub(crate) struct Arguments {
     /// The folder to write into; it must be empty, or hold an export that is to go on
     directory: Option<PathBuf>,
     /// Which photos; all without one
-    #[arg(allow_hyphen_values = true)]
     query: Vec<String>,
     /// Write one original to stdout instead: - is the only value
     #[arg(long, value_name = "-")]
@@ -82,7 +81,9 @@ fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(
         .chain(arguments.query.iter().cloned())
         .collect();
     let [item] = item.as_slice() else {
-        return Err(Failure::usage("--to - writes exactly one item").hint("safelight export --to - ITEM > FILE"));
+        return Err(
+            Failure::usage("--to - writes exactly one item").hint("safelight export --to - ITEM > FILE")
+        );
     };
     let library = context.open_library()?;
     let mut stdout = std::io::stdout().lock();

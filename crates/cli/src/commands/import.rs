@@ -93,7 +93,10 @@ fn requests(
             .hint("name one (safelight import ~/Pictures) or watch one (safelight source add ~/Pictures)"));
     }
     if context.output.verbose() {
-        context.output.talk(&format!("Importing {}", counted(sources.len() as u64, "watched folder", "watched folders")));
+        context.output.talk(&format!(
+            "Importing {}",
+            counted(sources.len() as u64, "watched folder", "watched folders")
+        ));
     }
     Ok(sources
         .into_iter()
@@ -123,7 +126,8 @@ fn ask_about_space(context: &Context, plan: &ImportPlan) -> Result<(), Failure> 
     if plan.links() || plan.bytes() as f64 <= free as f64 * FREE_SPACE_SHARE || context.global.yes {
         return Ok(());
     }
-    let message = format!("copying {} would fill most of the {} that are free", size(plan.bytes()), size(free));
+    let message =
+        format!("copying {} would fill most of the {} that are free", size(plan.bytes()), size(free));
     if prompt::someone_is_there() && prompt::agree(&format!("{message}. Copy all the same?"))? {
         return Ok(());
     }

@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
-use safelight_library::{Library, NewSlot, RecoveryWords};
+use safelight_library::keys::NewSlot;
+use safelight_library::{Library, RecoveryWords};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -20,9 +21,6 @@ const ASKED_WORDS: usize = 2;
 /// Shows the 24 recovery words once; they alone bring everything back. A script passes --recovery-file.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Write the recovery words to this new file instead of showing them
-    #[arg(long, value_name = "FILE")]
-    recovery_file: Option<PathBuf>,
     /// What to call the passphrase in `safelight key list`
     #[arg(long, value_name = "NAME", default_value = "passphrase")]
     label: String,
@@ -34,9 +32,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::new(Exit::Refused, format!("{} is a library already", printable(&path)))
             .hint("name another folder with --library, or use this one"));
     }
-    if arguments.recovery_file.is_none() && !prompt::someone_is_there() {
-        return Err(Failure::new(Exit::Refused, "the recovery words have nowhere to go: there is no terminal to show them on")
-            .hint("pass --recovery-file FILE; whoever has that file can open the library"));
+    if context.global.recovery_file.is_none() && !prompt::someone_is_there() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "the recovery words have nowhere to go: there is no terminal to show them on",
+        )
+        .hint("pass --recovery-file FILE; whoever has that file can open the library"));
     }
     let words = Library::draw_words();
     let slots = slots(context, arguments)?;
@@ -45,20 +46,20 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Ok(());
     }
     // The words come first: a library without them must not exist.
-    match &arguments.recovery_file {
+    match &context.global.recovery_file {
         Some(file) => write_words(file, &words)?,
         None => show_words(&words)?,
     }
-    let id = Library::create(&path, &words, slots, &context.library_options())?;
+    let id = Library::create(&path, &words, &slots, &context.library_options())?;
     if context.output.json() {
         context.output.print_json(&serde_json::json!({
             "library": id.to_string(),
             "folder": printable(&path),
-            "recovery_file": arguments.recovery_file.as_deref().map(printable),
+            "recovery_file": context.global.recovery_file.as_deref().map(printable),
         }))?;
     } else {
         context.output.talk(&format!("Made a library in {}", printable(&path)));
-        if let Some(file) = &arguments.recovery_file {
+        if let Some(file) = &context.global.recovery_file {
             context.output.talk(&format!(
                 "The recovery words are in {}: print them, then delete that file.",
                 printable(file)
@@ -72,7 +73,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 fn slots(context: &Context, arguments: &Arguments) -> Result<Vec<NewSlot>, Failure> {
     let mut slots = Vec::new();
     if let Some(file) = &context.global.key_file {
-        slots.push(context.new_key_file_slot(file)?);
+        slots.push(context.new_key_file_slot(file, "key file")?);
     }
     if let Some(passphrase) = context.given_passphrase()? {
         slots.push(NewSlot::passphrase(&arguments.label, passphrase));
@@ -89,17 +90,16 @@ fn slots(context: &Context, arguments: &Arguments) -> Result<Vec<NewSlot>, Failu
 fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return Failure::new(Exit::Refused, format!("{} exists already and is not overwritten", printable(file)))
-                .hint("name a new file for the recovery words");
+            return Failure::new(
+                Exit::Refused,
+                format!("{} exists already and is not overwritten", printable(file)),
+            )
+            .hint("name a new file for the recovery words");
         }
         Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(file)))
     };
-    let mut output = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .map_err(failed)?;
+    let mut output =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
     let text = zeroize::Zeroizing::new(format!("{}\n", words.words().join(" ")));
     output.write_all(text.as_bytes()).and_then(|()| output.sync_all()).map_err(failed)
 }

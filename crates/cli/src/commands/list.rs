@@ -15,11 +15,11 @@ const PAGE_ASSETS: usize = 500;
 /// A query is words and filters, all of which must hold: camera: lens: date:2023-05..2023-07
 /// near:48.85,2.35,10km place:Paris type:video format:heic size:>5MB rating:>=4 tag: album: name: path:
 /// is:duplicate|favourite|hidden|undecodable|live|motion|raw|linked|trashed|undated has:gps.
-/// A minus before a word or filter excludes; quotes keep words together.
+/// A minus before a word or filter excludes; quotes keep words together. Put -- before a query that
+/// begins with a minus.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Words and filters
-    #[arg(allow_hyphen_values = true)]
     query: Vec<String>,
     /// Stop after this many
     #[arg(long, short = 'n', value_name = "N")]

@@ -24,7 +24,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return show_files(context, &arguments.file);
     }
     let Some(item) = &arguments.item else {
-        return Err(Failure::usage("show needs an item").hint("safelight show ID, or safelight show --file PATH"));
+        return Err(
+            Failure::usage("show needs an item").hint("safelight show ID, or safelight show --file PATH")
+        );
     };
     let library = context.open_library()?;
     let shown = library.show(item)?;

@@ -55,10 +55,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             }
         }
         Some(Action::Add { path, link, remove_after_proof }) => {
-            let source =
-                Source { path: path.clone(), link: *link, remove_after_proof: *remove_after_proof, online: true };
+            let source = Source {
+                path: path.clone(),
+                link: *link,
+                remove_after_proof: *remove_after_proof,
+                online: true,
+            };
             let added = library.add_source(&source)?;
-            context.output.talk(&format!("Watching {}; safelight import looks through it.", printable(&added.path)));
+            context
+                .output
+                .talk(&format!("Watching {}; safelight import looks through it.", printable(&added.path)));
         }
         Some(Action::Remove { path }) => {
             library.remove_source(path)?;

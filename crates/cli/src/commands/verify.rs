@@ -40,7 +40,11 @@ fn answer(context: &Context, report: &VerifyReport) -> Result<(), Failure> {
         context.output.print_json(report)?;
     } else {
         for damage in &report.damaged {
-            context.output.data(&format!("damaged  {}  {}", printable(damage.path.as_ref()), damage.reason))?;
+            context.output.data(&format!(
+                "damaged  {}  {}",
+                printable(damage.path.as_ref()),
+                damage.reason
+            ))?;
         }
         for notice in &report.notices {
             context.output.talk(&format!("note     {}  {}", printable(notice.path.as_ref()), notice.reason));

@@ -79,7 +79,6 @@ pub(crate) struct Manifest {
     pub(crate) library: String,
     pub(crate) device: String,
     verifying_key: String,
-    pub(crate) made: String,
     pub(crate) files: Vec<Entry>,
     signature: String,
 }
@@ -142,8 +141,8 @@ impl Manifest {
             .windows(SIGNATURE_LINE.len())
             .rposition(|window| window == SIGNATURE_LINE)
             .ok_or("it has no signature, so it was cut off or never finished")?;
-        let manifest: Self =
-            serde_json::from_slice(bytes).map_err(|error| format!("it is not the list of an export: {error}"))?;
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|error| format!("it is not the list of an export: {error}"))?;
         if manifest.format != FORMAT {
             return Err(format!("it is of the format {}, which this version does not know", manifest.format));
         }

@@ -98,11 +98,7 @@ impl<'a> Export<'a> {
     }
 
     fn run(&mut self) -> Result<()> {
-        if self.request.query.trim().is_empty() {
-            self.run_all()
-        } else {
-            self.run_query()
-        }
+        if self.request.query.trim().is_empty() { self.run_all() } else { self.run_query() }
     }
 
     fn run_all(&mut self) -> Result<()> {
@@ -151,7 +147,11 @@ impl<'a> Export<'a> {
         let Some(current) = view.current.as_ref() else { return Ok(()) };
         let current_content = current.original.content;
         for version in &view.versions {
-            let role = if version.original.content == current_content { Role::Original } else { Role::EarlierVersion };
+            let role = if version.original.content == current_content {
+                Role::Original
+            } else {
+                Role::EarlierVersion
+            };
             if let Err(error) = self.export_original(&item, &view, version.original, role) {
                 if is_about_the_folder(&error) {
                     return Err(error);
@@ -226,7 +226,13 @@ impl<'a> Export<'a> {
                 Ok(())
             })?;
         }
-        self.list(&Entry::new(place, original.size_bytes, original.content.as_bytes(), Role::Copy, id.to_owned()))
+        self.list(&Entry::new(
+            place,
+            original.size_bytes,
+            original.content.as_bytes(),
+            Role::Copy,
+            id.to_owned(),
+        ))
     }
 
     fn write_sidecar(&mut self, place: &Path, text: &[u8], id: &str) -> Result<()> {
@@ -329,7 +335,11 @@ fn write_file(
 
 fn system_time(millis: i64) -> Option<SystemTime> {
     let distance = Duration::from_millis(millis.unsigned_abs());
-    if millis < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
+    if millis < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    }
 }
 
 /// Whether going on with the next photo is pointless.
@@ -355,7 +365,8 @@ fn described(library: &Library, view: &AssetView<'_>, original: &Original) -> Re
         albums.extend(record.and_then(|record| safelight_model::view::AlbumView::new(&record).name));
     }
     let position = place.map(|place| place.position);
-    let has_date = view.date.as_ref().filter(|date| !matches!(date.origin, safelight_model::view::Origin::File));
+    let has_date =
+        view.date.as_ref().filter(|date| !matches!(date.origin, safelight_model::view::Origin::File));
     Ok(Described {
         title: view.title.as_ref().map(|shown| shown.value.clone()),
         caption: view.caption.as_ref().map(|shown| shown.value.clone()),

@@ -48,8 +48,7 @@ pub(crate) fn write(described: &Described) -> String {
     ));
     language_alternative(&mut xml, "dc:title", described.title.as_deref());
     language_alternative(&mut xml, "dc:description", described.caption.as_deref());
-    let plain: Vec<&str> =
-        described.tags.iter().map(|tag| tag.rsplit('/').next().unwrap_or(tag)).collect();
+    let plain: Vec<&str> = described.tags.iter().map(|tag| tag.rsplit('/').next().unwrap_or(tag)).collect();
     bag(&mut xml, "dc:subject", &plain);
     let hierarchical: Vec<String> =
         described.tags.iter().filter(|tag| tag.contains('/')).map(|tag| tag.replace('/', "|")).collect();

@@ -3,11 +3,9 @@
 //! The two are kept apart on purpose: a probe says what a file says, in the media crate's words, and may
 //! change with it; facts are part of the format and stay.
 
-use safelight_media::{DateSource, Gps, MediaKind, Probe, Sidecar, Taken, Words};
-use safelight_model::{
-    Facts, Keywords, MotionPhoto, Placeholder, PlaceName, Position, Ratio, TakenSource,
-};
 use safelight_media::pool::Rendered;
+use safelight_media::{DateSource, Gps, MediaKind, Probe, Sidecar, Taken, Words};
+use safelight_model::{Facts, Keywords, MotionPhoto, PlaceName, Placeholder, Position, Ratio, TakenSource};
 
 /// How many keywords are kept of one file; files with more are broken or hostile.
 const KEYWORDS: usize = 512;
@@ -84,7 +82,6 @@ pub(crate) fn of_pixels(rendered: &Rendered) -> Facts {
         phash64: rendered.phash64.map(u64::to_be_bytes),
         pdq256: rendered.pdq256,
         thumbhash: rendered.thumbhash.clone().map(Placeholder),
-        reason: rendered.damage.clone().map(shortened),
         ..Facts::default()
     }
 }
@@ -141,8 +138,7 @@ fn add_words(facts: &mut Facts, words: &Words) {
     let mut keywords: Vec<String> = Vec::new();
     // A keyword as a path says more than its last part alone.
     let paths = words.hierarchical.iter().map(|path| path.replace('|', "/"));
-    let leaves: Vec<&str> =
-        words.hierarchical.iter().filter_map(|path| path.rsplit('|').next()).collect();
+    let leaves: Vec<&str> = words.hierarchical.iter().filter_map(|path| path.rsplit('|').next()).collect();
     let plain = words.keywords.iter().filter(|word| !leaves.contains(&word.as_str())).cloned();
     for keyword in paths.chain(plain).map(shortened).take(KEYWORDS) {
         if !keyword.is_empty() && !keywords.contains(&keyword) {

@@ -121,7 +121,10 @@ impl Library {
                 Ok(path) => path,
                 Err(source) if self.is_watched(path)? => {
                     self.mark_offline(path)?;
-                    monitor.problem(&Problem::failure(path, format!("offline, nothing in it counts as deleted: {source}")));
+                    monitor.problem(&Problem::failure(
+                        path,
+                        format!("offline, nothing in it counts as deleted: {source}"),
+                    ));
                     continue;
                 }
                 Err(source) => return Err(LibraryError::reading(path, source)),
@@ -131,7 +134,12 @@ impl Library {
         Ok(ImportPlan { request: request.clone(), parts, free_bytes: self.free_bytes() })
     }
 
-    fn plan_path(&mut self, path: &Path, request: &ImportRequest, monitor: &dyn Monitor) -> Result<PlannedSource> {
+    fn plan_path(
+        &mut self,
+        path: &Path,
+        request: &ImportRequest,
+        monitor: &dyn Monitor,
+    ) -> Result<PlannedSource> {
         let (source, below) = self.source_for(path, request)?;
         let root = PathBuf::from(std::ffi::OsStr::from_bytes(&source.path));
         let scan = Scan {
@@ -226,7 +234,7 @@ impl Library {
             let mut candidates = scanned.candidates;
             // Files whose damaged predecessors had to make room are taken once more, and once only.
             for _ in 0..2 {
-                let (taken, retake) = self.take_all(request, &pool, &source, &root, candidates, monitor)?;
+                let (taken, retake) = self.take_all(request, &pool, &source, &root, &candidates, monitor)?;
                 report.absorb(&taken);
                 candidates = retake;
                 if candidates.is_empty() {
@@ -251,7 +259,7 @@ impl Library {
         pool: &Pool,
         source: &KnownSource,
         root: &Path,
-        candidates: Vec<Candidate>,
+        candidates: &[Candidate],
         monitor: &dyn Monitor,
     ) -> Result<(ImportReport, Vec<Candidate>)> {
         let (claimed, large) = (Mutex::new(HashSet::new()), Mutex::new(()));
@@ -293,7 +301,7 @@ impl Library {
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 let sender = sender.clone();
-                let (candidates, next, stop, intake) = (&candidates, &next, &stop, &intake);
+                let (next, stop, intake) = (&next, &stop, &intake);
                 scope.spawn(move || {
                     loop {
                         if stop.load(Ordering::Relaxed) || monitor.cancelled() {
@@ -338,14 +346,18 @@ impl Library {
                 if monitor.cancelled() {
                     return Ok(removed);
                 }
-                let Some(content) = row.content.filter(|_| row.state == safelight_catalog::FileState::Imported) else {
+                let Some(content) =
+                    row.content.filter(|_| row.state == safelight_catalog::FileState::Imported)
+                else {
                     continue;
                 };
                 let path = crate::scan::path_below(root, &row.path);
                 match self.remove_if_proven(&path, row, &content) {
                     Ok(true) => removed += 1,
                     Ok(false) => {}
-                    Err(error) => monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}"))),
+                    Err(error) => {
+                        monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}")))
+                    }
                 }
             }
         }
@@ -359,7 +371,10 @@ impl Library {
     ) -> Result<bool> {
         let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(false) };
         let stamp = crate::scan::trust::stamp_of(&metadata);
-        if !metadata.is_file() || stamp.size_bytes != row.stamp.size_bytes || stamp.modified_nanos != row.stamp.modified_nanos {
+        if !metadata.is_file()
+            || stamp.size_bytes != row.stamp.size_bytes
+            || stamp.modified_nanos != row.stamp.modified_nanos
+        {
             return Ok(false);
         }
         self.prove_content(content)?;

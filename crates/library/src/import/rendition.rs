@@ -48,7 +48,11 @@ impl<'a> Sealer<'a> {
         self.seal(content, RenditionKind::Original, 0, bytes, None)
     }
 
-    pub(crate) fn seal_rendered(&self, content: &ContentHash, rendered: &Rendered) -> Result<Vec<MadeRendition>> {
+    pub(crate) fn seal_rendered(
+        &self,
+        content: &ContentHash,
+        rendered: &Rendered,
+    ) -> Result<Vec<MadeRendition>> {
         let kinds = [
             (RenditionKind::Thumbnail, rendered.thumbnail.as_ref()),
             (RenditionKind::Preview, rendered.preview.as_ref()),
@@ -137,7 +141,9 @@ impl LocalPacks {
 
     /// Makes what was appended durable.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        if self.unsynced && let Some(pack) = &self.current {
+        if self.unsynced
+            && let Some(pack) = &self.current
+        {
             pack.sync()?;
         }
         self.unsynced = false;
@@ -210,7 +216,11 @@ pub(crate) fn pack_paths(place: &FolderPlace) -> Result<Vec<ObjectPath>> {
 }
 
 /// Reads one entry back and checks it.
-pub(crate) fn read_packed(place: &FolderPlace, location: &PackLocation, keyring: &Keyring) -> Result<Vec<u8>> {
+pub(crate) fn read_packed(
+    place: &FolderPlace,
+    location: &PackLocation,
+    keyring: &Keyring,
+) -> Result<Vec<u8>> {
     let path = ObjectPath::parse(&location.pack).map_err(safelight_store::StoreError::from)?;
     let reader = place.open_object(&path)?;
     let bytes = reader.read_range(location.position..location.position + location.length)?;

@@ -14,8 +14,8 @@ use super::facts;
 use crate::error::Result;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem};
-use crate::scan::trust::sampled_fingerprint;
 use crate::scan::Candidate;
+use crate::scan::trust::sampled_fingerprint;
 
 /// No sidecar is larger; develop settings of some programs are a few hundred KiB.
 const SIDECAR_BYTES: u64 = 16 << 20;
@@ -70,11 +70,13 @@ impl Library {
         if candidate.stamp.size_bytes > SIDECAR_BYTES {
             return Err("the sidecar is too large".into());
         }
-        let bytes = std::fs::read(&candidate.path).map_err(|error| format!("the sidecar cannot be read: {error}"))?;
+        let bytes =
+            std::fs::read(&candidate.path).map_err(|error| format!("the sidecar cannot be read: {error}"))?;
         let sidecar = safelight_media::sidecar(&bytes).map_err(|error| error.to_string())?;
         let name = candidate.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let facts = facts::of_sidecar(&sidecar, &name);
-        let version = u64::try_from(candidate.stamp.modified_nanos.div_euclid(1_000_000_000)).unwrap_or_default();
+        let version =
+            u64::try_from(candidate.stamp.modified_nanos.div_euclid(1_000_000_000)).unwrap_or_default();
         let said = siblings.into_iter().map(|content| OpBody::Derive {
             content,
             probe: ProbeKind::Sidecar,

@@ -19,8 +19,8 @@ use safelight_media::{Format, MediaKind, Probe, SNIFF_BYTES, Sniffed};
 use safelight_model::{EpochId, Facts, PartRef, Storage};
 use safelight_store::{FolderPlace, ObjectFile, StoreError};
 
-use super::{facts, locked};
 use super::rendition::{MadeRendition, Sealer};
+use super::{facts, locked};
 use crate::error::{LibraryError, Result};
 use crate::scan::Candidate;
 use crate::scan::trust::{sampled_fingerprint, stamp_of};
@@ -177,13 +177,7 @@ impl Intake<'_> {
         Ok(Attempt::Done(Box::new(done), kind))
     }
 
-    fn read_whole(
-        &self,
-        candidate: &Candidate,
-        file: &File,
-        head: &[u8],
-        size: u64,
-    ) -> Result<Reading> {
+    fn read_whole(&self, candidate: &Candidate, file: &File, head: &[u8], size: u64) -> Result<Reading> {
         let reading = |source| LibraryError::reading(&candidate.path, source);
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
         bytes.extend_from_slice(head);
@@ -246,8 +240,7 @@ impl Intake<'_> {
 
     /// A file that was read in full: is it new, and what does it show?
     fn settle(&self, candidate: &Candidate, mut reading: Reading, kind: MediaKind) -> Result<Taking> {
-        let claimed =
-            locked(self.claimed).insert(reading.content);
+        let claimed = locked(self.claimed).insert(reading.content);
         if !claimed || (self.has_content)(&reading.content)? {
             return Ok(Taking::Again(reading.content, reading.settled));
         }
@@ -255,7 +248,10 @@ impl Intake<'_> {
         let look = self.look(candidate, &reading, kind)?;
         let mut entries = Vec::new();
         let mut storage = if self.link { Storage::Linked } else { Storage::Copied };
-        if !self.link && reading.sealed.is_none() && let Some(bytes) = &reading.bytes {
+        if !self.link
+            && reading.sealed.is_none()
+            && let Some(bytes) = &reading.bytes
+        {
             storage = Storage::Packed;
             entries.push(self.sealer.seal_original(&reading.content, bytes)?);
         }
@@ -302,13 +298,14 @@ impl Intake<'_> {
     }
 
     fn look(&self, candidate: &Candidate, reading: &Reading, kind: MediaKind) -> Result<Look> {
-        let name = candidate.path.file_name().map(Path::new).unwrap_or(&candidate.path);
+        let name = candidate.path.file_name().map_or(candidate.path.as_path(), Path::new);
         if let Some(bytes) = &reading.bytes {
             let probe = safelight_media::probe(bytes, name);
             let rendered = render_still(self.pool, bytes, &probe, Wanted::QUICK);
             return Ok(Look { probe, rendered });
         }
-        let mut file = open_plain(&candidate.path).map_err(|source| LibraryError::reading(&candidate.path, source))?;
+        let mut file =
+            open_plain(&candidate.path).map_err(|source| LibraryError::reading(&candidate.path, source))?;
         let probe = match safelight_media::probe_reader(&mut file, name) {
             Ok(probe) => probe,
             Err(error) => {
@@ -358,7 +355,7 @@ pub(crate) fn render_still(
         (jpeg, StillFormat::Jpeg, preview.orientation)
     } else {
         let Some(format) = still_format(probe.format) else {
-            return Err(NotRendered::Never(format!("{} is not rendered", probe.format)));
+            return Err(NotRendered::Never("its content is of no kind that can be shown".into()));
         };
         (bytes, format, probe.orientation)
     };
@@ -366,7 +363,9 @@ pub(crate) fn render_still(
 }
 
 /// Tells whose fault a failed rendition is.
-pub(crate) fn told(rendered: std::result::Result<Rendered, RenderError>) -> std::result::Result<Rendered, NotRendered> {
+pub(crate) fn told(
+    rendered: std::result::Result<Rendered, RenderError>,
+) -> std::result::Result<Rendered, NotRendered> {
     rendered.map_err(|error| {
         if error.is_about_the_file() {
             NotRendered::Never(error.to_string())

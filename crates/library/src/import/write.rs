@@ -60,7 +60,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(room: Workroom<'a>, source: SourceId, root: &'a Path, monitor: &'a dyn Monitor) -> Self {
+    pub(crate) fn new(
+        room: Workroom<'a>,
+        source: SourceId,
+        root: &'a Path,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
         Self {
             room,
             source,
@@ -225,7 +230,8 @@ impl<'a> Writer<'a> {
         self.report.imported_bytes += original.size_bytes;
         self.report.undecodable += u64::from(original.undecodable.is_some());
         if let Some(reason) = &original.undecodable {
-            self.monitor.problem(&Problem::notice(&candidate.path, format!("imported without a preview: {reason}")));
+            self.monitor
+                .problem(&Problem::notice(&candidate.path, format!("imported without a preview: {reason}")));
         }
         if self.room.find_content(content)?.is_none() {
             let record = Original {
@@ -253,7 +259,12 @@ impl<'a> Writer<'a> {
         });
         let pixels = std::mem::take(&mut original.pixels);
         if pixels != Facts::default() {
-            bodies.push(OpBody::Derive { content, probe: ProbeKind::Pixels, version: PIXELS_VERSION, facts: pixels });
+            bodies.push(OpBody::Derive {
+                content,
+                probe: ProbeKind::Pixels,
+                version: PIXELS_VERSION,
+                facts: pixels,
+            });
         }
         let renditions: Vec<_> = original.entries.iter().filter_map(|entry| entry.rendition).collect();
         if !renditions.is_empty() {
@@ -263,7 +274,12 @@ impl<'a> Writer<'a> {
     }
 
     /// A new asset, or a new version of the one that this path held before (docs/decisions/changed-bytes.md).
-    fn addition(&mut self, candidate: &Candidate, original: &NewOriginal, record: Original) -> Result<OpBody> {
+    fn addition(
+        &mut self,
+        candidate: &Candidate,
+        original: &NewOriginal,
+        record: Original,
+    ) -> Result<OpBody> {
         let before = candidate.remembered.as_ref().and_then(|record| record.content);
         if let Some(before) = before.filter(|before| *before != original.content)
             && let Some(asset) = self.room.find_content(before)?
@@ -292,15 +308,17 @@ impl<'a> Writer<'a> {
             let Some(asset) = self.room.find_content(content)? else {
                 // Its first appearance was not committed; this file is taken at the next import.
                 self.report.failed += 1;
-                self.monitor.problem(&Problem::failure(&candidate.path, "the file with the same content failed"));
+                self.monitor
+                    .problem(&Problem::failure(&candidate.path, "the file with the same content failed"));
                 continue;
             };
             self.report.known += 1;
             let source = self.source_path(&candidate);
             if let Some(state) = self.room.asset_state(asset)? {
                 let life = state.current();
-                let recorded = life.contents().additions().iter().any(|write| write.value.original.source == source)
-                    || life.seen().iter().any(|seen| seen.source == source && seen.content == content);
+                let recorded =
+                    life.contents().additions().iter().any(|write| write.value.original.source == source)
+                        || life.seen().iter().any(|seen| seen.source == source && seen.content == content);
                 if !recorded {
                     self.report.duplicates += 1;
                     bodies.push(OpBody::Seen {
@@ -318,7 +336,8 @@ impl<'a> Writer<'a> {
     }
 
     fn source_path(&self, candidate: &Candidate) -> SourcePath {
-        let root = if candidate.below.is_empty() { self.root.parent().unwrap_or(self.root) } else { self.root };
+        let root =
+            if candidate.below.is_empty() { self.root.parent().unwrap_or(self.root) } else { self.root };
         let relative = if candidate.below.is_empty() {
             self.root.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default()
         } else {

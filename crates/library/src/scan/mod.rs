@@ -79,7 +79,8 @@ impl Scan<'_> {
     }
 
     fn merge(&self, monitor: &dyn Monitor) -> Result<Scanned> {
-        let start = if self.below.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(self.below) };
+        let start =
+            if self.below.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(self.below) };
         let walk = Walk::new(&start, self.excluded.clone())
             .map_err(|source| LibraryError::reading(&start, source))?;
         let mut cache = Cache::new(self)?;
@@ -116,7 +117,8 @@ impl Scan<'_> {
         scanned: &mut Scanned,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let below = found.path.strip_prefix(self.root).unwrap_or(Path::new("")).as_os_str().as_bytes().to_vec();
+        let below =
+            found.path.strip_prefix(self.root).unwrap_or(Path::new("")).as_os_str().as_bytes().to_vec();
         let remembered = cache.advance_to(&below, &mut scanned.gone)?;
         let stamp = trust::stamp_of(&found.metadata);
         let sidecar = is_sidecar(&found.path);
@@ -127,7 +129,8 @@ impl Scan<'_> {
                 Ok(false) => {}
                 Err(error) => {
                     scanned.failed_files += 1;
-                    monitor.problem(&Problem::failure(&candidate.path, format!("it cannot be read: {error}")));
+                    monitor
+                        .problem(&Problem::failure(&candidate.path, format!("it cannot be read: {error}")));
                     return Ok(());
                 }
             }

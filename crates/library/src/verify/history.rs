@@ -57,8 +57,12 @@ impl Library {
             let found = reading.tips.get(&device).copied().unwrap_or_default();
             let is_told = reading.damaged.iter().any(|damage| damage.path.contains(&device.to_string()));
             if found != tip && !is_told {
-                let path = PathBuf::from("objects").join(ObjectPath::segment(device, found.seq.0 + 1).as_str());
-                reading.damaged.push(Damage::new(path, format!("it is missing; history goes on to segment {}", tip.seq)));
+                let path =
+                    PathBuf::from("objects").join(ObjectPath::segment(device, found.seq.0 + 1).as_str());
+                reading.damaged.push(Damage::new(
+                    path,
+                    format!("it is missing; history goes on to segment {}", tip.seq),
+                ));
             }
         }
         Ok(reading)

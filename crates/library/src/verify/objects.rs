@@ -85,7 +85,9 @@ impl Checker<'_> {
         }
         BUFFER.with_borrow_mut(|buffer| {
             let (content, size) = (original.content, original.size_bytes);
-            match stream_parts(self.place, self.keyring, content, size, &original.parts, buffer, &mut |_| Ok(())) {
+            match stream_parts(self.place, self.keyring, content, size, &original.parts, buffer, &mut |_| {
+                Ok(())
+            }) {
                 Ok(()) => Ok(sealed_bytes),
                 Err(error) => Err((self.guilty_part(original), error.to_string())),
             }
@@ -117,12 +119,18 @@ impl Checker<'_> {
 
     fn entry(&self, reader: &PackReader, entry: &LocalEntry) -> std::result::Result<(), String> {
         let bytes = reader.reader().read_range(entry.range.clone()).map_err(|error| error.to_string())?;
-        open_entry(&bytes, self.keyring.library(), &entry.record, self.keyring).map(drop).map_err(|error| error.to_string())
+        open_entry(&bytes, self.keyring.library(), &entry.record, self.keyring)
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 }
 
 impl Library {
-    pub(super) fn verify_objects(&mut self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport> {
+    pub(super) fn verify_objects(
+        &mut self,
+        request: &VerifyRequest,
+        monitor: &dyn Monitor,
+    ) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
         let mut expected: HashSet<String> = HashSet::new();
         let mut small: HashMap<ContentHash, String> = HashMap::new();
@@ -136,7 +144,8 @@ impl Library {
             let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
             let Some((last, _)) = stretch.last() else { break };
             after = Some(*last);
-            let originals: Vec<Original> = stretch.iter().flat_map(|(_, state)| held_originals(state)).collect();
+            let originals: Vec<Original> =
+                stretch.iter().flat_map(|(_, state)| held_originals(state)).collect();
             for original in &originals {
                 expected.extend(part_paths(original));
                 if original.storage == Storage::Packed {
@@ -144,7 +153,8 @@ impl Library {
                 }
             }
             let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
-            let checked: Vec<Checked> = originals.par_iter().map(|original| checker.original(original)).collect();
+            let checked: Vec<Checked> =
+                originals.par_iter().map(|original| checker.original(original)).collect();
             self.report_originals(checked, &mut report)?;
         }
         monitor.end();
@@ -208,12 +218,16 @@ impl Library {
             let known = self.device.entries_of_pack(path.as_str())?;
             let known_end = known.last().map_or(0, |last| last.position + last.length);
             for damaged in &scan.damaged {
-                report.damaged.push(blame(format!("bytes {} to {} are no entry", damaged.start, damaged.end)));
+                report
+                    .damaged
+                    .push(blame(format!("bytes {} to {} are no entry", damaged.start, damaged.end)));
             }
             if scan.end < known_end {
                 report.damaged.push(blame(format!("it ends at byte {} instead of {known_end}", scan.end)));
             } else if scan.end < scan.len {
-                report.notices.push(blame("an interrupted run left a torn end; the next import cuts it off".into()));
+                report
+                    .notices
+                    .push(blame("an interrupted run left a torn end; the next import cuts it off".into()));
             }
             let found: HashSet<u64> =
                 locations(&path, &scan.entries).into_iter().map(|location| location.position).collect();
@@ -308,5 +322,9 @@ fn held_originals(state: &AssetState) -> Vec<Original> {
     }
     let mut seen = HashSet::new();
     let additions = life.contents().additions().iter();
-    additions.map(|write| &write.value.original).filter(|original| seen.insert(original.content)).cloned().collect()
+    additions
+        .map(|write| &write.value.original)
+        .filter(|original| seen.insert(original.content))
+        .cloned()
+        .collect()
 }

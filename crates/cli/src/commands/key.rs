@@ -1,0 +1,194 @@
+//! `safelight key`: the ways to unlock the library.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use safelight_library::keys::NewSlot;
+use safelight_library::{LibraryError, RecoveryWords, SlotKind, SlotSecret};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::prompt;
+
+/// List, add, remove and test ways to unlock
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the ways to unlock
+    List,
+    /// Add a passphrase or a key file
+    Add {
+        /// What to call it
+        #[arg(long, value_name = "NAME")]
+        label: Option<String>,
+        /// Add this key file, made if it does not exist, instead of a passphrase
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
+        /// Take the new passphrase from this file
+        #[arg(long, value_name = "FILE", conflicts_with = "new_key_file")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Remove a way to unlock; the last one that works stays
+    Remove {
+        /// Its id, the beginning of it, or its name
+        slot: String,
+    },
+    /// Test whether a secret still opens its slot
+    Test {
+        /// The slot's id, the beginning of it, or its name
+        slot: String,
+    },
+}
+
+#[derive(Serialize)]
+struct ListedSlot {
+    id: String,
+    kind: String,
+    label: String,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.action {
+        None | Some(Action::List) => list(context),
+        Some(Action::Add { label, new_key_file, new_passphrase_file }) => {
+            add(context, label.as_deref(), new_key_file.as_deref(), new_passphrase_file.as_deref())
+        }
+        Some(Action::Remove { slot }) => remove(context, slot),
+        Some(Action::Test { slot }) => test(context, slot),
+    }
+}
+
+fn list(context: &Context) -> Result<(), Failure> {
+    let folder = context.folder()?;
+    let list = folder.keys().slots().map_err(LibraryError::from)?;
+    let slots: Vec<ListedSlot> = list
+        .slots
+        .iter()
+        .map(|slot| ListedSlot {
+            id: slot.id().to_string(),
+            kind: kind_word(slot.kind()).to_owned(),
+            label: slot.label().to_owned(),
+        })
+        .collect();
+    if context.output.json() {
+        context.output.print_json(&slots)?;
+    } else {
+        for slot in &slots {
+            context.output.data(&format!("{:.10}  {:<10}  {}", slot.id, slot.kind, slot.label))?;
+        }
+    }
+    for damaged in &list.damaged {
+        context.output.warn(&format!("{}: {}", crate::output::printable(&damaged.path), damaged.reason));
+    }
+    if list.damaged.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Damaged)) }
+}
+
+fn kind_word(kind: SlotKind) -> &'static str {
+    match kind {
+        SlotKind::Passphrase => "passphrase",
+        SlotKind::KeyFile => "key file",
+        SlotKind::Recovery => "recovery",
+        _ => "other",
+    }
+}
+
+fn add(
+    context: &Context,
+    label: Option<&str>,
+    key_file: Option<&std::path::Path>,
+    passphrase_file: Option<&std::path::Path>,
+) -> Result<(), Failure> {
+    let folder = context.folder()?;
+    let keys = context.unlock(&folder)?;
+    let new = match (key_file, passphrase_file) {
+        (Some(file), _) => context.new_key_file_slot(file, label.unwrap_or("key file"))?,
+        (None, Some(file)) => {
+            let mut warnings = Vec::new();
+            let passphrase = safelight_library::unlock::read_passphrase_file(file, &mut warnings)
+                .map_err(LibraryError::from)?;
+            NewSlot::passphrase(label.unwrap_or("passphrase"), passphrase)
+        }
+        (None, None) if prompt::someone_is_there() => {
+            NewSlot::passphrase(label.unwrap_or("passphrase"), prompt::new_passphrase()?)
+        }
+        (None, None) => {
+            return Err(Failure::usage("there is no terminal to ask for the new passphrase")
+                .hint("pass --new-passphrase-file FILE or --new-key-file FILE"));
+        }
+    };
+    let slot = folder
+        .keys()
+        .add_slot(&keys, new.label(), &new.secret(), new.cost(), &mut context.entropy())
+        .map_err(LibraryError::from)?;
+    context.output.talk(&format!("Added {} ({:.10}).", slot.label(), slot.id().to_string()));
+    Ok(())
+}
+
+fn remove(context: &Context, wanted: &str) -> Result<(), Failure> {
+    let folder = context.folder()?;
+    let slot = folder.keys().find_slot(wanted).map_err(LibraryError::from)?;
+    let what = format!("{} ({:.10})", slot.label(), slot.id().to_string());
+    if context.global.dry_run {
+        context.output.talk(&format!("Would remove {what}"));
+        return Ok(());
+    }
+    let question = format!("Remove {what}? It will no longer unlock this library.");
+    if !context.global.yes && !(prompt::someone_is_there() && prompt::agree(&question)?) {
+        return Err(Failure::new(Exit::Refused, format!("{what} was not removed"))
+            .hint("--yes removes it without asking"));
+    }
+    let keys = context.unlock(&folder)?;
+    folder.keys().remove_slot(&keys, slot.id()).map_err(LibraryError::from)?;
+    context.output.talk(&format!("Removed {what}."));
+    Ok(())
+}
+
+fn test(context: &Context, wanted: &str) -> Result<(), Failure> {
+    let folder = context.folder()?;
+    let slot = folder.keys().find_slot(wanted).map_err(LibraryError::from)?;
+    let test =
+        |secret: &SlotSecret<'_>| folder.keys().test_slot(slot.id(), secret).map_err(LibraryError::from);
+    match slot.kind() {
+        SlotKind::Recovery => {
+            let words = match context.given_words()? {
+                Some(words) => words,
+                None if prompt::someone_is_there() => {
+                    let typed = prompt::line("The 24 recovery words: ")?;
+                    RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?
+                }
+                None => {
+                    return Err(
+                        Failure::usage("the recovery words are needed").hint("pass --recovery-file FILE")
+                    );
+                }
+            };
+            test(&SlotSecret::Recovery(&words))?;
+        }
+        SlotKind::KeyFile => {
+            let Some(file) = &context.global.key_file else {
+                return Err(Failure::usage("the key file is needed").hint("pass --key-file FILE"));
+            };
+            let bytes = safelight_library::unlock::read_key_file(file, &mut Vec::new())
+                .map_err(LibraryError::from)?;
+            test(&SlotSecret::KeyFile(&bytes))?;
+        }
+        _ => {
+            let passphrase = match context.given_passphrase()? {
+                Some(passphrase) => passphrase,
+                None if prompt::someone_is_there() => prompt::passphrase("Passphrase")?,
+                None => {
+                    return Err(Failure::usage("the passphrase is needed").hint("pass --passphrase-file FILE"));
+                }
+            };
+            test(&SlotSecret::Passphrase(&passphrase))?;
+        }
+    }
+    context.output.talk(&format!("{} opens the library.", slot.label()));
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! What every command gets: the flags, a voice, and the library opened with the first key that is there.
+//!
+//! Only here the environment is read; libraries take what they need as arguments.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use safelight_library::folder::{LibraryFolder, UserFolders, default_agent_folder, default_library_path};
+use safelight_library::keys::{NewSlot, UnlockedKeys};
+use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
+use safelight_library::{Finding, Library, LibraryError, LibraryOptions, RecoveryWords, WorkerProgram};
+use zeroize::Zeroizing;
+
+use crate::arguments::Global;
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, printable};
+use crate::progress::Progress;
+use crate::prompt;
+
+/// How long the agent that a typed passphrase starts remembers the key.
+const AGENT_AFTER_PROMPT: Duration = Duration::from_secs(15 * 60);
+
+/// Bytes of a key file that is made here.
+const KEY_FILE_BYTES: usize = 64;
+
+/// What a command works with.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) output: Output,
+    pub(crate) progress: Progress,
+    interrupted: Arc<AtomicBool>,
+    environment: Environment,
+}
+
+/// The few variables that are looked at.
+struct Environment {
+    home: Option<OsString>,
+    data_home: Option<OsString>,
+    cache_home: Option<OsString>,
+    runtime: Option<OsString>,
+    credentials: Option<OsString>,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Result<Self, Failure> {
+        unlock::forbid_core_dumps();
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let output = Output::new(global.json, global.quiet, global.verbose, no_colour);
+        let interrupted = Arc::new(AtomicBool::new(false));
+        listen_for_interrupts(&interrupted)?;
+        if global.verbose {
+            tell_diagnostics();
+        }
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let environment = Environment {
+            home: variable("HOME"),
+            data_home: variable("XDG_DATA_HOME"),
+            cache_home: variable("XDG_CACHE_HOME"),
+            runtime: variable("XDG_RUNTIME_DIR"),
+            credentials: variable("CREDENTIALS_DIRECTORY"),
+        };
+        let progress = Progress::new(output, Arc::clone(&interrupted));
+        Ok(Self { global, output, progress, interrupted, environment })
+    }
+
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn user_folders(&self) -> UserFolders<'_> {
+        UserFolders {
+            home: self.environment.home.as_deref(),
+            data_home: self.environment.data_home.as_deref(),
+            cache_home: self.environment.cache_home.as_deref(),
+            runtime: self.environment.runtime.as_deref(),
+        }
+    }
+
+    /// The folder of the library that this command is about.
+    pub(crate) fn library_path(&self) -> Result<PathBuf, Failure> {
+        let path = match &self.global.library {
+            Some(path) => path.clone(),
+            None => default_library_path(&self.user_folders()).map_err(LibraryError::from)?,
+        };
+        std::path::absolute(&path).map_err(Failure::from)
+    }
+
+    /// The same, if there is a library.
+    pub(crate) fn existing_library(&self) -> Result<Option<PathBuf>, Failure> {
+        let path = self.library_path()?;
+        Ok(LibraryFolder::exists(&path).then_some(path))
+    }
+
+    /// The folder of the agents' sockets.
+    pub(crate) fn agent_folder(&self) -> Result<PathBuf, Failure> {
+        Ok(default_agent_folder(&self.user_folders()).map_err(LibraryError::from)?)
+    }
+
+    /// The program that decodes pictures: this one.
+    pub(crate) fn worker(&self) -> WorkerProgram {
+        WorkerProgram { program: this_program(), arguments: vec!["worker".into()] }
+    }
+
+    pub(crate) fn library_options(&self) -> LibraryOptions {
+        LibraryOptions { worker: self.worker() }
+    }
+
+    /// The library's folder, still locked.
+    pub(crate) fn folder(&self) -> Result<LibraryFolder, Failure> {
+        let path = self.library_path()?;
+        if !LibraryFolder::exists(&path) {
+            return Err(Failure::new(Exit::NotFound, format!("there is no library in {}", printable(&path)))
+                .hint("safelight init makes one; --library names another folder"));
+        }
+        Ok(LibraryFolder::open(&path).map_err(LibraryError::from)?)
+    }
+
+    /// Opens the library, asking for a passphrase if nothing else opens it.
+    pub(crate) fn open_library(&self) -> Result<Library, Failure> {
+        let folder = self.folder()?;
+        let keys = self.unlock(&folder)?;
+        Ok(Library::open(folder, keys, &self.library_options())?)
+    }
+
+    /// Unlocks the keys by the first way that is there.
+    pub(crate) fn unlock(&self, folder: &LibraryFolder) -> Result<UnlockedKeys, Failure> {
+        let mut ask = |question: &unlock::Question<'_>| {
+            if question.is_repeated {
+                self.output.say("That is another passphrase.");
+            }
+            prompt::passphrase(&format!("Passphrase of {}", printable(question.library))).map(Some)
+        };
+        let words = self.given_words()?;
+        let sources = UnlockSources {
+            agent_folder: self.agent_folder().ok(),
+            passphrase_file: self.global.passphrase_file.clone(),
+            passphrase_descriptor: self.passphrase_descriptor()?,
+            key_file: self.global.key_file.clone(),
+            recovery: words.as_ref(),
+            environment_passphrase_file: None,
+            credentials_folder: self.environment.credentials.clone().map(PathBuf::from),
+            prompt: prompt::someone_is_there().then_some(&mut ask),
+        };
+        let unlocked = unlock::unlock(folder, sources, SystemTime::now(), &mut self.entropy())
+            .map_err(LibraryError::from)?;
+        for warning in &unlocked.warnings {
+            self.output.warn(&warning.to_string());
+        }
+        if matches!(unlocked.by, UnlockedBy::Slot { was_prompted: true, .. }) {
+            self.remember(folder, &unlocked.keys, AGENT_AFTER_PROMPT);
+        }
+        Ok(unlocked.keys)
+    }
+
+    /// Gives the key to the agent; without one, the next command asks again.
+    fn remember(&self, folder: &LibraryFolder, keys: &UnlockedKeys, lifetime: Duration) {
+        if let Err(failure) = self.start_agent(folder, keys, lifetime) {
+            self.output.talk(&format!("The passphrase is not remembered: {}", failure.message));
+        }
+    }
+
+    pub(crate) fn start_agent(
+        &self,
+        folder: &LibraryFolder,
+        keys: &UnlockedKeys,
+        lifetime: Duration,
+    ) -> Result<(), Failure> {
+        let address = agent::Address::new(&self.agent_folder()?, folder.library());
+        let memory = agent::Memory { address, key: keys.unlock_key.clone(), lifetime };
+        Ok(agent::start(&this_program(), &["agent".into()], &memory).map_err(LibraryError::from)?)
+    }
+
+    pub(crate) fn rebuild_catalog(&self) -> Result<Vec<Finding>, Failure> {
+        let folder = self.folder()?;
+        let keys = self.unlock(&folder)?;
+        Ok(Library::rebuild_catalog(&folder, &keys, &self.progress)?)
+    }
+
+    /// A passphrase that a flag gives, if one does.
+    pub(crate) fn given_passphrase(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let mut warnings = Vec::new();
+        let passphrase = if let Some(file) = &self.global.passphrase_file {
+            Some(unlock::read_passphrase_file(file, &mut warnings).map_err(LibraryError::from)?)
+        } else if let Some(descriptor) = self.passphrase_descriptor()? {
+            Some(unlock::read_passphrase(std::fs::File::from(descriptor)).map_err(LibraryError::from)?)
+        } else {
+            None
+        };
+        for warning in warnings {
+            self.output.warn(&warning.to_string());
+        }
+        Ok(passphrase)
+    }
+
+    /// The recovery words that a flag gives, if one does.
+    pub(crate) fn given_words(&self) -> Result<Option<RecoveryWords>, Failure> {
+        let Some(file) = &self.global.recovery_file else { return Ok(None) };
+        let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))
+        })?);
+        let words = RecoveryWords::parse(text.trim()).map_err(|error| {
+            Failure::new(Exit::Locked, format!("{} holds no recovery words: {error}", printable(file)))
+                .hint("it must hold the 24 words that init wrote or showed, in their order")
+        })?;
+        Ok(Some(words))
+    }
+
+    /// A key slot from a key file, which is made if it does not exist.
+    pub(crate) fn new_key_file_slot(&self, file: &Path, label: &str) -> Result<NewSlot, Failure> {
+        if !file.exists() {
+            self.make_key_file(file)?;
+        }
+        let mut warnings = Vec::new();
+        let bytes = unlock::read_key_file(file, &mut warnings).map_err(LibraryError::from)?;
+        for warning in warnings {
+            self.output.warn(&warning.to_string());
+        }
+        Ok(NewSlot::key_file(label, bytes))
+    }
+
+    fn make_key_file(&self, file: &Path) -> Result<(), Failure> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut bytes = Zeroizing::new([0; KEY_FILE_BYTES]);
+        Library::draw_bytes(&mut *bytes);
+        let failed = |error: std::io::Error| {
+            Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(file)))
+        };
+        let mut output = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+            .map_err(failed)?;
+        output.write_all(&*bytes).and_then(|()| output.sync_all()).map_err(failed)?;
+        self.output
+            .talk(&format!("Made the key file {}; whoever has it can open the library.", printable(file)));
+        Ok(())
+    }
+
+    /// The descriptor that a flag names, opened once more: each reader begins at its beginning or, of a pipe,
+    /// takes what is left.
+    fn passphrase_descriptor(&self) -> Result<Option<OwnedFd>, Failure> {
+        let Some(number) = self.global.passphrase_fd else { return Ok(None) };
+        let opened = std::fs::File::open(format!("/dev/fd/{number}"))
+            .map_err(|error| Failure::usage(format!("descriptor {number} cannot be read: {error}")))?;
+        Ok(Some(opened.into()))
+    }
+
+    pub(crate) fn entropy(&self) -> impl safelight_library::Entropy + use<> {
+        safelight_library::OsEntropy
+    }
+}
+
+/// The path of this program; the name alone if the system does not tell.
+pub(crate) fn this_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("safelight"))
+}
+
+/// The first Ctrl-C asks for an end at the next safe point; the second ends at once, which is safe too.
+fn listen_for_interrupts(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let flag = Arc::clone(interrupted);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Failure::new(Exit::Incomplete, format!("Ctrl-C cannot be listened for: {error}")))
+}
+
+/// Diagnostics go to stderr with --verbose. No secret and no photo's name is ever in them.
+fn tell_diagnostics() {
+    let filter = tracing_subscriber::EnvFilter::new("warn,safelight=debug");
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .without_time()
+        .with_target(false);
+    // A second subscriber cannot be set; the first one then stays.
+    let _set_already = subscriber.try_init();
+}
