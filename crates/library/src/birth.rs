@@ -3,6 +3,8 @@
 //! Order: keys files and root card are durable before the statements that name them are recorded, so a
 //! bucket that holds the history holds what opens it (SL1 §1).
 
+use std::path::Path;
+
 use safelight_catalog::{Catalog, DeviceDb};
 use safelight_crypto::{
     Author, Keyring, OsEntropy, Recipient, RecoveryWords, RootCard, Statement, StatementBody, StatementId,
@@ -20,7 +22,18 @@ use crate::library::{Library, catalog_key, device_key};
 pub(crate) fn create_databases(folder: &LibraryFolder, keyring: &Keyring) -> Result<()> {
     let device = keyring.device().id();
     Catalog::create(&folder.catalog_path(), &catalog_key(keyring), device, &mut OsEntropy)?.close()?;
-    Ok(DeviceDb::create(&folder.device_path(), &device_key(keyring))?.close()?)
+    DeviceDb::create(&folder.device_path(), &device_key(keyring))?.close()?;
+    for path in [folder.catalog_path(), folder.device_path()] {
+        keep_private(&path)?;
+    }
+    Ok(())
+}
+
+/// Lets only the owner read and write a database; its logs take over its permissions.
+pub(crate) fn keep_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|source| LibraryError::writing(path, source))
 }
 
 /// States the words, the device and the epoch, and writes the root card and the keys files.

@@ -249,6 +249,7 @@ impl Library {
         let (catalog, rebuilt) =
             Catalog::rebuild(&path, &key, device, &mut OsEntropy, segments, &open_ops, now_stamp_millis())?;
         catalog.close()?;
+        crate::birth::keep_private(&path)?;
         monitor.end();
         let mut findings = vec![Finding::well(
             "catalog",

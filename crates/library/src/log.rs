@@ -27,6 +27,8 @@ pub(crate) struct LogReading {
     pub(crate) damaged: Vec<Damage>,
     /// The end of each device's chain.
     pub(crate) tips: BTreeMap<DeviceId, Tip>,
+    /// What all statements together say; none when not even the birth of the library can be read.
+    pub(crate) roster: Option<Roster>,
 }
 
 /// Reads all segments, giving each good one to `each`; a chain ends at its first damaged or missing one.
@@ -54,6 +56,7 @@ pub(crate) fn read_log(
             for (id, member) in roster.members() {
                 keys.entry(*id).or_insert_with(|| *member.card.verifying_key());
             }
+            reading.roster = Some(roster);
         }
     }
     for device in waiting.keys() {

@@ -139,7 +139,8 @@ fn remove(context: &Context, wanted: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let question = format!("Remove {what}? It will no longer unlock this library.");
-    if !context.global.yes && !(prompt::someone_is_there() && prompt::agree(&question)?) {
+    let agreed = context.global.yes || (prompt::someone_is_there() && prompt::agree(&question)?);
+    if !agreed {
         return Err(Failure::new(Exit::Refused, format!("{what} was not removed"))
             .hint("--yes removes it without asking"));
     }
@@ -183,7 +184,9 @@ fn test(context: &Context, wanted: &str) -> Result<(), Failure> {
                 Some(passphrase) => passphrase,
                 None if prompt::someone_is_there() => prompt::passphrase("Passphrase")?,
                 None => {
-                    return Err(Failure::usage("the passphrase is needed").hint("pass --passphrase-file FILE"));
+                    return Err(
+                        Failure::usage("the passphrase is needed").hint("pass --passphrase-file FILE")
+                    );
                 }
             };
             test(&SlotSecret::Passphrase(&passphrase))?;

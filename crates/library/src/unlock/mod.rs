@@ -249,11 +249,13 @@ impl Door<'_> {
 
     /// Tries a secret on every slot of its kind.
     fn by_secret(&mut self, secret: &SlotSecret<'_>) -> Result<Opened, UnlockError> {
+        let warnings_before = self.warnings.len();
         let list = self.folder.keys().slots()?;
         for damaged in list.damaged {
             let slot = damaged.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.warnings.push(UnlockWarning::SlotUnusable { slot, reason: damaged.reason });
         }
+        let damaged = self.warnings.len() > warnings_before;
         let slots: Vec<Slot> = list.slots.into_iter().filter(|slot| slot.kind() == secret.kind()).collect();
         for slot in &slots {
             match slot.open(self.folder.library(), secret) {
@@ -271,11 +273,23 @@ impl Door<'_> {
         if slots.is_empty() && secret.kind() == SlotKind::Passphrase {
             spend_time_of_a_slot(self.folder.library(), secret, self.entropy);
         }
-        Err(self.wrong(secret.kind(), &slots))
+        let wrong = self.wrong(secret.kind(), &slots);
+        Err(if damaged { self.damaged_slot().unwrap_or(wrong) } else { wrong })
     }
 
     fn note_slot(&mut self, slot: &Slot, reason: String) {
         self.warnings.push(UnlockWarning::SlotUnusable { slot: slot.id().to_string(), reason });
+    }
+
+    /// A secret that opens nothing may be right, and its slot damaged: the damage is what must be known.
+    fn damaged_slot(&self) -> Option<UnlockError> {
+        self.warnings.iter().find_map(|warning| match warning {
+            UnlockWarning::SlotUnusable { slot, reason } => {
+                let path = self.folder.keys_path().join("slots").join(slot);
+                Some(KeysError::Damaged { path, reason: reason.clone() }.into())
+            }
+            _ => None,
+        })
     }
 
     /// Writes the failure down and names it.

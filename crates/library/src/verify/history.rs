@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use safelight_catalog::CheckDepth;
+use safelight_crypto::{RootCard, Roster, names, sha256};
 use safelight_store::ObjectPath;
 use serde::Serialize;
 
@@ -11,6 +12,9 @@ use crate::error::Result;
 use crate::library::{Library, catalog_key, device_key};
 use crate::log::{LogReading, read_log};
 use crate::monitor::Monitor;
+
+/// Larger than any root card or keys file.
+const CARD_BYTES: u64 = 1 << 20;
 
 /// What a verification of history found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,12 +46,59 @@ impl Library {
 
     pub(super) fn verify_log(&self) -> Result<VerifyReport> {
         let reading = self.checked_log()?;
-        Ok(VerifyReport {
+        let mut report = VerifyReport {
             objects: reading.segments,
             bytes: reading.bytes,
             damaged: reading.damaged,
             ..VerifyReport::default()
-        })
+        };
+        if let Some(roster) = &reading.roster {
+            self.verify_cards(roster, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// The root card by its signature, and every keys file by the hash that its epoch's statement names.
+    fn verify_cards(&self, roster: &Roster, report: &mut VerifyReport) -> Result<()> {
+        let words = roster.words().id();
+        self.verify_card(&names::root_card(&words), report, |bytes| {
+            RootCard::open(bytes, &words).map(drop).map_err(|error| error.to_string())
+        })?;
+        for epoch in roster.epochs() {
+            for (recipient, hash) in &epoch.files {
+                self.verify_card(&names::keys_file(&epoch.epoch, recipient), report, |bytes| {
+                    if sha256(&[bytes]) == *hash {
+                        Ok(())
+                    } else {
+                        Err("it is not the file that was announced".into())
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_card(
+        &self,
+        name: &str,
+        report: &mut VerifyReport,
+        check: impl FnOnce(&[u8]) -> Result<(), String>,
+    ) -> Result<()> {
+        let path = ObjectPath::parse(name).map_err(safelight_store::StoreError::from)?;
+        let full = PathBuf::from("objects").join(name);
+        report.objects += 1;
+        let bytes = match self.place.open_object(&path) {
+            Ok(object) => object.read_all(CARD_BYTES)?,
+            Err(error) => {
+                report.damaged.push(Damage::new(full, error.to_string()));
+                return Ok(());
+            }
+        };
+        report.bytes += bytes.len() as u64;
+        if let Err(reason) = check(&bytes) {
+            report.damaged.push(Damage::new(full, reason));
+        }
+        Ok(())
     }
 
     /// Reads the log, and compares where it ends with where the catalogue says it does.
