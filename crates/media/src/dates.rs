@@ -51,7 +51,8 @@ impl Scanner<'_> {
 }
 
 fn date(year: i32, month: i32, day: i32) -> Option<Date> {
-    let year = i16::try_from(year).ok().filter(|year| *year > 0)?;
+    // Nothing was photographed before; such years are clocks that were never set.
+    let year = i16::try_from(year).ok().filter(|year| *year >= 1800)?;
     Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
@@ -301,6 +302,7 @@ mod tests {
             ("2023:02:30 10:11:12", "-"),
             ("2023:05:14 25:11:12", "-"),
             ("2010", "-"),
+            ("0001:01:01 00:00:00", "-"),
             ("2010-07", "-"),
             ("", "-"),
         ] {

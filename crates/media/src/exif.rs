@@ -68,7 +68,10 @@ impl Exif {
                 }
                 0x0131 => settle::offer(&mut probe.software, text().as_deref()),
                 0x0132 => self.modified = self.modified.take().or_else(text),
-                0x010e => settle::offer(&mut probe.words.description, text().as_deref()),
+                0x010e => {
+                    let said = text().filter(|text| !says_nothing(text));
+                    settle::offer(&mut probe.words.description, said.as_deref());
+                }
                 0x013b => settle::offer(&mut probe.words.creator, text().as_deref()),
                 0x4746 => {
                     if let Some(value) = entry.reals(tiff).first().copied().flatten() {
@@ -201,6 +204,15 @@ impl Exif {
             finds.date(local, offset.or(written.offset_minutes), source);
         }
     }
+}
+
+/// Whether a description is what a camera writes into every picture.
+fn says_nothing(description: &str) -> bool {
+    let text = description.to_ascii_uppercase();
+    text.ends_with("DIGITAL CAMERA")
+        || text.ends_with("DSC")
+        || text.starts_with("DCIM\\")
+        || matches!(text.as_str(), "EXIF_JPEG_PICTURE" | "SAMSUNG" | "CAMERA" | "DIGITAL IMAGE" | "COF")
 }
 
 fn gps_clock(day: DateTime, hour: f64, minute: f64, second: f64) -> Option<DateTime> {

@@ -120,6 +120,15 @@ fn jpeg_tells_extended_xmp_and_iptc() {
 }
 
 #[test]
+fn what_a_camera_writes_into_every_picture_is_no_description() {
+    for (text, expected) in [("OLYMPUS DIGITAL CAMERA", None), ("A boat", Some("A boat".to_owned()))] {
+        let block = TiffBuilder::little().build(vec![vec![(0x010e, Value::Text(text))]]);
+        let file = samples::jpeg(8, 8, &[(0xe1, [b"Exif\0\0".to_vec(), block].concat())]);
+        assert_eq!(look(&file, "a.jpg").words.description, expected);
+    }
+}
+
+#[test]
 fn a_thumbnails_orientation_does_not_turn_the_photo() {
     let thumbnail = vec![(0x0112, Value::Short(8))];
     let block = TiffBuilder::little().build(vec![vec![(0x010f, Value::Text("Sample"))], thumbnail]);
