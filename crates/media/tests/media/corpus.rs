@@ -164,7 +164,7 @@ fn minutes(text: &str) -> i32 {
 }
 
 #[test]
-fn a_probe_takes_well_under_a_quarter_of_a_millisecond() {
+fn probing_takes_no_noticeable_time() {
     let Some(root) = corpus() else {
         println!("skipped: no corpus beside the repository");
         return;
@@ -190,4 +190,6 @@ fn a_probe_takes_well_under_a_quarter_of_a_millisecond() {
         each(in_memory),
         each(from_disk)
     );
+    // Printed for people; what is asserted only catches a slip into seconds, whatever else the machine does.
+    assert!(each(in_memory) < 20.0 && each(from_disk) < 20.0);
 }
