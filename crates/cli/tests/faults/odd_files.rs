@@ -173,48 +173,60 @@ fn a_file_that_cannot_be_read_is_named_and_comes_in_once_it_can() {
 fn a_file_that_changes_while_it_is_read_is_taken_in_whole_or_not_at_all() {
     let room = Room::with_library();
     let path = room.put("growing.jpg", heavy_photo(1, 24 << 20));
+    let first = std::fs::read(&path).unwrap();
     room.put("steady.jpg", photo(2));
     let writing = AtomicBool::new(true);
-    let states = std::thread::scope(|scope| {
+    let rounds = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            // Bytes in the middle and at the end: neither size nor one reading of the start gives it away.
-            let mut states = vec![sha256(&std::fs::read(&path).unwrap())];
-            let mut bytes = std::fs::read(&path).unwrap();
-            let mut round = 0_u8;
+            let mut rounds = 0;
             while writing.load(Ordering::Relaxed) {
-                round = round.wrapping_add(1);
-                let middle = bytes.len() / 2;
-                bytes[middle] = round;
-                bytes.push(round);
-                let mut file = File::options().write(true).open(&path).unwrap();
-                file.seek(SeekFrom::Start(middle as u64)).unwrap();
-                file.write_all(&[round]).unwrap();
-                file.seek(SeekFrom::End(0)).unwrap();
-                file.write_all(&[round]).unwrap();
-                drop(file);
-                states.push(sha256(&bytes));
-                std::thread::sleep(Duration::from_millis(3));
+                rounds += 1;
+                change(&path, &first, rounds);
+                std::thread::sleep(Duration::from_millis(1));
             }
-            states
+            rounds
         });
         room.import();
         writing.store(false, Ordering::Relaxed);
         writer.join().unwrap()
     });
-    assert!(states.len() > 2, "the file did not change during the import");
-    for (id, path) in room.listed() {
-        if path.ends_with("growing.jpg") {
-            assert!(states.contains(&id), "{path} was taken in with bytes that it never had");
+    assert!(rounds > 10, "the file hardly changed during the import: {rounds} times");
+    for (id, name) in room.listed() {
+        if name.ends_with("growing.jpg") {
+            let had = (0..=rounds).any(|round| sha256(&state(&first, round)) == id);
+            assert!(had, "{name} was taken in with bytes that it never had");
         }
     }
     // It has settled; now it comes in, as it is.
     std::thread::sleep(Duration::from_millis(100));
     room.import().ends_with(&[0]);
     let last = std::fs::read(&path).unwrap();
+    assert!(last == state(&first, rounds));
     let listed = room.list();
     let growing = asset_named(&listed, "growing.jpg").expect("it never came in");
     assert!(room.original(&text(&growing, "id")) == last, "what comes out is not what is there");
     room.verify_is_clean();
+}
+
+/// One change in the middle and one at the end: neither the size nor one reading of the start gives it away.
+fn change(path: &std::path::Path, first: &[u8], round: u32) {
+    let mark = round.to_le_bytes();
+    let mut file = File::options().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(first.len() as u64 / 2)).unwrap();
+    file.write_all(&mark).unwrap();
+    file.seek(SeekFrom::End(0)).unwrap();
+    file.write_all(&mark[..1]).unwrap();
+}
+
+/// What the file held after so many changes.
+fn state(first: &[u8], rounds: u32) -> Vec<u8> {
+    let mut bytes = first.to_vec();
+    if rounds > 0 {
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 4].copy_from_slice(&rounds.to_le_bytes());
+        bytes.extend((1..=rounds).map(|round| round.to_le_bytes()[0]));
+    }
+    bytes
 }
 
 #[test]
