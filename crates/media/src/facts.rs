@@ -66,7 +66,7 @@ pub struct Probe {
     pub audio_codec: Option<String>,
     /// Apple's content identifier, the same on both sides of a Live Photo (a UUID, upper case).
     pub content_identifier: Option<String>,
-    /// Apple's burst identifier, the same on all photos of a burst (a UUID, upper case).
+    /// Apple's burst identifier (a UUID, upper case) or Google's, the same on all photos of a burst.
     pub burst_id: Option<String>,
     /// The video inside a motion photo.
     pub motion: Option<Motion>,

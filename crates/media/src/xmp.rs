@@ -153,6 +153,7 @@ impl Packet {
         settle::offer(&mut probe.model, self.first("tiff:Model"));
         settle::offer(&mut probe.lens, self.first_of(&["exifEX:LensModel", "aux:Lens"]));
         settle::offer(&mut probe.software, self.first("xmp:CreatorTool"));
+        settle::offer(&mut probe.burst_id, self.first("GCamera:BurstID"));
         let positive = |name: &str| self.number(name).filter(|value| *value > 0.0);
         probe.exposure_seconds = probe.exposure_seconds.or_else(|| positive("exif:ExposureTime"));
         probe.aperture = probe.aperture.or_else(|| positive("exif:FNumber"));
@@ -486,13 +487,14 @@ mod tests {
     fn a_container_directory_tells_where_the_video_is() {
         let packet = r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description xmlns:Camera="http://ns.google.com/photos/1.0/camera/" xmlns:Container="http://ns.google.com/photos/1.0/container/"
- xmlns:Item="http://ns.google.com/photos/1.0/container/item/" Camera:MotionPhoto="1" Camera:MotionPhotoPresentationTimestampUs="1500">
+ xmlns:Item="http://ns.google.com/photos/1.0/container/item/" Camera:MotionPhoto="1" Camera:BurstID="b-1" Camera:MotionPhotoPresentationTimestampUs="1500">
 <Container:Directory><rdf:Seq>
 <rdf:li rdf:parseType="Resource"><Container:Item Item:Mime="image/jpeg" Item:Semantic="Primary" Item:Length="0" Item:Padding="0"/></rdf:li>
 <rdf:li rdf:parseType="Resource"><Container:Item Item:Mime="video/mp4" Item:Semantic="MotionPhoto" Item:Length="4096" Item:Padding="8"/></rdf:li>
 </rdf:Seq></Container:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"#;
         let mut finds = Finds::default();
         Packet::parse(packet.as_bytes()).apply(&mut finds);
+        assert_eq!(finds.probe.burst_id.as_deref(), Some("b-1"));
         let claim = finds.motion_claim;
         assert!(claim.claimed);
         assert_eq!((claim.container_length, claim.container_bytes), (Some(4096), Some(4104)));
