@@ -15,15 +15,23 @@ photos=${photos/#\~/$HOME}
 
 bold='' dim='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; fi
-title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain" >&2; }
+
+# One argument as a person would type it in a shell.
+typed() {
+  case "$1" in
+    *[!A-Za-z0-9_./:,=@+-]*) printf " '%s'" "$1" ;;
+    *) printf ' %s' "$1" ;;
+  esac
+}
 
 # Prints the command as a user would type it and runs it. 1 means "done, but something failed, and it was named":
 # a demo over other people's files goes on.
 run() {
-  printf '%s$ safelight' "$dim"; printf ' %q' "$@"; printf '%s\n' "$plain"
+  { printf '%s$ safelight' "$dim"; for word in "$@"; do typed "$word"; done; printf '%s\n' "$plain"; } >&2
   local status=0
   "$safelight" --library "$demo/library" --passphrase-file "$demo/passphrase" "$@" || status=$?
-  [ "$status" -le 1 ] || { echo "demo: that ended with exit code $status"; exit "$status"; }
+  [ "$status" -le 1 ] || { echo "demo: that ended with exit code $status" >&2; exit "$status"; }
 }
 
 # ---- A folder for the demo, and nothing but the demo ----------------------------------------------------
@@ -68,19 +76,19 @@ if [ "$photos" = "$demo/photos" ]; then
   run list "date:2023-04 -tag:flowers"
   run list "type:video"
 else
-  run list "type:video" | head -12 || true
-  run list "has:gps" | head -12 || true
+  run list "type:video" -n 12
+  run list "has:gps" -n 12
 fi
 
 title "Is everything there, and still what it was?"
 run verify
 
 title "Leave, with everything, in the open"
-run export "$demo/export" | tail -5
+run export "$demo/export"
 run verify --export "$demo/export"
 
 title "What a thief sees"
-printf '%s$ ls -R %s/library | head -24%s\n' "$dim" "$demo" "$plain"
+printf '%s$ find %s/library -type f | head -24%s\n' "$dim" "$demo" "$plain"
 (cd "$demo/library" && find . -type f | LC_ALL=C sort | head -24 | sed 's|^\./|  |')
 echo "  ... $(find "$demo/library" -type f | wc -l | tr -d ' ') files, $(du -sh "$demo/library" | cut -f1) in all"
 
@@ -88,7 +96,7 @@ title "Status"
 run status
 
 title "The library"
-run list | head -60 || true
+run list -n 60
 
 title "Try next"
 cat <<TEXT
