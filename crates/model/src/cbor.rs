@@ -408,7 +408,8 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match first >> 5 {
-            UNSIGNED | NEGATIVE => self.signed().map(drop),
+            UNSIGNED => self.unsigned().map(drop),
+            NEGATIVE => self.signed().map(drop),
             BYTES => self.bytes(usize::MAX).map(drop),
             TEXT => self.text(usize::MAX).map(drop),
             ARRAY => (0..self.array(usize::MAX)?).try_for_each(|_| self.skip(depth + 1)),

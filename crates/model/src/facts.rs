@@ -16,7 +16,7 @@ pub const MAX_KEYWORDS: usize = 1024;
 macro_rules! coded {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
             /// One that a later version introduced.
@@ -40,6 +40,33 @@ macro_rules! coded {
                     $($code => Self::$variant,)*
                     _ => Self::Unknown(code),
                 }
+            }
+        }
+
+        /// By number, so that a version which knows a number sorts it as one that does not.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.code().cmp(&other.code())
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.code() == other.code()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.code().hash(state);
             }
         }
 
@@ -478,6 +505,13 @@ mod tests {
         assert_eq!(fraction(-1.0), None);
         assert_eq!(fraction(1e300), None);
         assert_eq!(fraction(1e-300), None);
+    }
+
+    #[test]
+    fn numbers_sort_alike_whether_they_are_known_or_not() {
+        assert!(ProbeKind::Unknown(0) < ProbeKind::Metadata);
+        assert!(ProbeKind::Sidecar < ProbeKind::Unknown(4));
+        assert_eq!(ProbeKind::Unknown(1), ProbeKind::Metadata);
     }
 
     #[test]

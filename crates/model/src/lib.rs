@@ -12,6 +12,7 @@ mod cbor;
 pub mod clock;
 mod error;
 pub mod facts;
+mod field;
 pub mod history;
 mod ids;
 mod op;
@@ -27,6 +28,7 @@ pub use facts::{
     Facts, Keywords, MAX_KEYWORDS, MAX_PLACEHOLDER_BYTES, MediaKind, MotionPhoto, PlaceName, Placeholder,
     ProbeKind, Ratio, Taken, TakenSource,
 };
+pub use field::{Field, FieldCode, MAX_FIELD_KEY_BYTES, SetName, Target};
 pub use history::{Segment, SegmentBuilder};
 pub use ids::{
     AlbumId, AssetId, ContentHash, DeviceId, EntityId, EpochId, LibraryId, Life, MAX_ENTITY_NAME_BYTES,
@@ -41,7 +43,4 @@ pub use state::{
     Addition, AssetState, ContentState, Contents, EntityState, FOLD_VERSION, Finding, LifeState, ObservedSet,
     Record, Register, SeenAt, StateHash, StateHasher, Write,
 };
-pub use value::{
-    DatePrecision, Field, FieldCode, MAX_FIELD_KEY_BYTES, MAX_TEXT_BYTES, Position, SetName, Target,
-    TypedDate, TypedPlace, Value,
-};
+pub use value::{DatePrecision, MAX_TEXT_BYTES, Position, TypedDate, TypedPlace, Value};

@@ -1,7 +1,7 @@
 //! Hostile bytes: no decoder panics, none allocates more than a fixed multiple of what it was given, and
 //! whatever is accepted is the only encoding of what was read.
 //!
-//! Mutants of the saved corpora in `tests/golden` and of generated ops. 20,000 of each by default;
+//! Mutants of the saved corpora in `tests/golden` and of generated ops: 20,000 ops and states, 4,000 segments;
 //! `SAFELIGHT_FUZZ_SECONDS` runs for that long instead, `SAFELIGHT_SEED` repeats a run.
 #![cfg(test)]
 #![expect(unsafe_code, reason = "counting what decoders allocate needs an allocator of our own")]
@@ -134,13 +134,13 @@ impl Mutator {
 }
 
 /// Tries mutants for as long as was asked; counts those that were accepted.
-fn attack(corpus: Vec<Vec<u8>>, mut target: impl FnMut(&[u8]) -> bool) -> (u64, u64) {
+fn attack(corpus: Vec<Vec<u8>>, times: u64, mut target: impl FnMut(&[u8]) -> bool) -> (u64, u64) {
     let mut mutator = Mutator { entropy: SeededEntropy::new(seed()), corpus };
     let seconds = std::env::var("SAFELIGHT_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     // Three targets share the time, on two threads at least.
     let until = seconds.map(|seconds: u64| Instant::now() + Duration::from_secs(seconds.div_ceil(2)));
     let (mut tried, mut accepted) = (0_u64, 0);
-    while until.map_or(tried < 20_000, |until| Instant::now() < until) {
+    while until.map_or(tried < times, |until| Instant::now() < until) {
         accepted += u64::from(target(&mutator.mutant()));
         tried += 1;
     }
@@ -166,7 +166,7 @@ fn generated<T>(strategy: impl Strategy<Value = T>, count: usize) -> Vec<T> {
 fn hostile_ops_are_refused_or_are_their_own_encoding() {
     let mut corpus = saved("ops-1.txt", |_| true);
     corpus.extend(generated(common::op(), 100).iter().map(|op| op.to_bytes().unwrap()));
-    let (tried, accepted) = attack(corpus, |bytes| match bounded(bytes, Op::from_bytes) {
+    let (tried, accepted) = attack(corpus, 20_000, |bytes| match bounded(bytes, Op::from_bytes) {
         Ok(op) => {
             assert_eq!(op.to_bytes().unwrap(), bytes);
             for entity in op.targets().unwrap_or_default() {
@@ -188,7 +188,7 @@ fn hostile_states_are_refused_or_are_their_own_encoding() {
     let ops = generated(common::busy_ops(), 60);
     let corpus =
         ops.iter().flat_map(|ops| common::fold(ops).into_values()).map(|state| state.to_bytes()).collect();
-    let (tried, accepted) = attack(corpus, |bytes| match bounded(bytes, EntityState::from_bytes) {
+    let (tried, accepted) = attack(corpus, 20_000, |bytes| match bounded(bytes, EntityState::from_bytes) {
         Ok(state) => {
             assert_eq!(state.to_bytes(), bytes);
             true
@@ -214,7 +214,7 @@ fn hostile_segments_are_refused() {
     let mut corpus = saved("segment-1.txt", |name| name.starts_with("body"));
     let plain_body = [&[0], cbor_of(&closed.segment.body_bytes()).as_slice()].concat();
     corpus.extend([closed.segment.body_bytes(), plain_body, closed.bytes.clone()]);
-    let (tried, accepted) = attack(corpus, |bytes| {
+    let (tried, accepted) = attack(corpus, 4_000, |bytes| {
         // A deflated body may inflate to its own limit, so what it holds is bounded by that.
         let body = Segment::from_opened(library, clear, signature, bytes, &key).ok();
         let whole = bounded(bytes, |bytes| {

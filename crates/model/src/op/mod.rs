@@ -11,9 +11,10 @@ use crate::cbor::{self, Malformed, Reader, Unread};
 use crate::clock::Stamp;
 use crate::error::ModelError;
 use crate::facts::{Facts, ProbeKind};
+use crate::field::{Field, SetName, Target};
 use crate::ids::{AssetId, ContentHash, EntityId, Life, OpId, OpIds};
 use crate::original::{Original, Rendition, SourcePath, source_rule};
-use crate::value::{Field, SetName, Target, Value};
+use crate::value::Value;
 
 pub use author::Author;
 pub use kind::{KindNumber, OpKind};

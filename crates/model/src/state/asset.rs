@@ -7,10 +7,11 @@
 use super::record::Record;
 use super::register::{Register, Write, insert_write, remembered, writes};
 use crate::cbor::{Decode, Encode, Malformed, Reader, Writer};
+use crate::field::{Field, SetName, Target};
 use crate::ids::{AssetId, ContentHash, Life, OpId, OpIds};
 use crate::op::{Op, OpBody};
 use crate::original::{Original, SourcePath};
-use crate::value::{Field, SetName, Target, Value};
+use crate::value::Value;
 
 /// Everything known of one asset that people or imports did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,10 @@
 use super::register::{ObservedSet, Register, Write};
 use crate::cbor::{Decode, Encode, Malformed, MapWriter, Reader, Writer};
 use crate::clock::Stamp;
+use crate::field::{Field, SetName, Target};
 use crate::ids::{OpId, OpIds};
 use crate::op::{Op, OpBody};
-use crate::value::{Field, SetName, Target, Value};
+use crate::value::Value;
 
 /// What people typed about one thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

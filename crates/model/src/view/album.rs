@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Conflict, conflicts, typed};
+use crate::field::Field;
 use crate::ids::{AlbumId, AssetId};
 use crate::state::Record;
-use crate::value::{Field, Value};
+use crate::value::Value;
 
 /// An album as shown.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::{Conflict, Origin, Shown, ShownDate, ShownPlace, conflicts, derived, typed};
 use crate::clock::Stamp;
 use crate::facts::Facts;
+use crate::field::{Field, SetName};
 use crate::ids::{AlbumId, AssetId, ContentHash, Life, OpId};
 use crate::original::{Original, SourcePath};
 use crate::state::{AssetState, ContentState, LifeState, ObservedSet, Record};
-use crate::value::{Field, SetName, Value};
+use crate::value::Value;
 
 /// Where an asset stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

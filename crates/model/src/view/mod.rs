@@ -11,9 +11,10 @@ mod asset;
 
 use crate::clock::Stamp;
 use crate::facts::{PlaceName, Taken, TakenSource};
+use crate::field::Field;
 use crate::ids::OpId;
 use crate::state::{Record, Register};
-use crate::value::{DatePrecision, Field, Position, TypedDate, Value};
+use crate::value::{DatePrecision, Position, TypedDate, Value};
 
 pub use album::{AlbumView, album_path};
 pub use alias::shown_asset;
