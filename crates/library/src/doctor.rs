@@ -2,18 +2,20 @@
 //!
 //! Nothing here is silent and nothing is mended unasked: every finding is one line, with the next step.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use safelight_catalog::Catalog;
-use safelight_crypto::OsEntropy;
+use safelight_catalog::{Catalog, CatalogError, DeviceDb, FileState};
+use safelight_crypto::{ContentHash, Keyring, OsEntropy};
 use safelight_media::pool::{Pool, PoolOptions};
 use serde::Serialize;
 
 use crate::effects::now_stamp_millis;
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
+use crate::folder_lock::FolderLock;
 use crate::keys::UnlockedKeys;
-use crate::library::{Library, catalog_key};
+use crate::library::{Library, catalog_key, close_segment, device_key};
 use crate::log::read_log;
 use crate::monitor::{Monitor, Task};
 use crate::verify::VerifyRequest;
@@ -67,6 +69,8 @@ pub enum Repair {
 pub struct DoctorRequest {
     /// What to mend; nothing when absent.
     pub repair: Option<Repair>,
+    /// Whether the user has agreed to removing what nothing speaks of.
+    pub agreed: bool,
 }
 
 /// The program that decodes pictures, and how it is called.
@@ -150,7 +154,7 @@ impl Library {
     pub fn doctor(&mut self, request: &DoctorRequest, monitor: &dyn Monitor) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         if request.repair == Some(Repair::Leftovers) && !self.is_read_only() {
-            findings.push(self.sweep_leftovers(monitor)?);
+            findings.push(self.sweep_leftovers(request.agreed, monitor)?);
         }
         let report = self.verify(&VerifyRequest { quick: true }, monitor)?;
         for damage in report.damaged {
@@ -172,18 +176,33 @@ impl Library {
         Ok(findings)
     }
 
-    /// Removes objects that nothing in the library speaks of. They are what interrupted imports left: an
-    /// operation is recorded only after its objects, never before.
-    fn sweep_leftovers(&mut self, monitor: &dyn Monitor) -> Result<Finding> {
+    /// Removes sealed parts of originals that nothing in the library speaks of. They are what interrupted imports
+    /// left: an operation is recorded only after its objects, never before. Only alone in the library, only when
+    /// the catalogue agrees with an undamaged history, and only when the user has agreed.
+    fn sweep_leftovers(&mut self, agreed: bool, monitor: &dyn Monitor) -> Result<Finding> {
+        const WHAT: &str = "leftovers";
+        if let Some(lock) = &mut self.lock {
+            lock.become_alone()?;
+        }
         if self.folder.authenticate(self.keyring()).is_err() {
             self.folder.restore_description(self.keyring())?;
         }
+        let history = self.verify_history(monitor)?;
+        if let Some(damage) = history.damaged.first() {
+            let says =
+                format!("nothing is removed while history is damaged: {}: {}", damage.path, damage.reason);
+            return Ok(Finding::damaged(WHAT, says, "safelight history --verify names all of it"));
+        }
         let leftovers = self.leftover_objects(monitor)?;
         let count = leftovers.len();
+        if count > 0 && !agreed {
+            let says = format!("{count} sealed parts that nothing speaks of would be removed");
+            return Ok(Finding::unwell(WHAT, says, "safelight doctor --fix --yes removes them"));
+        }
         for path in leftovers {
             self.place.remove_object(&path)?;
         }
-        Ok(Finding::well("leftovers", format!("{count} objects that nothing spoke of were removed")))
+        Ok(Finding::well(WHAT, format!("{count} sealed parts that nothing spoke of were removed")))
     }
 
     fn examine_space(&self) -> Finding {
@@ -233,12 +252,9 @@ impl Library {
         folder.require_writable()?;
         let keyring = &keys.keyring;
         let (path, key, device) = (folder.catalog_path(), catalog_key(keyring), keyring.device().id());
-        let open_ops = Catalog::open(&path, &key, device, &mut OsEntropy)
-            .and_then(|catalog| {
-                let ops = catalog.open_op_bytes()?;
-                catalog.close().map(|()| ops)
-            })
-            .unwrap_or_default();
+        let _alone = FolderLock::alone(folder)?;
+        let open_ops = rescue(folder, keys)?;
+        set_device_aside_if_damaged(folder, keyring)?;
         monitor.begin(Task::Rebuild, None, None);
         let mut segments = Vec::new();
         let reading = read_log(folder.objects(), keyring, &mut |segment| {
@@ -248,8 +264,10 @@ impl Library {
         })?;
         let (catalog, rebuilt) =
             Catalog::rebuild(&path, &key, device, &mut OsEntropy, segments, &open_ops, now_stamp_millis())?;
+        let known = known_contents(&catalog)?;
         catalog.close()?;
         crate::birth::keep_private(&path)?;
+        let forgotten = reread_what_is_unknown(folder, keyring, &known)?;
         monitor.end();
         let mut findings = vec![Finding::well(
             "catalog",
@@ -261,7 +279,89 @@ impl Library {
                 Finding::damaged("history", format!("{}: {}", damage.path, damage.reason), hint)
             }),
         );
+        if forgotten > 0 {
+            let says = format!("{forgotten} files were imported and are in no intact history");
+            findings.push(Finding::unwell("history", says, "import their folders again: they are read anew"));
+        }
         findings.extend(rebuilt.left_out.into_iter().map(|what| Finding::damaged("history", what, hint)));
         Ok(findings)
     }
+}
+
+/// What the old catalogue knows beyond the history in the folder, as far as it can still be read: closed segments
+/// are placed, open operations are handed over, and the old file is kept beside the new one.
+fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
+    let (path, keyring) = (folder.catalog_path(), &keys.keyring);
+    let mut open_ops = Vec::new();
+    match Catalog::open(&path, &catalog_key(keyring), keyring.device().id(), &mut OsEntropy) {
+        Ok(mut catalog) => {
+            if let Err(error) = close_segment(&mut catalog, keyring, folder.objects()) {
+                tracing::warn!(%error, "what the old catalogue had not closed into history is carried over");
+            }
+            open_ops = catalog.open_op_bytes()?;
+            catalog.close()?;
+        }
+        Err(error) => tracing::warn!(%error, "the old catalogue cannot be read"),
+    }
+    if path.exists() {
+        let kept = path.with_extension("db.before");
+        std::fs::copy(&path, &kept).map_err(|source| LibraryError::writing(&kept, source))?;
+        crate::birth::keep_private(&kept)?;
+    }
+    Ok(open_ops)
+}
+
+/// A device database that cannot be opened is set aside; opening the library makes a new one, whose index of the
+/// local packs comes from a scan.
+fn set_device_aside_if_damaged(folder: &LibraryFolder, keyring: &Keyring) -> Result<()> {
+    let path = folder.device_path();
+    match DeviceDb::open(&path, &device_key(keyring)) {
+        Ok(device) => Ok(device.close()?),
+        Err(CatalogError::Damaged { .. } | CatalogError::WrongKey { .. }) => {
+            let aside = path.with_extension("db.damaged");
+            std::fs::rename(&path, &aside).map_err(|source| LibraryError::writing(&aside, source))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+fn known_contents(catalog: &Catalog) -> Result<HashSet<ContentHash>> {
+    let mut known = HashSet::new();
+    let mut after = None;
+    loop {
+        let stretch = catalog.assets_after(after, 2000)?;
+        let Some((last, _)) = stretch.last() else { return Ok(known) };
+        after = Some(*last);
+        for (_, state) in &stretch {
+            known.extend(
+                state.current().contents().additions().iter().map(|write| write.value.original.content),
+            );
+        }
+    }
+}
+
+/// Files that this device remembers as imported though no history speaks of them are read anew by the next import.
+fn reread_what_is_unknown(
+    folder: &LibraryFolder,
+    keyring: &Keyring,
+    known: &HashSet<ContentHash>,
+) -> Result<u64> {
+    let Ok(mut device) = DeviceDb::open(&folder.device_path(), &device_key(keyring)) else { return Ok(0) };
+    let mut forgotten = 0;
+    for source in device.sources()? {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let mut rows = device.files_after(source.id, after.as_deref(), 2000)?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.path.clone());
+            rows.retain(|row| row.content.is_some_and(|content| !known.contains(&content)));
+            for row in &mut rows {
+                row.state = FileState::Unsettled("no intact history speaks of it".into());
+            }
+            forgotten += rows.len() as u64;
+            device.record_files(source.id, &rows)?;
+        }
+    }
+    device.close()?;
+    Ok(forgotten)
 }

@@ -133,10 +133,20 @@ impl LibraryError {
         Self::Io { path: path.to_owned(), action: "written", source }
     }
 
-    /// Standard output that takes no more.
+    /// An output that takes no more.
     #[must_use]
-    pub fn writing_to_stdout(source: std::io::Error) -> Self {
-        Self::Io { path: PathBuf::from("standard output"), action: "written", source }
+    pub fn writing_output(source: std::io::Error) -> Self {
+        Self::Io { path: PathBuf::from("the output"), action: "written", source }
+    }
+
+    /// Whether data was read and found damaged, as against not having been read.
+    pub(crate) fn is_proven_damage(&self) -> bool {
+        match self {
+            Self::Crypto(error) => error.fault().is_some(),
+            Self::Damaged { .. } => true,
+            Self::Store(error) => error.is_not_found(),
+            _ => false,
+        }
     }
 
     /// What kind of failure it is.

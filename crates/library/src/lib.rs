@@ -10,6 +10,7 @@ mod effects;
 mod error;
 mod export;
 pub mod folder;
+mod folder_lock;
 mod history;
 mod import;
 mod item;

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use safelight_catalog::{Access, Catalog, CatalogKey, DeviceDb};
+use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb};
 use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_media::pool::Pool;
-use safelight_model::OpBody;
+use safelight_model::history::SealedSegment;
+use safelight_model::{OpBody, Original};
 use safelight_store::{FolderPlace, ObjectPath, Sealed};
 
 use crate::birth;
@@ -19,9 +20,11 @@ use crate::doctor::WorkerProgram;
 use crate::effects::{draw_positions, now_stamp_millis};
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
+use crate::folder_lock::FolderLock;
 use crate::import::locked;
-use crate::import::rendition::LocalPacks;
+use crate::import::rendition::{LocalPacks, reconcile_packs};
 use crate::keys::{NewLibrary, NewSlot, UnlockedKeys};
+use crate::log::SEGMENT_BYTES;
 
 /// Prefix of the settings that name damaged originals.
 const DAMAGED: &str = "damaged/";
@@ -43,6 +46,8 @@ pub struct Library {
     pub(crate) place: FolderPlace,
     pub(crate) packs: LocalPacks,
     pub(crate) damaged: Damaged,
+    /// The folder, held while the library is open for writing.
+    pub(crate) lock: Option<FolderLock>,
     options: LibraryOptions,
 }
 
@@ -90,6 +95,7 @@ impl Library {
     /// When a database is damaged or the folder is not what the keys belong to.
     pub fn open(folder: LibraryFolder, keys: UnlockedKeys, options: &LibraryOptions) -> Result<Self> {
         let access = if folder.is_writable() { Access::ReadWrite } else { Access::ReadOnly };
+        let lock = if folder.is_writable() { Some(FolderLock::share(&folder)?) } else { None };
         let keyring = &keys.keyring;
         let catalog = Catalog::open_as(
             &folder.catalog_path(),
@@ -98,11 +104,12 @@ impl Library {
             &mut OsEntropy,
             access,
         )?;
-        let device = DeviceDb::open_as(&folder.device_path(), &device_key(keyring), access)?;
+        let mut device = open_device(&folder, keyring, access)?;
         let place = folder.objects().clone();
         if folder.is_writable() {
             let swept = place.sweep(std::time::SystemTime::now())?;
             tracing::debug!(?swept, "unfinished files of earlier runs swept");
+            reconcile_packs(&place, keyring, &mut device)?;
         }
         if let Err(error) = folder.authenticate(keyring) {
             tracing::warn!(%error, "library.toml is not as it was written");
@@ -117,9 +124,13 @@ impl Library {
             place,
             packs,
             damaged,
+            lock,
             options: options.clone(),
         };
-        library.note_failed_attempts()?;
+        if !library.is_read_only() {
+            library.note_failed_attempts()?;
+            library.close_segment()?;
+        }
         Ok(library)
     }
 
@@ -194,9 +205,6 @@ impl Library {
 
     /// Signs failed unlocks into history, and forgets them outside of it.
     fn note_failed_attempts(&mut self) -> Result<()> {
-        if self.is_read_only() {
-            return Ok(());
-        }
         let log = self.folder.keys().attempts()?;
         let bodies: Vec<OpBody> = log
             .attempts
@@ -210,10 +218,7 @@ impl Library {
                 ],
             })
             .collect();
-        if !bodies.is_empty() {
-            self.record(bodies)?;
-            self.close_segment()?;
-        }
+        self.record(bodies)?;
         Ok(self.folder.keys().forget_attempts(&log)?)
     }
 }
@@ -234,6 +239,14 @@ pub(crate) fn record(catalog: &mut Catalog, bodies: Vec<OpBody>) -> Result<()> {
     Ok(())
 }
 
+/// The original that history records for a content.
+pub(crate) fn original_of(catalog: &Catalog, content: &ContentHash) -> Result<Option<Original>> {
+    let Some(asset) = catalog.find_content(*content)? else { return Ok(None) };
+    let Some(state) = catalog.asset_state(asset)? else { return Ok(None) };
+    let mut originals = state.current().contents().additions().iter().map(|write| &write.value.original);
+    Ok(originals.find(|original| original.content == *content).cloned())
+}
+
 /// Closes open operations into segments until there are none, and writes every segment that is in the outbox to
 /// the folder, in the order in which they were closed.
 pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &FolderPlace) -> Result<()> {
@@ -251,16 +264,62 @@ pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &Fo
             reason: error.to_string(),
         })?;
         if place.put_new(&path, &sealed)? == safelight_store::Outcome::Existed {
-            let there = place.open_object(&path)?.read_all(segment.bytes.len() as u64)?;
-            if there != segment.bytes {
-                // Another process placed the same segment; only a damaged one can differ, and ours is whole.
-                place.remove_object(&path)?;
-                let _replaced = place.put_new(&path, &sealed)?;
-            }
+            replace_if_damaged(place, keyring, &path, &segment.bytes, &sealed)?;
         }
         catalog.mark_placed(segment.device, segment.seq)?;
     }
     Ok(())
+}
+
+/// A segment of this number rests there already. The same bytes are fine: another process placed them. What
+/// this device did not sign is damaged and makes room; but another segment that it did sign is history, and
+/// history is never replaced.
+fn replace_if_damaged(
+    place: &FolderPlace,
+    keyring: &Keyring,
+    path: &ObjectPath,
+    ours: &[u8],
+    sealed: &Sealed,
+) -> Result<()> {
+    let there = place.open_object(path)?.read_all(SEGMENT_BYTES)?;
+    if there == ours {
+        return Ok(());
+    }
+    let key = keyring.device().card().verifying_key();
+    let is_signed = SealedSegment::parse(&there)
+        .and_then(|segment| segment.verify(keyring.library(), key))
+        .and_then(|segment| segment.open(keyring))
+        .is_ok();
+    if is_signed {
+        return Err(LibraryError::Refused {
+            reason: format!(
+                "{} is another part of this device's history: the catalogue is older than it",
+                path.as_str()
+            ),
+            hint: "safelight doctor --fix catalog makes the catalogue anew from history".into(),
+        });
+    }
+    place.remove_object(path)?;
+    match place.put_new(path, sealed)? {
+        safelight_store::Outcome::Created => Ok(()),
+        safelight_store::Outcome::Existed => Err(LibraryError::Refused {
+            reason: format!("{} was written by another process meanwhile", path.as_str()),
+            hint: "run the same command again".into(),
+        }),
+    }
+}
+
+/// Opens this device's database; one that is gone is made anew, since nothing in it is the only copy.
+fn open_device(folder: &LibraryFolder, keyring: &Keyring, access: Access) -> Result<DeviceDb> {
+    match DeviceDb::open_as(&folder.device_path(), &device_key(keyring), access) {
+        Err(CatalogError::Missing { .. }) if folder.is_writable() => {
+            tracing::warn!("device.db is missing and is made anew; sources are scanned in full next time");
+            let device = DeviceDb::create(&folder.device_path(), &device_key(keyring))?;
+            birth::keep_private(&folder.device_path())?;
+            Ok(device)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Originals that a verification found damaged and that no import has repaired yet.

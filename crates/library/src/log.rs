@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::verify::Damage;
 
 /// Larger than any segment: 32 MiB of body and what seals it.
-const SEGMENT_BYTES: u64 = 40 << 20;
+pub(crate) const SEGMENT_BYTES: u64 = 40 << 20;
 
 /// What reading the log came to.
 #[derive(Debug, Default)]
@@ -107,7 +107,14 @@ impl Chain<'_> {
                 reading.damaged.push(blame(format!("segment {expected} before it is missing")));
                 break;
             }
-            let bytes = self.place.open_object(&path)?.read_all(SEGMENT_BYTES)?;
+            let bytes = match self.place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES))
+            {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    reading.damaged.push(blame(error.to_string()));
+                    break;
+                }
+            };
             reading.bytes += bytes.len() as u64;
             match self.open(&bytes, &tip) {
                 Ok(segment) => {

@@ -5,7 +5,7 @@
 use std::io::{BufReader, Read, Write};
 
 use safelight_catalog::DeviceDb;
-use safelight_crypto::{ContentHash, Keyring, OriginalOpener};
+use safelight_crypto::{ContentHash, CryptoError, Keyring, OriginalOpener};
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{FolderPlace, ObjectPath};
 
@@ -38,9 +38,19 @@ pub(crate) fn stream_parts(
         let object = place.open_object(&ObjectPath::original(part.name))?;
         let sealed_bytes = object.length_bytes();
         let mut source = object.into_file();
-        opener.open_part(&part.name, sealed_bytes, keyring, &mut source, buffer, each)?;
+        opener
+            .open_part(&part.name, sealed_bytes, keyring, &mut source, buffer, each)
+            .map_err(output_error)?;
     }
     Ok(opener.finish()?)
+}
+
+/// What the receiver of opened bytes answers is its own error, not one of the sealed object.
+fn output_error(error: CryptoError) -> LibraryError {
+    match error {
+        CryptoError::Write { source, .. } => LibraryError::writing_output(source),
+        other => other.into(),
+    }
 }
 
 /// Streams an original to `output`, wherever it rests, and checks its hash on the way.
@@ -54,7 +64,7 @@ pub(crate) fn write_original(
     match original.storage {
         Storage::Packed => {
             let bytes = small_original(place, device, keyring, original)?;
-            output.write_all(&bytes).map_err(LibraryError::writing_to_stdout)
+            output.write_all(&bytes).map_err(LibraryError::writing_output)
         }
         Storage::Linked => write_linked(original, output),
         _ => stream_parts(
@@ -126,7 +136,7 @@ fn write_linked(original: &Original, output: &mut dyn Write) -> Result<()> {
         }
         let bytes = buffer.get(..count).unwrap_or_default();
         hasher.update(bytes);
-        output.write_all(bytes).map_err(LibraryError::writing_to_stdout)?;
+        output.write_all(bytes).map_err(LibraryError::writing_output)?;
     }
     if ContentHash::from_bytes(hasher.finish()) == original.content {
         Ok(())

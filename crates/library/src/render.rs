@@ -16,7 +16,7 @@ use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
 use crate::import::rendition::Sealer;
 use crate::import::take::{NotRendered, render_still};
-use crate::library::Library;
+use crate::library::{Library, original_of};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 
@@ -173,15 +173,7 @@ fn rendered_of(
 /// Where a content's original rests.
 impl Library {
     pub(crate) fn original_of(&self, content: &safelight_crypto::ContentHash) -> Result<Option<Original>> {
-        let catalog = self.catalog();
-        let Some(asset) = catalog.find_content(*content)? else { return Ok(None) };
-        let Some(state) = catalog.asset_state(asset)? else { return Ok(None) };
-        let additions = state.current().contents().additions();
-        Ok(additions
-            .iter()
-            .map(|write| &write.value.original)
-            .find(|original| original.content == *content)
-            .cloned())
+        original_of(&self.catalog(), content)
     }
 
     /// Reads a content's sealed original back and compares its hash: a fresh proof that the library holds it.

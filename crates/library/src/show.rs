@@ -163,7 +163,7 @@ impl Library {
         let found = self.find(item)?;
         let kind = if kind == "thumbnail" { RenditionKind::Thumbnail } else { RenditionKind::Preview };
         let bytes = self.rendition(&found, kind)?;
-        output.write_all(&bytes).map_err(LibraryError::writing_to_stdout)
+        output.write_all(&bytes).map_err(LibraryError::writing_output)
     }
 
     fn rendition(&self, item: &Item, kind: RenditionKind) -> Result<Vec<u8>> {

@@ -30,13 +30,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         What::All => Repair::Leftovers,
         What::Catalog => Repair::Catalog,
     });
+    let agreed = context.global.yes && !context.global.dry_run;
     let mut findings = safelight_library::examine_machine(&context.worker());
     if context.existing_library()?.is_some() {
-        if matches!(repair, Some(Repair::Catalog)) {
+        if matches!(repair, Some(Repair::Catalog)) && !context.global.dry_run {
             findings.extend(context.rebuild_catalog()?);
         }
         let mut library = context.open_library()?;
-        findings.extend(library.doctor(&DoctorRequest { repair }, &context.progress)?);
+        findings.extend(library.doctor(&DoctorRequest { repair, agreed }, &context.progress)?);
         library.close()?;
     } else {
         context.output.talk("There is no library here yet; only the machine was looked at.");

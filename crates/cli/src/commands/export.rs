@@ -91,6 +91,6 @@ fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(
         Some(kind) => library.write_rendition(item, kind, &mut stdout)?,
         None => library.write_original(item, &mut stdout)?,
     }
-    std::io::Write::flush(&mut stdout).map_err(LibraryError::writing_to_stdout)?;
+    std::io::Write::flush(&mut stdout).map_err(LibraryError::writing_output)?;
     Ok(library.close()?)
 }

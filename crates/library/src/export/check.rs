@@ -30,7 +30,10 @@ pub fn verify_export(directory: &Path, monitor: &dyn Monitor) -> Result<VerifyRe
             return Ok(report);
         }
     };
-    report.signer = Some(format!("device {} of library {}", manifest.device, manifest.library));
+    report.signer = Some(format!(
+        "what calls itself device {} of library {}; compare with safelight history of that library",
+        manifest.device, manifest.library
+    ));
     let total_bytes = manifest.files.iter().map(|entry| entry.size).sum();
     monitor.begin(Task::Verify, Some(manifest.files.len() as u64), Some(total_bytes));
     let outcomes: Vec<Option<Damage>> =
@@ -65,18 +68,31 @@ fn check(directory: &Path, entry: &Entry, monitor: &dyn Monitor) -> Option<Damag
 
 /// A file's size and its SHA-256 in hexadecimal.
 pub(super) fn hash(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
+    let size = read_through(path, &mut |bytes| hasher.update(bytes))?;
+    Ok((size, data_encoding::HEXLOWER.encode(&hasher.finish())))
+}
+
+/// Reads a file from end to end; answers its size.
+fn read_through(path: &Path, each: &mut dyn FnMut(&[u8])) -> std::io::Result<u64> {
+    let mut file = File::open(path)?;
     let mut stretch = vec![0; STRETCH_BYTES];
     let mut size = 0;
     loop {
         let count = file.read(&mut stretch)?;
         if count == 0 {
-            return Ok((size, data_encoding::HEXLOWER.encode(&hasher.finish())));
+            return Ok(size);
         }
         size += count as u64;
-        hasher.update(stretch.get(..count).unwrap_or_default());
+        each(stretch.get(..count).unwrap_or_default());
     }
+}
+
+/// The content hash of a file.
+pub(crate) fn hash_of(path: &Path) -> std::io::Result<safelight_crypto::ContentHash> {
+    let mut hasher = Sha256::new();
+    read_through(path, &mut |bytes| hasher.update(bytes))?;
+    Ok(safelight_crypto::ContentHash::from_bytes(hasher.finish()))
 }
 
 /// Files that lie in the folder and are not listed; they may be the user's own.

@@ -83,6 +83,15 @@ pub(crate) struct Manifest {
     signature: String,
 }
 
+/// Whether a file begins as the list of an export does, finished or not.
+pub(crate) fn begins_like_one(path: &Path) -> bool {
+    use std::io::Read as _;
+    let expected = format!("{{\n\"format\": \"{FORMAT}\"");
+    let mut found = vec![0; expected.len()];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut found)).is_ok()
+        && found == expected.as_bytes()
+}
+
 /// Writes a manifest line by line, so that a million files need no memory.
 pub(crate) struct ManifestWriter<W: Write> {
     output: W,

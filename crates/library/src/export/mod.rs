@@ -20,6 +20,7 @@ use safelight_model::view::AssetView;
 use safelight_model::{AssetId, Original};
 use serde::Serialize;
 
+pub(crate) use check::hash_of;
 pub use check::verify_export;
 
 use crate::error::{LibraryError, Result};
@@ -93,6 +94,7 @@ impl<'a> Export<'a> {
         parse_query(&request.query)?;
         let mut layout = Layout::default();
         layout.reserve(MANIFEST);
+        layout.reserve(UNFINISHED);
         let manifest = if request.dry_run { None } else { Some(open_manifest(library, &request.directory)?) };
         Ok(Self { library, request, monitor, layout, manifest, report: ExportReport::default() })
     }
@@ -271,8 +273,10 @@ impl<'a> Export<'a> {
             let failed = |error| LibraryError::writing(&list, error);
             let output = manifest.finish(self.library.keyring().device()).map_err(failed)?;
             let file = output.into_inner().map_err(|error| failed(error.into_error()))?;
-            file.sync_all().map_err(failed)?;
+            // One flush for all that was written, before the list says that it is there.
+            rustix::fs::syncfs(&file).map_err(|error| failed(error.into()))?;
             std::fs::rename(&unfinished, &list).map_err(failed)?;
+            File::open(&self.request.directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
         Ok(self.report)
     }
@@ -282,7 +286,8 @@ impl<'a> Export<'a> {
 fn open_manifest(library: &Library, directory: &Path) -> Result<ManifestWriter<BufWriter<File>>> {
     let failed = |error| LibraryError::writing(directory, error);
     std::fs::create_dir_all(directory).map_err(failed)?;
-    let is_export = directory.join(MANIFEST).exists() || directory.join(UNFINISHED).exists();
+    let is_export =
+        [MANIFEST, UNFINISHED].iter().any(|name| manifest::begins_like_one(&directory.join(name)));
     let is_empty = std::fs::read_dir(directory).map_err(failed)?.next().is_none();
     if !is_export && !is_empty {
         return Err(LibraryError::Refused {

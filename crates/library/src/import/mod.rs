@@ -29,6 +29,7 @@ use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
+use crate::scan::trust::stamp_of;
 use crate::scan::{Candidate, Scan, Scanned};
 use take::{Intake, Taking};
 use write::Writer;
@@ -177,9 +178,7 @@ impl Library {
             .into_iter()
             .filter(|source| path.starts_with(std::ffi::OsStr::from_bytes(&source.path)))
             .max_by_key(|source| source.path.len());
-        if let Some(source) = holder
-            && source.link == request.link
-        {
+        if let Some(source) = holder {
             let root = Path::new(std::ffi::OsStr::from_bytes(&source.path));
             let below = path.strip_prefix(root).map(Path::to_owned).unwrap_or_default();
             return Ok((source, below));
@@ -370,14 +369,20 @@ impl Library {
         content: &safelight_crypto::ContentHash,
     ) -> Result<bool> {
         let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(false) };
-        let stamp = crate::scan::trust::stamp_of(&metadata);
-        if !metadata.is_file()
-            || stamp.size_bytes != row.stamp.size_bytes
-            || stamp.modified_nanos != row.stamp.modified_nanos
-        {
+        if !metadata.is_file() || metadata.len() != row.stamp.size_bytes {
+            return Ok(false);
+        }
+        let before = stamp_of(&metadata);
+        // The file itself is read once more: only the very bytes that the library holds may go.
+        let hash = crate::export::hash_of(path).map_err(|source| LibraryError::reading(path, source))?;
+        if hash != *content {
             return Ok(false);
         }
         self.prove_content(content)?;
+        let now = std::fs::symlink_metadata(path).map_err(|source| LibraryError::reading(path, source))?;
+        if stamp_of(&now) != before {
+            return Ok(false);
+        }
         std::fs::remove_file(path).map_err(|source| LibraryError::Io {
             path: path.to_owned(),
             action: "removed",

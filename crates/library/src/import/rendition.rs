@@ -159,10 +159,11 @@ impl LocalPacks {
             if pack.length_bytes() >= PACK_BYTES {
                 continue;
             }
-            if end != Some(pack.length_bytes()) {
-                self.recover(&mut pack, keyring, device)?;
+            if end == Some(pack.length_bytes())
+                || self.recover(&mut pack, end.unwrap_or(0), keyring, device)?
+            {
+                return Ok(pack);
             }
-            return Ok(pack);
         }
         let mut id = [0; 16];
         OsEntropy.fill(&mut id);
@@ -173,18 +174,54 @@ impl LocalPacks {
         Ok(pack)
     }
 
-    /// A writer was killed: what it finished is taken into the index, the torn end is cut off.
-    fn recover(&self, pack: &mut AppendFile, keyring: &Keyring, device: &mut DeviceDb) -> Result<()> {
-        let mut reader = PackReader::open(&self.place, pack.path())?;
-        let scan = scan_local_pack(&mut reader, keyring.library(), keyring)?;
-        device.record_packed(&locations(pack.path(), &scan.entries))?;
-        if scan.end == 0 {
-            pack.append(&LOCAL_PACK_HEADER)?;
-        } else if scan.end < pack.length_bytes() {
-            pack.truncate(scan.end)?;
+    /// A writer was killed: what it finished is taken into the index, the torn end is cut off. A pack that ends
+    /// before what the index knows of it is damaged, and is not appended to; the answer is then false.
+    fn recover(
+        &self,
+        pack: &mut AppendFile,
+        known_end: u64,
+        keyring: &Keyring,
+        device: &mut DeviceDb,
+    ) -> Result<bool> {
+        let end = index_unknown(&self.place, pack.path(), known_end, keyring, device)?;
+        if end < known_end {
+            return Ok(false);
         }
-        Ok(())
+        if end == 0 {
+            pack.append(&LOCAL_PACK_HEADER)?;
+        } else if end < pack.length_bytes() {
+            pack.truncate(end)?;
+        }
+        Ok(true)
     }
+}
+
+/// Takes into the index what packs hold beyond it: a killed writer, or a database that was made anew.
+pub(crate) fn reconcile_packs(place: &FolderPlace, keyring: &Keyring, device: &mut DeviceDb) -> Result<()> {
+    let known = device.packs()?;
+    for path in pack_paths(place)? {
+        let known_end = known.iter().find(|pack| pack.pack == path.as_str()).map_or(0, |pack| pack.end);
+        if place.open_object(&path)?.length_bytes() > known_end.max(LOCAL_PACK_HEADER.len() as u64) {
+            index_unknown(place, &path, known_end, keyring, device)?;
+        }
+    }
+    Ok(())
+}
+
+/// Scans a pack and indexes the entries behind `known_end`; answers where the last good entry ends.
+fn index_unknown(
+    place: &FolderPlace,
+    path: &ObjectPath,
+    known_end: u64,
+    keyring: &Keyring,
+    device: &mut DeviceDb,
+) -> Result<u64> {
+    let mut reader = PackReader::open(place, path)?;
+    let scan = scan_local_pack(&mut reader, keyring.library(), keyring)?;
+    let mut unknown = locations(path, &scan.entries);
+    unknown.retain(|location| location.position >= known_end);
+    device.record_packed(&unknown)?;
+    Ok(scan.end)
 }
 
 /// Where a scan's entries lie, as the index has it: frame included.

@@ -10,7 +10,7 @@ use safelight_store::FolderPlace;
 
 use super::locked;
 use super::rendition::{LocalPacks, MadeRendition};
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::library::{self, Damaged};
 use crate::objects;
 
@@ -60,6 +60,13 @@ impl Workroom<'_> {
     /// Opens a sealed original from its parts and compares its hash.
     pub(crate) fn prove(&self, content: ContentHash, size_bytes: u64, parts: &[PartRef]) -> Result<()> {
         objects::prove_parts(self.place, self.keyring, content, size_bytes, parts)
+    }
+
+    /// Reads back the original that history records for a content.
+    pub(crate) fn prove_recorded(&self, content: &ContentHash) -> Result<()> {
+        let original = library::original_of(&self.catalog(), content)?
+            .ok_or_else(|| LibraryError::NoSuchItem { item: content.to_string() })?;
+        objects::write_original(self.place, self.device, self.keyring, &original, &mut std::io::sink())
     }
 
     /// Lets another file of this import bring the same content.

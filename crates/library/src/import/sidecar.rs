@@ -35,20 +35,25 @@ impl Library {
         let mut bodies = Vec::new();
         let mut rows = Vec::new();
         for candidate in sidecars {
-            match self.read_sidecar(source, candidate) {
-                Ok(Some(said)) => bodies.extend(said),
-                Ok(None) => {}
-                Err(reason) => {
-                    monitor.problem(&Problem::notice(&candidate.path, reason));
+            let state = match self.read_sidecar(source, candidate) {
+                Ok(Some(said)) => {
+                    bodies.extend(said);
+                    FileState::Imported
                 }
-            }
+                // Its photo may still come: it is looked at again with every import until then.
+                Ok(None) => FileState::Unsettled("no photo lies beside this sidecar".into()),
+                Err(reason) => {
+                    monitor.problem(&Problem::notice(&candidate.path, &reason));
+                    FileState::Refused(reason)
+                }
+            };
             let sampled = std::fs::File::open(&candidate.path)
                 .and_then(|file| sampled_fingerprint(&file, candidate.stamp.size_bytes))
                 .ok();
             rows.push(FileRecord {
                 path: candidate.below.clone(),
                 stamp: candidate.stamp,
-                state: FileState::Imported,
+                state,
                 sampled,
                 content: None,
             });

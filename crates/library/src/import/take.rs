@@ -127,7 +127,16 @@ impl Intake<'_> {
         let _turn = (candidate.stamp.size_bytes > WHOLE_BYTES).then(|| locked(self.large));
         for wait in SETTLING {
             match self.attempt(candidate) {
-                Ok(Attempt::Done(reading, kind)) => return self.settle(candidate, *reading, kind),
+                Ok(Attempt::Done(reading, kind)) => {
+                    let content = reading.content;
+                    return match self.settle(candidate, *reading, kind) {
+                        Err(LibraryError::Io { source, .. }) => {
+                            locked(self.claimed).remove(&content);
+                            Ok(Taking::Unsettled(format!("it cannot be read any more: {source}")))
+                        }
+                        settled => settled,
+                    };
+                }
                 Ok(Attempt::NotMedia(reason, settled)) => return Ok(Taking::Refused(reason, settled)),
                 Ok(Attempt::Moved) => std::thread::sleep(wait),
                 Err(LibraryError::Io { source, .. }) => {

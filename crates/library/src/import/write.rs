@@ -128,12 +128,13 @@ impl<'a> Writer<'a> {
         let batch = std::mem::take(&mut self.batch);
         let mut durable = self.commit_objects(batch)?;
         let locations = self.commit_entries(&mut durable)?;
+        // The index may know entries that history does not speak of yet, never the other way round.
+        self.room.device.record_packed(&locations)?;
         let mut bodies = Vec::with_capacity(durable.len() * 4);
         for (candidate, original) in &mut durable {
             self.speak_of(candidate, original, &mut bodies)?;
         }
         self.room.record(bodies)?;
-        self.room.device.record_packed(&locations)?;
         let pending: Vec<_> = durable
             .iter()
             .filter(|(_, original)| original.preview_pending)
@@ -193,6 +194,7 @@ impl<'a> Writer<'a> {
     fn prove_or_remove(&mut self, candidate: &Candidate, original: &NewOriginal) -> Result<bool> {
         match self.room.prove(original.content, original.size_bytes, &original.parts) {
             Ok(()) => Ok(true),
+            Err(error) if !error.is_proven_damage() => Err(error),
             Err(error) => {
                 self.monitor.problem(&Problem::notice(
                     &candidate.path,
@@ -247,9 +249,8 @@ impl<'a> Writer<'a> {
             };
             bodies.push(self.addition(candidate, original, record)?);
         } else {
-            self.report.repaired += 1;
             self.report.imported -= 1;
-            self.room.forget_damage(&content)?;
+            self.repair(candidate, &content)?;
         }
         bodies.push(OpBody::Derive {
             content,
@@ -271,6 +272,22 @@ impl<'a> Writer<'a> {
             bodies.push(OpBody::Render { content, renditions });
         }
         Ok(())
+    }
+
+    /// An original that was damaged has been sealed again: it counts as whole once it is read back.
+    fn repair(&mut self, candidate: &Candidate, content: &ContentHash) -> Result<()> {
+        match self.room.prove_recorded(content) {
+            Ok(()) => {
+                self.report.repaired += 1;
+                self.room.forget_damage(content)
+            }
+            Err(error) => {
+                self.report.failed += 1;
+                let reason = format!("its sealed copy is still damaged: {error}");
+                self.monitor.problem(&Problem::failure(&candidate.path, reason));
+                Ok(())
+            }
+        }
     }
 
     /// A new asset, or a new version of the one that this path held before (docs/decisions/changed-bytes.md).

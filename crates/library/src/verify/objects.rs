@@ -250,7 +250,9 @@ impl Library {
                     Ok(()) => {}
                     Err(reason) => {
                         let reason = format!("the entry at byte {}: {reason}", entry.range.start);
-                        report.damaged.push(blame(reason));
+                        let position = entry.range.start.saturating_sub(FRAME_LEN as u64);
+                        let in_use = known.iter().any(|location| location.position == position);
+                        if in_use { &mut report.damaged } else { &mut report.notices }.push(blame(reason));
                     }
                 }
             }
@@ -305,8 +307,8 @@ impl Library {
 fn is_leftover(path: &ObjectPath, expected: &HashSet<String>) -> bool {
     match path.area() {
         Area::Original => !expected.contains(path.as_str()),
-        Area::Local | Area::Log | Area::Root | Area::Keys => false,
-        _ => true,
+        // What other versions may keep here is not this version's to judge.
+        _ => false,
     }
 }
 

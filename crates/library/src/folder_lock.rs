@@ -1,0 +1,53 @@
+//! Keeps what removes or replaces things away from what adds them.
+//!
+//! Invariant: every process that may write to a library holds its folder shared; sweeping leftovers and rebuilding
+//! the catalogue need it alone. The lock dies with the process, and is local: it says nothing to other devices.
+//! Where a file system has no locks nobody is held off, as with the lock on the keys.
+
+use std::fs::File;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::error::{LibraryError, Result};
+use crate::folder::LibraryFolder;
+
+/// The library folder, held.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    held: File,
+}
+
+impl FolderLock {
+    /// Holds the folder with others; waits while one process has it alone.
+    pub(crate) fn share(folder: &LibraryFolder) -> Result<Self> {
+        let lock = Self::open(folder)?;
+        match rustix::fs::flock(&lock.held, FlockOperation::LockShared) {
+            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(lock),
+            Err(error) => Err(LibraryError::reading(folder.path(), error.into())),
+        }
+    }
+
+    /// Holds the folder alone, or says that another process works on it.
+    pub(crate) fn alone(folder: &LibraryFolder) -> Result<Self> {
+        let mut lock = Self::open(folder)?;
+        lock.become_alone().map(|()| lock)
+    }
+
+    /// Turns a shared hold into one alone, if nobody else works on the library.
+    pub(crate) fn become_alone(&mut self) -> Result<()> {
+        match rustix::fs::flock(&self.held, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(()),
+            Err(_) => Err(LibraryError::Refused {
+                reason: "another process works on this library".into(),
+                hint: "wait until imports and previews are done, then try again".into(),
+            }),
+        }
+    }
+
+    fn open(folder: &LibraryFolder) -> Result<Self> {
+        let held =
+            File::open(folder.path()).map_err(|source| LibraryError::reading(folder.path(), source))?;
+        Ok(Self { held })
+    }
+}
