@@ -139,10 +139,10 @@ fn table_index(level: f32) -> usize {
 fn linear(value: f32, transfer: u16) -> f32 {
     match transfer {
         8 => value,
-        // SMPTE ST 2084, 203 cd/m² at white.
+        // SMPTE ST 2084 with its constants as fractions, 203 cd/m² at white.
         PQ => {
-            let power = value.powf(1.0 / 78.84375);
-            ((power - 0.8359375).max(0.0) / (18.8515625 - 18.6875 * power)).powf(1.0 / 0.1593017578125)
+            let power = value.powf(32.0 / 2523.0);
+            ((power - 107.0 / 128.0).max(0.0) / (2413.0 / 128.0 - 299.0 / 16.0 * power)).powf(8192.0 / 1305.0)
                 * (10000.0 / 203.0)
         }
         // ITU-R BT.2100, system gamma 1.2 at 1000 cd/m², 75 % signal at white.

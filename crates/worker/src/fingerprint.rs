@@ -157,7 +157,12 @@ mod tests {
     use crate::turn::upright;
 
     /// A picture with structure at many sizes, made of a few waves.
-    pub(crate) fn scene(width: u32, height: u32, seed: f32) -> Raster {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "values of a small drawn picture"
+    )]
+    fn scene(width: u32, height: u32, seed: f32) -> Raster {
         let mut raster = Raster::filled(width, height, 0);
         for (index, pixel) in raster.pixels.chunks_exact_mut(3).enumerate() {
             let (x, y) =

@@ -37,17 +37,22 @@ const WRONG_ARGUMENTS: u8 = 96;
 /// `arguments` are those after the hidden command's name; the pool gives them. Closes every descriptor
 /// but the three standard ones. Nothing is written to standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    run_with(arguments, |_| Err(Refusal::unsupported("this worker does nothing wrong on request")))
+    run_with(arguments, nothing_wrong)
+}
+
+/// What the product does when it is asked for a wrong.
+fn nothing_wrong(_: Wrong) -> Result<Rendered, Refusal> {
+    Err(Refusal::unsupported("this worker does nothing wrong on request"))
 }
 
 /// The same with a body for [`Request::wrong`](protocol::Request::wrong), for tests of the sandbox.
 #[doc(hidden)]
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>, misbehave: Misbehave) -> ExitCode {
-    // The default hook would print; a panic is answered as a refusal instead.
-    std::panic::set_hook(Box::new(|_| ()));
     let Some(arguments) = Arguments::parse(arguments) else {
         return ExitCode::from(WRONG_ARGUMENTS);
     };
+    // The default hook would print; a panic is answered as a refusal instead.
+    std::panic::set_hook(Box::new(|_| ()));
     sandbox::close_inherited_descriptors();
     match arguments.mode {
         Mode::Decode => {

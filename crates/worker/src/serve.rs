@@ -151,11 +151,8 @@ fn one_thread_for_heic() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nothing_wrong;
     use crate::protocol::{Limits, StillFormat, Wanted, head_bytes};
-
-    fn no_wrongs(_: crate::protocol::Wrong) -> Result<Rendered, Refusal> {
-        Err(Refusal::unsupported("none"))
-    }
 
     fn request(id: u64, body_bytes: u64) -> Request {
         Request {
@@ -179,7 +176,7 @@ mod tests {
         input.extend(head_bytes(&request(8, 3)).unwrap());
         input.extend(b"P6\n");
         let mut output = Vec::new();
-        serve_on(&mut input.as_slice(), &mut output, Sandbox::default(), no_wrongs).unwrap();
+        serve_on(&mut input.as_slice(), &mut output, Sandbox::default(), nothing_wrong).unwrap();
         let mut output = output.as_slice();
         assert_eq!(read_head::<Hello>(&mut output).unwrap().unwrap().protocol, PROTOCOL);
         let first: Answer = read_head(&mut output).unwrap().unwrap();
@@ -190,6 +187,20 @@ mod tests {
         let second: Answer = read_head(&mut output).unwrap().unwrap();
         assert!(matches!(second, Answer { id: 8, outcome: Outcome::Refused(_), .. }));
         assert!(output.is_empty());
+    }
+
+    #[test]
+    fn the_product_does_nothing_wrong_on_request() {
+        let wrong = Request { wrong: Some(crate::protocol::Wrong::Hang), ..request(1, 0) };
+        let mut output = Vec::new();
+        let input = head_bytes(&wrong).unwrap();
+        serve_on(&mut input.as_slice(), &mut output, Sandbox::default(), nothing_wrong).unwrap();
+        let mut output = output.as_slice();
+        drop(read_head::<Hello>(&mut output));
+        let answer: Answer = read_head(&mut output).unwrap().unwrap();
+        assert!(
+            matches!(answer.outcome, Outcome::Refused(refusal) if refusal.reason.contains("nothing wrong"))
+        );
     }
 
     #[test]
@@ -206,7 +217,8 @@ mod tests {
             serve_on(
                 &mut head_bytes(&request(1, 9)).unwrap().as_slice(),
                 &mut Vec::new(),
-                Sandbox::default()
+                Sandbox::default(),
+                nothing_wrong
             )
             .is_err()
         );

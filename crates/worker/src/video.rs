@@ -22,6 +22,8 @@ const INPUT: &str = if cfg!(target_os = "linux") { "file:/proc/self/fd/0" } else
 pub enum Task {
     /// Its first frame, upright, at most 1440 pixels a side, as PPM.
     Poster,
+    /// The same from three seconds later, for videos that begin in the dark.
+    LaterPoster,
     /// Its codec, size and duration, as `key=value` lines.
     Facts,
 }
@@ -32,6 +34,7 @@ impl Task {
     pub fn name(self) -> &'static str {
         match self {
             Self::Poster => "poster",
+            Self::LaterPoster => "later-poster",
             Self::Facts => "facts",
         }
     }
@@ -39,17 +42,18 @@ impl Task {
     /// The task of that name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::Poster, Self::Facts].into_iter().find(|task| task.name() == name)
+        [Self::Poster, Self::LaterPoster, Self::Facts].into_iter().find(|task| task.name() == name)
     }
 
     fn arguments(self) -> Vec<&'static str> {
         // Read only a bounded part of the file to find out what it is.
         let bounds = ["-protocol_whitelist", "file,pipe", "-probesize", "16M", "-analyzeduration", "5M"];
         match self {
-            Self::Poster => [
+            Self::Poster | Self::LaterPoster => [
                 ["-nostdin", "-hide_banner", "-loglevel", "quiet", "-threads", "1"].as_slice(),
                 &["-filter_threads", "1", "-max_pixels", "300000000"],
                 &bounds,
+                if self == Self::LaterPoster { &["-ss", "3"] } else { &[] },
                 &["-i", INPUT, "-map", "0:V:0", "-frames:v", "1", "-an", "-sn", "-dn", "-vf", POSTER_FILTER],
                 &["-c:v", "ppm", "-f", "image2pipe", "pipe:1"],
             ]

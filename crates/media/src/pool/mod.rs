@@ -49,9 +49,13 @@ pub use safelight_worker::protocol::{
     Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox, StillFormat, Wanted,
 };
 
+use safelight_worker::video::Task;
+
 use process::{Broken, Process};
 pub use video::VideoFacts;
 
+/// PDQ quality below which a poster shows nothing.
+const FLAT_QUALITY: u8 = 5;
 /// Processor time after which a worker is replaced, well below its own limit.
 const RETIRE_CPU_MICROS: u64 = 240_000_000;
 /// Requests after which a worker is replaced, so that nothing accumulates in one.
@@ -222,14 +226,25 @@ impl Pool {
     /// # Errors
     /// [`RenderError::NoFfmpeg`] without the program; else as [`Pool::render`].
     pub fn poster(&self, video: &std::fs::File, wanted: Wanted) -> Result<Rendered, RenderError> {
+        let first = self.poster_at(video, wanted, Task::Poster)?;
+        if first.pdq_quality.is_none_or(|quality| quality >= FLAT_QUALITY) {
+            return Ok(first);
+        }
+        // It begins in the dark, or is that dark throughout, or is shorter than the later frame.
+        match self.poster_at(video, wanted, Task::LaterPoster) {
+            Ok(later) if later.pdq_quality > first.pdq_quality => Ok(later),
+            _ => Ok(first),
+        }
+    }
+
+    fn poster_at(&self, video: &std::fs::File, wanted: Wanted, task: Task) -> Result<Rendered, RenderError> {
         let frame = {
             let _permit = self.permit();
-            video::poster_frame(&self.options, video)?
+            video::poster_frame(&self.options, video, task)?
         };
-        let mut rendered =
-            self.render(&RenderRequest { bytes: &frame, format: StillFormat::Ppm, orientation: 1, wanted })?;
-        rendered.decoder = "ffmpeg".into();
-        Ok(rendered)
+        let request = RenderRequest { bytes: &frame, format: StillFormat::Ppm, orientation: 1, wanted };
+        let rendered = self.render(&request)?;
+        Ok(Rendered { decoder: "ffmpeg".into(), ..rendered })
     }
 
     /// Reads size, duration and codec of a video with `ffprobe`, for what the pure-Rust probe refused
@@ -297,7 +312,6 @@ impl Pool {
 
     /// Has one worker answer one request. The outer error is that of starting a worker, the inner one
     /// that of a worker that broke.
-    #[expect(clippy::type_complexity, reason = "two kinds of failure, told apart by the one caller")]
     fn ask(&self, head: &mut Request, body: &[u8]) -> Result<Result<(Answer, Vec<u8>), Broken>, RenderError> {
         let mut permit = self.permit();
         let mut process = permit.take_process()?;

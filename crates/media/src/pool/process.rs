@@ -153,9 +153,9 @@ pub(super) fn bare_command(options: &PoolOptions) -> Command {
 
 /// Makes our end of a pipe non-blocking and, where that is possible, large.
 pub(super) fn prepare_end(end: &impl AsFd) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
     // A refusal (the user's pipes are full) only costs switches.
-    drop(rustix::pipe::fcntl_setpipe_size(end, PIPE_BYTES));
+    #[cfg(target_os = "linux")]
+    let _refused = rustix::pipe::fcntl_setpipe_size(end, PIPE_BYTES);
     fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
     Ok(())
 }

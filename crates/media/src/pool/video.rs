@@ -40,9 +40,9 @@ pub(super) fn find_ffmpeg() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-pub(super) fn poster_frame(options: &PoolOptions, video: &File) -> Result<Vec<u8>, RenderError> {
+pub(super) fn poster_frame(options: &PoolOptions, video: &File, task: Task) -> Result<Vec<u8>, RenderError> {
     let program = options.ffmpeg.as_deref().ok_or(RenderError::NoFfmpeg)?;
-    let frame = run(options, program, Task::Poster, video)?;
+    let frame = run(options, program, task, video)?;
     if frame.is_empty() {
         return Err(RenderError::Refused(Refusal::malformed("ffmpeg finds no picture in the video")));
     }

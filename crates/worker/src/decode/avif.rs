@@ -108,7 +108,7 @@ impl Source<'_> {
         self.job.admit(width, height, 0)?;
         // Squares of pixels must not straddle two tiles.
         let mut factor = whole_chroma(shrink_factor(width, height, self.job.side));
-        while factor > 1 && (cell.0 % factor != 0 || cell.1 % factor != 0) {
+        while factor > 1 && !(cell.0.is_multiple_of(factor) && cell.1.is_multiple_of(factor)) {
             factor = whole_chroma(factor - 1);
         }
         let kept = u64::from(width / factor) * u64::from(height / factor) * 3;
@@ -285,7 +285,6 @@ fn cropped(raster: &Raster, left: u32, top: u32, width: u32, height: u32) -> Ras
     Raster { width, height, pixels }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn malformed(error: zenavif_parse::Error) -> Refusal {
     match error {
         zenavif_parse::Error::Unsupported(what) => Refusal::unsupported(what),

@@ -17,7 +17,7 @@ pub(super) fn decode_gif(job: &Job<'_>) -> Result<Decoded, Refusal> {
 pub(super) fn decode_webp(job: &Job<'_>) -> Result<Decoded, Refusal> {
     let mut decoder = WebPDecoder::new(Cursor::new(job.bytes)).map_err(refusal)?;
     // An animation's colour behind its first frame is paper too.
-    let _ = decoder.set_background_color(image::Rgba([255, 255, 255, 0]));
+    let _refused_by_stills = decoder.set_background_color(image::Rgba([255, 255, 255, 0]));
     decode(job, decoder, "image-webp")
 }
 
@@ -65,7 +65,6 @@ fn decode(job: &Job<'_>, mut decoder: impl ImageDecoder, name: &'static str) -> 
     Ok(Decoded { colour, damage, ..Decoded::stored(canvas.finish(), job, (width, height), name) })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn refusal(error: ImageError) -> Refusal {
     match error {
         ImageError::Unsupported(error) => Refusal::unsupported(error.to_string()),

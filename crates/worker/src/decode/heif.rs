@@ -238,7 +238,6 @@ fn side(length: usize) -> Result<u32, Refusal> {
     u32::try_from(length).map_err(|_| Refusal::malformed("its size is impossible"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 pub(super) fn refusal(error: HeifError) -> Refusal {
     match error {
         HeifError::Unsupported(what) => Refusal::unsupported(what),

@@ -317,7 +317,6 @@ fn unpack(packed: &[u8], bits: u32, samples_across: usize, scale: bool) -> Vec<u
         .collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn refusal(error: TiffError) -> Refusal {
     match error {
         TiffError::UnsupportedError(error) => Refusal::unsupported(error.to_string()),

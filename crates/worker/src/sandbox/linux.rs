@@ -97,10 +97,7 @@ pub(crate) fn enter_for_video(program: &Path, memory_bytes: u64) -> io::Result<(
     }
     // The video alone. A memfd lies on no file system that Landlock knows: it needs no rule and takes none.
     let rules = rules.add_rule(PathBeneath::new(io::stdin().as_fd(), AccessFs::ReadFile));
-    let rules = match rules {
-        Ok(rules) => rules,
-        Err(_) => return enter_for_sealed_video(&program, execute),
-    };
+    let Ok(rules) = rules else { return enter_for_sealed_video(&program, execute) };
     finish_video(rules)
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn misbehave(wrong: Wrong) -> Result<Rendered, Refusal> {
         Wrong::Memory => {
             let taken: Vec<Vec<u8>> =
                 (0..256).map(|value| vec![u8::try_from(value % 255).unwrap_or(0) | 1; 64 << 20]).collect();
-            Ok(drop(taken))
+            drop(taken);
+            Ok(())
         }
         Wrong::Hang => loop {
             std::hint::spin_loop();

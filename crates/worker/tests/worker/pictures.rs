@@ -34,7 +34,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("ppm", ppm(width, height)),
         ("heic", heif::heic(Turns::default())),
         ("avif", heif::avif(Turns::default())),
-        ("jxl", include_bytes!("../data/quarters.jxl").to_vec()),
+        ("jxl", include_bytes!("data/quarters.jxl").to_vec()),
     ]
 }
 

@@ -1,5 +1,4 @@
 //! Pools over the test worker, and pictures made on the spot.
-#![expect(dead_code, reason = "each test program uses its part")]
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};

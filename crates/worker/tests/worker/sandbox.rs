@@ -1,10 +1,8 @@
 //! What a worker cannot do, and that nothing it does stops the pool.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{pool, pool_with, small_jpeg};
+use crate::common::{pool, pool_with, small_jpeg};
 use safelight_media::pool::{RefusalKind, RenderError, RenderRequest, StillFormat};
 use safelight_worker::protocol::Wrong;
 
@@ -94,15 +92,6 @@ fn workers_that_die_never_stop_the_others() {
             });
         }
     });
-}
-
-#[test]
-fn a_worker_of_the_product_does_nothing_wrong_on_request() {
-    // The product's run, in this process's stead: the same library function that the CLI calls.
-    assert!(matches!(
-        safelight_worker::run(["nonsense".into()]),
-        code if code != std::process::ExitCode::SUCCESS
-    ));
 }
 
 #[test]

@@ -1,13 +1,8 @@
 //! Every format renders the same picture, upright, at the right sizes; limits and damage are told.
 
-mod common;
-#[path = "common/heif.rs"]
-mod heif;
-#[path = "common/pictures.rs"]
-mod pictures;
-
-use common::{jpeg, letters, pool, pool_with, quarters};
-use heif::Turns;
+use crate::common::{jpeg, letters, pool, pool_with, quarters};
+use crate::heif::{self, Turns};
+use crate::pictures;
 use safelight_media::pool::{Pool, RefusalKind, RenderError, RenderRequest, Rendered, StillFormat, Wanted};
 
 fn shown(rendered: &Rendered) -> (usize, usize, String) {
@@ -239,7 +234,7 @@ fn large_pictures_take_turns_and_all_are_rendered() {
 fn the_second_decoder_of_jpeg_shows_the_same_picture() {
     // 12-bit and broken files end there; here its answer to a healthy one is compared through the worker.
     let bytes = jpeg(640, 480, false);
-    let rendered = common::render_by_fallback(&bytes);
+    let rendered = crate::common::render_by_fallback(&bytes);
     assert_eq!(rendered.decoder, "zune-jpeg");
     assert_eq!((rendered.width, rendered.height), (640, 480));
 }

@@ -1,14 +1,12 @@
 //! Posters and facts of videos, from descriptors alone, and what ffmpeg cannot do. Skipped without ffmpeg.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{letters, pool, pool_with, quarters};
+use crate::common::{letters, pool, pool_with, quarters};
 use safelight_media::pool::{Pool, PoolOptions, RenderError, Rendered, Wanted};
 
 /// The `ffmpeg` of this computer; a test is skipped without it.
@@ -27,8 +25,9 @@ fn video(directory: &Path, name: &str, options: &[&str]) -> Option<PathBuf> {
     fs::write(&picture, [b"P6\n320 240\n255\n".as_slice(), &quarters(320, 240)].concat()).unwrap();
     let target = directory.join(name);
     let status = Command::new(program)
-        .args(["-nostdin", "-loglevel", "error", "-y", "-loop", "1", "-framerate", "10", "-t", "1", "-i"])
+        .args(["-nostdin", "-loglevel", "error", "-y", "-loop", "1", "-framerate", "10", "-i"])
         .arg(&picture)
+        .args(["-t", "1"])
         .args(options)
         .arg(&target)
         .status()
@@ -80,6 +79,14 @@ fn facts_are_read_of_a_file_and_of_a_sealed_video_in_memory() {
         assert_eq!(pool.video_facts(&memory).unwrap(), facts);
         assert_eq!(shown(&pool.poster(&memory, Wanted::ALL).unwrap()), "rgbw");
     }
+}
+
+#[test]
+fn a_video_that_begins_in_the_dark_has_a_later_poster() {
+    let directory = tempfile::tempdir().unwrap();
+    let dark = ["-t", "5", "-vf", "fade=in:st=2:d=0.5", "-c:v", "mpeg4", "-q:v", "2", "-pix_fmt", "yuv420p"];
+    let Some(path) = video(directory.path(), "dark.mp4", &dark) else { return };
+    assert_eq!(shown(&poster(&pool(), &path).unwrap()), "rgbw");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! HEIF and AVIF files around embedded HEVC and AV1 pictures, with the turns that a test wants.
 
-const HVCC: &[u8] = include_bytes!("../data/quarters.hvcC");
-const HEVC: &[u8] = include_bytes!("../data/quarters.hevc");
-const AV1C: &[u8] = include_bytes!("../data/quarters.av1C");
-const COLR: &[u8] = include_bytes!("../data/quarters.colr");
-const AV1: &[u8] = include_bytes!("../data/quarters.av1");
+const HVCC: &[u8] = include_bytes!("data/quarters.hvcC");
+const HEVC: &[u8] = include_bytes!("data/quarters.hevc");
+const AV1C: &[u8] = include_bytes!("data/quarters.av1C");
+const COLR: &[u8] = include_bytes!("data/quarters.colr");
+const AV1: &[u8] = include_bytes!("data/quarters.av1");
 
 /// A container's turns: quarter turns anticlockwise, and the axis of a mirror.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,12 +2,6 @@
 //!
 //! `SAFELIGHT_FUZZ_ROUNDS` sets the number of mutants.
 
-mod common;
-#[path = "common/heif.rs"]
-mod heif;
-#[path = "common/pictures.rs"]
-mod pictures;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{pool, pool_with};
+use crate::common::{pool, pool_with};
+use crate::pictures;
 use safelight_media::pool::{Pool, RenderError, RenderRequest, StillFormat, Wanted};
 
 fn corpus() -> Vec<PathBuf> {
