@@ -355,7 +355,7 @@ impl Library {
                     Ok(true) => removed += 1,
                     Ok(false) => {}
                     Err(error) => {
-                        monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}")))
+                        monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}")));
                     }
                 }
             }
