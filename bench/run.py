@@ -321,6 +321,17 @@ def versions():
     return "; ".join([first("vips", "--version"), first("restic", "version").split(" compiled")[0], "exiftool " + first("exiftool", "-ver"), first("openssl", "version")])
 
 
+def keep(today, name):
+    """Writes what was said so far, without anything that names the machine or its folders."""
+    results = os.path.join(ROOT, "bench", "results")
+    os.makedirs(results, exist_ok=True)
+    text = "\n".join(notes) + "\n"
+    for folder, word in ((INPUT, "<bench>"), (ROOT, "<checkout>"), (TARGET, "<target>"), (CORPUS or "\0", "<corpus>"), (os.path.expanduser("~"), "~")):
+        text = text.replace(folder, word)
+    with open(os.path.join(results, f"{today}-{name}.txt"), "w") as file:
+        file.write(text)
+
+
 def main():
     chosen = sys.argv[1:] or list(SECTIONS)
     unknown = [name for name in chosen if name not in SECTIONS]
@@ -334,24 +345,19 @@ def main():
     say(versions())
     say("input: " + ("grown from real photos of the corpus" if CORPUS else "drawn"))
     failed = []
-    for name in chosen:
-        say(f"\n{name}: {SECTIONS[name].__doc__.splitlines()[0]}")
+    name = "all" if chosen == list(SECTIONS) else "-".join(chosen)
+    for section in chosen:
+        say(f"\n{section}: {SECTIONS[section].__doc__.splitlines()[0]}")
         try:
-            SECTIONS[name]()
+            SECTIONS[section]()
         except Exception as error:  # one section must not hide the others
-            failed.append(name)
+            failed.append(section)
             say(f"  FAILED: {error}")
+        keep(today, name)  # a run that is stopped keeps what it measured
     say("")
     if rows:
         table()
-    results = os.path.join(ROOT, "bench", "results")
-    os.makedirs(results, exist_ok=True)
-    name = "all" if chosen == list(SECTIONS) else "-".join(chosen)
-    with open(os.path.join(results, f"{today}-{name}.txt"), "w") as file:
-        text = "\n".join(notes) + "\n"
-        for folder, word in ((INPUT, "<bench>"), (ROOT, "<checkout>"), (TARGET, "<target>"), (CORPUS or "\0", "<corpus>"), (os.path.expanduser("~"), "~")):
-            text = text.replace(folder, word)
-        file.write(text)
+    keep(today, name)
     print(f"\nKept in bench/results/{today}-{name}.txt")
     sys.exit(1 if failed else 0)
 
