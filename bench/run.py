@@ -282,8 +282,8 @@ def section_memory():
     library = Library("giant")
     try:
         cost = library.run("import", "--wait", folder)
-        listed = json.loads(library.run("--json", "list", memory=False).output)
-        state = "rendered" if not listed[0].get("undecodable") else "NOT rendered"
+        undecodable = json.loads(library.run("--json", "list", "--count", "is:undecodable", memory=False).output)["count"]
+        state = "rendered" if undecodable == 0 else "NOT rendered"
         row("memory of one 210 MP JPEG", f"{megabytes(cost.memory)} (RSS {megabytes(cost.resident)}), {cost.wall:.1f} s, {state}", "-",
             megabytes(cost.memory), "<= 1,500 MB", cost.memory <= 1_500_000)
     finally:
