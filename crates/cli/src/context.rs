@@ -48,6 +48,7 @@ struct Environment {
 impl Context {
     pub(crate) fn new(global: Global) -> Result<Self, Failure> {
         unlock::forbid_core_dumps();
+        allow_many_open_files();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let output = Output::new(global.json, global.quiet, global.verbose, no_colour);
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -259,6 +260,14 @@ impl Context {
 /// The path of this program; the name alone if the system does not tell.
 pub(crate) fn this_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("safelight"))
+}
+
+/// A long video is sealed into many parts that are open at once, so the soft limit goes up to the hard one.
+fn allow_many_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it cannot be raised, an import of such a video says so itself.
+    let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// The first Ctrl-C asks for an end at the next safe point; the second ends at once, which is safe too.
