@@ -82,7 +82,7 @@ fn every_file_of_the_corpus_renders_or_gives_a_reason() {
     assert_survived(&outcomes);
     let rendered = outcomes.values().filter(|outcome| outcome.is_ok()).count();
     println!("{rendered} of {} pictures render", outcomes.len());
-    // 42 files are broken on purpose.
+    // 26 of 208 are broken or of kinds that nothing here decodes; fuzzers wrote most of them.
     assert!(pictures.is_empty() || rendered >= 170, "{rendered} of {}", outcomes.len());
 }
 

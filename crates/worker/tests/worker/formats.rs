@@ -200,8 +200,11 @@ fn pictures_of_impossible_size_are_refused_before_memory_is_taken() {
     let pool = pool_with(|options| options.memory_bytes = 320 << 20);
     for (name, bytes) in pictures::giants() {
         let (kind, reason) = refusal(&pool, &bytes);
-        assert!(matches!(kind, RefusalKind::TooLarge), "{name}: {kind:?} {reason}");
-        assert!(reason.contains("megapixels"), "{reason}");
+        // The readers of TIFF and HEIF see for themselves that such a file cannot be.
+        let reader =
+            matches!(name, "tiff" | "heic") && matches!(kind, RefusalKind::Malformed | RefusalKind::Limit);
+        let bound = matches!(kind, RefusalKind::TooLarge) && reason.contains("megapixels");
+        assert!(reader || bound, "{name}: {kind:?} {reason}");
     }
 }
 
