@@ -1,7 +1,7 @@
 //! The one door: how an op gets into the catalogue.
 //!
 //! Invariant: an op is recorded, folded into the states of its entities and shown by the projections in one
-//! transaction under `BEGIN IMMEDIATE`, whether it was made here ([`Catalog::change`]) or came in a segment.
+//! transaction under `BEGIN IMMEDIATE`, whether it was made here ([`Catalog::change`](super::Catalog::change)) or came in a segment.
 //! An op that is known already changes nothing. Within one transaction every touched state is read, encoded
 //! and projected once, however many ops touch it.
 //!
@@ -9,18 +9,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension};
 use safelight_model::view::{AlbumView, shown_asset};
 use safelight_model::{
-    AssetId, AssetState, Author, ContentHash, ContentState, EntityId, EntityState, HybridClock, Op, OpBody,
-    OpId, OpKind, Record, Stamp,
+    AssetId, AssetState, ContentHash, EntityId, EntityState, HybridClock, Op, OpKind, Record, Stamp,
 };
 
+use super::duplicates;
 use super::labels::{self, LabelKind, Labels, folded};
 use super::project::{States, project, stacks};
 use super::refresh::{Fresh, refresh};
 use super::timeline::TimelineKey;
-use super::{Catalog, duplicates};
 use crate::error::{CatalogError, Result};
 use crate::rows::hash_column;
 
@@ -28,16 +27,6 @@ use crate::rows::hash_column;
 const MOST_STATES: usize = 8192;
 /// Under this name the last stamp given out is stored.
 const LAST_STAMP: &str = "last stamp";
-
-/// A transaction that adds ops.
-///
-/// What was pushed can be read back at once. Nothing is in the library before [`Catalog::change`] returns.
-pub struct Change<'a> {
-    pub(super) folder: Folder<'a>,
-    author: &'a mut Author,
-    device: i64,
-    now_millis: u64,
-}
 
 /// What folds ops in one transaction, of whoever they are.
 pub(super) struct Folder<'a> {
@@ -71,126 +60,6 @@ enum Written {
 pub(super) struct Origin {
     pub(super) device: i64,
     pub(super) segment: Option<i64>,
-}
-
-impl Catalog {
-    /// Makes ops and folds them, all or none, excluding other writers meanwhile.
-    ///
-    /// `run` may read states through the [`Change`], so an op can name the writes that it replaces. When this
-    /// returns, the ops are durable (unless [`Catalog::set_durability`] says otherwise).
-    ///
-    /// # Errors
-    /// What `run` reports; then nothing has changed. [`CatalogError::DiskFull`] and the like.
-    pub fn change<T, E: From<CatalogError>>(
-        &mut self,
-        now_millis: u64,
-        run: impl FnOnce(&mut Change<'_>) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
-        let device = self.device;
-        self.within(|connection, labels, author| {
-            author.observe(last_stamp(connection).map_err(in_transaction)?, now_millis);
-            let device = device_number(connection, device.as_bytes()).map_err(in_transaction)?;
-            let folder = Folder::new(connection, labels);
-            let mut change = Change { folder, author, device, now_millis };
-            let value = run(&mut change)?;
-            change.finish()?;
-            Ok(value)
-        })
-    }
-
-    /// Makes one op of each body and folds them, in one transaction; returns their ids.
-    ///
-    /// # Errors
-    /// As [`Catalog::change`].
-    pub fn append(&mut self, now_millis: u64, bodies: Vec<OpBody>) -> Result<Vec<OpId>> {
-        self.change(now_millis, |change| bodies.into_iter().map(|body| change.push(body)).collect())
-    }
-
-    /// Runs one transaction that excludes other writers.
-    pub(super) fn within<T, E: From<CatalogError>>(
-        &mut self,
-        run: impl FnOnce(&Connection, &mut Labels, &mut Author) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
-        let path = self.database.path().to_path_buf();
-        let fail = |source| E::from(CatalogError::from_sqlite(&path, source));
-        let transaction =
-            Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Immediate)
-                .map_err(fail)?;
-        let value = run(&transaction, &mut self.labels, &mut self.author);
-        let value = match value {
-            Ok(value) => transaction.commit().map(|()| value).map_err(fail),
-            Err(error) => Err(error),
-        };
-        if value.is_err() {
-            self.labels.forget();
-        }
-        value
-    }
-}
-
-impl Change<'_> {
-    /// Makes an op: gives it an id and a stamp, records it and folds it.
-    ///
-    /// # Errors
-    /// [`CatalogError::Model`] for an op that nobody could read back.
-    pub fn push(&mut self, body: OpBody) -> Result<OpId> {
-        let op = self.author.write(body, self.now_millis);
-        self.folder.take(&op, &op.to_bytes()?, Origin { device: self.device, segment: None })?;
-        Ok(op.id)
-    }
-
-    /// Reads the state of an asset; `None` if no op was ever about it.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn asset(&mut self, asset: AssetId) -> Result<Option<AssetState>> {
-        let state = self.folder.known(&EntityId::Asset(asset))?;
-        Ok(state.and_then(|state| state.as_asset().cloned()))
-    }
-
-    /// Reads the state of a content; `None` if no op was ever about it.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn content(&mut self, content: ContentHash) -> Result<Option<ContentState>> {
-        let state = self.folder.known(&EntityId::Content(content))?;
-        Ok(state.and_then(|state| state.as_content().cloned()))
-    }
-
-    /// Reads the record of an album or of the library; `None` if no op was ever about it.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn record(&mut self, entity: &EntityId) -> Result<Option<Record>> {
-        let state = self.folder.known(entity)?;
-        Ok(state.and_then(|state| state.as_record().cloned()))
-    }
-
-    /// Finds the asset that has, or had, a content; also in the trash, not if it was purged.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn asset_with(&mut self, content: ContentHash) -> Result<Option<AssetId>> {
-        let mut candidates = vec![AssetId(content)];
-        candidates.extend(version_holders(self.folder.connection, &content).map_err(in_transaction)?);
-        for asset in candidates {
-            if self.asset(asset)?.is_some_and(|state| holds(&state, &content)) {
-                return Ok(Some(asset));
-            }
-        }
-        Ok(None)
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.folder.finish()?;
-        store_stamp(self.folder.connection, self.author.clock().last()).map_err(in_transaction)
-    }
-}
-
-/// Whether an asset has, or had, a content in its current life, and was not purged.
-pub(super) fn holds(state: &AssetState, content: &ContentHash) -> bool {
-    let life = state.current();
-    !life.is_purged() && life.contents().of_content(*content).next().is_some()
 }
 
 impl<'a> Folder<'a> {
@@ -249,7 +118,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The state of an entity, if any op was ever about it.
-    fn known(&mut self, entity: &EntityId) -> Result<Option<&EntityState>> {
+    pub(super) fn known(&mut self, entity: &EntityId) -> Result<Option<&EntityState>> {
         if !self.states.contains_key(entity) {
             let Some(touched) = read(self.connection, entity)? else { return Ok(None) };
             self.states.insert(entity.clone(), touched);
@@ -433,6 +302,12 @@ fn ever_merged_into(connection: &Connection, source: AssetId) -> rusqlite::Resul
         .collect()
 }
 
+/// Whether an asset has, or had, a content in its current life, and was not purged.
+pub(super) fn holds(state: &AssetState, content: &ContentHash) -> bool {
+    let life = state.current();
+    !life.is_purged() && life.contents().of_content(*content).next().is_some()
+}
+
 /// The name of an album that was not removed.
 pub(super) fn album_name(record: &Record) -> Option<String> {
     let view = AlbumView::new(record);
@@ -551,7 +426,7 @@ pub(super) fn device_number(connection: &Connection, device: &[u8; 16]) -> rusql
     }
 }
 
-fn last_stamp(connection: &Connection) -> rusqlite::Result<Stamp> {
+pub(super) fn last_stamp(connection: &Connection) -> rusqlite::Result<Stamp> {
     let packed: Option<i64> = connection
         .prepare_cached("SELECT value FROM facts WHERE name = ?1")?
         .query_row([LAST_STAMP], |row| row.get(0))
@@ -559,7 +434,7 @@ fn last_stamp(connection: &Connection) -> rusqlite::Result<Stamp> {
     Ok(packed.map(stamp_of).unwrap_or_default())
 }
 
-fn store_stamp(connection: &Connection, stamp: Stamp) -> rusqlite::Result<()> {
+pub(super) fn store_stamp(connection: &Connection, stamp: Stamp) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO facts (name, value) VALUES (?1, ?2)

@@ -80,8 +80,10 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn count_ops(&self) -> Result<u64> {
-        self.database
-            .read(|connection| connection.query_row("SELECT count(*) FROM ops", [], |row| row.get(0)))
+        // Numbers are given out without gaps, and no op is ever deleted.
+        self.database.read(|connection| {
+            connection.query_row("SELECT ifnull(max(number), 0) FROM ops", [], |row| row.get(0))
+        })
     }
 
     fn entity_number(&self, entity: &EntityId) -> Result<Option<i64>, CatalogError> {

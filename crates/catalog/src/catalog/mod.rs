@@ -1,5 +1,6 @@
 //! `catalog.db`: history, what it folds into, and what is found in it.
 
+mod change;
 mod duplicates;
 mod facets;
 mod fold;
@@ -13,8 +14,8 @@ mod rows;
 mod segments;
 mod timeline;
 
+pub use change::Change;
 pub use duplicates::Fingerprint;
-pub use fold::Change;
 pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
 pub use rebuild::Rebuilt;
@@ -30,6 +31,7 @@ pub(crate) use timeline::KeyRange;
 use std::path::Path;
 
 use labels::Labels;
+use rusqlite::OptionalExtension;
 use safelight_crypto::{DeviceId, Entropy};
 use safelight_model::{Author, FOLD_VERSION, Stamp};
 
@@ -38,6 +40,9 @@ use crate::error::{CatalogError, Result};
 
 /// The schema of `catalog.db`, step by step.
 const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// Under this name the version of the fold's rules is stored.
+const FOLDED_BY: &str = "fold version";
 
 /// How soon what was changed is safe from a power cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,12 +79,7 @@ impl Catalog {
     ) -> Result<Self> {
         let database = Database::create(path, key, Role::Catalog, STEPS)?;
         let catalog = Self::start(database, device, entropy);
-        catalog.database.read(|connection| {
-            connection.execute(
-                "INSERT OR REPLACE INTO facts (name, value) VALUES ('fold version', ?1)",
-                [FOLD_VERSION],
-            )
-        })?;
+        catalog.fold_version(Access::ReadWrite)?;
         Ok(catalog)
     }
 
@@ -105,14 +105,28 @@ impl Catalog {
         access: Access,
     ) -> Result<Self> {
         let database = Database::open(path, key, Role::Catalog, STEPS, access)?;
-        let folded: u32 = database.read(|connection| {
-            connection.query_row("SELECT value FROM facts WHERE name = 'fold version'", [], |row| row.get(0))
-        })?;
-        if folded != FOLD_VERSION {
-            let path = path.to_path_buf();
-            return Err(CatalogError::OtherFold { path, found: folded, known: FOLD_VERSION });
+        let catalog = Self::start(database, device, entropy);
+        let found = catalog.fold_version(access)?;
+        if found != FOLD_VERSION {
+            return Err(CatalogError::OtherFold { path: path.to_path_buf(), found, known: FOLD_VERSION });
         }
-        Ok(Self::start(database, device, entropy))
+        Ok(catalog)
+    }
+
+    /// The rules by which the states were folded; an empty catalogue is given those of this program.
+    fn fold_version(&self, access: Access) -> Result<u32> {
+        self.database.read(|connection| {
+            if access == Access::ReadWrite {
+                connection.execute(
+                    "INSERT OR IGNORE INTO facts (name, value) VALUES (?1, ?2)",
+                    (FOLDED_BY, FOLD_VERSION),
+                )?;
+            }
+            let found = connection
+                .query_row("SELECT value FROM facts WHERE name = ?1", [FOLDED_BY], |row| row.get(0))
+                .optional()?;
+            Ok(found.unwrap_or(FOLD_VERSION))
+        })
     }
 
     fn start(database: Database, device: DeviceId, entropy: &mut dyn Entropy) -> Self {

@@ -59,7 +59,7 @@ fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
             probe: safelight_model::ProbeKind::Pixels,
             version: dice.below(3),
             facts: Facts {
-                thumbhash: Some(safelight_model::Placeholder(vec![number as u8; 5])),
+                thumbhash: Some(safelight_model::Placeholder(number.to_be_bytes().to_vec())),
                 ..Facts::default()
             },
         },
@@ -67,7 +67,7 @@ fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
             let kind = if dice.below(2) == 0 { RenditionKind::Thumbnail } else { RenditionKind::Preview };
             let made = Rendition {
                 kind,
-                recipe: dice.below(3) as u16,
+                recipe: u16::try_from(dice.below(3)).unwrap(),
                 sha256: [1; 32],
                 length_bytes: 5,
                 width: 3,
@@ -268,7 +268,7 @@ fn a_closed_segment_stays_in_the_outbox_until_it_is_placed() {
     let first = close(&mut world).unwrap();
     assert_eq!(close(&mut world), None);
     let catalog = world.reopen();
-    assert_eq!(catalog.outbox().unwrap(), [first.clone()]);
+    assert_eq!(catalog.outbox().unwrap(), std::slice::from_ref(&first));
     drop(catalog);
     world.catalog.mark_placed(first.device, first.seq).unwrap();
     assert_eq!(world.catalog.outbox().unwrap(), []);
