@@ -201,7 +201,7 @@ fn write(outcomes: &[(Format, Vec<Outcome>)]) -> String {
             let mut seen: Vec<&str> = Vec::new();
             all.into_iter().for_each(|name| {
                 if !seen.contains(&name) {
-                    seen.push(name)
+                    seen.push(name);
                 }
             });
             if seen.is_empty() { String::new() } else { format!(" ({})", seen.join(", ")) }
