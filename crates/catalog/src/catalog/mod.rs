@@ -39,7 +39,11 @@ use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
 use crate::error::{CatalogError, Result};
 
 /// The schema of `catalog.db`, step by step.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    // Narrow ranges of sizes are looked up (search/plan.rs).
+    "CREATE INDEX timeline_sizes ON timeline (size_bytes)",
+];
 
 /// Under this name the version of the fold's rules is stored.
 const FOLDED_BY: &str = "fold version";

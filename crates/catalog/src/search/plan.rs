@@ -12,6 +12,9 @@ use crate::query::{Bound, Condition, DateRange, Part, Query, State, TextField, T
 
 /// Metres to a degree of latitude.
 const METRES_PER_DEGREE: f64 = 111_195.0;
+/// Up to so many rows that a condition allows are looked up one by one, instead of walking what its lists
+/// hold too much: a narrow range of sizes, a circle beside a big town.
+const MOST_CANDIDATES: usize = 2_000;
 /// A name that begins so many labels is looked up in the words of the tags instead.
 const MOST_LABELS: usize = 200;
 
@@ -24,6 +27,10 @@ pub(super) struct Plan {
     pub(super) ranges: Vec<KeyRange>,
     /// What is still to be checked on each row.
     pub(super) checks: Vec<Check>,
+    /// The only rows that can match, ascending, if they are few.
+    pub(super) candidates: Option<Vec<i64>>,
+    /// Whether the expression only asks for what the candidates have anyway.
+    pub(super) is_implied: bool,
 }
 
 /// A condition on a row that the indexes answer only roughly.
@@ -88,10 +95,16 @@ impl Plan {
         shelf: Shelf,
     ) -> rusqlite::Result<Option<Self>> {
         let mut terms = Terms::default();
+        let mut implied = 0;
         let mut plan = Self { ranges: vec![KeyRange::of_shelf(shelf)], ..Self::default() };
         for term in &query.terms {
             plan.add(connection, shelf, &mut terms, term.negated, &term.condition)?;
+            if !term.negated && plan.candidates.is_none() {
+                plan.candidates = candidates(connection, &term.condition)?;
+                implied += usize::from(plan.candidates.is_some());
+            }
         }
+        plan.is_implied = terms.unwanted.is_empty() && terms.wanted.len() == implied;
         if terms.impossible || plan.ranges.is_empty() {
             return Ok(None);
         }
@@ -205,6 +218,42 @@ fn distance_metres(one: (f64, f64), other: (f64, f64)) -> f64 {
     let (up, right) = ((north - south) / 2.0, (other.1 - one.1).to_radians() / 2.0);
     let chord = up.sin().powi(2) + south.cos() * north.cos() * right.sin().powi(2);
     2.0 * METRES_PER_DEGREE * chord.sqrt().min(1.0).asin().to_degrees()
+}
+
+/// All rows that a condition allows, if an index knows them and they are few.
+fn candidates(connection: &Connection, condition: &Condition) -> rusqlite::Result<Option<Vec<i64>>> {
+    let mut keys: Vec<i64> = Vec::new();
+    let most = MOST_CANDIDATES + 1;
+    match condition {
+        Condition::Size(bound) => {
+            let clamp = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+            let mut select = connection
+                .prepare_cached("SELECT key FROM timeline WHERE size_bytes BETWEEN ?1 AND ?2 LIMIT ?3")?;
+            let bounds = (bound.from.map_or(0, clamp), bound.to.map_or(i64::MAX, clamp), most);
+            for key in select.query_map(bounds, |row| row.get(0))? {
+                keys.push(key?);
+            }
+        }
+        Condition::Near { latitude, longitude, metres } => {
+            let mut select = connection.prepare_cached(
+                "SELECT key FROM positions WHERE south >= ?1 AND north <= ?2 AND west >= ?3 AND east <= ?4
+                 LIMIT ?5",
+            )?;
+            for area in boxes_around(*latitude, *longitude, *metres) {
+                let bounds = (area.south, area.north, area.west, area.east, most);
+                for key in select.query_map(bounds, |row| row.get(0))? {
+                    keys.push(key?);
+                }
+            }
+        }
+        _ => return Ok(None),
+    }
+    if keys.len() > MOST_CANDIDATES {
+        return Ok(None);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(Some(keys))
 }
 
 fn token(facet: Facet) -> String {

@@ -186,6 +186,9 @@ impl Plan {
         } else {
             format!("{columns}, t.size_bytes, t.latitude_e7, t.longitude_e7")
         };
+        if let Some(candidates) = &self.candidates {
+            return self.walk_candidates(connection, &columns, options, candidates, limit, meet);
+        }
         let sql = self.statement(&columns, needs_row, options.covers_only);
         let mut statement = connection.prepare_cached(&sql)?;
         let mut left = limit;
@@ -209,6 +212,65 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// As [`Plan::walk`], over few rows that are known: the index only says which of them match the rest.
+    fn walk_candidates(
+        &self,
+        connection: &Connection,
+        columns: &str,
+        options: &ListOptions,
+        candidates: &[i64],
+        limit: usize,
+        mut meet: impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
+    ) -> rusqlite::Result<()> {
+        let covers = if options.covers_only { "AND t.cover IS NULL" } else { "" };
+        let mut fetch = connection
+            .prepare_cached(&format!("SELECT {columns} FROM timeline AS t WHERE t.key = ?1 {covers}"))?;
+        let mut left = limit;
+        for range in &self.ranges {
+            let Some(range) = behind(*range, options.after) else { continue };
+            for key in self.matching(connection, range, candidates)? {
+                let mut rows = fetch.query([key])?;
+                let Some(row) = rows.next()? else { continue };
+                if !self.passes(row)? {
+                    continue;
+                }
+                left = left.saturating_sub(1);
+                if matches!(meet(row)?, Next::Enough) || left == 0 {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The candidates in a range that match the expression, ascending.
+    fn matching(
+        &self,
+        connection: &Connection,
+        range: KeyRange,
+        candidates: &[i64],
+    ) -> rusqlite::Result<Vec<i64>> {
+        let inside: Vec<i64> =
+            candidates.iter().copied().filter(|key| (range.first..=range.last).contains(key)).collect();
+        let (Some(expression), Some(first), Some(last), false) =
+            (&self.expression, inside.first(), inside.last(), self.is_implied)
+        else {
+            return Ok(inside);
+        };
+        let mut select = connection.prepare_cached(
+            "SELECT rowid FROM search WHERE search MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid",
+        )?;
+        let mut matching = Vec::new();
+        let mut rows = select.query((expression, first, last))?;
+        while let Some(row) = rows.next()? {
+            let key: i64 = row.get(0)?;
+            if inside.binary_search(&key).is_ok() {
+                matching.push(key);
+            }
+        }
+        Ok(matching)
     }
 
     fn statement(&self, columns: &str, needs_row: bool, covers_only: bool) -> String {

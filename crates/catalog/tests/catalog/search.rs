@@ -179,6 +179,11 @@ fn every_filter_finds_what_it_says() {
         ("near:48.85,2.35,19000km", &["beach.jpg", "IMG_0002.jpg", "IMG_0001.jpg"]),
         ("has:gps -near:48.85,2.35,5km", &["beach.jpg", "IMG_0002.jpg"]),
         ("near:0,0,10km", &[]),
+        ("near:48.85,2.35,5km canon date:2022", &["IMG_0001.jpg"]),
+        ("near:48.85,2.35,30km -canon", &["IMG_0002.jpg"]),
+        ("near:48.85,2.35,30km size:>20MB", &[]),
+        ("size:>20MB type:raw", &["DSC_1234.NEF"]),
+        ("size:>20MB -type:raw near:0,0,1km", &[]),
         ("is:favourite", &["beach.jpg"]),
         ("is:undecodable", &["broken.heic"]),
         ("is:live", &["IMG_7.MOV", "IMG_7.HEIC"]),
@@ -291,27 +296,37 @@ fn east_asian_text_is_found_without_spaces() {
 fn pages_follow_each_other_without_gap_or_repetition() {
     let mut world = World::new(3);
     let mut bodies = Vec::new();
-    for number in 0..500 {
+    // More than are looked up one by one, so the lists of sizes and of the map are walked here.
+    for number in 0..2_100 {
         bodies.push(add(&world.device, number, &format!("IMG_{number:04}.jpg")));
         // Many moments are shared by several assets.
-        bodies.push(derive(number, photo(&format!("2020-{:02}-{:02}", number % 12 + 1, number % 5 + 1))));
+        let facts = photo(&format!("2020-{:02}-{:02}", number % 12 + 1, number % 5 + 1));
+        bodies.push(derive(number, at(facts, 52.5, 13.4, "Berlin")));
     }
     world.append(bodies);
-    for text in ["", "img", "-nosuch", "size:>1MB", "format:jpeg -rating:5"] {
+    for text in [
+        "",
+        "img",
+        "-nosuch",
+        "size:>1MB",
+        "format:jpeg -rating:5",
+        "near:52.6,13.4,20km",
+        "near:50,10,900km img",
+    ] {
         let query = Query::parse(text).unwrap();
-        let mut options = ListOptions { limit: 37, ..ListOptions::default() };
+        let mut options = ListOptions { limit: 137, ..ListOptions::default() };
         let mut met = Vec::new();
         loop {
             let page = world.catalog.list(&query, &options).unwrap();
             met.extend(page.rows.iter().map(|row| (row.local_millis, row.asset)));
             let Some(next) = page.next else { break };
-            assert_eq!(page.rows.len(), 37);
+            assert_eq!(page.rows.len(), 137);
             options.after = Some(next.to_string().parse().unwrap());
         }
-        assert_eq!(met.len(), 500, "{text}");
+        assert_eq!(met.len(), 2_100, "{text}");
         assert!(met.is_sorted_by(|one, next| one.0 >= next.0), "{text}");
         let distinct: std::collections::BTreeSet<_> = met.iter().map(|(_, asset)| *asset).collect();
-        assert_eq!(distinct.len(), 500, "{text}");
+        assert_eq!(distinct.len(), 2_100, "{text}");
     }
     let images = Query::parse("img").unwrap();
     assert_eq!(world.catalog.count(&images, &ListOptions::default(), 100).unwrap(), MatchCount::AtLeast(100));
