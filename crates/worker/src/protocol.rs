@@ -254,21 +254,7 @@ pub struct RenditionHead {
 }
 
 /// [`Rendered`] without the bytes of its renditions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields are those of Rendered")]
-pub struct RenderedHead {
-    pub width: u32,
-    pub height: u32,
-    pub thumbnail: Option<RenditionHead>,
-    pub preview: Option<RenditionHead>,
-    pub thumbhash: Option<Vec<u8>>,
-    pub phash64: Option<u64>,
-    pub pdq256: Option<[u8; 32]>,
-    pub pdq_quality: Option<u8>,
-    pub preview_pending: bool,
-    pub decoder: String,
-    pub damage: Option<String>,
-}
+pub type RenderedHead = Rendered<RenditionHead>;
 
 /// One encoded rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,17 +267,17 @@ pub struct Rendition {
     pub bytes: Vec<u8>,
 }
 
-/// What was made of a picture. All pixels are upright and sRGB.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rendered {
+/// What was made of a picture, with its renditions as `R`. All pixels are upright and sRGB.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rendered<R = Rendition> {
     /// Pixels across of the full picture, upright.
     pub width: u32,
     /// Pixels down of the full picture, upright.
     pub height: u32,
     /// WebP, at most 320 px on its long side, never enlarged.
-    pub thumbnail: Option<Rendition>,
+    pub thumbnail: Option<R>,
     /// JPEG, at most 1440 px on its long side, never enlarged.
-    pub preview: Option<Rendition>,
+    pub preview: Option<R>,
     /// Placeholder (<https://evanw.github.io/thumbhash/>).
     pub thumbhash: Option<Vec<u8>>,
     /// Perceptual hash, 64 bits of an 8 × 8 DCT.
@@ -306,6 +292,25 @@ pub struct Rendered {
     pub decoder: String,
     /// What is wrong with the file although pixels came out (cut off, damaged).
     pub damage: Option<String>,
+}
+
+impl<R> Rendered<R> {
+    /// The same with other renditions: first the thumbnail is changed, then the preview.
+    pub fn map<S>(self, mut change: impl FnMut(R) -> S) -> Rendered<S> {
+        Rendered {
+            width: self.width,
+            height: self.height,
+            thumbnail: self.thumbnail.map(&mut change),
+            preview: self.preview.map(&mut change),
+            thumbhash: self.thumbhash,
+            phash64: self.phash64,
+            pdq256: self.pdq256,
+            pdq_quality: self.pdq_quality,
+            preview_pending: self.preview_pending,
+            decoder: self.decoder,
+            damage: self.damage,
+        }
+    }
 }
 
 /// Why a picture was not decoded.

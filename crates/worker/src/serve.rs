@@ -11,8 +11,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Misbehave;
 use crate::protocol::{
-    Answer, Hello, MAX_REQUEST_BYTES, Outcome, PROTOCOL, Refusal, Rendered, RenderedHead, Rendition,
-    RenditionHead, Request, Sandbox, read_head, write_head,
+    Answer, Hello, MAX_REQUEST_BYTES, Outcome, PROTOCOL, Refusal, Rendered, Rendition, RenditionHead,
+    Request, Sandbox, read_head, write_head,
 };
 use crate::render::Renderer;
 
@@ -89,38 +89,24 @@ fn answer(output: &mut impl Write, id: u64, outcome: Result<Rendered, Refusal>) 
     let worker_cpu_micros = cpu_micros();
     let (outcome, bodies) = match outcome {
         Ok(rendered) => split(rendered),
-        Err(refusal) => (Outcome::Refused(refusal), [None, None]),
+        Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
     };
     write_head(output, &Answer { id, worker_cpu_micros, outcome })?;
-    for body in bodies.into_iter().flatten() {
+    for body in bodies {
         output.write_all(&body)?;
     }
     output.flush()
 }
 
-fn split(rendered: Rendered) -> (Outcome, [Option<Vec<u8>>; 2]) {
-    let head = |rendition: &Rendition| RenditionHead {
-        width: rendition.width,
-        height: rendition.height,
-        bytes: rendition.bytes.len() as u64,
-    };
-    let outcome = Outcome::Rendered(RenderedHead {
-        width: rendered.width,
-        height: rendered.height,
-        thumbnail: rendered.thumbnail.as_ref().map(head),
-        preview: rendered.preview.as_ref().map(head),
-        thumbhash: rendered.thumbhash,
-        phash64: rendered.phash64,
-        pdq256: rendered.pdq256,
-        pdq_quality: rendered.pdq_quality,
-        preview_pending: rendered.preview_pending,
-        decoder: rendered.decoder,
-        damage: rendered.damage,
+/// Parts the bytes of the renditions from what is said about them.
+fn split(rendered: Rendered) -> (Outcome, Vec<Vec<u8>>) {
+    let mut bodies = Vec::new();
+    let head = rendered.map(|Rendition { width, height, bytes }| {
+        let head = RenditionHead { width, height, bytes: bytes.len() as u64 };
+        bodies.push(bytes);
+        head
     });
-    (
-        outcome,
-        [rendered.thumbnail, rendered.preview].map(|rendition| rendition.map(|rendition| rendition.bytes)),
-    )
+    (Outcome::Rendered(head), bodies)
 }
 
 fn cpu_micros() -> u64 {

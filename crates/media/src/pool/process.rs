@@ -196,26 +196,44 @@ fn body_bytes(outcome: &Outcome) -> io::Result<usize> {
 
 /// Joins an answer's head with its body; `None` when they contradict each other.
 pub(super) fn with_bytes(head: RenderedHead, body: &[u8]) -> Option<Rendered> {
-    let mut rest = body;
-    let mut take = |rendition: Option<RenditionHead>| -> Option<Option<Rendition>> {
-        let Some(RenditionHead { width, height, bytes }) = rendition else { return Some(None) };
-        let (own, others) = rest.split_at_checked(usize::try_from(bytes).ok()?)?;
-        rest = others;
-        Some(Some(Rendition { width, height, bytes: own.to_vec() }))
-    };
-    let thumbnail = take(head.thumbnail)?;
-    let preview = take(head.preview)?;
-    rest.is_empty().then_some(Rendered {
-        width: head.width,
-        height: head.height,
-        thumbnail,
-        preview,
-        thumbhash: head.thumbhash.filter(|hash| hash.len() <= 64),
-        phash64: head.phash64,
-        pdq256: head.pdq256,
-        pdq_quality: head.pdq_quality,
-        preview_pending: head.preview_pending,
-        decoder: head.decoder,
-        damage: head.damage,
-    })
+    let mut rest = Some(body);
+    let rendered = head.map(|RenditionHead { width, height, bytes }| {
+        let cut =
+            rest.zip(usize::try_from(bytes).ok()).and_then(|(rest, bytes)| rest.split_at_checked(bytes));
+        rest = cut.map(|(_, others)| others);
+        Rendition { width, height, bytes: cut.map_or_else(Vec::new, |(own, _)| own.to_vec()) }
+    });
+    let thumbhash = rendered.thumbhash.filter(|hash| hash.len() <= 64);
+    rest.is_some_and(<[u8]>::is_empty).then_some(Rendered { thumbhash, ..rendered })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_whose_body_is_not_what_its_head_states_is_refused() {
+        let rendition = |bytes| Some(RenditionHead { width: 2, height: 1, bytes });
+        let head = |thumbnail, preview| RenderedHead {
+            width: 2,
+            height: 1,
+            thumbnail,
+            preview,
+            thumbhash: Some(vec![0; 65]),
+            phash64: None,
+            pdq256: None,
+            pdq_quality: None,
+            preview_pending: false,
+            decoder: String::new(),
+            damage: None,
+        };
+        let rendered = with_bytes(head(rendition(1), rendition(2)), b"abc").unwrap();
+        assert_eq!(rendered.thumbnail.unwrap().bytes, b"a");
+        assert_eq!(rendered.preview.unwrap().bytes, b"bc");
+        assert_eq!(rendered.thumbhash, None, "longer than any hash is");
+        for (first, second) in [(1, 1), (1, 3), (4, 0), (u64::MAX, 3), (3, u64::MAX)] {
+            assert_eq!(with_bytes(head(rendition(first), rendition(second)), b"abc"), None);
+        }
+        assert_eq!(with_bytes(head(None, None), b"abc"), None);
+    }
 }
