@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use safelight_catalog::FileStamp;
 use safelight_crypto::{ContentHash, Epoch, LibraryId, OriginalSealer, OsEntropy, SealedOriginal, Sha256};
-use safelight_media::pool::{Pool, RenderError, RenderRequest, Rendered, StillFormat, Wanted};
-use safelight_media::{Format, MediaKind, Probe, SNIFF_BYTES, Sniffed};
+use safelight_media::pool::{Pool, RenderError, RenderRequest, Rendered, StillFormat, Wanted, still_format};
+use safelight_media::{MediaKind, Probe, SNIFF_BYTES, Sniffed};
 use safelight_model::{EpochId, Facts, PartRef, Storage};
 use safelight_store::{FolderPlace, ObjectFile, StoreError};
 
@@ -382,21 +382,6 @@ pub(crate) fn told(
             tracing::warn!(%error, "renditions are left for later");
             NotRendered::Later
         }
-    })
-}
-
-fn still_format(format: Format) -> Option<StillFormat> {
-    Some(match format {
-        Format::Jpeg => StillFormat::Jpeg,
-        Format::Png => StillFormat::Png,
-        Format::Gif => StillFormat::Gif,
-        Format::WebP => StillFormat::WebP,
-        Format::Tiff => StillFormat::Tiff,
-        Format::Bmp => StillFormat::Bmp,
-        Format::Heif => StillFormat::Heif,
-        Format::Avif => StillFormat::Avif,
-        Format::Jxl => StillFormat::Jxl,
-        _ => return None,
     })
 }
 

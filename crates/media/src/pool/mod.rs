@@ -51,6 +51,7 @@ pub use safelight_worker::protocol::{
 
 use safelight_worker::video::Task;
 
+use crate::format::Format;
 use process::{Broken, Process};
 pub use video::VideoFacts;
 
@@ -96,6 +97,24 @@ impl Default for PoolOptions {
             ffmpeg: video::find_ffmpeg(),
         }
     }
+}
+
+/// How the workers know a still format; `None` for RAW files (their previews are JPEG), videos and
+/// everything else.
+#[must_use]
+pub fn still_format(format: Format) -> Option<StillFormat> {
+    Some(match format {
+        Format::Jpeg => StillFormat::Jpeg,
+        Format::Png => StillFormat::Png,
+        Format::Gif => StillFormat::Gif,
+        Format::WebP => StillFormat::WebP,
+        Format::Tiff => StillFormat::Tiff,
+        Format::Bmp => StillFormat::Bmp,
+        Format::Heif => StillFormat::Heif,
+        Format::Avif => StillFormat::Avif,
+        Format::Jxl => StillFormat::Jxl,
+        _ => return None,
+    })
 }
 
 /// One picture to render.
@@ -370,5 +389,18 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.pool.lock().permits += 1;
         self.pool.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::MediaKind;
+
+    #[test]
+    fn every_photo_format_and_no_other_has_a_decoder() {
+        for format in Format::ALL {
+            assert_eq!(still_format(format).is_some(), format.kind() == MediaKind::Photo, "{format}");
+        }
     }
 }
