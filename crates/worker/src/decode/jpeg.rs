@@ -36,7 +36,12 @@ impl JpegDecoder {
         };
         match decode_safely(job) {
             Err(second) if matches!(second.kind, RefusalKind::Malformed | RefusalKind::Unsupported) => {
-                Err(first)
+                match Markers::read(job.bytes).sample_bits {
+                    Some(bits @ 9..=16) => {
+                        Err(Refusal::unsupported(format!("samples of {bits} bits; JPEG is decoded up to 8")))
+                    }
+                    _ => Err(first),
+                }
             }
             other => other,
         }

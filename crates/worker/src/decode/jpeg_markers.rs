@@ -9,6 +9,8 @@ const ICC: &[u8] = b"ICC_PROFILE\0";
 pub(super) struct Markers {
     /// The ICC profile, joined from its parts.
     pub(super) profile: Option<Vec<u8>>,
+    /// Bits of a sample, as the frame header states them.
+    pub(super) sample_bits: Option<u8>,
     /// An Adobe program wrote it, so CMYK is stored with 255 for no ink.
     pub(super) adobe: bool,
 }
@@ -23,6 +25,9 @@ impl Markers {
                     if let Some([number, _, part @ ..]) = body.strip_prefix(ICC) {
                         parts.push((*number, part));
                     }
+                }
+                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                    markers.sample_bits = markers.sample_bits.or(body.first().copied());
                 }
                 0xee => markers.adobe |= body.starts_with(b"Adobe"),
                 _ => {}

@@ -1,7 +1,8 @@
 //! TIFF by the `tiff` crate, strip by strip or tile by tile, so that a large file is never whole in memory.
 //!
-//! Takes grey, palette, RGB, YCbCr and CMYK samples of 1 to 64 bits, interleaved or planar; the first
-//! picture of the file. What lies in other pictures of the file (pages, thumbnails) is not looked at.
+//! Takes grey, RGB, YCbCr and CMYK samples of 1 to 64 bits and indices of 1 to 8 bits into a palette,
+//! interleaved or planar; the first picture of the file. What lies in other pictures of the file (pages,
+//! thumbnails) is not looked at. Refused with a reason: fax coding of group 3, L*a*b*.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -30,11 +31,12 @@ pub(super) fn decode(job: &Job<'_>) -> Result<Decoded, Refusal> {
     limits.decoding_buffer_size = MAX_CHUNK_BYTES;
     limits.intermediate_buffer_size = MAX_CHUNK_BYTES;
     limits.ifd_value_size = MAX_VALUE_BYTES;
-    let bytes = with_true_strips(job.bytes);
+    let indexed = has_palette(job.bytes);
+    let bytes = as_the_decoder_likes_it(job.bytes);
     let mut decoder = Decoder::new(Cursor::new(bytes.as_ref())).map_err(refusal)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(refusal)?;
     let factor = shrink_factor(width, height, job.side);
-    let grid = Grid::of(&mut decoder, width, height)?;
+    let grid = Grid::of(&mut decoder, width, height, indexed)?;
     job.admit(
         width,
         height,
@@ -42,11 +44,11 @@ pub(super) fn decode(job: &Job<'_>) -> Result<Decoded, Refusal> {
     )?;
 
     let profile = decoder.find_tag(PROFILE).ok().flatten().and_then(|value| value.into_u8_vec().ok());
-    let samples = Samples::of(&mut decoder, profile.as_deref())?;
+    let samples = Samples::of(&mut decoder, profile.as_deref(), indexed)?;
     let mut canvas = Canvas::new(width, height, factor);
     let mut damage = None;
     for index in 0..grid.chunks {
-        match grid.read(&mut decoder, index, samples.color) {
+        match grid.read(&mut decoder, index) {
             Ok(chunk) => put(&mut canvas, &grid, index, &samples, &chunk),
             Err(error) if index == 0 => return Err(refusal(error)),
             Err(error) => damage = damage.or(Some(error.to_string())),
@@ -73,10 +75,12 @@ struct Grid {
     planes: u32,
     bits: u32,
     samples: u32,
+    /// Samples are indices into a palette.
+    indexed: bool,
 }
 
 impl Grid {
-    fn of(decoder: &mut TiffDecoder<'_>, width: u32, height: u32) -> Result<Self, Refusal> {
+    fn of(decoder: &mut TiffDecoder<'_>, width: u32, height: u32, indexed: bool) -> Result<Self, Refusal> {
         let color = decoder.colortype().map_err(refusal)?;
         let chunk = decoder.chunk_dimensions();
         if chunk.0 == 0 || chunk.1 == 0 {
@@ -100,6 +104,7 @@ impl Grid {
             planes,
             bits: u32::from(color.bit_depth()),
             samples,
+            indexed,
         })
     }
 
@@ -113,13 +118,12 @@ impl Grid {
     }
 
     /// Reads one chunk as interleaved samples of 8 bits.
-    fn read(&self, decoder: &mut TiffDecoder<'_>, index: u32, color: ColorType) -> Result<Chunk, TiffError> {
+    fn read(&self, decoder: &mut TiffDecoder<'_>, index: u32) -> Result<Chunk, TiffError> {
         let (columns, rows) = decoder.chunk_data_dimensions(index);
-        let scale = !matches!(color, ColorType::Palette(_));
         let samples_across = columns * if self.planes > 1 { 1 } else { self.samples };
         let mut plane = |plane: u32| {
             let read = decoder.read_chunk(index + plane * self.chunks)?;
-            Ok::<_, TiffError>(eight_bits(read, self.bits, samples_across as usize, scale))
+            Ok::<_, TiffError>(eight_bits(read, self.bits, samples_across as usize, !self.indexed))
         };
         let (columns, rows) = (columns as usize, rows as usize);
         if self.planes == 1 {
@@ -146,35 +150,38 @@ struct Chunk {
 /// What the samples of a pixel are.
 struct Samples<'a> {
     color: ColorType,
-    palette: Vec<[u8; 3]>,
+    palette: Option<Vec<[u8; 3]>>,
     profile: Option<&'a [u8]>,
     channels: usize,
 }
 
 impl<'a> Samples<'a> {
-    fn of(decoder: &mut TiffDecoder<'_>, profile: Option<&'a [u8]>) -> Result<Self, Refusal> {
+    fn of(decoder: &mut TiffDecoder<'_>, profile: Option<&'a [u8]>, indexed: bool) -> Result<Self, Refusal> {
         let color = decoder.colortype().map_err(refusal)?;
-        let palette = if matches!(color, ColorType::Palette(_)) { palette(decoder)? } else { Vec::new() };
         match color {
             ColorType::Lab(_) => Err(Refusal::unsupported("CIE L*a*b* pixels")),
-            _ => Ok(Self { color, palette, profile, channels: usize::from(color.num_samples()) }),
+            _ if indexed && color.bit_depth() > 8 => {
+                Err(Refusal::unsupported(format!("a palette of {} bits", color.bit_depth())))
+            }
+            _ => {
+                let palette = indexed.then(|| palette(decoder)).transpose()?;
+                Ok(Self { color, palette, profile, channels: usize::from(color.num_samples()) })
+            }
         }
     }
 
     /// Turns a row of samples to what a canvas takes.
     fn lay(&self, row: &[u8]) -> (Vec<u8>, Layout) {
         let pixels = row.chunks_exact(self.channels.max(1));
+        if let Some(palette) = &self.palette {
+            let colour = |pixel: &[u8]| palette.get(usize::from(pixel[0])).copied().unwrap_or_default();
+            return (pixels.flat_map(colour).collect(), Layout::Rgb);
+        }
         match self.color {
             ColorType::Gray(_) => (row.to_vec(), Layout::Gray),
             ColorType::GrayA(_) => (row.to_vec(), Layout::GrayAlpha),
             ColorType::RGB(_) => (row.to_vec(), Layout::Rgb),
             ColorType::RGBA(_) => (row.to_vec(), Layout::Rgba),
-            ColorType::Palette(_) => {
-                let looked_up = row
-                    .iter()
-                    .flat_map(|&index| self.palette.get(usize::from(index)).copied().unwrap_or_default());
-                (looked_up.collect(), Layout::Rgb)
-            }
             ColorType::YCbCr(_) => (pixels.flat_map(rgb_of_ycc).collect(), Layout::Rgb),
             ColorType::CMYK(_) => (cmyk_to_rgb(row, self.profile), Layout::Rgb),
             ColorType::CMYKA(_) => {
@@ -224,19 +231,32 @@ fn first_tags(bytes: &[u8]) -> impl Iterator<Item = (u16, usize, u32)> {
     })
 }
 
-/// Replaces "one strip of 2³² − 1 rows", TIFF's default, by the number of rows that there are: the
-/// decoder of fax pictures takes it at its word.
-fn with_true_strips(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let value_of = |wanted: u16| first_tags(bytes).find(|(tag, ..)| *tag == wanted);
-    let (Some((_, at, u32::MAX)), Some((_, _, height))) = (value_of(278), value_of(257)) else {
-        return bytes.into();
+/// Whether the first picture's samples are indices into a palette (PhotometricInterpretation 3).
+fn has_palette(bytes: &[u8]) -> bool {
+    first_tags(bytes).any(|(tag, _, value)| (tag, value) == (262, 3))
+}
+
+/// Changes two tags that the decoder has trouble with. "One strip of 2³² − 1 rows", TIFF's default,
+/// becomes the number of rows that there are: fax pictures are decoded at its word. Indices into a
+/// palette, which the decoder refuses, become levels of grey; the palette is applied here.
+fn as_the_decoder_likes_it(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let little = bytes.starts_with(b"II");
+    let mut bytes = Cow::Borrowed(bytes);
+    let at_of = |bytes: &[u8], wanted: (u16, u32)| {
+        first_tags(bytes).find(|(tag, _, value)| (*tag, *value) == wanted).map(|(_, at, _)| at)
     };
-    let mut copy = bytes.to_vec();
-    let height = if bytes.starts_with(b"II") { height.to_le_bytes() } else { height.to_be_bytes() };
-    if let Some(value) = copy.get_mut(at..at + 4) {
-        value.copy_from_slice(&height);
+    let height = first_tags(&bytes).find(|(tag, ..)| *tag == 257).map(|(_, _, value)| value);
+    if let (Some(at), Some(height)) = (at_of(&bytes, (278, u32::MAX)), height)
+        && let Some(value) = bytes.to_mut().get_mut(at..at + 4)
+    {
+        value.copy_from_slice(&if little { height.to_le_bytes() } else { height.to_be_bytes() });
     }
-    copy.into()
+    if let Some(at) = at_of(&bytes, (262, 3))
+        && let Some(value) = bytes.to_mut().get_mut(at..at + 2)
+    {
+        value.copy_from_slice(&if little { 1_u16.to_le_bytes() } else { 1_u16.to_be_bytes() });
+    }
+    bytes
 }
 
 /// The JPEG inside a TIFF of the old JPEG kind (TIFF 6.0 §22), which the decoder does not know.
@@ -349,10 +369,10 @@ mod tests {
     fn a_strip_of_all_rows_has_the_rows_that_there_are() {
         let fax = tags(&[(257, 3, 7), (278, 4, u32::MAX)]);
         let rows = |bytes: &[u8]| first_tags(bytes).find(|(tag, ..)| *tag == 278).map(|(_, _, value)| value);
-        assert_eq!(rows(&with_true_strips(&fax)), Some(7));
-        assert!(matches!(with_true_strips(&tags(&[(257, 3, 7), (278, 4, 5)])), Cow::Borrowed(_)));
+        assert_eq!(rows(&as_the_decoder_likes_it(&fax)), Some(7));
+        assert!(matches!(as_the_decoder_likes_it(&tags(&[(257, 3, 7), (278, 4, 5)])), Cow::Borrowed(_)));
         for end in 0..fax.len() {
-            drop(with_true_strips(&fax[..end]));
+            drop(as_the_decoder_likes_it(&fax[..end]));
         }
     }
 

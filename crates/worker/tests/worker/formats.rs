@@ -52,6 +52,37 @@ fn every_format_renders_the_same_picture() {
 }
 
 #[test]
+fn tiffs_of_palettes_and_of_one_bit_show_their_colours() {
+    const COLOURS: [[u8; 3]; 4] = [[220, 20, 20], [20, 200, 20], [20, 20, 220], [240; 3]];
+    let pool = pool();
+    for (bits, photometric, palette, expected) in [
+        (8, 3, COLOURS.as_slice(), "rgbw"),
+        (4, 3, &COLOURS, "rgbw"),
+        (2, 3, &COLOURS, "rgbw"),
+        (1, 3, &[COLOURS[0], COLOURS[3]], "rrww"),
+        (1, 1, &[], "??ww"),
+        (1, 0, &[], "ww??"),
+    ] {
+        let bytes = pictures::tiff_packed(bits, photometric, palette);
+        let rendered = pool.render(&RenderRequest::sniffed(&bytes).unwrap()).unwrap();
+        assert_eq!((rendered.width, rendered.height, &rendered.damage), (62, 48, &None));
+        assert_eq!(shown(&rendered).2, expected, "{bits} bits, photometric {photometric}");
+        assert_eq!(thumbnail_letters(&rendered), expected, "{bits} bits, photometric {photometric}");
+    }
+}
+
+#[test]
+fn a_jpeg_of_12_bits_is_refused_with_that_reason() {
+    let mut bytes = jpeg(64, 48, false);
+    let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    bytes[frame + 1] = 0xc1;
+    bytes[frame + 4] = 12;
+    let (kind, reason) = refusal(&pool(), &bytes);
+    assert_eq!(kind, RefusalKind::Unsupported);
+    assert!(reason.contains("12 bits"), "{reason}");
+}
+
+#[test]
 fn large_pictures_have_a_thumbnail_of_320_and_a_preview_of_1440() {
     let pool = pool();
     for (name, bytes) in [

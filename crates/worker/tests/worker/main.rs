@@ -11,5 +11,6 @@ mod corpus;
 mod formats;
 mod heif;
 mod pictures;
+mod raw;
 mod sandbox;
 mod video;

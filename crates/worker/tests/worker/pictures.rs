@@ -275,8 +275,36 @@ pub(crate) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             png_around(64, 48, &zeros(64 * 48 * 3 + 48), Some(&zeros(400 << 20))),
         ),
         ("tiff with a strip without end", deflated_tiff(&zeros(400 << 20))),
+        ("png with texts without end", png_with_texts()),
+        ("webp of a canvas without end", giant_webp()),
+        ("avif of a size without end", replaced(avif(), &extent(64, 48), &extent(u32::MAX, u32::MAX))),
+        ("jxl of a size without end", [&[0xff, 0x0a][..], &[0xff; 64]].concat()),
         ("interlaced png of 65 megapixels", png_around(8100, 8100, &zeros(16 << 20), None)),
     ]
+}
+
+fn avif() -> Vec<u8> {
+    heif::avif(Turns::default())
+}
+
+/// The payload of an `ispe` box.
+fn extent(width: u32, height: u32) -> Vec<u8> {
+    [&b"ispe\0\0\0\0"[..], &width.to_be_bytes(), &height.to_be_bytes()].concat()
+}
+
+fn png_with_texts() -> Vec<u8> {
+    let mut bytes = png_of(64, 48, "rgbw");
+    let text = chunk(b"zTXt", &[b"a\0\0".as_slice(), &zeros(64 << 20)].concat());
+    bytes.splice(33..33, text.repeat(8));
+    bytes
+}
+
+/// An extended WebP that claims 16,777,216 × 255 pixels around a small picture.
+fn giant_webp() -> Vec<u8> {
+    let small = webp(64, 48, true);
+    let canvas = b"VP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xfe\0\0";
+    let body = [b"WEBP".as_slice(), canvas, &small[12..]].concat();
+    [b"RIFF".as_slice(), &size(body.len()).to_le_bytes(), &body].concat()
 }
 
 fn zeros(length: usize) -> Vec<u8> {
@@ -313,26 +341,65 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 fn deflated_tiff(strip: &[u8]) -> Vec<u8> {
-    let tags: [(u16, u16, u32); 9] = [
-        (256, 3, 64),
-        (257, 3, 48),
-        (258, 3, 8),
-        (259, 3, 8),
-        (262, 3, 1),
-        (273, 4, 8 + 2 + 9 * 12 + 4),
-        (277, 3, 1),
-        (278, 3, 48),
-        (279, 4, size(strip.len())),
-    ];
+    tiff_of_tags(&[(258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1)], (64, 48), strip, &[])
+}
+
+/// A TIFF of one strip; `values`, of the one tag that has several, come after it.
+fn tiff_of_tags(
+    own: &[(u16, u16, u32, u32)],
+    (width, height): (u32, u32),
+    strip: &[u8],
+    values: &[u8],
+) -> Vec<u8> {
+    let mut tags = own.to_vec();
+    let strip_at = 8 + 2 + (size(own.len()) + 6) * 12 + 4;
+    tags.extend([(256, 3, 1, width), (257, 3, 1, height), (273, 4, 1, strip_at), (277, 3, 1, 1)]);
+    tags.extend([(278, 3, 1, height), (279, 4, 1, size(strip.len()))]);
+    tags.sort_unstable();
     let mut bytes = b"II\x2a\0\x08\0\0\0".to_vec();
-    bytes.extend(9_u16.to_le_bytes());
-    for (tag, kind, value) in tags {
+    bytes.extend(u16::try_from(tags.len()).unwrap().to_le_bytes());
+    for (tag, kind, count, value) in tags {
+        // The values of the one long tag begin behind the strip.
+        let value = if count > 1 { strip_at + size(strip.len()) } else { value };
         bytes.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
-        bytes.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+        bytes.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
     }
     bytes.extend([0; 4]);
-    bytes.extend(strip);
-    bytes
+    [bytes.as_slice(), strip, values].concat()
+}
+
+/// Samples of `bits` bits, which say the quarter (with one bit: the half). With a palette they are
+/// indices into it, else levels by `photometric` (0: white is zero, 1: black is zero).
+pub(crate) fn tiff_packed(bits: u32, photometric: u32, palette: &[[u8; 3]]) -> Vec<u8> {
+    let (width, height) = (62_u32, 48_u32);
+    let mut strip = Vec::new();
+    for y in 0..height {
+        let (mut word, mut filled) = (0_u32, 0);
+        for x in 0..width {
+            let (right, low) = (u32::from(x * 2 >= width), u32::from(y * 2 >= height));
+            word = word << bits | if bits == 1 { low } else { low * 2 + right };
+            filled += bits;
+            if filled == 8 {
+                strip.push(u8::try_from(word).unwrap());
+                (word, filled) = (0, 0);
+            }
+        }
+        if filled > 0 {
+            strip.push(u8::try_from(word << (8 - filled)).unwrap());
+        }
+    }
+    let mut tags = vec![(258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, photometric)];
+    let mut values = Vec::new();
+    if !palette.is_empty() {
+        tags.push((320, 3, 3 << bits, 0));
+        for channel in 0..3 {
+            for index in 0..1_usize << bits {
+                let value = palette.get(index).map_or(0, |colour| u16::from(colour[channel]) * 257);
+                values.extend(value.to_le_bytes());
+            }
+        }
+    }
+    tiff_of_tags(&tags, (width, height), &strip, &values)
 }
 
 /// A progressive JPEG whose last scan comes `count` times more.
