@@ -14,8 +14,17 @@ use crate::settle::{self, Finds};
 use crate::source::Source;
 use crate::tiff::{Directory, Order, Tiff};
 
+/// Blocks read of one file.
+const MOST_BLOCKS: u8 = 4;
+/// Of a text that Windows wrote.
+const MOST_WIDE_BYTES: usize = 32 << 10;
+
 /// Reads the EXIF structure that begins at `base`.
 pub(crate) fn read(source: &Source<'_>, base: u64, finds: &mut Finds) -> bool {
+    if finds.exif_blocks >= MOST_BLOCKS {
+        return false;
+    }
+    finds.exif_blocks += 1;
     let Some(tiff) = Tiff::open(source, base) else {
         finds.warn("the EXIF block does not begin as one");
         return false;
@@ -75,7 +84,7 @@ impl Exif {
                 0x013b => settle::offer(&mut probe.words.creator, text().as_deref()),
                 0x4746 => {
                     if let Some(value) = entry.reals(tiff).first().copied().flatten() {
-                        settle::rating(&mut probe.words, value);
+                        settle::rating(&mut finds.last_words, value);
                     }
                 }
                 0x9c9b => settle::offer(&mut finds.last_words.title, utf16(entry.value(tiff)).as_deref()),
@@ -244,6 +253,7 @@ fn lens_of_specification(tiff: &Tiff<'_>, camera: &Directory) -> Option<String> 
 fn utf16(value: Option<Cow<'_, [u8]>>) -> Option<String> {
     let value = value?;
     let units: Vec<u16> = value
+        .get(..value.len().min(MOST_WIDE_BYTES))?
         .chunks_exact(2)
         .map(|pair| Order::Little.u16([pair[0], pair[1]]))
         .take_while(|unit| *unit != 0)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::{Format, MediaKind};
 
 /// The version of the rules below; raised whenever a probe may answer differently for the same bytes.
-pub const PROBE_VERSION: u32 = 1;
+pub const PROBE_VERSION: u32 = 2;
 
 /// Everything that reading a file's headers and metadata tells about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub struct Taken {
 pub enum DateSource {
     /// EXIF DateTimeOriginal, with SubSecTimeOriginal and OffsetTimeOriginal where present.
     ExifOriginal,
-    /// `com.apple.quicktime.creationdate` or `©day` with a zone.
+    /// `com.apple.quicktime.creationdate` or `©day` with a zone, or the `date` of the user data.
     QuickTimeCreation,
     /// A sidecar's date; people correct dates there.
     Sidecar,

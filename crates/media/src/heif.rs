@@ -14,6 +14,8 @@ use crate::xmp::{self, Packet};
 
 const MOST_META_BYTES: usize = 8 << 20;
 const MOST_ITEM_BYTES: usize = 8 << 20;
+/// Metadata and thumbnail items looked at; each lookup walks the tables.
+const MOST_LOOKED_UP: usize = 64;
 /// Extents of one item; metadata has one, tiles one each.
 const MOST_EXTENTS: usize = 64;
 
@@ -172,7 +174,7 @@ impl<'b> Meta<'b> {
 
     /// The primary item's EXIF, else the first there is.
     pub(crate) fn exif_item(&self, source: &Source<'_>) -> Option<Payload<'b>> {
-        let all = || self.items.iter().filter(|item| &item.kind == b"Exif");
+        let all = || self.items.iter().filter(|item| &item.kind == b"Exif").take(MOST_LOOKED_UP);
         let mut sorted: Vec<&Item> = all().filter(|item| self.describes_primary(item.id)).collect();
         sorted.extend(all());
         sorted.into_iter().find_map(|item| self.payload(source, item.id))
@@ -239,7 +241,7 @@ impl<'b> Meta<'b> {
             let kind = item.kind.iter().map(|byte| char::from(*byte)).collect();
             Some((kind, offset, length, side(4)?, side(8)?))
         };
-        self.references.iter().filter(is_thumbnail).filter_map(describe).collect()
+        self.references.iter().filter(is_thumbnail).take(MOST_LOOKED_UP).filter_map(describe).collect()
     }
 }
 

@@ -18,6 +18,8 @@ use crate::xmp::{self, Packet};
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const EXTENSION: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 const MOST_SEGMENTS: usize = 4096;
+/// Extended packets that are put together; the main packet names one.
+const MOST_EXTENSIONS: usize = 4;
 
 /// One segment: its marker, and where its payload is.
 #[derive(Clone, Copy)]
@@ -182,10 +184,14 @@ impl Extension {
         if total > xmp::MOST_BYTES || offset.checked_add(data.len()).is_none_or(|end| end > total) {
             return;
         }
-        let index = self.found.iter().position(|(known, _)| known == digest).unwrap_or_else(|| {
+        let known = self.found.iter().position(|(known, _)| known == digest);
+        if known.is_none() {
+            if self.found.len() >= MOST_EXTENSIONS {
+                return;
+            }
             self.found.push((digest.to_vec(), Vec::new()));
-            self.found.len() - 1
-        });
+        }
+        let index = known.unwrap_or(self.found.len() - 1);
         if let Some((_, whole)) = self.found.get_mut(index) {
             // Grows only as far as pieces are really there.
             if whole.len() < offset + data.len() && offset <= whole.len() + (1 << 16) {

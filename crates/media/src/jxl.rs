@@ -21,13 +21,17 @@ pub(crate) fn read(source: &Source<'_>, finds: &mut Finds) {
         return;
     }
     let mut sized = false;
+    let mut unpacked_bytes = 0;
     for part in boxes::parts(source, 0, source.len()) {
         let (kind, bytes) = match &part.kind {
             b"jxlc" if !sized => (*b"jxlc", source.get_some(part.start, part.bytes(64))),
             b"jxlp" if !sized => (*b"jxlc", source.get_some(part.start + 4, part.bytes(64))),
             b"Exif" | b"xml " => (part.kind, source.get_some(part.start, part.bytes(MOST_BOX_BYTES))),
-            b"brob" => match unpack(source, &part) {
-                Some(unpacked) => unpacked,
+            b"brob" if unpacked_bytes < MOST_BOX_BYTES => match unpack(source, &part) {
+                Some(unpacked) => {
+                    unpacked_bytes += unpacked.1.len();
+                    unpacked
+                }
                 None => continue,
             },
             _ => continue,

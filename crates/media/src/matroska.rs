@@ -223,7 +223,8 @@ fn apply_tag(name: &str, value: &str, finds: &mut Finds) {
             finds.written(dates::parse(value), DateSource::Container);
         }
         "TITLE" => settle::offer(&mut probe.words.title, Some(value)),
-        "DESCRIPTION" | "COMMENT" => settle::offer(&mut probe.words.description, Some(value)),
+        "DESCRIPTION" => settle::offer(&mut probe.words.description, Some(value)),
+        "COMMENT" => settle::offer(&mut finds.last_words.description, Some(value)),
         "MAKE" | "COM.APPLE.QUICKTIME.MAKE" => settle::offer(&mut probe.make, Some(value)),
         "MODEL" | "COM.APPLE.QUICKTIME.MODEL" => settle::offer(&mut probe.model, Some(value)),
         "LOCATION" | "COM.APPLE.QUICKTIME.LOCATION.ISO6709" => {

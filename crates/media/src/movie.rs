@@ -218,6 +218,12 @@ fn read_user_data(source: &Source<'_>, udta: &Part, finds: &mut Finds) {
     for part in boxes::parts(source, udta.start, udta.end) {
         let bytes = source.get_some(part.start, part.bytes(MOST_TEXT_BYTES));
         match &part.kind {
+            // DJI's drones leave out length and language.
+            b"\xa9mdl" => {
+                let model = text_of(&bytes).or_else(|| counted_text(&bytes));
+                settle::offer(&mut finds.probe.model, model.as_deref());
+            }
+            b"cmnm" => settle::offer(&mut finds.probe.model, text_of(&bytes).as_deref()),
             [0xa9, name @ ..] => {
                 if let Some(text) = counted_text(&bytes) {
                     apply_named(name, &text, finds);
@@ -233,10 +239,7 @@ fn read_user_data(source: &Source<'_>, udta: &Part, finds: &mut Finds) {
             b"modl" => settle::offer(&mut finds.probe.model, classified(&bytes).as_deref()),
             b"date" => {
                 let written = text_of(&bytes).and_then(|text| dates::parse(&text));
-                finds.written(
-                    written.filter(|written| written.offset_minutes.is_some()),
-                    DateSource::QuickTimeCreation,
-                );
+                finds.written(written, DateSource::QuickTimeCreation);
             }
             // Canon's cameras: a JPEG with EXIF.
             b"CNTH" => {
@@ -270,7 +273,8 @@ fn counted_text(bytes: &[u8]) -> Option<String> {
 
 /// 3GPP's text: version, language, letters in UTF-8 or UTF-16.
 fn classified(bytes: &[u8]) -> Option<String> {
-    let text = bytes.get(6..)?;
+    // Some cameras write the letters alone.
+    let text = if bytes.starts_with(&[0; 4]) { bytes.get(6..)? } else { bytes };
     if text.starts_with(&[0xfe, 0xff]) {
         let units: Vec<u16> =
             text.chunks_exact(2).skip(1).map(|p| u16::from_be_bytes([p[0], p[1]])).collect();
@@ -290,7 +294,8 @@ fn apply_named(name: &[u8], text: &str, finds: &mut Finds) {
         b"mod" => settle::offer(&mut probe.model, Some(text)),
         b"swr" | b"too" => settle::offer(&mut probe.software, Some(text)),
         b"nam" => settle::offer(&mut probe.words.title, Some(text)),
-        b"des" | b"cmt" => settle::offer(&mut probe.words.description, Some(text)),
+        b"des" => settle::offer(&mut probe.words.description, Some(text)),
+        b"cmt" => settle::offer(&mut finds.last_words.description, Some(text)),
         b"ART" | b"aut" => settle::offer(&mut probe.words.creator, Some(text)),
         _ => {}
     }
@@ -412,7 +417,8 @@ fn read_item(source: &Source<'_>, item: &Part, keys: &[String], finds: &mut Find
         "camera.lens_model" => settle::offer(&mut probe.lens, Some(&text)),
         "content.identifier" => settle::offer(&mut probe.content_identifier, Some(&text)),
         "title" | "displayname" => settle::offer(&mut probe.words.title, Some(&text)),
-        "description" | "comment" => settle::offer(&mut probe.words.description, Some(&text)),
+        "description" => settle::offer(&mut probe.words.description, Some(&text)),
+        "comment" => settle::offer(&mut finds.last_words.description, Some(&text)),
         "author" | "artist" => settle::offer(&mut probe.words.creator, Some(&text)),
         "keywords" => {
             for word in text.split(',') {

@@ -16,10 +16,13 @@ use crate::xmp::Packet;
 
 const MOST_CHUNKS: usize = 200_000;
 const MOST_TEXT_BYTES: usize = 8 << 20;
+/// All compressed texts of a file together, unpacked.
+const MOST_UNPACKED_BYTES: usize = 10 << 20;
 
 /// Reads a PNG.
 pub(crate) fn read(source: &Source<'_>, finds: &mut Finds) {
     let mut at = 8u64;
+    let mut room = MOST_UNPACKED_BYTES;
     for _ in 0..MOST_CHUNKS {
         let Some([a, b, c, d, kind @ ..]) = source.array::<8>(at) else { break };
         let kind: [u8; 4] = kind;
@@ -39,7 +42,7 @@ pub(crate) fn read(source: &Source<'_>, finds: &mut Finds) {
             }
             b"tEXt" | b"zTXt" | b"iTXt" if (length as usize) <= MOST_TEXT_BYTES => {
                 let chunk = source.get_some(data, length as usize);
-                if let Some((keyword, value)) = text(kind, &chunk) {
+                if let Some((keyword, value)) = text(kind, &chunk, &mut room) {
                     understand(&keyword, &value, finds);
                 }
             }
@@ -66,28 +69,35 @@ fn time(source: &Source<'_>, data: u64, finds: &mut Finds) {
 }
 
 /// The keyword and the unpacked value of a text chunk.
-fn text(kind: [u8; 4], chunk: &[u8]) -> Option<(String, Vec<u8>)> {
+fn text(kind: [u8; 4], chunk: &[u8], room: &mut usize) -> Option<(String, Vec<u8>)> {
     let end = chunk.iter().take(80).position(|byte| *byte == 0)?;
     let keyword = text_of(chunk.get(..end)?)?;
     let rest = chunk.get(end + 1..)?;
     let value = match &kind {
         b"tEXt" => rest.to_vec(),
-        b"zTXt" => inflate(rest.get(1..)?)?,
+        b"zTXt" => inflate(rest.get(1..)?, room)?,
         _ => {
             let (compressed, rest) = (*rest.first()?, rest.get(2..)?);
             let language = rest.iter().position(|byte| *byte == 0)?;
             let rest = rest.get(language + 1..)?;
             let translated = rest.iter().position(|byte| *byte == 0)?;
             let rest = rest.get(translated + 1..)?;
-            if compressed == 1 { inflate(rest)? } else { rest.to_vec() }
+            if compressed == 1 { inflate(rest, room)? } else { rest.to_vec() }
         }
     };
     Some((keyword, value))
 }
 
-/// Unpacks zlib data, within bounds.
-pub(crate) fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
-    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(bytes, MOST_TEXT_BYTES).ok()
+/// Unpacks zlib data, as long as there is room; what turns out too long uses it up all the same.
+fn inflate(bytes: &[u8], room: &mut usize) -> Option<Vec<u8>> {
+    let most = MOST_TEXT_BYTES.min(*room);
+    if most == 0 {
+        return None;
+    }
+    let unpacked = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(bytes, most);
+    let used = unpacked.as_ref().map_or_else(|error| error.output.len(), Vec::len);
+    *room = room.saturating_sub(used.max(bytes.len()));
+    unpacked.ok()
 }
 
 fn understand(keyword: &str, value: &[u8], finds: &mut Finds) {

@@ -37,7 +37,7 @@ fn probe_source(source: &Source<'_>, name: &Path) -> Probe {
     finds.probe.format = format;
     finds.probe.kind = format.kind();
     read(source, format, &mut finds);
-    finds.probe.media_type = media_type(format, &head, finds.probe.animated).to_owned();
+    finds.probe.media_type = media_type(format, &head, finds.probe.animated, name).to_owned();
     if format.kind() == MediaKind::Video && finds.probe.video.is_none() && finds.probe.audio_codec.is_some() {
         // A movie without pictures is a sound recording in a movie's clothes.
         finds.probe.format = Format::M4a;
@@ -96,15 +96,22 @@ fn orient(format: Format, finds: &mut Finds) {
     }
 }
 
-/// The media type, told apart by brand where one format has several.
-fn media_type(format: Format, head: &[u8], animated: bool) -> &'static str {
+/// The media type, told apart by brand, else by name, where one format has several.
+fn media_type(format: Format, head: &[u8], animated: bool, name: &Path) -> &'static str {
     let brand = head.get(8..12).unwrap_or_default();
+    let named = |wanted: &str| name.extension().is_some_and(|found| found.eq_ignore_ascii_case(wanted));
     match (format, brand) {
         (Format::Heif, b"mif1" | b"mif2" | b"miaf" | b"heim" | b"heis") => "image/heif",
         (Format::Heif, b"msf1") => "image/heif-sequence",
         (Format::Heif, b"hevc" | b"hevx" | b"hevm" | b"hevs") => "image/heic-sequence",
         (Format::ThreeGp, [b'3', b'g', b'2', _]) => "video/3gpp2",
         (Format::Png, _) if animated => "image/apng",
+        // Makers' second kinds of RAW differ from the first in little but the name.
+        (Format::Nef, _) if named("nrw") => "image/x-nikon-nrw",
+        (Format::Arw, _) if named("sr2") => "image/x-sony-sr2",
+        (Format::Arw, _) if named("srf") => "image/x-sony-srf",
+        (Format::Dng, _) if named("gpr") => "image/x-gopro-gpr",
+        (Format::Rw2, _) if named("rwl") => "image/x-leica-rwl",
         _ => format.media_type(),
     }
 }

@@ -159,6 +159,7 @@ fn canon_parts(source: &Source<'_>) -> Vec<([u8; 4], u64)> {
     let Some(canon) = canon else { return Vec::new() };
     boxes::parts(source, canon.start + 16, canon.end)
         .into_iter()
+        .take(MOST_DIRECTORIES)
         .map(|part| (part.kind, part.start))
         .collect()
 }

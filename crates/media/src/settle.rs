@@ -19,9 +19,14 @@ pub(crate) struct Finds {
     pub(crate) probe: Probe,
     /// What XMP says about an embedded video; the video itself must still be found.
     pub(crate) motion_claim: MotionClaim,
+    /// EXIF blocks read so far: files have one or two, hostile ones thousands that share their values.
+    pub(crate) exif_blocks: u8,
     /// Orientation by XMP, for files without EXIF.
     pub(crate) xmp_orientation: Option<u8>,
-    /// Words from sources that count only where XMP and IPTC are silent (Windows' own EXIF tags).
+    /// Camera and place by XMP: they fill in what EXIF leaves open, whichever stands first in the file.
+    pub(crate) xmp: Probe,
+    /// Words from sources that count only where XMP and IPTC are silent (EXIF's rating, Windows' own EXIF
+    /// tags, comments).
     pub(crate) last_words: Words,
 }
 
@@ -50,7 +55,8 @@ impl Finds {
         source: GpsSource,
     ) {
         if let Some(gps) = position(latitude, longitude, altitude, source) {
-            self.probe.gps.get_or_insert(gps);
+            let probe = if source == GpsSource::Xmp { &mut self.xmp } else { &mut self.probe };
+            probe.gps.get_or_insert(gps);
         }
     }
 
@@ -80,7 +86,9 @@ impl Finds {
 
     /// Puts everything in order and hands it over.
     pub(crate) fn finish(mut self) -> Probe {
+        self.fill_in_by_xmp();
         let words = &mut self.probe.words;
+        words.rating = words.rating.or(self.last_words.rating);
         offer(&mut words.title, self.last_words.title.as_deref());
         offer(&mut words.description, self.last_words.description.as_deref());
         for word in &self.last_words.keywords {
@@ -90,6 +98,19 @@ impl Finds {
         self.complete_zone();
         self.probe.taken = self.probe.dates.first().cloned();
         self.probe
+    }
+
+    fn fill_in_by_xmp(&mut self) {
+        let (probe, xmp) = (&mut self.probe, &self.xmp);
+        offer(&mut probe.make, xmp.make.as_deref());
+        offer(&mut probe.model, xmp.model.as_deref());
+        offer(&mut probe.lens, xmp.lens.as_deref());
+        offer(&mut probe.software, xmp.software.as_deref());
+        probe.exposure_seconds = probe.exposure_seconds.or(xmp.exposure_seconds);
+        probe.aperture = probe.aperture.or(xmp.aperture);
+        probe.focal_millimetres = probe.focal_millimetres.or(xmp.focal_millimetres);
+        probe.iso = probe.iso.or(xmp.iso);
+        probe.gps = probe.gps.or(xmp.gps);
     }
 
     /// The best date takes a missing zone or fraction from another source that states the same second.

@@ -12,6 +12,8 @@ use crate::source::Source;
 const MOST_ENTRIES: u64 = 2048;
 /// Larger values are pixels or padding.
 const MOST_VALUE_BYTES: u64 = 16 << 20;
+/// Longer texts are cut: a directory may name the same text in each of its entries.
+const MOST_TEXT_BYTES: u64 = 16 << 10;
 /// Numbers taken from one entry; strips of a large TIFF may be many.
 const MOST_NUMBERS: u64 = 1 << 16;
 
@@ -274,11 +276,16 @@ impl Entry {
 
     /// The value as text, up to the first NUL, trimmed; `None` when nothing is left.
     pub(crate) fn text(&self, tiff: &Tiff<'_>) -> Option<String> {
-        if self.bytes > 1 << 20 {
-            return None;
-        }
+        let kept = Self { bytes: self.bytes.min(MOST_TEXT_BYTES), ..*self };
         // A text that claims to reach past the end of the file is cut there, as exiftool does.
-        text_of(&self.value(tiff)?)
+        let value = kept.value(tiff)?;
+        // A letter of several bytes is not cut in two.
+        let cut = if kept.bytes < self.bytes {
+            value.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0)
+        } else {
+            value.len()
+        };
+        text_of(value.get(..cut)?)
     }
 }
 

@@ -148,12 +148,12 @@ impl Packet {
                 self.number("exif:GPSAltitude").map(|metres| if below { -metres.abs() } else { metres });
             finds.position(latitude, longitude, altitude, GpsSource::Xmp);
         }
-        let probe = &mut finds.probe;
+        settle::offer(&mut finds.probe.burst_id, self.first("GCamera:BurstID"));
+        let probe = &mut finds.xmp;
         settle::offer(&mut probe.make, self.first("tiff:Make"));
         settle::offer(&mut probe.model, self.first("tiff:Model"));
         settle::offer(&mut probe.lens, self.first_of(&["exifEX:LensModel", "aux:Lens"]));
         settle::offer(&mut probe.software, self.first("xmp:CreatorTool"));
-        settle::offer(&mut probe.burst_id, self.first("GCamera:BurstID"));
         let positive = |name: &str| self.number(name).filter(|value| *value > 0.0);
         probe.exposure_seconds = probe.exposure_seconds.or_else(|| positive("exif:ExposureTime"));
         probe.aperture = probe.aperture.or_else(|| positive("exif:FNumber"));

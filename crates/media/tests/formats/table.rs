@@ -190,7 +190,7 @@ fn write(outcomes: &[(Format, Vec<Outcome>)]) -> String {
     );
     for (format, tried) in outcomes {
         if tried.is_empty() {
-            let reason = "untested: no real file at hand; the reader is tested on built headers only";
+            let reason = "untested: no real file at hand; probe and preview are tested on built files only";
             writeln!(text, "| {} | – | – | – | {reason} |", format.name()).unwrap();
             continue;
         }

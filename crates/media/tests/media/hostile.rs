@@ -181,6 +181,93 @@ fn item_tables_that_claim_billions_end() {
 }
 
 #[test]
+fn compressed_texts_that_swell_together_end() {
+    let text = miniz_oxide::deflate::compress_to_vec_zlib(&vec![b'0'; 8 << 20], 9);
+    let chunk = [b"Comment\0\0".as_slice(), &text].concat();
+    let chunks: Vec<(&[u8; 4], Vec<u8>)> = (0..400).map(|_| (b"zTXt", chunk.clone())).collect();
+    try_all(&samples::png(&chunks), "texts.png", "400 texts of 8 MiB");
+}
+
+#[test]
+fn exif_that_names_the_same_long_value_again_and_again_ends() {
+    // Texts and Windows' wide texts, each of 1 MiB, all at the same place; and many such blocks.
+    for (tag, kind) in [(0x010f_u16, 2_u16), (0x9003, 2), (0x9c9e, 1)] {
+        let mut block = b"Exif\0\0II*\0\x08\0\0\0".to_vec();
+        let entries = 200_u16;
+        block.extend(entries.to_le_bytes());
+        for _ in 0..entries {
+            block.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+            block.extend([(1_u32 << 20).to_le_bytes(), 100_000_u32.to_le_bytes()].concat());
+        }
+        block.extend([0; 4]);
+        let segments: Vec<(u8, Vec<u8>)> = (0..100).map(|_| (0xe1, block.clone())).collect();
+        let mut file = samples::jpeg(8, 8, &segments);
+        file.extend([b'a'; 2 << 20]);
+        try_all(&file, "again.jpg", &format!("tag {tag:#x}"));
+    }
+}
+
+#[test]
+fn exif_whose_values_and_directories_lie_in_itself_ends() {
+    let mut block = b"II*\0\x08\0\0\0\x08\0".to_vec();
+    for tag in [0x8769_u16, 0x8825, 0x014a, 0x927c, 0x010f, 0x9003, 0xc612, 0x02bc] {
+        let kind = if tag == 0x010f || tag == 0x9003 { 2_u16 } else { 4 };
+        let count = if kind == 2 { 200_u32 } else { 1 };
+        block.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+        block.extend([count.to_le_bytes(), 8_u32.to_le_bytes()].concat());
+    }
+    block.extend(8_u32.to_le_bytes());
+    try_all(&block, "self.tif", "itself");
+    let app1 = (0xe1, [b"Exif\0\0".as_slice(), &block].concat());
+    try_all(&samples::jpeg(8, 8, &[app1]), "self.jpg", "itself");
+    try_all(&samples::png(&[(b"eXIf", block)]), "self.png", "itself");
+}
+
+#[test]
+fn more_metadata_items_than_can_be_looked_up_end() {
+    // Exif items that no table places, in a table of as many other items.
+    let items = samples::part(b"infe", b"\x02\0\0\0\0\x01\0\0Exif\0").repeat(20_000);
+    let places =
+        [&[2, 0, 0, 0, 0x44, 0][..], &20_000_u32.to_be_bytes(), &[0, 0, 0, 9, 0, 0, 0, 0].repeat(20_000)]
+            .concat();
+    let references = samples::part(b"cdsc", &[0, 1, 0, 1, 0, 9]).repeat(20_000);
+    let meta = [
+        vec![0; 4],
+        samples::part(b"pitm", &[0, 0, 0, 0, 0, 5]),
+        samples::part(b"iinf", &[&[1, 0, 0, 0, 0, 0, 0x4e, 0x20][..], &items].concat()),
+        samples::part(b"iref", &[vec![0; 4], references].concat()),
+        samples::part(b"iloc", &places),
+    ];
+    let file = [samples::part(b"ftyp", b"heic\0\0\0\0"), samples::part(b"meta", &meta.concat())].concat();
+    try_all(&file, "many.heic", "20,000 items");
+}
+
+#[test]
+fn nested_boxes_and_elements_of_unknown_length_end() {
+    let nested = |kinds: &[&[u8; 4]]| {
+        let mut file = Vec::new();
+        for at in 0..20_000 {
+            file.extend([0, 0, 0, 0]);
+            file.extend(kinds[at % kinds.len()]);
+        }
+        [samples::part(b"ftyp", b"isom\0\0\0\0"), file].concat()
+    };
+    try_all(&nested(&[b"moov", b"trak", b"mdia"]), "deep.mp4", "tracks");
+    try_all(&nested(&[b"moov", b"udta", b"meta", b"ilst"]), "deep.mov", "user data");
+    let mut clusters = samples::matroska("matroska");
+    clusters.truncate(clusters.len() - 36);
+    for id in [[0x1f, 0x43, 0xb6, 0x75], [0x12, 0x54, 0xc3, 0x67], [0x11, 0x4d, 0x9b, 0x74]] {
+        let unknown = [&id[..], &[0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]].concat();
+        let file = [clusters.as_slice(), &unknown.repeat(20_000)].concat();
+        try_all(&file, "unknown.mkv", &format!("{id:x?}"));
+    }
+    let lists = b"LIST\xff\xff\xff\xffhdrl".repeat(20_000);
+    try_all(&[b"RIFF\xff\xff\xff\xffAVI ", lists.as_slice()].concat(), "lists.avi", "lists");
+    let frames = b"ANMF\0\0\0\0EXIF\xff\xff\xff\x7f".repeat(20_000);
+    try_all(&[b"RIFF\xff\xff\xff\xffWEBP", frames.as_slice()].concat(), "frames.webp", "frames");
+}
+
+#[test]
 fn deep_and_wide_xmp_ends() {
     let deep = "<a>".repeat(300_000);
     let wide = format!("<x:xmpmeta xmlns:x='adobe:ns:meta/'>{}</x:xmpmeta>", "<b c='d'/>".repeat(200_000));

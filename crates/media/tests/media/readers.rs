@@ -193,6 +193,55 @@ fn a_compressed_text_cannot_swell_without_bound() {
 }
 
 #[test]
+fn exif_counts_before_xmp_for_the_camera_and_xmp_before_exif_for_the_rating() {
+    let packet = br#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+        xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+        xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
+        xmlns:xmp="http://ns.adobe.com/xap/1.0/" tiff:Make="Other" tiff:Model="Other 2"
+        exif:GPSLatitude="1,30N" exif:GPSLongitude="2,30E" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>"#;
+    let text = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), packet].concat();
+    let mut entries = samples::camera(1);
+    entries.push((0x4746, samples::Value::Short(2)));
+    let exif = samples::TiffBuilder::big().build(vec![entries]);
+    // PNG has them in either order.
+    let (xmp, exif) = ((b"iTXt", text), (b"eXIf", exif));
+    for chunks in [[xmp.clone(), exif.clone()], [exif.clone(), xmp.clone()]] {
+        let found = look(&samples::png(&chunks), "a.png");
+        check_camera(&found, 1);
+        assert_eq!(found.words.rating, Some(5));
+    }
+    let found = look(&samples::png(&[exif]), "a.png");
+    assert_eq!(found.words.rating, Some(2), "without XMP, EXIF's rating counts");
+    let found = look(&samples::png(&[xmp]), "a.png");
+    assert_eq!((found.make.as_deref(), found.gps.unwrap().latitude), (Some("Other"), 1.5));
+}
+
+#[test]
+fn texts_that_cameras_write_without_length_or_language_are_read() {
+    let data = [
+        samples::part(b"\xa9mdl", b"FC220\0"),
+        samples::part(b"manu", b"Maker\0"),
+        samples::part(b"date", b"2023-05-14T10:11:12"),
+        samples::part(b"\xa9cmt", b"\0\x07\0\0comment"),
+        samples::part(b"\xa9des", b"\0\x04\0\0told"),
+    ];
+    let one = 1 << 16;
+    let bytes = samples::movie(b"isom", [one, 0, 0, one], &[samples::part(b"udta", &data.concat())]);
+    let found = look(&bytes, "a.mp4");
+    assert_eq!((found.make.as_deref(), found.model.as_deref()), (Some("Maker"), Some("FC220")));
+    let taken = found.taken.unwrap();
+    assert_eq!((taken.local.to_string().as_str(), taken.offset_minutes), ("2023-05-14T10:11:12", None));
+    assert_eq!(found.words.description.as_deref(), Some("told"), "a comment is no description");
+}
+
+#[test]
+fn raw_files_of_a_makers_second_kind_have_its_media_type() {
+    let bytes = samples::tiff_raw("NIKON CORPORATION", &samples::TiffBuilder::little(), Vec::new());
+    let kind = |name: &str| probe(&bytes, Path::new(name)).media_type;
+    assert_eq!((kind("a.NRW").as_str(), kind("a.nef").as_str()), ("image/x-nikon-nrw", "image/x-nikon-nef"));
+}
+
+#[test]
 fn webp_tiff_gif_and_bmp_tell_what_they_carry() {
     let found = look(&samples::webp(), "a.webp");
     check_camera(&found, 8);
