@@ -117,7 +117,7 @@ mod tests {
         };
         let place = PlaceName { city: Some("Lisbon".into()), region: None, country: None };
         let position = Position::from_degrees(38.7, -9.1, None);
-        let facts = Facts { position, place: (number % 5 == 0).then_some(place), ..Facts::default() };
+        let facts = Facts { position, place: number.is_multiple_of(5).then_some(place), ..Facts::default() };
         let caption = if number.is_multiple_of(7) { "beaches" } else { "the beach" };
         let mut bodies = vec![
             OpBody::AddAsset { asset: AssetId(content), life: Life(0), original },
