@@ -18,7 +18,7 @@ use safelight_model::{
 use super::duplicates;
 use super::labels::{self, LabelKind, Labels, folded};
 use super::project::{States, project, stacks};
-use super::refresh::{Fresh, refresh};
+use super::refresh::{Fresh, refresh, write_words};
 use super::timeline::TimelineKey;
 use crate::error::{CatalogError, Result};
 use crate::rows::hash_column;
@@ -145,6 +145,16 @@ impl<'a> Folder<'a> {
         let refreshed = refresh(self.connection, self.labels, fresh).map_err(in_transaction)?;
         self.write_states(&refreshed.places).map_err(in_transaction)?;
         refreshed.restack(self.connection).map_err(in_transaction)
+    }
+
+    /// Puts an asset into the search index again, at its place in the timeline.
+    pub(super) fn reindex(&mut self, place: TimelineKey, asset: AssetId) -> Result<()> {
+        let Some(Fresh { shown: Some(shown), .. }) = self.fresh(asset)? else { return Ok(()) };
+        self.connection
+            .prepare_cached("DELETE FROM search WHERE rowid = ?1")
+            .and_then(|mut delete| delete.execute([place.0]))
+            .and_then(|_| write_words(self.connection, self.labels, place, &shown))
+            .map_err(in_transaction)
     }
 
     fn write_states(&mut self, places: &[(i64, Option<TimelineKey>)]) -> rusqlite::Result<()> {

@@ -10,6 +10,7 @@ mod lookup;
 mod project;
 mod rebuild;
 mod refresh;
+mod reindex;
 mod rows;
 mod segments;
 mod timeline;
@@ -43,6 +44,8 @@ const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     // Narrow ranges of sizes are looked up (search/plan.rs).
     "CREATE INDEX timeline_sizes ON timeline (size_bytes)",
+    // What is searched lies in prefix indexes of other lengths (search/prefix.rs).
+    include_str!("search_anew.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.
@@ -109,11 +112,12 @@ impl Catalog {
         access: Access,
     ) -> Result<Self> {
         let database = Database::open(path, key, Role::Catalog, STEPS, access)?;
-        let catalog = Self::start(database, device, entropy);
+        let mut catalog = Self::start(database, device, entropy);
         let found = catalog.fold_version(access)?;
         if found != FOLD_VERSION {
             return Err(CatalogError::OtherFold { path: path.to_path_buf(), found, known: FOLD_VERSION });
         }
+        catalog.finish_reindex(access)?;
         Ok(catalog)
     }
 

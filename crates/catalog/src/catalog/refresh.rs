@@ -213,7 +213,7 @@ fn write_row(connection: &Connection, labels: &mut Labels, row: &Row<'_>) -> rus
     let stays = row.to.old.as_ref().filter(|old| old.key == row.key);
     write_timeline(connection, row)?;
     if stays.is_none_or(|old| old.digest != row.to.digest) {
-        write_words(connection, labels, row)?;
+        write_words(connection, labels, row.key, &row.to.shown)?;
     }
     let position = row
         .to
@@ -280,16 +280,22 @@ fn write_timeline(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()
         .map(drop)
 }
 
-fn write_words(connection: &Connection, labels: &mut Labels, row: &Row<'_>) -> rusqlite::Result<()> {
-    let facets = facet_text(connection, labels, &row.to.shown)?;
-    let words = &row.to.shown.words;
+/// Puts an asset into the search index.
+pub(super) fn write_words(
+    connection: &Connection,
+    labels: &mut Labels,
+    key: TimelineKey,
+    shown: &Projection,
+) -> rusqlite::Result<()> {
+    let facets = facet_text(connection, labels, shown)?;
+    let words = &shown.words;
     connection
         .prepare_cached(
             "INSERT INTO search (rowid, facets, name, caption, tags, place, camera, lens, path)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute((
-            row.key.0,
+            key.0,
             facets,
             &words.name,
             &words.caption,

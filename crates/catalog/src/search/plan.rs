@@ -3,20 +3,13 @@
 use rusqlite::Connection;
 use safelight_model::MediaKind;
 
+use super::circle::{boxes_around, distance_metres};
 use super::prefix;
 use crate::catalog::{
-    Facet, Flag, KeyRange, LabelKind, MapBox, Shelf, cells_over, find_label, folded, label_token, searchable,
+    Facet, Flag, KeyRange, LabelKind, Shelf, cells_over, find_label, folded, label_token, searchable,
     size_cover,
 };
 use crate::query::{Bound, Condition, DateRange, Part, Query, State, TextField, TypeFilter};
-
-/// Metres to a degree of latitude.
-const METRES_PER_DEGREE: f64 = 111_195.0;
-/// Up to so many rows that a condition allows are looked up one by one, instead of walking what its lists
-/// hold too much: a narrow range of sizes, a circle beside a big town.
-const MOST_CANDIDATES: usize = 2_000;
-/// A name that begins so many labels is looked up in the words of the tags instead.
-const MOST_LABELS: usize = 200;
 
 /// What is asked of the indexes.
 #[derive(Debug, Default)]
@@ -27,9 +20,9 @@ pub(super) struct Plan {
     pub(super) ranges: Vec<KeyRange>,
     /// What is still to be checked on each row.
     pub(super) checks: Vec<Check>,
-    /// The only rows that can match, ascending, if they are few.
-    pub(super) candidates: Option<Vec<i64>>,
-    /// Whether the expression only asks for what the candidates have anyway.
+    /// The conditions whose rows another index can list as well.
+    listable: Vec<Condition>,
+    /// Whether the expression asks for nothing but what the rows of the one listable condition have anyway.
     pub(super) is_implied: bool,
 }
 
@@ -95,16 +88,14 @@ impl Plan {
         shelf: Shelf,
     ) -> rusqlite::Result<Option<Self>> {
         let mut terms = Terms::default();
-        let mut implied = 0;
         let mut plan = Self { ranges: vec![KeyRange::of_shelf(shelf)], ..Self::default() };
         for term in &query.terms {
             plan.add(connection, shelf, &mut terms, term.negated, &term.condition)?;
-            if !term.negated && plan.candidates.is_none() {
-                plan.candidates = candidates(connection, &term.condition)?;
-                implied += usize::from(plan.candidates.is_some());
+            if !term.negated && matches!(term.condition, Condition::Size(_) | Condition::Near { .. }) {
+                plan.listable.push(term.condition.clone());
             }
         }
-        plan.is_implied = terms.unwanted.is_empty() && terms.wanted.len() == implied;
+        plan.is_implied = plan.listable.len() == 1 && terms.wanted.len() == 1 && terms.unwanted.is_empty();
         if terms.impossible || plan.ranges.is_empty() {
             return Ok(None);
         }
@@ -176,6 +167,21 @@ impl Plan {
         terms.add(negated, any(flags.iter().copied().map(flag)));
     }
 
+    /// Whether the rows that a condition allows can be listed.
+    pub(super) fn is_listable(&self) -> bool {
+        !self.listable.is_empty()
+    }
+
+    /// The only rows that can match, ascending, if there are at most so many.
+    pub(super) fn listed(&self, connection: &Connection, most: usize) -> rusqlite::Result<Option<Vec<i64>>> {
+        for condition in &self.listable {
+            if let Some(keys) = list_rows(connection, condition, most)? {
+                return Ok(Some(keys));
+            }
+        }
+        Ok(None)
+    }
+
     fn keep_shelf(&mut self, keep: bool) {
         if !keep {
             self.ranges.clear();
@@ -212,24 +218,19 @@ impl Check {
     }
 }
 
-/// The distance of two points on a sphere (haversine).
-fn distance_metres(one: (f64, f64), other: (f64, f64)) -> f64 {
-    let (south, north) = (one.0.to_radians(), other.0.to_radians());
-    let (up, right) = ((north - south) / 2.0, (other.1 - one.1).to_radians() / 2.0);
-    let chord = up.sin().powi(2) + south.cos() * north.cos() * right.sin().powi(2);
-    2.0 * METRES_PER_DEGREE * chord.sqrt().min(1.0).asin().to_degrees()
-}
-
-/// All rows that a condition allows, if an index knows them and they are few.
-fn candidates(connection: &Connection, condition: &Condition) -> rusqlite::Result<Option<Vec<i64>>> {
+/// All rows that a condition allows, ascending, and perhaps a few more; `None` if they are more than `most`.
+fn list_rows(
+    connection: &Connection,
+    condition: &Condition,
+    most: usize,
+) -> rusqlite::Result<Option<Vec<i64>>> {
     let mut keys: Vec<i64> = Vec::new();
-    let most = MOST_CANDIDATES + 1;
     match condition {
         Condition::Size(bound) => {
             let clamp = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
             let mut select = connection
                 .prepare_cached("SELECT key FROM timeline WHERE size_bytes BETWEEN ?1 AND ?2 LIMIT ?3")?;
-            let bounds = (bound.from.map_or(0, clamp), bound.to.map_or(i64::MAX, clamp), most);
+            let bounds = (bound.from.map_or(0, clamp), bound.to.map_or(i64::MAX, clamp), most + 1);
             for key in select.query_map(bounds, |row| row.get(0))? {
                 keys.push(key?);
             }
@@ -240,7 +241,7 @@ fn candidates(connection: &Connection, condition: &Condition) -> rusqlite::Resul
                  LIMIT ?5",
             )?;
             for area in boxes_around(*latitude, *longitude, *metres) {
-                let bounds = (area.south, area.north, area.west, area.east, most);
+                let bounds = (area.south, area.north, area.west, area.east, most + 1);
                 for key in select.query_map(bounds, |row| row.get(0))? {
                     keys.push(key?);
                 }
@@ -248,7 +249,7 @@ fn candidates(connection: &Connection, condition: &Condition) -> rusqlite::Resul
         }
         _ => return Ok(None),
     }
-    if keys.len() > MOST_CANDIDATES {
+    if keys.len() > most {
         return Ok(None);
     }
     keys.sort_unstable();
@@ -315,7 +316,7 @@ fn tag_expression(connection: &Connection, name: &str, is_prefix: bool) -> rusql
     label_expression(connection, LabelKind::Tag, name, true)
 }
 
-/// All labels of a name, or whose names begin so.
+/// All labels of a name, or whose names begin so: an album may have another one's name.
 fn label_expression(
     connection: &Connection,
     kind: LabelKind,
@@ -325,10 +326,8 @@ fn label_expression(
     let name = folded(name);
     let end = if is_prefix { format!("{name}\u{10FFFF}") } else { name.clone() };
     let numbers: Vec<i64> = connection
-        .prepare_cached(
-            "SELECT id FROM labels WHERE kind = ?1 AND folded BETWEEN ?2 AND ?3 ORDER BY folded LIMIT ?4",
-        )?
-        .query_map((kind.code(), &name, &end, MOST_LABELS), |row| row.get(0))?
+        .prepare_cached("SELECT id FROM labels WHERE kind = ?1 AND folded BETWEEN ?2 AND ?3 ORDER BY folded")?
+        .query_map((kind.code(), &name, &end), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(any(numbers.into_iter().map(|number| quoted(&label_token(number)))))
 }
@@ -399,76 +398,12 @@ fn near_expression(
     Ok(any(tokens.into_iter().map(|number| quoted(&label_token(number)))))
 }
 
-/// The boxes that hold a circle: two where it crosses the date line, the whole width around a pole.
-pub(super) fn boxes_around(latitude: f64, longitude: f64, metres: f64) -> Vec<MapBox> {
-    // A little more than needed, so that rounding loses nothing.
-    let degrees = metres / METRES_PER_DEGREE * 1.001 + 1e-6;
-    let (south, north) = (latitude - degrees, latitude + degrees);
-    let narrowest = south.abs().max(north.abs()).to_radians().cos();
-    let width = if south <= -90.0 || north >= 90.0 || narrowest <= 0.0 {
-        180.0
-    } else {
-        (degrees.to_radians().sin() / latitude.to_radians().cos()).clamp(-1.0, 1.0).asin().to_degrees().abs()
-            * 1.001
-            + 1e-6
-    };
-    let span = |west: f64, east: f64| MapBox {
-        south: e7(south.max(-90.0)),
-        north: e7(north.min(90.0)),
-        west: e7(west),
-        east: e7(east),
-    };
-    let (west, east) = (longitude - width, longitude + width);
-    if width >= 180.0 || degrees >= 90.0 {
-        vec![span(-180.0, 180.0)]
-    } else if west < -180.0 {
-        vec![span(-180.0, east), span(west + 360.0, 180.0)]
-    } else if east > 180.0 {
-        vec![span(west, 180.0), span(-180.0, east - 360.0)]
-    } else {
-        vec![span(west, east)]
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "degrees are at most 180, so this is at most 1.8e9")]
-fn e7(degrees: f64) -> i64 {
-    (degrees * 1e7).round() as i64
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn distances_are_those_of_the_map() {
-        let paris = (48.8566, 2.3522);
-        let london = (51.5074, -0.1278);
-        assert!((distance_metres(paris, london) - 343_500.0).abs() < 1_000.0);
-        assert!((distance_metres((0.0, 179.9), (0.0, -179.9)) - 22_239.0).abs() < 50.0);
-        assert!(distance_metres(paris, paris) < 0.001);
-        assert!((distance_metres((90.0, 0.0), (-90.0, 0.0)) - 20_015_100.0).abs() < 1_000.0);
-    }
 
     #[test]
     fn nothing_typed_is_syntax() {
         assert_eq!(quoted("a\" OR name : \"b"), "\"a\"\" OR name : \"\"b\"");
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_near_is_in_the_boxes(
-            latitude in -90.0..90.0_f64, longitude in -180.0..180.0_f64,
-            other_latitude in -90.0..90.0_f64, other_longitude in -180.0..180.0_f64, slack in 1.0..1.2_f64,
-        ) {
-            let distance = distance_metres((latitude, longitude), (other_latitude, other_longitude));
-            let boxes = boxes_around(latitude, longitude, distance * slack);
-            let (row, column) = (e7(other_latitude), e7(other_longitude));
-            let holds = |area: &MapBox| {
-                (area.south..=area.north).contains(&row) && (area.west..=area.east).contains(&column)
-            };
-            prop_assert!(boxes.iter().any(holds));
-        }
     }
 }

@@ -19,6 +19,11 @@ pub struct MapPoint {
     pub longitude_e7: i32,
 }
 
+/// After so many refused rows, a walk pauses for the first time.
+const FIRST_REFUSALS: usize = 64;
+/// Listing a row costs about so much less than refusing one.
+const ROWS_PER_REFUSAL: usize = 16;
+
 /// Whether to go on after a row.
 enum Next {
     More,
@@ -170,8 +175,20 @@ fn shelves(query: &Query, options: &ListOptions) -> Vec<Shelf> {
     }
 }
 
+/// How a walk ended.
+enum Walked {
+    /// With the last row, or enough of them.
+    Done,
+    /// With too many rows that the checks refused; the rest begins behind this key.
+    Paused(i64),
+}
+
 impl Plan {
-    /// Meets up to `limit` matching rows in order; the checks' columns come first.
+    /// Meets up to `limit` matching rows in order.
+    ///
+    /// Checks can refuse nearly all that the posting lists hold: a narrow range of sizes, a circle beside a big
+    /// town. The rows that such a condition allows are then listed by its own index, if they are few. Nobody
+    /// knows beforehand which way is the shorter one, so they take turns, each longer than the last.
     fn walk(
         &self,
         connection: &Connection,
@@ -180,97 +197,121 @@ impl Plan {
         limit: usize,
         mut meet: impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
     ) -> rusqlite::Result<()> {
-        let needs_row = columns != "1" || !self.checks.is_empty() || options.covers_only;
-        let columns = if self.checks.is_empty() {
-            columns.to_owned()
-        } else {
-            format!("{columns}, t.size_bytes, t.latitude_e7, t.longitude_e7")
-        };
-        if let Some(candidates) = &self.candidates {
-            return self.walk_candidates(connection, &columns, options, candidates, limit, meet);
-        }
-        let sql = self.statement(&columns, needs_row, options.covers_only);
-        let mut statement = connection.prepare_cached(&sql)?;
         let mut left = limit;
+        let mut meet = |row: &Row<'_>| {
+            let next = meet(row)?;
+            left = left.saturating_sub(1);
+            Ok(if left == 0 { Next::Enough } else { next })
+        };
+        let mut options = options.clone();
+        let mut refusals = if self.is_listable() { FIRST_REFUSALS } else { usize::MAX };
+        loop {
+            if let Some(keys) = self.listed(connection, refusals.saturating_mul(ROWS_PER_REFUSAL))? {
+                return self.walk_listed(connection, columns, &options, &keys, &mut meet);
+            }
+            match self.walk_lists(connection, columns, &options, limit, refusals, &mut meet)? {
+                Walked::Done => return Ok(()),
+                Walked::Paused(key) => options.after = Some(Cursor(key)),
+            }
+            refusals = refusals.saturating_mul(4);
+        }
+    }
+
+    /// Walks the posting lists, or the timeline, until the checks have refused so many rows.
+    fn walk_lists(
+        &self,
+        connection: &Connection,
+        columns: &str,
+        options: &ListOptions,
+        limit: usize,
+        mut refusals: usize,
+        meet: &mut impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
+    ) -> rusqlite::Result<Walked> {
+        let needs_row = columns != "1" || !self.checks.is_empty() || options.covers_only;
+        let sql = self.statement(&self.with_checked(columns), needs_row, options.covers_only);
+        let mut statement = connection.prepare_cached(&sql)?;
+        // Rows that fail a check do not count, so only without checks is the limit SQLite's.
+        let most = if self.checks.is_empty() { i64::try_from(limit).unwrap_or(i64::MAX) } else { -1 };
         for range in &self.ranges {
             let Some(range) = behind(*range, options.after) else { continue };
-            // Rows that fail a check do not count, so only without checks is the limit SQLite's.
-            let most = if self.checks.is_empty() { i64::try_from(left).unwrap_or(i64::MAX) } else { -1 };
             let mut parameters: Vec<&dyn ToSql> = vec![&range.first, &range.last, &most];
             if let Some(expression) = &self.expression {
                 parameters.push(expression);
             }
             let mut rows = statement.query(parameters.as_slice())?;
             while let Some(row) = rows.next()? {
-                if !self.checks.is_empty() && !self.passes(row)? {
-                    continue;
-                }
-                left = left.saturating_sub(1);
-                if matches!(meet(row)?, Next::Enough) || left == 0 {
-                    return Ok(());
+                if self.checks.is_empty() || self.passes(row)? {
+                    if matches!(meet(row)?, Next::Enough) {
+                        return Ok(Walked::Done);
+                    }
+                } else if refusals == 0 {
+                    return Ok(Walked::Paused(row.get(row.as_ref().column_count() - 1)?));
+                } else {
+                    refusals -= 1;
                 }
             }
         }
-        Ok(())
+        Ok(Walked::Done)
     }
 
-    /// As [`Plan::walk`], over few rows that are known: the index only says which of them match the rest.
-    fn walk_candidates(
+    /// Walks rows that are known, ascending; the posting lists only say which of them match the rest.
+    fn walk_listed(
         &self,
         connection: &Connection,
         columns: &str,
         options: &ListOptions,
-        candidates: &[i64],
-        limit: usize,
-        mut meet: impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
+        keys: &[i64],
+        meet: &mut impl FnMut(&Row<'_>) -> rusqlite::Result<Next>,
     ) -> rusqlite::Result<()> {
         let covers = if options.covers_only { "AND t.cover IS NULL" } else { "" };
+        let columns = self.with_checked(columns);
         let mut fetch = connection
             .prepare_cached(&format!("SELECT {columns} FROM timeline AS t WHERE t.key = ?1 {covers}"))?;
-        let mut left = limit;
+        let mut visit = |key: i64| -> rusqlite::Result<Next> {
+            let mut rows = fetch.query([key])?;
+            match rows.next()? {
+                Some(row) if self.passes(row)? => meet(row),
+                _ => Ok(Next::More),
+            }
+        };
         for range in &self.ranges {
             let Some(range) = behind(*range, options.after) else { continue };
-            for key in self.matching(connection, range, candidates)? {
-                let mut rows = fetch.query([key])?;
-                let Some(row) = rows.next()? else { continue };
-                if !self.passes(row)? {
-                    continue;
+            let start = keys.partition_point(|key| *key < range.first);
+            let end = keys.partition_point(|key| *key <= range.last);
+            let inside = keys.get(start..end).unwrap_or_default();
+            let (Some(first), Some(last)) = (inside.first(), inside.last()) else { continue };
+            match &self.expression {
+                Some(expression) if !self.is_implied => {
+                    let mut select = connection.prepare_cached(
+                        "SELECT rowid FROM search WHERE search MATCH ?1 AND rowid BETWEEN ?2 AND ?3
+                         ORDER BY rowid",
+                    )?;
+                    let mut rows = select.query((expression, first, last))?;
+                    while let Some(row) = rows.next()? {
+                        let key = row.get(0)?;
+                        if inside.binary_search(&key).is_ok() && matches!(visit(key)?, Next::Enough) {
+                            return Ok(());
+                        }
+                    }
                 }
-                left = left.saturating_sub(1);
-                if matches!(meet(row)?, Next::Enough) || left == 0 {
-                    return Ok(());
+                _ => {
+                    for key in inside {
+                        if matches!(visit(*key)?, Next::Enough) {
+                            return Ok(());
+                        }
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// The candidates in a range that match the expression, ascending.
-    fn matching(
-        &self,
-        connection: &Connection,
-        range: KeyRange,
-        candidates: &[i64],
-    ) -> rusqlite::Result<Vec<i64>> {
-        let inside: Vec<i64> =
-            candidates.iter().copied().filter(|key| (range.first..=range.last).contains(key)).collect();
-        let (Some(expression), Some(first), Some(last), false) =
-            (&self.expression, inside.first(), inside.last(), self.is_implied)
-        else {
-            return Ok(inside);
-        };
-        let mut select = connection.prepare_cached(
-            "SELECT rowid FROM search WHERE search MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid",
-        )?;
-        let mut matching = Vec::new();
-        let mut rows = select.query((expression, first, last))?;
-        while let Some(row) = rows.next()? {
-            let key: i64 = row.get(0)?;
-            if inside.binary_search(&key).is_ok() {
-                matching.push(key);
-            }
+    /// The columns, and behind them those that the checks need and the key.
+    fn with_checked(&self, columns: &str) -> String {
+        if self.checks.is_empty() {
+            return columns.to_owned();
         }
-        Ok(matching)
+        format!("{columns}, t.size_bytes, t.latitude_e7, t.longitude_e7, t.key")
     }
 
     fn statement(&self, columns: &str, needs_row: bool, covers_only: bool) -> String {
@@ -293,7 +334,7 @@ impl Plan {
     }
 
     fn passes(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let first = row.as_ref().column_count() - 3;
+        let first = row.as_ref().column_count() - 4;
         let latitude: Option<i32> = row.get(first + 1)?;
         let longitude: Option<i32> = row.get(first + 2)?;
         let degrees = |e7: i32| f64::from(e7) / 1e7;
