@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::manifest::{Entry, MANIFEST, Manifest};
+use super::manifest::{Entry, MANIFEST, Manifest, Role};
 use crate::error::{LibraryError, Result};
 use crate::monitor::{Monitor, Task};
 use crate::objects;
@@ -35,7 +35,10 @@ pub fn verify_export(directory: &Path, monitor: &dyn Monitor) -> Result<VerifyRe
         manifest.files.par_iter().map(|entry| check(directory, entry, monitor)).collect();
     monitor.end();
     for (entry, damage) in manifest.files.iter().zip(outcomes) {
-        report.originals += 1;
+        match entry.role {
+            Role::Sidecar => report.objects += 1,
+            Role::Original | Role::EarlierVersion | Role::Copy => report.originals += 1,
+        }
         report.bytes += entry.size;
         report.damaged.extend(damage);
     }
