@@ -127,6 +127,13 @@ impl Context {
         Ok(Library::open(folder, keys, &self.library_options())?)
     }
 
+    /// The same for commands that only look: nothing that earlier runs left is tidied on the way.
+    pub(crate) fn open_library_to_read(&self) -> Result<Library, Failure> {
+        let folder = self.folder()?;
+        let keys = self.unlock(&folder)?;
+        Ok(Library::open_to_read(folder, keys, &self.library_options())?)
+    }
+
     /// Unlocks the keys by the first way that is there.
     pub(crate) fn unlock(&self, folder: &LibraryFolder) -> Result<UnlockedKeys, Failure> {
         let mut ask = |question: &unlock::Question<'_>| {
@@ -262,11 +269,11 @@ pub(crate) fn this_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("safelight"))
 }
 
-/// A long video is sealed into many parts that are open at once, so the soft limit goes up to the hard one.
+/// Originals of one batch are open until they are durable, so the soft limit goes up to the hard one.
 fn allow_many_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // Where it cannot be raised, an import of such a video says so itself.
+    // Where it cannot be raised the usual limit does.
     let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 

@@ -18,7 +18,7 @@ use crate::keys::UnlockedKeys;
 use crate::library::{Library, catalog_key, close_segment, device_key};
 use crate::log::read_log;
 use crate::monitor::{Monitor, Task};
-use crate::verify::VerifyRequest;
+use crate::verify::{VerifyReport, VerifyRequest};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -153,10 +153,18 @@ impl Library {
     /// When the library cannot be read at all.
     pub fn doctor(&mut self, request: &DoctorRequest, monitor: &dyn Monitor) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        if request.repair == Some(Repair::Leftovers) && !self.is_read_only() {
-            findings.push(self.sweep_leftovers(request.agreed, monitor)?);
+        let repairs = request.repair == Some(Repair::Leftovers) && !self.is_read_only();
+        if repairs {
+            self.hold_alone()?;
         }
-        let report = self.verify(&VerifyRequest { quick: true }, monitor)?;
+        let mut report = self.verify(&VerifyRequest { quick: true }, monitor)?;
+        if repairs {
+            findings.push(self.sweep_leftovers(&mut report, request.agreed, monitor)?);
+            if self.render_pending(monitor)?.made > 0 {
+                // Damaged previews were made again: what is said is how it stands now.
+                report = self.verify(&VerifyRequest { quick: true }, monitor)?;
+            }
+        }
         for damage in report.damaged {
             let hint = "safelight verify reads everything; importing the photo again repairs it";
             findings.push(Finding::damaged("library", format!("{}: {}", damage.path, damage.reason), hint));
@@ -176,31 +184,42 @@ impl Library {
         Ok(findings)
     }
 
-    /// Removes sealed parts of originals that nothing in the library speaks of. They are what interrupted imports
-    /// left: an operation is recorded only after its objects, never before. Only alone in the library, only when
-    /// the catalogue agrees with an undamaged history, and only when the user has agreed.
-    fn sweep_leftovers(&mut self, agreed: bool, monitor: &dyn Monitor) -> Result<Finding> {
-        const WHAT: &str = "leftovers";
+    /// Keeps others out while something may be removed, and writes a damaged description anew.
+    fn hold_alone(&mut self) -> Result<()> {
         if let Some(lock) = &mut self.lock {
             lock.become_alone()?;
         }
         if self.folder.authenticate(self.keyring()).is_err() {
             self.folder.restore_description(self.keyring())?;
         }
+        Ok(())
+    }
+
+    /// Removes sealed parts of originals that nothing in the library speaks of. They are what interrupted imports
+    /// left: an operation is recorded only after its objects, never before. Only alone in the library, only when
+    /// the catalogue agrees with an undamaged history, and only when the user has agreed.
+    fn sweep_leftovers(
+        &mut self,
+        report: &mut VerifyReport,
+        agreed: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<Finding> {
+        const WHAT: &str = "leftovers";
         let history = self.verify_history(monitor)?;
         if let Some(damage) = history.damaged.first() {
             let says =
                 format!("nothing is removed while history is damaged: {}: {}", damage.path, damage.reason);
             return Ok(Finding::damaged(WHAT, says, "safelight history --verify names all of it"));
         }
-        let leftovers = self.leftover_objects(monitor)?;
-        let count = leftovers.len();
+        let count = report.leftovers.len();
         if count > 0 && !agreed {
             let says = format!("{count} sealed parts that nothing speaks of would be removed");
             return Ok(Finding::unwell(WHAT, says, "safelight doctor --fix --yes removes them"));
         }
-        for path in leftovers {
+        for path in std::mem::take(&mut report.leftovers) {
             self.place.remove_object(&path)?;
+            let named = format!("objects/{}", path.as_str());
+            report.notices.retain(|notice| notice.path != named);
         }
         Ok(Finding::well(WHAT, format!("{count} sealed parts that nothing spoke of were removed")))
     }

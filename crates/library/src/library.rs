@@ -11,8 +11,8 @@ use std::sync::{Mutex, MutexGuard};
 use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb};
 use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_media::pool::Pool;
+use safelight_model::OpBody;
 use safelight_model::history::SealedSegment;
-use safelight_model::{OpBody, Original};
 use safelight_store::{FolderPlace, ObjectPath, Sealed};
 
 use crate::birth;
@@ -23,7 +23,7 @@ use crate::folder::LibraryFolder;
 use crate::folder_lock::FolderLock;
 use crate::import::locked;
 use crate::import::rendition::{LocalPacks, reconcile_packs};
-use crate::keys::{NewLibrary, NewSlot, UnlockedKeys};
+use crate::keys::{NewSlot, UnfinishedLibrary, UnlockedKeys};
 use crate::log::SEGMENT_BYTES;
 
 /// Prefix of the settings that name damaged originals.
@@ -48,7 +48,15 @@ pub struct Library {
     pub(crate) damaged: Damaged,
     /// The folder, held while the library is open for writing.
     pub(crate) lock: Option<FolderLock>,
+    purpose: Purpose,
     options: LibraryOptions,
+}
+
+/// What a library is open for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Change,
 }
 
 impl Library {
@@ -71,29 +79,79 @@ impl Library {
 
     /// Makes a library in a new or empty folder, with its first device and the beginning of its history.
     ///
+    /// `keep_words` is called when the folder is known to be fit and before anything can be opened: it puts the
+    /// recovery words where they last. Killed at any moment this leaves a whole library, or what another call clears
+    /// ([`LibraryFolder::begun`] then says with whose words it had begun).
+    ///
     /// # Errors
-    /// When the folder is not empty or cannot be written.
-    pub fn create(
+    /// When the folder is not empty or cannot be written, and what `keep_words` answers; then nothing is left.
+    pub fn create<E: From<LibraryError>>(
         path: &Path,
         words: &RecoveryWords,
         slots: &[NewSlot],
         options: &LibraryOptions,
-    ) -> Result<LibraryId> {
-        let NewLibrary { folder, keys } = NewLibrary::create(path, words, slots, &mut OsEntropy)?;
-        let id = keys.keyring.library();
-        birth::create_databases(&folder, &keys.keyring)?;
-        let mut library = Self::open(folder, keys, options)?;
-        birth::begin_history(&mut library, words)?;
-        library.close()?;
-        Ok(id)
+        keep_words: impl FnOnce() -> Result<(), E>,
+    ) -> Result<LibraryId, E> {
+        let begun =
+            UnfinishedLibrary::begin(path, words, slots, &mut OsEntropy).map_err(LibraryError::from)?;
+        if let Err(error) = keep_words() {
+            begun.abandon().map_err(LibraryError::from)?;
+            return Err(error);
+        }
+        Ok(Self::fill(begun, words, options)?)
     }
 
-    /// Opens a library whose keys are unlocked. Sweeps what killed processes left in `tmp/`, and takes into
-    /// history what a killed process had recorded.
+    /// Puts keys, databases and the beginning of history into a folder, and makes it a library.
+    fn fill(begun: UnfinishedLibrary, words: &RecoveryWords, options: &LibraryOptions) -> Result<LibraryId> {
+        begun.write_keys(&mut OsEntropy)?;
+        let (folder, keys) = (begun.folder().clone(), begun.keys().clone());
+        birth::create_databases(&folder, &keys.keyring)?;
+        let mut library = Self::assemble(folder, keys, options, Purpose::Change)?;
+        birth::begin_history(&mut library, words)?;
+        library.close()?;
+        Ok(begun.finish()?.folder.library())
+    }
+
+    /// Opens a library whose keys are unlocked, to change it. Sweeps what killed processes left in `tmp/`, and takes
+    /// into history what a killed process had recorded.
     ///
     /// # Errors
     /// When a database is damaged or the folder is not what the keys belong to.
     pub fn open(folder: LibraryFolder, keys: UnlockedKeys, options: &LibraryOptions) -> Result<Self> {
+        let mut library = Self::assemble(folder, keys, options, Purpose::Change)?;
+        library.doubt_description();
+        if !library.is_read_only() {
+            let swept = library.folder.sweep(std::time::SystemTime::now())?;
+            tracing::debug!(?swept, "unfinished files of earlier runs swept");
+            reconcile_packs(&library.place, &library.keys.keyring, &mut library.device)?;
+            library.note_failed_attempts()?;
+            library.close_segment()?;
+        }
+        Ok(library)
+    }
+
+    /// Opens a library to look at it: nothing of earlier runs is tidied, and closing writes nothing.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn open_to_read(folder: LibraryFolder, keys: UnlockedKeys, options: &LibraryOptions) -> Result<Self> {
+        let library = Self::assemble(folder, keys, options, Purpose::Read)?;
+        library.doubt_description();
+        Ok(library)
+    }
+
+    fn doubt_description(&self) {
+        if let Err(error) = self.folder.authenticate(self.keyring()) {
+            tracing::warn!(%error, "library.toml is not as it was written");
+        }
+    }
+
+    fn assemble(
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+        options: &LibraryOptions,
+        purpose: Purpose,
+    ) -> Result<Self> {
         let access = if folder.is_writable() { Access::ReadWrite } else { Access::ReadOnly };
         let lock = if folder.is_writable() { Some(FolderLock::share(&folder)?) } else { None };
         let keyring = &keys.keyring;
@@ -104,19 +162,11 @@ impl Library {
             &mut OsEntropy,
             access,
         )?;
-        let mut device = open_device(&folder, keyring, access)?;
+        let device = open_device(&folder, keyring, access)?;
         let place = folder.objects().clone();
-        if folder.is_writable() {
-            let swept = place.sweep(std::time::SystemTime::now())?;
-            tracing::debug!(?swept, "unfinished files of earlier runs swept");
-            reconcile_packs(&place, keyring, &mut device)?;
-        }
-        if let Err(error) = folder.authenticate(keyring) {
-            tracing::warn!(%error, "library.toml is not as it was written");
-        }
         let damaged = Damaged::read(&device)?;
         let packs = LocalPacks::new(place.clone());
-        let mut library = Self {
+        Ok(Self {
             folder,
             keys,
             catalog: Mutex::new(catalog),
@@ -125,13 +175,9 @@ impl Library {
             packs,
             damaged,
             lock,
+            purpose,
             options: options.clone(),
-        };
-        if !library.is_read_only() {
-            library.note_failed_attempts()?;
-            library.close_segment()?;
-        }
-        Ok(library)
+        })
     }
 
     /// Closes the library: history into its last segment, databases into their files.
@@ -139,7 +185,7 @@ impl Library {
     /// # Errors
     /// A full disk and the like; what was reported is safe all the same.
     pub fn close(mut self) -> Result<()> {
-        if self.folder.is_writable() {
+        if self.folder.is_writable() && self.purpose == Purpose::Change {
             self.close_segment()?;
         }
         let Self { catalog, device, .. } = self;
@@ -239,14 +285,6 @@ pub(crate) fn record(catalog: &mut Catalog, bodies: Vec<OpBody>) -> Result<()> {
     Ok(())
 }
 
-/// The original that history records for a content.
-pub(crate) fn original_of(catalog: &Catalog, content: &ContentHash) -> Result<Option<Original>> {
-    let Some(asset) = catalog.find_content(*content)? else { return Ok(None) };
-    let Some(state) = catalog.asset_state(asset)? else { return Ok(None) };
-    let mut originals = state.current().contents().additions().iter().map(|write| &write.value.original);
-    Ok(originals.find(|original| original.content == *content).cloned())
-}
-
 /// Closes open operations into segments until there are none, and writes every segment that is in the outbox to
 /// the folder, in the order in which they were closed.
 pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &FolderPlace) -> Result<()> {
@@ -314,8 +352,9 @@ fn open_device(folder: &LibraryFolder, keyring: &Keyring, access: Access) -> Res
     match DeviceDb::open_as(&folder.device_path(), &device_key(keyring), access) {
         Err(CatalogError::Missing { .. }) if folder.is_writable() => {
             tracing::warn!("device.db is missing and is made anew; sources are scanned in full next time");
-            let device = DeviceDb::create(&folder.device_path(), &device_key(keyring))?;
+            let mut device = DeviceDb::create(&folder.device_path(), &device_key(keyring))?;
             birth::keep_private(&folder.device_path())?;
+            reconcile_packs(folder.objects(), keyring, &mut device)?;
             Ok(device)
         }
         other => Ok(other?),

@@ -2,15 +2,64 @@
 //!
 //! Nothing is ever written in the clear: bytes go from the sealed object through one buffer to the caller.
 
-use std::io::{BufReader, Read, Write};
+use std::fs::File;
+use std::io::{Read as _, Write};
+use std::path::Path;
 
-use safelight_catalog::DeviceDb;
-use safelight_crypto::{ContentHash, CryptoError, Keyring, OriginalOpener};
-use safelight_model::{Original, PartRef, RenditionKind, Storage};
+use safelight_catalog::{Catalog, DeviceDb};
+use safelight_crypto::{ContentHash, CryptoError, Keyring, OriginalOpener, Sha256};
+use safelight_model::{Contents, Original, PartRef, RenditionKind, Storage};
 use safelight_store::{FolderPlace, ObjectPath};
 
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::read_packed;
+use crate::library::Library;
+
+/// How much of a file in the open is read at once.
+const STRETCH_BYTES: usize = 1 << 20;
+
+/// The way in which a content rests now: of several additions of it the newest, as the catalogue shows it. One that
+/// was linked and is then imported as a copy is a copy, and the other way round.
+pub(crate) fn newest<'a>(contents: &'a Contents, content: &ContentHash) -> Option<&'a Original> {
+    let newest = contents.of_content(*content).max_by_key(|addition| (addition.stamp, addition.op));
+    newest.map(|addition| &addition.value.original)
+}
+
+/// The original that history records for a content.
+pub(crate) fn original_of(catalog: &Catalog, content: &ContentHash) -> Result<Option<Original>> {
+    let Some(asset) = catalog.find_content(*content)? else { return Ok(None) };
+    let Some(state) = catalog.asset_state(asset)? else { return Ok(None) };
+    Ok(newest(state.current().contents(), content).cloned())
+}
+
+/// Whether a recorded original answers for a file that is to be imported, so that the file need not be taken: a sealed
+/// copy always does; a linked file only where linking is all that is asked for, and while it is there.
+pub(crate) fn serves(original: &Original, link: bool) -> bool {
+    match original.storage {
+        Storage::Linked => link && check_linked(original, true).is_ok(),
+        _ => true,
+    }
+}
+
+impl Library {
+    /// The original that history records for a content.
+    pub(crate) fn original_of(&self, content: &ContentHash) -> Result<Option<Original>> {
+        original_of(&self.catalog(), content)
+    }
+
+    /// Reads a content's sealed original back and compares its hash: a fresh proof that the library holds it.
+    pub(crate) fn prove_content(&self, content: &ContentHash) -> Result<()> {
+        let original = self
+            .original_of(content)?
+            .ok_or_else(|| LibraryError::NoSuchItem { item: content.to_string() })?;
+        if original.storage == Storage::Linked {
+            return Err(LibraryError::NotHere {
+                object: format!("a sealed copy of {}", original.source.display()),
+            });
+        }
+        write_original(&self.place, &self.device, self.keyring(), &original, &mut std::io::sink())
+    }
+}
 
 /// Opens a sealed original part by part and compares its hash; nothing is kept of it.
 pub(crate) fn prove_parts(
@@ -43,6 +92,41 @@ pub(crate) fn stream_parts(
             .map_err(output_error)?;
     }
     Ok(opener.finish()?)
+}
+
+/// The parts of a damaged original that are to blame: those that are missing or do not open. When each opens and only
+/// the content is another one, all of them are.
+pub(crate) fn bad_parts<'a>(
+    place: &FolderPlace,
+    keyring: &Keyring,
+    content: ContentHash,
+    size_bytes: u64,
+    parts: &'a [PartRef],
+) -> Result<Vec<&'a PartRef>> {
+    let mut opener = OriginalOpener::new(keyring.library(), content, size_bytes);
+    let (mut bad, mut buffer) = (Vec::new(), Vec::new());
+    for part in parts {
+        let opened = place.open_object(&ObjectPath::original(part.name)).map_err(LibraryError::from);
+        let opened = opened.and_then(|object| {
+            let sealed_bytes = object.length_bytes();
+            let mut source = object.into_file();
+            opener
+                .open_part(&part.name, sealed_bytes, keyring, &mut source, &mut buffer, &mut |_| Ok(()))
+                .map_err(LibraryError::from)
+        });
+        match opened {
+            Ok(()) => {}
+            Err(error) if error.is_proven_damage() => {
+                bad.push(part);
+                opener.skip_part();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if bad.is_empty() && opener.finish().is_err() {
+        bad.extend(parts);
+    }
+    Ok(bad)
 }
 
 /// What the receiver of opened bytes answers is its own error, not one of the sealed object.
@@ -103,7 +187,7 @@ pub(crate) fn small_original(
 /// Where a linked original lies on this device.
 pub(crate) fn linked_path(original: &Original) -> std::path::PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
-    let root = std::path::Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
+    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
     root.join(std::ffi::OsStr::from_bytes(&original.source.relative))
 }
 
@@ -125,19 +209,11 @@ pub(crate) fn check_linked(original: &Original, only_size: bool) -> Result<u64> 
 
 fn write_linked(original: &Original, output: &mut dyn Write) -> Result<()> {
     let path = linked_path(original);
-    let file = std::fs::File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
-    let mut source = BufReader::with_capacity(1 << 20, file);
-    let mut hasher = safelight_crypto::Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = source.read(&mut buffer).map_err(|source| LibraryError::reading(&path, source))?;
-        if count == 0 {
-            break;
-        }
-        let bytes = buffer.get(..count).unwrap_or_default();
+    let mut hasher = Sha256::new();
+    read_through(&path, &mut |bytes| {
         hasher.update(bytes);
-        output.write_all(bytes).map_err(LibraryError::writing_output)?;
-    }
+        output.write_all(bytes).map_err(LibraryError::writing_output)
+    })?;
     if ContentHash::from_bytes(hasher.finish()) == original.content {
         Ok(())
     } else {
@@ -146,4 +222,32 @@ fn write_linked(original: &Original, output: &mut dyn Write) -> Result<()> {
             reason: "the linked file is no longer the one that was imported".into(),
         })
     }
+}
+
+/// Reads a file in the open from end to end; answers its size.
+pub(crate) fn read_through(path: &Path, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    let reading = |source| LibraryError::reading(path, source);
+    let mut file = File::open(path).map_err(reading)?;
+    let mut stretch = vec![0; STRETCH_BYTES];
+    let mut size = 0;
+    loop {
+        let count = match file.read(&mut stretch) {
+            Ok(0) => return Ok(size),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(reading(error)),
+        };
+        size += count as u64;
+        each(stretch.get(..count).unwrap_or_default())?;
+    }
+}
+
+/// A file's size and content hash.
+pub(crate) fn hash_of(path: &Path) -> Result<(u64, ContentHash)> {
+    let mut hasher = Sha256::new();
+    let size = read_through(path, &mut |bytes| {
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    Ok((size, ContentHash::from_bytes(hasher.finish())))
 }

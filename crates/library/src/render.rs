@@ -4,9 +4,13 @@
 //! from the queue in `device.db`; a job leaves the queue when its rendition is in a pack and in history, so a
 //! killed run only repeats its last job.
 
+use std::collections::HashSet;
+use std::fs::File;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::io::Write as _;
 
 use safelight_catalog::RenderJob;
+use safelight_crypto::ContentHash;
 use safelight_media::pool::{Pool, Wanted};
 use safelight_media::{MediaKind, Probe};
 use safelight_model::{OpBody, Original, Storage};
@@ -16,12 +20,15 @@ use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
 use crate::import::rendition::Sealer;
 use crate::import::take::{NotRendered, render_still};
-use crate::library::{Library, original_of};
+use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 
 /// How many jobs are looked at together.
 const STRETCH_JOBS: usize = 32;
+
+/// So many failures in a row that are the machine's end a run; the next one may find it in a better state.
+const MACHINE_FAILURES: u32 = 3;
 
 /// Originals above this are not opened in memory for a preview.
 const ORIGINAL_BYTES: u64 = 1 << 30;
@@ -40,7 +47,7 @@ pub struct RenderReport {
 /// The right to work on the queue in the background; it ends with the process.
 #[derive(Debug)]
 pub struct RenderTurn {
-    _held: std::fs::File,
+    _held: File,
 }
 
 impl Library {
@@ -50,12 +57,20 @@ impl Library {
     /// When the folder cannot be opened.
     pub fn take_render_turn(folder: &LibraryFolder) -> Result<Option<RenderTurn>> {
         let path = folder.path().join("objects");
-        let file = std::fs::File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
+        let file = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(RenderTurn { _held: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(LibraryError::reading(&path, error.into())),
         }
+    }
+
+    /// Whether the queue holds renditions that are due.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn has_renditions_to_make(&self) -> Result<bool> {
+        Ok(!self.device.due_renditions(now_millis(), 1)?.is_empty())
     }
 
     /// Makes what is in the queue of renditions.
@@ -70,12 +85,16 @@ impl Library {
         }
         let pool = self.pool()?;
         monitor.begin(Task::Render, Some(waiting), None);
-        while !monitor.cancelled() {
-            let jobs = self.device.due_renditions(now_millis(), STRETCH_JOBS)?;
+        let mut put_off = PutOff::default();
+        while !monitor.cancelled() && put_off.in_a_row < MACHINE_FAILURES {
+            // What was put off stays in the queue as it is, at the front of what is due.
+            let limit = STRETCH_JOBS + put_off.jobs.len();
+            let mut jobs = self.device.due_renditions(now_millis(), limit)?;
+            jobs.retain(|job| !put_off.jobs.contains(&(job.content, job.kind.code())));
             if jobs.is_empty() {
                 break;
             }
-            self.render_jobs(&pool, &jobs, &mut report, monitor)?;
+            self.render_jobs(&pool, &jobs, &mut put_off, &mut report, monitor)?;
             self.close_segment()?;
         }
         monitor.end();
@@ -87,20 +106,33 @@ impl Library {
         &mut self,
         pool: &Pool,
         jobs: &[RenderJob],
+        put_off: &mut PutOff,
         report: &mut RenderReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         for job in jobs {
-            if monitor.cancelled() {
+            if monitor.cancelled() || put_off.in_a_row >= MACHINE_FAILURES {
                 return Ok(());
             }
             match self.render_job(pool, job)? {
                 Ok(()) => {
                     report.made += 1;
+                    put_off.in_a_row = 0;
                     self.device.finish_renditions([(job.content, job.kind, job.recipe)])?;
                 }
-                Err(reason) => {
+                // Ctrl-C reaches the workers too: what they leave then says nothing.
+                Err(_) if monitor.cancelled() => return Ok(()),
+                Err(NotRendered::Later) => {
+                    // The picture is not to blame, so this is none of its attempts.
                     report.failed += 1;
+                    put_off.in_a_row += 1;
+                    put_off.jobs.insert((job.content, job.kind.code()));
+                    let reason = "the machine could not render it now; it stays in the queue";
+                    monitor.problem(&Problem::notice(job.content.to_string(), reason));
+                }
+                Err(NotRendered::Never(reason)) => {
+                    report.failed += 1;
+                    put_off.in_a_row = 0;
                     monitor.problem(&Problem::notice(job.content.to_string(), &reason));
                     self.device.fail_rendition(job, &reason, now_millis())?;
                 }
@@ -110,26 +142,34 @@ impl Library {
         Ok(())
     }
 
-    /// Renders one content; the inner error is a sentence about it.
-    fn render_job(&mut self, pool: &Pool, job: &RenderJob) -> Result<std::result::Result<(), String>> {
+    /// Renders one content; the inner error says why there is nothing, and whose fault it is.
+    fn render_job(&mut self, pool: &Pool, job: &RenderJob) -> Result<std::result::Result<(), NotRendered>> {
+        let never = |reason: &str| Ok(Err(NotRendered::Never(reason.to_owned())));
         let Some(original) = self.original_of(&job.content)? else {
-            return Ok(Err("its original is not known any more".into()));
+            return never("its original is not known any more");
         };
         if original.size_bytes > ORIGINAL_BYTES {
-            return Ok(Err("it is too large to be decoded".into()));
+            return never("it is too large to be decoded");
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(original.size_bytes).unwrap_or_default());
+        let mut bytes = Vec::new();
+        let size = usize::try_from(original.size_bytes).unwrap_or(usize::MAX);
+        if let Err(error) = bytes.try_reserve_exact(size) {
+            return Ok(Err(later(&error)));
+        }
         if let Err(error) =
             objects::write_original(&self.place, &self.device, self.keyring(), &original, &mut bytes)
         {
-            return Ok(Err(error.to_string()));
+            return Ok(Err(if is_of_the_machine(&error) {
+                later(&error)
+            } else {
+                NotRendered::Never(error.to_string())
+            }));
         }
         let name = std::path::PathBuf::from(original.source.display());
         let probe = safelight_media::probe(&bytes, &name);
-        let rendered = match rendered_of(pool, &bytes, &probe) {
+        let rendered = match rendered_of(pool, &original, &bytes, &probe) {
             Ok(rendered) => rendered,
-            Err(NotRendered::Later) => return Ok(Err("no worker could be started".into())),
-            Err(NotRendered::Never(reason)) => return Ok(Err(reason)),
+            Err(reason) => return Ok(Err(reason)),
         };
         let keyring = self.keyring().clone();
         let sealer = Sealer::new(keyring.library(), keyring.epoch());
@@ -144,48 +184,86 @@ impl Library {
         if !renditions.is_empty() {
             bodies.push(OpBody::Render { content: job.content, renditions });
         }
-        self.record(bodies)?;
+        // The index may know entries that history does not speak of yet, never the other way round.
         self.device.record_packed(&locations)?;
+        self.record(bodies)?;
         Ok(Ok(()))
     }
 }
 
-/// Renders what is in memory; of a video its poster, from a descriptor that no path leads to.
+/// Jobs that a run leaves in the queue for the machine's sake.
+#[derive(Default)]
+struct PutOff {
+    jobs: HashSet<(ContentHash, u16)>,
+    in_a_row: u32,
+}
+
+fn later(error: &dyn std::error::Error) -> NotRendered {
+    tracing::warn!(%error, "a rendition is left for later");
+    NotRendered::Later
+}
+
+/// Whether an original could not be read for want of memory, descriptors or a disk that answers, which says nothing
+/// of the original itself.
+fn is_of_the_machine(error: &LibraryError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && is_shortage(error)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::NOSPC, Errno::DQUOT];
+    error.kind() == std::io::ErrorKind::OutOfMemory
+        || error.raw_os_error().is_some_and(|code| shortages.iter().any(|each| each.raw_os_error() == code))
+}
+
+/// Renders what is in memory; of a video its poster, from a descriptor that no path leads to, or from the user's own
+/// file where the original is that file.
 fn rendered_of(
     pool: &Pool,
+    original: &Original,
     bytes: &[u8],
     probe: &Probe,
 ) -> std::result::Result<safelight_media::pool::Rendered, NotRendered> {
     if probe.kind != MediaKind::Video {
         return render_still(pool, bytes, probe, Wanted::ALL);
     }
-    let in_memory = || -> std::io::Result<std::fs::File> {
-        let descriptor = rustix::fs::memfd_create("video", rustix::fs::MemfdFlags::CLOEXEC)?;
-        let mut file = std::fs::File::from(descriptor);
-        file.write_all(bytes)?;
-        Ok(file)
+    let file = if original.storage == Storage::Linked {
+        File::open(objects::linked_path(original))
+    } else {
+        file_in_memory(bytes)
     };
-    let file =
-        in_memory().map_err(|error| NotRendered::Never(format!("it cannot be held in memory: {error}")))?;
-    crate::import::take::told(pool.poster(&file, Wanted::ALL))
+    match file {
+        Ok(file) => crate::import::take::told(pool.poster(&file, Wanted::ALL)),
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            Err(NotRendered::Never(error.to_string()))
+        }
+        Err(error) => Err(later(&error)),
+    }
 }
 
-/// Where a content's original rests.
-impl Library {
-    pub(crate) fn original_of(&self, content: &safelight_crypto::ContentHash) -> Result<Option<Original>> {
-        original_of(&self.catalog(), content)
-    }
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
+    let descriptor = rustix::fs::memfd_create("video", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(descriptor);
+    file.write_all(bytes)?;
+    Ok(file)
+}
 
-    /// Reads a content's sealed original back and compares its hash: a fresh proof that the library holds it.
-    pub(crate) fn prove_content(&self, content: &safelight_crypto::ContentHash) -> Result<()> {
-        let original = self
-            .original_of(content)?
-            .ok_or_else(|| LibraryError::NoSuchItem { item: content.to_string() })?;
-        if original.storage == Storage::Linked {
-            return Err(LibraryError::NotHere {
-                object: format!("a sealed copy of {}", original.source.display()),
-            });
-        }
-        objects::write_original(&self.place, &self.device, self.keyring(), &original, &mut std::io::sink())
-    }
+/// Elsewhere a sealed video could be shown to a decoder only by writing it to a disk in the clear, which this program
+/// never does. Its poster is made when it is imported, from the user's own file.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn file_in_memory(_bytes: &[u8]) -> std::io::Result<File> {
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "this system has no files in memory, so the poster of a sealed video is made only while it is imported",
+    ))
 }

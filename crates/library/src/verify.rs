@@ -10,6 +10,7 @@ mod objects;
 
 use std::path::Path;
 
+use safelight_store::ObjectPath;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -60,6 +61,9 @@ pub struct VerifyReport {
     /// Who signed an export.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
+    /// Sealed parts that nothing speaks of; the notices name them.
+    #[serde(skip)]
+    pub(crate) leftovers: Vec<ObjectPath>,
 }
 
 impl VerifyReport {
@@ -69,6 +73,7 @@ impl VerifyReport {
         self.bytes += other.bytes;
         self.damaged.extend(other.damaged);
         self.notices.extend(other.notices);
+        self.leftovers.extend(other.leftovers);
     }
 }
 

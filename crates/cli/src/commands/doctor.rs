@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 
 /// Look whether this machine and the library are well
 ///
-/// With --fix, sweeps what interrupted runs left behind; with --fix catalog, rebuilds the catalogue from the
+/// With --fix, sweeps what interrupted runs left behind and makes damaged previews again; with --fix catalog, rebuilds the catalogue from the
 /// signed history.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::usage("export needs a folder to write into")
             .hint("safelight export DIR [QUERY], or safelight export --to - ITEM"));
     };
-    let library = context.open_library()?;
+    let library = context.open_library_to_read()?;
     let request = ExportRequest {
         directory: directory.clone(),
         query: joined(&arguments.query),
@@ -85,7 +85,7 @@ fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(
             Failure::usage("--to - writes exactly one item").hint("safelight export --to - ITEM > FILE")
         );
     };
-    let library = context.open_library()?;
+    let library = context.open_library_to_read()?;
     let mut stdout = std::io::stdout().lock();
     match arguments.rendition.as_deref() {
         Some(kind) => library.write_rendition(item, kind, &mut stdout)?,

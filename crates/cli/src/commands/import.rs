@@ -67,7 +67,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if arguments.wait && !context.interrupted() {
         let rendered = library.render_pending(&context.progress)?;
         report.previews_pending = rendered.still_pending;
-    } else if report.previews_pending > 0 && !context.global.dry_run {
+    } else if !context.global.dry_run && library.has_renditions_to_make()? {
         super::background::start(context, &library);
     }
     library.close()?;

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use clap::Args;
+use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::NewSlot;
 use safelight_library::{Library, RecoveryWords};
 
@@ -39,18 +40,27 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         )
         .hint("pass --recovery-file FILE; whoever has that file can open the library"));
     }
-    let words = Library::draw_words();
+    let words = Words::of(context, &path)?;
     let slots = slots(context, arguments)?;
     if context.global.dry_run {
         context.output.talk(&format!("Would make a library in {}", printable(&path)));
         return Ok(());
     }
-    // The words come first: a library without them must not exist.
-    match &context.global.recovery_file {
-        Some(file) => write_words(file, &words)?,
-        None => show_words(&words)?,
+    if words.are_instead_of_others {
+        context.output.say(
+            "An earlier init was interrupted here. The words that it wrote or showed open nothing: destroy them.",
+        );
     }
-    let id = Library::create(&path, &words, &slots, &context.library_options())?;
+    // The words come first: a library without them must not exist.
+    if context.global.recovery_file.is_none() {
+        show_words(&words.words)?;
+    }
+    let id = Library::create(&path, &words.words, &slots, &context.library_options(), || {
+        match &context.global.recovery_file {
+            Some(file) if !words.are_kept => write_words(file, &words.words),
+            _ => Ok(()),
+        }
+    })?;
     if context.output.json() {
         context.output.print_json(&serde_json::json!({
             "library": id.to_string(),
@@ -68,6 +78,37 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.talk("Next: safelight import ~/Pictures");
     }
     Ok(())
+}
+
+/// The words of the library that is to be made.
+struct Words {
+    words: RecoveryWords,
+    /// Whether the recovery file holds them already.
+    are_kept: bool,
+    /// Whether an interrupted attempt had shown or written others.
+    are_instead_of_others: bool,
+}
+
+impl Words {
+    /// Draws words; but those that an interrupted init in the same folder wrote to the same file are used again, so
+    /// that what is in the file opens the library.
+    fn of(context: &Context, path: &Path) -> Result<Self, Failure> {
+        let begun = LibraryFolder::begun(path);
+        if let Some(file) = context.global.recovery_file.as_deref().filter(|file| file.exists()) {
+            let kept = context.given_words().ok().flatten();
+            return match kept.filter(|words| begun == Some(words.library_id())) {
+                Some(words) => Ok(Self { words, are_kept: true, are_instead_of_others: false }),
+                None => Err(exists_already(file)),
+            };
+        }
+        let words = Library::draw_words();
+        Ok(Self { words, are_kept: false, are_instead_of_others: begun.is_some() })
+    }
+}
+
+fn exists_already(file: &Path) -> Failure {
+    Failure::new(Exit::Refused, format!("{} exists already and is not overwritten", printable(file)))
+        .hint("name a new file for the recovery words; one that an init left which never ended opens nothing")
 }
 
 fn slots(context: &Context, arguments: &Arguments) -> Result<Vec<NewSlot>, Failure> {
@@ -90,11 +131,7 @@ fn slots(context: &Context, arguments: &Arguments) -> Result<Vec<NewSlot>, Failu
 fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return Failure::new(
-                Exit::Refused,
-                format!("{} exists already and is not overwritten", printable(file)),
-            )
-            .hint("name a new file for the recovery words");
+            return exists_already(file);
         }
         Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(file)))
     };

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let library = context.open_library()?;
+    let library = context.open_library_to_read()?;
     let query = joined(&arguments.query);
     if arguments.count {
         let count = library.count(&query)?;

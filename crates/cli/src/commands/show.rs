@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             Failure::usage("show needs an item").hint("safelight show ID, or safelight show --file PATH")
         );
     };
-    let library = context.open_library()?;
+    let library = context.open_library_to_read()?;
     let shown = library.show(item)?;
     if context.output.json() {
         context.output.print_json(&shown)?;

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let library = context.open_library()?;
+    let library = context.open_library_to_read()?;
     let status = library.status()?;
     library.close()?;
     if context.output.json() {

@@ -11,7 +11,8 @@ use crate::output::{counted, printable, size};
 
 /// Read everything back and compare it with what was recorded
 ///
-/// Names every damaged or missing file of the library folder. Exit code 6 when there is one.
+/// Names every damaged or missing file of the library folder. Exit code 6 when there is one. Damaged
+/// previews are made again by the next import, or at once by safelight doctor --fix.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Look only whether every object is there and has its size

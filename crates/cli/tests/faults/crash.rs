@@ -1,13 +1,14 @@
 //! Ends without warning: killed at any moment, a full disk, a disk that cannot be written.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::chance::{Chance, times};
-use crate::pictures::{heavy_photo, photo};
+use crate::pictures::{heavy_photo, movie_around, photo};
 use crate::room::{
     PATIENCE, Room, alive_in_group, copy_folder, files_below, finish, set_mode, sha256, skip, spawn_in_group,
 };
@@ -249,4 +250,94 @@ impl Drop for Reader<'_> {
         }
         set_mode(&library, 0o755);
     }
+}
+
+#[test]
+fn killed_at_any_moment_an_init_leaves_nothing_that_blocks_the_next_or_a_whole_library() {
+    let kills = times("SAFELIGHT_KILLS", 24);
+    let seed = times("SAFELIGHT_SEED", 1);
+    let init = |room: &Room| {
+        let mut command = room.unlocked();
+        command.args(["init", "--recovery-file"]).arg(room.path("recovery"));
+        command
+    };
+    let room = Room::empty();
+    let begun = Instant::now();
+    room.run(&mut init(&room)).ends_with(&[0]);
+    let whole = begun.elapsed();
+
+    let mut chance = Chance::seeded(seed);
+    let mut unfinished = 0;
+    for kill in 0..kills {
+        let room = Room::empty();
+        let moment = whole.mul_f64(f64::from(u32::try_from(chance.below(1000)).unwrap()) / 1000.0);
+        let story = format!("seed {seed}, kill {kill} after {} ms", moment.as_millis());
+        let mut child = init(&room).spawn().unwrap();
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        drop(child.wait_with_output().unwrap());
+        unfinished += u32::from(room.library().exists() && !room.library().join("library.toml").exists());
+
+        let again = room.run(&mut init(&room));
+        if again.code == Some(5) {
+            // Either it is a library, or words were half written, which only their owner may throw away.
+            let half = std::fs::read_to_string(room.path("recovery")).unwrap();
+            if !room.library().join("library.toml").exists() {
+                assert_ne!(half.split_whitespace().count(), 24, "{story}: {}", again.said());
+                assert!(again.stderr.contains("opens nothing"), "{story}: {}", again.said());
+                std::fs::remove_file(room.path("recovery")).unwrap();
+                room.run(&mut init(&room)).ends_with(&[0]);
+            }
+        } else {
+            assert_eq!(again.code, Some(0), "{story}: {}", again.said());
+        }
+        room.verify_is_clean();
+        // The words that lie in the file are the library's own.
+        let by_words = room.run(room.bare().arg("--recovery-file").arg(room.path("recovery")).arg("list"));
+        assert_eq!(by_words.code, Some(0), "{story}: {}", by_words.said());
+    }
+    eprintln!(
+        "{unfinished} of {kills} kills left an unfinished library, init takes {} ms",
+        whole.as_millis()
+    );
+}
+
+#[test]
+fn an_init_after_an_interrupted_one_says_that_the_words_of_the_first_open_nothing() {
+    let room = Room::with_library();
+    // As a kill just before the end leaves it.
+    std::fs::rename(room.library().join("library.toml"), room.library().join("library.toml.unfinished"))
+        .unwrap();
+    let words = std::fs::read(room.path("recovery")).unwrap();
+    let mut init = room.unlocked();
+    init.args(["init", "--recovery-file"]).arg(room.path("other"));
+    let said = room.run(&mut init).ends_with(&[0]).said();
+    assert!(said.contains("open nothing"), "{said}");
+    assert_eq!(std::fs::read(room.path("recovery")).unwrap(), words, "the first words were overwritten");
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_file_of_more_parts_than_may_be_open_is_imported() {
+    let room = Room::with_library();
+    let (head, tail) = movie_around(1600 << 20);
+    let path = room.put("long.mp4", &head);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&tail, head.len() as u64 + (1600 << 20)).unwrap();
+    // Fifty parts and fewer descriptors, for the program as for what it starts.
+    let command = room.import_command();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 44 && exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let report = room.run(&mut limited).ends_with(&[0]).json();
+    assert_eq!(report["imported"], 1, "{report}");
+    assert_eq!(files_below(&room.library().join("objects/o")).len(), 51);
+    room.safelight(&["verify", "--quick"]).ends_with(&[0]);
 }

@@ -1,11 +1,11 @@
 //! Damage to what is kept, and keys that do not fit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::chance::Chance;
 use crate::pictures::{heavy_photo, photo};
-use crate::room::{Room, files_below, sha256};
+use crate::room::{Room, files_below, sha256, text};
 
 #[test]
 fn one_flipped_bit_in_any_file_of_the_library_is_found_and_the_file_named() {
@@ -201,4 +201,148 @@ fn an_export_that_was_changed_is_found_without_a_library() {
     std::fs::remove_file(&gone).unwrap();
     let said = verify().ends_with(&[6]).said();
     assert!(names(&said, gone.strip_prefix(&out).unwrap()), "{said}");
+}
+
+/// The sealed objects that are larger than a number of bytes.
+fn large_objects(room: &Room, bytes: u64) -> Vec<PathBuf> {
+    let mut objects = files_below(&room.library().join("objects"));
+    objects.retain(|file| file.metadata().unwrap().len() > bytes);
+    objects
+}
+
+fn flip_middle(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn of_an_original_in_several_parts_only_the_damaged_one_is_made_again() {
+    use std::os::unix::fs::MetadataExt as _;
+    let room = Room::with_library();
+    let bytes = heavy_photo(3, 70 << 20);
+    room.put("one.jpg", &bytes);
+    room.import().ends_with(&[0]);
+    let parts = large_objects(&room, 1 << 20);
+    assert_eq!(parts.len(), 3, "{parts:?}");
+    let inodes = || parts.iter().map(|part| part.metadata().unwrap().ino()).collect::<Vec<_>>();
+    let before = inodes();
+    flip_middle(&parts[1]);
+    room.safelight(&["verify"]).ends_with(&[6]);
+    let report = room.import().ends_with(&[0]).json();
+    assert_eq!(report["repaired"], 1, "{report}");
+    let after = inodes();
+    let kept = (0..3).map(|part| before[part] == after[part]).collect::<Vec<_>>();
+    assert_eq!(kept, [true, false, true], "which parts stayed");
+    room.verify_is_clean();
+    assert_eq!(room.original(&sha256(&bytes)), bytes);
+}
+
+#[test]
+fn a_linked_original_that_is_gone_or_changed_is_brought_back_by_importing_a_copy_of_it() {
+    for is_changed in [false, true] {
+        let room = Room::with_library();
+        let bytes = heavy_photo(4, 1 << 20);
+        let id = sha256(&bytes);
+        let linked = room.put("linked/one.jpg", &bytes);
+        let copy = room.put("card/one.jpg", &bytes);
+        let import = |flag: Option<&str>, path: &Path| {
+            let mut command = room.unlocked();
+            command.args(["--json", "--yes", "import", "--wait"]).args(flag).arg(path.parent().unwrap());
+            room.run(&mut command).ends_with(&[0]).json()
+        };
+        import(Some("--link"), &linked);
+        assert!(large_objects(&room, 1 << 19).is_empty(), "a linked original was copied");
+        if is_changed {
+            std::fs::write(&linked, heavy_photo(5, 1 << 20)).unwrap();
+            room.safelight(&["verify"]).ends_with(&[6]);
+        } else {
+            std::fs::remove_file(&linked).unwrap();
+        }
+        let report = import(None, &copy);
+        assert_eq!(report["repaired"], 1, "{report}");
+        std::fs::remove_file(&copy).unwrap();
+        assert_eq!(room.original(&id), bytes);
+        room.verify_is_clean();
+        assert_eq!(room.list()[0]["sync"], "local-only", "{:?}", room.list());
+        // The catalogue that history gives back says the same.
+        room.safelight(&["--yes", "doctor", "--fix", "catalog"]).ends_with(&[0, 1]);
+        assert_eq!(room.original(&id), bytes);
+        let out = room.path("out");
+        room.safelight(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+        let photos =
+            files_below(&out).into_iter().filter(|file| file.extension().is_some_and(|end| end == "jpg"));
+        assert_eq!(photos.count(), 1, "one content, however often it was taken in");
+    }
+}
+
+#[test]
+fn a_damaged_copy_is_answered_for_by_linking_the_file_that_it_was_made_of() {
+    let room = Room::with_library();
+    let bytes = heavy_photo(6, 1 << 20);
+    room.put("one.jpg", &bytes);
+    room.import().ends_with(&[0]);
+    flip_middle(&large_objects(&room, 1 << 19)[0]);
+    room.safelight(&["verify"]).ends_with(&[6]);
+    let mut command = room.import_command();
+    let report = room.run(command.arg("--link")).ends_with(&[0]).json();
+    assert_eq!(report["repaired"], 1, "{report}");
+    room.verify_is_clean();
+    assert_eq!(room.list()[0]["sync"], "linked");
+    assert_eq!(room.original(&sha256(&bytes)), bytes);
+}
+
+#[test]
+fn a_damaged_preview_is_made_again_from_its_original() {
+    let room = Room::with_library();
+    room.put("one.jpg", heavy_photo(7, 1 << 20));
+    room.import().ends_with(&[0]);
+    room.verify_is_clean();
+    let packs = files_below(&room.library().join("objects/local"));
+    let [pack] = packs.try_into().expect("one pack");
+    for is_lost in [false, true] {
+        if is_lost {
+            std::fs::remove_file(&pack).unwrap();
+        } else {
+            flip_middle(&pack);
+        }
+        let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+        assert!(names(&said, pack.strip_prefix(room.library()).unwrap()), "{said}");
+        room.safelight(&["doctor", "--fix"]).ends_with(&[0, 1]);
+        room.verify_is_clean();
+        let id = text(&room.list()[0], "id");
+        for kind in ["thumbnail", "preview"] {
+            let shown = room.safelight(&["export", "--to", "-", "--rendition", kind, &id]).ends_with(&[0]);
+            assert!(shown.stdout.len() > 100, "{kind}");
+        }
+    }
+}
+
+#[test]
+fn what_a_clean_verify_finds_whole_counts_as_damaged_no_more() {
+    let room = Room::with_library();
+    // Neither is anything that a preview could be made of; the second is too small for an object of its own.
+    room.put("large.txt", "many words".repeat(100_000));
+    room.put("small.txt", "a few words".repeat(1000));
+    let import = || room.run(room.import_command().arg("--all-files")).ends_with(&[0]).json();
+    import();
+    let failed = || room.safelight(&["--json", "status"]).ends_with(&[0]).json()["failed"].as_u64().unwrap();
+    let kept = [
+        large_objects(&room, 1 << 19).remove(0),
+        files_below(&room.library().join("objects/local")).remove(0),
+    ]
+    .map(|file| (std::fs::read(&file).unwrap(), file));
+    for (_, file) in &kept {
+        flip_middle(file);
+    }
+    room.safelight(&["verify"]).ends_with(&[6]);
+    assert_eq!(failed(), 4, "two originals, and the files that they came from");
+    for (bytes, file) in &kept {
+        std::fs::write(file, bytes).unwrap();
+    }
+    room.verify_is_clean();
+    assert_eq!(failed(), 0);
+    let report = import();
+    assert_eq!((report["repaired"].as_u64(), report["unchanged"].as_u64()), (Some(0), Some(2)), "{report}");
 }

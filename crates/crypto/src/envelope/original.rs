@@ -271,13 +271,15 @@ pub struct OriginalOpener {
     size_bytes: u64,
     hasher: Sha256,
     next_part: u32,
+    /// Whether no part was skipped.
+    is_whole: bool,
 }
 
 impl OriginalOpener {
     /// Starts opening the original that a record describes.
     #[must_use]
     pub fn new(library: LibraryId, content: ContentHash, size_bytes: u64) -> Self {
-        Self { library, content, size_bytes, hasher: Sha256::new(), next_part: 0 }
+        Self { library, content, size_bytes, hasher: Sha256::new(), next_part: 0, is_whole: true }
     }
 
     /// How many parts there are to open.
@@ -336,12 +338,19 @@ impl OriginalOpener {
         Ok(())
     }
 
+    /// Goes on behind a part that cannot be opened, to find out whether those after it can. [`Self::finish`] fails
+    /// after this: the content is not whole.
+    pub fn skip_part(&mut self) {
+        self.next_part += 1;
+        self.is_whole = false;
+    }
+
     /// Checks that all parts were opened and that the content is the recorded one.
     ///
     /// # Errors
     /// [`Fault::OutOfOrder`] when parts are missing, [`Fault::ContentMismatch`].
     pub fn finish(self) -> Result<()> {
-        let fault = if self.next_part != self.parts() {
+        let fault = if self.next_part != self.parts() || !self.is_whole {
             Fault::OutOfOrder("not all parts were opened")
         } else if ContentHash::from_bytes(self.hasher.finish()) != self.content {
             Fault::ContentMismatch

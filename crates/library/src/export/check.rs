@@ -1,19 +1,14 @@
 //! Checks an exported folder without a library: the signature of its list, then every file against it.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use safelight_crypto::Sha256;
 
 use super::manifest::{Entry, MANIFEST, Manifest};
 use crate::error::{LibraryError, Result};
 use crate::monitor::{Monitor, Task};
+use crate::objects;
 use crate::verify::{Damage, VerifyReport};
-
-/// How much of a file is read at once.
-const STRETCH_BYTES: usize = 1 << 20;
 
 /// Checks the folder of an export: its list's signature, and every listed file's size and hash.
 ///
@@ -31,7 +26,7 @@ pub fn verify_export(directory: &Path, monitor: &dyn Monitor) -> Result<VerifyRe
         }
     };
     report.signer = Some(format!(
-        "what calls itself device {} of library {}; compare with safelight history of that library",
+        "device {}, whose id its keys prove; it calls itself one of library {}, which safelight history of that library tells",
         manifest.device, manifest.library
     ));
     let total_bytes = manifest.files.iter().map(|entry| entry.size).sum();
@@ -56,43 +51,17 @@ fn check(directory: &Path, entry: &Entry, monitor: &dyn Monitor) -> Option<Damag
         return Some(Damage::new(directory, "the list names a path outside the folder"));
     };
     let path = directory.join(below);
-    let outcome = match hash(&path) {
-        Err(error) => Some(format!("it cannot be read: {error}")),
+    let outcome = match objects::hash_of(&path) {
+        Err(LibraryError::Io { source, .. }) => Some(format!("it cannot be read: {source}")),
+        Err(error) => Some(error.to_string()),
         Ok((size, _)) if size != entry.size => Some(format!("it has {size} bytes instead of {}", entry.size)),
-        Ok((_, sha256)) if sha256 != entry.sha256 => Some("its content is not what was exported".to_owned()),
+        Ok((_, sha256)) if sha256.to_string() != entry.sha256 => {
+            Some("its content is not what was exported".to_owned())
+        }
         Ok(_) => None,
     };
     monitor.advance(1, entry.size);
     outcome.map(|reason| Damage::new(&path, reason))
-}
-
-/// A file's size and its SHA-256 in hexadecimal.
-pub(super) fn hash(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut hasher = Sha256::new();
-    let size = read_through(path, &mut |bytes| hasher.update(bytes))?;
-    Ok((size, data_encoding::HEXLOWER.encode(&hasher.finish())))
-}
-
-/// Reads a file from end to end; answers its size.
-fn read_through(path: &Path, each: &mut dyn FnMut(&[u8])) -> std::io::Result<u64> {
-    let mut file = File::open(path)?;
-    let mut stretch = vec![0; STRETCH_BYTES];
-    let mut size = 0;
-    loop {
-        let count = file.read(&mut stretch)?;
-        if count == 0 {
-            return Ok(size);
-        }
-        size += count as u64;
-        each(stretch.get(..count).unwrap_or_default());
-    }
-}
-
-/// The content hash of a file.
-pub(crate) fn hash_of(path: &Path) -> std::io::Result<safelight_crypto::ContentHash> {
-    let mut hasher = Sha256::new();
-    read_through(path, &mut |bytes| hasher.update(bytes))?;
-    Ok(safelight_crypto::ContentHash::from_bytes(hasher.finish()))
 }
 
 /// Files that lie in the folder and are not listed; they may be the user's own.

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use safelight_crypto::{Device, Domain, Sha256, Signature, VerifyingKey};
+use safelight_crypto::{Device, DeviceCard, Domain, Sha256, Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 /// The name of the list.
@@ -79,6 +79,8 @@ pub(crate) struct Manifest {
     pub(crate) library: String,
     pub(crate) device: String,
     verifying_key: String,
+    /// The device's public keys, of which its id is the hash (SL1 §1.5).
+    device_card: String,
     pub(crate) files: Vec<Entry>,
     signature: String,
 }
@@ -107,11 +109,12 @@ impl<W: Write> ManifestWriter<W> {
         let key = BASE64.encode(device.card().verifying_key().as_bytes());
         writer.put(
             format!(
-                "{{\n\"format\": {},\n\"library\": {},\n\"device\": {},\n\"verifying_key\": {},\n\"made\": {},\n\"files\": [",
+                "{{\n\"format\": {},\n\"library\": {},\n\"device\": {},\n\"verifying_key\": {},\n\"device_card\": {},\n\"made\": {},\n\"files\": [",
                 text(FORMAT)?,
                 text(library)?,
                 text(&device.id().to_string())?,
                 text(&key)?,
+                text(&BASE64.encode(&device.card().to_bytes()))?,
                 text(made)?,
             )
             .as_bytes(),
@@ -154,6 +157,15 @@ impl Manifest {
             .map_err(|error| format!("it is not the list of an export: {error}"))?;
         if manifest.format != FORMAT {
             return Err(format!("it is of the format {}, which this version does not know", manifest.format));
+        }
+        let card = BASE64.decode(manifest.device_card.as_bytes()).ok();
+        let card =
+            card.and_then(|card| DeviceCard::from_bytes(&card).ok()).ok_or("its device card is malformed")?;
+        if card.id().to_string() != manifest.device {
+            return Err("the keys in it are not those of the device that it names".into());
+        }
+        if BASE64.encode(card.verifying_key().as_bytes()) != manifest.verifying_key {
+            return Err("its verifying key is not the one of the device that it names".into());
         }
         let key = decoded::<32>(&manifest.verifying_key).ok_or("its verifying key is malformed")?;
         let signature = decoded::<64>(&manifest.signature).ok_or("its signature is malformed")?;
@@ -205,6 +217,29 @@ mod tests {
             }
         }
         assert!(Manifest::open(&bytes[..bytes.len() / 2]).is_err());
+    }
+
+    /// Signs the text of a manifest anew with another device's key, as somebody would who has that device.
+    fn signed_by(device: &Device, text: &str) -> Vec<u8> {
+        let signed = &text[..text.find("\n\"signature\"").unwrap()];
+        let mut hasher = Sha256::new();
+        hasher.update(signed.as_bytes());
+        let signature = device.sign(Domain::Export, &hasher.finish());
+        format!("{signed}\n\"signature\": \"{}\"\n}}\n", BASE64.encode(signature.as_bytes())).into_bytes()
+    }
+
+    #[test]
+    fn nobody_signs_in_the_name_of_another_device() {
+        let text = String::from_utf8(written()).unwrap();
+        let (own, other) =
+            (Device::generate(&mut SeededEntropy::new(1)), Device::generate(&mut SeededEntropy::new(2)));
+        assert!(Manifest::open(&signed_by(&own, &text)).is_ok());
+        let key = |device: &Device| BASE64.encode(device.card().verifying_key().as_bytes());
+        let card = |device: &Device| BASE64.encode(&device.card().to_bytes());
+        let forged = text.replace(&key(&own), &key(&other));
+        assert!(Manifest::open(&signed_by(&other, &forged)).unwrap_err().contains("verifying key"));
+        let forged = forged.replace(&card(&own), &card(&other));
+        assert!(Manifest::open(&signed_by(&other, &forged)).unwrap_err().contains("keys"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod layout;
 mod manifest;
 mod xmp;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,7 +21,6 @@ use safelight_model::view::AssetView;
 use safelight_model::{AssetId, Original};
 use serde::Serialize;
 
-pub(crate) use check::hash_of;
 pub use check::verify_export;
 
 use crate::error::{LibraryError, Result};
@@ -148,7 +148,9 @@ impl<'a> Export<'a> {
         let view = item.view();
         let Some(current) = view.current.as_ref() else { return Ok(()) };
         let current_content = current.original.content;
-        for version in &view.versions {
+        let mut seen = HashSet::new();
+        // The newest first: of a content that was linked and is copied now, the copy.
+        for version in view.versions.iter().filter(|version| seen.insert(version.original.content)) {
             let role = if version.original.content == current_content {
                 Role::Original
             } else {
@@ -305,8 +307,7 @@ fn open_manifest(library: &Library, directory: &Path) -> Result<ManifestWriter<B
 fn is_there(target: &Path, original: &Original) -> Result<bool> {
     match std::fs::symlink_metadata(target) {
         Ok(metadata) if metadata.is_file() && metadata.len() == original.size_bytes => {
-            let hash = check::hash(target).map_err(|error| LibraryError::reading(target, error))?;
-            Ok(hash.1 == original.content.to_string())
+            Ok(objects::hash_of(target)?.1 == original.content)
         }
         _ => Ok(false),
     }

@@ -29,6 +29,12 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process is making a library in the same folder.
+    #[error("another process is making a library in {}", path.display())]
+    BeingMade {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A newer version of this program wrote the library.
     #[error("{} has format {found}, and this version knows formats up to {known}", path.display())]
     NewerFormat {
@@ -107,6 +113,7 @@ impl FolderError {
             Self::NotALibrary { .. } => ErrorKind::NotFound,
             Self::NotEmpty { .. }
             | Self::AlreadyALibrary { .. }
+            | Self::BeingMade { .. }
             | Self::NewerFormat { .. }
             | Self::UnknownFeature { .. } => ErrorKind::Refused,
             Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => ErrorKind::Damaged,
@@ -124,6 +131,7 @@ impl FolderError {
             }
             Self::NotEmpty { .. } => "name a new or an empty folder; nothing was changed",
             Self::AlreadyALibrary { .. } => "name another folder with --library, or use this one",
+            Self::BeingMade { .. } => "wait for the other safelight init to end",
             Self::NewerFormat { .. } | Self::UnknownFeature { .. } => {
                 "update safelight on this device; older versions leave the library untouched"
             }

@@ -1,6 +1,7 @@
 //! The library folder: its layout, its permissions, and how several processes share it.
 //!
-//! Invariants: `library.toml` is there exactly when the rest was made completely; folders are 0700 and files
+//! Invariants: `library.toml` is there exactly when the rest was made completely, keys, databases and the beginning
+//! of history; folders are 0700 and files
 //! 0600; what is in `tmp/` belongs to a living writer or is swept. Processes share a library without locks:
 //! objects and slots are made by renaming, the databases bring their own transactions. Only what rewrites
 //! several files of `keys/` takes the advisory lock of [`LibraryFolder::lock_keys`].
@@ -13,22 +14,23 @@ mod description;
 mod error;
 mod location;
 pub(crate) mod stamp;
+mod unfinished;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use safelight_crypto::{Keyring, LibraryId};
-use safelight_store::{FolderPlace, SweepReport, TempSpace, sync_directory};
+use safelight_store::{FolderPlace, SweepReport, TempSpace};
 
 use description::{DESCRIPTION, Description};
 pub use error::FolderError;
 pub use location::{UserFolders, default_agent_folder, default_library_path};
+pub use unfinished::UnfinishedFolder;
 
 /// Where keys are.
 const KEYS: &str = "keys";
@@ -66,35 +68,7 @@ pub struct FolderEntry {
     pub length_bytes: u64,
 }
 
-/// An empty folder that is becoming a library; [`finish`](Self::finish) makes it one.
-#[derive(Debug)]
-#[must_use = "a folder without its description is no library"]
-pub struct UnfinishedFolder {
-    folder: LibraryFolder,
-}
-
 impl LibraryFolder {
-    /// Makes the folders of a new library in a new or empty folder.
-    ///
-    /// What an interrupted attempt has left (folders and keys, but no description, no database and no
-    /// object) counts as empty and is cleared.
-    ///
-    /// # Errors
-    /// [`FolderError::AlreadyALibrary`], [`FolderError::NotEmpty`], and what writing may answer.
-    pub fn create(path: &Path, library: LibraryId) -> Result<UnfinishedFolder, FolderError> {
-        let fail = |error| FolderError::from_io("create", path, error);
-        prepare_empty(path)?;
-        for folder in [OBJECTS, KEYS, TEMPORARY] {
-            std::fs::DirBuilder::new().mode(FOLDER_MODE).create(path.join(folder)).map_err(fail)?;
-        }
-        let root = File::open(path).map_err(fail)?;
-        sync_directory(root.as_fd()).map_err(fail)?;
-        let objects = FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY))?;
-        Ok(UnfinishedFolder {
-            folder: Self { path: path.to_owned(), library, objects, is_writable: true, is_suspect: false },
-        })
-    }
-
     /// Opens a library's folder. Writes nothing.
     ///
     /// # Errors
@@ -272,67 +246,6 @@ pub(crate) struct KeysLock {
     _held: OwnedFd,
 }
 
-impl UnfinishedFolder {
-    /// The folder, to put keys into before it is finished.
-    #[must_use]
-    pub const fn folder(&self) -> &LibraryFolder {
-        &self.folder
-    }
-
-    /// Writes the description: from here on it is a library.
-    ///
-    /// # Errors
-    /// [`FolderError`] of the disk.
-    pub fn finish(self, keyring: &Keyring) -> Result<LibraryFolder, FolderError> {
-        let path = self.folder.path.join(DESCRIPTION);
-        let fail = |error| FolderError::from_io("write", &path, error);
-        let text = Description::new(self.folder.library).to_text(keyring);
-        let root = File::open(&self.folder.path).map_err(fail)?;
-        self.folder.temporary().create_durably(root.as_fd(), DESCRIPTION, text.as_bytes()).map_err(fail)?;
-        Ok(self.folder)
-    }
-}
-
-/// Makes sure of a folder that is empty, or that holds nothing but an unfinished attempt, which is cleared.
-fn prepare_empty(path: &Path) -> Result<(), FolderError> {
-    let fail = |error| FolderError::from_io("create", path, error);
-    let is_new = !path.exists();
-    std::fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path).map_err(fail)?;
-    if LibraryFolder::exists(path) {
-        return Err(FolderError::AlreadyALibrary { path: path.to_owned() });
-    }
-    let not_empty = || FolderError::NotEmpty { path: path.to_owned() };
-    for entry in std::fs::read_dir(path).map_err(fail)? {
-        let name = entry.map_err(fail)?.file_name();
-        let is_ours = [OBJECTS, KEYS, TEMPORARY].iter().any(|ours| name == **ours);
-        if !is_ours || (name == OBJECTS && holds_files(&path.join(OBJECTS)).map_err(fail)?) {
-            return Err(not_empty());
-        }
-    }
-    for leftover in [OBJECTS, KEYS, TEMPORARY] {
-        match std::fs::remove_dir_all(path.join(leftover)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(fail(error)),
-        }
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(FOLDER_MODE)).map_err(fail)?;
-    if is_new && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_directory(File::open(parent).map_err(fail)?.as_fd()).map_err(fail)?;
-    }
-    Ok(())
-}
-
-fn holds_files(folder: &Path) -> io::Result<bool> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if !entry.file_type()?.is_dir() || holds_files(&entry.path())? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Reads a small file whole, following no link at its end and refusing anything that is no plain file.
 pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -375,16 +288,20 @@ fn survey_below(root: &Path, below: &Path, entries: &mut Vec<FolderEntry>) -> Re
 
 /// Whether the layout has a file of this name. Temporary files are known: the sweep judges them.
 fn is_known(relative: &Path) -> bool {
-    let databases = [CATALOG, DEVICE];
     match relative.to_str() {
         None => false,
         Some(DESCRIPTION) => true,
         Some(name) if name.starts_with("tmp/") => true,
         Some(name) if name.starts_with("keys/") => crate::keys::is_known_file(Path::new(name)),
-        Some(name) => databases.iter().any(|database| {
-            name.strip_prefix(database).is_some_and(|end| matches!(end, "" | "-wal" | "-shm" | "-journal"))
-        }),
+        Some(name) => is_database_file(name),
     }
+}
+
+/// Whether this is a database of the folder, or one of the files that SQLite keeps beside it.
+fn is_database_file(name: &str) -> bool {
+    [CATALOG, DEVICE].iter().any(|database| {
+        name.strip_prefix(database).is_some_and(|end| matches!(end, "" | "-wal" | "-shm" | "-journal"))
+    })
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use safelight_crypto::{RecoveryWords, SeededEntropy};
 
 use super::*;
@@ -10,8 +12,7 @@ fn keyring(seed: u64) -> Keyring {
 
 fn library(path: &Path) -> (LibraryFolder, Keyring) {
     let keyring = keyring(1);
-    let folder =
-        LibraryFolder::create(path, keyring.library()).expect("creates").finish(&keyring).expect("finishes");
+    let folder = LibraryFolder::create(path, &keyring).expect("creates").finish().expect("finishes");
     (folder, keyring)
 }
 
@@ -35,13 +36,13 @@ fn a_new_library_opens_and_is_for_its_owner_only() {
 fn a_folder_with_other_files_or_with_a_library_is_refused_untouched() {
     let temporary = tempfile::tempdir().expect("temporary folder");
     std::fs::write(temporary.path().join("holiday.jpg"), b"x").expect("writes");
-    let id = keyring(1).library();
-    assert!(matches!(LibraryFolder::create(temporary.path(), id), Err(FolderError::NotEmpty { .. })));
+    let keyring = keyring(1);
+    assert!(matches!(LibraryFolder::create(temporary.path(), &keyring), Err(FolderError::NotEmpty { .. })));
     assert_eq!(std::fs::read_dir(temporary.path()).expect("lists").count(), 1);
 
     let path = temporary.path().join("library");
     library(&path);
-    assert!(matches!(LibraryFolder::create(&path, id), Err(FolderError::AlreadyALibrary { .. })));
+    assert!(matches!(LibraryFolder::create(&path, &keyring), Err(FolderError::AlreadyALibrary { .. })));
 }
 
 #[test]
@@ -49,12 +50,49 @@ fn an_interrupted_creation_is_no_library_and_may_be_repeated() {
     let temporary = tempfile::tempdir().expect("temporary folder");
     let path = temporary.path().join("library");
     let keyring = keyring(1);
-    let unfinished = LibraryFolder::create(&path, keyring.library()).expect("creates");
+    let unfinished = LibraryFolder::create(&path, &keyring).expect("creates");
     std::fs::write(path.join("keys/keyring.sealed"), b"half").expect("writes");
     drop(unfinished);
     assert!(matches!(LibraryFolder::open(&path), Err(FolderError::NotALibrary { .. })));
     library(&path);
     assert!(!path.join("keys/keyring.sealed").exists());
+}
+
+#[test]
+fn whatever_an_interrupted_creation_left_beside_its_mark_is_cleared_by_the_next() {
+    let temporary = tempfile::tempdir().expect("temporary folder");
+    let path = temporary.path().join("library");
+    let first = keyring(2);
+    assert_eq!(LibraryFolder::begun(&path), None);
+    let unfinished = LibraryFolder::create(&path, &first).expect("creates");
+    std::fs::create_dir_all(path.join("objects/local")).expect("creates");
+    for name in ["keys/keyring.sealed", "objects/local/pack", CATALOG, "catalog.db-wal", DEVICE] {
+        std::fs::write(path.join(name), b"half").expect("writes");
+    }
+    let busy = LibraryFolder::create(&path, &keyring(1)).expect_err("its maker lives");
+    assert!(matches!(busy, FolderError::BeingMade { .. }));
+    drop(unfinished);
+    assert_eq!(LibraryFolder::begun(&path), Some(first.library()));
+
+    std::fs::write(path.join("holiday.jpg"), b"x").expect("writes");
+    let refused = LibraryFolder::create(&path, &keyring(1)).expect_err("a stranger's file is there");
+    assert!(matches!(refused, FolderError::NotEmpty { .. }));
+    assert!(path.join(CATALOG).exists());
+    std::fs::remove_file(path.join("holiday.jpg")).expect("removes");
+
+    library(&path);
+    assert_eq!(LibraryFolder::begun(&path), None);
+    assert_eq!(LibraryFolder::open(&path).expect("opens").library(), keyring(1).library());
+    assert!(!path.join(CATALOG).exists() && !path.join("objects/local/pack").exists());
+    let strange = LibraryFolder::open(&path).expect("opens").survey().expect("surveys");
+    assert!(strange.iter().all(|entry| entry.is_known), "{strange:?}");
+}
+
+#[test]
+fn what_was_begun_can_be_taken_back() {
+    let temporary = tempfile::tempdir().expect("temporary folder");
+    LibraryFolder::create(temporary.path(), &keyring(1)).expect("creates").abandon().expect("takes back");
+    assert_eq!(std::fs::read_dir(temporary.path()).expect("lists").count(), 0);
 }
 
 #[test]
@@ -66,13 +104,13 @@ fn a_folder_that_lost_its_description_but_has_objects_is_never_cleared() {
     std::fs::write(path.join("objects/o/ab/abc"), b"sealed").expect("writes");
     std::fs::write(path.join("keys/keyring.sealed"), b"precious").expect("writes");
     std::fs::remove_file(path.join(DESCRIPTION)).expect("removes");
-    let error = LibraryFolder::create(&path, keyring.library()).expect_err("must refuse");
+    let error = LibraryFolder::create(&path, &keyring).expect_err("must refuse");
     assert!(matches!(error, FolderError::NotEmpty { .. }));
     assert!(path.join("keys/keyring.sealed").exists());
 
     std::fs::remove_file(path.join("objects/o/ab/abc")).expect("removes");
     std::fs::write(path.join(CATALOG), b"history").expect("writes");
-    assert!(matches!(LibraryFolder::create(&path, keyring.library()), Err(FolderError::NotEmpty { .. })));
+    assert!(matches!(LibraryFolder::create(&path, &keyring), Err(FolderError::NotEmpty { .. })));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
+use crate::objects;
 use crate::scan::trust::stamp_of;
 use crate::scan::{Candidate, Scan, Scanned};
 use take::{Intake, Taking};
@@ -268,7 +269,9 @@ impl Library {
         let Self { catalog, device, place: folder, packs, damaged, keys, .. } = self;
         let (catalog, damaged) = (&*catalog, &*damaged);
         let has_content = |content: &safelight_crypto::ContentHash| {
-            Ok(!damaged.has(content) && locked(catalog).find_content(*content)?.is_some())
+            let original = objects::original_of(&locked(catalog), content)?;
+            Ok(!damaged.has(content)
+                && original.is_some_and(|original| objects::serves(&original, request.link)))
         };
         let room = Workroom {
             catalog,
@@ -374,7 +377,7 @@ impl Library {
         }
         let before = stamp_of(&metadata);
         // The file itself is read once more: only the very bytes that the library holds may go.
-        let hash = crate::export::hash_of(path).map_err(|source| LibraryError::reading(path, source))?;
+        let (_, hash) = objects::hash_of(path)?;
         if hash != *content {
             return Ok(false);
         }
@@ -401,3 +404,6 @@ fn pool_threads() -> usize {
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,13 @@ pub(crate) struct MadeRendition {
     sealed: SealedEntry,
 }
 
+impl MadeRendition {
+    /// The bytes that it takes in a pack.
+    pub(crate) fn length_bytes(&self) -> u64 {
+        (self.frame.len() + self.sealed.as_bytes().len()) as u64
+    }
+}
+
 /// Seals entries of packs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sealer<'a> {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use safelight_catalog::{Catalog, DeviceDb, PackLocation};
 use safelight_crypto::{ContentHash, Keyring};
-use safelight_model::{AssetId, AssetState, ContentState, DeviceId, OpBody, PartRef};
+use safelight_model::{AssetId, AssetState, ContentState, DeviceId, OpBody, Original, PartRef};
 use safelight_store::FolderPlace;
 
 use super::locked;
@@ -62,9 +62,25 @@ impl Workroom<'_> {
         objects::prove_parts(self.place, self.keyring, content, size_bytes, parts)
     }
 
+    /// The parts of a damaged original that are to blame.
+    pub(crate) fn bad_parts<'b>(
+        &self,
+        content: ContentHash,
+        size_bytes: u64,
+        parts: &'b [PartRef],
+    ) -> Result<Vec<&'b PartRef>> {
+        objects::bad_parts(self.place, self.keyring, content, size_bytes, parts)
+    }
+
+    /// The original that history records for a content.
+    pub(crate) fn original_of(&self, content: &ContentHash) -> Result<Option<Original>> {
+        objects::original_of(&self.catalog(), content)
+    }
+
     /// Reads back the original that history records for a content.
     pub(crate) fn prove_recorded(&self, content: &ContentHash) -> Result<()> {
-        let original = library::original_of(&self.catalog(), content)?
+        let original = self
+            .original_of(content)?
             .ok_or_else(|| LibraryError::NoSuchItem { item: content.to_string() })?;
         objects::write_original(self.place, self.device, self.keyring, &original, &mut std::io::sink())
     }

@@ -37,6 +37,9 @@ const SMALL_BYTES: u64 = 128 << 10;
 /// How much of a large file is read at once.
 const STRETCH_BYTES: usize = 1 << 20;
 
+/// So many parts of one original are open at once; earlier ones are made durable and closed until their headers come.
+const OPEN_PARTS: usize = 4;
+
 /// How long a file may go on changing: the waits between attempts to read it.
 const SETTLING: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1000)];
@@ -83,6 +86,13 @@ pub(crate) struct NewOriginal {
     pub(crate) preview_pending: bool,
     /// Why there are no renditions, if there are none.
     pub(crate) undecodable: Option<String>,
+}
+
+impl NewOriginal {
+    /// The bytes that wait for the disk with it: its content, and what lies in memory for the pack.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.size_bytes + self.entries.iter().map(MadeRendition::length_bytes).sum::<u64>()
+    }
 }
 
 /// What taking needs; shared by all threads.
@@ -299,7 +309,12 @@ impl Intake<'_> {
     fn bind_parts(&self, reading: &mut Reading) -> Result<Vec<PartRef>> {
         let Some(sealed) = &reading.sealed else { return Ok(Vec::new()) };
         let mut parts = Vec::with_capacity(sealed.parts.len());
+        // Nobody knows how many such originals wait for the writer at once, so none of theirs stays open.
+        let is_long = sealed.parts.len() > OPEN_PARTS;
         for (part, object) in sealed.parts.iter().zip(&mut reading.objects) {
+            if is_long {
+                object.park()?;
+            }
             object.write_header(&part.header)?;
             parts.push(PartRef { name: part.name, sealed_bytes: part.sealed_bytes, tags: None });
         }
@@ -460,6 +475,11 @@ impl<'a> Parts<'a> {
         |part, bytes| {
             let written = (|| {
                 if self.objects.len() <= part as usize {
+                    if let Some(done) = self.objects.len().checked_sub(OPEN_PARTS)
+                        && let Some(object) = self.objects.get_mut(done)
+                    {
+                        object.park()?;
+                    }
                     self.objects.push(self.place.create_object()?);
                 }
                 self.objects.last_mut().map_or(Ok(()), |object| object.append(bytes))

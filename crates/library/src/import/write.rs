@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
-use safelight_model::{AssetId, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath};
+use safelight_model::{
+    AssetId, AssetState, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
+};
 use safelight_store::{ObjectPath, Outcome};
 
 use super::rendition::PREVIEW_RECIPE;
@@ -20,8 +22,12 @@ use crate::error::Result;
 use crate::monitor::{Monitor, Problem};
 use crate::scan::Candidate;
 
-/// A batch becomes durable when it has so many originals,
-const BATCH_ORIGINALS: usize = 64;
+/// A batch becomes durable when it has so many sealed objects, which are open until then,
+const BATCH_OBJECTS: usize = 64;
+/// or so many originals: small ones lie in a pack, and the more of them wait the fewer are the waits for the disk,
+const BATCH_ORIGINALS: usize = 512;
+/// or so many other files,
+const BATCH_FILES: usize = 1024;
 /// or so many bytes,
 const BATCH_BYTES: u64 = 128 << 20;
 /// or is so old.
@@ -48,7 +54,9 @@ pub(crate) struct Writer<'a> {
     report: ImportReport,
     batch: Vec<(Candidate, Box<NewOriginal>)>,
     batch_bytes: u64,
-    batch_begun: Instant,
+    batch_objects: usize,
+    /// When the oldest of what waits came.
+    batch_begun: Option<Instant>,
     segment_originals: u64,
     segment_begun: Instant,
     /// Files whose content came twice; they follow its first appearance.
@@ -57,6 +65,8 @@ pub(crate) struct Writer<'a> {
     rows: Vec<FileRecord>,
     /// Files to take once more, because an object that lay in their way was damaged and is gone.
     retake: Vec<Candidate>,
+    /// Originals that were damaged and are not once this batch is recorded.
+    whole_again: Vec<ContentHash>,
 }
 
 impl<'a> Writer<'a> {
@@ -74,12 +84,14 @@ impl<'a> Writer<'a> {
             report: ImportReport::default(),
             batch: Vec::new(),
             batch_bytes: 0,
-            batch_begun: Instant::now(),
+            batch_objects: 0,
+            batch_begun: None,
             segment_originals: 0,
             segment_begun: Instant::now(),
             again: Vec::new(),
             rows: Vec::new(),
             retake: Vec::new(),
+            whole_again: Vec::new(),
         }
     }
 
@@ -88,10 +100,8 @@ impl<'a> Writer<'a> {
         let bytes = candidate.stamp.size_bytes;
         match taking {
             Taking::New(original) => {
-                if self.batch.is_empty() {
-                    self.batch_begun = Instant::now();
-                }
-                self.batch_bytes += original.size_bytes;
+                self.batch_bytes += original.waiting_bytes();
+                self.batch_objects += original.objects.len();
                 self.batch.push((candidate, original));
             }
             Taking::Again(content, settled) => self.again.push((candidate, content, settled)),
@@ -107,24 +117,30 @@ impl<'a> Writer<'a> {
             }
         }
         self.monitor.advance(1, bytes);
-        let full = self.batch.len() >= BATCH_ORIGINALS || self.batch_bytes >= BATCH_BYTES;
-        if full || (!self.batch.is_empty() && self.batch_begun.elapsed() >= BATCH_AGE) {
-            self.commit()?;
-        }
-        Ok(())
+        let begun = *self.batch_begun.get_or_insert_with(Instant::now);
+        let is_full = self.batch_objects >= BATCH_OBJECTS
+            || self.batch.len() >= BATCH_ORIGINALS
+            || self.batch_bytes >= BATCH_BYTES
+            || self.again.len() + self.rows.len() >= BATCH_FILES;
+        if is_full || begun.elapsed() >= BATCH_AGE { self.commit() } else { Ok(()) }
     }
 
     /// Commits what is left; returns what is to be taken once more.
     pub(crate) fn finish(mut self) -> Result<(ImportReport, Vec<Candidate>)> {
         self.commit()?;
-        self.commit_again()?;
-        self.remember_rows()?;
+        // Whoever had the content first was not committed; these files are taken at the next import.
+        for (candidate, ..) in std::mem::take(&mut self.again) {
+            self.report.failed += 1;
+            self.monitor.problem(&Problem::failure(&candidate.path, "the file with the same content failed"));
+        }
         self.room.close_segment()?;
         Ok((self.report, self.retake))
     }
 
     fn commit(&mut self) -> Result<()> {
         self.batch_bytes = 0;
+        self.batch_objects = 0;
+        self.batch_begun = None;
         let batch = std::mem::take(&mut self.batch);
         let mut durable = self.commit_objects(batch)?;
         let locations = self.commit_entries(&mut durable)?;
@@ -135,6 +151,9 @@ impl<'a> Writer<'a> {
             self.speak_of(candidate, original, &mut bodies)?;
         }
         self.room.record(bodies)?;
+        for content in std::mem::take(&mut self.whole_again) {
+            self.room.forget_damage(&content)?;
+        }
         let pending: Vec<_> = durable
             .iter()
             .filter(|(_, original)| original.preview_pending)
@@ -147,6 +166,7 @@ impl<'a> Writer<'a> {
             let (settled, content) = (original.settled, original.content);
             self.remember(candidate, FileState::Imported, Some(settled), Some(content));
         }
+        self.commit_again()?;
         self.remember_rows()?;
         if self.segment_originals >= SEGMENT_ORIGINALS || self.segment_begun.elapsed() >= SEGMENT_AGE {
             self.room.close_segment()?;
@@ -200,7 +220,8 @@ impl<'a> Writer<'a> {
                     &candidate.path,
                     format!("a damaged object lay in its place and was replaced: {error}"),
                 ));
-                for part in &original.parts {
+                // The parts that are good stay: the next attempt proves them and fills the gaps between them.
+                for part in self.room.bad_parts(original.content, original.size_bytes, &original.parts)? {
                     self.room.place.remove_object(&ObjectPath::original(part.name))?;
                 }
                 self.room.forget_claim(&original.content);
@@ -235,22 +256,22 @@ impl<'a> Writer<'a> {
             self.monitor
                 .problem(&Problem::notice(&candidate.path, format!("imported without a preview: {reason}")));
         }
-        if self.room.find_content(content)?.is_none() {
-            let record = Original {
-                content,
-                size_bytes: original.size_bytes,
-                media_type: original.media_type.clone(),
-                epoch: original.epoch,
-                parts: original.parts.clone(),
-                storage: original.storage,
-                source: self.source_path(candidate),
-                modified_millis: original.settled.stamp.modified_nanos.div_euclid(1_000_000),
-                unread: Default::default(),
-            };
-            bodies.push(self.addition(candidate, original, record)?);
-        } else {
+        let record = Original {
+            content,
+            size_bytes: original.size_bytes,
+            media_type: original.media_type.clone(),
+            epoch: original.epoch,
+            parts: original.parts.clone(),
+            storage: original.storage,
+            source: self.source_path(candidate),
+            modified_millis: original.settled.stamp.modified_nanos.div_euclid(1_000_000),
+            unread: Default::default(),
+        };
+        if let Some(asset) = self.room.find_content(content)? {
             self.report.imported -= 1;
-            self.repair(candidate, &content)?;
+            bodies.extend(self.bring_back(candidate, asset, record)?);
+        } else {
+            bodies.push(self.addition(candidate, original, record)?);
         }
         bodies.push(OpBody::Derive {
             content,
@@ -274,20 +295,34 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// An original that was damaged has been sealed again: it counts as whole once it is read back.
-    fn repair(&mut self, candidate: &Candidate, content: &ContentHash) -> Result<()> {
-        match self.room.prove_recorded(content) {
-            Ok(()) => {
-                self.report.repaired += 1;
-                self.room.forget_damage(content)
-            }
-            Err(error) => {
-                self.report.failed += 1;
-                let reason = format!("its sealed copy is still damaged: {error}");
-                self.monitor.problem(&Problem::failure(&candidate.path, reason));
-                Ok(())
-            }
+    /// The library speaks of this content already, and nothing of it was fit: the original was damaged, or it was
+    /// linked and is now copied. Where it rests in another way than recorded, an operation says so.
+    fn bring_back(
+        &mut self,
+        candidate: &Candidate,
+        asset: AssetId,
+        record: Original,
+    ) -> Result<Option<OpBody>> {
+        let content = record.content;
+        let recorded = self.room.original_of(&content)?;
+        let state = self.room.asset_state(asset)?.unwrap_or_default();
+        let addition = if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
+            None
+        } else {
+            add_beside(&state, asset, record)
+        };
+        if addition.is_some() {
+            self.report.repaired += 1;
+            self.whole_again.push(content);
+        } else if let Err(error) = self.room.prove_recorded(&content) {
+            self.report.failed += 1;
+            let reason = format!("its sealed copy is still damaged: {error}");
+            self.monitor.problem(&Problem::failure(&candidate.path, reason));
+        } else {
+            self.report.repaired += 1;
+            self.whole_again.push(content);
         }
+        Ok(addition)
     }
 
     /// A new asset, or a new version of the one that this path held before (docs/decisions/changed-bytes.md).
@@ -318,15 +353,14 @@ impl<'a> Writer<'a> {
         Ok(before.local_millis.abs_diff(now.local_millis) > SAME_MOMENT_MILLIS)
     }
 
-    /// Files with a content that is in the library already: known by another path, or by this one.
+    /// Files with a content that is in the library already: known by another path, or by this one. Those whose content
+    /// is still on its way wait.
     fn commit_again(&mut self) -> Result<()> {
         let mut bodies = Vec::new();
+        let mut early = Vec::new();
         for (candidate, content, settled) in std::mem::take(&mut self.again) {
             let Some(asset) = self.room.find_content(content)? else {
-                // Its first appearance was not committed; this file is taken at the next import.
-                self.report.failed += 1;
-                self.monitor
-                    .problem(&Problem::failure(&candidate.path, "the file with the same content failed"));
+                early.push((candidate, content, settled));
                 continue;
             };
             self.report.known += 1;
@@ -349,6 +383,7 @@ impl<'a> Writer<'a> {
             }
             self.remember(candidate, FileState::Imported, Some(settled), Some(content));
         }
+        self.again = early;
         self.room.record(bodies)
     }
 
@@ -380,5 +415,26 @@ impl<'a> Writer<'a> {
     fn remember_rows(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
         Ok(self.room.device.record_files(self.source, &rows)?)
+    }
+}
+
+/// Whether two records of a content point to the same bytes on the disk.
+fn rests_alike(one: &Original, other: &Original) -> bool {
+    let names = |original: &Original| original.parts.iter().map(|part| part.name).collect::<Vec<_>>();
+    one.storage == other.storage
+        && names(one) == names(other)
+        && (one.storage != Storage::Linked || one.source == other.source)
+}
+
+/// The op that says of a known content that it rests in another way now. A version that is no longer the current one
+/// cannot be added again without becoming it, so there is none.
+fn add_beside(state: &AssetState, asset: AssetId, original: Original) -> Option<OpBody> {
+    let contents = state.current().contents();
+    let is_current = contents.current().is_some_and(|now| now.value.original.content == original.content);
+    let is_version = contents.of_content(original.content).any(|addition| addition.value.is_version);
+    if !is_version {
+        Some(state.add(asset, original))
+    } else {
+        is_current.then(|| state.add_version(asset, original))
     }
 }

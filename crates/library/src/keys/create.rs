@@ -8,7 +8,7 @@ use safelight_crypto::{
 };
 use zeroize::Zeroizing;
 
-use crate::folder::LibraryFolder;
+use crate::folder::{LibraryFolder, UnfinishedFolder};
 use crate::keys::slots::{make_slots_folder, write_slot};
 use crate::keys::{KEYRING, KeysError, UnlockedKeys, replace_in};
 
@@ -93,14 +93,37 @@ pub struct NewLibrary {
 }
 
 impl NewLibrary {
-    /// Makes a library with its first device and epoch in a new or empty folder. The recovery words always get
-    /// a slot; `slots` are the other ways to unlock.
+    /// Makes a folder with the keys of a library's first device and epoch, in a new or empty folder. The recovery
+    /// words always get a slot; `slots` are the other ways to unlock.
     ///
     /// # Errors
     /// [`KeysError::NoSlots`], [`KeysError::Folder`] when the folder is not empty or cannot be written,
     /// [`KeysError::Crypto`] for a secret that cannot make a slot. What was begun is then no library, and
     /// trying again clears it.
     pub fn create(
+        path: &Path,
+        words: &RecoveryWords,
+        slots: &[NewSlot],
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, KeysError> {
+        let begun = UnfinishedLibrary::begin(path, words, slots, entropy)?;
+        begun.write_keys(entropy)?;
+        begun.finish()
+    }
+}
+
+/// A library that is being made: its secrets are drawn, its folder is marked, and nothing can be opened yet.
+#[derive(Debug)]
+#[must_use = "a library is one only after it is finished"]
+pub(crate) struct UnfinishedLibrary {
+    unfinished: UnfinishedFolder,
+    keys: UnlockedKeys,
+    slots: Vec<Slot>,
+}
+
+impl UnfinishedLibrary {
+    /// Draws the secrets and marks the folder; errors as [`NewLibrary::create`].
+    pub(crate) fn begin(
         path: &Path,
         words: &RecoveryWords,
         slots: &[NewSlot],
@@ -126,16 +149,40 @@ impl NewLibrary {
             &unlock_key,
             entropy,
         )?);
+        let unfinished = LibraryFolder::create(path, &keyring)?;
+        Ok(Self { unfinished, keys: UnlockedKeys { keyring, unlock_key }, slots: made })
+    }
 
-        let unfinished = LibraryFolder::create(path, library)?;
-        let folder = unfinished.folder();
-        let sealed = keyring.to_sealed(&unlock_key, entropy)?;
+    /// Its folder, to put everything into.
+    pub(crate) fn folder(&self) -> &LibraryFolder {
+        self.unfinished.folder()
+    }
+
+    /// Its keys.
+    pub(crate) fn keys(&self) -> &UnlockedKeys {
+        &self.keys
+    }
+
+    /// Writes the keyring and the slots.
+    pub(crate) fn write_keys(&self, entropy: &mut dyn Entropy) -> Result<(), KeysError> {
+        let folder = self.folder();
+        let UnlockedKeys { keyring, unlock_key } = &self.keys;
+        let sealed = keyring.to_sealed(unlock_key, entropy)?;
         replace_in(folder.temporary(), &folder.keys_path(), KEYRING, sealed.as_bytes())?;
         make_slots_folder(&folder.keys_path())?;
-        for slot in &made {
-            write_slot(folder.temporary(), &folder.keys_path(), slot, &keyring)?;
+        for slot in &self.slots {
+            write_slot(folder.temporary(), &folder.keys_path(), slot, keyring)?;
         }
-        let folder = unfinished.finish(&keyring)?;
-        Ok(Self { folder, keys: UnlockedKeys { keyring, unlock_key } })
+        Ok(())
+    }
+
+    /// Makes it a library.
+    pub(crate) fn finish(self) -> Result<NewLibrary, KeysError> {
+        Ok(NewLibrary { folder: self.unfinished.finish()?, keys: self.keys })
+    }
+
+    /// Takes back what was begun.
+    pub(crate) fn abandon(self) -> Result<(), KeysError> {
+        Ok(self.unfinished.abandon()?)
     }
 }

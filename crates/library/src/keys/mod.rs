@@ -26,6 +26,7 @@ use safelight_crypto::{Keyring, UnlockKey};
 use safelight_store::TempSpace;
 
 pub use attempts::{AttemptLog, AttemptWay, FailedAttempt};
+pub(crate) use create::UnfinishedLibrary;
 pub use create::{NewLibrary, NewSlot};
 pub use error::KeysError;
 pub use keyring::{KeyringSource, OpenedKeyring};

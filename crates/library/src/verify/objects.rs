@@ -4,22 +4,26 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use safelight_catalog::{FileState, Shelf};
+use safelight_catalog::{FileState, PackLocation, Shelf};
 use safelight_crypto::{
-    ContentHash, FRAME_LEN, Keyring, LocalEntry, OriginalOpener, open_entry, scan_local_pack,
+    ContentHash, FRAME_LEN, Keyring, LOCAL_PACK_HEADER, LocalEntry, OriginalOpener, open_entry,
+    scan_local_pack,
 };
 use safelight_model::{AssetState, Original, RenditionKind, Storage};
 use safelight_store::{Area, FolderPlace, FoundKind, ObjectPath};
 
 use super::{Damage, VerifyReport, VerifyRequest};
 use crate::error::Result;
-use crate::import::rendition::{PackReader, locations, pack_paths};
+use crate::import::rendition::{PREVIEW_RECIPE, PackReader, locations, pack_paths};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
-use crate::objects::{check_linked, linked_path, stream_parts};
+use crate::objects::{check_linked, linked_path, newest, stream_parts};
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
+
+/// Why a file is read again whose sealed copy was found damaged.
+const DAMAGED_COPY: &str = "its sealed copy is damaged";
 
 thread_local! {
     /// One buffer a thread, for all the originals that it reads.
@@ -32,6 +36,8 @@ struct Checked {
     name: String,
     outcome: std::result::Result<u64, (PathBuf, String)>,
     offline: bool,
+    /// Whether its content was read and compared, as against not looked at.
+    was_read: bool,
 }
 
 /// What all threads of a verification share.
@@ -45,10 +51,12 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn original(&self, original: &Original) -> Checked {
         let name = original.source.display();
-        let mut checked = Checked { content: original.content, name, outcome: Ok(0), offline: false };
+        let mut checked =
+            Checked { content: original.content, name, outcome: Ok(0), offline: false, was_read: false };
         if self.monitor.cancelled() {
             return checked;
         }
+        checked.was_read = !self.request.quick && original.storage != Storage::Packed;
         match original.storage {
             Storage::Packed => {}
             Storage::Linked => {
@@ -146,8 +154,8 @@ impl Library {
             after = Some(*last);
             let originals: Vec<Original> =
                 stretch.iter().flat_map(|(_, state)| held_originals(state)).collect();
+            expected.extend(stretch.iter().flat_map(|(_, state)| part_paths(state)));
             for original in &originals {
-                expected.extend(part_paths(original));
                 if original.storage == Storage::Packed {
                     small.insert(original.content, original.source.display());
                 }
@@ -155,9 +163,13 @@ impl Library {
             let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
             let checked: Vec<Checked> =
                 originals.par_iter().map(|original| checker.original(original)).collect();
-            self.report_originals(checked, &mut report)?;
+            self.report_originals(checked, request, &mut report)?;
         }
         monitor.end();
+        if monitor.cancelled() {
+            // Of what was not looked at nothing is known, least of all that nothing speaks of it.
+            return Ok(report);
+        }
         report.absorb(self.verify_packs(request, &mut small, monitor)?);
         for (content, name) in small {
             let mut damage = Damage::new("objects/local", "a small original lies in no pack");
@@ -165,11 +177,16 @@ impl Library {
             self.note_damage(&content)?;
             report.damaged.push(damage);
         }
-        report.notices.extend(self.strangers(&expected)?);
+        self.name_strangers(&expected, &mut report)?;
         Ok(report)
     }
 
-    fn report_originals(&mut self, checked: Vec<Checked>, report: &mut VerifyReport) -> Result<()> {
+    fn report_originals(
+        &mut self,
+        checked: Vec<Checked>,
+        request: &VerifyRequest,
+        report: &mut VerifyReport,
+    ) -> Result<()> {
         for original in checked {
             report.originals += 1;
             if original.offline {
@@ -180,7 +197,12 @@ impl Library {
                 continue;
             }
             match original.outcome {
-                Ok(bytes) => report.bytes += bytes,
+                Ok(bytes) => {
+                    report.bytes += bytes;
+                    if !request.quick && original.was_read {
+                        self.clear_damage(&original.content)?;
+                    }
+                }
                 Err((path, reason)) => {
                     self.note_damage(&original.content)?;
                     report.damaged.push(Damage { photos: vec![original.name], ..Damage::new(path, reason) });
@@ -197,10 +219,39 @@ impl Library {
         }
         self.damaged.note(&mut self.device, content)?;
         for (source, mut record) in self.device.files_of_content(content)? {
-            record.state = FileState::Unsettled("its sealed copy is damaged".into());
+            record.state = FileState::Unsettled(DAMAGED_COPY.into());
             self.device.record_files(source, [&record])?;
         }
         Ok(())
+    }
+
+    /// Forgets that an original was damaged: it was read back whole.
+    fn clear_damage(&mut self, content: &ContentHash) -> Result<()> {
+        if self.is_read_only() || !self.damaged.has(content) {
+            return Ok(());
+        }
+        for (source, mut record) in self.device.files_of_content(content)? {
+            if record.state == FileState::Unsettled(DAMAGED_COPY.into()) {
+                record.state = FileState::Imported;
+                self.device.record_files(source, [&record])?;
+            }
+        }
+        self.damaged.forget(&mut self.device, content)
+    }
+
+    /// Has renditions made again that cannot be read any more.
+    fn queue_again(&mut self, lost: &[PackLocation]) -> Result<()> {
+        let contents: HashSet<ContentHash> = lost
+            .iter()
+            .filter(|location| location.kind != RenditionKind::Original)
+            .map(|location| location.content)
+            .collect();
+        if self.is_read_only() || contents.is_empty() {
+            return Ok(());
+        }
+        // One job makes all renditions of a content.
+        let jobs = contents.into_iter().map(|content| (content, RenditionKind::Preview, PREVIEW_RECIPE));
+        Ok(self.device.queue_renditions(jobs, 0)?)
     }
 
     fn verify_packs(
@@ -210,97 +261,110 @@ impl Library {
         monitor: &dyn Monitor,
     ) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
-        let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
-        for path in pack_paths(&self.place)? {
-            let blame = |reason: String| Damage::new(PathBuf::from("objects").join(path.as_str()), reason);
-            let mut reader = PackReader::open(&self.place, &path)?;
-            let scan = scan_local_pack(&mut reader, self.id(), self.keyring())?;
-            let known = self.device.entries_of_pack(path.as_str())?;
-            let known_end = known.last().map_or(0, |last| last.position + last.length);
-            for damaged in &scan.damaged {
-                report
-                    .damaged
-                    .push(blame(format!("bytes {} to {} are no entry", damaged.start, damaged.end)));
-            }
-            if scan.end < known_end {
-                report.damaged.push(blame(format!("it ends at byte {} instead of {known_end}", scan.end)));
-            } else if scan.end < scan.len {
-                report
-                    .notices
-                    .push(blame("an interrupted run left a torn end; the next import cuts it off".into()));
-            }
-            let found: HashSet<u64> =
-                locations(&path, &scan.entries).into_iter().map(|location| location.position).collect();
-            for lost in known.iter().filter(|location| !found.contains(&location.position)) {
-                report.damaged.push(blame(format!("the entry at byte {} cannot be found", lost.position)));
-            }
-            let outcomes: Vec<(&LocalEntry, std::result::Result<(), String>)> = scan
-                .entries
-                .par_iter()
-                .map(|entry| (entry, if request.quick { Ok(()) } else { checker.entry(&reader, entry) }))
-                .collect();
-            for (entry, outcome) in outcomes {
-                report.objects += 1;
-                report.bytes += entry.range.end - entry.range.start + FRAME_LEN as u64;
-                let is_original = u16::from(entry.record.name.kind) == RenditionKind::Original.code();
-                match outcome {
-                    Ok(()) if is_original => {
-                        small.remove(&entry.record.name.content);
-                    }
-                    Ok(()) => {}
-                    Err(reason) => {
-                        let reason = format!("the entry at byte {}: {reason}", entry.range.start);
-                        let position = entry.range.start.saturating_sub(FRAME_LEN as u64);
-                        let in_use = known.iter().any(|location| location.position == position);
-                        if in_use { &mut report.damaged } else { &mut report.notices }.push(blame(reason));
-                    }
+        let (mut lost, mut proven) = (Vec::new(), Vec::new());
+        let paths = pack_paths(&self.place)?;
+        for path in &paths {
+            self.verify_pack(path, request, monitor, &mut report, &mut lost, &mut |content| {
+                if small.remove(&content).is_some() && !request.quick {
+                    proven.push(content);
                 }
+            })?;
+        }
+        for pack in self.device.packs()? {
+            if !paths.iter().any(|path| path.as_str() == pack.pack) {
+                report.damaged.push(Damage::new(PathBuf::from("objects").join(&pack.pack), "it is missing"));
+                lost.extend(self.device.entries_of_pack(&pack.pack)?);
             }
         }
+        for content in proven {
+            self.clear_damage(&content)?;
+        }
+        self.queue_again(&lost)?;
         Ok(report)
     }
 
-    /// Objects that no record speaks of, and files that are no objects.
-    fn strangers(&self, expected: &HashSet<String>) -> Result<Vec<Damage>> {
-        let mut strangers = Vec::new();
-        for found in self.place.walk() {
-            let found = found?;
-            let known = match &found.kind {
-                FoundKind::Object(path) => !is_leftover(path, expected),
-                _ => false,
-            };
-            if !known {
-                let full = PathBuf::from("objects").join(&found.relative);
-                strangers.push(Damage::new(full, "nothing in the library speaks of it"));
+    /// Verifies one pack. What the index points to and cannot be read goes to `lost`; damage to bytes that nothing
+    /// points to any more, because they were made again, is worth a notice only.
+    fn verify_pack(
+        &self,
+        path: &ObjectPath,
+        request: &VerifyRequest,
+        monitor: &dyn Monitor,
+        report: &mut VerifyReport,
+        lost: &mut Vec<PackLocation>,
+        each_original: &mut dyn FnMut(ContentHash),
+    ) -> Result<()> {
+        let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
+        let blame = |reason: String| Damage::new(PathBuf::from("objects").join(path.as_str()), reason);
+        let mut reader = PackReader::open(&self.place, path)?;
+        let scan = scan_local_pack(&mut reader, self.id(), self.keyring())?;
+        let known = self.device.entries_of_pack(path.as_str())?;
+        let known_end = known.last().map_or(0, |last| last.position + last.length);
+        for damaged in &scan.damaged {
+            let is_header = damaged.start < LOCAL_PACK_HEADER.len() as u64;
+            let is_used = known
+                .iter()
+                .any(|entry| entry.position < damaged.end && damaged.start < entry.position + entry.length);
+            let reason = format!("bytes {} to {} are no entry", damaged.start, damaged.end);
+            let list = if is_header || is_used { &mut report.damaged } else { &mut report.notices };
+            list.push(blame(reason));
+        }
+        if scan.end < known_end {
+            report.damaged.push(blame(format!("it ends at byte {} instead of {known_end}", scan.end)));
+        } else if scan.end < scan.len {
+            report
+                .notices
+                .push(blame("an interrupted run left a torn end; the next import cuts it off".into()));
+        }
+        let found: HashSet<u64> =
+            locations(path, &scan.entries).into_iter().map(|location| location.position).collect();
+        for entry in known.iter().filter(|location| !found.contains(&location.position)) {
+            report.damaged.push(blame(format!("the entry at byte {} cannot be found", entry.position)));
+            lost.push(entry.clone());
+        }
+        let outcomes: Vec<(&LocalEntry, std::result::Result<(), String>)> = scan
+            .entries
+            .par_iter()
+            .map(|entry| (entry, if request.quick { Ok(()) } else { checker.entry(&reader, entry) }))
+            .collect();
+        for (entry, outcome) in outcomes {
+            report.objects += 1;
+            report.bytes += entry.range.end - entry.range.start + FRAME_LEN as u64;
+            let is_original = u16::from(entry.record.name.kind) == RenditionKind::Original.code();
+            match outcome {
+                Ok(()) if is_original => each_original(entry.record.name.content),
+                Ok(()) => {}
+                Err(reason) => {
+                    let reason = format!("the entry at byte {}: {reason}", entry.range.start);
+                    let position = entry.range.start.saturating_sub(FRAME_LEN as u64);
+                    let in_use = known.iter().find(|location| location.position == position);
+                    if in_use.is_some() { &mut report.damaged } else { &mut report.notices }
+                        .push(blame(reason));
+                    lost.extend(in_use.cloned());
+                }
             }
         }
-        Ok(strangers)
+        Ok(())
     }
 
-    /// Sealed parts that no record speaks of.
-    pub(crate) fn leftover_objects(&self, monitor: &dyn Monitor) -> Result<Vec<ObjectPath>> {
-        let mut expected = HashSet::new();
-        let mut after = None;
-        loop {
-            let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
-            let Some((last, _)) = stretch.last() else { break };
-            after = Some(*last);
-            for (_, state) in &stretch {
-                expected.extend(held_originals(state).iter().flat_map(part_paths));
-            }
-        }
-        let mut leftovers = Vec::new();
+    /// Names objects that no record speaks of, and files that are no objects.
+    fn name_strangers(&self, expected: &HashSet<String>, report: &mut VerifyReport) -> Result<()> {
         for found in self.place.walk() {
-            if monitor.cancelled() {
-                return Ok(Vec::new());
-            }
-            if let FoundKind::Object(path) = found?.kind
-                && is_leftover(&path, &expected)
-            {
-                leftovers.push(path);
+            let found = found?;
+            let is_known = match found.kind {
+                FoundKind::Object(path) if is_leftover(&path, expected) => {
+                    report.leftovers.push(path);
+                    false
+                }
+                FoundKind::Object(_) => true,
+                _ => false,
+            };
+            if !is_known {
+                let full = PathBuf::from("objects").join(&found.relative);
+                report.notices.push(Damage::new(full, "nothing in the library speaks of it"));
             }
         }
-        Ok(leftovers)
+        Ok(())
     }
 }
 
@@ -312,21 +376,27 @@ fn is_leftover(path: &ObjectPath, expected: &HashSet<String>) -> bool {
     }
 }
 
-fn part_paths(original: &Original) -> impl Iterator<Item = String> + '_ {
-    original.parts.iter().map(|part| ObjectPath::original(part.name).as_str().to_owned())
+/// The names of all parts that an asset's additions speak of, also of those that a newer addition of the same content
+/// has taken over from. A purged asset has none.
+fn part_paths(state: &AssetState) -> Vec<String> {
+    let life = state.current();
+    if life.is_purged() {
+        return Vec::new();
+    }
+    let parts = life.contents().additions().iter().flat_map(|addition| &addition.value.original.parts);
+    parts.map(|part| ObjectPath::original(part.name).as_str().to_owned()).collect()
 }
 
-/// The originals that an asset has, versions included, each content once. A purged asset has none.
+/// The originals that an asset has, versions included, each content once, as it rests now. A purged asset has none.
 fn held_originals(state: &AssetState) -> Vec<Original> {
     let life = state.current();
     if life.is_purged() {
         return Vec::new();
     }
     let mut seen = HashSet::new();
-    let additions = life.contents().additions().iter();
-    additions
-        .map(|write| &write.value.original)
-        .filter(|original| seen.insert(original.content))
-        .cloned()
+    let contents = life.contents();
+    let each = contents.additions().iter().map(|addition| addition.value.original.content);
+    each.filter(|content| seen.insert(*content))
+        .filter_map(|content| newest(contents, &content).cloned())
         .collect()
 }

@@ -1,6 +1,5 @@
 //! An object while it is being written: body first, header last, name at the end.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use safelight_crypto::HEADER_LEN;
@@ -65,8 +64,7 @@ impl ObjectFile {
     /// As [`append`](Self::append).
     pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.temporary
-            .file()
-            .write_all_at(bytes, offset)
+            .with_file(|file| file.write_all_at(bytes, offset))
             .map_err(|error| self.place.error(Operation::Put, "a new object", error))?;
         self.length_bytes = self.length_bytes.max(offset + bytes.len() as u64);
         Ok(())
@@ -117,7 +115,8 @@ impl ObjectFile {
     /// `examples/durable_batch.rs`. It is advice: an error changes nothing, and other systems have none.
     pub(crate) fn start_writing_back(&self) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Err(error) = rustix::fs::fadvise(self.temporary.file(), 0, None, rustix::fs::Advice::DontNeed)
+        if let Some(file) = self.temporary.open_file()
+            && let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)
         {
             tracing::trace!(%error, "writing back early is not possible here");
         }
@@ -135,10 +134,13 @@ impl ObjectFile {
         self.temporary
     }
 
-    /// The open file, for those who render or hash what was just written.
-    #[must_use]
-    pub const fn file(&self) -> &File {
-        self.temporary.file()
+    /// Makes what was written durable and gives its descriptor back, so that an original of any number of parts needs
+    /// few. What is written after this, the header above all, is durable at once.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); the object must then be dropped.
+    pub fn park(&mut self) -> Result<(), StoreError> {
+        self.temporary.park().map_err(|error| self.place.error(Operation::Sync, "a new object", error))
     }
 
     fn damaged(&self, reason: String) -> StoreError {

@@ -141,7 +141,7 @@ impl TempSpace {
         let name = format!("{}.{number}", session.name);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&*session.directory, &name, flags, FILE_MODE)?;
-        Ok(TempFile { file: File::from(file), name: Some(name), session })
+        Ok(TempFile { file: Some(File::from(file)), name: Some(name), session })
     }
 
     /// Gives a finished file its name in `directory`, never overwriting: `AlreadyExists` if it is taken.
@@ -207,7 +207,7 @@ impl TempSpace {
 
     fn create_written(&self, bytes: &[u8]) -> io::Result<TempFile> {
         let file = self.create_file()?;
-        std::os::unix::fs::FileExt::write_all_at(file.file(), bytes, 0)?;
+        file.with_file(|file| std::os::unix::fs::FileExt::write_all_at(file, bytes, 0))?;
         file.sync()?;
         Ok(file)
     }
@@ -280,27 +280,54 @@ impl TempSpace {
 /// An unfinished file; removed when it is dropped without having been published.
 #[derive(Debug)]
 pub struct TempFile {
-    file: File,
+    /// The open file; none while it is [parked](TempFile::park).
+    file: Option<File>,
     /// The name in the temporary folder; none once published.
     name: Option<String>,
     session: Arc<Session>,
 }
 
 impl TempFile {
-    /// The open file.
-    #[must_use]
-    pub const fn file(&self) -> &File {
-        &self.file
+    /// Runs `work` on the open file. One that is parked is opened for it, made durable after it, and closed again.
+    ///
+    /// # Errors
+    /// What `work` answers, and what opening and syncing may.
+    pub(crate) fn with_file<T>(&self, work: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
+        if let Some(file) = &self.file {
+            return work(file);
+        }
+        let Some(name) = &self.name else {
+            return Err(io::Error::other("this file has its name already"));
+        };
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(&*self.session.directory, name, flags, Mode::empty())?);
+        let done = work(&file)?;
+        file.sync_all()?;
+        Ok(done)
     }
 
-    /// Makes its bytes durable.
+    /// Makes its bytes durable and closes it, keeping the unfinished file: descriptors are few, parts may be many.
+    pub(crate) fn park(&mut self) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            file.sync_all()?;
+        }
+        self.file = None;
+        Ok(())
+    }
+
+    /// The open file, unless it is parked.
+    pub(crate) const fn open_file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Makes its bytes durable; those of a parked file are already.
     ///
     /// After an error the bytes must be taken as lost: the kernel may have dropped them.
     ///
     /// # Errors
     /// The system's error.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
     }
 }
 

@@ -1,0 +1,120 @@
+//! Imports and renders without a program that decodes, which is the machine's fault and not the pictures'.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use safelight_catalog::{Access, DeviceDb};
+use tempfile::TempDir;
+
+use super::*;
+use crate::doctor::WorkerProgram;
+use crate::folder::LibraryFolder;
+use crate::keys::{NewSlot, UnlockedKeys};
+use crate::library::{LibraryOptions, device_key};
+use crate::monitor::Unwatched;
+
+struct Place {
+    directory: TempDir,
+    keys: UnlockedKeys,
+    options: LibraryOptions,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let worker = WorkerProgram { program: "/nowhere/worker".into(), arguments: Vec::new() };
+        let options = LibraryOptions { worker };
+        let path = directory.path().join("library");
+        let slots = [NewSlot::key_file("key", vec![7; 64].into())];
+        let words = Library::draw_words();
+        Library::create(&path, &words, &slots, &options, || Ok::<(), LibraryError>(())).unwrap();
+        std::fs::create_dir(directory.path().join("photos")).unwrap();
+        let folder = LibraryFolder::open(&path).unwrap();
+        let secret = safelight_crypto::SlotSecret::KeyFile(&[7; 64]);
+        let slot = folder.keys().find_slot("key").unwrap().id();
+        let keys = folder.keys().test_slot(slot, &secret).unwrap();
+        Self { directory, keys, options }
+    }
+
+    fn folder(&self) -> LibraryFolder {
+        LibraryFolder::open(&self.directory.path().join("library")).unwrap()
+    }
+
+    fn library(&self) -> Library {
+        Library::open(self.folder(), self.keys.clone(), &self.options).unwrap()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.directory.path().join("photos").join(name), bytes).unwrap();
+    }
+
+    fn request(&self) -> ImportRequest {
+        ImportRequest {
+            paths: vec![self.directory.path().join("photos")],
+            link: false,
+            all_files: false,
+            remove_after_proof: false,
+        }
+    }
+}
+
+/// Enough of a JPEG to be taken for one.
+fn picture(seed: u8) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 16];
+    bytes.extend(b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    bytes.extend([seed; 600]);
+    bytes.extend([0xff, 0xd9]);
+    bytes
+}
+
+#[test]
+fn a_rendition_that_fails_for_the_machines_sake_uses_up_none_of_its_attempts() {
+    let place = Place::new();
+    place.put("one.jpg", &picture(1));
+    let mut library = place.library();
+    let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+    let report = library.import(plan, &Unwatched).unwrap();
+    assert_eq!((report.imported, report.previews_pending), (1, 1), "{report:?}");
+    for _ in 0..8 {
+        let rendered = library.render_pending(&Unwatched).unwrap();
+        assert_eq!((rendered.made, rendered.failed, rendered.still_pending), (0, 1, 1));
+        let jobs = library.device.due_renditions(now_millis(), 9).unwrap();
+        assert_eq!(jobs.iter().map(|job| job.attempts).collect::<Vec<_>>(), [0]);
+    }
+}
+
+/// Looks, while an import runs, how many files this device remembers already.
+struct Onlooker<'a> {
+    place: &'a Place,
+    source: safelight_catalog::SourceId,
+    met: AtomicU64,
+    remembered: AtomicU64,
+}
+
+impl Monitor for Onlooker<'_> {
+    fn advance(&self, items: u64, bytes: u64) {
+        // Files of an import are told with their bytes, those of a scan without.
+        if bytes > 0 && self.met.fetch_add(items, Ordering::Relaxed) == 2900 {
+            let path = self.place.folder().device_path();
+            let device =
+                DeviceDb::open_as(&path, &device_key(&self.place.keys.keyring), Access::ReadOnly).unwrap();
+            let [imported, ..] = device.count_files(self.source).unwrap();
+            self.remembered.store(imported, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn files_whose_content_is_known_are_remembered_while_the_import_goes_on() {
+    let place = Place::new();
+    for number in 0..3000 {
+        place.put(&format!("{number}.jpg"), &picture(1));
+    }
+    let mut library = place.library();
+    let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+    let source = library.device.sources().unwrap()[0].id;
+    let onlooker = Onlooker { place: &place, source, met: AtomicU64::new(0), remembered: AtomicU64::new(0) };
+    let report = library.import(plan, &onlooker).unwrap();
+    assert_eq!((report.imported, report.known, report.failed), (1, 2999, 0), "{report:?}");
+    let remembered = onlooker.remembered.load(Ordering::Relaxed);
+    assert!(remembered >= 1000, "after 2900 files only {remembered} are remembered");
+}
