@@ -187,7 +187,7 @@ pub(crate) fn small_original(
 /// Where a linked original lies on this device.
 pub(crate) fn linked_path(original: &Original) -> std::path::PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
-    let root = std::path::Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
+    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
     root.join(std::ffi::OsStr::from_bytes(&original.source.relative))
 }
 

@@ -47,7 +47,7 @@ pub struct RenderReport {
 /// The right to work on the queue in the background; it ends with the process.
 #[derive(Debug)]
 pub struct RenderTurn {
-    _held: std::fs::File,
+    _held: File,
 }
 
 impl Library {
@@ -57,7 +57,7 @@ impl Library {
     /// When the folder cannot be opened.
     pub fn take_render_turn(folder: &LibraryFolder) -> Result<Option<RenderTurn>> {
         let path = folder.path().join("objects");
-        let file = std::fs::File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
+        let file = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(RenderTurn { _held: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
