@@ -201,8 +201,8 @@ fn exif_counts_before_xmp_for_the_camera_and_xmp_before_exif_for_the_rating() {
         exif:GPSLatitude="1,30N" exif:GPSLongitude="2,30E" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>"#;
     let text = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), packet].concat();
     let mut entries = samples::camera(1);
-    entries.push((0x4746, samples::Value::Short(2)));
-    let exif = samples::TiffBuilder::big().build(vec![entries]);
+    entries.push((0x4746, Value::Short(2)));
+    let exif = TiffBuilder::big().build(vec![entries]);
     // PNG has them in either order.
     let (xmp, exif) = ((b"iTXt", text), (b"eXIf", exif));
     for chunks in [[xmp.clone(), exif.clone()], [exif.clone(), xmp.clone()]] {
@@ -236,7 +236,7 @@ fn texts_that_cameras_write_without_length_or_language_are_read() {
 
 #[test]
 fn raw_files_of_a_makers_second_kind_have_its_media_type() {
-    let bytes = samples::tiff_raw("NIKON CORPORATION", &samples::TiffBuilder::little(), Vec::new());
+    let bytes = samples::tiff_raw("NIKON CORPORATION", &TiffBuilder::little(), Vec::new());
     let kind = |name: &str| probe(&bytes, Path::new(name)).media_type;
     assert_eq!((kind("a.NRW").as_str(), kind("a.nef").as_str()), ("image/x-nikon-nrw", "image/x-nikon-nef"));
 }

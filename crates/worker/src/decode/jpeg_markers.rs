@@ -97,12 +97,16 @@ mod tests {
             segment(0xe2, b"ICC_PROFILE\0\x02\x02cd"),
             vec![0xff, 0xff],
             segment(0xee, b"Adobe\0\x64\0\0\0\0\x02"),
+            segment(0xc1, b"\x0c\0\x08\0\x08\x01"),
             segment(0xe2, b"ICC_PROFILE\0\x01\x02ab"),
             segment(0xda, b""),
             segment(0xe2, b"ICC_PROFILE\0\x03\x02no"),
         ]
         .concat();
-        assert_eq!(Markers::read(&jpeg), Markers { profile: Some(b"abcd".to_vec()), adobe: true });
+        assert_eq!(
+            Markers::read(&jpeg),
+            Markers { profile: Some(b"abcd".to_vec()), sample_bits: Some(12), adobe: true }
+        );
     }
 
     #[test]
