@@ -277,14 +277,14 @@ def open_segments(data, segment, body, secret, library, name, part=0, parts=1, t
         except InvalidTag:
             raise Refused("segment-damaged", f"segment {i}") from None
 
-def open_carried(data, kind, secret_of, library, name):
+def open_carried(data, kind, secret_of, library, name, *where):
     """The content of an object that carries its length (§2.5). `secret_of(key id, data)` gives the secret."""
     segment = check_header(data, kind)
     body = 136 + (1120 if kind in (8, 9) else 0)
     secret = secret_of(bytes(data[8:24]), data)
     length = len(data) - body
     demand(length >= 17 and not 1 <= length % (segment + 16) <= 16, "truncated")
-    plain = b"".join(open_segments(data, segment, body, secret, library, name))
+    plain = b"".join(open_segments(data, segment, body, secret, library, name, *where))
     demand(len(plain) >= 8, "bad-padding")
     count = int.from_bytes(plain[-8:], "big")
     demand(count <= len(plain) - 8 and not any(plain[count:-8]), "bad-padding")
@@ -292,17 +292,17 @@ def open_carried(data, kind, secret_of, library, name):
     demand(len(plain) == fitting or kind == INDEX and len(plain) > count + 8, "bad-padding")
     return plain[:count]
 
-def original_parts(length):
-    """The plaintext lengths of an original's parts, padding included (§2.5)."""
+def part_of(length, part):
+    """(how many parts an original has, the plaintext length of one of them), padding included (§2.5)."""
     padded = max(padme(length), 1024)
-    return [min(PART, padded - at) for at in range(0, padded, PART)]
+    return -(-padded // PART), min(PART, padded - part * PART)
 
 def open_original_part(data, secret_of, library, name, part, parts, total):
     segment = check_header(data, ORIGINAL)
-    lengths = original_parts(total)
-    demand(parts == len(lengths) and part < parts, "no-such-part")
+    count, plain = part_of(total, part)
+    demand(parts == count and part < parts, "no-such-part")
     secret = secret_of(bytes(data[8:24]), data)
-    demand(len(data) == 136 + sealed_body(lengths[part], segment), "size-mismatch")
+    demand(len(data) == 136 + sealed_body(plain, segment), "size-mismatch")
     left = max(total - part * PART, 0)
     for piece in open_segments(data, segment, 136, secret, library, name, part, parts, total):
         content, padding = piece[:left], piece[left:]
@@ -358,7 +358,7 @@ def read_pack(data, secret_of, library, name):
     return entries
 
 def scan_local_pack(data, secret_of, library):
-    """(every (record, offset, size) of a good frame, every (from, to) that is damaged)"""
+    """(every (record, offset, size) of a good frame, every (from, to) that is damaged, where the last good one ends)"""
     entries, damaged = [], []
     at = good = 8 if data[:8] == b"SLLP\x00\x01\x00\x00" else 0
     while len(data) - at >= 160:
@@ -381,9 +381,7 @@ def scan_local_pack(data, secret_of, library):
             damaged.append((good, at))
         entries.append((record, at + 128, size))
         at = good = at + 128 + size
-    if good < len(data):
-        damaged.append((good, len(data)))
-    return entries, damaged
+    return entries, damaged, good
 
 
 # ---- CBOR, deterministic (history §1) ------------------------------------------------------------------
@@ -415,7 +413,7 @@ def cbor_decode(data):
     return value
 
 def _cbor_item(reader, depth):
-    demand(depth <= 16, "bad-cbor", "nested too deep")
+    demand(depth <= 20, "bad-cbor", "nested too deep")  # 16 for a carried value, which lies a few deep itself
     head = reader.number(1)
     major, n = head >> 5, head & 31
     if major == 7:
@@ -459,8 +457,8 @@ def read_device_card(data):
     reader = Reader(data)
     device, verifying, kem = reader.take(16), reader.take(32), reader.take(1216)
     reader.end()
-    demand(H(verifying, kem)[:16] == device, "keys-not-of-id")
     check_kem_public(kem)
+    demand(H(verifying, kem)[:16] == device, "keys-not-of-id")
     return device, verifying
 
 def read_root_card(data, words_id):
@@ -474,6 +472,18 @@ def read_root_card(data, words_id):
     demand(H(card["verifying"], card["kem"])[:20] == words_id, "keys-not-of-id")
     verify(card["verifying"], 1, data[:-64], signature)
     return card
+
+def read_keys_file(data, words, library, epoch, recipient):
+    """{epoch: sealing secret} of a keys file sealed to the words (§1.7)."""
+    name = f"keys/{id_text(epoch)}/{recipient}"
+    secret_of = lambda _epoch, data: words.kem.decapsulate(bytes(data[136:136 + 1120]))
+    content, secrets, newest = Reader(open_carried(data, KEYS_FILE, secret_of, library, name)), {}, None
+    for _ in range(content.number(4)):
+        newest = content.take(16)
+        secrets[newest] = expand(content.take(32), "safelight/1 epoch sealing")
+    content.end()
+    demand(newest == epoch == data[8:24], "bad-field", "the newest epoch is not the last")
+    return secrets
 
 ROOT, ADMIT, RETIRE, REVOKE, LAPSE, EPOCH, FEATURE = range(1, 8)
 
@@ -536,13 +546,20 @@ class Roster:
         self.keys_files = {}     # H(keys file) -> (epoch, recipient)
         self.features, self.refused, self.accepted = [], [], []
         waiting, seen = {s.id: s for s in statements}, set()
-        while True:
-            ready = [s for s in waiting.values() if all(i in seen for i in s.after)]
+        births = sorted(s.id for s in statements if self.is_birth(s))
+        if births:
+            self.accepted.append(waiting.pop(births[0]))
+            seen.add(births[0])
+            self.words, self.words_key = library, self.accepted[0].verifying
+        self.hashes = {H(*sorted(seen))}     # of the statements looked at, after each step
+        while births:
+            ready = [s for s in waiting.values() if seen.issuperset(s.after)]
             if not ready:
                 break
             s = min(ready, key=lambda s: (s.author[0] == 1, s.kind != REVOKE, s.date, s.id))
             del waiting[s.id]
             seen.add(s.id)
+            self.hashes.add(H(*sorted(seen)))
             try:
                 self.apply(s)
                 self.accepted.append(s)
@@ -550,21 +567,24 @@ class Roster:
                 self.refused.append((s, refusal.code))
         self.refused += [(s, "missing-statement") for s in waiting.values()]
 
+    def is_birth(self, s):
+        try:
+            demand(s.kind == ROOT and not s.after, "not-allowed")
+            demand(self.library == s.library == s.words == s.author[1], "not-allowed")
+            verify(s.verifying, 2, s.data[:-64], s.signature)
+            return True
+        except Refused:
+            return False
+
     def apply(self, s):
-        demand(s.library == self.library, "not-allowed")
-        if self.words is None:
-            demand(s.kind == ROOT and not s.after and s.author == (2, self.library) and s.words == self.library,
-                   "not-allowed")
-            key = s.verifying
+        demand(s.library == self.library and s.after, "not-allowed")
+        kind, author = s.author
+        if kind == 2:
+            demand(author == self.words, "not-allowed")
+            key = self.words_key
         else:
-            demand(s.after, "not-allowed")
-            kind, author = s.author
-            if kind == 2:
-                demand(author == self.words, "not-allowed")
-                key = self.words_key
-            else:
-                demand(author in self.devices and self.devices[author][1] in ("active", "lapsed"), "not-allowed")
-                key = self.devices[author][0]
+            demand(author in self.devices and self.devices[author][1] in ("active", "lapsed"), "not-allowed")
+            key = self.devices[author][0]
         verify(key, 2, s.data[:-64], s.signature)
         target = self.devices.get(getattr(s, "device", None))
         if s.kind == ROOT:
@@ -582,8 +602,8 @@ class Roster:
                 self.keys_files[digest] = (s.epoch, recipient)
         elif s.kind == FEATURE:
             self.features.append(s.feature)
-        if s.author[0] == 1 and self.devices[s.author[1]][1] == "lapsed":
-            self.devices[s.author[1]][1] = "active"
+        if kind == 1 and self.devices[author][1] == "lapsed" and (s.kind != LAPSE or s.device != author):
+            self.devices[author][1] = "active"
 
 
 # ---- Segments (history §8) -----------------------------------------------------------------------------
@@ -893,16 +913,8 @@ class Library:
                 continue
             for file in files:
                 try:
-                    data = self.bucket.read(file, MIB)
-                    epoch = id_bytes(name.split("/")[1])
-                    secret_of = lambda key_id, data: self.words.kem.decapsulate(data[136:136 + 1120])
-                    content = Reader(open_carried(data, KEYS_FILE, secret_of, self.id, name))
-                    secrets = {}
-                    for _ in range(content.number(4)):
-                        newest = content.take(16)
-                        secrets[newest] = expand(content.take(32), "safelight/1 epoch sealing")
-                    content.end()
-                    demand(secrets and newest == epoch == data[8:24], "bad-field", "the newest epoch is not the last")
+                    data, epoch = self.bucket.read(file, MIB), id_bytes(name.split("/")[1])
+                    secrets = read_keys_file(data, self.words, self.id, epoch, recipient)
                     found.append((file, H(data), epoch, secrets))
                 except Refused as refusal:
                     self.problem(file, refusal)
@@ -956,11 +968,9 @@ class Library:
         return segments
 
     def check_card(self):
-        """The card's hash covers the statements that were there when it was written: those up to its date."""
-        if self.card:
-            known = {s.id for s in self.statements if s.date <= self.card["date"]}
-            if H(*sorted(known)) != self.card["statements"]:
-                self.problem("root/" + id_text(self.words.id), "its statements are not those that were found")
+        """The card's hash is that of the statements when it was written: one of the steps of the replay."""
+        if self.card and self.card["statements"] not in self.roster.hashes:
+            self.problem("root/" + id_text(self.words.id), "its statements are not those that were found")
 
     def fold(self, segments):
         good = {}
@@ -984,9 +994,12 @@ class Library:
                 if there and there[1].root != root or number == 0 and any(root):
                     self.problem(file, f"fork: it follows another log/{id_text(other)}/{number:010} than this one")
         for device, number in sorted(known.items()):
-            for seq in range(1, min(number, 1 << 20) + 1):
-                if (device, seq) not in good:
-                    self.problem(f"log/{id_text(device)}/{seq:010}", "missing: its changes are not in what follows")
+            have, expected = sorted(seq for d, seq in good if d == device), 1
+            for seq in [*have, number + 1]:
+                if seq > expected:
+                    upto = f" to {seq - 1:010}" if seq - 1 > expected else ""
+                    self.problem(f"log/{id_text(device)}/{expected:010}{upto}", "missing: its changes are not known")
+                expected = seq + 1
         for file, segment in good.values():
             if segment.forgotten:
                 self.problem(file, f"note: {segment.forgotten} of its changes were forgotten on purpose")
@@ -1016,11 +1029,13 @@ class Library:
                     try:
                         with self.bucket.map(file) as data:
                             if prefix == "local":
-                                entries, damaged = scan_local_pack(data, self.secret_of, self.id)
+                                entries, damaged, end = scan_local_pack(data, self.secret_of, self.id)
+                                if end < len(data):
+                                    self.problem(file, f"note: what follows byte {end} is no entry, or a torn one")
                                 for start, end in damaged:
                                     self.problem(file, f"bytes {start} to {end} are no good entry")
                             else:
-                                entries = read_pack(data, self.secret_of, self.id, name.encode())
+                                entries = read_pack(data, self.secret_of, self.id, name)
                     except Refused as refusal:
                         self.problem(file, refusal)
                         continue
@@ -1083,20 +1098,19 @@ def items(history):
     for asset, lives in sorted(history.assets.items()):
         numbers = [n for n, life in sorted(lives.items()) if life.additions]
         for n in numbers:
-            life = lives[n]
-            originals = [o for _, _, o in sorted(life.additions.items())[0:0]] or life.heads()
-            rest = [a[1] for _, a in sorted(life.additions.items())]
+            life, current = lives[n], n == numbers[-1]
+            every = [addition[1] for _, addition in sorted(life.additions.items())]
+            originals = life.heads() + every
             if life.purged():
-                if n == numbers[-1]:
-                    purged.append((asset, (originals or rest)[0]))
+                purged += [(asset, originals[0])] if current else []
                 continue
-            also = sorted({s[1].root + b"/" + s[1].path for s in life.seen} | {o.source.root + b"/" + o.source.path for o in rest})
+            sources = {seen[1] for seen in life.seen} | {original.source for original in every}
+            also = sorted({source.root + b"/" + source.path for source in sources})
             main = "trash" if life.field(TRASHED) is True else "photos"
-            for i, original in enumerate(originals + rest):
-                folder = main if i == 0 and n == numbers[-1] else "older"
-                found.append(Item(folder, asset, original, also))
-    order = {"photos": 0, "trash": 1, "older": 2}
-    found.sort(key=lambda i: (order[i.folder], i.original.source.path, i.original.content))
+            for i, original in enumerate(originals):
+                found.append(Item(main if i == 0 and current else "older", asset, original, also))
+    order = ["photos", "trash", "older"]
+    found.sort(key=lambda i: (order.index(i.folder), i.original.source.path, i.original.content))
     once = {}
     for item in found:
         once.setdefault(item.original.content, item)
