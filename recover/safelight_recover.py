@@ -11,7 +11,7 @@ Needs Python 3.9 or newer and `pip install cryptography`. Nothing else: no netwo
 Written from docs/spec/sl1.md and docs/spec/sl1-history.md alone, of which it is the second reader; the section
 signs below are theirs ("history" is the second file). The codes of refusals are the specification's, too.
 """
-import argparse, base64, collections, hashlib, hmac, json, mmap, os, re, stat, struct, sys, time, zlib
+import argparse, base64, collections, errno, hashlib, hmac, json, mmap, os, re, stat, struct, sys, time, zlib
 
 try:
     from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -33,11 +33,9 @@ class Refused(Exception):
         super().__init__(code + (": " + detail if detail else ""))
         self.code = code
 
-
 def demand(holds, code, detail=""):
     if not holds:
         raise Refused(code, detail)
-
 
 # ---- Primitives (§1.1) ---------------------------------------------------------------------------------
 
@@ -89,7 +87,6 @@ class Reader:
     def end(self):
         demand(self.at == len(self.data), "trailing-bytes")
 
-
 # ---- Signatures (§1.3) ---------------------------------------------------------------------------------
 
 P = 2**255 - 19
@@ -102,7 +99,6 @@ def verify(key, domain, message, signature):
         Ed25519PublicKey.from_public_bytes(key).verify(signature, b"safelight/1 sign" + bytes([domain]) + message)
     except (InvalidSignature, ValueError):
         raise Refused("bad-signature") from None
-
 
 # ---- X-Wing: X25519 + ML-KEM-768 (§1.4; FIPS 203, draft-connolly-cfrg-xwing-kem-06) --------------------
 
@@ -209,11 +205,9 @@ class XWingKey:
             x_shared = bytes(32)
         return hashlib.sha3_256(shared + x_shared + x_ephemeral + self.x_public + b"\\.//^\\").digest()
 
-
 def check_kem_public(key):
     for i in range(3):
         demand(max(unpack_bits(key[384 * i:384 * (i + 1)], 12)) < Q, "bad-public-key")
-
 
 # ---- Recovery words (§1.2) -----------------------------------------------------------------------------
 
@@ -233,7 +227,6 @@ class Words:
         signing = Ed25519PrivateKey.from_private_bytes(expand(p, "signing"))
         self.verifying = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.id = H(self.verifying, self.kem.public)[:20]
-
 
 # ---- The envelope (§2) ---------------------------------------------------------------------------------
 
@@ -310,7 +303,6 @@ def open_original_part(data, secret_of, library, name, part, parts, total):
         left -= len(content)
         yield content
 
-
 # ---- Pack entries, remote packs, local packs (§3.3 – §3.5) ---------------------------------------------
 
 Record = collections.namedtuple("Record", "epoch content kind recipe length hash")
@@ -383,7 +375,6 @@ def scan_local_pack(data, secret_of, library):
         at = good = at + 128 + size
     return entries, damaged, good
 
-
 # ---- CBOR, deterministic (history §1) ------------------------------------------------------------------
 
 def cbor_head(major, n):
@@ -403,6 +394,8 @@ def cbor_encode(x):
         return cbor_head(3, len(x.encode())) + x.encode()
     if isinstance(x, list):
         return cbor_head(4, len(x)) + b"".join(map(cbor_encode, x))
+    if isinstance(x, tuple):    # a key that Python cannot hold, as it came
+        return x[1]
     pairs = sorted((cbor_encode(k), cbor_encode(v)) for k, v in x.items())
     return cbor_head(5, len(pairs)) + b"".join(k + v for k, v in pairs)
 
@@ -449,7 +442,6 @@ def _cbor_item(reader, depth):
         plain = isinstance(key, (int, bytes, str)) and not isinstance(key, bool)
         out[key if plain else ("cbor", raw)] = _cbor_item(reader, depth + 1)
     return out
-
 
 # ---- Root card, statements, roster (§1.5, §1.11, §1.12) ------------------------------------------------
 
@@ -543,7 +535,7 @@ class Roster:
     def __init__(self, statements, library):
         self.library, self.words, self.words_key = library, None, None
         self.devices = {}        # id -> [verifying key, standing, last seq, root at last]
-        self.keys_files = {}     # H(keys file) -> (epoch, recipient)
+        self.keys_files = {}     # (epoch, recipient) -> H(keys file)
         self.features, self.refused, self.accepted = [], [], []
         waiting, seen = {s.id: s for s in statements}, set()
         births = sorted(s.id for s in statements if self.is_birth(s))
@@ -599,12 +591,11 @@ class Roster:
             target[1:] = [standing, s.last, s.last_root]
         elif s.kind == EPOCH:
             for recipient, digest in s.files.items():
-                self.keys_files[digest] = (s.epoch, recipient)
+                self.keys_files[s.epoch, recipient] = digest
         elif s.kind == FEATURE:
             self.features.append(s.feature)
         if kind == 1 and self.devices[author][1] == "lapsed" and (s.kind != LAPSE or s.device != author):
             self.devices[author][1] = "active"
-
 
 # ---- Segments (history §8) -----------------------------------------------------------------------------
 
@@ -661,7 +652,6 @@ class Segment:
     def check_signature(self, verifying):
         verify(verifying, 3, self.signed, self.signature)
 
-
 def is_bytes(x, *lengths):
     return isinstance(x, bytes) and (not lengths or len(x) in lengths)
 
@@ -672,7 +662,6 @@ def is_seen(x):
     return isinstance(x, list) and len(x) <= 4096 and all(
         isinstance(s, list) and len(s) == 3 and is_bytes(s[0], 16) and is_uint(s[1], 1 << 32) and s[1] > 0
         and is_bytes(s[2], 32) for s in x) and [s[0] for s in x] == sorted({s[0] for s in x})
-
 
 # ---- Ops and the fold (history §4, §5, §7) -------------------------------------------------------------
 # What is folded: originals, trash, purges, merges, what people typed, albums. What programs derived is not.
@@ -796,7 +785,6 @@ class History:
         demand(len(target) == 2 and is_uint(target[0], 256) and target[0] > 3 and is_bytes(target[1]), "bad-field")
         return Life()  # of a later version: nothing that we could show
 
-
 def read_source(x):
     demand(isinstance(x, list) and len(x) == 3 and is_bytes(x[0], 16) and is_bytes(x[1]) and is_bytes(x[2])
            and len(x[2]) <= 32768, "bad-field", "source")
@@ -811,7 +799,6 @@ def read_original(x):
         demand(isinstance(part, list) and len(part) in (2, 3) and is_bytes(part[0], 20) and is_uint(part[1])
                and (len(part) == 2 or is_bytes(part[2], 32)), "bad-field", "part")
     return Original(x[0], x[1], x[2], x[3], [part[0] for part in x[4]], x[5], read_source(x[6]), x[7])
-
 
 # ---- The bucket: a folder that is only read, and never through a link -----------------------------------
 
@@ -861,14 +848,13 @@ class Bucket:
         except OSError as error:
             raise Refused("unreadable", error.strerror) from None
 
-
 # ---- The library: words -> root card -> keys -> statements -> history -----------------------------------
 
 class Library:
     """Everything that the words open. What is broken on the way is named in `problems`, and survived."""
 
     def __init__(self, bucket, words, without_statements=False):
-        self.bucket, self.words, self.problems, self.trusting = bucket, words, [], without_statements
+        self.bucket, self.words, self.problems, self.trusting = bucket, words, {}, without_statements
         self.secrets, self.history = {}, History()
         self.read_card()
         files = self.read_keys_files()
@@ -891,9 +877,7 @@ class Library:
                         self.originals[original.content].append(original)
 
     def problem(self, name, what):
-        entry = {"object": name, "problem": str(what)}
-        if entry not in self.problems:
-            self.problems.append(entry)
+        self.problems[name, str(what)] = None
 
     def read_card(self):
         self.id, self.card = self.words.id, None
@@ -925,7 +909,7 @@ class Library:
 
     def count_keys_files(self, files):
         """A file counts if a statement names it. Content is checked by hash, so an uncounted one may still help."""
-        counted = lambda f: self.roster.keys_files.get(f[1]) == (f[2], (2, self.words.id))
+        counted = lambda f: self.roster.keys_files.get((f[2], (2, self.words.id))) == f[1]
         for f in sorted(files, key=counted, reverse=True):
             if not counted(f):
                 self.problem(f[0], "no statement names this keys file")
@@ -937,7 +921,8 @@ class Library:
         for name, files in self.bucket.named("keys"):
             for file in files if name.split("/")[-1] != id_text(self.words.id) else []:
                 try:
-                    demand(H(self.bucket.read(file, MIB)) in self.roster.keys_files, "no statement names this keys file")
+                    demand(H(self.bucket.read(file, MIB)) in self.roster.keys_files.values(),
+                           "no statement names this keys file")
                 except Refused as refusal:
                     self.problem(file, refusal)
 
@@ -968,6 +953,8 @@ class Library:
         for copies in segments.values():
             for file, segment in copies:
                 for op in segment.ops:
+                    if b"SLST" not in op:
+                        continue
                     try:
                         _, _, kind, body = cbor_decode(op)
                         if kind == 16:
@@ -1104,9 +1091,15 @@ class Library:
                         self.problem("o/" + id_text(name), "missing")
         raise Refused("lost", "; ".join(failures) or "no pack holds it")
 
+    def demand_presence(self, content):
+        """Refuses when an object is not there; does not open any."""
+        ways = [["o/" + id_text(name) for name in o.parts] for o in self.originals[content] if o.parts]
+        whole = any(all(self.bucket.objects[name] for name in way) for way in ways)
+        demand(whole or self.entries[content], "missing", ", ".join(
+            name for way in ways for name in way if not self.bucket.objects[name]) or "no pack holds it")
+
     def linked_only(self, content):
         return all(o.storage == 2 and not o.parts for o in self.originals[content]) and not self.entries[content]
-
 
 # ---- What there is to restore ---------------------------------------------------------------------------
 
@@ -1135,7 +1128,6 @@ def items(history):
     for item in found:
         once.setdefault(item.original.content, item)
     return list(once.values()), purged
-
 
 # ---- Names on this disk ---------------------------------------------------------------------------------
 
@@ -1276,7 +1268,6 @@ class Output:
             except FileExistsError:
                 n += 1
 
-
 # ---- Reports --------------------------------------------------------------------------------------------
 
 def shown(text):
@@ -1343,14 +1334,13 @@ def catalogue(library, restored):
     albums = [{"album": id_text(album), **typed(life)} for album, life in sorted(history.albums.items())]
     return {"library": id_text(library.id), "about_library": typed(history.library), "albums": albums, "assets": assets}
 
-
 def describe(item):
     o = item.original
     raw = o.source.path
     return {"path": shown(raw), **({} if shown(raw).encode() == raw else {"path_bytes": raw.hex()}),
             "root": shown(o.source.root), "size": o.size, "modified_ms": o.modified, "content": o.content.hex(),
-            "asset": item.asset.hex(), "state": item.folder, "also_at": [shown(p) for p in item.also]}
-
+            "asset": item.asset.hex(), "state": item.folder,
+            "also_at": [shown(p) for p in item.also if p != o.source.root + b"/" + raw]}
 
 # ---- The three verbs ------------------------------------------------------------------------------------
 
@@ -1367,7 +1357,9 @@ def run(library, verb, output=None, talk=lambda line: None):
             continue
         talk(f"{count}/{len(wanted)} {row['path']}")
         try:
-            if verb == "verify":
+            if verb == "list":
+                library.demand_presence(content)
+            elif verb == "verify":
                 library.write_original(content, lambda: lambda piece: None)
             elif verb == "restore":
                 row["file"] = restored[content] = restore(library, output, item)
@@ -1387,7 +1379,7 @@ def run(library, verb, output=None, talk=lambda line: None):
     strangers = [f for name, files in library.bucket.named("o") if name not in named for f in files]
     for file in strangers:
         library.problem(file, "no photo in the history names this object")
-    report["problems"] = library.problems
+    report["problems"] = [{"object": name, "problem": what} for name, what in library.problems]
     if verb == "restore":
         output.text(b"library.json", json.dumps(catalogue(library, restored), indent=1) + "\n")
         output.text(b"report.json", json.dumps(report, indent=1) + "\n")
@@ -1399,14 +1391,16 @@ def restore(library, output, item):
     fallback = [b"renamed", o.content.hex().encode()]
     choices = [steps_of(o.source.path, output.everywhere), steps_of(o.source.path, True), fallback]
     for i, steps in enumerate(choices):
-        steps = [item.folder.encode()] + (steps or [os.path.basename(o.source.root) or fallback[1]])
+        steps = [item.folder.encode()] + (steps or fallback)
         try:
             path = output.write(steps, o.size, o.content, o.modified,
                                 lambda start: library.write_original(o.content, start))
             return shown(os.path.relpath(path, output.root))
         except OSError as error:
-            if i == 2 or error.errno in (28, 30, 122):      # no space, read-only, over quota: no name will help
-                raise
+            if error.errno in (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)):
+                raise                               # no other name will help
+            problem = error.strerror
+    raise Refused("not-written", problem)
 
 def as_text(report):
     lines = [f"Library {report['library']}", ""]
@@ -1461,103 +1455,74 @@ def main(arguments=None):
         return 4
     talk = (lambda line: print(line, file=sys.stderr)) if sys.stderr.isatty() else (lambda line: None)
     output = Output(options.dir, options.portable_names) if options.dir else None
-    report = run(library, options.verb, output, talk)
+    try:
+        report = run(library, options.verb, output, talk)
+    except OSError as error:
+        print(f"Stopped, and to be started again: {error}", file=sys.stderr)
+        return 1
     sys.stdout.write(json.dumps(report, indent=1) + "\n" if options.json else as_text(report))
     return 1 if report["lost"] or any(not p["problem"].startswith("note:") for p in report["problems"]) else 0
 
 # ---- The BIP-39 English word list (MIT licence, The BIP-39 authors) ------------------------------------
 
 WORD_LIST = """
-abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid acoustic acquire across act action
-actor actress actual adapt add addict address adjust admit adult advance advice aerobic affair afford afraid again age agent agree ahead aim air
-airport aisle alarm album alcohol alert alien all alley allow almost alone alpha already also alter always amateur amazing among amount amused
-analyst anchor ancient anger angle angry animal ankle announce annual another answer antenna antique anxiety any apart apology appear apple approve
-april arch arctic area arena argue arm armed armor army around arrange arrest arrive arrow art artefact artist artwork ask aspect assault asset
-assist assume asthma athlete atom attack attend attitude attract auction audit august aunt author auto autumn average avocado avoid awake aware away
-awesome awful awkward axis baby bachelor bacon badge bag balance balcony ball bamboo banana banner bar barely bargain barrel base basic basket
-battle beach bean beauty because become beef before begin behave behind believe below belt bench benefit best betray better between beyond bicycle
-bid bike bind biology bird birth bitter black blade blame blanket blast bleak bless blind blood blossom blouse blue blur blush board boat body boil
-bomb bone bonus book boost border boring borrow boss bottom bounce box boy bracket brain brand brass brave bread breeze brick bridge brief bright
-bring brisk broccoli broken bronze broom brother brown brush bubble buddy budget buffalo build bulb bulk bullet bundle bunker burden burger burst
-bus business busy butter buyer buzz cabbage cabin cable cactus cage cake call calm camera camp can canal cancel candy cannon canoe canvas canyon
-capable capital captain car carbon card cargo carpet carry cart case cash casino castle casual cat catalog catch category cattle caught cause
-caution cave ceiling celery cement census century cereal certain chair chalk champion change chaos chapter charge chase chat cheap check cheese chef
-cherry chest chicken chief child chimney choice choose chronic chuckle chunk churn cigar cinnamon circle citizen city civil claim clap clarify claw
-clay clean clerk clever click client cliff climb clinic clip clock clog close cloth cloud clown club clump cluster clutch coach coast coconut code
-coffee coil coin collect color column combine come comfort comic common company concert conduct confirm congress connect consider control convince
-cook cool copper copy coral core corn correct cost cotton couch country couple course cousin cover coyote crack cradle craft cram crane crash crater
-crawl crazy cream credit creek crew cricket crime crisp critic crop cross crouch crowd crucial cruel cruise crumble crunch crush cry crystal cube
-culture cup cupboard curious current curtain curve cushion custom cute cycle dad damage damp dance danger daring dash daughter dawn day deal debate
-debris decade december decide decline decorate decrease deer defense define defy degree delay deliver demand demise denial dentist deny depart
-depend deposit depth deputy derive describe desert design desk despair destroy detail detect develop device devote diagram dial diamond diary dice
-diesel diet differ digital dignity dilemma dinner dinosaur direct dirt disagree discover disease dish dismiss disorder display distance divert
-divide divorce dizzy doctor document dog doll dolphin domain donate donkey donor door dose double dove draft dragon drama drastic draw dream dress
-drift drill drink drip drive drop drum dry duck dumb dune during dust dutch duty dwarf dynamic eager eagle early earn earth easily east easy echo
-ecology economy edge edit educate effort egg eight either elbow elder electric elegant element elephant elevator elite else embark embody embrace
-emerge emotion employ empower empty enable enact end endless endorse enemy energy enforce engage engine enhance enjoy enlist enough enrich enroll
-ensure enter entire entry envelope episode equal equip era erase erode erosion error erupt escape essay essence estate eternal ethics evidence evil
-evoke evolve exact example excess exchange excite exclude excuse execute exercise exhaust exhibit exile exist exit exotic expand expect expire
-explain expose express extend extra eye eyebrow fabric face faculty fade faint faith fall false fame family famous fan fancy fantasy farm fashion
-fat fatal father fatigue fault favorite feature february federal fee feed feel female fence festival fetch fever few fiber fiction field figure file
-film filter final find fine finger finish fire firm first fiscal fish fit fitness fix flag flame flash flat flavor flee flight flip float flock
-floor flower fluid flush fly foam focus fog foil fold follow food foot force forest forget fork fortune forum forward fossil foster found fox
-fragile frame frequent fresh friend fringe frog front frost frown frozen fruit fuel fun funny furnace fury future gadget gain galaxy gallery game
-gap garage garbage garden garlic garment gas gasp gate gather gauge gaze general genius genre gentle genuine gesture ghost giant gift giggle ginger
-giraffe girl give glad glance glare glass glide glimpse globe gloom glory glove glow glue goat goddess gold good goose gorilla gospel gossip govern
-gown grab grace grain grant grape grass gravity great green grid grief grit grocery group grow grunt guard guess guide guilt guitar gun gym habit
-hair half hammer hamster hand happy harbor hard harsh harvest hat have hawk hazard head health heart heavy hedgehog height hello helmet help hen
-hero hidden high hill hint hip hire history hobby hockey hold hole holiday hollow home honey hood hope horn horror horse hospital host hotel hour
-hover hub huge human humble humor hundred hungry hunt hurdle hurry hurt husband hybrid ice icon idea identify idle ignore ill illegal illness image
-imitate immense immune impact impose improve impulse inch include income increase index indicate indoor industry infant inflict inform inhale
-inherit initial inject injury inmate inner innocent input inquiry insane insect inside inspire install intact interest into invest invite involve
-iron island isolate issue item ivory jacket jaguar jar jazz jealous jeans jelly jewel job join joke journey joy judge juice jump jungle junior junk
-just kangaroo keen keep ketchup key kick kid kidney kind kingdom kiss kit kitchen kite kitten kiwi knee knife knock know lab label labor ladder lady
-lake lamp language laptop large later latin laugh laundry lava law lawn lawsuit layer lazy leader leaf learn leave lecture left leg legal legend
-leisure lemon lend length lens leopard lesson letter level liar liberty library license life lift light like limb limit link lion liquid list little
-live lizard load loan lobster local lock logic lonely long loop lottery loud lounge love loyal lucky luggage lumber lunar lunch luxury lyrics
-machine mad magic magnet maid mail main major make mammal man manage mandate mango mansion manual maple marble march margin marine market marriage
-mask mass master match material math matrix matter maximum maze meadow mean measure meat mechanic medal media melody melt member memory mention menu
-mercy merge merit merry mesh message metal method middle midnight milk million mimic mind minimum minor minute miracle mirror misery miss mistake
-mix mixed mixture mobile model modify mom moment monitor monkey monster month moon moral more morning mosquito mother motion motor mountain mouse
-move movie much muffin mule multiply muscle museum mushroom music must mutual myself mystery myth naive name napkin narrow nasty nation nature near
-neck need negative neglect neither nephew nerve nest net network neutral never news next nice night noble noise nominee noodle normal north nose
-notable note nothing notice novel now nuclear number nurse nut oak obey object oblige obscure observe obtain obvious occur ocean october odor off
-offer office often oil okay old olive olympic omit once one onion online only open opera opinion oppose option orange orbit orchard order ordinary
-organ orient original orphan ostrich other outdoor outer output outside oval oven over own owner oxygen oyster ozone pact paddle page pair palace
-palm panda panel panic panther paper parade parent park parrot party pass patch path patient patrol pattern pause pave payment peace peanut pear
-peasant pelican pen penalty pencil people pepper perfect permit person pet phone photo phrase physical piano picnic picture piece pig pigeon pill
-pilot pink pioneer pipe pistol pitch pizza place planet plastic plate play please pledge pluck plug plunge poem poet point polar pole police pond
-pony pool popular portion position possible post potato pottery poverty powder power practice praise predict prefer prepare present pretty prevent
-price pride primary print priority prison private prize problem process produce profit program project promote proof property prosper protect proud
-provide public pudding pull pulp pulse pumpkin punch pupil puppy purchase purity purpose purse push put puzzle pyramid quality quantum quarter
-question quick quit quiz quote rabbit raccoon race rack radar radio rail rain raise rally ramp ranch random range rapid rare rate rather raven raw
-razor ready real reason rebel rebuild recall receive recipe record recycle reduce reflect reform refuse region regret regular reject relax release
-relief rely remain remember remind remove render renew rent reopen repair repeat replace report require rescue resemble resist resource response
-result retire retreat return reunion reveal review reward rhythm rib ribbon rice rich ride ridge rifle right rigid ring riot ripple risk ritual
-rival river road roast robot robust rocket romance roof rookie room rose rotate rough round route royal rubber rude rug rule run runway rural sad
-saddle sadness safe sail salad salmon salon salt salute same sample sand satisfy satoshi sauce sausage save say scale scan scare scatter scene
-scheme school science scissors scorpion scout scrap screen script scrub sea search season seat second secret section security seed seek segment
-select sell seminar senior sense sentence series service session settle setup seven shadow shaft shallow share shed shell sheriff shield shift shine
-ship shiver shock shoe shoot shop short shoulder shove shrimp shrug shuffle shy sibling sick side siege sight sign silent silk silly silver similar
-simple since sing siren sister situate six size skate sketch ski skill skin skirt skull slab slam sleep slender slice slide slight slim slogan slot
-slow slush small smart smile smoke smooth snack snake snap sniff snow soap soccer social sock soda soft solar soldier solid solution solve someone
-song soon sorry sort soul sound soup source south space spare spatial spawn speak special speed spell spend sphere spice spider spike spin spirit
-split spoil sponsor spoon sport spot spray spread spring spy square squeeze squirrel stable stadium staff stage stairs stamp stand start state stay
-steak steel stem step stereo stick still sting stock stomach stone stool story stove strategy street strike strong struggle student stuff stumble
-style subject submit subway success such sudden suffer sugar suggest suit summer sun sunny sunset super supply supreme sure surface surge surprise
-surround survey suspect sustain swallow swamp swap swarm swear sweet swift swim swing switch sword symbol symptom syrup system table tackle tag tail
-talent talk tank tape target task taste tattoo taxi teach team tell ten tenant tennis tent term test text thank that theme then theory there they
-thing this thought three thrive throw thumb thunder ticket tide tiger tilt timber time tiny tip tired tissue title toast tobacco today toddler toe
-together toilet token tomato tomorrow tone tongue tonight tool tooth top topic topple torch tornado tortoise toss total tourist toward tower town
-toy track trade traffic tragic train transfer trap trash travel tray treat tree trend trial tribe trick trigger trim trip trophy trouble truck true
-truly trumpet trust truth try tube tuition tumble tuna tunnel turkey turn turtle twelve twenty twice twin twist two type typical ugly umbrella
-unable unaware uncle uncover under undo unfair unfold unhappy uniform unique unit universe unknown unlock until unusual unveil update upgrade uphold
-upon upper upset urban urge usage use used useful useless usual utility vacant vacuum vague valid valley valve van vanish vapor various vast vault
-vehicle velvet vendor venture venue verb verify version very vessel veteran viable vibrant vicious victory video view village vintage violin virtual
-virus visa visit visual vital vivid vocal voice void volcano volume vote voyage wage wagon wait walk wall walnut want warfare warm warrior wash wasp
-waste water wave way wealth weapon wear weasel weather web wedding weekend weird welcome west wet whale what wheat wheel when where whip whisper
-wide width wife wild will win window wine wing wink winner winter wire wisdom wise wish witness wolf woman wonder wood wool word work world worry
-worth wrap wreck wrestle wrist write wrong yard year yellow you young youth zebra zero zone zoo"""
+abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid acoustic acquire across act action actor actress actual adapt add addict address adjust admit adult advance advice aerobic
+affair afford afraid again age agent agree ahead aim air airport aisle alarm album alcohol alert alien all alley allow almost alone alpha already also alter always amateur amazing among amount amused analyst anchor ancient anger angle angry
+animal ankle announce annual another answer antenna antique anxiety any apart apology appear apple approve april arch arctic area arena argue arm armed armor army around arrange arrest arrive arrow art artefact artist artwork ask aspect
+assault asset assist assume asthma athlete atom attack attend attitude attract auction audit august aunt author auto autumn average avocado avoid awake aware away awesome awful awkward axis baby bachelor bacon badge bag balance balcony ball
+bamboo banana banner bar barely bargain barrel base basic basket battle beach bean beauty because become beef before begin behave behind believe below belt bench benefit best betray better between beyond bicycle bid bike bind biology bird
+birth bitter black blade blame blanket blast bleak bless blind blood blossom blouse blue blur blush board boat body boil bomb bone bonus book boost border boring borrow boss bottom bounce box boy bracket brain brand brass brave bread breeze
+brick bridge brief bright bring brisk broccoli broken bronze broom brother brown brush bubble buddy budget buffalo build bulb bulk bullet bundle bunker burden burger burst bus business busy butter buyer buzz cabbage cabin cable cactus cage
+cake call calm camera camp can canal cancel candy cannon canoe canvas canyon capable capital captain car carbon card cargo carpet carry cart case cash casino castle casual cat catalog catch category cattle caught cause caution cave ceiling
+celery cement census century cereal certain chair chalk champion change chaos chapter charge chase chat cheap check cheese chef cherry chest chicken chief child chimney choice choose chronic chuckle chunk churn cigar cinnamon circle citizen
+city civil claim clap clarify claw clay clean clerk clever click client cliff climb clinic clip clock clog close cloth cloud clown club clump cluster clutch coach coast coconut code coffee coil coin collect color column combine come comfort
+comic common company concert conduct confirm congress connect consider control convince cook cool copper copy coral core corn correct cost cotton couch country couple course cousin cover coyote crack cradle craft cram crane crash crater
+crawl crazy cream credit creek crew cricket crime crisp critic crop cross crouch crowd crucial cruel cruise crumble crunch crush cry crystal cube culture cup cupboard curious current curtain curve cushion custom cute cycle dad damage damp
+dance danger daring dash daughter dawn day deal debate debris decade december decide decline decorate decrease deer defense define defy degree delay deliver demand demise denial dentist deny depart depend deposit depth deputy derive
+describe desert design desk despair destroy detail detect develop device devote diagram dial diamond diary dice diesel diet differ digital dignity dilemma dinner dinosaur direct dirt disagree discover disease dish dismiss disorder display
+distance divert divide divorce dizzy doctor document dog doll dolphin domain donate donkey donor door dose double dove draft dragon drama drastic draw dream dress drift drill drink drip drive drop drum dry duck dumb dune during dust dutch
+duty dwarf dynamic eager eagle early earn earth easily east easy echo ecology economy edge edit educate effort egg eight either elbow elder electric elegant element elephant elevator elite else embark embody embrace emerge emotion employ
+empower empty enable enact end endless endorse enemy energy enforce engage engine enhance enjoy enlist enough enrich enroll ensure enter entire entry envelope episode equal equip era erase erode erosion error erupt escape essay essence
+estate eternal ethics evidence evil evoke evolve exact example excess exchange excite exclude excuse execute exercise exhaust exhibit exile exist exit exotic expand expect expire explain expose express extend extra eye eyebrow fabric face
+faculty fade faint faith fall false fame family famous fan fancy fantasy farm fashion fat fatal father fatigue fault favorite feature february federal fee feed feel female fence festival fetch fever few fiber fiction field figure file film
+filter final find fine finger finish fire firm first fiscal fish fit fitness fix flag flame flash flat flavor flee flight flip float flock floor flower fluid flush fly foam focus fog foil fold follow food foot force forest forget fork
+fortune forum forward fossil foster found fox fragile frame frequent fresh friend fringe frog front frost frown frozen fruit fuel fun funny furnace fury future gadget gain galaxy gallery game gap garage garbage garden garlic garment gas
+gasp gate gather gauge gaze general genius genre gentle genuine gesture ghost giant gift giggle ginger giraffe girl give glad glance glare glass glide glimpse globe gloom glory glove glow glue goat goddess gold good goose gorilla gospel
+gossip govern gown grab grace grain grant grape grass gravity great green grid grief grit grocery group grow grunt guard guess guide guilt guitar gun gym habit hair half hammer hamster hand happy harbor hard harsh harvest hat have hawk
+hazard head health heart heavy hedgehog height hello helmet help hen hero hidden high hill hint hip hire history hobby hockey hold hole holiday hollow home honey hood hope horn horror horse hospital host hotel hour hover hub huge human
+humble humor hundred hungry hunt hurdle hurry hurt husband hybrid ice icon idea identify idle ignore ill illegal illness image imitate immense immune impact impose improve impulse inch include income increase index indicate indoor industry
+infant inflict inform inhale inherit initial inject injury inmate inner innocent input inquiry insane insect inside inspire install intact interest into invest invite involve iron island isolate issue item ivory jacket jaguar jar jazz
+jealous jeans jelly jewel job join joke journey joy judge juice jump jungle junior junk just kangaroo keen keep ketchup key kick kid kidney kind kingdom kiss kit kitchen kite kitten kiwi knee knife knock know lab label labor ladder lady
+lake lamp language laptop large later latin laugh laundry lava law lawn lawsuit layer lazy leader leaf learn leave lecture left leg legal legend leisure lemon lend length lens leopard lesson letter level liar liberty library license life
+lift light like limb limit link lion liquid list little live lizard load loan lobster local lock logic lonely long loop lottery loud lounge love loyal lucky luggage lumber lunar lunch luxury lyrics machine mad magic magnet maid mail main
+major make mammal man manage mandate mango mansion manual maple marble march margin marine market marriage mask mass master match material math matrix matter maximum maze meadow mean measure meat mechanic medal media melody melt member
+memory mention menu mercy merge merit merry mesh message metal method middle midnight milk million mimic mind minimum minor minute miracle mirror misery miss mistake mix mixed mixture mobile model modify mom moment monitor monkey monster
+month moon moral more morning mosquito mother motion motor mountain mouse move movie much muffin mule multiply muscle museum mushroom music must mutual myself mystery myth naive name napkin narrow nasty nation nature near neck need negative
+neglect neither nephew nerve nest net network neutral never news next nice night noble noise nominee noodle normal north nose notable note nothing notice novel now nuclear number nurse nut oak obey object oblige obscure observe obtain
+obvious occur ocean october odor off offer office often oil okay old olive olympic omit once one onion online only open opera opinion oppose option orange orbit orchard order ordinary organ orient original orphan ostrich other outdoor outer
+output outside oval oven over own owner oxygen oyster ozone pact paddle page pair palace palm panda panel panic panther paper parade parent park parrot party pass patch path patient patrol pattern pause pave payment peace peanut pear
+peasant pelican pen penalty pencil people pepper perfect permit person pet phone photo phrase physical piano picnic picture piece pig pigeon pill pilot pink pioneer pipe pistol pitch pizza place planet plastic plate play please pledge pluck
+plug plunge poem poet point polar pole police pond pony pool popular portion position possible post potato pottery poverty powder power practice praise predict prefer prepare present pretty prevent price pride primary print priority prison
+private prize problem process produce profit program project promote proof property prosper protect proud provide public pudding pull pulp pulse pumpkin punch pupil puppy purchase purity purpose purse push put puzzle pyramid quality quantum
+quarter question quick quit quiz quote rabbit raccoon race rack radar radio rail rain raise rally ramp ranch random range rapid rare rate rather raven raw razor ready real reason rebel rebuild recall receive recipe record recycle reduce
+reflect reform refuse region regret regular reject relax release relief rely remain remember remind remove render renew rent reopen repair repeat replace report require rescue resemble resist resource response result retire retreat return
+reunion reveal review reward rhythm rib ribbon rice rich ride ridge rifle right rigid ring riot ripple risk ritual rival river road roast robot robust rocket romance roof rookie room rose rotate rough round route royal rubber rude rug rule
+run runway rural sad saddle sadness safe sail salad salmon salon salt salute same sample sand satisfy satoshi sauce sausage save say scale scan scare scatter scene scheme school science scissors scorpion scout scrap screen script scrub sea
+search season seat second secret section security seed seek segment select sell seminar senior sense sentence series service session settle setup seven shadow shaft shallow share shed shell sheriff shield shift shine ship shiver shock shoe
+shoot shop short shoulder shove shrimp shrug shuffle shy sibling sick side siege sight sign silent silk silly silver similar simple since sing siren sister situate six size skate sketch ski skill skin skirt skull slab slam sleep slender
+slice slide slight slim slogan slot slow slush small smart smile smoke smooth snack snake snap sniff snow soap soccer social sock soda soft solar soldier solid solution solve someone song soon sorry sort soul sound soup source south space
+spare spatial spawn speak special speed spell spend sphere spice spider spike spin spirit split spoil sponsor spoon sport spot spray spread spring spy square squeeze squirrel stable stadium staff stage stairs stamp stand start state stay
+steak steel stem step stereo stick still sting stock stomach stone stool story stove strategy street strike strong struggle student stuff stumble style subject submit subway success such sudden suffer sugar suggest suit summer sun sunny
+sunset super supply supreme sure surface surge surprise surround survey suspect sustain swallow swamp swap swarm swear sweet swift swim swing switch sword symbol symptom syrup system table tackle tag tail talent talk tank tape target task
+taste tattoo taxi teach team tell ten tenant tennis tent term test text thank that theme then theory there they thing this thought three thrive throw thumb thunder ticket tide tiger tilt timber time tiny tip tired tissue title toast tobacco
+today toddler toe together toilet token tomato tomorrow tone tongue tonight tool tooth top topic topple torch tornado tortoise toss total tourist toward tower town toy track trade traffic tragic train transfer trap trash travel tray treat
+tree trend trial tribe trick trigger trim trip trophy trouble truck true truly trumpet trust truth try tube tuition tumble tuna tunnel turkey turn turtle twelve twenty twice twin twist two type typical ugly umbrella unable unaware uncle
+uncover under undo unfair unfold unhappy uniform unique unit universe unknown unlock until unusual unveil update upgrade uphold upon upper upset urban urge usage use used useful useless usual utility vacant vacuum vague valid valley valve
+van vanish vapor various vast vault vehicle velvet vendor venture venue verb verify version very vessel veteran viable vibrant vicious victory video view village vintage violin virtual virus visa visit visual vital vivid vocal voice void
+volcano volume vote voyage wage wagon wait walk wall walnut want warfare warm warrior wash wasp waste water wave way wealth weapon wear weasel weather web wedding weekend weird welcome west wet whale what wheat wheel when where whip whisper
+wide width wife wild will win window wine wing wink winner winter wire wisdom wise wish witness wolf woman wonder wood wool word work world worry worth wrap wreck wrestle wrist write wrong yard year yellow you young youth zebra zero zone
+zoo
+"""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -209,6 +209,12 @@ class ALibraryByTheBinary(Rooms):
                              for d in (photos, self.source)]
                     self.assertEqual(times[0], times[1], name)
 
+    def test_list_names_an_original_whose_object_is_gone(self):
+        sealed = self.object_of("2024/edge.jpg")
+        sealed.unlink()
+        code, report = self.recover("list")
+        self.assertEqual((code, [r["problem"] for r in report["lost"]]), (1, ["missing: o/" + sealed.name]))
+
     def test_list_and_verify_write_nothing_and_find_nothing_wrong(self):
         before = files(self.bucket)
         for verb in ("list", "verify"):
