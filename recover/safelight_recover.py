@@ -1046,7 +1046,7 @@ class Library:
         with self.bucket.map(file) as data:
             return open_entry(data[at:at + size], record, self.secret_of, self.id)
 
-    def open_part(self, content, name, part, parts, total):
+    def open_part(self, name, part, parts, total):
         files = self.bucket.objects["o/" + name]
         demand(files, "missing", "o/" + name)
         for file in files:      # a second copy of a name may be good where the first is not
@@ -1063,7 +1063,7 @@ class Library:
         """Ways to the content, best first; each is an iterator over its bytes that raises Refused."""
         for original in self.originals[content]:
             if original.parts:
-                yield (self.open_part(content, id_text(name), i, len(original.parts), original.size)
+                yield (self.open_part(id_text(name), i, len(original.parts), original.size)
                        for i, name in enumerate(original.parts))
         self.read_packs()
         for entry in self.entries[content]:
@@ -1085,7 +1085,7 @@ class Library:
         for original in self.originals[content]:        # name every part that is not there or not good
             for i, name in enumerate(original.parts):
                 try:
-                    self.open_part(content, id_text(name), i, len(original.parts), original.size)
+                    self.open_part(id_text(name), i, len(original.parts), original.size)
                 except Refused as refusal:
                     if refusal.code == "missing":
                         self.problem("o/" + id_text(name), "missing")
@@ -1284,16 +1284,17 @@ def as_json(value):
         return as_json(value[1])
     if isinstance(value, list) and value[:1] == [2] and len(value) == 2 and is_bytes(value[1], 16):
         return id_text(value[1])
-    if isinstance(value, list) and value[:1] == [3] and len(value) == 4:
+    if isinstance(value, list) and value[:1] == [3] and len(value) == 4 and isinstance(value[1], int):
         try:
             local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(value[1]))
-        except (OverflowError, ValueError, OSError, TypeError):
+        except (OverflowError, ValueError, OSError):
             local = value[1]
-        return {"local": local, "offset_minutes": value[2], "precision": value[3]}
-    if isinstance(value, list) and value[:1] == [4] and len(value) == 3 and isinstance(value[1], list):
-        numbers = [x for x in value[1] if isinstance(x, int)]
-        return {"latitude": numbers[0] / 1e7, "longitude": numbers[1] / 1e7, "altitude_mm": numbers[2:3],
-                "name": value[2]} if len(numbers) > 1 else None
+        return {"local": local, "offset_minutes": as_json(value[2]), "precision": as_json(value[3])}
+    if isinstance(value, list) and value[:1] == [4] and len(value) == 3 and isinstance(value[1], list) \
+            and 2 <= len(value[1]) <= 3 and all(isinstance(x, int) for x in value[1]):
+        latitude, longitude, *altitude = value[1]
+        return {"latitude": latitude / 1e7, "longitude": longitude / 1e7, "name": as_json(value[2]),
+                **({"altitude_mm": altitude[0]} if altitude else {})}
     if isinstance(value, list):
         return [as_json(v) for v in value]
     if isinstance(value, dict):

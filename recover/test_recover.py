@@ -435,6 +435,39 @@ class AHistoryByHand(Rooms):
 
 
 class Pieces(unittest.TestCase):
+    def test_no_change_however_odd_stops_the_fold_or_the_report(self):
+        rng, assets, ops = random.Random(3), [bytes([i]) * 32 for i in range(3)], [bytes([i]) * 12 for i in range(3)]
+
+        def value(depth=0):
+            simple = [0, 1, 4, -5, 2**63, True, None, b"", b"x" * 16, "", "\n\x1b[31m", *ops, *assets, [1, assets[0]], ops[:2]]
+            kind = rng.randrange(6) if depth < 4 else 0
+            if kind < 3:
+                return rng.choice(simple)
+            if kind == 3:
+                return [rng.choice([1, 2, 3, 4])] + [value(depth + 1) for _ in range(rng.randrange(4))]
+            if kind == 4:
+                return {key: value(depth + 1) for key in rng.sample(range(9), rng.randrange(6))}
+            return {0: rng.choice(assets), 1: 10, 2: "image/x", 3: bytes(16), 4: rng.choice([[], [[bytes(20), 5]], 7]), 5: 1,
+                    6: [bytes(16), b"/r", rng.choice([b"a/../b", b"", b"\xff"])], 7: rng.choice([5, -2**62])}
+
+        history, taken = sl.History(), 0
+        for turn in range(20000):
+            body = {key: value() for key in rng.sample(range(5), rng.randrange(6))}
+            if rng.random() < .6:
+                body[0] = rng.choice([*assets, [1, assets[0]], [2, bytes(16)], [0]])
+            op_id = rng.choice(ops) if rng.random() < .3 else rng.randbytes(12)
+            data = bytearray(cbor_encode([op_id, turn, rng.choice([2, 4, 5, 6, 8, 10, 12, 14, 1, 7, 16, 40]), body]))
+            if rng.random() < .2:
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            with contextlib.suppress(sl.Refused):
+                history.fold(bytes(data))
+                taken += 1
+        self.assertGreater(taken, 2000)
+        library = sl.Library.__new__(sl.Library)
+        library.history, library.id = history, bytes(20)
+        json.dumps(sl.catalogue(library, {}))
+        json.dumps([sl.describe(item) for item in sl.items(history)[0]])
+
     def test_the_word_list_is_the_english_one_of_bip_39(self):
         words = sl.WORD_LIST.split()
         self.assertEqual(H(("\n".join(words) + "\n").encode()).hex(),

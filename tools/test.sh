@@ -78,7 +78,7 @@ recover() {
   fi
   local binary=${SAFELIGHT_BIN:-}
   if [ -z "$binary" ]; then
-    cargo build --locked --quiet --bin safelight
+    check "binary for the recovery" cargo build --locked --quiet --bin safelight
     binary=$CARGO_TARGET_DIR/debug/safelight
   fi
   tests "recovery without Safelight" env SAFELIGHT_BIN="$binary" "$SAFELIGHT_PYTHON" -B recover/test_recover.py
