@@ -1379,7 +1379,7 @@ def run(library, verb, output=None, talk=lambda line: None):
     named = {"o/" + id_text(p) for originals in library.originals.values() for o in originals for p in o.parts}
     strangers = [f for name, files in library.bucket.named("o") if name not in named for f in files]
     for file in strangers:
-        library.problem(file, "no photo in the history names this object")
+        library.problem(file, "note: no photo in the history names this object; a break during an import leaves such")
     report["problems"] = [{"object": name, "problem": what} for name, what in library.problems]
     if verb == "restore":
         output.text(b"library.json", json.dumps(catalogue(library, restored), indent=1) + "\n")
