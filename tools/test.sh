@@ -71,6 +71,19 @@ wasm() {
   esac
 }
 
+# The second reader of the format opens what the binary of this checkout wrote.
+recover() {
+  if ! "$SAFELIGHT_PYTHON" -c 'import cryptography' 2>/dev/null; then
+    heading "recovery without Safelight"; skip "no Python with 'cryptography' here (tools/setup.sh test)"; return
+  fi
+  local binary=${SAFELIGHT_BIN:-}
+  if [ -z "$binary" ]; then
+    check "binary for the recovery" cargo build --locked --quiet --bin safelight
+    binary=$CARGO_TARGET_DIR/debug/safelight
+  fi
+  tests "recovery without Safelight" env SAFELIGHT_BIN="$binary" "$SAFELIGHT_PYTHON" -B recover/test_recover.py
+}
+
 check "format" cargo fmt --all --check
 check "lints (clippy)" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 licences
@@ -83,6 +96,7 @@ if [ "${1:-}" != lint ]; then
   fi
   tests "examples in the documentation" cargo test --workspace --locked --doc --quiet
   wasm
+  recover
 fi
 
 printf '\n'
