@@ -350,7 +350,7 @@ impl Library {
             | Action::BackUp(me)
             | Action::Restore(me)
             | Action::Adopt(me) => {
-                self.own_step(&mut state.devices[me as usize], me, action, said, published)
+                self.own_step(&mut state.devices[me as usize], me, action, said, published);
             }
         }
     }

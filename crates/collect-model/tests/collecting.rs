@@ -1,5 +1,7 @@
 //! The whole protocol, explored breadth first: nothing is lost, and what is marked can always be collected.
 
+#![expect(clippy::print_stdout, reason = "how far the checker went is what one wants to know")]
+
 mod common;
 
 use common::{only_copy, two_remotes};
