@@ -21,7 +21,10 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let worker = WorkerProgram { program: "/nowhere/worker".into(), arguments: Vec::new() };
+        // It is there, and the system refuses to start it.
+        let program = directory.path().join("worker");
+        std::fs::write(&program, "no program").unwrap();
+        let worker = WorkerProgram { program, arguments: Vec::new() };
         let options = LibraryOptions { worker };
         let path = directory.path().join("library");
         let slots = [NewSlot::key_file("key", vec![7; 64].into())];
