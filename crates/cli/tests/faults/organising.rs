@@ -1,13 +1,14 @@
 //! What people change by hand: said as it is done, all or nothing, and never the files.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::chance::{Chance, times};
 use crate::pictures::{Exif, heavy_photo, jpeg, photo};
-use crate::room::{Outcome, PATIENCE, Room, files_below, finish, sha256};
+use crate::room::{Outcome, PATIENCE, Room, copy_folder, files_below, finish, sha256};
 
 fn with_photos(count: u64) -> Room {
     let room = Room::with_library();
@@ -196,29 +197,41 @@ fn two_processes_that_edit_at_once_both_succeed_and_lose_nothing() {
     room.safelight(&["history", "--verify"]).ends_with(&[0]);
 }
 
+/// Starts a command and kills it at a random moment of the time that it takes when left alone.
+fn kill_within(command: &mut Command, whole: Duration, chance: &mut Chance) {
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(whole.mul_f64(f64::from(u32::try_from(chance.below(1000)).unwrap()) / 1000.0));
+    child.kill().unwrap();
+    drop(child.wait_with_output().unwrap());
+}
+
 #[test]
 fn killed_at_any_moment_an_edit_is_done_wholly_or_not_at_all() {
-    let room = with_photos(60);
+    let room = with_photos(200);
+    let edit = |tag: &str| {
+        let mut command = room.unlocked();
+        command.args(["--yes", "set", "type:photo"]).arg(format!("tag+={tag}")).arg("rotate+=90");
+        command
+    };
+    let begun = Instant::now();
+    room.run(&mut edit("whole")).ends_with(&[0]);
+    let whole = begun.elapsed();
     let mut chance = Chance::seeded(times("SAFELIGHT_SEED", 1));
-    let kills = times("SAFELIGHT_KILLS", 50).min(200) / 2;
+    let kills = times("SAFELIGHT_KILLS", 50).min(200);
     let (mut done, mut undone) = (0, 0);
     for kill in 0..kills {
         let tag = format!("kill {kill}");
-        let mut command = room.unlocked();
-        let mut child =
-            command.args(["set", "type:photo"]).arg(format!("tag+={tag}")).arg("rotate+=90").spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(chance.below(400)));
-        child.kill().unwrap();
-        drop(child.wait_with_output().unwrap());
+        kill_within(&mut edit(&tag), whole, &mut chance);
         match count(&room, &format!("tag:\"{tag}\"")).as_str() {
-            "60" => done += 1,
+            "200" => done += 1,
             "0" => undone += 1,
-            some => panic!("an edit was done for {some} of 60 photos"),
+            some => panic!("an edit was done for {some} of 200 photos"),
         }
     }
-    eprintln!("{done} edits were done before the kill, {undone} were not");
+    eprintln!("of {kills} edits of {} ms {done} were done before the kill, {undone} not", whole.as_millis());
+    assert!(undone * 4 >= kills, "only {undone} of {kills} kills met an edit");
     let turned: BTreeSet<String> =
-        room.listed().keys().map(|id| shown(&room, id)["rotate"].to_string()).collect();
+        room.listed().keys().take(20).map(|id| shown(&room, id)["rotate"].to_string()).collect();
     assert_eq!(turned.len(), 1, "photos were turned differently: {turned:?}");
     room.verify_is_clean();
     room.safelight(&["history", "--verify"]).ends_with(&[0]);
@@ -298,22 +311,69 @@ fn killed_while_the_trash_is_emptied_nothing_that_stays_is_lost() {
     }
     room.import().ends_with(&[0]);
     room.safelight(&["trash", "path:gone"]).ends_with(&[0]);
-    let mut chance = Chance::seeded(times("SAFELIGHT_SEED", 1));
-    for _ in 0..12 {
+    let full = room.path("full");
+    copy_folder(&room.library(), &full);
+    let empty = || {
         let mut command = room.unlocked();
-        let mut child = command.args(["--yes", "trash", "empty"]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(chance.below(250)));
-        child.kill().unwrap();
-        drop(child.wait_with_output().unwrap());
+        command.args(["--yes", "trash", "empty"]);
+        command
+    };
+    let begun = Instant::now();
+    room.run(&mut empty()).ends_with(&[0]);
+    let whole = begun.elapsed();
+    let mut chance = Chance::seeded(times("SAFELIGHT_SEED", 1));
+    let kills = times("SAFELIGHT_KILLS", 50).min(200) / 2;
+    let mut between = 0;
+    for _ in 0..kills {
+        std::fs::remove_dir_all(room.library()).unwrap();
+        copy_folder(&full, &room.library());
+        kill_within(&mut empty(), whole, &mut chance);
         let left = count(&room, "is:trashed");
         assert!(left == "0" || left == "15", "{left} of 15 were purged");
+        between += u64::from(left == "0" && sealed_parts(&room) > 5);
+        for bytes in kept.iter().take(4) {
+            assert!(&room.original(&sha256(bytes)) == bytes);
+        }
+        // What was cut short is finished by the next one.
+        room.run(&mut empty()).ends_with(&[0]);
+        room.verify_is_clean();
+        assert_eq!(sealed_parts(&room), kept.iter().filter(|bytes| bytes.len() > 128 << 10).count());
     }
-    room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
-    room.verify_is_clean();
-    assert_eq!(sealed_parts(&room), kept.iter().filter(|bytes| bytes.len() > 128 << 10).count());
+    eprintln!("{kills} kills in {} ms, {between} of them between the purge and its bytes", whole.as_millis());
     for bytes in &kept {
         assert!(&room.original(&sha256(bytes)) == bytes);
     }
+}
+
+#[test]
+fn emptying_the_trash_while_an_import_runs_harms_neither() {
+    let room = Room::with_library();
+    for seed in 0..20 {
+        room.put(format!("first/{seed}.jpg"), photo(seed));
+    }
+    room.put("first/large.jpg", heavy_photo(99, 1 << 20));
+    room.import().ends_with(&[0]);
+    room.safelight(&["trash", "path:first"]).ends_with(&[0]);
+    // Some of what comes in is what goes.
+    for seed in 10..70 {
+        room.put(format!("second/{seed}.jpg"), photo(seed));
+    }
+    room.put("second/large.jpg", heavy_photo(99, 1 << 20));
+    let import = room.import_command().spawn().unwrap();
+    let mut later = 0;
+    for _ in 0..6 {
+        let emptied = room.safelight(&["--json", "--yes", "trash", "empty"]).ends_with(&[0]).json();
+        later += u64::from(!emptied["bytes_left"].is_null());
+    }
+    finish(import, PATIENCE).ends_with(&[0]);
+    eprintln!("{later} of 6 emptyings left the bytes for later");
+    room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
+    let listed = room.listed();
+    assert!(listed.len() >= 50, "{listed:?}");
+    for id in listed.keys().step_by(7) {
+        assert_eq!(&sha256(&room.original(id)), id);
+    }
+    room.verify_is_clean();
 }
 
 #[test]
