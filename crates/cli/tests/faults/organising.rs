@@ -213,9 +213,13 @@ fn killed_at_any_moment_an_edit_is_done_wholly_or_not_at_all() {
         command.args(["--yes", "set", "type:photo"]).arg(format!("tag+={tag}")).arg("rotate+=90");
         command
     };
-    let begun = Instant::now();
-    room.run(&mut edit("whole")).ends_with(&[0]);
-    let whole = begun.elapsed();
+    // The shortest of three, since a busy machine would make kills come after the end.
+    let whole = ["one", "two", "three"].map(|tag| {
+        let begun = Instant::now();
+        room.run(&mut edit(tag)).ends_with(&[0]);
+        begun.elapsed()
+    });
+    let whole = whole.into_iter().min().unwrap();
     let mut chance = Chance::seeded(times("SAFELIGHT_SEED", 1));
     let kills = times("SAFELIGHT_KILLS", 50).min(200);
     let (mut done, mut undone) = (0, 0);
@@ -229,7 +233,7 @@ fn killed_at_any_moment_an_edit_is_done_wholly_or_not_at_all() {
         }
     }
     eprintln!("of {kills} edits of {} ms {done} were done before the kill, {undone} not", whole.as_millis());
-    assert!(undone * 4 >= kills, "only {undone} of {kills} kills met an edit");
+    assert!(undone * 5 >= kills, "only {undone} of {kills} kills met an edit");
     let turned: BTreeSet<String> =
         room.listed().keys().take(20).map(|id| shown(&room, id)["rotate"].to_string()).collect();
     assert_eq!(turned.len(), 1, "photos were turned differently: {turned:?}");
@@ -365,9 +369,11 @@ fn emptying_the_trash_while_an_import_runs_harms_neither() {
         let emptied = room.safelight(&["--json", "--yes", "trash", "empty"]).ends_with(&[0]).json();
         later += u64::from(!emptied["bytes_left"].is_null());
     }
-    finish(import, PATIENCE).ends_with(&[0]);
+    // A content that it knew and that went meanwhile is named, and taken in by the next import.
+    finish(import, PATIENCE).ends_with(&[0, 1]);
     eprintln!("{later} of 6 emptyings left the bytes for later");
     room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
+    room.import().ends_with(&[0]);
     let listed = room.listed();
     assert!(listed.len() >= 50, "{listed:?}");
     for id in listed.keys().step_by(7) {
@@ -395,4 +401,25 @@ fn dates_and_places_that_are_typed_stand_above_those_of_the_file() {
     let after = shown(&room, "dated.jpg");
     assert!(after["taken"].as_str().unwrap().starts_with("2017-03-04T05:06:07"), "{after}");
     assert_eq!(count(&room, "date:2017 near:64.1466,-21.9426,1km"), "1");
+}
+
+#[test]
+fn what_was_typed_trashed_and_purged_is_the_same_in_a_catalogue_that_is_made_anew() {
+    let room = with_photos(4);
+    room.safelight(&["album", "add", "Trips/Iceland"]).ends_with(&[0]);
+    room.safelight(&["set", "0.jpg", "caption=kept", "tag+=sea", "album+=Iceland"]).ends_with(&[0]);
+    room.safelight(&["trash", "1.jpg", "2.jpg"]).ends_with(&[0]);
+    room.safelight(&["--yes", "trash", "empty", "2.jpg"]).ends_with(&[0]);
+    let tell = || {
+        let commands: [&[&str]; 4] = [&["list"], &["show", "0.jpg"], &["album"], &["trash"]];
+        commands.map(|command| room.safelight(&[&["--json"], command].concat()).ends_with(&[0]).json())
+    };
+    let before = tell();
+    for name in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
+        drop(std::fs::remove_file(room.library().join(name)));
+    }
+    room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0, 1]);
+    assert_eq!(tell(), before);
+    room.safelight(&["show", &sha256(&photo(2))]).ends_with(&[4]);
+    room.verify_is_clean();
 }

@@ -191,13 +191,15 @@ impl Library {
             Err(LibraryError::Query { .. }) => self.all_that_match("has:album", Among::WhatIsAsked)?,
             found => found?,
         };
+        let is_exact = candidates.len() as u64 == shown.assets;
         let mut assets = Vec::new();
         for asset in candidates {
             let catalog = self.catalog();
-            let lies_in = catalog.asset_state(asset)?.is_some_and(|state| {
-                let albums = state.current().record().set(SetName::ALBUMS);
-                albums.is_some_and(|albums| albums.contains(&Value::Album(album)))
-            });
+            let lies_in = is_exact
+                || catalog.asset_state(asset)?.is_some_and(|state| {
+                    let albums = state.current().record().set(SetName::ALBUMS);
+                    albums.is_some_and(|albums| albums.contains(&Value::Album(album)))
+                });
             if let Some(row) = catalog.asset(asset)?.filter(|_| lies_in) {
                 assets.push(ListedAsset::of(&row));
             }

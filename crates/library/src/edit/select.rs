@@ -12,6 +12,10 @@ use crate::listing::parse_query;
 /// How many rows are taken from the catalogue at a time.
 const PAGE_ASSETS: usize = 2000;
 
+/// The fewest digits of an id that stand for a photo that is to change. Fewer could be a year or a word, and would
+/// by chance begin the id of some photo.
+const FEWEST_ID_DIGITS: usize = 8;
+
 /// Where a query looks; ids and paths are found everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Among {
@@ -53,7 +57,7 @@ impl Selection {
 }
 
 impl Library {
-    /// Finds what `items` name: each an id, the beginning of one, a path or a file's name; or, if none of them
+    /// Finds what `items` name: each an id, eight or more digits that begin one, a path or a file's name; or, if none of them
     /// is, what all of them find as the words of one query.
     ///
     /// # Errors
@@ -63,7 +67,8 @@ impl Library {
         let mut found = Vec::new();
         let mut missing = None;
         for item in items {
-            match self.look_up(item)? {
+            let known = if is_short_number(item) { ItemLookup::None } else { self.look_up(item)? };
+            match known {
                 ItemLookup::One(asset) => found.push(asset),
                 ItemLookup::Many(assets) => return Err(self.ambiguous(item, &assets)?),
                 ItemLookup::None => missing = missing.or(Some(item)),
@@ -97,6 +102,10 @@ impl Library {
             }
         }
     }
+}
+
+fn is_short_number(item: &str) -> bool {
+    item.len() < FEWEST_ID_DIGITS && item.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether somebody wrote a path rather than a word: a query's own words have no slash before their colon.

@@ -362,6 +362,10 @@ fn items_are_ids_names_or_one_query() {
     let id = asset(3).to_string();
     assert_eq!(room.select(&[&id[..12], "4.jpg", &id]).assets(), [asset(3), asset(4)]);
     assert_eq!(room.select(&["is:linked", "-type:video"]).len(), 12);
+    for word in ["2023", &id[..7]] {
+        let by_chance = room.library.select(&[word.to_owned()], word, Among::WhatIsAsked);
+        assert!(matches!(by_chance, Err(LibraryError::NoSuchItem { .. })), "{word} was taken for an id");
+    }
     let select = |items: &[&str]| {
         let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
         room.library.select(&items, &items.join(" "), Among::WhatIsAsked)
