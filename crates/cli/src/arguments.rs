@@ -79,6 +79,10 @@ pub(crate) enum Command {
     #[command(visible_alias = "search")]
     List(commands::list::Arguments),
     Show(commands::show::Arguments),
+    Set(commands::set::Arguments),
+    Album(commands::album::Arguments),
+    Trash(commands::trash::Arguments),
+    Conflicts(commands::conflicts::Arguments),
     Export(commands::export::Arguments),
     Verify(commands::verify::Arguments),
     History(commands::history::Arguments),

@@ -99,6 +99,20 @@ pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
     out
 }
 
+/// What a person typed as it can be shown in a line: the same, and without what turns the direction of text.
+pub(crate) fn printable_text(text: &str) -> String {
+    let turns = |letter: char| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() || turns(letter) {
+            out.extend(letter.escape_default());
+        } else {
+            out.push(letter);
+        }
+    }
+    out
+}
+
 /// A size as people say it.
 pub(crate) fn size(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
@@ -129,6 +143,11 @@ mod tests {
     #[test]
     fn what_could_confuse_a_terminal_is_escaped() {
         assert_eq!(printable_bytes(b"a\nb\x1b[31m\xff"), "a\\nb\\u{1b}[31m\\xff");
+    }
+
+    #[test]
+    fn text_cannot_turn_the_line_that_it_stands_in() {
+        assert_eq!(printable_text("שלום\u{202e}gpj.\nx"), "שלום\\u{202e}gpj.\\nx");
     }
 
     #[test]

@@ -77,6 +77,12 @@ pub enum LibraryError {
         /// What was asked for.
         item: String,
     },
+    /// No album answers to what was asked for.
+    #[error("there is no album {album}")]
+    NoSuchAlbum {
+        /// What was asked for.
+        album: String,
+    },
     /// More than one thing answers.
     #[error("{item} could be {count} things: {examples}")]
     Ambiguous {
@@ -161,7 +167,7 @@ impl LibraryError {
             Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } => ErrorKind::Damaged,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Io { .. } | Self::Cancelled => ErrorKind::Failed,
-            Self::NoSuchItem { .. } | Self::NotHere { .. } => ErrorKind::NotFound,
+            Self::NoSuchItem { .. } | Self::NoSuchAlbum { .. } | Self::NotHere { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::Query { .. } => ErrorKind::Usage,
             Self::Refused { .. } => ErrorKind::Refused,
         }
@@ -186,6 +192,7 @@ impl LibraryError {
             }
             Self::Crypto(_) | Self::Damaged { .. } => "safelight verify names everything that is damaged",
             Self::NoSuchItem { .. } => "safelight list shows what there is",
+            Self::NoSuchAlbum { .. } => "safelight album lists them; safelight album add NAME makes one",
             Self::Ambiguous { .. } => "use more of the id, or a longer path",
             Self::NotHere { .. } => "a linked original is where it was imported from: connect that disk",
             _ => return None,

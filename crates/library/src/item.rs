@@ -46,7 +46,7 @@ impl Library {
         self.item(asset)?.ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })
     }
 
-    fn look_up(&self, item: &str) -> Result<ItemLookup> {
+    pub(crate) fn look_up(&self, item: &str) -> Result<ItemLookup> {
         let found = self.catalog().find_item(item.as_bytes(), EXAMPLES + 1)?;
         if matches!(found, ItemLookup::None)
             && let Ok(path) = std::fs::canonicalize(item)
@@ -68,7 +68,7 @@ impl Library {
         }
     }
 
-    fn ambiguous(&self, item: &str, assets: &[AssetId]) -> Result<LibraryError> {
+    pub(crate) fn ambiguous(&self, item: &str, assets: &[AssetId]) -> Result<LibraryError> {
         let mut examples = Vec::new();
         for asset in assets.iter().take(EXAMPLES) {
             let path = self

@@ -6,6 +6,7 @@
 
 mod birth;
 mod doctor;
+mod edit;
 mod effects;
 mod error;
 mod export;
@@ -29,6 +30,10 @@ pub mod unlock;
 mod verify;
 
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
+pub use edit::{
+    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, PurgePlan, PurgeReport, Resolution,
+    Selection, ShownAlbum, ShownConflict, TrashedAsset,
+};
 pub use error::{ErrorKind, LibraryError, Result};
 pub use export::{ExportReport, ExportRequest, verify_export};
 pub use history::HistoryEntry;

@@ -91,7 +91,7 @@ impl ListedAsset {
         marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect()
     }
 
-    fn of(row: &AssetRow) -> Self {
+    pub(crate) fn of(row: &AssetRow) -> Self {
         let turned = row.orientation >= 5;
         let (width, height) = if turned { (row.height, row.width) } else { (row.width, row.height) };
         Self {

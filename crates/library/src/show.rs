@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use safelight_media::Probe;
+use safelight_model::view::{AssetStatus, AssetView};
 use safelight_model::{Facts, RenditionKind};
 use serde::Serialize;
 
+use crate::edit::shown_date_words;
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::read_packed;
 use crate::item::Item;
@@ -59,6 +61,14 @@ pub struct ShownAsset {
     pub favourite: bool,
     /// Whether it is hidden.
     pub hidden: bool,
+    /// The paths of the albums that it lies in.
+    pub albums: Vec<String>,
+    /// Degrees clockwise that it was turned by hand.
+    pub rotate: u16,
+    /// Whether it lies in the trash.
+    pub trashed: bool,
+    /// The fields on which devices disagree.
+    pub conflicts: Vec<String>,
     /// How its original rests: `copied`, `packed` (in a pack of small ones) or `linked`.
     pub storage: &'static str,
     /// The names of its sealed parts below `objects/`.
@@ -114,13 +124,10 @@ impl Library {
             size: original.size_bytes,
             media_type: original.media_type.clone(),
             kind: kind_word(view.facts.media.unwrap_or(safelight_model::MediaKind::Other)),
-            taken: view
-                .date
-                .as_ref()
-                .map(|date| date_text(date.value.local_millis, date.value.offset_minutes)),
+            taken: view.date.as_ref().map(|date| shown_date_words(&date.value)),
             taken_from: view.date.as_ref().map(|date| match date.value.source {
                 Some(source) => format!("{source:?}"),
-                None => format!("{:?}", date.origin),
+                None => "typed".into(),
             }),
             caption: view.caption.as_ref().map(|shown| shown.value.clone()),
             title: view.title.as_ref().map(|shown| shown.value.clone()),
@@ -134,6 +141,10 @@ impl Library {
                 .and_then(|place| place.name.clone().or_else(|| place.found.as_ref().map(place_text))),
             favourite: view.favourite,
             hidden: view.hidden,
+            albums: self.album_paths(&view.albums)?,
+            rotate: u16::from(view.rotate) * 90,
+            trashed: matches!(view.status, AssetStatus::Trashed(_)),
+            conflicts: conflicts_of(&view),
             storage,
             parts: original
                 .parts
@@ -173,6 +184,14 @@ impl Library {
         })?;
         read_packed(&self.place, &location, self.keyring())
     }
+}
+
+fn conflicts_of(view: &AssetView<'_>) -> Vec<String> {
+    let fields = view.conflicts.iter().map(|conflict| {
+        let code = conflict.field.code();
+        code.word().map_or_else(|| code.0.to_string(), str::to_owned)
+    });
+    fields.chain(view.has_content_conflict.then(|| "content".to_owned())).collect()
 }
 
 fn full_path(source: &safelight_model::SourcePath) -> String {
@@ -238,6 +257,12 @@ impl ShownAsset {
         push(&mut lines, "caption", self.caption.as_ref());
         push(&mut lines, "rating", self.rating);
         let tags = [self.tags.clone(), self.keywords.clone()].concat();
+        push(&mut lines, "favourite", self.favourite.then_some("yes"));
+        push(&mut lines, "hidden", self.hidden.then_some("yes"));
+        push(&mut lines, "trash", self.trashed.then_some("yes"));
+        push(&mut lines, "albums", (!self.albums.is_empty()).then(|| self.albums.join(", ")));
+        push(&mut lines, "rotated", (self.rotate != 0).then(|| format!("{}° clockwise", self.rotate)));
+        push(&mut lines, "conflicts", (!self.conflicts.is_empty()).then(|| self.conflicts.join(", ")));
         push(&mut lines, "tags", (!tags.is_empty()).then(|| tags.join(", ")));
         push(&mut lines, "position", self.position.map(|[north, east]| format!("{north:.6}, {east:.6}")));
         push(&mut lines, "place", self.place.as_ref());

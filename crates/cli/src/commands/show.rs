@@ -7,7 +7,7 @@ use safelight_library::{FileFacts, ShownAsset};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{printable, size};
+use crate::output::{printable, printable_text, size};
 
 /// Show everything known of a photo
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 fn print_asset(context: &Context, shown: &ShownAsset) -> Result<(), Failure> {
     for (name, value) in shown.lines() {
-        context.output.data(&format!("{name:>14}  {value}"))?;
+        context.output.data(&format!("{name:>14}  {}", printable_text(&value)))?;
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ fn show_files(context: &Context, paths: &[PathBuf]) -> Result<(), Failure> {
 fn print_file(context: &Context, file: &FileFacts) -> Result<(), Failure> {
     context.output.data(&format!("{}  {}", printable(&file.path), size(file.size)))?;
     for (name, value) in file.lines() {
-        context.output.data(&format!("{name:>14}  {value}"))?;
+        context.output.data(&format!("{name:>14}  {}", printable_text(&value)))?;
     }
     Ok(())
 }

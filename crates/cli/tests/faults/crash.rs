@@ -188,6 +188,23 @@ fn a_library_that_cannot_be_written_can_be_read_and_left_and_says_why_it_takes_n
     assert!(!refused.stderr.contains("panicked"), "{}", refused.said());
     let listed = reader.run(&["--json", "list"]).ends_with(&[0]).json();
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    for edit in [
+        &["set", "one.jpg", "rating=4"][..],
+        &["album", "add", "Trips"],
+        &["trash", "one.jpg"],
+        &["--yes", "trash", "empty"],
+    ] {
+        let refused = reader.run(edit);
+        assert!(refused.code.is_some_and(|code| code != 0), "{edit:?}: {}", refused.said());
+        assert!(
+            refused.stderr.contains("written") || refused.stderr.contains("read-only"),
+            "{}",
+            refused.said()
+        );
+    }
+    reader.run(&["--json", "album"]).ends_with(&[0]);
+    reader.run(&["--json", "conflicts"]).ends_with(&[0]);
+    reader.run(&["--json", "trash"]).ends_with(&[0]);
     let out = room.path("home/out");
     reader.run(&["export", out.to_str().unwrap()]).ends_with(&[0]);
     assert_eq!(files_below(&out).iter().filter(|path| path.ends_with("one.jpg")).count(), 1);

@@ -18,6 +18,7 @@ mod leaving;
 mod manners;
 mod names;
 mod odd_files;
+mod organising;
 mod pictures;
 mod plaintext;
 mod room;

@@ -31,7 +31,7 @@ fn a_reader_that_leaves_early_ends_the_program_quietly() {
 fn what_is_printed_as_json_is_json_for_every_command_that_reads() {
     let room = with_photos(3);
     let id = sha256(&photo(0));
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 12] = [
         &["list"],
         &["list", "--count"],
         &["show", &id],
@@ -40,6 +40,10 @@ fn what_is_printed_as_json_is_json_for_every_command_that_reads() {
         &["verify"],
         &["key", "list"],
         &["source", "list"],
+        &["album"],
+        &["trash"],
+        &["conflicts"],
+        &["--dry-run", "set", &id, "rating=3"],
     ];
     for command in commands {
         let outcome = room.safelight(&[&["--json"], command].concat()).ends_with(&[0]);

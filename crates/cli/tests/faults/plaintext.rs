@@ -130,6 +130,51 @@ fn nothing_of_a_photo_stands_in_the_open() {
     }
 }
 
+/// Strings that a person types: captions, tags, albums, places. The program writes none of them by itself.
+const TYPED: [&str; 6] = [
+    "Wrenthicket-typed-as-caption",
+    "Gorsebrook-typed-as-title",
+    "Pimpernel-typed-as-tag",
+    "Dunnockhall-typed-as-album",
+    "Saltmarsh-renamed-album",
+    "Thistledown-typed-as-place",
+];
+
+#[test]
+fn nothing_that_is_typed_stands_in_the_open() {
+    let room = Room::with_library();
+    plant(&room);
+    room.import();
+    let id = room.listed().into_iter().find(|(_, path)| path.ends_with("name.jpg")).unwrap().0;
+    let say =
+        |arguments: &[&str]| room.safelight(&[&["--verbose", "--yes"], arguments].concat()).ends_with(&[0]);
+    say(&["album", "add", TYPED[3]]);
+    say(&["set", &id, &format!("caption={}", TYPED[0]), &format!("title={}", TYPED[1])]);
+    say(&["set", &id, &format!("tag+={}", TYPED[2]), &format!("album+={}", TYPED[3])]);
+    say(&["set", &id, &format!("place=10,20 {}", TYPED[5]), "date=2017-03-04 05:06"]);
+    say(&["album", "rename", TYPED[3], TYPED[4]]);
+    let shown = say(&["show", &id]).text();
+    for typed in [TYPED[0], TYPED[1], TYPED[2], TYPED[4], TYPED[5]] {
+        assert!(shown.contains(typed), "{typed} was not typed: {shown}");
+    }
+    say(&["set", &id, &format!("tag-={}", TYPED[2]), "caption="]);
+    say(&["trash", &id]);
+    say(&["trash", "list"]);
+    say(&["trash", "empty"]);
+    let mut needles = needles();
+    for typed in TYPED {
+        for text in [typed.to_owned(), typed.to_lowercase()] {
+            needles.push((text.clone(), text.into_bytes()));
+        }
+        let hex = typed.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        needles.push((format!("{typed} (hexadecimal)"), hex.into_bytes()));
+    }
+    for place in ["library", "home", "run"] {
+        let found = found_below(&room.path(place), &needles);
+        assert!(found.is_empty(), "in the open in {place}/: {found:#?}");
+    }
+}
+
 #[test]
 fn nothing_of_a_photo_stands_in_the_open_after_a_kill() {
     let room = Room::with_library();

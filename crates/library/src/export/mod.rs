@@ -23,10 +23,11 @@ use serde::Serialize;
 
 pub use check::verify_export;
 
+use crate::edit::shown_date_words;
 use crate::error::{LibraryError, Result};
 use crate::item::Item;
 use crate::library::Library;
-use crate::listing::{date_text, parse_query};
+use crate::listing::parse_query;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use layout::Layout;
@@ -365,11 +366,6 @@ fn is_about_the_folder(error: &LibraryError) -> bool {
 fn described(library: &Library, view: &AssetView<'_>, original: &Original) -> Result<Described> {
     let place = view.place.as_ref().map(|shown| &shown.value);
     let named = place.and_then(|place| place.found.clone()).unwrap_or_default();
-    let mut albums = Vec::new();
-    for album in &view.albums {
-        let record = library.catalog().record(&safelight_model::EntityId::Album(*album))?;
-        albums.extend(record.and_then(|record| safelight_model::view::AlbumView::new(&record).name));
-    }
     let position = place.map(|place| place.position);
     let has_date =
         view.date.as_ref().filter(|date| !matches!(date.origin, safelight_model::view::Origin::File));
@@ -378,15 +374,16 @@ fn described(library: &Library, view: &AssetView<'_>, original: &Original) -> Re
         caption: view.caption.as_ref().map(|shown| shown.value.clone()),
         tags: [view.tags.clone(), view.keywords.clone()].concat(),
         rating: view.rating.as_ref().map(|shown| shown.value),
-        taken: has_date.map(|date| date_text(date.value.local_millis, date.value.offset_minutes)),
+        taken: has_date.map(|date| shown_date_words(&date.value)),
         position: position.map(|position| (position.latitude(), position.longitude())),
         altitude_metres: position.and_then(|position| position.altitude_mm).map(|mm| f64::from(mm) / 1000.0),
         city: place.and_then(|place| place.name.clone()).or(named.city),
         region: named.region,
         country: named.country,
-        albums,
+        albums: library.album_paths(&view.albums)?,
         favourite: view.favourite,
         hidden: view.hidden,
+        rotate: u16::from(view.rotate) * 90,
         content: original.content.to_string(),
     })
 }

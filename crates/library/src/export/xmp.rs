@@ -27,6 +27,8 @@ pub(crate) struct Described {
     pub(crate) albums: Vec<String>,
     pub(crate) favourite: bool,
     pub(crate) hidden: bool,
+    /// Degrees clockwise on top of the file's own orientation.
+    pub(crate) rotate: u16,
     /// SHA-256 of the original, in hexadecimal.
     pub(crate) content: String,
 }
@@ -70,6 +72,8 @@ pub(crate) fn write(described: &Described) -> String {
     albums(&mut xml, &described.albums);
     simple(&mut xml, "safelight:Favourite", described.favourite.then_some("True"));
     simple(&mut xml, "safelight:Hidden", described.hidden.then_some("True"));
+    let rotate = (described.rotate != 0).then(|| described.rotate.to_string());
+    simple(&mut xml, "safelight:Rotate", rotate.as_deref());
     simple(&mut xml, "safelight:OriginalSHA256", Some(&described.content));
     xml.push_str("  </rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"w\"?>\n");
     xml

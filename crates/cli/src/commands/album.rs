@@ -1,0 +1,176 @@
+//! `safelight album`: albums are made, named, nested, shown and removed. Photos go in and out with `safelight set`.
+
+use clap::{Args, Subcommand};
+use safelight_library::{Library, ShownAlbum};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{counted, grouped, printable_bytes, printable_text};
+use crate::prompt;
+
+/// Albums: list, make, name, nest, show or remove them
+///
+/// An album is named by its name, its path (Trips/Iceland) or its id. Photos are put in with
+/// safelight set ITEMS album+=NAME and taken out with album-=NAME.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the albums
+    List,
+    /// Show an album and what lies in it
+    Show {
+        /// The album
+        album: String,
+    },
+    /// Make an album; a path makes those above it too
+    Add {
+        /// Its name, or its path
+        name: String,
+        /// Put it into this album
+        #[arg(long = "in", value_name = "ALBUM")]
+        within: Option<String>,
+    },
+    /// Give an album another name
+    Rename {
+        /// The album
+        album: String,
+        /// Its new name
+        name: String,
+    },
+    /// Put an album into another one, or to the top
+    Move {
+        /// The album
+        album: String,
+        /// The album to put it into
+        #[arg(required_unless_present = "top")]
+        into: Option<String>,
+        /// Put it to the top
+        #[arg(long, conflicts_with = "into")]
+        top: bool,
+    },
+    /// Remove an album; its photos stay
+    Remove {
+        /// The album
+        album: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    album: &'a ShownAlbum,
+    photos: &'a [safelight_library::ListedAsset],
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    match &arguments.action {
+        None | Some(Action::List) => list(context, &library)?,
+        Some(Action::Show { album }) => show(context, &library, album)?,
+        Some(Action::Add { name, within }) => {
+            if context.global.dry_run {
+                context.output.talk("Would make it.");
+            } else {
+                let made = library.add_album(name, within.as_deref(), context.global.yes)?;
+                answer(context, "Made", &made)?;
+            }
+        }
+        Some(Action::Rename { album, name }) => {
+            if dry_run(context, &library, album)? {
+                let renamed = library.rename_album(album, name)?;
+                answer(context, "Now called", &renamed)?;
+            }
+        }
+        Some(Action::Move { album, into, .. }) => {
+            if dry_run(context, &library, album)? {
+                let moved = library.move_album(album, into.as_deref())?;
+                answer(context, "Now at", &moved)?;
+            }
+        }
+        Some(Action::Remove { album }) => remove(context, &mut library, album)?,
+    }
+    Ok(library.close()?)
+}
+
+/// Finds the album; answers whether to go on.
+fn dry_run(context: &Context, library: &Library, album: &str) -> Result<bool, Failure> {
+    if context.global.dry_run {
+        let plan = library.plan_album_removal(album)?;
+        context.output.talk(&format!("Would change {}", printable_text(&plan.shown.path)));
+    }
+    Ok(!context.global.dry_run)
+}
+
+fn answer(context: &Context, done: &str, album: &ShownAlbum) -> Result<(), Failure> {
+    if context.output.json() {
+        context.output.print_json(album)?;
+    } else {
+        context.output.talk(&format!("{done} {} ({})", printable_text(&album.path), album.short_id()));
+    }
+    Ok(())
+}
+
+fn list(context: &Context, library: &Library) -> Result<(), Failure> {
+    let albums = library.list_albums()?;
+    if context.output.json() {
+        context.output.print_json(&albums)?;
+        return Ok(());
+    }
+    for album in &albums {
+        let mark = if album.conflicted { "  conflicted" } else { "" };
+        let path = printable_text(&album.path);
+        context.output.data(&format!("{}  {:>7}  {path}{mark}", album.short_id(), grouped(album.assets)))?;
+    }
+    if albums.is_empty() {
+        context.output.talk("There is no album; safelight album add NAME makes one.");
+    }
+    Ok(())
+}
+
+fn show(context: &Context, library: &Library, album: &str) -> Result<(), Failure> {
+    let (album, photos) = library.show_album(album)?;
+    if context.output.json() {
+        context.output.print_json(&Answer { album: &album, photos: &photos })?;
+        return Ok(());
+    }
+    for photo in &photos {
+        let taken = photo.taken.as_deref().unwrap_or("undated").replace('T', " ");
+        let path = printable_bytes(photo.path.as_bytes());
+        context.output.data(&format!("{}  {taken:19.19}  {path}", photo.short_id()))?;
+    }
+    let count = counted(photos.len() as u64, "photo", "photos");
+    context.output.talk(&format!("{} ({}): {count}", printable_text(&album.path), album.short_id()));
+    Ok(())
+}
+
+fn remove(context: &Context, library: &mut Library, album: &str) -> Result<(), Failure> {
+    let plan = library.plan_album_removal(album)?;
+    let path = printable_text(&plan.shown.path);
+    let mut message = format!(
+        "the album {path} would go; the {} in it stay in the library",
+        counted(plan.shown.assets, "photo", "photos")
+    );
+    if !plan.moving_up.is_empty() {
+        let albums: Vec<String> = plan.moving_up.iter().map(|path| printable_text(path)).collect();
+        message.push_str(&format!("; these move up: {}", albums.join(", ")));
+    }
+    if context.global.dry_run {
+        context.output.talk(&message);
+        return Ok(());
+    }
+    let is_empty = plan.shown.assets == 0 && plan.moving_up.is_empty();
+    let agreed = is_empty
+        || context.global.yes
+        || (prompt::someone_is_there() && prompt::agree(&format!("{message}. Remove it?"))?);
+    if !agreed {
+        return Err(Failure::new(Exit::Refused, message).hint("--yes removes it"));
+    }
+    let removed = library.remove_album(plan)?;
+    answer(context, "Removed", &removed)
+}

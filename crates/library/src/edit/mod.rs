@@ -1,0 +1,76 @@
+//! What people change by hand: captions, tags, albums, the trash, and what two devices disagree on.
+//!
+//! Invariant: one command is one transaction, in which states are read and every op names all writes that it
+//! replaces (sl1-history §7.2). So a later write wins whatever the clocks say, concurrent ones stay as a conflict,
+//! and a killed process leaves everything or nothing. What changes nothing writes no op.
+
+mod album;
+mod change;
+mod conflict;
+mod purge;
+mod reclaim;
+mod select;
+mod text;
+mod trash;
+mod value;
+mod word;
+
+pub use album::{AlbumRemoval, ShownAlbum};
+pub use change::{Changes, EditReport};
+pub use conflict::{ConflictingValue, Resolution, ShownConflict};
+pub use purge::{PurgePlan, PurgeReport};
+pub use select::{Among, Selection};
+pub use trash::TrashedAsset;
+
+pub(crate) use text::shown_date_words;
+
+#[cfg(test)]
+mod tests;
+
+use safelight_catalog::Change;
+use safelight_model::{AssetId, AssetState, ContentState, Field, FieldCode, OpBody, Register, Value};
+
+use crate::effects::now_stamp_millis;
+use crate::error::Result;
+use crate::library::Library;
+
+impl Library {
+    /// Runs one transaction, and puts what it recorded into a segment of history.
+    pub(crate) fn change<T>(&mut self, run: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        self.folder.require_writable()?;
+        let value = self.catalog().change(now_stamp_millis(), run)?;
+        self.close_segment()?;
+        Ok(value)
+    }
+}
+
+/// Whether people can change an asset: a content came in, and no purge took it.
+fn is_held(state: &AssetState) -> bool {
+    !state.current().contents().additions().is_empty() && !state.current().is_purged()
+}
+
+/// Whether a field says this already, and nobody says otherwise.
+fn is_settled(register: Option<&Register<Value>>, value: &Value) -> bool {
+    let heads = register.map(Register::heads).unwrap_or_default();
+    if heads.is_empty() { *value == Value::None } else { heads.iter().all(|head| head.value == *value) }
+}
+
+/// The op that types a value over everything that a field of an asset says; `None` if it says only that.
+fn written(asset: AssetId, state: &AssetState, field: FieldCode, value: Value) -> Option<OpBody> {
+    let register = state.current().record().field(Field::from(field));
+    (!is_settled(register, &value)).then(|| state.write_field(asset, field, value))
+}
+
+/// Reads an asset and, if wanted, what is known of its content, inside of a transaction.
+fn read(
+    change: &mut Change<'_>,
+    asset: AssetId,
+    with_content: bool,
+) -> Result<Option<(AssetState, Option<ContentState>)>> {
+    let Some(state) = change.asset(asset)?.filter(is_held) else { return Ok(None) };
+    let content = match state.current().contents().current() {
+        Some(current) if with_content => change.content(current.value.original.content)?,
+        _ => None,
+    };
+    Ok(Some((state, content)))
+}

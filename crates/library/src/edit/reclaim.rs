@@ -1,0 +1,170 @@
+//! Removes the sealed bytes of purged photos from this device.
+//!
+//! Invariant: only alone in the library, so that no import relies on an object that goes; and only what a purge
+//! names and no photo that is there needs, found by looking at all of them. Every step can be repeated: a killed
+//! process leaves bytes, never a photo without its own.
+
+use std::collections::{HashMap, HashSet};
+
+use safelight_catalog::PackLocation;
+use safelight_crypto::{ContentHash, Entropy as _, LOCAL_PACK_HEADER, OsEntropy, base32};
+use safelight_model::{AssetId, LifeState, Original};
+use safelight_store::{Area, ObjectPath, PathPart, StoreError};
+
+use crate::error::{LibraryError, Result};
+use crate::folder_lock::FolderLock;
+use crate::import::rendition::{LocalPacks, pack_paths};
+use crate::library::Library;
+use crate::monitor::Monitor;
+
+/// How many assets are taken from the catalogue at a time.
+const STRETCH_ASSETS: usize = 2000;
+
+/// What became of the bytes.
+pub(super) enum Reclaimed {
+    /// So many went.
+    Freed(u64),
+    /// They are still there, for this reason.
+    Later(String),
+}
+
+/// What belongs to purged photos alone.
+#[derive(Default)]
+struct Purged {
+    /// Sealed parts with their sizes.
+    parts: HashMap<ObjectPath, u64>,
+    contents: HashSet<ContentHash>,
+}
+
+impl Library {
+    /// Removes what belongs to purged photos alone, if nobody else works on the library.
+    pub(super) fn reclaim(&mut self, monitor: &dyn Monitor) -> Result<Reclaimed> {
+        if let Some(lock) = &mut self.lock
+            && let Err(LibraryError::Refused { reason, .. }) = lock.become_alone()
+        {
+            // Trying for more lost what was held.
+            self.lock = Some(FolderLock::share(&self.folder)?);
+            return Ok(Reclaimed::Later(reason));
+        }
+        let freed = self.reclaim_alone(monitor);
+        if self.lock.is_some() {
+            self.lock = None;
+            self.lock = Some(FolderLock::share(&self.folder)?);
+        }
+        freed.map(Reclaimed::Freed)
+    }
+
+    fn reclaim_alone(&mut self, monitor: &dyn Monitor) -> Result<u64> {
+        let mut purged = Purged::default();
+        self.each_life(monitor, |life| {
+            if life.is_purged() {
+                purged.add(life);
+            }
+        })?;
+        if purged.contents.is_empty() {
+            return Ok(0);
+        }
+        self.each_life(monitor, |life| {
+            if !life.is_purged() {
+                purged.keep(life);
+            }
+        })?;
+        if monitor.cancelled() {
+            return Ok(0);
+        }
+        let mut freed = 0;
+        for (path, bytes) in &purged.parts {
+            match self.place.remove_object(path) {
+                Ok(()) => freed += bytes,
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        freed += self.reclaim_packs(&purged.contents)?;
+        for content in &purged.contents {
+            self.damaged.forget(&mut self.device, content)?;
+        }
+        Ok(freed)
+    }
+
+    fn each_life(&self, monitor: &dyn Monitor, mut each: impl FnMut(&LifeState)) -> Result<()> {
+        let mut after: Option<AssetId> = None;
+        while !monitor.cancelled() {
+            let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
+            let Some((last, _)) = stretch.last() else { break };
+            after = Some(*last);
+            stretch.iter().flat_map(|(_, state)| state.lives()).for_each(|(_, life)| each(life));
+        }
+        Ok(())
+    }
+
+    /// Writes the packs that hold anything of these contents anew, without it.
+    fn reclaim_packs(&mut self, purged: &HashSet<ContentHash>) -> Result<u64> {
+        // A pack that this process appends to may be among them.
+        self.packs = LocalPacks::new(self.place.clone());
+        let mut freed = 0;
+        for path in pack_paths(&self.place)? {
+            let (gone, kept): (Vec<PackLocation>, Vec<PackLocation>) = self
+                .device
+                .entries_of_pack(path.as_str())?
+                .into_iter()
+                .partition(|entry| purged.contains(&entry.content));
+            if gone.is_empty() {
+                continue;
+            }
+            let before = self.place.open_object(&path)?.length_bytes();
+            let (moved, after) = self.copy_entries(&path, &kept)?;
+            // The new pack is durable before the index leaves the old one, and that before it goes.
+            self.device.forget_pack(path.as_str())?;
+            self.device.record_packed(&moved)?;
+            self.place.remove_object(&path)?;
+            freed += before.saturating_sub(after);
+        }
+        Ok(freed)
+    }
+
+    /// Copies entries as they are into a new pack; answers where they lie, and how long it is.
+    fn copy_entries(&self, from: &ObjectPath, entries: &[PackLocation]) -> Result<(Vec<PackLocation>, u64)> {
+        if entries.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        let mut id = [0; 16];
+        OsEntropy.fill(&mut id);
+        let name = PathPart::parse(&base32(&id)).map_err(StoreError::from)?;
+        let path = ObjectPath::flat(Area::Local, &name).map_err(StoreError::from)?;
+        let reader = self.place.open_object(from)?;
+        let mut pack = self.place.create_append(&path)?;
+        pack.append(&LOCAL_PACK_HEADER)?;
+        let mut moved = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let bytes = reader.read_range(entry.position..entry.position + entry.length)?;
+            let position = pack.append(&bytes)?;
+            moved.push(PackLocation { pack: path.as_str().to_owned(), position, ..entry.clone() });
+        }
+        pack.sync()?;
+        Ok((moved, pack.length_bytes()))
+    }
+}
+
+impl Purged {
+    fn add(&mut self, life: &LifeState) {
+        for original in originals(life) {
+            self.contents.insert(original.content);
+            let parts = original.parts.iter();
+            self.parts.extend(parts.map(|part| (ObjectPath::original(part.name), part.sealed_bytes)));
+        }
+    }
+
+    fn keep(&mut self, life: &LifeState) {
+        for original in originals(life) {
+            self.contents.remove(&original.content);
+            for part in &original.parts {
+                self.parts.remove(&ObjectPath::original(part.name));
+            }
+        }
+    }
+}
+
+fn originals(life: &LifeState) -> impl Iterator<Item = &Original> {
+    life.contents().additions().iter().map(|write| &write.value.original)
+}
