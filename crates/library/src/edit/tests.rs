@@ -52,7 +52,8 @@ impl Room {
         let options =
             LibraryOptions { worker: WorkerProgram { program: PathBuf::new(), arguments: Vec::new() } };
         let slot = NewSlot::key_file("stick", Zeroizing::new(vec![7; 64]));
-        Library::create(&path, &Library::draw_words(), &[slot], &options).unwrap();
+        let words = Library::draw_words();
+        Library::create(&path, &words, &[slot], &options, || Ok::<(), LibraryError>(())).unwrap();
         let folder = LibraryFolder::open(&path).unwrap();
         let bytes = Zeroizing::new(vec![7; 64]);
         let secret = NewSlot::key_file("", bytes);
