@@ -61,6 +61,7 @@ if at_least test; then
   want node nodejs node "runs the test vectors as WebAssembly"
   want npm npm node "installs Azurite, the test server of Azure Blob"
   want openssl openssl openssl "certificates of test servers"
+  have sshd || [ -x /usr/sbin/sshd ] || missing+=("sshd openssh-server - an SFTP server for tests")
   want rclone rclone rclone "a WebDAV server for tests; peer: upload"
 fi
 if at_least bench; then
@@ -104,7 +105,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   for row in "${missing[@]}"; do
     set -- $row
-    [ "$1" = python3-venv ] || have "$1" || { say "Still missing after the installation: $1"; exit 1; }
+    [ "$1" = python3-venv ] || [ "$1" = sshd ] || have "$1" || { say "Still missing after the installation: $1"; exit 1; }
   done
 fi
 

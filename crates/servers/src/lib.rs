@@ -8,6 +8,7 @@ mod azurite;
 mod fake;
 mod moto;
 mod process;
+mod sshd;
 mod tls;
 mod webdav;
 
@@ -15,6 +16,7 @@ pub use azurite::Azurite;
 pub use fake::{Answer, Fake, Request};
 pub use moto::Moto;
 pub use process::{cache, find, http};
+pub use sshd::Sshd;
 pub use tls::Certificates;
 pub use webdav::{RcloneWebDav, WsgiDav};
 

@@ -99,9 +99,20 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unsupported { .. } | StoreError::Denied { .. } => Self::Skip(error.to_string()),
-            _ => Self::Broken(error.to_string()),
+            _ => Self::Broken(whole(&error)),
         }
     }
+}
+
+/// An error with everything below it.
+fn whole(error: &StoreError) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        said = format!("{said}: {inner}");
+        cause = inner.source();
+    }
+    said
 }
 
 type Tried = Result<(), Fault>;

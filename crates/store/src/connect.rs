@@ -1,5 +1,6 @@
 //! From an address and a credential to a [`Remote`] whose capabilities are known.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use crate::address::RemoteAddress;
@@ -12,6 +13,7 @@ use crate::http::{Asked, Http, HttpOptions};
 use crate::name::{Key, NameError};
 use crate::remote::Remote;
 use crate::s3::S3;
+use crate::sftp::Sftp;
 use crate::webdav::WebDav;
 
 /// What connecting needs besides an address and a credential.
@@ -21,8 +23,10 @@ pub struct ConnectOptions {
     pub known: Option<Capabilities>,
     /// The surroundings that decide which identity is used at Azure.
     pub azure: AzureEnvironment,
-    /// How HTTP is spoken.
+    /// How HTTP is spoken; its patience is that of SFTP too.
     pub http: HttpOptions,
+    /// What `ssh` is told in front of the rest, for example `-i` and a key's path.
+    pub ssh_arguments: Vec<OsString>,
 }
 
 /// Connects to a place. What it can do is probed, unless it was found out earlier and is given back in
@@ -67,7 +71,15 @@ pub async fn connect(
             remote.capabilities_mut().learn(&found);
             Ok(Arc::new(remote))
         }
-        RemoteAddress::Sftp(_) => Err(asked.unsupported("this version does not speak SFTP yet")),
+        RemoteAddress::Sftp(sftp) => {
+            if credential.is_some() {
+                return Err(asked.nonsense("SFTP takes no credential: ssh proves who you are"));
+            }
+            let mut remote = Sftp::new(sftp, options.ssh_arguments, options.http.stall);
+            let found = find_out(&remote, options.known, token).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
         RemoteAddress::Dropbox(_) => Err(asked.unsupported("this version does not speak to Dropbox yet")),
         RemoteAddress::GoogleDrive(_) => {
             Err(asked.unsupported("this version does not speak to Google Drive yet"))

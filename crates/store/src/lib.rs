@@ -14,7 +14,7 @@
 //!   sealed, and a [`Batch`] makes many objects durable with few waits.
 //! * [`Folder`] — the same folder behind [`Remote`]; also an external drive or a folder that another
 //!   program syncs.
-//! * [`connect`] — from an address and a credential to Azure Blob, S3, WebDAV or a folder, probed.
+//! * [`connect`] — from an address and a credential to Azure Blob, S3, WebDAV, SFTP or a folder, probed.
 //! * [`layer`] — what goes around any remote: retries, limits, counting, tracing, planted faults.
 //! * [`SealedRemote`] — what a library uses: takes only [`Sealed`] bytes and [`ObjectPath`] names.
 
@@ -33,6 +33,7 @@ mod remote;
 mod s3;
 mod sealed;
 mod sealed_remote;
+mod sftp;
 mod webdav;
 
 pub use address::{AddressError, AzureAddress, RemoteAddress, S3Address, SftpAddress, WebDavAddress};
@@ -53,4 +54,5 @@ pub use remote::{
 pub use s3::S3;
 pub use sealed::{NotSealed, Sealed};
 pub use sealed_remote::SealedRemote;
+pub use sftp::Sftp;
 pub use webdav::WebDav;

@@ -154,7 +154,7 @@ async fn an_identity_keeps_every_guarantee_and_mints_grants_by_a_delegated_key()
         ..Default::default()
     };
     let (address, _) = RemoteAddress::parse(&format!("{container}/below")).expect("an address");
-    let options = ConnectOptions { known: None, azure, http };
+    let options = ConnectOptions { azure, http, ..Default::default() };
     let remote = connect(&address, None, options, "tokenabc").await.expect("connects");
     assert_eq!(remote.credential_source().as_deref(), Some("a client secret from the environment"));
     let report = check(Arc::clone(&remote), "tokenabd").await.expect("a fine token");

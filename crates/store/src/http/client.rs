@@ -56,7 +56,7 @@ impl NetworkFault {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(inner) = cause {
             if let Some(file) = inner.downcast_ref::<io::Error>()
-                && file.get_ref().is_some_and(|own| own.is::<FileFault>())
+                && file.get_ref().and_then(|own| own.downcast_ref::<FileFault>()).is_some()
             {
                 return Self::File(error);
             }

@@ -64,6 +64,10 @@ impl Asked<'_> {
         StoreError::AlreadyExists { place: self.place.to_owned(), object: self.object.to_owned() }
     }
 
+    pub(crate) fn not_found(&self) -> StoreError {
+        StoreError::NotFound { place: self.place.to_owned(), object: self.object.to_owned() }
+    }
+
     pub(crate) fn archived(&self) -> StoreError {
         StoreError::Archived { place: self.place.to_owned(), object: self.object.to_owned() }
     }
