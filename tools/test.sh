@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 export SAFELIGHT_CACHE=${SAFELIGHT_CACHE:-$HOME/.cache/safelight}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$SAFELIGHT_CACHE/target}
 export PATH="$PATH:$SAFELIGHT_CACHE/tools/bin"
+# The servers were installed by setup.sh just before: a test that does not find its own has failed.
+if [ -f "$SAFELIGHT_CACHE/servers/.installed" ]; then export SAFELIGHT_REQUIRE_SERVERS=1; fi
 export SAFELIGHT_PYTHON="$SAFELIGHT_CACHE/venv/bin/python"
 # Tests find real photos here when they are beside the checkout.
 if [ -z "${SAFELIGHT_CORPUS:-}" ] && [ -d ../shared/corpus ]; then SAFELIGHT_CORPUS=$(cd ../shared/corpus && pwd); export SAFELIGHT_CORPUS; fi

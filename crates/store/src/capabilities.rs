@@ -4,12 +4,18 @@
 //! S3 look-alikes ignore conditional puts, WebDAV servers ignore `Overwrite: F`, credentials come without
 //! list or delete: whoever trusts the label loses photos (`docs/spec/sl1.md` §3).
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use crate::error::StoreError;
 use crate::name::{Key, NameError, Prefix};
-use crate::remote::{Body, PutOptions, Remote, Tier};
+use crate::remote::{Body, GrantRequest, PutOptions, Remote, Tier};
 
 /// Something a place may or may not be able to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Capability {
     /// Writing objects and reading them back.
@@ -28,11 +34,15 @@ pub enum Capability {
     UploadGrants,
     /// Vouching with a checksum for bytes that were not sent by this device.
     ProviderChecksum,
+    /// Telling exactly one of several writers at the same instant that the name is its own.
+    OneWinner,
+    /// Replacing an object without an instant in which its name is absent.
+    Replace,
 }
 
 impl Capability {
     /// All capabilities.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::PutAndGet,
         Self::GetRange,
         Self::PutIfAbsent,
@@ -41,11 +51,14 @@ impl Capability {
         Self::Tiers,
         Self::UploadGrants,
         Self::ProviderChecksum,
+        Self::OneWinner,
+        Self::Replace,
     ];
 }
 
 /// What was found out about a capability.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// It was tried and worked.
     Works,
@@ -53,6 +66,14 @@ pub enum Finding {
     Missing(String),
     /// It was not tried.
     Untried,
+}
+
+/// Capabilities as they are kept; a newer version's capability is skipped by an older one.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    findings: BTreeMap<String, Finding>,
+    most_object_bytes: u64,
+    tiers: Vec<Tier>,
 }
 
 /// What a place can do.
@@ -96,6 +117,44 @@ impl Capabilities {
         }
     }
 
+    /// Takes over what was found out elsewhere, except for what was not tried there.
+    pub fn learn(&mut self, found: &Self) {
+        for capability in Capability::ALL {
+            if *found.finding(capability) != Finding::Untried {
+                self.set(capability, found.finding(capability).clone());
+            }
+        }
+        self.most_object_bytes = found.most_object_bytes;
+        self.tiers.clone_from(&found.tiers);
+    }
+
+    /// The findings as bytes (JSON), to be kept with the remote.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let findings = Capability::ALL.map(|capability| (name(capability), self.finding(capability).clone()));
+        let kept = Kept {
+            findings: findings.into(),
+            most_object_bytes: self.most_object_bytes,
+            tiers: self.tiers.clone(),
+        };
+        serde_json::to_vec(&kept).unwrap_or_default()
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote; nothing for anything else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut kept: Kept = serde_json::from_slice(bytes).ok()?;
+        let mut capabilities = Self::untried();
+        for capability in Capability::ALL {
+            if let Some(finding) = kept.findings.remove(&name(capability)) {
+                capabilities.set(capability, finding);
+            }
+        }
+        capabilities.most_object_bytes = kept.most_object_bytes;
+        capabilities.tiers = kept.tiers;
+        Some(capabilities)
+    }
+
     /// Tries a place out under `probe/<token>-…`, and cleans up behind itself where it may delete.
     ///
     /// The token must be fresh (16 random bytes in base32): a name that an earlier probe left behind would
@@ -117,14 +176,16 @@ impl Capabilities {
         let range = remote.get_range(&key, 5..9).await;
         found.set(Capability::GetRange, judge(range, |bytes| Some(bytes.as_ref()) == first.get(5..9)));
         found.set(Capability::PutIfAbsent, probe_put_if_absent(remote, token, first, second).await?);
+        if !matches!(remote.capabilities().finding(Capability::OneWinner), Finding::Missing(_)) {
+            found.set(Capability::OneWinner, probe_race(remote, token).await?);
+        }
         found.set(Capability::List, probe_list(remote, &key).await?);
-        found.set(
-            Capability::Tiers,
-            match found.tiers.as_slice() {
-                [] => Finding::Missing("this kind of place has no tiers".to_owned()),
-                _ => Finding::Untried,
-            },
-        );
+        let tiers = probe_tiers(remote, token, &found.tiers).await?;
+        if tiers != Finding::Works {
+            found.tiers.clear();
+        }
+        found.set(Capability::Tiers, tiers);
+        found.set(Capability::UploadGrants, probe_grant(remote, token).await?);
         let deleted = remote.delete(&key).await;
         let gone = remote.head(&key).await;
         let is_gone = gone.is_err_and(|error| error.is_not_found());
@@ -162,6 +223,63 @@ async fn probe_put_if_absent(
     })
 }
 
+/// Writes into the second warmest tier and looks whether it rests there: a look-alike may take the wish and
+/// forget it.
+async fn probe_tiers(remote: &dyn Remote, token: &str, tiers: &[Tier]) -> Result<Finding, NameError> {
+    let Some(tier) = tiers.get(1).or(tiers.first()) else {
+        return Ok(Finding::Missing("this kind of place has no tiers".to_owned()));
+    };
+    let key = Key::parse(&format!("probe/{token}-c"))?;
+    let options = PutOptions { tier: Some(*tier), media_type: None };
+    let written = remote.put(&key, Body::from(b"safelight probe 3".as_slice()), &options).await;
+    let found = remote.head(&key).await;
+    if remote.delete(&key).await.is_err() {
+        tracing::debug!(place = remote.label(), "the probe object could not be deleted and stays");
+    }
+    Ok(judge(written.and(found), |info| info.tier == Some(*tier)))
+}
+
+async fn probe_grant(remote: &dyn Remote, token: &str) -> Result<Finding, NameError> {
+    let key = Key::parse(&format!("probe/{token}-d"))?;
+    let request = GrantRequest { key, valid_for: Duration::from_secs(60), at_most_bytes: 1 };
+    Ok(judge(remote.grant_upload(&request).await, |grant| !grant.url.is_empty()))
+}
+
+/// Whether anything at all worked.
+pub(crate) fn is_of_any_use(found: &Capabilities) -> bool {
+    [Capability::PutAndGet, Capability::GetRange, Capability::PutIfAbsent, Capability::List]
+        .into_iter()
+        .any(|capability| found.has(capability))
+}
+
+/// The name of a capability in what is kept.
+fn name(capability: Capability) -> String {
+    match serde_json::to_value(capability) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+/// Lets a few writers race for a fresh name.
+async fn probe_race(remote: &dyn Remote, token: &str) -> Result<Finding, NameError> {
+    const RACERS: usize = 4;
+    let key = Key::parse(&format!("probe/{token}-e"))?;
+    let options = PutOptions::default();
+    let racers = (0..RACERS)
+        .map(|_| remote.put_if_absent(&key, Body::from(b"safelight probe 5".as_slice()), &options));
+    let answers = futures_util::future::join_all(racers).await;
+    if remote.delete(&key).await.is_err() {
+        tracing::debug!(place = remote.label(), "the probe object could not be deleted and stays");
+    }
+    let winners = answers.iter().filter(|answer| answer.is_ok()).count();
+    let other = answers.into_iter().filter_map(Result::err).find(|error| !error.is_already_exists());
+    Ok(match (winners, other) {
+        (1, None) => Finding::Works,
+        (_, Some(error)) => Finding::Missing(error.to_string()),
+        (winners, None) => Finding::Missing(format!("{winners} of {RACERS} writers of one name succeeded")),
+    })
+}
+
 async fn probe_list(remote: &dyn Remote, key: &Key) -> Result<Finding, NameError> {
     let prefix = Prefix::below("probe")?;
     let mut after = None;
@@ -182,5 +300,26 @@ fn judge<T>(result: Result<T, StoreError>, is_right: impl FnOnce(&T) -> bool) ->
         Ok(value) if is_right(&value) => Finding::Works,
         Ok(_) => Finding::Missing("it answered something else than was written".to_owned()),
         Err(error) => Finding::Missing(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_kept_and_given_back() {
+        let mut found = Capabilities::untried();
+        found.set(Capability::PutIfAbsent, Finding::Works);
+        found.set(Capability::Delete, Finding::Missing("no".to_owned()));
+        found.tiers = vec![Tier::Hot, Tier::Archive];
+        found.most_object_bytes = 7;
+        let kept = found.to_bytes();
+        assert_eq!(Capabilities::from_bytes(&kept), Some(found.clone()));
+        let newer = String::from_utf8(kept).expect("JSON").replace("\"delete\"", "\"fly\"");
+        let older = Capabilities::from_bytes(newer.as_bytes()).expect("reads on");
+        assert_eq!(older.finding(Capability::Delete), &Finding::Untried);
+        assert!(older.has(Capability::PutIfAbsent));
+        assert_eq!(Capabilities::from_bytes(b"{}"), None);
     }
 }

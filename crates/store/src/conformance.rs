@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::capabilities::{Capability, Finding};
 use crate::error::StoreError;
 use crate::name::{Key, NameError, Prefix};
 use crate::remote::{Body, GrantRequest, PutOptions, Remote, Tier};
@@ -98,9 +99,20 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unsupported { .. } | StoreError::Denied { .. } => Self::Skip(error.to_string()),
-            _ => Self::Broken(error.to_string()),
+            _ => Self::Broken(whole(&error)),
         }
     }
+}
+
+/// An error with everything below it.
+fn whole(error: &StoreError) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        said = format!("{said}: {inner}");
+        cause = inner.source();
+    }
+    said
 }
 
 type Tried = Result<(), Fault>;
@@ -203,16 +215,22 @@ impl Bench {
                 Ok::<(), StoreError>(())
             })
         };
-        let mut torn = None;
+        let (mut torn, mut absent) = (None, false);
+        let may_be_absent = self.declares_missing(Capability::Replace);
         while !writer.is_finished() {
             match self.remote.get(&key, AT_MOST_BYTES).await {
                 Ok(read) if read == first || read == second => {}
                 Ok(read) => torn = Some(format!("a reader saw {} bytes that are neither object", read.len())),
+                Err(error) if error.is_not_found() && may_be_absent.is_some() => absent = true,
                 Err(error) => torn = Some(format!("a reader was told: {error}")),
             }
         }
         writer.await.map_err(|error| Fault::Broken(error.to_string()))??;
-        torn.map_or(Ok(()), |torn| Err(Fault::Broken(torn)))
+        match (torn, may_be_absent) {
+            (Some(torn), _) => Err(Fault::Broken(torn)),
+            (None, Some(why)) if absent => Err(Fault::Skip(why)),
+            _ => Ok(()),
+        }
     }
 
     async fn keeps_what_exists(&self) -> Tried {
@@ -228,7 +246,18 @@ impl Bench {
         require(kept == first, "the first object was changed")
     }
 
+    /// What the place says itself that it cannot do.
+    fn declares_missing(&self, capability: Capability) -> Option<String> {
+        match self.remote.capabilities().finding(capability) {
+            Finding::Missing(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
+
     async fn has_one_winner(&self) -> Tried {
+        if let Some(why) = self.declares_missing(Capability::OneWinner) {
+            return Err(Fault::Skip(why));
+        }
         let key = self.named("r4")?;
         let racers: Vec<_> = (0..RACERS)
             .map(|racer| {

@@ -1,12 +1,15 @@
 //! What can go wrong at a place, named by its meaning and not by the protocol's number for it.
 //!
 //! Callers decide by variant: *not found* and *already exists* are answers, *full*, *read-only* and
-//! *vanished* stop a run with an instruction for the user, *io* and *network* may pass.
+//! *vanished* stop a run with an instruction for the user, *io*, *network* and *throttled* may pass.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::address::AddressError;
+use crate::azure::identity::IdentityError;
+use crate::http::Refusal;
 use crate::name::NameError;
 
 /// What was being done when an error happened.
@@ -35,9 +38,11 @@ pub enum Operation {
     Sweep,
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Operation {
+    /// What is done, as it reads in a sentence before the object.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Open => "open",
             Self::Put => "write",
             Self::Get => "read",
@@ -48,7 +53,13 @@ impl fmt::Display for Operation {
             Self::Grant => "grant an upload of",
             Self::Sync => "make durable",
             Self::Sweep => "sweep",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
     }
 }
 
@@ -184,6 +195,35 @@ pub enum StoreError {
         /// How long, where it says so.
         wait: Option<std::time::Duration>,
     },
+    /// The place could not be reached, or the connection broke or stood still.
+    #[error("{place} could not be reached: could not {operation} {object}")]
+    Network {
+        /// The place.
+        place: String,
+        /// What was being done.
+        operation: Operation,
+        /// The object concerned.
+        object: String,
+        /// What the connection reported; never with the secret part of an address.
+        #[source]
+        source: io::Error,
+    },
+    /// The place answered, and will not do this: trying again changes nothing.
+    #[error("{place} refused to {operation} {object}")]
+    Refused {
+        /// The place.
+        place: String,
+        /// What was being done.
+        operation: Operation,
+        /// The object concerned.
+        object: String,
+        /// What it answered.
+        #[source]
+        source: io::Error,
+    },
+    /// An address that names no place.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// A name that this place cannot hold.
     #[error("{place}: {source}")]
     BadName {
@@ -250,6 +290,26 @@ impl StoreError {
     /// Whether trying the same thing later may succeed without anybody doing something about it.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Io { .. })
+        matches!(self, Self::Throttled { .. } | Self::Io { .. } | Self::Network { .. })
+    }
+
+    /// Whether the network or the other side's health is the reason (exit code 7).
+    #[must_use]
+    pub const fn is_network(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Network { .. })
+    }
+
+    /// What the user can do about it, where the answer of the place tells.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        let (Self::Denied { source, .. } | Self::Refused { source, .. } | Self::Full { source, .. }) = self
+        else {
+            return None;
+        };
+        let inner = source.get_ref()?;
+        if let Some(identity) = inner.downcast_ref::<IdentityError>() {
+            return Some(identity.hint());
+        }
+        inner.downcast_ref::<Refusal>()?.hint.as_deref()
     }
 }

@@ -14,26 +14,45 @@
 //!   sealed, and a [`Batch`] makes many objects durable with few waits.
 //! * [`Folder`] — the same folder behind [`Remote`]; also an external drive or a folder that another
 //!   program syncs.
+//! * [`connect`] — from an address and a credential to Azure Blob, S3, WebDAV, SFTP or a folder, probed.
+//! * [`layer`] — what goes around any remote: retries, limits, counting, tracing, planted faults.
 //! * [`SealedRemote`] — what a library uses: takes only [`Sealed`] bytes and [`ObjectPath`] names.
 
+mod address;
+mod azure;
 mod capabilities;
 pub mod conformance;
+mod connect;
+mod credential;
 mod error;
 mod folder;
+mod http;
+pub mod layer;
 mod name;
 mod remote;
+mod s3;
 mod sealed;
 mod sealed_remote;
+mod sftp;
+mod webdav;
 
+pub use address::{AddressError, AzureAddress, RemoteAddress, S3Address, SftpAddress, WebDavAddress};
+pub use azure::{AzureBlob, AzureEnvironment, AzureIdentity, IdentityError};
 pub use capabilities::{Capabilities, Capability, Finding};
+pub use connect::{ConnectOptions, connect};
+pub use credential::{CredentialError, RemoteCredential, SecretText};
 pub use error::{Operation, StoreError};
 pub use folder::{
     AppendFile, Batch, BatchEntry, Folder, FolderPlace, Found, FoundKind, ObjectFile, ObjectReader, Outcome,
     SweepReport, TempFile, TempSpace, Walk, sync_directory,
 };
+pub use http::{HttpOptions, Refusal};
 pub use name::{Area, Generation, Key, MAX_PATH_CHARS, NameError, ObjectPath, PathPart, Prefix};
 pub use remote::{
     Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
 };
+pub use s3::S3;
 pub use sealed::{NotSealed, Sealed};
 pub use sealed_remote::SealedRemote;
+pub use sftp::Sftp;
+pub use webdav::WebDav;

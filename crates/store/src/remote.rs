@@ -28,13 +28,19 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// A short name for messages, without credentials, for example `folder /mnt/usb`.
     fn label(&self) -> &str;
 
+    /// Which proof of permission is in use, in words that may be shown, for example `the Azure CLI`.
+    fn credential_source(&self) -> Option<String> {
+        None
+    }
+
     /// What this place can do, as it was found when it was connected.
     fn capabilities(&self) -> &Capabilities;
 
     /// Writes an object, replacing what is under the name.
     ///
     /// * `R1` A successful put is read back byte for byte.
-    /// * `R2` No reader ever sees a part of an object: under the name is the old object or the whole new one.
+    /// * `R2` No reader ever sees a part of an object: under the name is the old object or the whole new one
+    ///   (where [`Replace`](crate::Capability::Replace) is missing, for an instant nothing).
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::ReadOnly`], [`StoreError::Denied`], [`StoreError::Vanished`],
@@ -44,12 +50,13 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Writes an object unless the name is taken.
     ///
     /// * `R3` A name that is taken answers [`StoreError::AlreadyExists`], and the object is unchanged.
-    /// * `R4` Of several writers at the same time exactly one succeeds; the others get `AlreadyExists`.
+    /// * `R4` Of several writers at the same time exactly one succeeds; the others get `AlreadyExists`
+    ///   (not promised where [`OneWinner`](crate::Capability::OneWinner) is missing).
     ///
     /// A retry after a lost reply answers `AlreadyExists` for the caller's own bytes: it must be verified.
     ///
     /// # Errors
-    /// As [`put`](Self::put), and [`StoreError::Unsupported`] where the place cannot promise R3 and R4.
+    /// As [`put`](Self::put), and [`StoreError::Unsupported`] where the place cannot promise R3.
     async fn put_if_absent(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError>;
 
     /// Reads a whole object of at most `at_most_bytes`.
@@ -187,7 +194,8 @@ impl From<&'static [u8]> for Body {
 }
 
 /// How fast and how dear the bytes of an object rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Read often.
     Hot,

@@ -52,7 +52,21 @@ impl SealedRemote {
     ) -> Result<Stored, StoreError> {
         let tier = tier.filter(|tier| self.capabilities().tiers.contains(tier));
         let options = PutOptions { tier, media_type: None };
-        self.remote.put_if_absent(&Key::from(path), sealed.body().clone(), &options).await
+        let key = Key::from(path);
+        match self.remote.put_if_absent(&key, sealed.body().clone(), &options).await {
+            // A look instead of a promise is enough here: whoever writes the same name writes the same content.
+            Err(StoreError::Unsupported { .. }) => match self.remote.head(&key).await {
+                Ok(_) => Err(StoreError::AlreadyExists {
+                    place: self.label().to_owned(),
+                    object: key.as_str().to_owned(),
+                }),
+                Err(error) if error.is_not_found() => {
+                    self.remote.put(&key, sealed.body().clone(), &options).await
+                }
+                Err(error) => Err(error),
+            },
+            other => other,
+        }
     }
 
     /// Replaces a head, the only object that is ever replaced.

@@ -56,12 +56,13 @@ impl Folder {
         let probed = Capabilities::probe(&folder, token)
             .await
             .map_err(|source| StoreError::BadName { place: folder.label().to_owned(), source })?;
-        for capability in Capability::ALL {
-            if *probed.finding(capability) != Finding::Untried {
-                folder.capabilities.set(capability, probed.finding(capability).clone());
-            }
-        }
+        folder.capabilities.learn(&probed);
         Ok(folder)
+    }
+
+    /// What was found out, to be corrected by a probe.
+    pub(crate) const fn capabilities_mut(&mut self) -> &mut Capabilities {
+        &mut self.capabilities
     }
 
     /// The same folder for synchronous use.

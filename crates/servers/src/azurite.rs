@@ -1,0 +1,115 @@
+//! Azure Blob Storage by Azurite.
+//!
+//! The signatures below are made with the key of the emulator's only account, which Microsoft publishes.
+
+use std::process::Command;
+
+use crate::process::{Process, cache, find, http};
+use crate::skip;
+use crate::tls::Certificates;
+
+/// The emulator's account.
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+/// Opens the whole account, to make containers with.
+const ACCOUNT_SAS: &str = "sv=2020-12-06&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00:00:00Z&spr=https,http&sig=wuAW2s2z8U7NhHG8Efazfqb52Qnj74OIPXvd3nVp8a4%3D";
+/// Read, create and list in the container `photos`, and nothing else.
+const CREATE_ONLY_SAS: &str = "sv=2020-12-06&sp=rcl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=jOmV%2F%2BRA%2FltE4ftCgSx1JA5%2FtNc4qP9XnjAy8o5RXFo%3D";
+/// Everything that a library does, in the container `photos`.
+const FULL_SAS: &str = "sv=2020-12-06&sp=rcwdl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=WAqOApzWs1WTgNQiHeEWulL6aEV3KlIyO6pJuk9R0jI%3D";
+
+/// A running Azurite.
+#[derive(Debug)]
+pub struct Azurite {
+    process: Process,
+}
+
+impl Azurite {
+    /// Starts it without TLS, where it is installed, with an empty container `photos`.
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        let azurite = Self::start_with(None)?;
+        azurite.make_container("photos");
+        Some(azurite)
+    }
+
+    /// Starts it with TLS, so that it takes bearer tokens; containers are made by who has one.
+    #[must_use]
+    pub fn start_with_tls(certificates: &Certificates) -> Option<Self> {
+        Self::start_with(Some(certificates))
+    }
+
+    fn start_with(certificates: Option<&Certificates>) -> Option<Self> {
+        let program = cache().join("servers/node_modules/azurite/dist/src/blob/main.js");
+        let (Some(node), true) = (find("node"), program.is_file()) else {
+            skip("azurite");
+            return None;
+        };
+        let process = Process::start(|port, folder| {
+            let mut command = Command::new(&node);
+            command
+                .arg(&program)
+                .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "-l"])
+                .arg(folder);
+            command.args(["--skipApiVersionCheck", "--silent", "--disableTelemetry"]);
+            if let Some(certificates) = certificates {
+                let (certificate, key) = certificates.leaf();
+                command.args(["--oauth", "basic", "--cert"]).arg(certificate).arg("--key").arg(key);
+            }
+            command
+        });
+        Some(Self { process })
+    }
+
+    /// Makes a container (without TLS only).
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn make_container(&self, name: &str) {
+        let path = format!("/{ACCOUNT}/{name}?restype=container&{ACCOUNT_SAS}");
+        let (status, body) = http(self.process.port, "PUT", &path, &[("x-ms-version", "2021-12-02")], b"");
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+    }
+
+    /// Its port on this machine.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.process.port
+    }
+
+    /// The name of its account.
+    #[must_use]
+    pub const fn account(&self) -> &'static str {
+        ACCOUNT
+    }
+
+    /// The address of a remote in the container `photos`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}/{ACCOUNT}/photos/below/here", self.process.port)
+    }
+
+    /// The address of its account with a SAS, as rclone takes it.
+    #[must_use]
+    pub fn account_sas_url(&self) -> String {
+        format!("http://127.0.0.1:{}/{ACCOUNT}?{ACCOUNT_SAS}", self.process.port)
+    }
+
+    /// A credential file with the account's key.
+    #[must_use]
+    pub fn account_key(&self) -> String {
+        format!("account_key = {KEY}\n")
+    }
+
+    /// A credential file with a SAS for everything that a library does in `photos`.
+    #[must_use]
+    pub fn sas(&self) -> String {
+        FULL_SAS.to_owned()
+    }
+
+    /// A credential file with a SAS that may read, create and list in `photos`.
+    #[must_use]
+    pub fn create_only_sas(&self) -> String {
+        CREATE_ONLY_SAS.to_owned()
+    }
+}

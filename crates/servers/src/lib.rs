@@ -1,0 +1,37 @@
+//! Storage servers for tests: started on a free port, stopped when dropped or when the test dies.
+//!
+//! Why a crate: the tests of `store`, `sync`, `library` and `cli` all need them. Development only; nothing that
+//! is shipped depends on it. The programs come from `tools/setup.sh test`; where one is missing the test says
+//! so and passes, unless `SAFELIGHT_REQUIRE_SERVERS` is set (as where every merge is checked).
+
+mod azurite;
+mod fake;
+mod moto;
+mod process;
+mod sshd;
+mod tls;
+mod webdav;
+
+pub use azurite::Azurite;
+pub use fake::{Answer, Fake, Request};
+pub use moto::Moto;
+pub use process::{cache, find, http};
+pub use sshd::Sshd;
+pub use tls::Certificates;
+pub use webdav::{RcloneWebDav, WsgiDav};
+
+/// Says that a test is skipped because a program is missing.
+///
+/// # Panics
+/// Where `SAFELIGHT_REQUIRE_SERVERS` is set.
+#[expect(
+    clippy::print_stderr,
+    clippy::panic,
+    reason = "a skipped test says so; where it must not be skipped it fails"
+)]
+pub fn skip(program: &str) {
+    if std::env::var_os("SAFELIGHT_REQUIRE_SERVERS").is_some() {
+        panic!("{program} is not installed (tools/setup.sh test)");
+    }
+    eprintln!("skipped: {program} is not installed (tools/setup.sh test)");
+}

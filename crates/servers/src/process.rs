@@ -1,0 +1,113 @@
+//! A server program that lives as long as the value that stands for it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to answer first; some import a lot on a busy machine.
+const START_WITHIN: Duration = Duration::from_secs(90);
+/// Kills the program as soon as our end of its input is closed, which happens even when the test is killed.
+const KEEPER: &str = "\"$@\" </dev/null & server=$!; cat >/dev/null; kill -9 $server";
+
+/// Where `tools/setup.sh` puts what it installs.
+#[must_use]
+pub fn cache() -> PathBuf {
+    let own = std::env::var_os("SAFELIGHT_CACHE").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/safelight");
+    own.unwrap_or_else(home)
+}
+
+/// A program on the search path.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|found| found.is_file())
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) port: u16,
+    pub(crate) folder: TempDir,
+}
+
+impl Process {
+    /// Starts a program on a free port, and waits until it takes connections.
+    ///
+    /// # Panics
+    /// When it does not start; the end of its log is in the message.
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test without its server has failed")]
+    pub(crate) fn start(command: impl Fn(u16, &Path) -> Command) -> Self {
+        for _ in 0..3 {
+            let folder = TempDir::new().expect("temporary folder");
+            // Somebody may take the port between here and the start: then it is tried again.
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            let port = free.local_addr().expect("its number").port();
+            drop(free);
+            let wanted = command(port, folder.path());
+            let log = std::fs::File::create(folder.path().join("log")).expect("log");
+            let mut keeper = Command::new("/bin/sh");
+            keeper.args(["-c", KEEPER, "sh"]).arg(wanted.get_program()).args(wanted.get_args());
+            for (name, value) in wanted.get_envs() {
+                keeper.env(name, value.unwrap_or_default());
+            }
+            keeper.current_dir(folder.path()).stdin(Stdio::piped());
+            keeper.stdout(log.try_clone().expect("log")).stderr(log);
+            let child = keeper.spawn().expect("/bin/sh starts");
+            let server = Self { child, port, folder };
+            if server.answers() {
+                return server;
+            }
+            let log = std::fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
+            assert!(log.contains("in use"), "the server did not start: {log}");
+        }
+        panic!("no free port was found");
+    }
+
+    fn answers(&self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < START_WITHIN {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        drop(self.child.wait());
+    }
+}
+
+/// One plain HTTP request, for what a test needs besides the client that it tests: the status and the body.
+///
+/// # Panics
+/// When there is no answer.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without its server has failed")]
+pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connects");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    connection.write_all(head.as_bytes()).expect("sends");
+    connection.write_all(body).expect("sends");
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).expect("answers");
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
+    let (head, body) = answer.split_at(end + 4);
+    let status = String::from_utf8_lossy(head).split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_vec())
+}

@@ -1,0 +1,114 @@
+//! From an address and a credential to a [`Remote`] whose capabilities are known.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use crate::address::RemoteAddress;
+use crate::azure::{AzureBlob, AzureEnvironment};
+use crate::capabilities::Capabilities;
+use crate::credential::RemoteCredential;
+use crate::error::{Operation, StoreError};
+use crate::folder::Folder;
+use crate::http::{Asked, Http, HttpOptions};
+use crate::name::{Key, NameError};
+use crate::remote::Remote;
+use crate::s3::S3;
+use crate::sftp::Sftp;
+use crate::webdav::WebDav;
+
+/// What connecting needs besides an address and a credential.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOptions {
+    /// What was found out earlier; without it the place is probed.
+    pub known: Option<Capabilities>,
+    /// The surroundings that decide which identity is used at Azure.
+    pub azure: AzureEnvironment,
+    /// How HTTP is spoken; its patience is that of SFTP too.
+    pub http: HttpOptions,
+    /// What `ssh` is told in front of the rest, for example `-i` and a key's path.
+    pub ssh_arguments: Vec<OsString>,
+}
+
+/// Connects to a place. What it can do is probed, unless it was found out earlier and is given back in
+/// `options`; `token` must be fresh, as for [`Capabilities::probe`].
+///
+/// # Errors
+/// [`StoreError::Network`] when the place cannot be reached, [`StoreError::Denied`] when no credential was
+/// accepted, [`StoreError::Refused`] when there is no such container or the credential is of another kind,
+/// [`StoreError::Unsupported`] for kinds that this version cannot speak to. What a reachable place refuses in
+/// the probe is not an error but a finding.
+pub async fn connect(
+    address: &RemoteAddress,
+    credential: Option<RemoteCredential>,
+    options: ConnectOptions,
+    token: &str,
+) -> Result<Arc<dyn Remote>, StoreError> {
+    let label = address.to_string();
+    let asked = Asked { place: &label, operation: Operation::Open, object: "the place" };
+    let http = Http::new(&options.http).map_err(|fault| asked.network(fault))?;
+    match address {
+        RemoteAddress::Azure(azure) => {
+            let mut remote = AzureBlob::new(azure, credential, options.azure, http)?;
+            let found = find_out(&remote, options.known, token).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
+        RemoteAddress::S3(s3) => {
+            let mut remote = S3::new(s3, credential, http)?;
+            let found = find_out(&remote, options.known, token).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
+        RemoteAddress::WebDav(webdav) => {
+            let mut remote = WebDav::new(webdav, credential, http)?;
+            let found = find_out(&remote, options.known, token).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
+        RemoteAddress::Folder(path) => {
+            let mut remote = Folder::open(path)?;
+            let found = find_out(&remote, options.known, token).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
+        RemoteAddress::Sftp(sftp) => {
+            if credential.is_some() {
+                return Err(asked.nonsense("SFTP takes no credential: ssh proves who you are"));
+            }
+            let mut remote = Sftp::new(sftp, options.ssh_arguments, options.http.stall);
+            let found = find_out(&remote, options.known, token).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
+        RemoteAddress::Dropbox(_) => Err(asked.unsupported("this version does not speak to Dropbox yet")),
+        RemoteAddress::GoogleDrive(_) => {
+            Err(asked.unsupported("this version does not speak to Google Drive yet"))
+        }
+        RemoteAddress::OneDrive(_) => Err(asked.unsupported("this version does not speak to OneDrive yet")),
+    }
+}
+
+async fn find_out(
+    remote: &dyn Remote,
+    known: Option<Capabilities>,
+    token: &str,
+) -> Result<Capabilities, StoreError> {
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let bad_name = |source: NameError| StoreError::BadName { place: remote.label().to_owned(), source };
+    // Whether anybody is there at all. "No permission" is for the probe to look into: some services say it
+    // for absent names to those who may not list.
+    let absent = Key::parse(&format!("probe/{token}-x")).map_err(bad_name)?;
+    let denied = match remote.get(&absent, 0).await {
+        Ok(_) | Err(StoreError::TooLarge { .. }) => None,
+        Err(error) if error.is_not_found() => None,
+        Err(error @ StoreError::Denied { .. }) => Some(error),
+        Err(error) => return Err(error),
+    };
+    let found = Capabilities::probe(remote, token).await.map_err(bad_name)?;
+    match denied {
+        Some(error) if !crate::capabilities::is_of_any_use(&found) => Err(error),
+        _ => Ok(found),
+    }
+}
