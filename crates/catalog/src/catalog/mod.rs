@@ -12,6 +12,7 @@ mod rebuild;
 mod refresh;
 mod rows;
 mod segments;
+mod sync;
 mod timeline;
 
 pub use change::Change;
@@ -21,6 +22,7 @@ pub use lookup::{ItemLookup, Label};
 pub use rebuild::Rebuilt;
 pub use rows::{AssetRow, Month, ShelfTotals};
 pub use segments::{OpenOps, PlacedSegment, TakenIn};
+pub use sync::{AddedOriginal, StoredSegment};
 pub use timeline::Shelf;
 
 pub(crate) use facets::{Facet, Flag, MapBox, cells_over, size_cover};
@@ -43,6 +45,7 @@ const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     // Narrow ranges of sizes are looked up (search/plan.rs).
     "CREATE INDEX timeline_sizes ON timeline (size_bytes)",
+    include_str!("sync.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.
