@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path, whole_segment};
 use crate::keys::{SMALL_BYTES, check_small, paths_of};
-use crate::originals::{open_part, path_of_part};
+use crate::originals::{MOST_GENERATIONS, is_here, open_part, path_of_part};
 use crate::packs::{path_of_pack, prove_pack, tier_of};
 use crate::problem::{Problem, Transfer};
 
@@ -83,7 +83,14 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         here.stop.check()?;
         let known = here.device.replica_in_any_generation(at.id, name)?;
         let is_ours = known.is_some() || matches!(expected, Expected::Segment(..) | Expected::Small);
-        let path = known.as_ref().map_or(name.as_str(), |known| known.object.as_str()).to_owned();
+        let path = match &known {
+            Some(known) => known.object.clone(),
+            None => match best_generation(here, at, name, &listed)? {
+                Some(path) => path,
+                None if is_ours => name.clone(),
+                None => continue,
+            },
+        };
         let found = match listed.get(&path) {
             Some(found) => Some(*found),
             // Listings may be stale: only the place's own word for this name counts.
@@ -123,7 +130,12 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         if !chosen.contains(name) {
             continue;
         }
-        match prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await? {
+        let mut proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
+        if proof.is_err() {
+            // What the way there damaged is whole the second time.
+            proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
+        }
+        match proof {
             Ok(()) => {
                 report.proven_objects += 1;
                 here.monitor.advance(Transfer::Verified, found);
@@ -262,6 +274,22 @@ fn choose(
     Ok(chosen.into_iter().collect())
 }
 
+/// The newest generation of an object that is listed and was not found to be bad.
+fn best_generation(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    name: &str,
+    listed: &HashMap<String, u64>,
+) -> Result<Option<String>> {
+    for generation in (0..MOST_GENERATIONS).rev() {
+        let path = if generation == 0 { name.to_owned() } else { format!("{name}-{generation}") };
+        if listed.contains_key(&path) && !here.device.is_bad(at.id, &path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
 async fn length_of(at: &RemotePlace, path: &str) -> Result<Option<u64>> {
     let path = ObjectPath::parse(path).map_err(StoreError::from)?;
     match at.store.head(&path).await {
@@ -312,7 +340,7 @@ async fn prove(
                 None => Err("history does not know it".to_owned()),
             }
         }
-        Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()),
+        Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()).map(drop),
     })
 }
 
@@ -347,6 +375,9 @@ async fn lost(
     let was = if matches!(problem, Problem::Missing { .. }) { "missing" } else { "damaged" };
     here.note(&mut report.problems, problem);
     here.device.forget_replicas(at.id, [path])?;
+    if was == "damaged" && matches!(expected, Expected::Part(..)) {
+        here.device.mark_bad(at.id, path)?;
+    }
     match expected {
         Expected::Segment(device, tip) => {
             let Ok(bytes) = whole_segment(here, *device, *tip)? else { return Ok(()) };
@@ -371,7 +402,7 @@ async fn lost(
         }
         Expected::Part(content, _) => {
             let is_here = match expectation.originals.get(content) {
-                Some(original) => crate::originals::is_here(here, original)?,
+                Some(original) => is_here(here, original)?,
                 None => false,
             };
             let state = if is_here { SyncState::Waiting } else { SyncState::Elsewhere };

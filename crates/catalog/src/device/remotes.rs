@@ -141,7 +141,7 @@ impl DeviceDb {
     /// Those of the database.
     pub fn remove_remote(&mut self, remote: RemoteId) -> Result<()> {
         self.write(|transaction| {
-            for table in ["replicas", "remote_heads", "remote_originals"] {
+            for table in ["replicas", "bad_objects", "remote_heads", "remote_originals"] {
                 transaction.execute(&format!("DELETE FROM {table} WHERE remote = ?1"), [remote.0])?;
             }
             transaction.execute("DELETE FROM remotes WHERE id = ?1", [remote.0]).map(drop)
@@ -155,10 +155,12 @@ impl DeviceDb {
     /// Those of the database.
     pub fn forget_contents(&mut self, remote: RemoteId) -> Result<()> {
         self.write(|transaction| {
-            for table in ["replicas", "remote_heads", "remote_originals"] {
+            for table in ["replicas", "bad_objects", "remote_heads", "remote_originals"] {
                 transaction.execute(&format!("DELETE FROM {table} WHERE remote = ?1"), [remote.0])?;
             }
-            transaction.execute("UPDATE remotes SET looked_at = 0, sweep = '' WHERE id = ?1", [remote.0]).map(drop)
+            transaction
+                .execute("UPDATE remotes SET looked_at = 0, sweep = '' WHERE id = ?1", [remote.0])
+                .map(drop)
         })
     }
 

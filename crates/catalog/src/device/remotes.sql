@@ -28,6 +28,13 @@ CREATE TABLE replicas (
     PRIMARY KEY (remote, object)
 ) STRICT, WITHOUT ROWID;
 
+-- Names under which something bad was found to rest, twice: they are left alone, and never count again.
+CREATE TABLE bad_objects (
+    remote INTEGER NOT NULL,
+    object TEXT NOT NULL,
+    PRIMARY KEY (remote, object)
+) STRICT, WITHOUT ROWID;
+
 -- How far each device's chain was seen in a remote, verified: less than this is a rollback.
 CREATE TABLE remote_heads (
     remote INTEGER NOT NULL,

@@ -179,4 +179,33 @@ impl DeviceDb {
             objects.into_iter().try_for_each(|object| statement.execute((remote.0, object)).map(drop))
         })
     }
+
+    /// Marks a name under which something bad rests: it is no replica, and never becomes one again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn mark_bad(&mut self, remote: RemoteId, object: &str) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .execute("DELETE FROM replicas WHERE remote = ?1 AND object = ?2", (remote.0, object))?;
+            transaction
+                .execute(
+                    "INSERT OR IGNORE INTO bad_objects (remote, object) VALUES (?1, ?2)",
+                    (remote.0, object),
+                )
+                .map(drop)
+        })
+    }
+
+    /// Whether something bad was found under this name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn is_bad(&self, remote: RemoteId, object: &str) -> Result<bool> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM bad_objects WHERE remote = ?1 AND object = ?2")?
+                .exists((remote.0, object))
+        })
+    }
 }

@@ -63,6 +63,11 @@ impl Inbox {
         self.roster.as_ref()
     }
 
+    /// Whether segments of a device wait for others.
+    pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
+        self.waiting.contains_key(device)
+    }
+
     pub(crate) fn push(&mut self, device: DeviceId, seq: SegmentSeq, bytes: Bytes) {
         let arrived = Arrived { seq, bytes, is_harvested: false };
         self.waiting.entry(device).or_default().push_back(arrived);

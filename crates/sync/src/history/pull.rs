@@ -197,13 +197,15 @@ async fn name_withheld(
 ) -> Result<()> {
     for device in devices {
         let key = inbox.roster().and_then(|roster| roster.member(&device)).map(|m| *m.card.verifying_key());
-        let Some(key) = key.filter(|_| !inbox.stopped.contains_key(&device)) else { continue };
+        let is_read = !inbox.stopped.contains_key(&device) && !inbox.is_waiting(&device);
+        let Some(key) = key.filter(|_| is_read) else { continue };
         let path = head_path(device)?;
         let Ok(bytes) = at.store.get(&path, HEAD_BYTES).await else { continue };
         let hint = HeadHint::open(&bytes, here.library(), device, here.keys.keyring());
         let Ok(tip) = hint.and_then(|hint| hint.verify(&key)) else { continue };
         let known = inbox.known.get(&device).copied().unwrap_or_default();
-        if tip.seq > known.seq {
+        // What is held here and not there is published next.
+        if tip.seq > known.seq.max(here.catalog.tip(device)?.seq) {
             let (seq, named_by) = (known.seq.0 + 1, path.to_string());
             here.note(&mut report.problems, Problem::Withheld { device, seq, named_by });
         }

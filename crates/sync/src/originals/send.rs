@@ -39,6 +39,8 @@ struct PartJob {
     size_bytes: u64,
     sealed: Sealed,
     header: [u8; HEADER_LEN],
+    /// Generations under which something bad was found before.
+    bad: Vec<u32>,
 }
 
 /// What became of it.
@@ -184,7 +186,15 @@ impl Sender<'_> {
                 continue;
             }
             match self.job(here, original, number, part) {
-                Ok(job) => jobs.push(job),
+                Ok(mut job) => {
+                    for generation in 0..MOST_GENERATIONS {
+                        let path = path_of_part(part, generation)?;
+                        if here.device.is_bad(self.at.id, path.as_str())? {
+                            job.bad.push(generation);
+                        }
+                    }
+                    jobs.push(job);
+                }
                 Err(StoreError::NotFound { .. }) => {
                     let elsewhere = [(&row.content, SyncState::Elsewhere, None)];
                     here.device.set_original_states(self.at.id, elsewhere)?;
@@ -234,7 +244,7 @@ impl Sender<'_> {
         }
         opens(&header, self.library, &self.epochs, part, number, original.size_bytes).map_err(damaged)?;
         let (content, size_bytes) = (original.content, original.size_bytes);
-        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header })
+        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, bad: Vec::new() })
     }
 
     /// Takes over what became of a part; a failure that concerns the whole place is given back.
@@ -350,7 +360,7 @@ async fn place_part(
 ) -> Result<Placed, StoreError> {
     let mut bad = Vec::new();
     let sealed_bytes = job.part.sealed_bytes;
-    for generation in 0..MOST_GENERATIONS {
+    for generation in (0..MOST_GENERATIONS).filter(|generation| !job.bad.contains(generation)) {
         let path = path_of_part(&job.part, generation).map_err(|_| StoreError::Damaged {
             place: store.label().to_owned(),
             object: job.part.name.to_string(),

@@ -1,5 +1,7 @@
 //! Finding out what packs hold, and taking their entries in.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -68,7 +70,7 @@ pub(crate) async fn learn_packs(
         here.stop.check()?;
         match result {
             Ok(Ok(pack)) => {
-                take_in(here, at, &pack, problems)?;
+                take_in(here, at, &pack)?;
                 count += 1;
             }
             Ok(Err(problem)) => here.note(problems, problem),
@@ -102,7 +104,7 @@ async fn fetch(
     for generation in 0..MOST_GENERATIONS {
         let Ok(path) = path_of_pack(area, pack, generation) else { break };
         let result = if whole {
-            fetch_whole(store, &path, &logical, pack, library, secrets).await
+            fetch_whole(store, &path, pack, library, secrets).await
         } else {
             fetch_index(store, &path, &logical, pack, library, secrets).await
         };
@@ -125,7 +127,6 @@ async fn fetch(
 async fn fetch_whole(
     store: &SealedRemote,
     path: &ObjectPath,
-    logical: &str,
     pack: &Packed,
     library: LibraryId,
     secrets: &(impl EpochSecrets + ?Sized),
@@ -134,11 +135,7 @@ async fn fetch_whole(
     if bytes.len() as u64 != pack.sealed_bytes {
         return Ok(Err(format!("it has {} bytes instead of {}", bytes.len(), pack.sealed_bytes)));
     }
-    let index = match PackIndex::read(&bytes, library, logical, secrets) {
-        Ok(index) => index,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    Ok(checked(index, pack).map(|index| Fetched {
+    Ok(prove_pack(&bytes, pack, library, secrets).map(|index| Fetched {
         path: path.clone(),
         sealed_bytes: pack.sealed_bytes,
         index,
@@ -192,25 +189,14 @@ fn checked(index: PackIndex, pack: &Packed) -> Result<PackIndex, String> {
     }
 }
 
-fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched, problems: &mut Vec<Problem>) -> Result<()> {
-    let mut is_whole = pack.whole.is_some();
+/// Takes over a pack that proved right, whole or its index.
+fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched) -> Result<()> {
     if let Some(bytes) = &pack.whole {
         let mut writer = LocalPackWriter::new(here.place);
         for entry in pack.index.entries() {
-            let known = entry_of(&entry.record);
-            if here.device.packed_as(&known)?.is_some() {
-                continue;
-            }
-            let range = usize::try_from(entry.range.start).ok().zip(usize::try_from(entry.range.end).ok());
-            let sealed = range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default();
-            let keyring = here.keys.keyring();
-            match open_entry(sealed, keyring.library(), &entry.record, keyring) {
-                Ok(_) => writer.append(&entry.record, sealed, keyring, here.entropy)?,
-                Err(error) => {
-                    is_whole = false;
-                    let (object, reason) = (pack.path.to_string(), error.to_string());
-                    here.note(problems, Problem::Damaged { object, reason });
-                }
+            if here.device.packed_as(&entry_of(&entry.record))?.is_none() {
+                let sealed = part_of(bytes, &entry.range);
+                writer.append(&entry.record, sealed, here.keys.keyring(), here.entropy)?;
             }
         }
         writer.commit(here.device)?;
@@ -218,17 +204,19 @@ fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched, problems: &mut
     }
     let entries: Vec<PackedEntry> =
         pack.index.entries().iter().map(|entry| entry_of(&entry.record)).collect();
-    let now = here.now_millis();
-    if is_whole || pack.whole.is_none() {
-        record_replica(here, at, pack, now)?;
-        here.device.record_packed_entries(&logical_of(&pack.path), &entries)?;
-        for entry in entries.iter().filter(|entry| entry.kind == RenditionKind::Original) {
-            let is_here = here.device.packed_as(entry)?.is_some();
-            let state = if is_here { SyncState::Synced } else { SyncState::CloudOnly };
-            here.device.set_original_states(at.id, [(&entry.content, state, None)])?;
-        }
+    record_replica(here, at, pack, here.now_millis())?;
+    here.device.record_packed_entries(&logical_of(&pack.path), &entries)?;
+    for entry in entries.iter().filter(|entry| entry.kind == RenditionKind::Original) {
+        let is_here = here.device.packed_as(entry)?.is_some();
+        let state = if is_here { SyncState::Synced } else { SyncState::CloudOnly };
+        here.device.set_original_states(at.id, [(&entry.content, state, None)])?;
     }
     Ok(())
+}
+
+fn part_of<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default()
 }
 
 fn record_replica(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched, now: i64) -> Result<()> {
@@ -248,20 +236,19 @@ fn logical_of(path: &ObjectPath) -> String {
     format!("{}/{}", path.area().as_str(), path.name())
 }
 
-/// Opens a whole pack and every entry in it.
+/// Opens a whole pack and every entry in it; answers its index.
 pub(crate) fn prove_pack(
     bytes: &[u8],
     pack: &Packed,
     library: LibraryId,
     secrets: &(impl EpochSecrets + ?Sized),
-) -> Result<(), String> {
+) -> Result<PackIndex, String> {
     let Some((tier, _)) = tier_of(pack.tier) else { return Err("a later version made it".to_owned()) };
     let index = PackIndex::read(bytes, library, &tier.logical(&pack.name), secrets);
     let index = checked(index.map_err(|error| error.to_string())?, pack)?;
     for entry in index.entries() {
-        let range = usize::try_from(entry.range.start).ok().zip(usize::try_from(entry.range.end).ok());
-        let sealed = range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default();
+        let sealed = part_of(bytes, &entry.range);
         open_entry(sealed, library, &entry.record, secrets).map_err(|error| error.to_string())?;
     }
-    Ok(())
+    Ok(index)
 }

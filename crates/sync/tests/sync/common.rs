@@ -155,6 +155,14 @@ impl Phone {
         self.catalog.append(self.now, bodies).unwrap();
     }
 
+    /// Closes a segment without a sync.
+    pub(crate) fn close(&mut self) {
+        let keyring = self.keys.0.clone();
+        let (library, epoch) = (keyring.library(), keyring.epoch());
+        let closed = self.catalog.close_segment(library, keyring.device(), epoch, &mut self.entropy);
+        assert!(closed.unwrap().is_some());
+    }
+
     pub(crate) async fn history(&mut self, store: &SealedRemote) -> Result<HistoryReport> {
         let at = self.at(store);
         sync_history(&mut self.here(), &at).await
@@ -284,7 +292,7 @@ impl Phone {
     pub(crate) fn captions(&self, asset: AssetId) -> Vec<String> {
         let state = self.catalog.asset_state(asset).unwrap().unwrap();
         let record = state.current().record();
-        let register = record.field(&safelight_model::Field::CAPTION.into()).unwrap();
+        let register = record.field(safelight_model::Field::CAPTION).unwrap();
         register
             .winner()
             .into_iter()

@@ -176,7 +176,7 @@ async fn thumbnails_come_in_packs_that_history_names() {
 }
 
 #[tokio::test]
-async fn a_damaged_pack_is_named_and_its_good_entries_are_taken() {
+async fn a_damaged_pack_is_named_and_taken_once_it_is_whole() {
     let place = TestPlace::new();
     let (mut one, words) = Phone::founder(39);
     for number in 0..3_u64 {
