@@ -8,7 +8,7 @@ use safelight_store::{Area, ObjectPath, Sealed, SealedRemote, StoreError};
 
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::history::Inbox;
+use crate::history::{Inbox, replace_damaged};
 use crate::problem::Problem;
 
 /// More than a root card or any keys file has: 48 bytes for each epoch that ever was.
@@ -32,20 +32,53 @@ pub(crate) async fn send_keys(
                 here.note(problems, Problem::Damaged { object: path.to_string(), reason });
                 continue;
             };
-            let is_there = match at.store.put(&path, &sealed, None).await {
-                Ok(_) => true,
-                Err(StoreError::AlreadyExists { .. }) => at.store.get(&path, SMALL_BYTES).await? == bytes,
+            match at.store.put(&path, &sealed, None).await {
+                Ok(_) => {}
+                Err(StoreError::AlreadyExists { .. }) => {
+                    if let Err(problem) = settle_existing(here, at, &path, &bytes, &sealed).await? {
+                        here.note(problems, problem);
+                        continue;
+                    }
+                }
                 Err(error) => return Err(error.into()),
-            };
-            if !is_there {
-                let reason = "it is not the file that this library made".to_owned();
-                here.note(problems, Problem::Damaged { object: path.to_string(), reason });
-                continue;
             }
             record(here, at, &path, bytes.len() as u64)?;
         }
     }
     Ok(())
+}
+
+/// Something lies under the name already: ours, a valid twin, or bytes that nobody vouches for. Those make room
+/// for what somebody does vouch for: there are no generations of these names, and without them nobody joins.
+async fn settle_existing(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    ours: &Bytes,
+    sealed: &Sealed,
+) -> Result<std::result::Result<(), Problem>> {
+    let roster = here.roster()?;
+    let there = match at.store.get(path, SMALL_BYTES).await {
+        Ok(there) if there == *ours => return Ok(Ok(())),
+        Ok(there) => check_small(here, roster.as_ref(), path, &there),
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => Err(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let Err(reason) = there else { return Ok(Ok(())) };
+    let damaged = |reason: String| Ok(Err(Problem::Damaged { object: path.to_string(), reason }));
+    if let Err(own) = check_small(here, roster.as_ref(), path, ours) {
+        return damaged(format!("{reason}; and the copy on this device is not right either: {own}"));
+    }
+    match replace_damaged(&at.store, path, sealed).await {
+        Ok(()) => {
+            here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
+            Ok(Ok(()))
+        }
+        Err(
+            StoreError::Denied { .. } | StoreError::Unsupported { .. } | StoreError::AlreadyExists { .. },
+        ) => damaged(format!("{reason}; and it cannot be replaced with this credential")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn record(here: &mut Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes: u64) -> Result<()> {

@@ -49,9 +49,11 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
     let mut report = HistoryReport::default();
     place_outbox(here, &mut report.problems)?;
     for _ in 0..MOST_ROUNDS {
-        pull::pull(here, at, &mut report).await?;
-        outbox::close_and_place(here, &mut report.problems)?;
-        if publish::publish(here, at, &mut report).await? {
+        let own = pull::pull(here, at, &mut report).await?;
+        if own == pull::OwnChain::Read {
+            outbox::close_and_place(here, &mut report.problems)?;
+        }
+        if publish::publish(here, at, own, &mut report).await? {
             return Ok(report);
         }
     }
@@ -65,7 +67,7 @@ pub(crate) async fn publish_more(
     report: &mut HistoryReport,
 ) -> Result<()> {
     outbox::close_and_place(here, &mut report.problems)?;
-    if publish::publish(here, at, report).await? {
+    if publish::publish(here, at, pull::OwnChain::Read, report).await? {
         return Ok(());
     }
     let again = sync_history(here, at).await?;

@@ -9,7 +9,7 @@ use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 
 use super::HistoryReport;
 use super::outbox::SEGMENT_BYTES;
-use super::pull::head_path;
+use super::pull::{OwnChain, head_path};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::problem::{Problem, Transfer};
@@ -100,6 +100,7 @@ enum Put {
 pub(super) async fn publish(
     here: &mut Here<'_>,
     at: &RemotePlace,
+    own_chain: OwnChain,
     report: &mut HistoryReport,
 ) -> Result<bool> {
     let mut known: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
@@ -110,6 +111,9 @@ pub(super) async fn publish(
     }
     let own = here.catalog.device();
     let mut blocked = BTreeSet::new();
+    if own_chain == OwnChain::Waits {
+        blocked.insert(own);
+    }
     let mut own_tip = None;
     for stored in here.catalog.segments()? {
         let (device, tip) = (stored.device, stored.tip);

@@ -36,8 +36,22 @@ struct Frontier {
     has_news: bool,
 }
 
+/// How far this device knows what was published in its own name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnChain {
+    /// All of it.
+    Read,
+    /// A copy of this device published what builds on something that is not here yet: until it is, nothing may
+    /// be closed or published under the numbers behind it.
+    Waits,
+}
+
 /// Takes in what is new.
-pub(super) async fn pull(here: &mut Here<'_>, at: &RemotePlace, report: &mut HistoryReport) -> Result<()> {
+pub(super) async fn pull(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    report: &mut HistoryReport,
+) -> Result<OwnChain> {
     let heads = here.device.remote_heads(at.id)?;
     let (witnessed, listed) = join(witness(&at.store, heads.first()), listed_devices(&at.store)).await;
     witnessed?;
@@ -98,7 +112,8 @@ pub(super) async fn pull(here: &mut Here<'_>, at: &RemotePlace, report: &mut His
     }
     inbox.name_waiting(here, report)?;
     let news = frontiers.iter().filter(|(_, frontier)| frontier.has_news).map(|(device, _)| *device);
-    name_withheld(here, at, &inbox, news.collect(), report).await
+    name_withheld(here, at, &inbox, news.collect(), report).await?;
+    Ok(if inbox.is_waiting(&here.catalog.device()) { OwnChain::Waits } else { OwnChain::Read })
 }
 
 fn stop(here: &Here<'_>, inbox: &mut Inbox, report: &mut HistoryReport, device: DeviceId, problem: Problem) {
