@@ -4,7 +4,7 @@
 //! before anybody vouches for the segment around them; what counts of them, the roster decides, because each
 //! is signed on its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use safelight_catalog::CatalogError;
@@ -31,6 +31,8 @@ pub(crate) struct Inbox {
     pub(super) known: BTreeMap<DeviceId, Tip>,
     /// Chains that are not read on: damaged, forked, quarantined.
     pub(super) stopped: BTreeMap<DeviceId, Problem>,
+    /// Chains whose last segment that was looked at is not known here, and bore its device's signature.
+    signed: BTreeSet<DeviceId>,
 }
 
 #[derive(Debug)]
@@ -56,11 +58,23 @@ impl Inbox {
     pub(crate) fn new(here: &Here<'_>, known: BTreeMap<DeviceId, Tip>) -> Result<Self> {
         let statements = here.statements()?;
         let roster = Roster::replay(here.library(), &statements);
-        Ok(Self { waiting: BTreeMap::new(), statements, roster, known, stopped: BTreeMap::new() })
+        Ok(Self {
+            waiting: BTreeMap::new(),
+            statements,
+            roster,
+            known,
+            stopped: BTreeMap::new(),
+            signed: BTreeSet::new(),
+        })
     }
 
     pub(crate) fn roster(&self) -> Option<&Roster> {
         self.roster.as_ref()
+    }
+
+    /// Whether a chain is not read on although what lies there is signed by its device.
+    pub(super) fn is_signed_and_stopped(&self, device: &DeviceId) -> bool {
+        self.signed.contains(device) && self.stopped.contains_key(device)
     }
 
     /// Whether segments of a device wait for others.
@@ -178,23 +192,28 @@ impl Inbox {
         {
             return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
         }
+        self.signed.remove(&device);
         let signed = match sealed.verify(here.library(), &key) {
             Ok(signed) => signed,
             Err(error) => return damaged(&error),
         };
+        let known = here.catalog.segment_root(device, clear.seq)?;
+        // The segment that is held here, damaged there, is put there again by whoever publishes.
+        if known != Some(clear.root) {
+            self.signed.insert(device);
+        }
         let forked = Ok(Step::Stop(Problem::Forked { device, seq: clear.seq.0 }));
         let before = self.known.get(&device).copied().unwrap_or_default();
         if before.seq.0 + 1 == clear.seq.0 && before.root != clear.prev {
             return forked;
         }
-        match here.catalog.segment_root(device, clear.seq)? {
-            Some(root) if root == clear.root => {
-                // Known; but is what lies there whole?
-                return match signed.open(here.keys.keyring()) {
-                    Ok(_) => Ok(Step::In(clear.tip())),
-                    Err(error) => needs_epoch(&error, &sealed).map_or_else(|| damaged(&error), Ok),
-                };
-            }
+        // Whole, before anything is concluded from it.
+        let segment = match signed.open(here.keys.keyring()) {
+            Ok(segment) => segment,
+            Err(error) => return needs_epoch(&error, &sealed).map_or_else(|| damaged(&error), Ok),
+        };
+        match known {
+            Some(root) if root == clear.root => return Ok(Step::In(clear.tip())),
             Some(_) if device != here.catalog.device() => return forked,
             Some(_) if here.device.published(device)? >= clear.seq => return forked,
             Some(_) => {
@@ -204,10 +223,6 @@ impl Inbox {
             }
             None => {}
         }
-        let segment = match signed.open(here.keys.keyring()) {
-            Ok(segment) => segment,
-            Err(error) => return needs_epoch(&error, &sealed).map_or_else(|| damaged(&error), Ok),
-        };
         self.take(here, &segment, &arrived.bytes, report)
     }
 

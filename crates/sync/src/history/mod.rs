@@ -35,6 +35,9 @@ pub struct HistoryReport {
     /// Own segments that were never published and are numbered anew, because the place holds others under
     /// their numbers: this device was restored from a backup, or copied.
     pub renumbered_segments: u64,
+    /// Whether this device's own history waits, because a copy of this device published something under its
+    /// numbers that cannot be taken in yet; the problems say what.
+    pub own_history_waits: bool,
     /// What is wrong with single objects.
     pub problems: Vec<Problem>,
 }
@@ -66,6 +69,9 @@ pub(crate) async fn publish_more(
     at: &RemotePlace,
     report: &mut HistoryReport,
 ) -> Result<()> {
+    if report.own_history_waits {
+        return Ok(());
+    }
     outbox::close_and_place(here, &mut report.problems)?;
     if publish::publish(here, at, pull::OwnChain::Read, report).await? {
         return Ok(());
@@ -75,6 +81,7 @@ pub(crate) async fn publish_more(
     report.new_ops += again.new_ops;
     report.sent_segments += again.sent_segments;
     report.renumbered_segments += again.renumbered_segments;
+    report.own_history_waits = again.own_history_waits;
     report.problems.extend(again.problems);
     Ok(())
 }

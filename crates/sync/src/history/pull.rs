@@ -41,8 +41,8 @@ struct Frontier {
 pub(super) enum OwnChain {
     /// All of it.
     Read,
-    /// A copy of this device published what builds on something that is not here yet: until it is, nothing may
-    /// be closed or published under the numbers behind it.
+    /// A copy of this device published what is not whole, or builds on something that is not here yet: until it
+    /// is, nothing may be closed or published under the numbers behind it.
     Waits,
 }
 
@@ -113,7 +113,10 @@ pub(super) async fn pull(
     inbox.name_waiting(here, report)?;
     let news = frontiers.iter().filter(|(_, frontier)| frontier.has_news).map(|(device, _)| *device);
     name_withheld(here, at, &inbox, news.collect(), report).await?;
-    Ok(if inbox.is_waiting(&here.catalog.device()) { OwnChain::Waits } else { OwnChain::Read })
+    let own = here.catalog.device();
+    let waits = inbox.is_waiting(&own) || inbox.is_signed_and_stopped(&own);
+    report.own_history_waits = waits;
+    Ok(if waits { OwnChain::Waits } else { OwnChain::Read })
 }
 
 fn stop(here: &Here<'_>, inbox: &mut Inbox, report: &mut HistoryReport, device: DeviceId, problem: Problem) {
