@@ -18,13 +18,15 @@ mod rows;
 mod search;
 
 pub use catalog::{
-    AssetRow, Catalog, Change, Durability, Fingerprint, HistoryCursor, HistoryEntry, HistoryPage, ItemLookup,
-    Label, Month, OpenOps, PlacedSegment, Rebuilt, Shelf, ShelfTotals, TakenIn,
+    AddedOriginal, AssetRow, Catalog, Change, Durability, Fingerprint, HistoryCursor, HistoryEntry,
+    HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, Rebuilt, Shelf, ShelfTotals,
+    StoredSegment, TakenIn,
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
-    DeviceDb, FileRecord, FileStamp, FileState, NewSource, PackLocation, PackUse, RenderJob, RenderQueue,
-    Source, SourceId, compare_entries,
+    DeviceDb, FileRecord, FileStamp, FileState, HowKnown, NewRemote, NewSource, OriginalAtRemote,
+    PackLocation, PackUse, PackedEntry, RemoteId, RemoteRow, RenderJob, RenderQueue, Replica, Source,
+    SourceId, SyncState, SyncTotals, compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};

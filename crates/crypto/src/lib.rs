@@ -53,7 +53,7 @@ pub use mac::MacKey;
 pub use pack::{
     EntryName, EntryRecord, FRAME_LEN, FRAME_PROBE_LEN, LOCAL_PACK_HEADER, LocalEntry, LocalPackScan,
     PACK_TAIL_LEN, PackEntryPlace, PackIndex, PackTier, PackWriter, SealedEntry, SealedPack,
-    entry_sealed_len, open_entry, pack_index_range, read_frame, scan_local_pack, seal_entry,
+    entry_sealed_len, frame_of_stored, open_entry, pack_index_range, read_frame, scan_local_pack, seal_entry,
 };
 pub use passphrase::PassphraseCost;
 pub use primitive::{Sha256, sha256};

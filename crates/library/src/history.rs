@@ -100,6 +100,9 @@ fn sentence(op: &Op) -> String {
                 details.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect();
             if details.is_empty() { event.clone() } else { format!("{event}: {}", details.join(", ")) }
         }
+        OpBody::Packed(pack) => {
+            format!("put pack {} of {} bytes into a remote", pack.name, pack.sealed_bytes)
+        }
         OpBody::Statement(_) => "signed a statement about devices or keys".into(),
         OpBody::Unknown { kind, .. } => format!("something that a newer version knows (kind {})", kind.0),
     }

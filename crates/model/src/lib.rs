@@ -36,8 +36,8 @@ pub use ids::{
 };
 pub use op::{Author, KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 pub use original::{
-    MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PartRef, Rendition, RenditionKind, SourcePath,
-    Storage,
+    MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PackKind, Packed, PartRef, Rendition,
+    RenditionKind, SourcePath, Storage,
 };
 pub use state::{
     Addition, AssetState, ContentState, Contents, EntityState, FOLD_VERSION, Finding, LifeState, ObservedSet,

@@ -129,6 +129,33 @@ pub struct Rendition {
     pub height: u16,
 }
 
+coded! {
+    /// What the entries of a remote pack are, and so under which prefix it rests.
+    PackKind {
+        /// Thumbnails: `t/`.
+        Thumbnails = 1,
+        /// Previews and what else is derived: `p/`.
+        Previews = 2,
+        /// Originals that are too small for an object of their own: `s/`.
+        TinyOriginals = 3,
+    }
+}
+
+/// A pack as it rests in remotes: enough to find it, to open its index, and to know that it is the recorded one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Packed {
+    /// What its entries are.
+    pub tier: PackKind,
+    /// Its name.
+    pub name: ObjectName,
+    /// The epoch that its index is sealed under.
+    pub epoch: EpochId,
+    /// Bytes of the whole pack.
+    pub sealed_bytes: u64,
+    /// SHA-256 of the content of its index.
+    pub index_sha256: [u8; 32],
+}
+
 impl Original {
     pub(crate) fn broken_rule(&self) -> Option<&'static str> {
         if self.media_type.len() > MAX_MEDIA_TYPE_BYTES {

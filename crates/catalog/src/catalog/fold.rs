@@ -12,7 +12,8 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension};
 use safelight_model::view::{AlbumView, shown_asset};
 use safelight_model::{
-    AssetId, AssetState, ContentHash, EntityId, EntityState, HybridClock, Op, OpKind, Record, Stamp,
+    AssetId, AssetState, ContentHash, EntityId, EntityState, HybridClock, Op, OpBody, OpKind, Packed, Record,
+    Stamp,
 };
 
 use super::duplicates;
@@ -76,6 +77,9 @@ impl<'a> Folder<'a> {
         }
         if !record(self.connection, op, bytes, entity, origin).map_err(in_transaction)? {
             return Ok(false);
+        }
+        if let OpBody::Packed(pack) = &op.body {
+            remember_pack(self.connection, pack).map_err(in_transaction)?;
         }
         for target in &targets {
             let touched = self.touch(target)?;
@@ -377,6 +381,23 @@ pub(super) fn version_holders(
     Ok(keys.iter().filter_map(asset).collect())
 }
 
+/// A pack that is known already, by another device's word, stays as it is.
+fn remember_pack(connection: &Connection, pack: &Packed) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO remote_packs (number, tier, name, epoch, sealed_bytes, index_sha256)
+             VALUES (last_insert_rowid(), ?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((
+            pack.tier.code(),
+            pack.name.as_bytes(),
+            pack.epoch.as_bytes(),
+            pack.sealed_bytes,
+            &pack.index_sha256,
+        ))
+        .map(drop)
+}
+
 /// Writes the row of an op; a known op is only given its segment. Answers whether it is new.
 fn record(
     connection: &Connection,
@@ -385,7 +406,7 @@ fn record(
     entity: Option<i64>,
     origin: Origin,
 ) -> rusqlite::Result<bool> {
-    let derived = [OpKind::Derive, OpKind::Render, OpKind::Seen].map(OpKind::number);
+    let derived = [OpKind::Derive, OpKind::Render, OpKind::Seen, OpKind::Packed].map(OpKind::number);
     let inserted = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO ops (session, counter, stamp, kind, device, segment, entity, listed, bytes)

@@ -13,6 +13,7 @@ mod refresh;
 mod reindex;
 mod rows;
 mod segments;
+mod sync;
 mod timeline;
 
 pub use change::Change;
@@ -22,6 +23,7 @@ pub use lookup::{ItemLookup, Label};
 pub use rebuild::Rebuilt;
 pub use rows::{AssetRow, Month, ShelfTotals};
 pub use segments::{OpenOps, PlacedSegment, TakenIn};
+pub use sync::{AddedOriginal, StoredSegment};
 pub use timeline::Shelf;
 
 pub(crate) use facets::{Facet, Flag, MapBox, cells_over, size_cover};
@@ -46,6 +48,8 @@ const STEPS: &[&str] = &[
     "CREATE INDEX timeline_sizes ON timeline (size_bytes)",
     // What is searched lies in prefix indexes of other lengths (search/prefix.rs).
     include_str!("search_anew.sql"),
+    // Packs, damage and outbox of what sync moves (sync.rs).
+    include_str!("sync.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.

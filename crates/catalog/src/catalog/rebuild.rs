@@ -79,7 +79,8 @@ impl Catalog {
                 let name = clear.name();
                 match tip(connection, clear.device).map_err(in_transaction)?.judge(clear) {
                     Standing::Next => {
-                        let TakenIn { new_ops, unreadable } = take_in(&mut folder, segment, now_millis)?;
+                        let TakenIn { new_ops, unreadable } =
+                            take_in(&mut folder, segment, None, now_millis)?;
                         rebuilt.segments += 1;
                         rebuilt.ops += new_ops;
                         rebuilt.left_out.extend(unreadable.iter().map(|error| format!("{name}: {error}")));

@@ -136,7 +136,7 @@ impl Catalog {
         })
     }
 
-    /// Segments that were closed here and, as far as is known, rest nowhere else: write them to the folder.
+    /// Segments that were closed here or arrived, and are not known to rest in the folder: write them there.
     ///
     /// # Errors
     /// Those of the database.
@@ -197,6 +197,19 @@ impl Catalog {
     /// [`CatalogError::OutOfOrder`] names what has to come first, [`CatalogError::Forked`] a chain that is not
     /// the known one; an op that must be understood and is not refuses the segment.
     pub fn fold_segment(&mut self, segment: &Segment, now_millis: u64) -> Result<TakenIn> {
+        self.fold_kept(segment, None, now_millis)
+    }
+
+    /// Takes in a verified segment that arrived from elsewhere, and keeps its bytes in the outbox until they
+    /// rest in the folder: whoever holds a segment can hand it on, exactly as its device wrote it.
+    ///
+    /// # Errors
+    /// As [`Catalog::fold_segment`].
+    pub fn take_segment(&mut self, segment: &Segment, bytes: &[u8], now_millis: u64) -> Result<TakenIn> {
+        self.fold_kept(segment, Some(bytes), now_millis)
+    }
+
+    fn fold_kept(&mut self, segment: &Segment, bytes: Option<&[u8]>, now_millis: u64) -> Result<TakenIn> {
         self.within(|connection, labels, _| {
             let clear = segment.clear();
             let out_of_order = |missing: String| CatalogError::OutOfOrder {
@@ -221,7 +234,7 @@ impl Catalog {
                 }
             }
             let mut folder = Folder::new(connection, labels);
-            let taken = take_in(&mut folder, segment, now_millis)?;
+            let taken = take_in(&mut folder, segment, bytes, now_millis)?;
             folder.finish()?;
             Ok(taken)
         })
@@ -229,10 +242,15 @@ impl Catalog {
 }
 
 /// Records and folds what a segment says; the caller has checked that it is its turn.
-pub(super) fn take_in(folder: &mut Folder<'_>, segment: &Segment, now_millis: u64) -> Result<TakenIn> {
+pub(super) fn take_in(
+    folder: &mut Folder<'_>,
+    segment: &Segment,
+    outbox: Option<&[u8]>,
+    now_millis: u64,
+) -> Result<TakenIn> {
     let clear = segment.clear();
     let connection = folder.connection;
-    let number = insert_segment(connection, clear, None).map_err(in_transaction)?;
+    let number = insert_segment(connection, clear, outbox).map_err(in_transaction)?;
     let device = device_number(connection, clear.device.as_bytes()).map_err(in_transaction)?;
     let mut taken = TakenIn::default();
     let mut latest = None;

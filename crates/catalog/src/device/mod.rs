@@ -1,7 +1,7 @@
 //! `device.db`: what only this device needs to remember.
 //!
 //! Watched sources, the stat cache that makes a second scan cheap, previews still to be made, where
-//! renditions lie in the local packs, and this device's settings. It is never rebuilt from history and
+//! renditions lie in the local packs, remotes and what is known to rest in them, and this device's settings. It is never rebuilt from history and
 //! never synced; losing it costs a re-scan, never a photo.
 //!
 //! Invariant: nothing here decides whether a photo exists. A source whose mount is missing is *offline*,
@@ -9,13 +9,21 @@
 
 mod files;
 mod jobs;
+mod originals;
+mod packed;
 mod packs;
+mod remotes;
+mod replicas;
 mod settings;
 mod sources;
 
 pub use files::{FileRecord, FileStamp, FileState, compare_entries};
 pub use jobs::{RenderJob, RenderQueue};
+pub use originals::{OriginalAtRemote, SyncState, SyncTotals};
+pub use packed::PackedEntry;
 pub use packs::{PackLocation, PackUse};
+pub use remotes::{NewRemote, RemoteId, RemoteRow};
+pub use replicas::{HowKnown, Replica};
 pub use sources::{NewSource, Source, SourceId};
 
 use std::path::Path;
@@ -26,7 +34,7 @@ use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
 use crate::error::{CatalogError, Result};
 
 /// The schema of `device.db`, step by step.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("remotes.sql")];
 
 /// This device's own database.
 #[derive(Debug)]

@@ -144,7 +144,7 @@ impl DeviceDb {
     }
 }
 
-fn read_location(row: &rusqlite::Row<'_>) -> rusqlite::Result<PackLocation> {
+pub(super) fn read_location(row: &rusqlite::Row<'_>) -> rusqlite::Result<PackLocation> {
     Ok(PackLocation {
         content: hash_column(row, 0)?,
         kind: kind_column(row, 1)?,

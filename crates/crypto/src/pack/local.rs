@@ -45,14 +45,47 @@ impl SealedEntry {
         let entry = self.as_bytes();
         let entry_len = u32::try_from(entry.len()).expect("BUG: entries are at most 64 MiB of content");
         let salt = entry.first_chunk().expect("BUG: an entry begins with its salt");
-        let mut record = self.record().write(Writer::new()).finish();
-        record.resize(EpochId::LEN + PADDED_RECORD_LEN, 0);
-        let (epoch_id, record) = record.split_at_mut(EpochId::LEN);
-        let key = frame_key(&epoch.sealing_secret(), salt, library, entry_len);
-        let tag = key.seal_in_place(&[0; 12], record);
-        let frame = Writer::new().raw(MARKER).u32(entry_len).raw(epoch_id).raw(record).raw(&tag).finish();
-        frame.try_into().expect("BUG: 4 + 4 + 16 + 88 + 16 = 128")
+        frame(self.record(), entry_len, salt, library, &epoch.sealing_secret())
     }
+}
+
+/// The frame to write before an entry that came out of a remote pack as it is.
+///
+/// # Errors
+/// [`Fault::SizeMismatch`] when the bytes are not as long as the record asks; [`Fault::UnknownKey`].
+pub fn frame_of_stored(
+    record: &EntryRecord,
+    entry: &[u8],
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+) -> Result<[u8; FRAME_LEN]> {
+    let make = || {
+        let (expected, found) = (record.sealed_len(), entry.len() as u64);
+        let mismatch = Fault::SizeMismatch { expected, found };
+        let entry_len = u32::try_from(found).ok().filter(|_| expected == found).ok_or(mismatch)?;
+        let salt = entry.first_chunk().ok_or(Fault::Truncated)?;
+        let secret = secrets.sealing_secret(&record.epoch.into());
+        let secret = secret.ok_or_else(|| Fault::UnknownKey { id: record.epoch.to_string() })?;
+        Ok(frame(record, entry_len, salt, library, &secret))
+    };
+    make().map_err(|fault: Fault| fault.of(record.name.logical()))
+}
+
+#[expect(clippy::expect_used, reason = "the lengths are constants")]
+fn frame(
+    record: &EntryRecord,
+    entry_len: u32,
+    salt: &[u8; SALT_LEN],
+    library: LibraryId,
+    secret: &SealingSecret,
+) -> [u8; FRAME_LEN] {
+    let mut record = record.write(Writer::new()).finish();
+    record.resize(EpochId::LEN + PADDED_RECORD_LEN, 0);
+    let (epoch_id, record) = record.split_at_mut(EpochId::LEN);
+    let key = frame_key(secret, salt, library, entry_len);
+    let tag = key.seal_in_place(&[0; 12], record);
+    let frame = Writer::new().raw(MARKER).u32(entry_len).raw(epoch_id).raw(record).raw(&tag).finish();
+    frame.try_into().expect("BUG: 4 + 4 + 16 + 88 + 16 = 128")
 }
 
 fn frame_key(secret: &SealingSecret, salt: &[u8; SALT_LEN], library: LibraryId, entry_len: u32) -> Gcm {

@@ -10,7 +10,8 @@ mod remote;
 
 pub use entry::{EntryName, EntryRecord, SealedEntry, entry_sealed_len, open_entry, seal_entry};
 pub use local::{
-    FRAME_LEN, FRAME_PROBE_LEN, LOCAL_PACK_HEADER, LocalEntry, LocalPackScan, read_frame, scan_local_pack,
+    FRAME_LEN, FRAME_PROBE_LEN, LOCAL_PACK_HEADER, LocalEntry, LocalPackScan, frame_of_stored, read_frame,
+    scan_local_pack,
 };
 pub use remote::{
     PACK_TAIL_LEN, PackEntryPlace, PackIndex, PackTier, PackWriter, SealedPack, pack_index_range,

@@ -120,7 +120,7 @@ impl PackWriter {
         SealedPack {
             name,
             sealed: Sealed::from_vec(self.bytes),
-            index: PackIndex::place(self.records, entries_end),
+            index: PackIndex::place(self.records, entries_end, sha256(&[&content])),
         }
     }
 }
@@ -192,6 +192,7 @@ pub struct PackEntryPlace {
 pub struct PackIndex {
     entries: Vec<PackEntryPlace>,
     entries_end: u64,
+    sha256: [u8; 32],
 }
 
 impl PackIndex {
@@ -240,25 +241,31 @@ impl PackIndex {
         }
         let records = (0..count).map(|_| EntryRecord::read(&mut reader)).collect::<Result<Vec<_>, _>>()?;
         reader.finish()?;
-        let index = Self::place(records, index_start);
+        let index = Self::place(records, index_start, sha256(&[content]));
         let end = index.entries.last().map_or(PREFIX_LEN as u64, |entry| entry.range.end);
         if end == index_start { Ok(index) } else { Err(Fault::EntryOutside) }
     }
 
-    fn place(records: Vec<EntryRecord>, entries_end: u64) -> Self {
+    fn place(records: Vec<EntryRecord>, entries_end: u64, sha256: [u8; 32]) -> Self {
         let mut start = PREFIX_LEN as u64;
         let entries = records.into_iter().map(|record| {
             let range = start..start + record.sealed_len();
             start = range.end;
             PackEntryPlace { record, range }
         });
-        Self { entries: entries.collect(), entries_end }
+        Self { entries: entries.collect(), entries_end, sha256 }
     }
 
     /// The entries, in the order in which they lie.
     #[must_use]
     pub fn entries(&self) -> &[PackEntryPlace] {
         &self.entries
+    }
+
+    /// SHA-256 of the index's content: what history says of a pack, and what its name is made of.
+    #[must_use]
+    pub fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
     }
 
     /// Where the entries end and the index begins.

@@ -17,19 +17,21 @@
 //! Specified in sl1-history §8.
 
 mod builder;
+mod head;
 mod merkle;
 mod packed;
 mod segment;
 
 use safelight_crypto::{
-    DeviceId, Domain, EpochSecrets, Kind, LibraryId, ObjectContext, SIGNATURE_LEN, Signature, VerifyingKey,
-    names, open,
+    DeviceId, Domain, EpochId, EpochSecrets, Kind, LibraryId, ObjectContext, Prefix, SIGNATURE_LEN,
+    Signature, VerifyingKey, names, open,
 };
 
 use crate::error::ModelError;
 use crate::ids::{SegmentRoot, SegmentSeq};
 
 pub use builder::{ClosedSegment, SegmentBuilder};
+pub use head::HeadHint;
 pub use segment::{Seen, Segment};
 
 /// How many ops one segment may hold.
@@ -176,6 +178,28 @@ impl<'a> SealedSegment<'a> {
     #[must_use]
     pub fn clear(&self) -> &ClearPart {
         &self.clear
+    }
+
+    /// The statements in it, although nobody vouches for the segment yet: whoever joins finds the keys of the
+    /// devices only within their segments. Statements are signed on their own; believe what a roster replays
+    /// of them, and nothing else of this segment before it is verified.
+    ///
+    /// # Errors
+    /// [`ModelError::Sealed`] if it cannot be opened, [`ModelError::Malformed`] if it is no segment's body,
+    /// [`ModelError::BadSegment`] if its body is not that of its clear part.
+    pub fn peek_statements(
+        &self,
+        library: LibraryId,
+        secrets: &(impl EpochSecrets + ?Sized),
+    ) -> Result<Vec<Vec<u8>>, ModelError> {
+        let unverified = SignedSegment { library, sealed: *self };
+        Ok(unverified.open(secrets)?.statements().collect())
+    }
+
+    /// The epoch that it says it is sealed under; nothing for bytes that are no envelope.
+    #[must_use]
+    pub fn epoch(&self) -> Option<EpochId> {
+        Prefix::parse(self.envelope).ok().map(|prefix| EpochId::from_bytes(*prefix.key.as_bytes()))
     }
 
     /// Checks that the device signed this for this library. The key comes from the roster, never from here.

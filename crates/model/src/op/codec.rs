@@ -3,7 +3,7 @@
 use super::{KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 use crate::cbor::{Decode, Encode, Malformed, MapWriter, Reader, Unread, Writer};
 use crate::ids::{AssetId, Life, OpIds};
-use crate::original::Original;
+use crate::original::{Original, Packed};
 use crate::value::Value;
 
 impl Encode for Op {
@@ -109,6 +109,13 @@ impl OpBody {
                 map.entry(0, event);
                 map.some_list(1, &details.iter().map(Detail).collect::<Vec<_>>());
             }
+            Self::Packed(pack) => {
+                map.entry(0, &pack.tier);
+                map.entry(1, &pack.name);
+                map.entry(2, &pack.epoch);
+                map.entry(3, &pack.sealed_bytes);
+                map.bytes(4, &pack.index_sha256);
+            }
             Self::Statement(bytes) => map.bytes(0, bytes),
             Self::Unknown { .. } => {}
         }
@@ -186,6 +193,7 @@ fn decode_body(kind: OpKind, from: &mut Reader<'_>) -> Result<Body, Malformed> {
         OpKind::Render => render(from),
         OpKind::Seen => seen(from),
         OpKind::Note => note(from),
+        OpKind::Packed => packed(from),
         OpKind::Statement => statement(from),
     }
 }
@@ -353,6 +361,24 @@ fn note(from: &mut Reader<'_>) -> Result<Body, Malformed> {
         details: details.into_iter().map(|detail| (detail.0, detail.1)).collect(),
     };
     Ok((body, unread))
+}
+
+fn packed(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 tier: Decode::decode(from),
+        1 name: Decode::decode(from),
+        2 epoch: Decode::decode(from),
+        3 sealed_bytes: u64::decode(from),
+        4 index_sha256: from.fixed(),
+    });
+    let pack = Packed {
+        tier: needed(tier, from)?,
+        name: needed(name, from)?,
+        epoch: needed(epoch, from)?,
+        sealed_bytes: needed(sealed_bytes, from)?,
+        index_sha256: needed(index_sha256, from)?,
+    };
+    Ok((OpBody::Packed(pack), unread))
 }
 
 fn statement(from: &mut Reader<'_>) -> Result<Body, Malformed> {

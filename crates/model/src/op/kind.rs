@@ -77,6 +77,8 @@ kinds! {
     Seen = 5, "seen";
     /// [`crate::OpBody::Note`]
     Note = 7, "note";
+    /// [`crate::OpBody::Packed`]
+    Packed = 25, "packed";
 }
 
 /// Kinds with a number and a meaning (sl1-history §4.3) whose bodies later versions define.

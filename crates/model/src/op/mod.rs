@@ -13,7 +13,7 @@ use crate::error::ModelError;
 use crate::facts::{Facts, ProbeKind};
 use crate::field::{Field, SetName, Target};
 use crate::ids::{AssetId, ContentHash, EntityId, Life, OpId, OpIds};
-use crate::original::{Original, Rendition, SourcePath, source_rule};
+use crate::original::{Original, Packed, Rendition, SourcePath, source_rule};
 use crate::value::Value;
 
 pub use author::Author;
@@ -157,6 +157,9 @@ pub enum OpBody {
         /// Particulars, at most [`MAX_NOTE_DETAILS`].
         details: Vec<(String, Value)>,
     },
+    /// A pack of renditions or tiny originals was made and rests in a remote, so that every device finds its
+    /// entries without a listing.
+    Packed(Packed),
     /// A statement about root, devices or epochs, signed on its own and carried as it is.
     Statement(Vec<u8>),
     /// An op of a kind that this version does not know.
@@ -233,7 +236,7 @@ impl Op {
             OpBody::Derive { content, .. } | OpBody::Render { content, .. } => {
                 vec![EntityId::Content(*content)]
             }
-            OpBody::Note { .. } | OpBody::Statement(_) => Vec::new(),
+            OpBody::Note { .. } | OpBody::Packed(_) | OpBody::Statement(_) => Vec::new(),
             OpBody::Unknown { kind, .. } if kind.is_required() => {
                 return Err(ModelError::NeedsNewerVersion { op: self.id, kind: kind.0 });
             }
@@ -270,6 +273,7 @@ impl OpBody {
             Self::Render { .. } => OpKind::Render,
             Self::Seen { .. } => OpKind::Seen,
             Self::Note { .. } => OpKind::Note,
+            Self::Packed(_) => OpKind::Packed,
             Self::Statement(_) => OpKind::Statement,
             Self::Unknown { kind, .. } => return *kind,
         };
@@ -310,7 +314,7 @@ impl OpBody {
                 .then_some("an op records 1 to 64 renditions"),
             Self::Seen { source, .. } => source_rule(source),
             Self::Note { event, details } => note_rule(event, details),
-            Self::Statement(_) | Self::Unknown { .. } => None,
+            Self::Packed(_) | Self::Statement(_) | Self::Unknown { .. } => None,
         }
     }
 }

@@ -9,8 +9,9 @@ use proptest::sample::{select, subsequence};
 use safelight_model::{
     AlbumId, AssetId, ContentHash, DatePrecision, DeviceId, EntityId, EntityState, EpochId, Facts, Field,
     FieldCode, Keywords, KindNumber, Life, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds,
-    Original, PartRef, PlaceName, Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, SetName,
-    SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
+    Original, PackKind, Packed, PartRef, PlaceName, Placeholder, Position, ProbeKind, Ratio, Rendition,
+    RenditionKind, SetName, SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace,
+    Value,
 };
 
 pub(crate) fn content(number: u8) -> ContentHash {
@@ -292,6 +293,15 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
             }
         ),
         (text(), vec((text(), value()), 0..4)).prop_map(|(event, details)| OpBody::Note { event, details }),
+        (any::<u16>(), any::<[u8; 20]>(), any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>()).prop_map(
+            |(tier, name, epoch, sealed_bytes, index_sha256)| OpBody::Packed(Packed {
+                tier: PackKind::from_code(tier),
+                name: ObjectName::from_bytes(name),
+                epoch: EpochId::from_bytes(epoch),
+                sealed_bytes,
+                index_sha256,
+            })
+        ),
         vec(any::<u8>(), 0..100).prop_map(OpBody::Statement),
         (100..=u16::MAX, select(vec![&[0x80][..], &[0xa1, 0, 0x63, b'n', b'e', b'w'], &[0x18, 99]]))
             .prop_map(|(kind, body)| OpBody::Unknown { kind: KindNumber(kind), body: body.into() }),

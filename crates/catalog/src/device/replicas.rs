@@ -1,0 +1,211 @@
+//! Which sealed objects rest in which remote, and when that was proven.
+//!
+//! Invariant: a row is written only after the place acknowledged the object, answered for its size, or gave it
+//! back whole. *Proven* means downloaded and opened by this device; an acknowledgement is no proof.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::{DeviceDb, RemoteId};
+use crate::error::Result;
+
+/// How it is known that an object rests in a remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HowKnown {
+    /// This device put it there, and the place acknowledged it.
+    Acknowledged,
+    /// The place answered for its name and size; somebody else put it there.
+    Found,
+    /// It was read back and opened.
+    Opened,
+}
+
+impl HowKnown {
+    fn code(self) -> i64 {
+        match self {
+            Self::Acknowledged => 1,
+            Self::Found => 2,
+            Self::Opened => 3,
+        }
+    }
+
+    fn from_code(code: i64) -> Self {
+        match code {
+            1 => Self::Acknowledged,
+            3 => Self::Opened,
+            _ => Self::Found,
+        }
+    }
+}
+
+/// A sealed object in a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its full name there, generation and all.
+    pub object: String,
+    /// Its size.
+    pub sealed_bytes: u64,
+    /// When it was put or found there.
+    pub placed_millis: i64,
+    /// When it was last downloaded and opened.
+    pub proven_millis: Option<i64>,
+    /// How it is known.
+    pub how: HowKnown,
+}
+
+const COLUMNS: &str = "object, sealed_bytes, placed_millis, proven_millis, how";
+
+fn read_replica(row: &Row<'_>) -> rusqlite::Result<Replica> {
+    Ok(Replica {
+        object: row.get(0)?,
+        sealed_bytes: row.get(1)?,
+        placed_millis: row.get(2)?,
+        proven_millis: row.get(3)?,
+        how: HowKnown::from_code(row.get(4)?),
+    })
+}
+
+impl DeviceDb {
+    /// Records objects in a remote, in one transaction. A proof that is known stays unless a newer one comes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn record_replicas<'a>(
+        &mut self,
+        remote: RemoteId,
+        replicas: impl IntoIterator<Item = &'a Replica>,
+    ) -> Result<()> {
+        self.write(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "INSERT INTO replicas (remote, object, sealed_bytes, placed_millis, proven_millis, how)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (remote, object) DO UPDATE SET sealed_bytes = excluded.sealed_bytes,
+                     placed_millis = excluded.placed_millis,
+                     proven_millis = ifnull(excluded.proven_millis, proven_millis),
+                     how = iif(excluded.how = 2, how, excluded.how)",
+            )?;
+            for replica in replicas {
+                statement.execute((
+                    remote.0,
+                    &replica.object,
+                    replica.sealed_bytes,
+                    replica.placed_millis,
+                    replica.proven_millis,
+                    replica.how.code(),
+                ))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What is known of one object in a remote.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replica(&self, remote: RemoteId, object: &str) -> Result<Option<Replica>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM replicas WHERE remote = ?1 AND object = ?2"))?
+                .query_row((remote.0, object), read_replica)
+                .optional()
+        })
+    }
+
+    /// What is known of an object in a remote under any of its generations: the name itself, or it and `-<n>`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replica_in_any_generation(&self, remote: RemoteId, object: &str) -> Result<Option<Replica>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM replicas WHERE remote = ?1
+                     AND (object = ?2 OR (object > ?2 || '-' AND object < ?2 || '.'))
+                     ORDER BY length(object) DESC, object DESC LIMIT 1"
+                ))?
+                .query_row((remote.0, object), read_replica)
+                .optional()
+        })
+    }
+
+    /// Goes through the objects of a remote whose names begin with `prefix` in the order of their names,
+    /// `limit` at a time: call again with the last name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replicas_after(
+        &self,
+        remote: RemoteId,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Replica>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM replicas WHERE remote = ?1 AND object > ?2
+                     AND substr(object, 1, length(?3)) = ?3 ORDER BY object LIMIT ?4"
+                ))?
+                .query_map((remote.0, after, prefix, limit), read_replica)?
+                .collect()
+        })
+    }
+
+    /// How many objects are known to rest in a remote, and their bytes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn count_replicas(&self, remote: RemoteId) -> Result<(u64, u64)> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), ifnull(sum(sealed_bytes), 0) FROM replicas WHERE remote = ?1",
+                )?
+                .query_row([remote.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+
+    /// Forgets objects that were found missing or damaged: they do not count as held there any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forget_replicas<'a>(
+        &mut self,
+        remote: RemoteId,
+        objects: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
+        self.write(|transaction| {
+            let mut statement =
+                transaction.prepare_cached("DELETE FROM replicas WHERE remote = ?1 AND object = ?2")?;
+            objects.into_iter().try_for_each(|object| statement.execute((remote.0, object)).map(drop))
+        })
+    }
+
+    /// Marks a name under which something bad rests: it is no replica, and never becomes one again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn mark_bad(&mut self, remote: RemoteId, object: &str) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .execute("DELETE FROM replicas WHERE remote = ?1 AND object = ?2", (remote.0, object))?;
+            transaction
+                .execute(
+                    "INSERT OR IGNORE INTO bad_objects (remote, object) VALUES (?1, ?2)",
+                    (remote.0, object),
+                )
+                .map(drop)
+        })
+    }
+
+    /// Whether something bad was found under this name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn is_bad(&self, remote: RemoteId, object: &str) -> Result<bool> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM bad_objects WHERE remote = ?1 AND object = ?2")?
+                .exists((remote.0, object))
+        })
+    }
+}

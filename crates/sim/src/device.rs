@@ -1,0 +1,418 @@
+//! One device: real databases, a real library folder, real keys; killed, restored and cloned.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation, SyncState};
+use safelight_crypto::{
+    Author, ContentHash, Entropy as _, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER, Recipient,
+    RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names, seal_entry,
+    seal_keys_file, seal_original, sha256, statements_hash,
+};
+use safelight_model::{
+    AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
+};
+use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
+use safelight_sync::{
+    Depth, Here, KeyStore, RemotePlace, Silent, Stop, SyncError, SyncOptions, admit_by_words, fetch_original,
+    find_library, sync, verify_remote,
+};
+
+use crate::chance::Chance;
+
+/// What goes wrong with a device itself ends the run.
+pub(crate) type Broken = Box<dyn std::error::Error>;
+
+struct Keys(Keyring);
+
+impl KeyStore for Keys {
+    fn keyring(&self) -> &Keyring {
+        &self.0
+    }
+
+    fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
+        epochs.iter().for_each(|epoch| self.0.add_epoch(epoch.clone()));
+        Ok(())
+    }
+}
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Runs a future to its end, or drops it after so many polls: the device was killed there.
+fn drive<T>(future: impl Future<Output = T>, most_polls: Option<u64>) -> Option<T> {
+    let waker = Waker::from(Arc::new(Nobody));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    let mut polls = 0;
+    loop {
+        if most_polls.is_some_and(|most| polls >= most) {
+            return None;
+        }
+        polls += 1;
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return Some(value);
+        }
+    }
+}
+
+/// A device.
+pub(crate) struct SimDevice {
+    pub(crate) name: String,
+    folder: tempfile::TempDir,
+    keyring: Keyring,
+    open: Option<Opened>,
+    entropy: SeededEntropy,
+    pub(crate) now: u64,
+}
+
+struct Opened {
+    keys: Keys,
+    catalog: Catalog,
+    device: DeviceDb,
+    place: FolderPlace,
+}
+
+fn key() -> CatalogKey {
+    CatalogKey::from_bytes([7; 32])
+}
+
+fn remote_of(device: &mut DeviceDb, store: &SealedRemote) -> Result<RemotePlace, Broken> {
+    let new = NewRemote {
+        name: "sim",
+        address: "sim",
+        credential: None,
+        policy: "full",
+        capabilities: None,
+        now_millis: 1,
+    };
+    Ok(RemotePlace { id: device.put_remote(&new)?, store: store.clone() })
+}
+
+impl SimDevice {
+    fn make(name: String, keyring: Keyring, entropy: SeededEntropy, now: u64) -> Result<Self, Broken> {
+        let folder = folder_in_memory()?;
+        let mut device = Self { name, folder, keyring, open: None, entropy, now };
+        let path = device.folder.path();
+        let id = device.keyring.device().id();
+        Catalog::create(&path.join("catalog.db"), &key(), id, &mut device.entropy)?.close()?;
+        DeviceDb::create(&path.join("device.db"), &key())?.close()?;
+        device.start()?;
+        Ok(device)
+    }
+
+    /// Opens the databases, as a process does that starts.
+    fn start(&mut self) -> Result<(), Broken> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let path = self.folder.path();
+        let id = self.keyring.device().id();
+        let mut catalog = Catalog::open(&path.join("catalog.db"), &key(), id, &mut self.entropy)?;
+        // Power cuts are the catalogue's own tests; this one is about kills.
+        catalog.set_durability(safelight_catalog::Durability::Relaxed)?;
+        let device = DeviceDb::open(&path.join("device.db"), &key())?;
+        let place = FolderPlace::create(&path.join("objects"), &path.join("tmp"))?;
+        self.open = Some(Opened { keys: Keys(self.keyring.clone()), catalog, device, place });
+        Ok(())
+    }
+
+    /// The process is killed: what it held in memory is gone.
+    pub(crate) fn kill(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.keyring = open.keys.0;
+        }
+    }
+
+    fn opened(&mut self) -> Result<&mut Opened, Broken> {
+        self.start()?;
+        self.open.as_mut().ok_or_else(|| "the device is not open".into())
+    }
+
+    /// Runs something with this device's side of a sync.
+    fn with<T>(
+        &mut self,
+        store: &SealedRemote,
+        most_polls: Option<u64>,
+        run: impl AsyncFnOnce(&mut Here<'_>, &RemotePlace) -> T,
+    ) -> Result<Option<T>, Broken> {
+        self.start()?;
+        self.now += 40_000;
+        let now = self.now;
+        let clock = move || now;
+        let stop = Stop::default();
+        let Some(open) = self.open.as_mut() else { return Err("the device is not open".into()) };
+        let at = remote_of(&mut open.device, store)?;
+        let mut here = Here {
+            catalog: &mut open.catalog,
+            device: &mut open.device,
+            place: &open.place,
+            keys: &mut open.keys,
+            entropy: &mut self.entropy,
+            now: &clock,
+            monitor: &Silent,
+            stop: &stop,
+        };
+        let result = drive(run(&mut here, &at), most_polls);
+        if result.is_none() {
+            self.kill();
+        }
+        Ok(result)
+    }
+
+    /// The first device of a new library.
+    pub(crate) fn founder(seed: u64, now: u64) -> Result<(Self, RecoveryWords), Broken> {
+        let mut entropy = SeededEntropy::new(seed);
+        let words = RecoveryWords::generate(&mut entropy);
+        let keyring = Keyring::create(&words, &mut entropy);
+        let mut device = Self::make("founder".to_owned(), keyring.clone(), entropy, now)?;
+        let (id, own, epoch) = (keyring.library(), keyring.device(), keyring.epoch());
+        let recipients = [
+            (Recipient::Words(words.library_id()), words.kem_key().public().clone()),
+            (Recipient::Device(own.id()), own.card().kem_public().clone()),
+        ];
+        let mut files = Vec::new();
+        for (recipient, key) in recipients {
+            let sealed = seal_keys_file(id, keyring.epochs(), recipient, &key, &mut device.entropy)?;
+            files.push((recipient, sha256(&[sealed.as_bytes()])));
+            device.put(&names::keys_file(&epoch.id(), &recipient), &sealed.into())?;
+        }
+        files.sort_unstable_by_key(|(recipient, _)| *recipient);
+        let state = |author, after: &[StatementId], body| Statement::sign(author, id, now, after, &body);
+        let root = state(Author::Words(&words), &[], StatementBody::Root(words.card()))?;
+        let admit = state(Author::Words(&words), &[root.id()], StatementBody::Admit(own.card().clone()))?;
+        let body = StatementBody::Epoch { epoch: epoch.id(), files };
+        let announce = state(Author::Device(own), &[admit.id()], body)?;
+        let statements = [root, admit, announce];
+        let card = RootCard::sign(&words, id, statements_hash(statements.iter().map(Statement::id)), now);
+        device.put(&names::root_card(&id), &Sealed::from_root_card(card)?)?;
+        let bodies = statements.iter().map(|one| OpBody::Statement(one.as_bytes().to_vec())).collect();
+        device.record(bodies)?;
+        Ok((device, words))
+    }
+
+    fn put(&mut self, name: &str, sealed: &Sealed) -> Result<(), Broken> {
+        let path = ObjectPath::parse(name)?;
+        let _outcome = self.opened()?.place.put_new(&path, sealed)?;
+        Ok(())
+    }
+
+    /// A device that has nothing but the words; none if the place does not let it join now.
+    pub(crate) fn join(
+        store: &SealedRemote,
+        words: &RecoveryWords,
+        seed: u64,
+        now: u64,
+    ) -> Result<Option<Self>, Broken> {
+        let Some(Ok(joining)) = drive(find_library(store, words), None) else { return Ok(None) };
+        let mut entropy = SeededEntropy::new(seed);
+        let keyring =
+            Keyring::join(joining.library, joining.words.clone(), joining.epochs.clone(), &mut entropy)?;
+        let mut device = Self::make(format!("joined {seed}"), keyring, entropy, now)?;
+        let joined = device.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
+            joining.take_in(here, at).await?;
+            admit_by_words(here, at, words).await
+        })?;
+        Ok(joined.is_some_and(|result| result.is_ok()).then_some(device))
+    }
+
+    /// A copy of the folder, as a backup or a cloned machine holds it.
+    pub(crate) fn copy(&mut self, name: &str, seed: u64) -> Result<Self, Broken> {
+        self.kill();
+        let folder = folder_in_memory()?;
+        copy_all(self.folder.path(), folder.path())?;
+        Ok(Self {
+            name: name.to_owned(),
+            folder,
+            keyring: self.keyring.clone(),
+            open: None,
+            entropy: SeededEntropy::new(seed),
+            now: self.now + 50_000,
+        })
+    }
+
+    fn record(&mut self, bodies: Vec<OpBody>) -> Result<(), Broken> {
+        self.now += 10;
+        let now = self.now;
+        self.opened()?.catalog.append(now, bodies)?;
+        Ok(())
+    }
+
+    /// Imports a tiny photo with its thumbnail: sealed first, then recorded.
+    pub(crate) fn import(&mut self, content: &[u8]) -> Result<ContentHash, Broken> {
+        self.start()?;
+        let keyring = self.keyring.clone();
+        let (sealed, bodies) = seal_original(keyring.epoch(), keyring.library(), content, &mut self.entropy)?;
+        let mut parts = Vec::new();
+        for (part, body) in sealed.parts.iter().zip(bodies) {
+            self.put(&ObjectPath::original(part.name).to_string(), &body.into())?;
+            parts.push(PartRef { name: part.name, sealed_bytes: part.sealed_bytes, tags: None });
+        }
+        let thumbnail = sha256(&[content]);
+        self.pack(sealed.content, &thumbnail)?;
+        let original = Original {
+            content: sealed.content,
+            size_bytes: sealed.size_bytes,
+            media_type: "image/jpeg".to_owned(),
+            epoch: sealed.epoch,
+            parts,
+            storage: Storage::Copied,
+            source: SourcePath {
+                device: keyring.device().id(),
+                root: b"/planted".to_vec(),
+                relative: format!("planted {}.jpg", self.now).into_bytes(),
+            },
+            modified_millis: 0,
+            unread: safelight_model::Unread::default(),
+        };
+        let rendition = Rendition {
+            kind: RenditionKind::Thumbnail,
+            recipe: 1,
+            sha256: sha256(&[&thumbnail]),
+            length_bytes: 32,
+            width: 1,
+            height: 1,
+        };
+        let asset = AssetId(sealed.content);
+        self.record(vec![
+            OpBody::AddAsset { asset, life: Life(0), original },
+            OpBody::Render { content: sealed.content, renditions: vec![rendition] },
+        ])?;
+        Ok(sealed.content)
+    }
+
+    fn pack(&mut self, content: ContentHash, bytes: &[u8]) -> Result<(), Broken> {
+        let keyring = self.keyring.clone();
+        let name = EntryName { content, kind: 1, recipe: 1 };
+        let entry = seal_entry(keyring.epoch(), keyring.library(), name, bytes, &mut self.entropy)?;
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        let path = ObjectPath::flat(Area::Local, &PathPart::parse(&base32(&id))?)?;
+        let open = self.opened()?;
+        let mut file = open.place.create_append(&path)?;
+        file.append(&LOCAL_PACK_HEADER)?;
+        let frame = entry.frame(keyring.library(), keyring.epoch());
+        let bytes = [frame.as_slice(), entry.as_bytes()].concat();
+        let position = file.append(&bytes)?;
+        let location = PackLocation {
+            content,
+            kind: RenditionKind::Thumbnail,
+            recipe: 1,
+            pack: path.to_string(),
+            position,
+            length: bytes.len() as u64,
+        };
+        open.device.record_packed([&location])?;
+        Ok(())
+    }
+
+    /// Types something about some photo that it knows.
+    pub(crate) fn edit(&mut self, chance: &mut Chance) -> Result<(), Broken> {
+        let assets = self.opened()?.catalog.assets_after(None, 100)?;
+        let Some((asset, state)) = assets.get(chance.index(assets.len())) else { return Ok(()) };
+        let body = match chance.below(3) {
+            0 => state.write_field(*asset, Field::RATING, i64::try_from(chance.below(6))?),
+            1 => state.write_field(*asset, Field::TRASHED, chance.once_in(2)),
+            _ => state.write_field(*asset, Field::CAPTION, format!("planted caption {}", chance.below(9))),
+        };
+        self.record(vec![body])
+    }
+
+    /// Whether the library folder holds this object.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let first = name.rsplit_once('-').map_or(name, |(first, _)| first);
+        self.folder.path().join("objects").join(first).exists()
+    }
+
+    /// Closes a segment, as the library does now and then without a sync.
+    pub(crate) fn close_segment(&mut self) -> Result<(), Broken> {
+        self.start()?;
+        let keyring = self.keyring.clone();
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
+        let (library, epoch) = (keyring.library(), keyring.epoch());
+        let _closed = open.catalog.close_segment(library, keyring.device(), epoch, &mut self.entropy)?;
+        Ok(())
+    }
+
+    /// One sync, perhaps killed after so many polls. An error of the place is no failure of the run.
+    pub(crate) fn sync(
+        &mut self,
+        store: &SealedRemote,
+        most_polls: Option<u64>,
+    ) -> Result<Option<Result<safelight_sync::SyncReport, SyncError>>, Broken> {
+        let options = SyncOptions::default();
+        self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
+            sync(here, at, &options).await
+        })
+    }
+
+    pub(crate) fn verify(&mut self, store: &SealedRemote) -> Result<Vec<String>, Broken> {
+        let result = self.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
+            verify_remote(here, at, Depth::All).await
+        })?;
+        match result {
+            Some(Ok(report)) => Ok(report.problems.iter().map(ToString::to_string).collect()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err("a verification does not end".into()),
+        }
+    }
+
+    pub(crate) fn hash(&mut self) -> Result<String, Broken> {
+        Ok(format!("{:?}", self.opened()?.catalog.state_hash()?))
+    }
+
+    /// The contents that this device says rest whole in the place.
+    pub(crate) fn synced(&mut self, store: &SealedRemote) -> Result<Vec<Original>, Broken> {
+        let open = self.opened()?;
+        let at = remote_of(&mut open.device, store)?;
+        let rows = open.device.originals_in(at.id, SyncState::Synced, None, 1000)?;
+        let mut originals = Vec::new();
+        for row in rows {
+            originals.extend(open.catalog.original_of(&row.content)?);
+        }
+        Ok(originals)
+    }
+
+    pub(crate) fn knows(&mut self, content: &ContentHash) -> Result<bool, Broken> {
+        Ok(self.opened()?.catalog.find_content(*content)?.is_some())
+    }
+
+    /// Whether an original is here, or comes from the place whole.
+    pub(crate) fn resolve(&mut self, store: &SealedRemote, content: &ContentHash) -> Result<(), Broken> {
+        let original = self.opened()?.catalog.original_of(content)?.ok_or("nothing speaks of it")?;
+        let result = self.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
+            fetch_original(here, std::slice::from_ref(at), &original, &mut Vec::new()).await
+        })?;
+        match result {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err("a fetch does not end".into()),
+        }
+    }
+}
+
+/// Where a sync to the disk costs nothing: kills are simulated here, power cuts are not.
+fn folder_in_memory() -> std::io::Result<tempfile::TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+}
+
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            std::fs::create_dir(&target)?;
+            copy_all(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

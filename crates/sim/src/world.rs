@@ -1,0 +1,268 @@
+//! One run: devices do things, the place fails, and after it is quiet everything must be there.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use safelight_crypto::{ContentHash, RecoveryWords};
+use safelight_store::SealedRemote;
+
+use crate::chance::Chance;
+use crate::device::{Broken, SimDevice};
+use crate::place::{Bug, SimPlace};
+
+/// What devices do in one run.
+const STEPS: u64 = 24;
+/// The most devices, copies counted.
+const MOST_DEVICES: usize = 4;
+/// Rounds in which it becomes quiet.
+const QUIET_ROUNDS: usize = 6;
+const NOW: u64 = 1_795_000_000_000;
+
+/// A run that broke a promise.
+#[derive(Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The step after which it was seen.
+    pub step: u64,
+    /// What was promised and is not so.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "step {}: {} — again: SIM_SEED={} cargo nextest run -p safelight-sim one_seed",
+            self.step, self.what, self.seed
+        )
+    }
+}
+
+struct World {
+    chance: Chance,
+    place: SimPlace,
+    store: SealedRemote,
+    words: RecoveryWords,
+    devices: Vec<SimDevice>,
+    /// Everything that somebody imported on a disk that was not lost afterwards.
+    imported: BTreeSet<ContentHash>,
+    backup: Option<(usize, SimDevice)>,
+    has_rotted: bool,
+    has_restored: bool,
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// The first promise that was broken.
+pub fn run(seed: u64, bug: Option<Bug>) -> Result<(), Failure> {
+    let fail = |step: u64, what: String| Failure { seed, step, what };
+    let mut world = World::new(seed, bug).map_err(|error| fail(0, error.to_string()))?;
+    for step in 1..=STEPS {
+        world.step(step).map_err(|error| fail(step, error.to_string()))?;
+        world.check_acknowledged().map_err(|error| fail(step, error.to_string()))?;
+    }
+    world.quiet().map_err(|error| fail(STEPS + 1, error.to_string()))
+}
+
+impl World {
+    fn new(seed: u64, bug: Option<Bug>) -> Result<Self, Broken> {
+        let mut chance = Chance::new(seed);
+        let place = SimPlace::new(chance.next(), bug);
+        let store = SealedRemote::new(Arc::new(place.clone()));
+        let (founder, words) = SimDevice::founder(chance.next(), NOW)?;
+        Ok(Self {
+            chance,
+            place,
+            store,
+            words,
+            devices: vec![founder],
+            imported: BTreeSet::new(),
+            backup: None,
+            has_rotted: false,
+            has_restored: false,
+        })
+    }
+
+    fn step(&mut self, step: u64) -> Result<(), Broken> {
+        let which = self.chance.index(self.devices.len());
+        match self.chance.below(20) {
+            0..=4 => self.import(which, step)?,
+            5..=7 => self.devices[which].edit(&mut self.chance)?,
+            8 => self.devices[which].close_segment()?,
+            9..=14 => self.sync(which)?,
+            15 if self.devices.len() < MOST_DEVICES => {
+                let (seed, now) = (self.chance.next(), NOW + step * 10_000);
+                self.devices.extend(SimDevice::join(&self.store, &self.words, seed, now)?);
+            }
+            16 if self.backup.is_none() => {
+                let seed = self.chance.next();
+                self.backup = Some((which, self.devices[which].copy("restored", seed)?));
+            }
+            17 if !self.has_rotted => self.restore()?,
+            18 if self.devices.len() < MOST_DEVICES => {
+                let seed = self.chance.next();
+                let copy = self.devices[which].copy("clone", seed)?;
+                self.devices.push(copy);
+            }
+            19 => {
+                // Only what somebody holds can be repaired; a pack is built again by whoever built it.
+                let (devices, restored) = (&self.devices, self.has_restored);
+                let may_rot = |name: &str| match name.split('/').next() {
+                    Some("o" | "log") => devices.iter().any(|device| device.holds(name)),
+                    Some("t") => !restored,
+                    _ => false,
+                };
+                self.has_rotted |= self.place.rot(may_rot).is_some();
+            }
+            _ => self.devices[which].kill(),
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, which: usize, step: u64) -> Result<(), Broken> {
+        // Sometimes two devices import one photo.
+        let number = if self.chance.once_in(4) { self.chance.below(step) } else { step };
+        let content = [b"planted content ".as_slice(), &number.to_be_bytes()].concat().repeat(60);
+        let content = self.devices[which].import(&content)?;
+        self.imported.insert(content);
+        Ok(())
+    }
+
+    /// A sync that is killed at some request, or at some moment between, or runs to its end.
+    fn sync(&mut self, which: usize) -> Result<(), Broken> {
+        let polls = self.chance.once_in(3).then(|| self.chance.below(120));
+        let requests = self.chance.once_in(3).then(|| self.chance.below(30));
+        self.place.crash_in(requests);
+        let result = self.devices[which].sync(&self.store, polls)?;
+        let is_killed = result.is_none() || requests.is_some();
+        if is_killed {
+            self.place.kill();
+            self.devices[which].kill();
+        } else {
+            self.place.flush();
+        }
+        self.place.crash_in(None);
+        Ok(())
+    }
+
+    /// A disk is lost and its backup takes its place. What was only on the disk is lost with it: what it had
+    /// imported since counts only if it was synced.
+    fn restore(&mut self) -> Result<(), Broken> {
+        let Some((which, backup)) = self.backup.take() else { return Ok(()) };
+        let synced: BTreeSet<ContentHash> =
+            self.devices[which].synced(&self.store)?.iter().map(|original| original.content).collect();
+        let mut lost = Vec::new();
+        for content in &self.imported {
+            let mut is_elsewhere = synced.contains(content);
+            for (other, device) in self.devices.iter_mut().enumerate() {
+                is_elsewhere |= other != which && device.knows(content)?;
+            }
+            if !is_elsewhere {
+                lost.push(*content);
+            }
+        }
+        self.has_restored = true;
+        self.devices[which] = backup;
+        for content in lost {
+            if !self.devices[which].knows(&content)? {
+                self.imported.remove(&content);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever a device says is in the place, is there, and opens.
+    fn check_acknowledged(&mut self) -> Result<(), Broken> {
+        if self.has_rotted {
+            // Bytes rot in places that keep their word; verifying finds that.
+            return Ok(());
+        }
+        let objects = self.place.objects();
+        for device in &mut self.devices {
+            for original in device.synced(&self.store)? {
+                for part in &original.parts {
+                    let first = format!("o/{}/{}", part.name.shard(), part.name);
+                    let is_whole = objects.iter().any(|(name, bytes)| {
+                        (*name == first || name.starts_with(&format!("{first}-")))
+                            && bytes.len() as u64 == part.sealed_bytes
+                    });
+                    if !is_whole {
+                        return Err(
+                            format!("{} says that {first} is safe, and it is not", device.name).into()
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// No more faults; everybody syncs, verifies and syncs again.
+    fn quiet(&mut self) -> Result<(), Broken> {
+        self.place.calm();
+        let mut problems = Vec::new();
+        for round in 0..QUIET_ROUNDS {
+            problems.clear();
+            for device in &mut self.devices {
+                device.now += 86_400_000;
+                match device.sync(&self.store, None)? {
+                    Some(Ok(report)) => {
+                        let found = report.history.problems.iter().chain(&report.problems);
+                        problems.extend(found.map(|problem| format!("{}: {problem}", device.name)));
+                    }
+                    Some(Err(error)) => problems.push(format!("{} is stuck: {error}", device.name)),
+                    None => return Err("a sync does not end".into()),
+                }
+                if round % 2 == 0 {
+                    device.verify(&self.store)?;
+                }
+            }
+        }
+        let forks = problems.iter().filter(|problem| problem.contains("two different segments")).count();
+        if !problems.is_empty() && forks == 0 {
+            return Err(format!("it is not quiet: {problems:?}").into());
+        }
+        self.check_equal()?;
+        self.check_found()?;
+        self.check_sealed()
+    }
+
+    fn check_equal(&mut self) -> Result<(), Broken> {
+        let mut hashes = Vec::new();
+        for device in &mut self.devices {
+            hashes.push((device.hash()?, device.name.clone()));
+        }
+        let first = hashes.first().map(|(hash, _)| hash.clone()).unwrap_or_default();
+        match hashes.iter().find(|(hash, _)| *hash != first) {
+            Some((_, name)) => Err(format!("{name} shows another library than the founder").into()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_found(&mut self) -> Result<(), Broken> {
+        for content in self.imported.clone() {
+            for device in &mut self.devices {
+                if !device.knows(&content)? {
+                    return Err(format!("{} does not know {content}", device.name).into());
+                }
+                if let Err(error) = device.resolve(&self.store, &content) {
+                    return Err(format!("{} cannot get {content}: {error}", device.name).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing that was planted shows in what the place holds.
+    fn check_sealed(&self) -> Result<(), Broken> {
+        for (name, bytes) in self.place.objects() {
+            if bytes.windows(7).any(|window| window == b"planted") {
+                return Err(format!("{name} shows what it should hide").into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! What ends a sync. What only concerns one object is a [`Problem`](crate::Problem), and the sync goes on.
+
+use safelight_catalog::CatalogError;
+use safelight_crypto::{CryptoError, DeviceId};
+use safelight_model::ModelError;
+use safelight_store::StoreError;
+
+/// Why a sync, a verification or a join stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// A database of this device.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A place: the remote, or the library folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Sealing, opening, signing.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// Encoding history.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A place offers less than it did: it was restored, or somebody hides what came later. Nothing was changed.
+    #[error("{place} has gone back: segment {seq} of device {device} was there and is not any more")]
+    RolledBack {
+        /// The place.
+        place: String,
+        /// Whose segment is gone.
+        device: DeviceId,
+        /// Its number.
+        seq: u32,
+    },
+    /// The history of this library names no device, not even its birth.
+    #[error("{place} does not hold the beginning of this library's history")]
+    NoBirth {
+        /// The place.
+        place: String,
+    },
+    /// These recovery words have no library in this place.
+    #[error("{place} holds no library of these recovery words")]
+    NoLibrary {
+        /// The place.
+        place: String,
+    },
+    /// What must be right before anything is believed is not.
+    #[error("{object} in {place} cannot be believed: {reason}")]
+    Unbelievable {
+        /// The object.
+        object: String,
+        /// The place.
+        place: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
+    /// A statement demands what this version does not know; it may not write.
+    #[error("this library needs a newer version of Safelight: {feature}")]
+    NeedsNewerVersion {
+        /// What is demanded.
+        feature: String,
+    },
+    /// Keys could not be kept on this device.
+    #[error("keys that arrived could not be stored: {reason}")]
+    Keys {
+        /// Why.
+        reason: String,
+    },
+    /// Other devices of the same name kept publishing first.
+    #[error("{place} is busy: other copies of this device publish faster; try again")]
+    Overtaken {
+        /// The place.
+        place: String,
+    },
+    /// The user asked to stop. Everything that was acknowledged is recorded.
+    #[error("interrupted")]
+    Stopped,
+}
+
+/// The crate's result.
+pub type Result<T, E = SyncError> = std::result::Result<T, E>;
+
+impl SyncError {
+    /// Whether the place has lost or hides what it had: an alarm, not a failure that passes.
+    #[must_use]
+    pub fn is_rollback(&self) -> bool {
+        matches!(self, Self::RolledBack { .. })
+    }
+
+    /// Whether the same sync may succeed later without anybody doing something about it.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Overtaken { .. } | Self::Stopped => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Segments that arrived and are not taken in yet: verified, then folded as soon as what they build on is here.
+//!
+//! Statements that admit a device may lie in that device's own first segment, so statements are looked at
+//! before anybody vouches for the segment around them; what counts of them, the roster decides, because each
+//! is signed on its own.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use safelight_catalog::CatalogError;
+use safelight_crypto::{
+    DeviceId, EpochId, EpochSecrets, Fault, Roster, Standing as Membership, Statement, VerifyingKey,
+};
+use safelight_model::history::{SealedSegment, Tip};
+use safelight_model::{ModelError, Segment, SegmentSeq};
+use safelight_store::{ObjectPath, SealedRemote};
+
+use super::HistoryReport;
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::keys::fetch_keys;
+use crate::problem::{Problem, Transfer};
+
+/// What waits, by device, each device's segments without a gap.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    waiting: BTreeMap<DeviceId, VecDeque<Arrived>>,
+    statements: Vec<Statement>,
+    roster: Option<Roster>,
+    /// How far each chain is known in the place that is being read.
+    pub(super) known: BTreeMap<DeviceId, Tip>,
+    /// Chains that are not read on: damaged, forked, quarantined.
+    pub(super) stopped: BTreeMap<DeviceId, Problem>,
+    /// Chains whose last segment that was looked at is not known here, and bore its device's signature.
+    signed: BTreeSet<DeviceId>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    seq: SegmentSeq,
+    bytes: Bytes,
+    is_harvested: bool,
+}
+
+/// What came of looking at one segment.
+enum Step {
+    /// It is in the catalogue, and this is how far its chain goes now in the place.
+    In(Tip),
+    /// Something must come first.
+    Wait,
+    /// It is sealed under an epoch whose secret is not here.
+    NeedsEpoch(EpochId),
+    /// The chain is not read on.
+    Stop(Problem),
+}
+
+impl Inbox {
+    pub(crate) fn new(here: &Here<'_>, known: BTreeMap<DeviceId, Tip>) -> Result<Self> {
+        let statements = here.statements()?;
+        let roster = Roster::replay(here.library(), &statements);
+        Ok(Self {
+            waiting: BTreeMap::new(),
+            statements,
+            roster,
+            known,
+            stopped: BTreeMap::new(),
+            signed: BTreeSet::new(),
+        })
+    }
+
+    pub(crate) fn roster(&self) -> Option<&Roster> {
+        self.roster.as_ref()
+    }
+
+    /// Whether a chain is not read on although what lies there is signed by its device.
+    pub(super) fn is_signed_and_stopped(&self, device: &DeviceId) -> bool {
+        self.signed.contains(device) && self.stopped.contains_key(device)
+    }
+
+    /// Whether segments of a device wait for others.
+    pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
+        self.waiting.contains_key(device)
+    }
+
+    pub(crate) fn push(&mut self, device: DeviceId, seq: SegmentSeq, bytes: Bytes) {
+        let arrived = Arrived { seq, bytes, is_harvested: false };
+        self.waiting.entry(device).or_default().push_back(arrived);
+    }
+
+    pub(crate) fn stop(&mut self, device: DeviceId, problem: Problem) {
+        self.waiting.remove(&device);
+        self.stopped.entry(device).or_insert(problem);
+    }
+
+    /// Takes in everything that can be. Answers whether anything was.
+    pub(crate) async fn settle(
+        &mut self,
+        here: &mut Here<'_>,
+        store: &SealedRemote,
+        report: &mut HistoryReport,
+    ) -> Result<bool> {
+        let mut any = false;
+        loop {
+            let mut progress = false;
+            let devices: Vec<DeviceId> = self.waiting.keys().copied().collect();
+            for device in devices {
+                progress |= self.settle_chain(here, store, device, report).await?;
+            }
+            if !progress {
+                return Ok(any);
+            }
+            any = true;
+        }
+    }
+
+    async fn settle_chain(
+        &mut self,
+        here: &mut Here<'_>,
+        store: &SealedRemote,
+        device: DeviceId,
+        report: &mut HistoryReport,
+    ) -> Result<bool> {
+        let mut progress = false;
+        while let Some(arrived) = self.waiting.get_mut(&device).and_then(VecDeque::pop_front) {
+            here.stop.check()?;
+            let mut step = self.consider(here, device, &arrived, report)?;
+            if let Step::NeedsEpoch(epoch) = step {
+                let sealed = arrived.bytes.clone();
+                step = if fetch_keys(here, store, &epoch, self, &sealed).await? {
+                    self.consider(here, device, &arrived, report)?
+                } else {
+                    let object = ObjectPath::segment(device, arrived.seq.0).to_string();
+                    Step::Stop(Problem::NoKey { object, epoch })
+                };
+            }
+            match step {
+                Step::In(tip) => {
+                    let known = self.known.entry(device).or_default();
+                    if known.seq < tip.seq {
+                        *known = tip;
+                    }
+                    progress = true;
+                }
+                Step::Wait => {
+                    self.waiting.entry(device).or_default().push_front(arrived);
+                    break;
+                }
+                Step::NeedsEpoch(epoch) => {
+                    let object = ObjectPath::segment(device, arrived.seq.0).to_string();
+                    self.stop(device, Problem::NoKey { object, epoch });
+                    break;
+                }
+                Step::Stop(problem) => {
+                    here.note(&mut report.problems, problem.clone());
+                    self.stop(device, problem);
+                    break;
+                }
+            }
+        }
+        if self.waiting.get(&device).is_some_and(VecDeque::is_empty) {
+            self.waiting.remove(&device);
+        }
+        Ok(progress)
+    }
+
+    fn consider(
+        &mut self,
+        here: &mut Here<'_>,
+        device: DeviceId,
+        arrived: &Arrived,
+        report: &mut HistoryReport,
+    ) -> Result<Step> {
+        let object = ObjectPath::segment(device, arrived.seq.0).to_string();
+        let damaged = |reason: &dyn std::fmt::Display| {
+            Ok(Step::Stop(Problem::Damaged { object: object.clone(), reason: reason.to_string() }))
+        };
+        let sealed = match SealedSegment::parse(&arrived.bytes) {
+            Ok(sealed) if sealed.clear().device == device && sealed.clear().seq == arrived.seq => sealed,
+            Ok(_) => return damaged(&"it is another segment than its name says"),
+            Err(error) => return damaged(&error),
+        };
+        let clear = *sealed.clear();
+        let Some((key, membership)) = self.key_of(here, &device) else {
+            return match sealed.peek_statements(here.library(), here.keys.keyring()) {
+                Ok(found) if self.harvest(here, &found) => self.consider(here, device, arrived, report),
+                Err(error) => Ok(needs_epoch(&error, &sealed).unwrap_or(Step::Wait)),
+                Ok(_) => Ok(Step::Wait),
+            };
+        };
+        if let Some(Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. }) = membership
+            && clear.seq.0 > last_seq
+        {
+            return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
+        }
+        self.signed.remove(&device);
+        let signed = match sealed.verify(here.library(), &key) {
+            Ok(signed) => signed,
+            Err(error) => return damaged(&error),
+        };
+        let known = here.catalog.segment_root(device, clear.seq)?;
+        // The segment that is held here, damaged there, is put there again by whoever publishes.
+        if known != Some(clear.root) {
+            self.signed.insert(device);
+        }
+        let forked = Ok(Step::Stop(Problem::Forked { device, seq: clear.seq.0 }));
+        let before = self.known.get(&device).copied().unwrap_or_default();
+        if before.seq.0 + 1 == clear.seq.0 && before.root != clear.prev {
+            return forked;
+        }
+        // Whole, before anything is concluded from it.
+        let segment = match signed.open(here.keys.keyring()) {
+            Ok(segment) => segment,
+            Err(error) => return needs_epoch(&error, &sealed).map_or_else(|| damaged(&error), Ok),
+        };
+        match known {
+            Some(root) if root == clear.root => return Ok(Step::In(clear.tip())),
+            Some(_) if device != here.catalog.device() => return forked,
+            Some(_) if here.device.published(device)? >= clear.seq => return forked,
+            Some(_) => {
+                let reopened = here.catalog.reopen_unpublished(clear.seq)?;
+                report.renumbered_segments += reopened;
+                tracing::info!(seq = clear.seq.0, reopened, "a copy of this device went on: numbered anew");
+            }
+            None => {}
+        }
+        self.take(here, &segment, &arrived.bytes, report)
+    }
+
+    fn take(
+        &mut self,
+        here: &mut Here<'_>,
+        segment: &Segment,
+        bytes: &[u8],
+        report: &mut HistoryReport,
+    ) -> Result<Step> {
+        let clear = *segment.clear();
+        for (other, seen) in segment.seen().iter() {
+            let root = here.catalog.segment_root(other, seen.seq)?;
+            if root.is_some_and(|root| root != seen.root) {
+                here.note(&mut report.problems, Problem::Forked { device: other, seq: seen.seq.0 });
+            }
+        }
+        let now = (here.now)();
+        match here.catalog.take_segment(segment, bytes, now) {
+            Ok(taken) => {
+                for error in taken.unreadable {
+                    let (object, reason) = (clear.name(), error.to_string());
+                    here.note(&mut report.problems, Problem::Unreadable { object, reason });
+                }
+                report.taken_segments += 1;
+                report.new_ops += taken.new_ops;
+                here.monitor.advance(Transfer::SegmentTaken, bytes.len() as u64);
+                let statements: Vec<Vec<u8>> = segment.statements().collect();
+                self.harvest(here, &statements);
+                Ok(Step::In(clear.tip()))
+            }
+            Err(CatalogError::OutOfOrder { .. }) => Ok(Step::Wait),
+            Err(CatalogError::Forked { device, seq }) => Ok(Step::Stop(Problem::Forked { device, seq })),
+            Err(CatalogError::Model(error @ ModelError::NeedsNewerVersion { .. })) => {
+                Err(SyncError::Model(error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn key_of(&self, here: &Here<'_>, device: &DeviceId) -> Option<(VerifyingKey, Option<Membership>)> {
+        let member = self.roster.as_ref().and_then(|roster| roster.member(device));
+        let own = here.keys.keyring().device();
+        if own.id() == *device {
+            return Some((*own.card().verifying_key(), member.map(|member| member.standing)));
+        }
+        member.map(|member| (*member.card.verifying_key(), Some(member.standing)))
+    }
+
+    /// Looks at the statements of everything that waits, although nobody vouches for it yet.
+    pub(crate) fn harvest_waiting(&mut self, here: &Here<'_>, secrets: &(impl EpochSecrets + ?Sized)) {
+        let mut found = Vec::new();
+        for arrived in self.waiting.values_mut().flatten().filter(|arrived| !arrived.is_harvested) {
+            let Ok(sealed) = SealedSegment::parse(&arrived.bytes) else { continue };
+            if let Ok(statements) = sealed.peek_statements(here.library(), secrets) {
+                arrived.is_harvested = true;
+                found.extend(statements);
+            }
+        }
+        self.harvest(here, &found);
+    }
+
+    /// Adds statements; answers whether any was new.
+    pub(crate) fn harvest(&mut self, here: &Here<'_>, found: &[Vec<u8>]) -> bool {
+        let mut is_new = false;
+        for statement in found.iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()) {
+            if !self.statements.iter().any(|known| known.id() == statement.id()) {
+                self.statements.push(statement);
+                is_new = true;
+            }
+        }
+        if is_new {
+            self.roster = Roster::replay(here.library(), &self.statements);
+        }
+        is_new
+    }
+
+    /// Remembers how far each chain was verified in the place.
+    pub(crate) fn record_heads(&self, here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+        let before: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
+        for (device, tip) in &self.known {
+            if before.get(device).is_none_or(|known| known.seq < tip.seq) {
+                here.device.record_remote_head(at.id, *device, *tip)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names what still waits, and for what.
+    pub(super) fn name_waiting(&self, here: &Here<'_>, report: &mut HistoryReport) -> Result<()> {
+        for (device, arrived) in &self.waiting {
+            let Some(arrived) = arrived.front() else { continue };
+            let Some((key, _)) = self.key_of(here, device) else {
+                here.note(&mut report.problems, Problem::Unadmitted { device: *device });
+                continue;
+            };
+            let segment = SealedSegment::parse(&arrived.bytes)
+                .and_then(|sealed| sealed.verify(here.library(), &key))
+                .and_then(|signed| signed.open(here.keys.keyring()))?;
+            for (other, seen) in segment.seen().iter() {
+                let tip = here.catalog.tip(other)?;
+                // A chain that was stopped has its own problem named already.
+                if tip.seq < seen.seq && !self.stopped.contains_key(&other) {
+                    let named_by = segment.clear().name();
+                    let seq = tip.seq.0 + 1;
+                    here.note(&mut report.problems, Problem::Withheld { device: other, seq, named_by });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a segment only fails to open because its epoch's secret is not here.
+fn needs_epoch(error: &ModelError, sealed: &SealedSegment<'_>) -> Option<Step> {
+    match error {
+        ModelError::Sealed(error) if matches!(error.fault(), Some(Fault::UnknownKey { .. })) => {
+            sealed.epoch().map(Step::NeedsEpoch)
+        }
+        _ => None,
+    }
+}

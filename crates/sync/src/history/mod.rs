@@ -1,0 +1,87 @@
+//! History on its way: out of a place, into it, and into the library folder.
+//!
+//! Invariants: nothing of a segment is believed before its signature, its place in its chain and its root were
+//! checked; no number is skipped; a segment is published after everything that its author had seen; what
+//! others may have seen is never renumbered; a place that offers less than it did stops its sync before
+//! anything is changed. Listings only discover devices. Specified in sl1-history §8.
+
+mod inbox;
+mod outbox;
+mod publish;
+mod pull;
+
+pub(crate) use inbox::Inbox;
+pub(crate) use outbox::SEGMENT_BYTES;
+pub use outbox::place_outbox;
+pub(crate) use publish::{Judged, judge_segment, replace_damaged, segment_path, whole_segment};
+pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_devices};
+
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::problem::Problem;
+
+/// So often a device lets copies of itself go first before it gives up for this time.
+const MOST_ROUNDS: usize = 8;
+
+/// What a sync of history came to.
+#[derive(Debug, Default)]
+pub struct HistoryReport {
+    /// Segments of any device that were taken in.
+    pub taken_segments: u64,
+    /// Ops that were not known before.
+    pub new_ops: u64,
+    /// Segments that were put into the place.
+    pub sent_segments: u64,
+    /// Own segments that were never published and are numbered anew, because the place holds others under
+    /// their numbers: this device was restored from a backup, or copied.
+    pub renumbered_segments: u64,
+    /// Whether this device's own history waits, because a copy of this device published something under its
+    /// numbers that cannot be taken in yet; the problems say what.
+    pub own_history_waits: bool,
+    /// What is wrong with single objects.
+    pub problems: Vec<Problem>,
+}
+
+/// Takes in what the place has and publishes what it lacks. Dropped or killed at any moment it goes on from
+/// there next time.
+///
+/// # Errors
+/// [`SyncError::RolledBack`] for a place that offers less than it did; what the place and the databases
+/// answer. A damaged, withheld or forked segment is a [`Problem`] of the report.
+pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<HistoryReport> {
+    let mut report = HistoryReport::default();
+    place_outbox(here, &mut report.problems)?;
+    for _ in 0..MOST_ROUNDS {
+        let own = pull::pull(here, at, &mut report).await?;
+        if own == pull::OwnChain::Read {
+            outbox::close_and_place(here, &mut report.problems)?;
+        }
+        if publish::publish(here, at, own, &mut report).await? {
+            return Ok(report);
+        }
+    }
+    Err(SyncError::Overtaken { place: at.store.label().to_owned() })
+}
+
+/// Closes what is open and publishes it, in a place that was read in this process already.
+pub(crate) async fn publish_more(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    report: &mut HistoryReport,
+) -> Result<()> {
+    if report.own_history_waits {
+        return Ok(());
+    }
+    outbox::close_and_place(here, &mut report.problems)?;
+    if publish::publish(here, at, pull::OwnChain::Read, report).await? {
+        return Ok(());
+    }
+    let again = sync_history(here, at).await?;
+    report.taken_segments += again.taken_segments;
+    report.new_ops += again.new_ops;
+    report.sent_segments += again.sent_segments;
+    report.renumbered_segments += again.renumbered_segments;
+    report.own_history_waits = again.own_history_waits;
+    report.problems.extend(again.problems);
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! Putting into a place what it lacks of history: exactly the bytes that its devices wrote, in causal order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use safelight_crypto::{DeviceId, Fault};
+use safelight_model::history::{HeadHint, SealedSegment, Tip};
+use safelight_model::{ModelError, SegmentRoot};
+use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
+
+use super::HistoryReport;
+use super::outbox::SEGMENT_BYTES;
+use super::pull::{OwnChain, head_path};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::problem::{Problem, Transfer};
+
+/// The full name of a segment.
+pub(crate) fn segment_path(device: DeviceId, seq: u32) -> ObjectPath {
+    ObjectPath::segment(device, seq)
+}
+
+/// What bytes under the name of a segment are, as against the segment that is known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// That segment, whole.
+    Same,
+    /// Nothing that its device signed, or not whole.
+    Damaged(String),
+    /// Another segment, signed by the device.
+    Other,
+    /// It cannot be told: a key is not here.
+    Unknown,
+}
+
+/// Judges bytes that lie under the name of a segment with this root.
+pub(crate) fn judge_segment(
+    here: &Here<'_>,
+    bytes: &[u8],
+    device: DeviceId,
+    seq: u32,
+    root: SegmentRoot,
+) -> Result<Judged> {
+    let Some(key) = here.key_of(&device)? else { return Ok(Judged::Unknown) };
+    let sealed = match SealedSegment::parse(bytes) {
+        Ok(sealed) if sealed.clear().device == device && sealed.clear().seq.0 == seq => sealed,
+        Ok(_) => return Ok(Judged::Damaged("it is another segment than its name says".to_owned())),
+        Err(error) => return Ok(Judged::Damaged(error.to_string())),
+    };
+    let is_same = sealed.clear().root == root;
+    let signed = match sealed.verify(here.library(), &key) {
+        Ok(signed) => signed,
+        Err(error) => return Ok(Judged::Damaged(error.to_string())),
+    };
+    Ok(match signed.open(here.keys.keyring()) {
+        // The signature is over the root: a signed root that is not ours is another segment, whole or not.
+        _ if !is_same => Judged::Other,
+        Ok(_) => Judged::Same,
+        Err(ModelError::Sealed(error)) if matches!(error.fault(), Some(Fault::UnknownKey { .. })) => {
+            Judged::Unknown
+        }
+        Err(error) => Judged::Damaged(error.to_string()),
+    })
+}
+
+/// The bytes of a segment as they rest on this device, if they are whole.
+pub(crate) fn whole_segment(
+    here: &Here<'_>,
+    device: DeviceId,
+    tip: Tip,
+) -> Result<std::result::Result<Vec<u8>, String>> {
+    let bytes = match here.catalog.segment_bytes(device, tip.seq)? {
+        Some(bytes) => bytes,
+        None => match here
+            .place
+            .open_object(&segment_path(device, tip.seq.0))
+            .and_then(|object| object.read_all(SEGMENT_BYTES))
+        {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error.to_string())),
+        },
+    };
+    Ok(match judge_segment(here, &bytes, device, tip.seq.0, tip.root)? {
+        Judged::Same => Ok(bytes),
+        Judged::Damaged(reason) => Err(reason),
+        Judged::Other => Err("it is another segment than the catalogue knows".to_owned()),
+        Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
+    })
+}
+
+/// What became of one segment.
+enum Put {
+    Sent(u64),
+    WasThere,
+    /// A copy of this device published under this number first.
+    Overtaken,
+    Refused(Problem),
+}
+
+/// Publishes what the place is not known to hold. False if a copy of this device was faster: pull first.
+pub(super) async fn publish(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    own_chain: OwnChain,
+    report: &mut HistoryReport,
+) -> Result<bool> {
+    let mut known: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
+    let tips = here.catalog.tips()?;
+    let is_known = |(device, tip): &(DeviceId, Tip)| known.get(device).is_some_and(|k| k.seq >= tip.seq);
+    if tips.iter().all(is_known) {
+        return Ok(true);
+    }
+    let own = here.catalog.device();
+    let mut blocked = BTreeSet::new();
+    if own_chain == OwnChain::Waits {
+        blocked.insert(own);
+    }
+    let mut own_tip = None;
+    for stored in here.catalog.segments()? {
+        let (device, tip) = (stored.device, stored.tip);
+        let before = known.get(&device).copied().unwrap_or_default();
+        if tip.seq <= before.seq || blocked.contains(&device) {
+            continue;
+        }
+        here.stop.check()?;
+        let object = segment_path(device, tip.seq.0).to_string();
+        if tip.seq.0 != before.seq.0 + 1 {
+            blocked.insert(device);
+            here.note(&mut report.problems, Problem::Missing { object });
+            continue;
+        }
+        let put = match whole_segment(here, device, tip)? {
+            Ok(bytes) => put_segment(here, &at.store, device, tip, bytes).await?,
+            Err(reason) => Put::Refused(Problem::Damaged { object, reason }),
+        };
+        match put {
+            Put::Sent(bytes) => {
+                report.sent_segments += 1;
+                here.monitor.advance(Transfer::SegmentSent, bytes);
+            }
+            Put::WasThere => {}
+            Put::Overtaken => return Ok(false),
+            Put::Refused(problem) => {
+                here.note(&mut report.problems, problem);
+                blocked.insert(device);
+                continue;
+            }
+        }
+        here.device.record_remote_head(at.id, device, tip)?;
+        known.insert(device, tip);
+        if device == own {
+            own_tip = Some(tip);
+        }
+    }
+    if let Some(tip) = own_tip {
+        publish_head(here, &at.store, tip).await?;
+    }
+    Ok(true)
+}
+
+async fn put_segment(
+    here: &Here<'_>,
+    store: &SealedRemote,
+    device: DeviceId,
+    tip: Tip,
+    bytes: Vec<u8>,
+) -> Result<Put> {
+    let path = segment_path(device, tip.seq.0);
+    let length = bytes.len() as u64;
+    let damaged = |reason: String| Problem::Damaged { object: path.to_string(), reason };
+    let sealed = match Sealed::from_bytes(bytes) {
+        Ok(sealed) => sealed,
+        Err(error) => return Ok(Put::Refused(damaged(error.to_string()))),
+    };
+    match store.put(&path, &sealed, None).await {
+        Ok(_) => return Ok(Put::Sent(length)),
+        Err(StoreError::AlreadyExists { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Ours after a lost reply, a copy by another device, another branch of a copied device, or garbage.
+    let there = match store.get(&path, SEGMENT_BYTES).await {
+        Ok(there) => judge_segment(here, &there, device, tip.seq.0, tip.root)?,
+        Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+            Judged::Damaged("it cannot be read".to_owned())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match there {
+        Judged::Same => Ok(Put::WasThere),
+        Judged::Unknown => Ok(Put::Refused(damaged("it cannot be told whether it is right".to_owned()))),
+        Judged::Other => {
+            let may_renumber = device == here.catalog.device() && here.device.published(device)? < tip.seq;
+            Ok(if may_renumber {
+                Put::Overtaken
+            } else {
+                Put::Refused(Problem::Forked { device, seq: tip.seq.0 })
+            })
+        }
+        Judged::Damaged(reason) => match replace_damaged(store, &path, &sealed).await {
+            Ok(()) => {
+                here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
+                Ok(Put::Sent(length))
+            }
+            Err(
+                StoreError::Denied { .. } | StoreError::Unsupported { .. } | StoreError::AlreadyExists { .. },
+            ) => {
+                Ok(Put::Refused(damaged(format!("{reason}; and it cannot be replaced with this credential"))))
+            }
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+/// Puts a whole segment in the place of bytes that nobody signed. Segments have no generations.
+pub(crate) async fn replace_damaged(
+    store: &SealedRemote,
+    path: &ObjectPath,
+    sealed: &Sealed,
+) -> Result<(), StoreError> {
+    store.delete(path).await?;
+    store.put(path, sealed, None).await.map(drop)
+}
+
+/// Writes the hint of how far this device's chain goes; a place that does not let heads be replaced is fine.
+async fn publish_head(here: &mut Here<'_>, store: &SealedRemote, tip: Tip) -> Result<()> {
+    let keyring = here.keys.keyring();
+    let bytes = HeadHint::seal(keyring.library(), keyring.device(), tip, keyring.epoch(), here.entropy)?;
+    let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
+    match store.replace_head(&head_path(here.catalog.device())?, &sealed).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "the head hint was not written");
+            Ok(())
+        }
+    }
+}

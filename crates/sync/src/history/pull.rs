@@ -1,0 +1,236 @@
+//! Taking in what a place has: one request for each device when there is nothing new.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::join;
+use futures_util::stream::iter;
+use safelight_crypto::{DeviceId, Standing as Membership};
+use safelight_model::SegmentSeq;
+use safelight_model::history::{HeadHint, Tip};
+use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
+
+use super::inbox::Inbox;
+use super::outbox::{SEGMENT_BYTES, place_outbox};
+use super::{HistoryReport, segment_path};
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::problem::Problem;
+
+/// Requests under way at once.
+const CONCURRENCY: usize = 8;
+/// Segments of one device that are asked for at once, as soon as it is known that there are new ones.
+const LOOK_AHEAD: u32 = 4;
+/// More devices than any library has; a listing may be made up.
+const MOST_DEVICES: usize = 4096;
+/// More than any head hint has.
+pub(crate) const HEAD_BYTES: u64 = 64 << 10;
+
+/// How far one chain is being read.
+#[derive(Clone, Copy, Debug)]
+struct Frontier {
+    next: u32,
+    window: u32,
+    is_done: bool,
+    has_news: bool,
+}
+
+/// How far this device knows what was published in its own name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnChain {
+    /// All of it.
+    Read,
+    /// A copy of this device published what is not whole, or builds on something that is not here yet: until it
+    /// is, nothing may be closed or published under the numbers behind it.
+    Waits,
+}
+
+/// Takes in what is new.
+pub(super) async fn pull(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    report: &mut HistoryReport,
+) -> Result<OwnChain> {
+    let heads = here.device.remote_heads(at.id)?;
+    let (witnessed, listed) = join(witness(&at.store, heads.first()), listed_devices(&at.store)).await;
+    witnessed?;
+    let listed = listed?;
+    look_closer(&at.store, &heads, listed.as_ref(), here.catalog.device()).await?;
+
+    let mut inbox = Inbox::new(here, heads.into_iter().collect())?;
+    let mut frontiers = BTreeMap::new();
+    let mut devices: BTreeSet<DeviceId> = listed.unwrap_or_default();
+    devices.extend(here.catalog.tips()?.into_iter().map(|(device, _)| device));
+    devices.insert(here.catalog.device());
+    loop {
+        let members = inbox.roster().map(|roster| roster.members().keys().copied().collect::<Vec<_>>());
+        devices.extend(members.unwrap_or_default());
+        for device in &devices {
+            if !frontiers.contains_key(device) {
+                frontiers.insert(*device, frontier(here, &inbox, device)?);
+            }
+        }
+        let wanted: Vec<(DeviceId, u32)> = frontiers
+            .iter()
+            .filter(|(device, frontier)| !frontier.is_done && !inbox.stopped.contains_key(device))
+            .flat_map(|(device, frontier)| {
+                (frontier.next..frontier.next.saturating_add(frontier.window)).map(|seq| (*device, seq))
+            })
+            .collect();
+        if wanted.is_empty() {
+            break;
+        }
+        here.stop.check()?;
+        let fetched = fetch(&at.store, &wanted).await;
+        for ((device, seq), result) in fetched {
+            let Some(frontier) = frontiers.get_mut(&device) else { continue };
+            // What lies behind a gap is asked for again once the gap is filled.
+            if frontier.is_done || frontier.next != seq {
+                continue;
+            }
+            match result {
+                Ok(bytes) => {
+                    inbox.push(device, SegmentSeq(seq), bytes);
+                    *frontier = Frontier { next: seq + 1, window: LOOK_AHEAD, has_news: true, ..*frontier };
+                }
+                Err(StoreError::NotFound { .. }) => frontier.is_done = true,
+                Err(StoreError::Damaged { object, reason, .. }) => {
+                    stop(here, &mut inbox, report, device, Problem::Damaged { object, reason });
+                }
+                Err(error @ StoreError::TooLarge { .. }) => {
+                    let (object, reason) = (segment_path(device, seq).to_string(), error.to_string());
+                    stop(here, &mut inbox, report, device, Problem::Damaged { object, reason });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        inbox.harvest_waiting(here, here.keys.keyring());
+        inbox.settle(here, &at.store, report).await?;
+        inbox.record_heads(here, at)?;
+        place_outbox(here, &mut report.problems)?;
+    }
+    inbox.name_waiting(here, report)?;
+    let news = frontiers.iter().filter(|(_, frontier)| frontier.has_news).map(|(device, _)| *device);
+    name_withheld(here, at, &inbox, news.collect(), report).await?;
+    let own = here.catalog.device();
+    let waits = inbox.is_waiting(&own) || inbox.is_signed_and_stopped(&own);
+    report.own_history_waits = waits;
+    Ok(if waits { OwnChain::Waits } else { OwnChain::Read })
+}
+
+fn stop(here: &Here<'_>, inbox: &mut Inbox, report: &mut HistoryReport, device: DeviceId, problem: Problem) {
+    here.note(&mut report.problems, problem.clone());
+    inbox.stop(device, problem);
+}
+
+/// The newest knowledge of a place is what it would lose first if it went back: that must be there.
+async fn witness(store: &SealedRemote, newest: Option<&(DeviceId, Tip)>) -> Result<()> {
+    match newest {
+        Some((device, tip)) => must_be_there(store, *device, *tip).await,
+        None => Ok(()),
+    }
+}
+
+async fn must_be_there(store: &SealedRemote, device: DeviceId, tip: Tip) -> Result<()> {
+    match store.head(&segment_path(device, tip.seq.0)).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::NotFound { .. }) => {
+            Err(SyncError::RolledBack { place: store.label().to_owned(), device, seq: tip.seq.0 })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A device that was seen to publish and whose head is not listed any more: its newest segment must be there.
+/// That costs nothing while nothing is wrong.
+async fn look_closer(
+    store: &SealedRemote,
+    heads: &[(DeviceId, Tip)],
+    listed: Option<&BTreeSet<DeviceId>>,
+    own: DeviceId,
+) -> Result<()> {
+    let Some(listed) = listed else { return Ok(()) };
+    // Without any head, heads cannot be published here at all.
+    if listed.is_empty() {
+        return Ok(());
+    }
+    for (device, tip) in heads.iter().skip(1) {
+        if *device != own && !listed.contains(device) {
+            must_be_there(store, *device, *tip).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The devices whose heads are listed; nothing where the credential may not list.
+pub(crate) async fn listed_devices(store: &SealedRemote) -> Result<Option<BTreeSet<DeviceId>>> {
+    let mut devices = BTreeSet::new();
+    let mut after = None;
+    loop {
+        let page = match store.list(Area::Head, after.as_ref()).await {
+            Ok(page) => page,
+            Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let names = page.objects.iter().filter_map(|object| object.key.as_str().strip_prefix("head/"));
+        devices.extend(names.filter_map(|name| name.parse::<DeviceId>().ok()));
+        match page.next {
+            Some(next) if devices.len() < MOST_DEVICES => after = Some(next),
+            _ => return Ok(Some(devices)),
+        }
+    }
+}
+
+fn frontier(here: &Here<'_>, inbox: &Inbox, device: &DeviceId) -> Result<Frontier> {
+    let known = inbox.known.get(device).copied().unwrap_or_default();
+    let here_tip = here.catalog.tip(*device)?;
+    let next = known.seq.0.min(here_tip.seq.0) + 1;
+    let standing = inbox.roster().and_then(|roster| roster.member(device)).map(|member| member.standing);
+    let is_done = match standing {
+        Some(Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. }) => next > last_seq,
+        _ => false,
+    };
+    Ok(Frontier { next, window: 1, is_done, has_news: false })
+}
+
+/// Asks for segments, several at once; the answers in the order of their names.
+pub(crate) async fn fetch(
+    store: &SealedRemote,
+    wanted: &[(DeviceId, u32)],
+) -> Vec<((DeviceId, u32), Result<Bytes, StoreError>)> {
+    let requests = wanted.iter().map(|(device, seq)| async move {
+        ((*device, *seq), store.get(&segment_path(*device, *seq), SEGMENT_BYTES).await)
+    });
+    iter(requests).buffered(CONCURRENCY).collect().await
+}
+
+/// Compares what devices with news say of their own heads with what the place shows of them.
+async fn name_withheld(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    inbox: &Inbox,
+    devices: Vec<DeviceId>,
+    report: &mut HistoryReport,
+) -> Result<()> {
+    for device in devices {
+        let key = inbox.roster().and_then(|roster| roster.member(&device)).map(|m| *m.card.verifying_key());
+        let is_read = !inbox.stopped.contains_key(&device) && !inbox.is_waiting(&device);
+        let Some(key) = key.filter(|_| is_read) else { continue };
+        let path = head_path(device)?;
+        let Ok(bytes) = at.store.get(&path, HEAD_BYTES).await else { continue };
+        let hint = HeadHint::open(&bytes, here.library(), device, here.keys.keyring());
+        let Ok(tip) = hint.and_then(|hint| hint.verify(&key)) else { continue };
+        let known = inbox.known.get(&device).copied().unwrap_or_default();
+        // What is held here and not there is published next.
+        if tip.seq > known.seq.max(here.catalog.tip(device)?.seq) {
+            let (seq, named_by) = (known.seq.0 + 1, path.to_string());
+            here.note(&mut report.problems, Problem::Withheld { device, seq, named_by });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn head_path(device: DeviceId) -> Result<ObjectPath> {
+    Ok(ObjectPath::flat(Area::Head, &device.into()).map_err(StoreError::from)?)
+}

@@ -1,0 +1,196 @@
+//! Root cards and keys files: small, never changed, the first things in a place and the first that are read.
+
+use bytes::Bytes;
+use safelight_catalog::{HowKnown, Replica};
+use safelight_crypto::{EpochId, LibraryId, Recipient, RootCard, Roster, names, open_keys_file, sha256};
+use safelight_model::history::SealedSegment;
+use safelight_store::{Area, ObjectPath, Sealed, SealedRemote, StoreError};
+
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::history::{Inbox, replace_damaged};
+use crate::problem::Problem;
+
+/// More than a root card or any keys file has: 48 bytes for each epoch that ever was.
+pub(crate) const SMALL_BYTES: u64 = 4 << 20;
+
+/// Puts the root cards and keys files of the library folder into a place that is not known to hold them.
+pub(crate) async fn send_keys(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    for area in [Area::Root, Area::Keys] {
+        for path in paths_of(here, area)? {
+            if here.device.replica(at.id, path.as_str())?.is_some() {
+                continue;
+            }
+            here.stop.check()?;
+            let bytes: Bytes = here.place.open_object(&path)?.read_all(SMALL_BYTES)?.into();
+            let Some(sealed) = as_sealed(area, &bytes) else {
+                let reason = "the copy on this device is not what it should be".to_owned();
+                here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                continue;
+            };
+            match at.store.put(&path, &sealed, None).await {
+                Ok(_) => {}
+                Err(StoreError::AlreadyExists { .. }) => {
+                    if let Err(problem) = settle_existing(here, at, &path, &bytes, &sealed).await? {
+                        here.note(problems, problem);
+                        continue;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            record(here, at, &path, bytes.len() as u64)?;
+        }
+    }
+    Ok(())
+}
+
+/// Something lies under the name already: ours, a valid twin, or bytes that nobody vouches for. Those make room
+/// for what somebody does vouch for: there are no generations of these names, and without them nobody joins.
+async fn settle_existing(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    ours: &Bytes,
+    sealed: &Sealed,
+) -> Result<std::result::Result<(), Problem>> {
+    let roster = here.roster()?;
+    let there = match at.store.get(path, SMALL_BYTES).await {
+        Ok(there) if there == *ours => return Ok(Ok(())),
+        Ok(there) => check_small(here, roster.as_ref(), path, &there),
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => Err(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let Err(reason) = there else { return Ok(Ok(())) };
+    let damaged = |reason: String| Ok(Err(Problem::Damaged { object: path.to_string(), reason }));
+    if let Err(own) = check_small(here, roster.as_ref(), path, ours) {
+        return damaged(format!("{reason}; and the copy on this device is not right either: {own}"));
+    }
+    match replace_damaged(&at.store, path, sealed).await {
+        Ok(()) => {
+            here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
+            Ok(Ok(()))
+        }
+        Err(
+            StoreError::Denied { .. } | StoreError::Unsupported { .. } | StoreError::AlreadyExists { .. },
+        ) => damaged(format!("{reason}; and it cannot be replaced with this credential")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn record(here: &mut Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes: u64) -> Result<()> {
+    let replica = Replica {
+        object: path.to_string(),
+        sealed_bytes,
+        placed_millis: here.now_millis(),
+        proven_millis: None,
+        how: HowKnown::Acknowledged,
+    };
+    Ok(here.device.record_replicas(at.id, [&replica])?)
+}
+
+/// The objects of one area in the library folder.
+pub(crate) fn paths_of(here: &Here<'_>, area: Area) -> Result<Vec<ObjectPath>> {
+    let mut paths = Vec::new();
+    for found in here.place.walk_below(area.as_str())? {
+        let found = found?;
+        if let Some(path) = found.relative.to_str().and_then(|path| ObjectPath::parse(path).ok()) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+pub(crate) fn as_sealed(area: Area, bytes: &Bytes) -> Option<Sealed> {
+    match area {
+        Area::Root => Sealed::from_root_card(bytes.clone()).ok(),
+        _ => Sealed::from_bytes(bytes.clone()).ok(),
+    }
+}
+
+/// The path of a logical name in an area without shards.
+pub(crate) fn path_of(logical: &str) -> Result<ObjectPath> {
+    Ok(ObjectPath::parse(logical).map_err(StoreError::from)?)
+}
+
+/// Fetches the keys file of an epoch for this device and keeps its secrets, if a statement vouches for it. The
+/// statement may itself be sealed under that epoch: then it is looked for in `sealed` and in what waits.
+pub(crate) async fn fetch_keys(
+    here: &mut Here<'_>,
+    store: &SealedRemote,
+    epoch: &EpochId,
+    inbox: &mut Inbox,
+    sealed: &[u8],
+) -> Result<bool> {
+    let keyring = here.keys.keyring();
+    let (library, device) = (keyring.library(), keyring.device());
+    let recipient = Recipient::Device(device.id());
+    let path = path_of(&names::keys_file(epoch, &recipient))?;
+    let bytes = match store.get(&path, SMALL_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let Ok(epochs) = open_keys_file(&bytes, library, epoch, recipient, device.kem_secret()) else {
+        return Ok(false);
+    };
+    let hash = sha256(&[&bytes]);
+    if !is_announced(inbox.roster(), epoch, &recipient, &hash) {
+        inbox.harvest_waiting(here, epochs.as_slice());
+        if let Ok(statements) =
+            SealedSegment::parse(sealed).and_then(|sealed| sealed.peek_statements(library, epochs.as_slice()))
+        {
+            inbox.harvest(here, &statements);
+        }
+    }
+    if !is_announced(inbox.roster(), epoch, &recipient, &hash) {
+        return Ok(false);
+    }
+    if let Some(sealed) = as_sealed(Area::Keys, &bytes) {
+        // The folder keeps it too, so that a second place gets it; one that is there is the same.
+        if here.place.put_new(&path, &sealed)? == safelight_store::Outcome::Existed {
+            tracing::debug!(%path, "the keys file was here already");
+        }
+    }
+    here.keys.learn(&epochs).map_err(|reason| crate::error::SyncError::Keys { reason })?;
+    Ok(true)
+}
+
+/// Whether a statement vouches for a keys file.
+pub(crate) fn is_announced(
+    roster: Option<&Roster>,
+    epoch: &EpochId,
+    recipient: &Recipient,
+    hash: &[u8; 32],
+) -> bool {
+    let announced = roster.and_then(|roster| roster.epochs().iter().find(|known| known.epoch == *epoch));
+    announced.is_some_and(|announced| announced.files.get(recipient) == Some(hash))
+}
+
+/// Checks the bytes of a root card or keys file as they lie in a place.
+pub(crate) fn check_small(
+    here: &Here<'_>,
+    roster: Option<&Roster>,
+    path: &ObjectPath,
+    bytes: &[u8],
+) -> std::result::Result<(), String> {
+    if path.area() == Area::Root {
+        let words: LibraryId = path.name().parse().map_err(|_| "its name is no id of words".to_owned())?;
+        let card = RootCard::open(bytes, &words).map_err(|error| error.to_string())?;
+        return if card.library() == here.library() {
+            Ok(())
+        } else {
+            Err("it is of another library".into())
+        };
+    }
+    let hash = sha256(&[bytes]);
+    let vouched = roster.into_iter().flat_map(Roster::epochs).any(|epoch| {
+        let is_it = path.as_str().split('/').nth(1) == Some(epoch.epoch.to_string().as_str());
+        is_it && epoch.files.values().any(|known| *known == hash)
+    });
+    if vouched { Ok(()) } else { Err("no statement vouches for these bytes".to_owned()) }
+}

@@ -1,0 +1,33 @@
+//! The same sealed library in any storage, from any number of devices.
+//!
+//! [`sync`] takes in what a place has and gives it what it lacks: history first, then thumbnails, then
+//! originals, newest first. [`fetch_original`] brings one back, [`verify_remote`] looks whether everything is
+//! there and whole, [`Joining`] makes a place and the recovery words into a library on an empty machine.
+//!
+//! Invariants: an object is recorded as being in a place only after the place acknowledged it; an op that
+//! speaks of a pack is made only after that; nothing of a place is believed before it is verified; nothing in a
+//! place is overwritten or deleted, except bytes that nobody signed where a segment belongs, and head hints.
+//! All state is in the two databases and the folder, so a sync can be killed anywhere and goes on from there.
+//!
+//! The driving task alone uses the databases; transfers run beside each other as futures within it, and touch
+//! only the place and files. Spec: sl1.md §3, sl1-history.md §8.
+
+mod drive;
+mod error;
+mod here;
+mod history;
+mod join;
+mod keys;
+mod originals;
+mod packs;
+mod problem;
+mod verify;
+
+pub use drive::{Plan, SyncOptions, SyncReport, plan, start_over, sync};
+pub use error::{Result, SyncError};
+pub use here::{Here, KeyStore, RemotePlace, Stop};
+pub use history::{HistoryReport, place_outbox, sync_history};
+pub use join::{Joining, admit_by_words, find_library};
+pub use originals::fetch_original;
+pub use problem::{Monitor, Problem, Silent, Transfer};
+pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

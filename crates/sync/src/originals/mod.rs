@@ -1,0 +1,24 @@
+//! Originals on their way: what is to be sent, sending it part by part, fetching one back.
+
+mod fetch;
+mod queue;
+mod send;
+
+pub use fetch::fetch_original;
+pub(crate) use fetch::open_part;
+pub(crate) use queue::{is_here, queue_new};
+pub(crate) use send::send_originals;
+
+use safelight_model::PartRef;
+use safelight_store::{Area, Generation, ObjectPath, PathPart, StoreError};
+
+use crate::error::Result;
+
+/// Repairs of one part that are tried or looked for.
+pub(crate) const MOST_GENERATIONS: u32 = 8;
+
+/// The full name of a part of an original.
+pub(crate) fn path_of_part(part: &PartRef, generation: u32) -> Result<ObjectPath> {
+    let name = PathPart::from(part.name);
+    Ok(ObjectPath::sharded(Area::Original, &name, Generation(generation)).map_err(StoreError::from)?)
+}

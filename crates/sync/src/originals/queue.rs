@@ -1,0 +1,64 @@
+//! Which originals stand how to a remote: new ones enter as ops add them, so nothing new costs nothing.
+
+use safelight_catalog::{OriginalAtRemote, SyncState};
+use safelight_model::{Original, RenditionKind, Storage};
+use safelight_store::ObjectPath;
+
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+
+/// Ops that are looked at in one transaction.
+const OPS_AT_ONCE: usize = 512;
+/// What is not shown comes last.
+const LAST: i64 = i64::MAX;
+
+/// Takes in the originals that were added since the last sync with this remote.
+pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let instance = here.catalog.instance()?;
+    let mut after = here.device.looked_at(at.id, instance)?;
+    loop {
+        let (added, last) = here.catalog.added_originals(after, OPS_AT_ONCE)?;
+        if last == after {
+            return Ok(());
+        }
+        let mut rows = Vec::with_capacity(added.len());
+        for added in &added {
+            let (state, reason) = standing(here, &added.original)?;
+            rows.push(OriginalAtRemote {
+                content: added.original.content,
+                position: added.position.unwrap_or(LAST),
+                size_bytes: added.original.size_bytes,
+                state,
+                reason: reason.map(str::to_owned),
+                attempts: 0,
+                next_try_millis: 0,
+            });
+        }
+        here.device.queue_originals(at.id, instance, last, &rows)?;
+        after = last;
+    }
+}
+
+/// How an original that was never looked at stands to a remote.
+fn standing(here: &Here<'_>, original: &Original) -> Result<(SyncState, Option<&'static str>)> {
+    Ok(match original.storage {
+        Storage::Linked => (SyncState::LocalOnly, Some("linked originals are not synced yet")),
+        Storage::Unknown(_) => (SyncState::LocalOnly, Some("a newer version of Safelight stores it")),
+        Storage::Packed => {
+            let is_here = here.device.packed(&original.content, RenditionKind::Original)?.is_some();
+            (if is_here { SyncState::Waiting } else { SyncState::Elsewhere }, None)
+        }
+        Storage::Copied if is_here(here, original)? => (SyncState::Waiting, None),
+        Storage::Copied => (SyncState::Elsewhere, None),
+    })
+}
+
+/// Whether every part of an original rests in the library folder.
+pub(crate) fn is_here(here: &Here<'_>, original: &Original) -> Result<bool> {
+    for part in &original.parts {
+        if !here.place.contains(&ObjectPath::original(part.name))? {
+            return Ok(false);
+        }
+    }
+    Ok(!original.parts.is_empty())
+}

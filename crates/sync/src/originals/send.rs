@@ -1,0 +1,407 @@
+//! Sending originals: parts as they are sealed, streamed from their files, several at once.
+//!
+//! Invariants: a part counts as placed after the place acknowledged it, or after what lies there proved to be it
+//! by size and header; an original counts as synced when all of its parts do. A part that was recorded is never
+//! sent again. A name that holds something bad is left as it is and the next generation of it is used.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::future::Future;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
+use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names};
+use safelight_model::{Original, PartRef, Storage};
+use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError, Tier};
+
+use super::{MOST_GENERATIONS, path_of_part};
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::problem::{Problem, Transfer};
+
+/// Candidates that are looked at, and shuffled, together: the order of uploads says little about the photos'.
+const BATCH: usize = 64;
+/// Finished parts are recorded in batches of so many, or after so long.
+const RECORD_PARTS: usize = 64;
+const RECORD_MILLIS: i64 = 1000;
+/// So many failures one after the other are the place's, not the objects'.
+const MOST_FAILURES: u32 = 16;
+
+/// A part to be sent; owns all that is needed.
+struct PartJob {
+    content: ContentHash,
+    part: PartRef,
+    number: u32,
+    size_bytes: u64,
+    sealed: Sealed,
+    header: [u8; HEADER_LEN],
+    /// Generations under which something bad was found before.
+    bad: Vec<u32>,
+}
+
+/// What became of it.
+struct PartDone {
+    content: ContentHash,
+    result: Result<Placed, StoreError>,
+}
+
+struct Placed {
+    path: ObjectPath,
+    sealed_bytes: u64,
+    how: HowKnown,
+    was_sent: bool,
+    /// Generations under which something bad lies.
+    bad: Vec<(ObjectPath, String)>,
+}
+
+type Transfers<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = PartDone> + 'a>>>;
+
+/// Sends what waits, newest first. Answers how many originals became synced.
+pub(crate) async fn send_originals(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    concurrency: usize,
+    tier: Option<Tier>,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    here.device.retry_originals(at.id, here.now_millis())?;
+    let mut sender = Sender {
+        at,
+        tier,
+        library: here.library(),
+        epochs: here.keys.keyring().epochs().into(),
+        open: HashMap::new(),
+        finished: Vec::new(),
+        replicas: Vec::new(),
+        recorded_millis: here.now_millis(),
+        failures: 0,
+        synced: 0,
+    };
+    let mut transfers: Transfers<'_> = FuturesUnordered::new();
+    let mut after = None;
+    let mut jobs: Vec<PartJob> = Vec::new();
+    let mut queued: Vec<(OriginalAtRemote, Original)> = Vec::new();
+    let mut is_exhausted = false;
+    let ended = loop {
+        let is_stopping = here.stop.is_asked() || sender.failures >= MOST_FAILURES;
+        while !is_stopping && transfers.len() < concurrency {
+            if let Some(job) = jobs.pop() {
+                transfers.push(Box::pin(send_part(
+                    at.store.clone(),
+                    sender.library,
+                    Arc::clone(&sender.epochs),
+                    job,
+                    tier,
+                )));
+            } else if let Some((row, original)) = queued.pop() {
+                jobs = sender.jobs(here, &row, &original, problems)?;
+            } else if is_exhausted {
+                break;
+            } else {
+                let rows = here.device.originals_in(at.id, SyncState::Waiting, after, BATCH)?;
+                is_exhausted = rows.len() < BATCH;
+                after = rows.last().map(|row| (row.position, row.content));
+                queued = candidates(here, at, rows)?;
+                shuffle(here, &mut queued);
+            }
+        }
+        let Some(done) = transfers.next().await else {
+            sender.record(here, problems)?;
+            break if here.stop.is_asked() { Err(SyncError::Stopped) } else { Ok(()) };
+        };
+        if let Some(fatal) = sender.accept(here, done, problems)? {
+            // What was finished before counts.
+            sender.record(here, problems)?;
+            break Err(fatal.into());
+        }
+        if sender.is_due(here) {
+            sender.record(here, problems)?;
+        }
+    };
+    ended.map(|()| sender.synced)
+}
+
+/// The originals behind the rows, as history records them now.
+fn candidates(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    rows: Vec<OriginalAtRemote>,
+) -> Result<Vec<(OriginalAtRemote, Original)>> {
+    let mut queued = Vec::with_capacity(rows.len());
+    for row in rows {
+        match here.catalog.original_of(&row.content)? {
+            // Tiny originals go in packs.
+            Some(original) if original.storage == Storage::Packed => {}
+            Some(original) => queued.push((row, original)),
+            None => {
+                let gone = [(&row.content, SyncState::LocalOnly, Some("it was purged"))];
+                here.device.set_original_states(at.id, gone)?;
+            }
+        }
+    }
+    Ok(queued)
+}
+
+fn shuffle(here: &mut Here<'_>, queued: &mut [(OriginalAtRemote, Original)]) {
+    for last in (1..queued.len()).rev() {
+        let mut random = [0; 8];
+        here.entropy.fill(&mut random);
+        let other = usize::try_from(u64::from_le_bytes(random) % (last as u64 + 1)).unwrap_or(last);
+        queued.swap(last, other);
+    }
+}
+
+struct Sender<'a> {
+    at: &'a RemotePlace,
+    tier: Option<Tier>,
+    library: LibraryId,
+    epochs: Arc<[Epoch]>,
+    /// Parts still under way, by original.
+    open: HashMap<ContentHash, usize>,
+    /// Originals whose last part was placed, to be recorded with it.
+    finished: Vec<ContentHash>,
+    replicas: Vec<Replica>,
+    recorded_millis: i64,
+    failures: u32,
+    synced: u64,
+}
+
+impl Sender<'_> {
+    /// The parts of an original that are not known to be placed; none if something is wrong with it here.
+    fn jobs(
+        &mut self,
+        here: &mut Here<'_>,
+        row: &OriginalAtRemote,
+        original: &Original,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Vec<PartJob>> {
+        let mut jobs = Vec::new();
+        for (number, part) in (0..).zip(&original.parts) {
+            let path = path_of_part(part, 0)?;
+            if here.device.replica_in_any_generation(self.at.id, path.as_str())?.is_some() {
+                continue;
+            }
+            match self.job(here, original, number, part) {
+                Ok(mut job) => {
+                    for generation in 0..MOST_GENERATIONS {
+                        let path = path_of_part(part, generation)?;
+                        if here.device.is_bad(self.at.id, path.as_str())? {
+                            job.bad.push(generation);
+                        }
+                    }
+                    jobs.push(job);
+                }
+                Err(StoreError::NotFound { .. }) => {
+                    let elsewhere = [(&row.content, SyncState::Elsewhere, None)];
+                    here.device.set_original_states(self.at.id, elsewhere)?;
+                    return Ok(Vec::new());
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    here.device.fail_original(self.at.id, &row.content, &reason, here.now_millis())?;
+                    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        if jobs.is_empty() {
+            self.finished.push(row.content);
+        } else {
+            self.open.insert(row.content, jobs.len());
+        }
+        Ok(jobs)
+    }
+
+    /// Opens a part where it lies here, and checks its size and header before it is sent anywhere.
+    fn job(
+        &self,
+        here: &Here<'_>,
+        original: &Original,
+        number: u32,
+        part: &PartRef,
+    ) -> Result<PartJob, StoreError> {
+        let path = ObjectPath::original(part.name);
+        let object = here.place.open_object(&path)?;
+        let damaged = |reason: String| StoreError::Damaged {
+            place: here.place.label().to_owned(),
+            object: path.to_string(),
+            reason,
+        };
+        let file: File = object.into_file();
+        let mut header = [0; HEADER_LEN];
+        file.read_exact_at(&mut header, 0).map_err(|error| damaged(error.to_string()))?;
+        let sealed = Sealed::from_file(file).map_err(|error| damaged(error.to_string()))?;
+        if sealed.length_bytes() != part.sealed_bytes {
+            return Err(damaged(format!(
+                "it has {} bytes instead of {}",
+                sealed.length_bytes(),
+                part.sealed_bytes
+            )));
+        }
+        opens(&header, self.library, &self.epochs, part, number, original.size_bytes).map_err(damaged)?;
+        let (content, size_bytes) = (original.content, original.size_bytes);
+        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, bad: Vec::new() })
+    }
+
+    /// Takes over what became of a part; a failure that concerns the whole place is given back.
+    fn accept(
+        &mut self,
+        here: &mut Here<'_>,
+        done: PartDone,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Option<StoreError>> {
+        match done.result {
+            Ok(placed) => {
+                self.failures = 0;
+                for (path, reason) in placed.bad {
+                    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                }
+                if placed.was_sent {
+                    here.monitor.advance(Transfer::PartSent, placed.sealed_bytes);
+                }
+                self.replicas.push(Replica {
+                    object: placed.path.to_string(),
+                    sealed_bytes: placed.sealed_bytes,
+                    placed_millis: here.now_millis(),
+                    proven_millis: None,
+                    how: placed.how,
+                });
+                if let Some(left) = self.open.get_mut(&done.content) {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.open.remove(&done.content);
+                        self.finished.push(done.content);
+                    }
+                }
+                Ok(None)
+            }
+            Err(error) if concerns_the_place(&error) => Ok(Some(error)),
+            Err(error) => {
+                self.failures += 1;
+                self.open.remove(&done.content);
+                here.device.fail_original(
+                    self.at.id,
+                    &done.content,
+                    &error.to_string(),
+                    here.now_millis(),
+                )?;
+                Ok((self.failures >= MOST_FAILURES).then_some(error))
+            }
+        }
+    }
+
+    fn is_due(&self, here: &Here<'_>) -> bool {
+        self.replicas.len() >= RECORD_PARTS || here.now_millis() - self.recorded_millis >= RECORD_MILLIS
+    }
+
+    /// Records what was placed, and only then the originals that are whole there.
+    fn record(&mut self, here: &mut Here<'_>, _problems: &mut [Problem]) -> Result<()> {
+        here.device.record_replicas(self.at.id, &self.replicas)?;
+        let states = self.finished.iter().map(|content| (content, SyncState::Synced, None));
+        here.device.set_original_states(self.at.id, states)?;
+        self.synced += self.finished.len() as u64;
+        tracing::debug!(parts = self.replicas.len(), originals = self.finished.len(), tier = ?self.tier, "recorded");
+        self.replicas.clear();
+        self.finished.clear();
+        self.recorded_millis = here.now_millis();
+        Ok(())
+    }
+}
+
+/// Whether going on with other objects makes no sense.
+fn concerns_the_place(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Vanished { .. }
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::Denied { .. }
+            | StoreError::Unsupported { .. }
+    )
+}
+
+/// Whether a header opens as that of this part.
+fn opens(
+    header: &[u8],
+    library: LibraryId,
+    epochs: &[Epoch],
+    part: &PartRef,
+    number: u32,
+    size_bytes: u64,
+) -> Result<(), String> {
+    let logical = names::original(&part.name);
+    let context = ObjectContext::original_part(library, &logical, number, size_bytes);
+    Opener::new(header, part.sealed_bytes, Kind::OriginalPart, epochs, &context)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+async fn send_part(
+    store: SealedRemote,
+    library: LibraryId,
+    epochs: Arc<[Epoch]>,
+    job: PartJob,
+    tier: Option<Tier>,
+) -> PartDone {
+    let result = place_part(&store, library, &epochs, &job, tier).await;
+    PartDone { content: job.content, result }
+}
+
+async fn place_part(
+    store: &SealedRemote,
+    library: LibraryId,
+    epochs: &[Epoch],
+    job: &PartJob,
+    tier: Option<Tier>,
+) -> Result<Placed, StoreError> {
+    let mut bad = Vec::new();
+    let sealed_bytes = job.part.sealed_bytes;
+    for generation in (0..MOST_GENERATIONS).filter(|generation| !job.bad.contains(generation)) {
+        let path = path_of_part(&job.part, generation).map_err(|_| StoreError::Damaged {
+            place: store.label().to_owned(),
+            object: job.part.name.to_string(),
+            reason: "it has no name".to_owned(),
+        })?;
+        match store.put(&path, &job.sealed, tier).await {
+            Ok(_) => {
+                let how = HowKnown::Acknowledged;
+                return Ok(Placed { path, sealed_bytes, how, was_sent: true, bad });
+            }
+            Err(StoreError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match look_at(store, &path, library, epochs, job).await? {
+            Ok(how) => return Ok(Placed { path, sealed_bytes, how, was_sent: false, bad }),
+            Err(reason) => bad.push((path, reason)),
+        }
+    }
+    Err(StoreError::Damaged {
+        place: store.label().to_owned(),
+        object: job.part.name.to_string(),
+        reason: "every repair of it is damaged too".to_owned(),
+    })
+}
+
+/// What lies under the name already: our own bytes after a lost reply, those of another device that imported
+/// the same photo, or something torn or bad.
+async fn look_at(
+    store: &SealedRemote,
+    path: &ObjectPath,
+    library: LibraryId,
+    epochs: &[Epoch],
+    job: &PartJob,
+) -> Result<Result<HowKnown, String>, StoreError> {
+    let length = store.head(path).await?.length_bytes;
+    if length != job.part.sealed_bytes {
+        return Ok(Err(format!("it has {length} bytes instead of {}", job.part.sealed_bytes)));
+    }
+    let header = store.get_range(path, 0..HEADER_LEN as u64).await?;
+    if *header == job.header {
+        return Ok(Ok(HowKnown::Acknowledged));
+    }
+    Ok(opens(&header, library, epochs, &job.part, job.number, job.size_bytes).map(|()| HowKnown::Found))
+}

@@ -1,0 +1,254 @@
+//! Finding out what packs hold, and taking their entries in.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+use safelight_catalog::{HowKnown, PackedEntry, Replica, SyncState};
+use safelight_crypto::{EpochSecrets, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry, pack_index_range};
+use safelight_model::{PackKind, Packed, RenditionKind};
+use safelight_store::{ObjectPath, SealedRemote, StoreError};
+
+use super::local::LocalPackWriter;
+use super::{entry_of, path_of_pack, tier_of};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::problem::{Problem, Transfer};
+
+/// Packs that are fetched at once; each is held in memory.
+const CONCURRENCY: usize = 3;
+/// More than any pack has.
+pub(crate) const PACK_BYTES: u64 = 96 << 20;
+/// The end of a pack that is read at first: the whole index of most.
+const TAIL_BYTES: u64 = 128 << 10;
+/// Repairs of one pack that are looked for.
+const MOST_GENERATIONS: u32 = 4;
+
+/// A pack that was fetched, whole or only its index.
+struct Fetched {
+    path: ObjectPath,
+    sealed_bytes: u64,
+    index: PackIndex,
+    whole: Option<Bytes>,
+}
+
+/// Learns what the packs hold that history names and whose indexes were not read yet, newest first. Entries of
+/// packs that `is_wanted` are taken into the local pack.
+pub(crate) async fn learn_packs(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    is_wanted: impl Fn(PackKind) -> bool,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    if here.catalog.count_remote_packs()? == 0 {
+        return Ok(0);
+    }
+    let known: std::collections::HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let mut packs = Vec::new();
+    for pack in here.catalog.remote_packs(None)? {
+        let Some((tier, _)) = tier_of(pack.tier) else { continue };
+        if !known.contains(&tier.logical(&pack.name)) {
+            packs.push(pack);
+        }
+    }
+    // Thumbnails first, then tiny originals, then previews.
+    packs.sort_by_key(|pack| match pack.tier {
+        PackKind::Thumbnails => 0,
+        PackKind::TinyOriginals => 1,
+        _ => 2,
+    });
+    let epochs = here.keys.keyring().epochs().to_vec();
+    let library = here.library();
+    let requests = packs.into_iter().map(|pack| {
+        let (store, epochs, whole) = (at.store.clone(), epochs.clone(), is_wanted(pack.tier));
+        async move { (pack, fetch(&store, &pack, whole, library, epochs.as_slice()).await) }
+    });
+    let mut fetched = iter(requests).buffered(CONCURRENCY);
+    let mut count = 0;
+    while let Some((pack, result)) = fetched.next().await {
+        here.stop.check()?;
+        match result {
+            Ok(Ok(pack)) => {
+                take_in(here, at, &pack)?;
+                count += 1;
+            }
+            Ok(Err(problem)) => here.note(problems, problem),
+            Err(
+                error @ (StoreError::Vanished { .. } | StoreError::Throttled { .. } | StoreError::Io { .. }),
+            ) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let (object, reason) = (pack.name.to_string(), error.to_string());
+                here.note(problems, Problem::Damaged { object, reason });
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Fetches a pack or its index, in whichever generation is good.
+async fn fetch(
+    store: &SealedRemote,
+    pack: &Packed,
+    whole: bool,
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+) -> Result<Result<Fetched, Problem>, StoreError> {
+    let Some((tier, area)) = tier_of(pack.tier) else {
+        return Ok(Err(Problem::Missing { object: pack.name.to_string() }));
+    };
+    let logical = tier.logical(&pack.name);
+    let mut found = Problem::Missing { object: logical.clone() };
+    for generation in 0..MOST_GENERATIONS {
+        let Ok(path) = path_of_pack(area, pack, generation) else { break };
+        let result = if whole {
+            fetch_whole(store, &path, pack, library, secrets).await
+        } else {
+            fetch_index(store, &path, &logical, pack, library, secrets).await
+        };
+        match result {
+            Ok(Ok(fetched)) => return Ok(Ok(fetched)),
+            Ok(Err(reason)) => found = Problem::Damaged { object: path.to_string(), reason },
+            // A repair may lie beside a gap.
+            Err(StoreError::NotFound { .. }) if generation == 0 => {}
+            Err(StoreError::NotFound { .. }) => break,
+            Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+                let reason = "it is longer than any pack, or cannot be read".to_owned();
+                found = Problem::Damaged { object: path.to_string(), reason };
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Err(found))
+}
+
+async fn fetch_whole(
+    store: &SealedRemote,
+    path: &ObjectPath,
+    pack: &Packed,
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+) -> Result<Result<Fetched, String>, StoreError> {
+    let bytes = store.get(path, pack.sealed_bytes.min(PACK_BYTES)).await?;
+    if bytes.len() as u64 != pack.sealed_bytes {
+        return Ok(Err(format!("it has {} bytes instead of {}", bytes.len(), pack.sealed_bytes)));
+    }
+    Ok(prove_pack(&bytes, pack, library, secrets).map(|index| Fetched {
+        path: path.clone(),
+        sealed_bytes: pack.sealed_bytes,
+        index,
+        whole: Some(bytes),
+    }))
+}
+
+async fn fetch_index(
+    store: &SealedRemote,
+    path: &ObjectPath,
+    logical: &str,
+    pack: &Packed,
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+) -> Result<Result<Fetched, String>, StoreError> {
+    let length = pack.sealed_bytes;
+    let start = length.saturating_sub(TAIL_BYTES);
+    let head = store.get_range(path, 0..24).await?;
+    // One byte more than there should be shows a pack that is too long.
+    let end = store.get_range(path, start..length.saturating_add(1)).await?;
+    if start + end.len() as u64 != length {
+        return Ok(Err(format!("it does not have {length} bytes")));
+    }
+    let Some(tail) = end.last_chunk::<PACK_TAIL_LEN>() else { return Ok(Err("it is cut off".to_owned())) };
+    let range = match pack_index_range(logical, length, &head, tail, secrets) {
+        Ok(range) => range,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let sealed = match range.start.checked_sub(start).and_then(|skip| usize::try_from(skip).ok()) {
+        Some(skip) => end.slice(skip.min(end.len())..end.len() - PACK_TAIL_LEN),
+        None => store.get_range(path, range.clone()).await?,
+    };
+    let index = match PackIndex::open(&sealed, &range, library, logical, secrets) {
+        Ok(index) => index,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    Ok(checked(index, pack).map(|index| Fetched {
+        path: path.clone(),
+        sealed_bytes: pack.sealed_bytes,
+        index,
+        whole: None,
+    }))
+}
+
+/// The index must be the one that history names.
+fn checked(index: PackIndex, pack: &Packed) -> Result<PackIndex, String> {
+    if *index.sha256() == pack.index_sha256 {
+        Ok(index)
+    } else {
+        Err("its index is not the one that history names".to_owned())
+    }
+}
+
+/// Takes over a pack that proved right, whole or its index.
+fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched) -> Result<()> {
+    if let Some(bytes) = &pack.whole {
+        let mut writer = LocalPackWriter::new(here.place);
+        for entry in pack.index.entries() {
+            if here.device.packed_as(&entry_of(&entry.record))?.is_none() {
+                let sealed = part_of(bytes, &entry.range);
+                writer.append(&entry.record, sealed, here.keys.keyring(), here.entropy)?;
+            }
+        }
+        writer.commit(here.device)?;
+        here.monitor.advance(Transfer::PackFetched, bytes.len() as u64);
+    }
+    let entries: Vec<PackedEntry> =
+        pack.index.entries().iter().map(|entry| entry_of(&entry.record)).collect();
+    record_replica(here, at, pack, here.now_millis())?;
+    here.device.record_packed_entries(&logical_of(&pack.path), &entries)?;
+    for entry in entries.iter().filter(|entry| entry.kind == RenditionKind::Original) {
+        let is_here = here.device.packed_as(entry)?.is_some();
+        let state = if is_here { SyncState::Synced } else { SyncState::CloudOnly };
+        here.device.set_original_states(at.id, [(&entry.content, state, None)])?;
+    }
+    Ok(())
+}
+
+fn part_of<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default()
+}
+
+fn record_replica(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched, now: i64) -> Result<()> {
+    let how = if pack.whole.is_some() { HowKnown::Opened } else { HowKnown::Found };
+    let replica = Replica {
+        object: pack.path.to_string(),
+        sealed_bytes: pack.sealed_bytes,
+        placed_millis: now,
+        proven_millis: pack.whole.as_ref().map(|_| now),
+        how,
+    };
+    Ok(here.device.record_replicas(at.id, [&replica])?)
+}
+
+/// The logical name of a pack: its path without shard and generation.
+fn logical_of(path: &ObjectPath) -> String {
+    format!("{}/{}", path.area().as_str(), path.name())
+}
+
+/// Opens a whole pack and every entry in it; answers its index.
+pub(crate) fn prove_pack(
+    bytes: &[u8],
+    pack: &Packed,
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+) -> Result<PackIndex, String> {
+    let Some((tier, _)) = tier_of(pack.tier) else { return Err("a later version made it".to_owned()) };
+    let index = PackIndex::read(bytes, library, &tier.logical(&pack.name), secrets);
+    let index = checked(index.map_err(|error| error.to_string())?, pack)?;
+    for entry in index.entries() {
+        let sealed = part_of(bytes, &entry.range);
+        open_entry(sealed, library, &entry.record, secrets).map_err(|error| error.to_string())?;
+    }
+    Ok(index)
+}

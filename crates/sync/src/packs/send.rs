@@ -1,0 +1,200 @@
+//! Building packs out of local entries and putting them into a place.
+
+use std::collections::HashSet;
+
+use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Replica, SyncState};
+use safelight_crypto::{PackTier, PackWriter, SealedPack};
+use safelight_model::{OpBody, PackKind, Packed, RenditionKind};
+use safelight_store::{Area, Sealed, StoreError, Tier};
+
+use super::local::read_entry;
+use super::receive::{PACK_BYTES, prove_pack};
+use super::{entry_of, kinds_of, path_of_pack, tier_of};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::problem::{Problem, Transfer};
+
+/// Repairs of one pack that are tried.
+const MOST_GENERATIONS: u32 = 4;
+
+/// A pack is finished when it has so many bytes.
+fn full_bytes(kind: PackKind) -> usize {
+    if kind == PackKind::Previews { 16 << 20 } else { 8 << 20 }
+}
+
+/// Packs the local entries of one kind that no pack is known to hold, newest first. Answers how many packs
+/// were sent; the ops that name them are recorded and still to be published.
+pub(crate) async fn send_packs(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    kind: PackKind,
+    originals_tier: Option<Tier>,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    let Some((tier, area)) = tier_of(kind) else { return Ok(0) };
+    let mut entries = Vec::new();
+    for kind in kinds_of(kind) {
+        entries.extend(here.device.entries_to_pack(at.id, *kind)?);
+    }
+    let mut entries = entries.into_iter();
+    let mut sent = 0;
+    loop {
+        here.stop.check()?;
+        let keyring = here.keys.keyring();
+        let mut writer = PackWriter::new(keyring.library(), keyring.epoch());
+        let mut held = Vec::new();
+        for location in entries.by_ref() {
+            if let Some(entry) = push(here, &mut writer, &location, problems)? {
+                held.push(entry);
+            }
+            if writer.len_bytes() >= full_bytes(kind) {
+                break;
+            }
+        }
+        if held.is_empty() {
+            return Ok(sent);
+        }
+        let epoch = here.keys.keyring().epoch().id();
+        let pack = writer.finish(tier, here.entropy);
+        let named = Packed {
+            tier: kind,
+            name: pack.name,
+            epoch,
+            sealed_bytes: pack.sealed.as_bytes().len() as u64,
+            index_sha256: *pack.index.sha256(),
+        };
+        put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+        let now = (here.now)();
+        here.catalog.append(now, vec![OpBody::Packed(named)])?;
+        here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
+        mark_tiny(here, at, &held)?;
+        sent += 1;
+    }
+}
+
+/// Tiny originals rest as cool as large ones; what is looked at stays where the place puts it.
+fn wish(tier: PackTier, originals: Option<Tier>) -> Option<Tier> {
+    originals.filter(|_| tier == PackTier::TinyOriginals)
+}
+
+fn push(
+    here: &Here<'_>,
+    writer: &mut PackWriter,
+    location: &PackLocation,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<PackedEntry>> {
+    let damaged = |reason| Problem::Damaged { object: location.pack.clone(), reason };
+    match read_entry(here.place, location, here.keys.keyring()) {
+        Ok((record, sealed)) => {
+            writer.push_stored(&record, &sealed)?;
+            Ok(Some(entry_of(&record)))
+        }
+        Err(reason) => {
+            here.note(problems, damaged(reason));
+            Ok(None)
+        }
+    }
+}
+
+fn mark_tiny(here: &mut Here<'_>, at: &RemotePlace, entries: &[PackedEntry]) -> Result<()> {
+    let tiny = entries.iter().filter(|entry| entry.kind == RenditionKind::Original);
+    let tiny: Vec<_> = tiny.map(|entry| (&entry.content, SyncState::Synced, None)).collect();
+    Ok(here.device.set_original_states(at.id, tiny)?)
+}
+
+/// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used.
+async fn put_pack(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    area: Area,
+    named: &Packed,
+    pack: SealedPack,
+    tier: Option<Tier>,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let sealed = Sealed::from(pack.sealed);
+    for generation in 0..MOST_GENERATIONS {
+        let path = path_of_pack(area, named, generation)?;
+        match at.store.put(&path, &sealed, tier).await {
+            Ok(_) => {}
+            Err(StoreError::AlreadyExists { .. }) => {
+                let there = at.store.get(&path, PACK_BYTES).await;
+                let judged = match there {
+                    Ok(bytes) => prove_pack(&bytes, named, here.library(), here.keys.keyring()),
+                    Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+                        Err("it cannot be read".to_owned())
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                if let Err(reason) = judged {
+                    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                    continue;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let replica = Replica {
+            object: path.to_string(),
+            sealed_bytes: sealed.length_bytes(),
+            placed_millis: here.now_millis(),
+            proven_millis: None,
+            how: HowKnown::Acknowledged,
+        };
+        here.device.record_replicas(at.id, [&replica])?;
+        here.monitor.advance(Transfer::PackSent, sealed.length_bytes());
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        place: at.store.label().to_owned(),
+        object: named.name.to_string(),
+        reason: "every repair of it is damaged too".to_owned(),
+    }
+    .into())
+}
+
+/// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
+/// same entries in the same order, they have the same name.
+pub(crate) async fn replicate_packs(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    originals_tier: Option<Tier>,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let mut sent = 0;
+    for named in here.catalog.remote_packs(None)? {
+        let Some((tier, area)) = tier_of(named.tier) else { continue };
+        let logical = tier.logical(&named.name);
+        let path = path_of_pack(area, &named, 0)?;
+        if !known.contains(&logical) || here.device.replica_in_any_generation(at.id, path.as_str())?.is_some()
+        {
+            continue;
+        }
+        here.stop.check()?;
+        let entries = here.device.entries_of_remote_pack(&logical)?;
+        let Some(epoch) = here.keys.keyring().epoch_by_id(&named.epoch).cloned() else { continue };
+        let mut writer = PackWriter::new(here.library(), &epoch);
+        let mut is_complete = true;
+        for entry in &entries {
+            let location = here.device.packed_as(entry)?;
+            is_complete &= match location {
+                Some(location) => push(here, &mut writer, &location, problems)?.is_some(),
+                None => false,
+            };
+            if !is_complete {
+                break;
+            }
+        }
+        if !is_complete {
+            continue;
+        }
+        let pack = writer.finish(tier, here.entropy);
+        // Another rendition of the same photo may lie here than the one that was packed.
+        if pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes {
+            put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+            mark_tiny(here, at, &entries)?;
+            sent += 1;
+        }
+    }
+    Ok(sent)
+}

@@ -1,0 +1,126 @@
+//! What is wrong with single objects of a place: named, counted, and survived.
+
+use safelight_crypto::{DeviceId, EpochId};
+
+/// Something that a person should know and that did not end the sync.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// An object of the place is not what it should be; it is tried again next time.
+    #[error("{object} is damaged: {reason}")]
+    Damaged {
+        /// Its full name.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An object should be there and is not.
+    #[error("{object} is missing")]
+    Missing {
+        /// Its full name.
+        object: String,
+    },
+    /// An object was damaged or missing and is whole again.
+    #[error("{object} was {was} and is whole again")]
+    Repaired {
+        /// Its full name.
+        object: String,
+        /// What it was.
+        was: &'static str,
+    },
+    /// An object that nothing speaks of; it is left alone.
+    #[error("{object} is not known to belong here")]
+    Stranger {
+        /// Its name.
+        object: String,
+    },
+    /// Others have read a segment that the place does not show.
+    #[error("segment {seq} of device {device} is withheld or late: {named_by} knows of it")]
+    Withheld {
+        /// Whose segment.
+        device: DeviceId,
+        /// Its number.
+        seq: u32,
+        /// Who has read it.
+        named_by: String,
+    },
+    /// A device has two different segments of one number.
+    #[error("device {device} has two different segments {seq}: a copy of it goes on by itself")]
+    Forked {
+        /// The device.
+        device: DeviceId,
+        /// The number.
+        seq: u32,
+    },
+    /// A device that was retired or revoked went on; its later segments are not taken in.
+    #[error(
+        "segment {seq} of device {device} came after the device was revoked or retired, and waits for approval"
+    )]
+    Quarantined {
+        /// The device.
+        device: DeviceId,
+        /// The segment's number.
+        seq: u32,
+    },
+    /// Segments of a device that no statement admits.
+    #[error("no statement admits device {device}; its history is not read")]
+    Unadmitted {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Something is sealed under an epoch whose secret this device was not given.
+    #[error("{object} is sealed under epoch {epoch}, for which this device has no key")]
+    NoKey {
+        /// The object.
+        object: String,
+        /// The epoch.
+        epoch: EpochId,
+    },
+    /// Part of a segment cannot be read; the rest of it stands.
+    #[error("{object}: {reason}")]
+    Unreadable {
+        /// The segment.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Who is told how a sync goes, while it goes.
+pub trait Monitor {
+    /// Something is wrong with one object.
+    fn problem(&self, problem: &Problem) {
+        tracing::warn!(%problem, "sync");
+    }
+
+    /// An object was transferred.
+    fn advance(&self, transfer: Transfer, bytes: u64) {
+        tracing::trace!(?transfer, bytes, "sync");
+    }
+}
+
+/// What was transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transfer {
+    /// A segment that was put.
+    SegmentSent,
+    /// A segment that was taken in.
+    SegmentTaken,
+    /// A part of an original that was put.
+    PartSent,
+    /// A part of an original that was fetched and opened.
+    PartFetched,
+    /// A pack that was put.
+    PackSent,
+    /// A pack that was fetched and opened.
+    PackFetched,
+    /// An object that was verified.
+    Verified,
+}
+
+/// Nobody is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Monitor for Silent {}

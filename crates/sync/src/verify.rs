@@ -1,0 +1,461 @@
+//! Trust in the copy: is everything that should rest in a remote there, of the right size, and whole?
+//!
+//! A listing is a witness, not a judge: what it does not name is asked for by name before it counts as missing,
+//! and what it names counts as found and never as placed. What is missing or damaged is forgotten, so that it waits to be sent
+//! again; nothing is deleted. A sweep of samples goes through all objects in the order of their names, so that
+//! everything is proven in 1/p runs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use safelight_catalog::{HowKnown, RemoteRow, Replica, SyncState};
+use safelight_crypto::{ContentHash, Roster};
+use safelight_model::history::Tip;
+use safelight_model::{Original, Packed, Storage};
+use safelight_store::{Area, ObjectPath, Sealed, StoreError};
+
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path, whole_segment};
+use crate::keys::{SMALL_BYTES, check_small, paths_of};
+use crate::originals::{MOST_GENERATIONS, is_here, open_part, path_of_part};
+use crate::packs::{path_of_pack, prove_pack, tier_of};
+use crate::problem::{Problem, Transfer};
+
+/// How thoroughly a remote is verified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Depth {
+    /// Presence and sizes.
+    Presence,
+    /// Also downloads and opens this share of the objects, going on where the last run stopped.
+    Sample(f64),
+    /// Also downloads and opens everything.
+    All,
+}
+
+/// What a verification found.
+#[derive(Debug, Default)]
+pub struct VerifyReport {
+    /// Objects that should be there.
+    pub expected_objects: u64,
+    /// Those that are, with the right size.
+    pub present_objects: u64,
+    /// Those that were downloaded and opened.
+    pub proven_objects: u64,
+    /// Bytes that were downloaded.
+    pub downloaded_bytes: u64,
+    /// What is missing, damaged or strange.
+    pub problems: Vec<Problem>,
+}
+
+/// What should lie under a name.
+#[derive(Clone, Debug)]
+enum Expected {
+    Small,
+    Segment(safelight_crypto::DeviceId, Tip),
+    Part(ContentHash, u32),
+    Pack(Packed),
+}
+
+/// Everything that history and this device's memory expect, by the name of its first generation.
+struct Expectation {
+    objects: BTreeMap<String, (Expected, Option<u64>)>,
+    originals: HashMap<ContentHash, Original>,
+}
+
+/// Verifies a remote. What is found missing or damaged waits to be sent again: the next sync repairs it from
+/// what is held here. Segments of history are repaired at once, where the credential may delete.
+///
+/// # Errors
+/// What the place and the databases answer; findings are in the report.
+pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let roster = here.roster()?;
+    let expectation = expect(here, at)?;
+    let listed = list_all(here, at, &expectation, &mut report).await?;
+    let share = match depth {
+        Depth::Presence => 0.0,
+        Depth::Sample(share) => share.clamp(0.0, 1.0),
+        Depth::All => 1.0,
+    };
+    let chosen = choose(here, at, &expectation, share)?;
+    for (name, (expected, size)) in &expectation.objects {
+        here.stop.check()?;
+        let known = here.device.replica_in_any_generation(at.id, name)?;
+        let is_ours = known.is_some() || matches!(expected, Expected::Segment(..) | Expected::Small);
+        let path = match &known {
+            Some(known) => known.object.clone(),
+            None => match best_generation(here, at, name, &listed)? {
+                Some(path) => path,
+                None if is_ours => name.clone(),
+                None => continue,
+            },
+        };
+        let found = match listed.get(&path) {
+            Some(found) => Some(*found),
+            // Listings may be stale: only the place's own word for this name counts.
+            None if is_ours => length_of(at, &path).await?,
+            None => None,
+        };
+        if !is_ours && found.is_none() {
+            // History knows it, and nobody said that it is in this place.
+            continue;
+        }
+        report.expected_objects += 1;
+        let Some(found) = found else {
+            lost(
+                here,
+                at,
+                expected,
+                &path,
+                Problem::Missing { object: path.clone() },
+                &expectation,
+                &mut report,
+            )
+            .await?;
+            continue;
+        };
+        if let Some(size) = size
+            && *size != found
+        {
+            let reason = format!("it has {found} bytes instead of {size}");
+            let problem = Problem::Damaged { object: path.clone(), reason };
+            lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
+            continue;
+        }
+        report.present_objects += 1;
+        if known.is_none() {
+            remember(here, at, &path, found, HowKnown::Found, None)?;
+        }
+        if !chosen.contains(name) {
+            continue;
+        }
+        let mut proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
+        if proof.is_err() {
+            // What the way there damaged is whole the second time.
+            proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
+        }
+        match proof {
+            Ok(()) => {
+                report.proven_objects += 1;
+                here.monitor.advance(Transfer::Verified, found);
+                remember(here, at, &path, found, HowKnown::Opened, Some(here.now_millis()))?;
+            }
+            Err(reason) => {
+                let problem = Problem::Damaged { object: path.clone(), reason };
+                lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
+            }
+        }
+    }
+    mark_found(here, at, &expectation)?;
+    Ok(report)
+}
+
+fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
+    let mut objects = BTreeMap::new();
+    for area in [Area::Root, Area::Keys] {
+        for path in paths_of(here, area)? {
+            let length = here.place.open_object(&path)?.length_bytes();
+            objects.insert(path.to_string(), (Expected::Small, Some(length)));
+        }
+    }
+    let heads: HashMap<_, _> = here.device.remote_heads(at.id)?.into_iter().collect();
+    for stored in here.catalog.segments()? {
+        if heads.get(&stored.device).is_some_and(|head| stored.tip.seq <= head.seq) {
+            let path = segment_path(stored.device, stored.tip.seq.0).to_string();
+            objects.insert(path, (Expected::Segment(stored.device, stored.tip), None));
+        }
+    }
+    for pack in here.catalog.remote_packs(None)? {
+        if let Some((_, area)) = tier_of(pack.tier) {
+            let path = path_of_pack(area, &pack, 0)?.to_string();
+            objects.insert(path, (Expected::Pack(pack), Some(pack.sealed_bytes)));
+        }
+    }
+    let mut originals = HashMap::new();
+    let mut after = None;
+    loop {
+        let assets = here.catalog.assets_after(after, 500)?;
+        let Some((last, _)) = assets.last() else { break };
+        after = Some(*last);
+        for (_, state) in &assets {
+            if state.current().is_purged() {
+                continue;
+            }
+            for write in state.current().contents().additions() {
+                let original = &write.value.original;
+                if original.storage != Storage::Copied {
+                    continue;
+                }
+                for (number, part) in (0..).zip(&original.parts) {
+                    let path = path_of_part(part, 0)?.to_string();
+                    let expected = Expected::Part(original.content, number);
+                    objects.insert(path, (expected, Some(part.sealed_bytes)));
+                }
+                originals.insert(original.content, original.clone());
+            }
+        }
+    }
+    Ok(Expectation { objects, originals })
+}
+
+/// Lists what is there, by name; names that nothing speaks of are strangers.
+async fn list_all(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    expectation: &Expectation,
+    report: &mut VerifyReport,
+) -> Result<HashMap<String, u64>> {
+    let mut listed = HashMap::new();
+    let areas =
+        [Area::Root, Area::Keys, Area::Log, Area::Original, Area::Thumbnails, Area::Previews, Area::Small];
+    for area in areas {
+        let mut after = None;
+        loop {
+            let page = match at.store.list(area, after.as_ref()).await {
+                Ok(page) => page,
+                Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => break,
+                Err(error) => return Err(error.into()),
+            };
+            for stranger in page.strangers {
+                here.note(&mut report.problems, Problem::Stranger { object: stranger });
+            }
+            for object in page.objects {
+                let name = object.key.as_str();
+                let is_known = ObjectPath::parse(name).is_ok_and(|path| {
+                    let first = name.rsplit_once('-').map_or(name, |(first, _)| first);
+                    // Segments, keys and cards that are not known here yet come with the next sync.
+                    matches!(path.area(), Area::Log | Area::Keys | Area::Root)
+                        || expectation.objects.contains_key(first)
+                });
+                if is_known {
+                    listed.insert(name.to_owned(), object.length_bytes);
+                } else {
+                    here.note(&mut report.problems, Problem::Stranger { object: name.to_owned() });
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// The objects of this run's sample, and where the next begins.
+fn choose(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    expectation: &Expectation,
+    share: f64,
+) -> Result<std::collections::HashSet<String>> {
+    let names: Vec<&String> = expectation.objects.keys().collect();
+    if share >= 1.0 {
+        return Ok(names.into_iter().cloned().collect());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a count, rounded up"
+    )]
+    let count = ((names.len() as f64 * share).ceil() as usize).min(names.len());
+    if count == 0 {
+        return Ok(std::collections::HashSet::new());
+    }
+    let position = here.device.sweep_position(at.id)?;
+    let start = names.partition_point(|name| **name <= position);
+    let chosen: Vec<String> =
+        names.iter().cycle().skip(start).take(count).map(|name| (*name).clone()).collect();
+    if let Some(last) = chosen.last() {
+        here.device.set_sweep_position(at.id, last)?;
+    }
+    Ok(chosen.into_iter().collect())
+}
+
+/// The newest generation of an object that is listed and was not found to be bad.
+fn best_generation(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    name: &str,
+    listed: &HashMap<String, u64>,
+) -> Result<Option<String>> {
+    for generation in (0..MOST_GENERATIONS).rev() {
+        let path = if generation == 0 { name.to_owned() } else { format!("{name}-{generation}") };
+        if listed.contains_key(&path) && !here.device.is_bad(at.id, &path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+async fn length_of(at: &RemotePlace, path: &str) -> Result<Option<u64>> {
+    let path = ObjectPath::parse(path).map_err(StoreError::from)?;
+    match at.store.head(&path).await {
+        Ok(info) => Ok(Some(info.length_bytes)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Downloads an object and opens all of it.
+async fn prove(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    expected: &Expected,
+    path: &str,
+    expectation: &Expectation,
+    roster: Option<&Roster>,
+    report: &mut VerifyReport,
+) -> Result<std::result::Result<(), String>> {
+    let object = ObjectPath::parse(path).map_err(StoreError::from)?;
+    let limit = match expected {
+        Expected::Small => SMALL_BYTES,
+        Expected::Segment(..) => SEGMENT_BYTES,
+        Expected::Part(..) | Expected::Pack(_) => 96 << 20,
+    };
+    let bytes: Bytes = match at.store.get(&object, limit).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Ok(Err("it is missing".to_owned())),
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
+            return Ok(Err(error.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    report.downloaded_bytes += bytes.len() as u64;
+    Ok(match expected {
+        Expected::Small => check_small(here, roster, &object, &bytes),
+        Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
+            Judged::Same => Ok(()),
+            Judged::Damaged(reason) => Err(reason),
+            Judged::Other => Err("it is another segment, signed by its device".to_owned()),
+            Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
+        },
+        Expected::Part(content, number) => {
+            let original = expectation.originals.get(content);
+            let part = original.and_then(|original| original.parts.get(*number as usize));
+            match original.zip(part) {
+                Some((original, part)) => open_part(here, original, *number, part, &bytes),
+                None => Err("history does not know it".to_owned()),
+            }
+        }
+        Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()).map(drop),
+    })
+}
+
+fn remember(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    path: &str,
+    sealed_bytes: u64,
+    how: HowKnown,
+    proven_millis: Option<i64>,
+) -> Result<()> {
+    let replica = Replica {
+        object: path.to_owned(),
+        sealed_bytes,
+        placed_millis: here.now_millis(),
+        proven_millis,
+        how,
+    };
+    Ok(here.device.record_replicas(at.id, [&replica])?)
+}
+
+/// Something is missing or damaged: named, forgotten as a replica, and to be sent again.
+async fn lost(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    expected: &Expected,
+    path: &str,
+    problem: Problem,
+    expectation: &Expectation,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let was = if matches!(problem, Problem::Missing { .. }) { "missing" } else { "damaged" };
+    here.note(&mut report.problems, problem);
+    here.device.forget_replicas(at.id, [path])?;
+    if was == "damaged" && matches!(expected, Expected::Part(..)) {
+        here.device.mark_bad(at.id, path)?;
+    }
+    match expected {
+        Expected::Segment(device, tip) => {
+            let Ok(bytes) = whole_segment(here, *device, *tip)? else { return Ok(()) };
+            let object = ObjectPath::parse(path).map_err(StoreError::from)?;
+            // Another segment that its device signed is evidence, and stays.
+            if let Ok(there) = at.store.get(&object, SEGMENT_BYTES).await
+                && judge_segment(here, &there, *device, tip.seq.0, tip.root)? == Judged::Other
+            {
+                return Ok(());
+            }
+            let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
+            let repaired = match at.store.put(&object, &sealed, None).await {
+                Err(StoreError::AlreadyExists { .. }) => replace_damaged(&at.store, &object, &sealed).await,
+                other => other.map(drop),
+            };
+            match repaired {
+                Ok(()) => {
+                    here.note(&mut report.problems, Problem::Repaired { object: path.to_owned(), was });
+                }
+                Err(error) => tracing::warn!(%error, path, "the segment could not be repaired"),
+            }
+        }
+        Expected::Part(content, _) => {
+            let is_here = match expectation.originals.get(content) {
+                Some(original) => is_here(here, original)?,
+                None => false,
+            };
+            let state = if is_here { SyncState::Waiting } else { SyncState::Elsewhere };
+            here.device.set_original_states(at.id, [(content, state, Some(was))])?;
+        }
+        Expected::Small | Expected::Pack(_) => {}
+    }
+    Ok(())
+}
+
+/// Originals that others sent, and all of whose parts were found: they are in the cloud and not here.
+fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) -> Result<()> {
+    let mut after = None;
+    loop {
+        let rows = here.device.originals_in(at.id, SyncState::Elsewhere, after, 500)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Some((last.position, last.content));
+        for row in rows {
+            let Some(original) = expectation.originals.get(&row.content) else { continue };
+            let mut all = !original.parts.is_empty();
+            for part in &original.parts {
+                let path = path_of_part(part, 0)?;
+                all &= here.device.replica_in_any_generation(at.id, path.as_str())?.is_some();
+            }
+            if all {
+                here.device.set_original_states(at.id, [(&row.content, SyncState::CloudOnly, None)])?;
+            }
+        }
+    }
+}
+
+/// In how many remotes an original rests whole, as far as is known, and since when each of them is proven: the
+/// oldest proof over its parts.
+///
+/// # Errors
+/// Those of the database.
+pub fn replicas_of(here: &Here<'_>, original: &Original) -> Result<Vec<(RemoteRow, Option<i64>)>> {
+    let held = here.device.original_at_remotes(&original.content)?;
+    let mut found = Vec::new();
+    for remote in here.device.remotes()? {
+        let is_held = held.iter().any(|(id, row)| {
+            *id == remote.id && matches!(row.state, SyncState::Synced | SyncState::CloudOnly)
+        });
+        if !is_held {
+            continue;
+        }
+        let mut proven = Some(i64::MAX);
+        for part in &original.parts {
+            let path = path_of_part(part, 0)?;
+            let replica = here.device.replica_in_any_generation(remote.id, path.as_str())?;
+            proven = proven.zip(replica.and_then(|replica| replica.proven_millis)).map(|(a, b)| a.min(b));
+        }
+        found.push((remote, proven.filter(|millis| *millis != i64::MAX)));
+    }
+    Ok(found)
+}

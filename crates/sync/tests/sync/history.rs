@@ -1,0 +1,239 @@
+//! Changes of several devices on their way through one place.
+
+use safelight_sync::{Problem, SyncError};
+
+use crate::common::*;
+
+fn segment(phone: &Phone, seq: u32) -> String {
+    format!("log/{}/{seq:010}", phone.catalog.device())
+}
+
+#[tokio::test]
+async fn two_devices_that_type_one_caption_at_once_agree_and_keep_both_values() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(1);
+    let photo = one.import("a.jpg", &noise(1, 3000));
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 2).await.unwrap();
+    assert_eq!(one.catalog.asset(asset(&photo)).unwrap().unwrap().size_bytes, 3000);
+    assert!(two.catalog.asset(asset(&photo)).unwrap().is_some(), "the joined device knows the photo");
+
+    one.caption(asset(&photo), "typed here");
+    two.caption(asset(&photo), "typed there");
+    one.history(&place.store).await.unwrap();
+    two.history(&place.store).await.unwrap();
+    let taken = one.history(&place.store).await.unwrap();
+    assert_eq!(taken.problems, []);
+    assert!(taken.taken_segments > 0);
+    assert_eq!(one.hash(), two.hash());
+    for phone in [&one, &two] {
+        let captions = phone.captions(asset(&photo));
+        assert_eq!(captions.len(), 2, "the conflict is listed with both values: {captions:?}");
+    }
+
+    // Whoever saw both and types again ends the conflict.
+    two.caption(asset(&photo), "settled");
+    two.history(&place.store).await.unwrap();
+    one.history(&place.store).await.unwrap();
+    assert_eq!(one.captions(asset(&photo)).len(), 1);
+    assert_eq!(one.hash(), two.hash());
+}
+
+#[tokio::test]
+async fn nothing_new_costs_one_request_for_each_device_and_two_more() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(3);
+    one.import("a.jpg", &noise(1, 3000));
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 4).await.unwrap();
+    let mut three = Phone::join(&place.store, &words, 5).await.unwrap();
+    for phone in [&mut one, &mut two, &mut three] {
+        phone.sync(&place.store).await.unwrap();
+    }
+    for phone in [&mut one, &mut two, &mut three] {
+        phone.sync(&place.store).await.unwrap();
+        place.requests();
+        let report = phone.sync(&place.store).await.unwrap();
+        let requests = place.requests();
+        assert_eq!(requests.len(), 3 + 2, "{requests:#?}");
+        assert_eq!((report.history.taken_segments, report.history.sent_segments), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_went_back_stops_its_sync_and_is_not_changed() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(6);
+    one.sync(&place.store).await.unwrap();
+    one.import("a.jpg", &noise(1, 3000));
+    one.sync(&place.store).await.unwrap();
+    place.remove(&segment(&one, 2));
+    one.import("b.jpg", &noise(2, 3000));
+    let before = place.objects("");
+    let error = one.sync(&place.store).await.unwrap_err();
+    assert!(matches!(error, SyncError::RolledBack { seq: 2, .. }), "{error}");
+    assert!(error.is_rollback());
+    assert_eq!(place.objects(""), before);
+    let remembered = one.device.remotes().unwrap();
+    assert!(remembered[0].last_error.as_ref().unwrap().contains("has gone back"));
+    // Its owner knows of it: everything is sent again.
+    let at = one.at(&place.store);
+    safelight_sync::start_over(&mut one.here(), at.id).unwrap();
+    assert_eq!(one.sync(&place.store).await.unwrap().history.problems, []);
+    assert_eq!(place.objects("log").len(), 3);
+}
+
+#[tokio::test]
+async fn a_device_restored_from_a_backup_takes_back_what_it_had_said_since_and_goes_on() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(7);
+    one.import("a.jpg", &noise(1, 3000));
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 8).await.unwrap();
+    let backup = one.back_up();
+    let later = one.import("later.jpg", &noise(2, 3000));
+    one.caption(asset(&later), "after the backup");
+    one.sync(&place.store).await.unwrap();
+    drop(one);
+
+    let mut restored = backup.open(70);
+    let own = restored.import("own.jpg", &noise(3, 3000));
+    // It had closed a segment of its own already, which nobody ever saw.
+    restored.close();
+    let report = restored.sync(&place.store).await.unwrap();
+    assert_eq!(report.history.problems, []);
+    for photo in [&later, &own] {
+        assert!(restored.catalog.asset(asset(photo)).unwrap().is_some());
+    }
+    assert_eq!(restored.captions(asset(&later)).len(), 1);
+    two.sync(&place.store).await.unwrap();
+    restored.sync(&place.store).await.unwrap();
+    assert_eq!(two.hash(), restored.hash());
+}
+
+#[tokio::test]
+async fn copies_of_one_device_interleave_and_lose_nothing() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(9);
+    one.sync(&place.store).await.unwrap();
+    let mut copy = one.back_up().open(90);
+    let mut photos = Vec::new();
+    for round in 0..3_u64 {
+        photos.push(one.import(&format!("one {round}.jpg"), &noise(10 + round, 2000)));
+        photos.push(copy.import(&format!("copy {round}.jpg"), &noise(20 + round, 2000)));
+        // Both close their segments before they hear of each other.
+        for phone in [&mut one, &mut copy] {
+            phone.close();
+        }
+        assert_eq!(one.sync(&place.store).await.unwrap().history.problems, []);
+        let report = copy.sync(&place.store).await.unwrap();
+        assert_eq!(report.history.problems, []);
+        assert!(report.history.renumbered_segments > 0, "round {round}");
+    }
+    one.sync(&place.store).await.unwrap();
+    assert_eq!(one.hash(), copy.hash());
+    for photo in &photos {
+        assert!(one.catalog.asset(asset(photo)).unwrap().is_some());
+    }
+    assert_eq!(one.catalog.tips().unwrap(), copy.catalog.tips().unwrap());
+}
+
+#[tokio::test]
+async fn a_fork_that_others_may_have_seen_is_named_and_nothing_of_it_is_renumbered() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, _words) = Phone::founder(10);
+    one.sync(&first.store).await.unwrap();
+    one.sync(&second.store).await.unwrap();
+    let mut copy = one.back_up().open(91);
+    one.import("one.jpg", &noise(1, 2000));
+    copy.import("copy.jpg", &noise(2, 2000));
+    one.sync(&first.store).await.unwrap();
+    copy.sync(&second.store).await.unwrap();
+    // Each published its own segment 2 somewhere.
+    let report = one.sync(&second.store).await.unwrap();
+    let device = one.catalog.device();
+    assert!(report.history.problems.contains(&Problem::Forked { device, seq: 2 }), "{report:?}");
+    assert_eq!(report.history.renumbered_segments, 0);
+    assert_eq!(one.sync(&first.store).await.unwrap().history.problems, [], "the other place goes on");
+}
+
+#[tokio::test]
+async fn a_withheld_segment_is_named_by_who_has_read_it() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(11);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 12).await.unwrap();
+    let mut three = Phone::join(&place.store, &words, 13).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 2000));
+    one.sync(&place.store).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    two.caption(asset(&photo), "I saw it");
+    two.sync(&place.store).await.unwrap();
+
+    let hidden = segment(&one, 2);
+    let bytes = place.remove(&hidden);
+    let report = three.history(&place.store).await.unwrap();
+    let device = one.catalog.device();
+    let is_named = |problem: &Problem| {
+        matches!(problem, Problem::Withheld { device: d, seq: 2, named_by }
+            if *d == device && named_by.starts_with("log/"))
+    };
+    assert!(report.problems.iter().any(is_named), "{:?}", report.problems);
+    assert!(three.catalog.asset(asset(&photo)).unwrap().is_none());
+
+    std::fs::write(place.path(&hidden), bytes).unwrap();
+    assert_eq!(three.history(&place.store).await.unwrap().problems, []);
+    assert_eq!(three.captions(asset(&photo)).len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_segment_is_named_tried_again_and_healed_by_another_holder() {
+    let (place, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(14);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 15).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 2000));
+    one.sync(&place.store).await.unwrap();
+    one.sync(&second.store).await.unwrap();
+    let name = segment(&one, 2);
+    let whole = std::fs::read(place.path(&name)).unwrap();
+    for at in [30, 150, 4000, whole.len() - 200, whole.len() - 100, whole.len() - 1] {
+        place.flip(&name, at);
+        let report = two.history(&place.store).await.unwrap();
+        assert!(report.problems.iter().any(is_damaged), "a flip at {at}: {:?}", report.problems);
+        assert!(two.catalog.asset(asset(&photo)).unwrap().is_none(), "a flip at {at}");
+        std::fs::write(place.path(&name), &whole).unwrap();
+    }
+    place.flip(&name, 4000);
+    // From the second place it comes whole, and the first is healed by whoever has it.
+    assert_eq!(two.history(&second.store).await.unwrap().problems, []);
+    assert!(two.catalog.asset(asset(&photo)).unwrap().is_some());
+    two.history(&place.store).await.unwrap();
+    assert_eq!(std::fs::read(place.path(&name)).unwrap(), whole);
+    let mut three = Phone::join(&place.store, &words, 16).await.unwrap();
+    three.history(&place.store).await.unwrap();
+    assert_eq!(two.history(&place.store).await.unwrap().problems, []);
+    assert!(three.catalog.asset(asset(&photo)).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_put_whose_reply_was_lost_is_recognised() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(17);
+    one.sync(&place.store).await.unwrap();
+    one.import("a.jpg", &noise(1, 2000));
+    *place.remote.lose_reply.lock().unwrap() = Some("log/".into());
+    assert!(one.sync(&place.store).await.unwrap_err().is_transient());
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!(report.history.problems, []);
+    assert_eq!(report.history.renumbered_segments, 0);
+    assert_eq!(report.synced_originals, 1);
+}
+
+#[tokio::test]
+async fn a_library_that_is_not_there_is_not_joined() {
+    let place = TestPlace::new();
+    let (_one, words) = Phone::founder(18);
+    let error = Phone::join(&place.store, &words, 19).await.err().unwrap();
+    assert!(matches!(error, SyncError::NoLibrary { .. }), "{error}");
+}

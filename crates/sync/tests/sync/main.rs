@@ -1,0 +1,7 @@
+//! Whole devices — real catalogues, real sealed objects — and places that are folders.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod common;
+mod history;
+mod objects;
+mod trust;

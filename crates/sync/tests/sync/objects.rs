@@ -1,0 +1,239 @@
+//! Packs and originals: sent, found, fetched.
+
+use safelight_catalog::{RemoteId, SyncState};
+use safelight_model::{PackKind, RenditionKind};
+use safelight_sync::{Problem, SyncError, fetch_original, plan};
+
+use crate::common::*;
+
+fn totals(phone: &Phone, remote: RemoteId, state: SyncState) -> u64 {
+    let totals = phone.device.sync_totals(remote).unwrap();
+    totals.iter().find(|(known, _)| *known == state).unwrap().1.originals
+}
+
+/// The first uploads of parts, by name.
+fn created(requests: &[String]) -> Vec<String> {
+    requests
+        .iter()
+        .filter(|request| request.starts_with("CREATE") && request.contains(" o/"))
+        .cloned()
+        .collect()
+}
+
+#[tokio::test]
+async fn originals_go_cool_part_by_part_and_only_once() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(30);
+    let small = one.import("small.jpg", &noise(1, 4000));
+    let large = one.import("large.mp4", &noise(2, (33 << 20) + 5));
+    assert_eq!(large.parts.len(), 2);
+    let at = one.at(&place.store);
+    let planned = plan(&mut one.here(), &at).unwrap();
+    assert_eq!(planned.originals[0].1.originals, 2);
+    assert_eq!(totals(&one, at.id, SyncState::Waiting), 2);
+
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!((report.synced_originals, report.problems.as_slice()), (2, [].as_slice()));
+    let requests = place.requests();
+    let parts = created(&requests);
+    assert_eq!(parts.len(), 3);
+    assert!(parts.iter().all(|part| part.contains("Cool")), "{parts:?}");
+    assert!(requests.iter().any(|request| request.starts_with("CREATE None log/")));
+    assert_eq!(totals(&one, at.id, SyncState::Synced), 2);
+    for part in small.parts.iter().chain(&large.parts) {
+        let name = format!("o/{}/{}", part.name.shard(), part.name);
+        assert_eq!(size_of(&place.path(&name)), part.sealed_bytes);
+        let replica = one.device.replica(at.id, &name).unwrap().unwrap();
+        assert_eq!(replica.proven_millis, None, "an acknowledgement is no proof");
+    }
+    one.sync(&place.store).await.unwrap();
+    assert_eq!(created(&place.requests()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_cut_in_the_middle_of_an_original_sends_no_finished_part_again() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(31);
+    one.sync(&place.store).await.unwrap();
+    let large = one.import("large.mp4", &noise(3, 100 << 20));
+    assert_eq!(large.parts.len(), 4);
+    let at = one.at(&place.store);
+    place.requests();
+    // The segment of history and its head, then two parts.
+    *place.remote.puts_left.lock().unwrap() = Some(4);
+    let options = safelight_sync::SyncOptions { concurrency: 1, ..Default::default() };
+    let error = safelight_sync::sync(&mut one.here(), &at, &options).await.unwrap_err();
+    assert!(matches!(error, SyncError::Store(_)), "{error}");
+    let done: Vec<_> = place.objects("o").into_keys().collect();
+    assert_eq!(done.len(), 2);
+    assert_eq!(totals(&one, at.id, SyncState::Synced), 0, "half of it is not safe");
+
+    *place.remote.puts_left.lock().unwrap() = None;
+    place.requests();
+    assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 1);
+    let again = created(&place.requests());
+    assert_eq!(again.len(), 2);
+    assert!(done.iter().all(|name| !again.iter().any(|request| request.ends_with(name.as_str()))));
+}
+
+#[tokio::test]
+async fn a_part_whose_reply_was_lost_is_recognised_as_ours() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(32);
+    one.sync(&place.store).await.unwrap();
+    one.import("a.jpg", &noise(1, 5000));
+    *place.remote.lose_reply.lock().unwrap() = Some("o/".into());
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!(report.synced_originals, 0);
+    let at = one.at(&place.store);
+    assert_eq!(totals(&one, at.id, SyncState::Failed), 1);
+    one.now += 120_000;
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!(report.synced_originals, 1);
+    assert_eq!(place.objects("o").len(), 1, "no repair was needed");
+}
+
+#[tokio::test]
+async fn a_torn_part_stays_where_it_is_and_a_repair_lies_beside_it() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(33);
+    one.sync(&place.store).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 5000));
+    let part = &photo.parts[0];
+    let name = format!("o/{}/{}", part.name.shard(), part.name);
+    let path = place.path(&name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, b"half of something").unwrap();
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!(report.synced_originals, 1);
+    assert!(matches!(&report.problems[0], Problem::Damaged { object, .. } if *object == name));
+    assert_eq!(std::fs::read(&path).unwrap(), b"half of something", "nothing is overwritten");
+    assert_eq!(size_of(&place.path(&format!("{name}-1"))), part.sealed_bytes);
+
+    let mut two = Phone::join(&place.store, &words, 34).await.unwrap();
+    let at = two.at(&place.store);
+    let fetched = fetch_original(&mut two.here(), &[at], &photo, &mut Vec::new()).await.unwrap();
+    assert_eq!(fetched, part.sealed_bytes);
+}
+
+#[tokio::test]
+async fn two_devices_that_import_one_photo_need_its_bytes_in_the_place_once() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(35);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 36).await.unwrap();
+    let content = noise(1, 5000);
+    one.import("a.jpg", &content);
+    let twin = two.import("copy of a.jpg", &content);
+    one.sync(&place.store).await.unwrap();
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!((report.synced_originals, report.problems.as_slice()), (1, [].as_slice()));
+    assert_eq!(place.objects("o").len(), 1);
+    // What lies there opens for both, although each sealed it with its own key.
+    let part = &twin.parts[0];
+    std::fs::remove_file(two.place.path().join(format!("o/{}/{}", part.name.shard(), part.name))).unwrap();
+    let at = two.at(&place.store);
+    fetch_original(&mut two.here(), &[at], &twin, &mut Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn thumbnails_come_in_packs_that_history_names() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(37);
+    let mut photos = Vec::new();
+    for number in 0..12_u64 {
+        let photo = one.import(&format!("{number}.jpg"), &noise(number, 3000));
+        one.render(&photo, RenditionKind::Thumbnail, &noise(100 + number, 9000));
+        one.render(&photo, RenditionKind::Preview, &noise(200 + number, 30_000));
+        photos.push(photo);
+    }
+    let tiny = one.import_tiny("tiny.png", &noise(50, 900));
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!((report.sent_packs, report.problems.as_slice()), (3, [].as_slice()));
+    assert_eq!(place.objects("t").len(), 1);
+    assert_eq!(place.objects("p").len(), 1);
+    assert_eq!(place.objects("s").len(), 1);
+    assert_eq!(one.catalog.remote_packs(Some(PackKind::Thumbnails)).unwrap().len(), 1);
+    let at = one.at(&place.store);
+    assert_eq!(totals(&one, at.id, SyncState::Synced), 13);
+    place.requests();
+    assert_eq!(one.sync(&place.store).await.unwrap().sent_packs, 0, "nothing is packed twice");
+
+    let mut two = Phone::join(&place.store, &words, 38).await.unwrap();
+    place.requests();
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!((report.learnt_packs, report.problems.as_slice()), (3, [].as_slice()));
+    assert!(!place.requests().iter().any(|request| request == "LIST t"), "no listing is needed");
+    for photo in &photos {
+        assert!(two.device.packed(&photo.content, RenditionKind::Thumbnail).unwrap().is_some());
+        assert!(two.device.packed(&photo.content, RenditionKind::Preview).unwrap().is_none());
+        assert_eq!(two.device.packs_with(&photo.content, RenditionKind::Preview).unwrap().len(), 1);
+    }
+    let at = two.at(&place.store);
+    assert_eq!(totals(&two, at.id, SyncState::CloudOnly), 1, "the tiny original was seen to be there");
+    assert_eq!(two.device.count_remotes_holding(&tiny.content).unwrap(), 1);
+    assert_eq!(two.sync(&place.store).await.unwrap().sent_packs, 0, "what came is not packed again");
+}
+
+#[tokio::test]
+async fn a_damaged_pack_is_named_and_taken_once_it_is_whole() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(39);
+    for number in 0..3_u64 {
+        let photo = one.import(&format!("{number}.jpg"), &noise(number, 3000));
+        one.render(&photo, RenditionKind::Thumbnail, &noise(100 + number, 9000));
+    }
+    one.sync(&place.store).await.unwrap();
+    let name = place.objects("t").into_keys().next().unwrap();
+    let whole = std::fs::read(place.path(&name)).unwrap();
+    place.flip(&name, 3000);
+    let mut two = Phone::join(&place.store, &words, 40).await.unwrap();
+    let report = two.sync(&place.store).await.unwrap();
+    assert!(report.problems.iter().any(is_damaged), "{:?}", report.problems);
+    std::fs::write(place.path(&name), &whole).unwrap();
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!((report.learnt_packs, report.problems.as_slice()), (1, [].as_slice()));
+}
+
+#[tokio::test]
+async fn a_second_place_gets_the_same_packs_and_parts() {
+    let (place, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, _words) = Phone::founder(41);
+    let photo = one.import("a.jpg", &noise(1, 3000));
+    one.render(&photo, RenditionKind::Thumbnail, &noise(2, 9000));
+    one.sync(&place.store).await.unwrap();
+    assert_eq!(one.sync(&second.store).await.unwrap().problems, []);
+    let names = |place: &TestPlace| {
+        place.objects("").into_keys().filter(|name| !name.starts_with("head")).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&place), names(&second));
+    assert_eq!(one.device.count_remotes_holding(&photo.content).unwrap(), 2);
+}
+
+#[tokio::test]
+async fn asking_to_stop_leaves_everything_recorded_and_the_next_sync_goes_on() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(42);
+    one.import("a.jpg", &noise(1, 3000));
+    one.stop.ask();
+    assert!(matches!(one.sync(&place.store).await.unwrap_err(), SyncError::Stopped));
+    one.stop = safelight_sync::Stop::default();
+    assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 1);
+}
+
+#[tokio::test]
+async fn nothing_that_a_place_holds_shows_a_name_or_a_caption() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(43);
+    let photo = one.import("holiday in Brittany.jpg", b"\xff\xd8\xff\xe0 JFIF Exif planted content");
+    one.render(&photo, RenditionKind::Thumbnail, b"RIFF....WEBP planted thumbnail");
+    one.caption(asset(&photo), "planted caption");
+    one.sync(&place.store).await.unwrap();
+    let planted: [&[u8]; 6] = [b"Brittany", b"planted", b"JFIF", b"Exif", b"WEBP", b"image/jpeg"];
+    for name in place.objects("").into_keys() {
+        let bytes = std::fs::read(place.path(&name)).unwrap();
+        for word in planted {
+            assert!(!bytes.windows(word.len()).any(|window| window == word), "{name}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Verifying a remote, and repairing it.
+
+use safelight_catalog::SyncState;
+use safelight_model::RenditionKind;
+use safelight_sync::{Depth, Problem, SyncError, VerifyReport, fetch_original, replicas_of, verify_remote};
+
+use crate::common::*;
+
+async fn verify(phone: &mut Phone, place: &TestPlace, depth: Depth) -> VerifyReport {
+    let at = phone.at(&place.store);
+    verify_remote(&mut phone.here(), &at, depth).await.unwrap()
+}
+
+async fn library(seed: u64, photos: u64) -> (TestPlace, Phone) {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(seed);
+    for number in 0..photos {
+        let photo = one.import(&format!("{number}.jpg"), &noise(number, 3000));
+        one.render(&photo, RenditionKind::Thumbnail, &noise(100 + number, 9000));
+    }
+    assert_eq!(one.sync(&place.store).await.unwrap().problems, []);
+    (place, one)
+}
+
+#[tokio::test]
+async fn a_whole_remote_is_found_whole() {
+    let (place, mut one) = library(60, 5).await;
+    let report = verify(&mut one, &place, Depth::All).await;
+    assert_eq!(report.problems, []);
+    assert_eq!(report.proven_objects, report.expected_objects);
+    // Card, two keys files, segments, a pack, five parts; heads are only hints.
+    let objects = place.objects("").into_keys().filter(|name| !name.starts_with("head")).count();
+    assert_eq!(report.expected_objects, objects as u64);
+    let remote = one_remote(&mut one, &place);
+    let rows = one.device.originals_in(remote, SyncState::Synced, None, 9).unwrap();
+    let original = one.catalog.original_of(&rows[0].content).unwrap().unwrap();
+    let held = replicas_of(&one.here(), &original).unwrap();
+    assert!(matches!(held.as_slice(), [(_, Some(_))]), "held once, and proven: {held:?}");
+}
+
+fn one_remote(phone: &mut Phone, place: &TestPlace) -> safelight_catalog::RemoteId {
+    phone.at(&place.store).id
+}
+
+#[tokio::test]
+async fn every_kind_of_object_that_is_damaged_or_gone_is_named_and_repaired_from_here() {
+    for damage in ["gone", "cut", "flipped"] {
+        let (place, mut one) = library(61, 3).await;
+        let mut names: Vec<String> = place.objects("").into_keys().collect();
+        names.retain(|name| !name.starts_with("head"));
+        for name in &names {
+            let whole = std::fs::read(place.path(name)).unwrap();
+            match damage {
+                "gone" => std::fs::remove_file(place.path(name)).unwrap(),
+                "cut" => std::fs::write(place.path(name), &whole[..whole.len() / 2]).unwrap(),
+                _ => place.flip(name, whole.len() / 2),
+            }
+        }
+        let named = |report: &VerifyReport| {
+            let name = |problem: &Problem| match problem {
+                Problem::Missing { object } | Problem::Damaged { object, .. } => Some(object.clone()),
+                _ => None,
+            };
+            let mut found: Vec<String> = report.problems.iter().filter_map(name).collect();
+            found.sort();
+            found
+        };
+        let report = verify(&mut one, &place, Depth::All).await;
+        assert_eq!(named(&report), names, "{damage}");
+        one.sync(&place.store).await.unwrap();
+        let after = verify(&mut one, &place, Depth::All).await;
+        assert_eq!(named(&after), Vec::<String>::new(), "{damage}: {after:?}");
+        assert_eq!(after.proven_objects, after.expected_objects, "{damage}: everything is whole again");
+    }
+}
+
+#[tokio::test]
+async fn presence_is_seen_without_downloading_and_strangers_are_left_alone() {
+    let (place, mut one) = library(62, 2).await;
+    std::fs::write(place.path("o/stranger.txt"), b"what is this").unwrap();
+    place.requests();
+    let report = verify(&mut one, &place, Depth::Presence).await;
+    assert_eq!(place.count("GET"), 0);
+    assert!(matches!(report.problems.as_slice(), [Problem::Stranger { .. }]), "{:?}", report.problems);
+    assert_eq!(report.present_objects, report.expected_objects);
+    assert!(place.path("o/stranger.txt").exists());
+}
+
+#[tokio::test]
+async fn a_sweep_of_samples_reaches_everything() {
+    let (place, mut one) = library(63, 7).await;
+    let all = verify(&mut one, &place, Depth::Presence).await.expected_objects;
+    let victim = place.objects("o").into_keys().last().unwrap();
+    place.flip(&victim, 1000);
+    let mut proven = 0;
+    let mut found = 0;
+    for _ in 0..4 {
+        let report = verify(&mut one, &place, Depth::Sample(0.25)).await;
+        assert!(report.proven_objects < all, "a sample is not everything");
+        proven += report.proven_objects;
+        found += report.problems.len();
+    }
+    assert_eq!(found, 1);
+    assert!(proven >= all - 1);
+}
+
+#[tokio::test]
+async fn a_local_original_that_is_lost_is_fetched_again_and_proven() {
+    let (place, mut one) = library(64, 1).await;
+    let remote = one_remote(&mut one, &place);
+    let row = one.device.originals_in(remote, SyncState::Synced, None, 1).unwrap().remove(0);
+    let photo = one.catalog.original_of(&row.content).unwrap().unwrap();
+    let part = &photo.parts[0];
+    let name = format!("o/{}/{}", part.name.shard(), part.name);
+    let local = one.place.path().join(&name);
+    let whole = std::fs::read(&local).unwrap();
+    std::fs::remove_file(&local).unwrap();
+    let at = one.at(&place.store);
+    fetch_original(&mut one.here(), std::slice::from_ref(&at), &photo, &mut Vec::new()).await.unwrap();
+    assert_eq!(std::fs::read(&local).unwrap(), whole);
+    assert!(one.device.replica(remote, &name).unwrap().unwrap().proven_millis.is_some());
+
+    std::fs::remove_file(&local).unwrap();
+    place.flip(&name, whole.len() - 1);
+    let mut problems = Vec::new();
+    let error = fetch_original(&mut one.here(), &[at], &photo, &mut problems).await.unwrap_err();
+    assert!(matches!(error, SyncError::Unbelievable { .. }), "{error}");
+    assert!(is_damaged(&problems[0]));
+    assert!(!local.exists(), "nothing that is not whole gets the name");
+}
