@@ -450,4 +450,23 @@ impl Remote for WebDav {
         let asked = self.asked(Operation::Grant, request.key.as_str());
         Err(asked.unsupported("WebDAV cannot lend a permission"))
     }
+
+    async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
+        let asked = self.asked(Operation::Sweep, TEMPORARY);
+        let before = SystemTime::now() - age;
+        let mut swept = 0;
+        for entry in self.entries(asked, TEMPORARY).await? {
+            if entry.is_folder || entry.modified.is_none_or(|modified| modified > before) {
+                continue;
+            }
+            let url = self.url(&format!("{TEMPORARY}/{}", entry.name), false);
+            let reply = self.send(asked, self.request("DELETE", &url)).await?;
+            match reply.status() {
+                200 | 204 => swept += 1,
+                404 => {}
+                _ => return Err(self.refused(asked, &reply)),
+            }
+        }
+        Ok(swept)
+    }
 }
