@@ -40,7 +40,7 @@ pub trait Remote: fmt::Debug + Send + Sync {
     ///
     /// * `R1` A successful put is read back byte for byte.
     /// * `R2` No reader ever sees a part of an object: under the name is the old object or the whole new one
-    ///   (where [`Replace`](crate::Capability::Replace) is missing, for an instant nothing).
+    ///   (where [`Replace`](crate::Capability::Replace) is missing, that holds for new objects only).
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::ReadOnly`], [`StoreError::Denied`], [`StoreError::Vanished`],

@@ -94,7 +94,7 @@ impl WebDav {
             ),
             (
                 Capability::Replace,
-                "WebDAV servers remove the old object before they move the new one in its place",
+                "WebDAV servers remove the old object before they move the new one in its place, and answer from both",
             ),
         ] {
             capabilities.set(capability, Finding::Missing(why.to_owned()));
