@@ -249,7 +249,7 @@ impl Bench {
             while !writer.is_finished() {
                 match self.remote.get(&key, AT_MOST_BYTES).await {
                     Ok(read) => {
-                        require(read == bytes, format!("a reader saw a part of {} bytes", read.len()))?
+                        require(read == bytes, format!("a reader saw a part of {} bytes", read.len()))?;
                     }
                     Err(error) if error.is_not_found() => {}
                     Err(error) => return Err(error.into()),
