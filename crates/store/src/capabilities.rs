@@ -36,7 +36,7 @@ pub enum Capability {
     ProviderChecksum,
     /// Telling exactly one of several writers at the same instant that the name is its own.
     OneWinner,
-    /// Replacing an object without an instant in which its name is absent.
+    /// Replacing an object without an instant in which a reader finds nothing or a mixture.
     Replace,
 }
 

@@ -22,6 +22,8 @@ const AT_MOST_BYTES: u64 = 16 << 20;
 const RACERS: usize = 8;
 /// How often an object is replaced while it is being read.
 const REPLACEMENTS: usize = 20;
+/// How many objects are looked for while they are written for the first time.
+const NEW_OBJECTS: usize = 5;
 /// How many objects are written at once for the listing.
 const CONCURRENT_WRITES: usize = 64;
 /// How many objects the listing must name: more than one page of a folder.
@@ -202,6 +204,7 @@ impl Bench {
     }
 
     async fn replaces_whole(&self) -> Tried {
+        self.appears_whole().await?;
         let key = self.named("r2")?;
         let (first, second) = (pattern(300_000, 2), pattern(200_000, 3));
         self.put(&key, &first).await?;
@@ -215,22 +218,46 @@ impl Bench {
                 Ok::<(), StoreError>(())
             })
         };
-        let (mut torn, mut absent) = (None, false);
-        let may_be_absent = self.declares_missing(Capability::Replace);
+        let mut torn = None;
         while !writer.is_finished() {
             match self.remote.get(&key, AT_MOST_BYTES).await {
                 Ok(read) if read == first || read == second => {}
                 Ok(read) => torn = Some(format!("a reader saw {} bytes that are neither object", read.len())),
-                Err(error) if error.is_not_found() && may_be_absent.is_some() => absent = true,
                 Err(error) => torn = Some(format!("a reader was told: {error}")),
             }
         }
         writer.await.map_err(|error| Fault::Broken(error.to_string()))??;
-        match (torn, may_be_absent) {
-            (Some(torn), _) => Err(Fault::Broken(torn)),
-            (None, Some(why)) if absent => Err(Fault::Skip(why)),
-            _ => Ok(()),
+        let kept = self.remote.get(&key, AT_MOST_BYTES).await?;
+        require(kept == first, "the object is not the last that was put")?;
+        match (torn, self.declares_missing(Capability::Replace)) {
+            (None, _) => Ok(()),
+            (Some(torn), Some(why)) => Err(Fault::Skip(format!("{why} ({torn})"))),
+            (Some(torn), None) => Err(Fault::Broken(torn)),
         }
+    }
+
+    /// A new object is not there, and then it is there whole.
+    async fn appears_whole(&self) -> Tried {
+        for number in 0..NEW_OBJECTS {
+            let (key, bytes) = (self.named(&format!("r2-new/{number}"))?, pattern(400_000, 13));
+            let writer = {
+                let (remote, key, bytes) = (Arc::clone(&self.remote), key.clone(), bytes.clone());
+                tokio::spawn(
+                    async move { remote.put(&key, Body::Bytes(bytes), &PutOptions::default()).await },
+                )
+            };
+            while !writer.is_finished() {
+                match self.remote.get(&key, AT_MOST_BYTES).await {
+                    Ok(read) => {
+                        require(read == bytes, format!("a reader saw a part of {} bytes", read.len()))?;
+                    }
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            writer.await.map_err(|error| Fault::Broken(error.to_string()))??;
+        }
+        Ok(())
     }
 
     async fn keeps_what_exists(&self) -> Tried {

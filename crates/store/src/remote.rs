@@ -40,7 +40,7 @@ pub trait Remote: fmt::Debug + Send + Sync {
     ///
     /// * `R1` A successful put is read back byte for byte.
     /// * `R2` No reader ever sees a part of an object: under the name is the old object or the whole new one
-    ///   (where [`Replace`](crate::Capability::Replace) is missing, for an instant nothing).
+    ///   (where [`Replace`](crate::Capability::Replace) is missing, that holds for new objects only).
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::ReadOnly`], [`StoreError::Denied`], [`StoreError::Vanished`],
@@ -117,6 +117,15 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// # Errors
     /// As said, and [`StoreError::Denied`].
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError>;
+
+    /// Removes what interrupted uploads left behind at least `age` ago, and says how many there were. Only
+    /// places that upload under another name first leave anything; choose days, because clocks differ.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list) and [`delete`](Self::delete).
+    async fn sweep(&self, _age: Duration) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 }
 
 /// The bytes of an object on their way to a place; can be read again for a retry.

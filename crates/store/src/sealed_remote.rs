@@ -40,7 +40,7 @@ impl SealedRemote {
     }
 
     /// Writes an object unless its name is taken; see [`Remote::put_if_absent`]. The tier is a wish: a place
-    /// that does not have it uses its own.
+    /// that does not have it uses its own. Where a place cannot refuse to overwrite, the name is looked up first.
     ///
     /// # Errors
     /// [`StoreError`]; `AlreadyExists` means *verify*, not *fail*.

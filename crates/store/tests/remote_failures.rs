@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use safelight_servers::{Answer, Fake};
 use safelight_store::{
     Body, Capabilities, ConnectOptions, HttpOptions, Key, Operation, Prefix, PutOptions, Remote,
-    RemoteAddress, RemoteCredential, StoreError, connect,
+    RemoteAddress, RemoteCredential, StoreError, Tier, connect,
 };
 
 const SAS: &str = "sv=2020-12-06&sp=rcwdl&sig=PLANTEDsignature%3D";
@@ -147,6 +147,33 @@ async fn an_archived_object_is_a_state_and_not_a_refusal() {
     let error =
         remotes(&server.url(), &HttpOptions::default()).await[1].get(&key(), 9).await.expect_err("archived");
     assert!(matches!(error, StoreError::Archived { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_thaw_in_progress_is_seen_while_it_lasts() {
+    let thawing = |headers: &'static [(&'static str, &'static str)]| {
+        Fake::start(move |request| match request.method.as_str() {
+            "HEAD" => {
+                let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+                Answer::Say(200, headers, "sealed".to_owned())
+            }
+            _ => Answer::status(500),
+        })
+    };
+    let azure =
+        thawing(&[("x-ms-access-tier", "Archive"), ("x-ms-archive-status", "rehydrate-pending-to-hot")]);
+    let s3 = thawing(&[("x-amz-storage-class", "GLACIER"), ("x-amz-restore", "ongoing-request=\"true\"")]);
+    for (number, server) in [azure, s3].iter().enumerate() {
+        let info = remotes(&server.url(), &HttpOptions::default()).await[number]
+            .head(&key())
+            .await
+            .expect("is there");
+        assert_eq!((info.tier, info.is_thawing, info.length_bytes), (Some(Tier::Archive), true, 6));
+    }
+    let thawed =
+        thawing(&[("x-amz-storage-class", "GLACIER"), ("x-amz-restore", "ongoing-request=\"false\"")]);
+    let info = remotes(&thawed.url(), &HttpOptions::default()).await[1].head(&key()).await.expect("is there");
+    assert_eq!((info.tier, info.is_thawing), (Some(Tier::Hot), false), "it can be read now");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use data_encoding::BASE64URL_NOPAD;
-use safelight_servers::{Answer, Azurite, Certificates, Fake, Moto, RcloneWebDav, WsgiDav};
+use safelight_servers::{Answer, Azurite, Certificates, Fake, Moto, RcloneWebDav, Sshd, WsgiDav};
 use safelight_store::conformance::check;
 use safelight_store::{
     AzureEnvironment, Body, Capabilities, Capability, ConnectOptions, GrantRequest, HttpOptions, Key,
@@ -207,4 +207,29 @@ async fn what_was_found_out_is_given_back_instead_of_probing_again() {
     let options = ConnectOptions { known, ..Default::default() };
     let second = connect(&address, Some(credential), options, "tokenabc").await.expect("asks nobody");
     assert_eq!(second.capabilities(), first.capabilities());
+}
+
+/// What an upload that broke off left behind goes when it is old, and what is being written stays.
+async fn sweeps_old_uploads(remote: &dyn Remote, root: &std::path::Path) {
+    let folder = root.join("below/here/.safelight-tmp");
+    assert!(folder.is_dir(), "connecting wrote something");
+    for (name, days) in [("old", 10), ("young", 1)] {
+        let file = std::fs::File::create(folder.join(name)).expect("create");
+        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).expect("make older");
+    }
+    assert_eq!(remote.sweep(Duration::from_secs(7 * 86_400)).await.expect("sweeps"), 1);
+    assert!(!folder.join("old").exists() && folder.join("young").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_uploads_are_swept_where_they_can_be_left_behind() {
+    if let Some(server) = WsgiDav::start() {
+        sweeps_old_uploads(&*connected(&server.address(), None).await, &server.root()).await;
+    }
+    if let Some(server) = Sshd::start() {
+        let (address, _) = RemoteAddress::parse(&server.address()).expect("an address");
+        let options = ConnectOptions { ssh_arguments: server.client_arguments(), ..Default::default() };
+        let remote = connect(&address, None, options, "tokenabc").await.expect("connects");
+        sweeps_old_uploads(&*remote, &server.root()).await;
+    }
 }

@@ -221,4 +221,10 @@ impl Remote for Faulty {
         let grant = self.inner.grant_upload(request).await?;
         self.after(Operation::Grant, request.key.as_str(), grant)
     }
+
+    async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
+        self.before(Operation::Sweep, "").await?;
+        let swept = self.inner.sweep(age).await?;
+        self.after(Operation::Sweep, "", swept)
+    }
 }

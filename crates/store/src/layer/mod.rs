@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -60,6 +61,7 @@ impl Volume for Bytes {
     }
 }
 impl Volume for () {}
+impl Volume for u64 {}
 impl Volume for Stored {}
 impl Volume for ObjectInfo {}
 impl Volume for ListPage {}
@@ -155,5 +157,9 @@ impl<L: Layer> Remote for Layered<L> {
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
         let call = self.call(Operation::Grant, request.key.as_str());
         self.layer.run(call, || self.inner.grant_upload(request)).await
+    }
+
+    async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
+        self.layer.run(self.call(Operation::Sweep, ""), || self.inner.sweep(age)).await
     }
 }

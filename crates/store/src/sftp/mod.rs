@@ -128,8 +128,14 @@ impl Sftp {
         }
     }
 
-    async fn attributes(&self, asked: Asked<'_>, path: &str) -> Result<Option<Attributes>, StoreError> {
-        match self.ask(asked, wire::STAT, Packet::new().text(path.as_bytes())).await? {
+    /// Attributes by path ([`wire::STAT`]) or by handle ([`wire::FSTAT`]).
+    async fn attributes(
+        &self,
+        asked: Asked<'_>,
+        kind: u8,
+        name: &[u8],
+    ) -> Result<Option<Attributes>, StoreError> {
+        match self.ask(asked, kind, Packet::new().text(name)).await? {
             (wire::ATTRIBUTES, mut fields) => fields.attributes().map(Some).ok_or_else(|| nonsense(asked)),
             (wire::STATUS, mut fields) => match fields.status().ok_or_else(|| nonsense(asked))? {
                 Status::NoSuchFile => Ok(None),
@@ -163,7 +169,7 @@ impl Sftp {
         let (mut missing, mut next) = (vec![folder], folder);
         loop {
             next = next.rsplit_once('/').map_or("", |(above, _)| above);
-            if next.is_empty() || self.attributes(asked, next).await?.is_some() {
+            if next.is_empty() || self.attributes(asked, wire::STAT, next.as_bytes()).await?.is_some() {
                 break;
             }
             missing.push(next);
@@ -173,7 +179,10 @@ impl Sftp {
                 self.status(asked, wire::MKDIR, Packet::new().text(folder.as_bytes()).number(0)).await?;
             // "Failure" is also what it says of a folder that is there.
             let is_there = made == Status::Done
-                || self.attributes(asked, folder).await?.is_some_and(|found| found.is_folder);
+                || self
+                    .attributes(asked, wire::STAT, folder.as_bytes())
+                    .await?
+                    .is_some_and(|found| found.is_folder);
             if !is_there {
                 return Err(refused(asked, made));
             }
@@ -278,7 +287,9 @@ impl Sftp {
                     self.make_folder(asked, &folder).await?;
                 }
                 // "Failure" does not say which; the name being taken is the one that can be looked up.
-                Status::Failure if !replace && self.attributes(asked, &path).await?.is_some() => {
+                Status::Failure
+                    if !replace && self.attributes(asked, wire::STAT, path.as_bytes()).await?.is_some() =>
+                {
                     return Err(asked.already_exists());
                 }
                 Status::Unsupported if replace => {
@@ -328,22 +339,34 @@ impl Sftp {
     ) -> Result<Bytes, StoreError> {
         self.check(key)?;
         let asked = self.asked(Operation::Get, key.as_str());
-        let length_bytes = self.object(asked, key).await?.length_bytes;
+        let open = Packet::new().text(self.path(key.as_str()).as_bytes()).number(wire::FOR_READING).number(0);
+        let handle = self.handle(asked, wire::OPEN, open).await?.ok_or_else(|| asked.not_found())?;
+        let read = self.read_opened(asked, &handle, range, at_most_bytes).await;
+        self.close(asked, &handle).await?;
+        read
+    }
+
+    /// The length is asked of the open file: under the name may be another by now.
+    async fn read_opened(
+        &self,
+        asked: Asked<'_>,
+        handle: &Bytes,
+        range: Range<u64>,
+        at_most_bytes: Option<u64>,
+    ) -> Result<Bytes, StoreError> {
+        let found = self.attributes(asked, wire::FSTAT, handle).await?;
+        let found = found.filter(|found| !found.is_folder).ok_or_else(|| asked.not_found())?;
         if let Some(most) = at_most_bytes
-            && length_bytes > most
+            && found.length_bytes > most
         {
-            return Err(asked.too_large(length_bytes, most));
+            return Err(asked.too_large(found.length_bytes, most));
         }
-        let range = range.start.min(length_bytes)..range.end.min(length_bytes);
+        let range = range.start.min(found.length_bytes)..range.end.min(found.length_bytes);
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let open = Packet::new().text(self.path(key.as_str()).as_bytes()).number(wire::FOR_READING).number(0);
-        let handle = self.handle(asked, wire::OPEN, open).await?.ok_or_else(|| asked.not_found())?;
         let wanted = range.end - range.start;
-        let read = self.read(asked, &handle, range).await;
-        self.close(asked, &handle).await?;
-        match read? {
+        match self.read(asked, handle, range).await? {
             whole if whole.len() as u64 == wanted => Ok(whole),
             _ => Err(asked.cut_short()),
         }
@@ -351,7 +374,7 @@ impl Sftp {
 
     /// What is known about an object; a folder is none.
     async fn object(&self, asked: Asked<'_>, key: &Key) -> Result<Attributes, StoreError> {
-        let found = self.attributes(asked, &self.path(key.as_str())).await?;
+        let found = self.attributes(asked, wire::STAT, self.path(key.as_str()).as_bytes()).await?;
         found.filter(|found| !found.is_folder).ok_or_else(|| asked.not_found())
     }
 
@@ -379,13 +402,15 @@ impl Sftp {
     }
 }
 
+fn since_1970(seconds: u32) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into())
+}
+
 fn info(key: Key, attributes: Attributes) -> ObjectInfo {
     ObjectInfo {
         key,
         length_bytes: attributes.length_bytes,
-        modified: attributes
-            .modified_seconds
-            .map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into())),
+        modified: attributes.modified_seconds.map(since_1970),
         tier: None,
         is_thawing: false,
         version: None,
@@ -471,6 +496,27 @@ impl Remote for Sftp {
 
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
         Err(self.asked(Operation::Grant, request.key.as_str()).unsupported("SFTP cannot lend a permission"))
+    }
+
+    async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
+        let asked = self.asked(Operation::Sweep, TEMPORARY);
+        let before = SystemTime::now() - age;
+        let mut swept = 0;
+        for (name, attributes) in self.entries(asked, TEMPORARY).await? {
+            let modified = attributes.modified_seconds.map(since_1970);
+            if !attributes.is_file || modified.is_none_or(|modified| modified > before) {
+                continue;
+            }
+            let mut path = self.path(TEMPORARY).into_bytes();
+            path.push(b'/');
+            path.extend_from_slice(&name);
+            match self.status(asked, wire::REMOVE, Packet::new().text(&path)).await? {
+                Status::Done => swept += 1,
+                Status::NoSuchFile => {}
+                status => return Err(refused(asked, status)),
+            }
+        }
+        Ok(swept)
     }
 }
 

@@ -94,7 +94,7 @@ impl WebDav {
             ),
             (
                 Capability::Replace,
-                "WebDAV servers remove the old object before they move the new one in its place",
+                "WebDAV servers remove the old object before they move the new one in its place, and answer from both",
             ),
         ] {
             capabilities.set(capability, Finding::Missing(why.to_owned()));
@@ -449,5 +449,24 @@ impl Remote for WebDav {
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
         let asked = self.asked(Operation::Grant, request.key.as_str());
         Err(asked.unsupported("WebDAV cannot lend a permission"))
+    }
+
+    async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
+        let asked = self.asked(Operation::Sweep, TEMPORARY);
+        let before = SystemTime::now() - age;
+        let mut swept = 0;
+        for entry in self.entries(asked, TEMPORARY).await? {
+            if entry.is_folder || entry.modified.is_none_or(|modified| modified > before) {
+                continue;
+            }
+            let url = self.url(&format!("{TEMPORARY}/{}", entry.name), false);
+            let reply = self.send(asked, self.request("DELETE", &url)).await?;
+            match reply.status() {
+                200 | 204 => swept += 1,
+                404 => {}
+                _ => return Err(self.refused(asked, &reply)),
+            }
+        }
+        Ok(swept)
     }
 }
