@@ -178,7 +178,19 @@ async fn put_segment(
     }
     // Ours after a lost reply, a copy by another device, another branch of a copied device, or garbage.
     let there = match store.get(&path, SEGMENT_BYTES).await {
-        Ok(there) => judge_segment(here, &there, device, tip.seq.0, tip.root)?,
+        Ok(there) => {
+            let judged = judge_segment(here, &there, device, tip.seq.0, tip.root)?;
+            if let Judged::Damaged(reason) = &judged
+                && device == here.catalog.device()
+                && here.device.published(device)? < tip.seq
+                && claims_another_root(&there, device, tip)
+            {
+                return Ok(Put::Refused(damaged(format!(
+                    "{reason}; a copy of this device may have written it"
+                ))));
+            }
+            judged
+        }
         Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
             Judged::Damaged("it cannot be read".to_owned())
         }
@@ -208,6 +220,14 @@ async fn put_segment(
             Err(error) => Err(error.into()),
         },
     }
+}
+
+/// Whether bytes end like a whole segment of this number with another root: no torn write looks so.
+fn claims_another_root(bytes: &[u8], device: DeviceId, tip: Tip) -> bool {
+    SealedSegment::parse(bytes).is_ok_and(|sealed| {
+        let clear = sealed.clear();
+        clear.device == device && clear.seq == tip.seq && clear.root != tip.root
+    })
 }
 
 /// Puts a whole segment in the place of bytes that nobody signed. Segments have no generations.

@@ -237,3 +237,25 @@ async fn nothing_that_a_place_holds_shows_a_name_or_a_caption() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_part_that_is_damaged_here_is_not_sent_and_says_why() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(44);
+    one.sync(&place.store).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 5000));
+    let part = &photo.parts[0];
+    let local = one.place.path().join(format!("o/{}/{}", part.name.shard(), part.name));
+    let whole = std::fs::read(&local).unwrap();
+    std::fs::write(&local, &whole[..3000]).unwrap();
+    let report = one.sync(&place.store).await.unwrap();
+    assert!(is_damaged(&report.problems[0]));
+    assert_eq!((report.synced_originals, place.objects("o").len()), (0, 0));
+    let at = one.at(&place.store);
+    let failed = one.device.originals_in(at.id, SyncState::Failed, None, 5).unwrap();
+    assert!(failed[0].reason.as_ref().unwrap().contains("3000 bytes"), "{failed:?}");
+    assert!(failed[0].next_try_millis > i64::try_from(one.now).unwrap());
+    std::fs::write(&local, &whole).unwrap();
+    one.now += 3_600_000;
+    assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 1);
+}
