@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more, sync_history};
 use crate::keys::send_keys;
-use crate::originals::{queue_new, send_originals};
+use crate::originals::{fetch_missing, queue_new, send_originals};
 use crate::packs::{learn_packs, replicate_packs, send_packs};
 use crate::problem::Problem;
 
@@ -23,6 +23,8 @@ pub struct SyncOptions {
     pub fetch_previews: bool,
     /// Fetch tiny originals of other devices.
     pub fetch_tiny_originals: bool,
+    /// Fetch the originals that are not here.
+    pub fetch_originals: bool,
     /// The tier that originals are written into; a place without it uses its own.
     pub originals_tier: Option<Tier>,
     /// Transfers at once.
@@ -36,6 +38,7 @@ impl Default for SyncOptions {
             send_previews: true,
             fetch_previews: false,
             fetch_tiny_originals: false,
+            fetch_originals: false,
             originals_tier: Some(Tier::Cool),
             concurrency: 8,
         }
@@ -53,6 +56,8 @@ pub struct SyncReport {
     pub sent_packs: u64,
     /// Originals that the place now holds whole.
     pub synced_originals: u64,
+    /// Originals that were fetched from the place.
+    pub fetched_originals: u64,
     /// What is wrong with single objects, beside those of history.
     pub problems: Vec<Problem>,
 }
@@ -140,6 +145,9 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         publish_more(here, at, &mut report.history).await?;
     }
     report.sent_packs += sent;
+    if options.fetch_originals {
+        report.fetched_originals = fetch_missing(here, at, &mut report.problems).await?;
+    }
     Ok(report)
 }
 

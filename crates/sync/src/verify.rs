@@ -327,7 +327,7 @@ async fn prove(
     Ok(match expected {
         Expected::Small => check_small(here, roster, &object, &bytes),
         Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
-            Judged::Same => Ok(()),
+            Judged::Same(_) => Ok(()),
             Judged::Damaged(reason) => Err(reason),
             Judged::Other => Err("it is another segment, signed by its device".to_owned()),
             Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
@@ -380,7 +380,7 @@ async fn lost(
     }
     match expected {
         Expected::Segment(device, tip) => {
-            let Ok(bytes) = whole_segment(here, *device, *tip)? else { return Ok(()) };
+            let Ok((bytes, _)) = whole_segment(here, *device, *tip)? else { return Ok(()) };
             let object = ObjectPath::parse(path).map_err(StoreError::from)?;
             // Another segment that its device signed is evidence, and stays.
             if let Ok(there) = at.store.get(&object, SEGMENT_BYTES).await

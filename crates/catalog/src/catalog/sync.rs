@@ -1,7 +1,7 @@
 //! What syncing asks of the catalogue: statements, segments in their causal order, packs, what was added.
 //!
-//! Invariant: the order of `segments.id` is causal: a segment is recorded after everything that its author had
-//! seen. Whoever publishes in this order never shows a segment before what it builds on.
+//! The order of `segments.id` is causal, unless the catalogue was rebuilt: a segment is recorded after everything
+//! that its author had seen. Whoever publishes checks that, and is mostly done in one pass.
 
 use rusqlite::{Connection, OptionalExtension};
 use safelight_model::history::Tip;
@@ -18,7 +18,7 @@ use crate::rows::bytes_column;
 /// A segment that was taken in or closed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredSegment {
-    /// Its place in the causal order.
+    /// Its place in the order in which segments were recorded here.
     pub number: i64,
     /// Whose it is.
     pub device: DeviceId,
@@ -66,7 +66,8 @@ impl Catalog {
         Ok(ops.iter().filter_map(statement).collect())
     }
 
-    /// All segments that are known here, in causal order.
+    /// All segments that are known here, in the order in which they were recorded: causal, unless a rebuild took
+    /// them in device by device.
     ///
     /// # Errors
     /// Those of the database.

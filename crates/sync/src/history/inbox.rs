@@ -192,6 +192,12 @@ impl Inbox {
         {
             return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
         }
+        if let Some(Membership::Revoked { last_seq, last_root }) = membership
+            && clear.seq.0 == last_seq
+            && clear.root.0 != last_root
+        {
+            return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
+        }
         self.signed.remove(&device);
         let signed = match sealed.verify(here.library(), &key) {
             Ok(signed) => signed,

@@ -4,8 +4,8 @@ mod fetch;
 mod queue;
 mod send;
 
-pub use fetch::fetch_original;
 pub(crate) use fetch::open_part;
+pub use fetch::{fetch_missing, fetch_original};
 pub(crate) use queue::{is_here, queue_new};
 pub(crate) use send::send_originals;
 

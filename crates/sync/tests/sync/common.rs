@@ -156,6 +156,28 @@ impl Phone {
         self.catalog.append(self.now, bodies).unwrap();
     }
 
+    /// Makes the catalogue anew from the folder, device by device, as `doctor` does.
+    pub(crate) fn rebuild(&mut self, other: &safelight_crypto::Device) {
+        let keyring = self.keys.0.clone();
+        let mut segments = Vec::new();
+        for device in [keyring.device(), other] {
+            for seq in 1.. {
+                let path = ObjectPath::segment(device.id(), seq);
+                let Ok(object) = self.place.open_object(&path) else { break };
+                let bytes = object.read_all(1 << 20).unwrap();
+                let sealed = safelight_model::history::SealedSegment::parse(&bytes).unwrap();
+                let signed = sealed.verify(keyring.library(), device.card().verifying_key()).unwrap();
+                segments.push(signed.open(&keyring).unwrap());
+            }
+        }
+        let path = self.folder.path().join("rebuilt.db");
+        let id = keyring.device().id();
+        let (catalog, rebuilt) =
+            Catalog::rebuild(&path, &key(), id, &mut self.entropy, segments, &[], self.now).unwrap();
+        assert_eq!(rebuilt.left_out, Vec::<String>::new());
+        self.catalog = catalog;
+    }
+
     /// Closes a segment without a sync.
     pub(crate) fn close(&mut self) {
         let keyring = self.keys.0.clone();

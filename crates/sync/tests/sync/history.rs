@@ -343,3 +343,30 @@ async fn a_library_that_demands_a_newer_version_is_read_and_not_written() {
     assert!(one.sync(&place.store).await.is_ok());
     assert!(one.catalog.asset(asset(&photo)).unwrap().is_none(), "nothing was published");
 }
+
+#[tokio::test]
+async fn a_rebuilt_catalogue_publishes_to_a_new_place_what_others_can_read_at_every_moment() {
+    let (place, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(50);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 51).await.unwrap();
+    for round in 0..3_u64 {
+        one.import(&format!("{round}.jpg"), &noise(round, 2000));
+        one.history(&place.store).await.unwrap();
+        two.history(&place.store).await.unwrap();
+        two.import(&format!("two {round}.jpg"), &noise(10 + round, 2000));
+        two.history(&place.store).await.unwrap();
+        one.history(&place.store).await.unwrap();
+    }
+    let hash = one.hash();
+    one.rebuild(two.keys.0.device());
+    assert_eq!(one.hash(), hash);
+    second.requests();
+    one.history(&second.store).await.unwrap();
+    let created: Vec<String> =
+        second.requests().into_iter().filter(|request| request.starts_with("CREATE None log/")).collect();
+    assert_eq!(created.len(), 8);
+    let own = format!("log/{}", one.catalog.device());
+    let turns = created.windows(2).filter(|pair| pair[0].contains(&own) != pair[1].contains(&own)).count();
+    assert!(turns >= 6, "each waits for what its device had seen: {created:#?}");
+}
