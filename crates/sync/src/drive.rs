@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more, sync_history};
 use crate::keys::send_keys;
-use crate::originals::{fetch_missing, queue_new, send_originals};
+use crate::originals::{fetch_missing, not_queued, queue_new, send_originals};
 use crate::packs::{learn_packs, replicate_packs, send_packs};
 use crate::problem::Problem;
 
@@ -81,6 +81,11 @@ pub fn plan(here: &mut Here<'_>, at: &RemotePlace) -> Result<Plan> {
     queue_new(here, at)?;
     let heads = here.device.remote_heads(at.id)?;
     let mut plan = Plan { originals: here.device.sync_totals(at.id)?, ..Plan::default() };
+    let more = not_queued(here, at)?;
+    if let Some((_, waiting)) = plan.originals.iter_mut().find(|(state, _)| *state == SyncState::Waiting) {
+        waiting.originals += more.originals;
+        waiting.bytes += more.bytes;
+    }
     for (device, tip) in here.catalog.tips()? {
         let known = heads.iter().find(|(other, _)| *other == device).map_or(0, |(_, tip)| tip.seq.0);
         plan.segments += u64::from(tip.seq.0.saturating_sub(known));
@@ -135,7 +140,12 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     report.sent_packs += sent;
     sent = 0;
     if options.send_originals {
-        sent += send_packs(here, at, PackKind::TinyOriginals, tier, problems).await?;
+        sent = send_packs(here, at, PackKind::TinyOriginals, tier, problems).await?;
+        if sent > 0 {
+            publish_more(here, at, &mut report.history).await?;
+        }
+        report.sent_packs += sent;
+        sent = 0;
         report.synced_originals = send_originals(here, at, options.concurrency, tier, problems).await?;
     }
     if options.send_previews {

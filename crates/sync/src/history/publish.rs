@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use safelight_catalog::StoredSegment;
-use safelight_crypto::{DeviceId, Fault};
+use safelight_crypto::{DeviceId, Fault, Roster};
 use safelight_model::history::{HeadHint, SealedSegment, Seen, Tip};
 use safelight_model::{ModelError, SegmentRoot};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
@@ -56,8 +56,15 @@ pub(crate) fn judge_segment(
         // The signature is over the root: a signed root that is not ours is another segment, whole or not.
         _ if !is_same => Judged::Other,
         Ok(segment) => Judged::Same(segment.seen().clone()),
+        // Sealed anew under an epoch that was not heard of here; but one that nobody announced is no epoch.
         Err(ModelError::Sealed(error)) if matches!(error.fault(), Some(Fault::UnknownKey { .. })) => {
-            Judged::Unknown
+            let roster = here.roster()?;
+            let announced = roster.iter().flat_map(Roster::epochs).map(|known| known.epoch);
+            if sealed.epoch().is_some_and(|epoch| announced.into_iter().any(|known| known == epoch)) {
+                Judged::Unknown
+            } else {
+                Judged::Damaged(error.to_string())
+            }
         }
         Err(error) => Judged::Damaged(error.to_string()),
     })

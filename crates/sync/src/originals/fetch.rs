@@ -15,6 +15,8 @@ use crate::problem::{Problem, Transfer};
 
 /// Parts that become durable together.
 const PARTS_AT_ONCE: usize = 8;
+/// Why an original that is in the cloud cannot be had at once.
+const ARCHIVED: &str = "it is archived and must be thawed first";
 /// Originals that are looked up together.
 const ROWS_AT_ONCE: usize = 256;
 
@@ -116,6 +118,10 @@ pub async fn fetch_missing(
                         fetched += 1;
                     }
                     Err(SyncError::NotHeld { .. } | SyncError::Unbelievable { .. }) => {}
+                    Err(SyncError::Store(StoreError::Archived { .. })) => {
+                        let archived = [(&row.content, SyncState::CloudOnly, Some(ARCHIVED))];
+                        here.device.set_original_states(at.id, archived)?;
+                    }
                     Err(error) => return Err(error),
                 }
             }

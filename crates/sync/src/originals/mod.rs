@@ -6,7 +6,7 @@ mod send;
 
 pub(crate) use fetch::open_part;
 pub use fetch::{fetch_missing, fetch_original};
-pub(crate) use queue::{is_here, queue_new};
+pub(crate) use queue::{is_here, not_queued, queue_new};
 pub(crate) use send::send_originals;
 
 use safelight_model::PartRef;

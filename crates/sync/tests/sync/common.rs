@@ -156,6 +156,39 @@ impl Phone {
         self.catalog.append(self.now, bodies).unwrap();
     }
 
+    /// Many photos whose objects are elsewhere, each with a thumbnail that is packed already.
+    pub(crate) fn add_many(&mut self, first: u64, count: u64) {
+        let (mut bodies, mut locations, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        for number in first..first + count {
+            let content = number.to_be_bytes();
+            let part = PartRef {
+                name: self.keys.0.epoch().naming_key().original(&ContentHash::of(&content), 0),
+                sealed_bytes: 3_000_000,
+                tags: None,
+            };
+            let name = format!("2026/IMG_{number:06}.jpg");
+            let original = self.original(&name, &content, vec![part], Storage::Copied);
+            locations.push(PackLocation {
+                content: original.content,
+                kind: RenditionKind::Thumbnail,
+                recipe: 1,
+                pack: "local/aaaa".into(),
+                position: number * 20_000,
+                length: 15_000,
+            });
+            entries.push(safelight_catalog::PackedEntry {
+                content: original.content,
+                kind: RenditionKind::Thumbnail,
+                recipe: 1,
+            });
+            let asset = AssetId(original.content);
+            bodies.push(OpBody::AddAsset { asset, life: Life(0), original });
+        }
+        self.record(bodies);
+        self.device.record_packed(&locations).unwrap();
+        self.device.record_packed_entries(&format!("t/pack{first}"), &entries).unwrap();
+    }
+
     /// Makes the catalogue anew from the folder, device by device, as `doctor` does.
     pub(crate) fn rebuild(&mut self, other: &safelight_crypto::Device) {
         let keyring = self.keys.0.clone();
