@@ -77,6 +77,11 @@ impl Inbox {
         self.signed.contains(device) && self.stopped.contains_key(device)
     }
 
+    /// How many segments of a device wait for others.
+    pub(super) fn count_waiting(&self, device: &DeviceId) -> usize {
+        self.waiting.get(device).map_or(0, VecDeque::len)
+    }
+
     /// Whether segments of a device wait for others.
     pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
         self.waiting.contains_key(device)

@@ -370,3 +370,29 @@ async fn a_rebuilt_catalogue_publishes_to_a_new_place_what_others_can_read_at_ev
     let turns = created.windows(2).filter(|pair| pair[0].contains(&own) != pair[1].contains(&own)).count();
     assert!(turns >= 6, "each waits for what its device had seen: {created:#?}");
 }
+
+#[tokio::test]
+async fn a_device_that_nobody_admitted_is_named_and_little_of_it_is_held() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(52);
+    one.sync(&place.store).await.unwrap();
+    let (mut stranger, _other_words) = Phone::founder(53);
+    for number in 0..30_u64 {
+        stranger.import(&format!("{number}.jpg"), &noise(number, 500));
+        stranger.close();
+    }
+    let elsewhere = TestPlace::new();
+    stranger.history(&elsewhere.store).await.unwrap();
+    for (name, _) in elsewhere.objects("").into_iter().filter(|(name, _)| !name.starts_with("root")) {
+        std::fs::create_dir_all(place.path(&name).parent().unwrap()).unwrap();
+        std::fs::copy(elsewhere.path(&name), place.path(&name)).unwrap();
+    }
+    place.requests();
+    let report = one.history(&place.store).await.unwrap();
+    let device = stranger.catalog.device();
+    // Sealed under an epoch of another library, it cannot even be looked at.
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+    let asked = place.requests().iter().filter(|request| request.contains(&device.to_string())).count();
+    assert!(asked < 16, "{asked} requests for a stranger's history");
+    assert_eq!(report.taken_segments, 0);
+}
