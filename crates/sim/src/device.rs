@@ -330,6 +330,11 @@ impl SimDevice {
         self.folder.path().join("objects").join(first).exists()
     }
 
+    /// Whether the library folder holds exactly these bytes under this name.
+    pub(crate) fn holds_exactly(&self, name: &str, bytes: &[u8]) -> bool {
+        std::fs::read(self.folder.path().join("objects").join(name)).is_ok_and(|held| held == bytes)
+    }
+
     /// Whether the library folder holds all of an original.
     pub(crate) fn has(&mut self, content: &ContentHash) -> Result<bool, Broken> {
         let Some(original) = self.opened()?.catalog.original_of(content)? else { return Ok(false) };

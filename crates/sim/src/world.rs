@@ -110,8 +110,9 @@ impl World {
             19 => {
                 // Only what somebody holds can be repaired; a pack is built again by whoever built it.
                 let (devices, restored) = (&self.devices, self.has_restored);
-                let may_rot = |name: &str| match name.split('/').next() {
-                    Some("o" | "log") => devices.iter().any(|device| device.holds(name)),
+                let may_rot = |name: &str, bytes: &[u8]| match name.split('/').next() {
+                    Some("o") => devices.iter().any(|device| device.holds(name)),
+                    Some("log") => devices.iter().any(|device| device.holds_exactly(name, bytes)),
                     Some("t") => !restored,
                     _ => false,
                 };
