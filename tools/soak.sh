@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Long runs of what `make test` does shortly: kills, mutants, fuzzing. Each prints its seed; SAFELIGHT_SEED repeats one.
+#   SIM_SEED repeats one simulated run.
 #   SAFELIGHT_KILLS (500), SAFELIGHT_MUTANTS (10000), SAFELIGHT_SOAK_MINUTES (30, for fuzzing and property tests)
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +22,8 @@ step "kills ($SAFELIGHT_KILLS) and mutants ($SAFELIGHT_MUTANTS)" \
 # Laws and decoders with many more cases than in make test.
 PROPTEST_CASES=20000 step "property tests" \
   cargo test --release --locked -p safelight-crypto -p safelight-model -p safelight-catalog
+SIM_SECONDS=$((minutes * 60)) SIM_FROM=$((SAFELIGHT_SEED * 1000000)) step "simulated devices and places" \
+  cargo test --release --locked -p safelight-sim --test seeds -- --nocapture no_seed
 targets=(crates/*/tests/fuzz.rs)
 export SAFELIGHT_FUZZ_SECONDS=$((minutes * 60 / ${#targets[@]}))
 for target in "${targets[@]}"; do

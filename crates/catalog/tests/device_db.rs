@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use safelight_catalog::{
-    CatalogError, CatalogKey, DeviceDb, FileRecord, FileStamp, FileState, NewSource, PackLocation, SourceId,
-    compare_entries,
+    CatalogError, CatalogKey, DeviceDb, FileRecord, FileStamp, FileState, HowKnown, NewRemote, NewSource,
+    OriginalAtRemote, PackLocation, RemoteId, Replica, SourceId, SyncState, compare_entries,
 };
 use safelight_crypto::ContentHash;
 use safelight_model::RenditionKind;
@@ -268,4 +268,91 @@ fn a_hundred_thousand_files_stream_in_pages() {
     }
     println!("100,000 rows of the stat cache in {:?}", start.elapsed());
     assert_eq!(count, 100_000);
+}
+
+fn remote(database: &mut DeviceDb, name: &str) -> RemoteId {
+    let new = NewRemote {
+        name,
+        address: "somewhere",
+        credential: Some(b"secret"),
+        policy: "full",
+        capabilities: None,
+        now_millis: 1,
+    };
+    database.put_remote(&new).unwrap()
+}
+
+fn waiting(number: u32, position: i64) -> OriginalAtRemote {
+    OriginalAtRemote {
+        content: content(number),
+        position,
+        size_bytes: 10,
+        state: SyncState::Waiting,
+        reason: None,
+        attempts: 0,
+        next_try_millis: 0,
+    }
+}
+
+#[test]
+fn originals_wait_newest_first_and_are_counted_by_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let (one, other) = (remote(&mut database, "one"), remote(&mut database, "other"));
+    let rows: Vec<_> = (0..5).map(|number| waiting(number, 100 - i64::from(number))).collect();
+    database.queue_originals(one, 77, 9, &rows).unwrap();
+    assert_eq!(database.looked_at(one, 77).unwrap(), 9);
+    assert_eq!(database.looked_at(one, 78).unwrap(), 0, "another catalogue numbers its ops anew");
+    assert_eq!(database.looked_at(other, 77).unwrap(), 0);
+
+    let first = database.originals_in(one, SyncState::Waiting, None, 2).unwrap();
+    assert_eq!(first.iter().map(|row| row.content).collect::<Vec<_>>(), [content(4), content(3)]);
+    let after = first.last().map(|row| (row.position, row.content));
+    let rest = database.originals_in(one, SyncState::Waiting, after, 9).unwrap();
+    assert_eq!(rest.len(), 3);
+
+    database.set_original_states(one, [(&content(4), SyncState::Synced, None)]).unwrap();
+    database.fail_original(one, &content(3), "the network", 1000).unwrap();
+    database.queue_originals(one, 77, 10, &rows).unwrap();
+    let count = |state| {
+        let totals = database.sync_totals(one).unwrap();
+        totals.iter().find(|(known, _)| *known == state).unwrap().1.originals
+    };
+    assert_eq!([SyncState::Waiting, SyncState::Synced, SyncState::Failed].map(count), [3, 1, 1]);
+    assert_eq!(database.count_remotes_holding(&content(4)).unwrap(), 1);
+    assert_eq!(database.retry_originals(one, 1001).unwrap(), 0, "not yet");
+    assert_eq!(database.retry_originals(one, 100_000).unwrap(), 1);
+    let held = database.original_at_remotes(&content(3)).unwrap();
+    assert_eq!((held[0].0, held[0].1.state, held[0].1.attempts), (one, SyncState::Waiting, 1));
+}
+
+#[test]
+fn a_replica_is_found_in_whatever_generation_it_is_and_a_bad_name_never_counts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let id = remote(&mut database, "one");
+    let replica = |object: &str, proven_millis| Replica {
+        object: object.to_owned(),
+        sealed_bytes: 5,
+        placed_millis: 1,
+        proven_millis,
+        how: HowKnown::Acknowledged,
+    };
+    let all = [replica("o/ab/abcd", Some(3)), replica("o/ab/abcde", None)];
+    database.record_replicas(id, &all).unwrap();
+    database.record_replicas(id, [&replica("o/ab/abcd", None)]).unwrap();
+    assert_eq!(database.replica(id, "o/ab/abcd").unwrap().unwrap().proven_millis, Some(3), "proof stays");
+    let found = |database: &DeviceDb, object: &str| {
+        database.replica_in_any_generation(id, object).unwrap().map(|replica| replica.object)
+    };
+    assert_eq!(found(&database, "o/ab/abcd").as_deref(), Some("o/ab/abcd"));
+    database.mark_bad(id, "o/ab/abcd").unwrap();
+    assert_eq!(found(&database, "o/ab/abcd"), None);
+    assert!(database.is_bad(id, "o/ab/abcd").unwrap());
+    database.record_replicas(id, &[replica("o/ab/abcd-2", None), replica("o/ab/abcd-10", None)]).unwrap();
+    assert_eq!(found(&database, "o/ab/abcd").as_deref(), Some("o/ab/abcd-10"));
+    assert_eq!(database.count_replicas(id).unwrap(), (3, 15));
+    assert!(!format!("{:?}", database.remotes().unwrap()).contains("secret"));
+    database.remove_remote(id).unwrap();
+    assert_eq!((database.remotes().unwrap().len(), database.count_replicas(id).unwrap()), (0, (0, 0)));
 }

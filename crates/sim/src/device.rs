@@ -330,6 +330,18 @@ impl SimDevice {
         self.folder.path().join("objects").join(first).exists()
     }
 
+    /// Whether the library folder holds exactly these bytes under this name.
+    pub(crate) fn holds_exactly(&self, name: &str, bytes: &[u8]) -> bool {
+        std::fs::read(self.folder.path().join("objects").join(name)).is_ok_and(|held| held == bytes)
+    }
+
+    /// Whether the library folder holds all of an original.
+    pub(crate) fn has(&mut self, content: &ContentHash) -> Result<bool, Broken> {
+        let Some(original) = self.opened()?.catalog.original_of(content)? else { return Ok(false) };
+        let paths = original.parts.iter().map(|part| ObjectPath::original(part.name).to_string());
+        Ok(paths.into_iter().all(|path| self.holds(&path)))
+    }
+
     /// Closes a segment, as the library does now and then without a sync.
     pub(crate) fn close_segment(&mut self) -> Result<(), Broken> {
         self.start()?;

@@ -135,9 +135,10 @@ impl SimPlace {
     }
 
     /// Flips a bit in some object that rests there and may rot.
-    pub(crate) fn rot(&self, may_rot: impl Fn(&str) -> bool) -> Option<String> {
+    pub(crate) fn rot(&self, may_rot: impl Fn(&str, &[u8]) -> bool) -> Option<String> {
         self.with(|state| {
-            let names: Vec<String> = state.objects.keys().filter(|name| may_rot(name)).cloned().collect();
+            let may_rot = state.objects.iter().filter(|(name, bytes)| may_rot(name, bytes));
+            let names: Vec<String> = may_rot.map(|(name, _)| name.clone()).collect();
             let name = names.get(state.chance.index(names.len()))?.clone();
             let mut bytes = state.objects.get(&name)?.to_vec();
             let at = state.chance.index(bytes.len());

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more, sync_history};
 use crate::keys::send_keys;
-use crate::originals::{queue_new, send_originals};
+use crate::originals::{fetch_missing, not_queued, queue_new, send_originals};
 use crate::packs::{learn_packs, replicate_packs, send_packs};
 use crate::problem::Problem;
 
@@ -23,6 +23,8 @@ pub struct SyncOptions {
     pub fetch_previews: bool,
     /// Fetch tiny originals of other devices.
     pub fetch_tiny_originals: bool,
+    /// Fetch the originals that are not here.
+    pub fetch_originals: bool,
     /// The tier that originals are written into; a place without it uses its own.
     pub originals_tier: Option<Tier>,
     /// Transfers at once.
@@ -36,6 +38,7 @@ impl Default for SyncOptions {
             send_previews: true,
             fetch_previews: false,
             fetch_tiny_originals: false,
+            fetch_originals: false,
             originals_tier: Some(Tier::Cool),
             concurrency: 8,
         }
@@ -53,6 +56,8 @@ pub struct SyncReport {
     pub sent_packs: u64,
     /// Originals that the place now holds whole.
     pub synced_originals: u64,
+    /// Originals that were fetched from the place.
+    pub fetched_originals: u64,
     /// What is wrong with single objects, beside those of history.
     pub problems: Vec<Problem>,
 }
@@ -76,6 +81,11 @@ pub fn plan(here: &mut Here<'_>, at: &RemotePlace) -> Result<Plan> {
     queue_new(here, at)?;
     let heads = here.device.remote_heads(at.id)?;
     let mut plan = Plan { originals: here.device.sync_totals(at.id)?, ..Plan::default() };
+    let more = not_queued(here, at)?;
+    if let Some((_, waiting)) = plan.originals.iter_mut().find(|(state, _)| *state == SyncState::Waiting) {
+        waiting.originals += more.originals;
+        waiting.bytes += more.bytes;
+    }
     for (device, tip) in here.catalog.tips()? {
         let known = heads.iter().find(|(other, _)| *other == device).map_or(0, |(_, tip)| tip.seq.0);
         plan.segments += u64::from(tip.seq.0.saturating_sub(known));
@@ -130,7 +140,12 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     report.sent_packs += sent;
     sent = 0;
     if options.send_originals {
-        sent += send_packs(here, at, PackKind::TinyOriginals, tier, problems).await?;
+        sent = send_packs(here, at, PackKind::TinyOriginals, tier, problems).await?;
+        if sent > 0 {
+            publish_more(here, at, &mut report.history).await?;
+        }
+        report.sent_packs += sent;
+        sent = 0;
         report.synced_originals = send_originals(here, at, options.concurrency, tier, problems).await?;
     }
     if options.send_previews {
@@ -140,6 +155,9 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         publish_more(here, at, &mut report.history).await?;
     }
     report.sent_packs += sent;
+    if options.fetch_originals {
+        report.fetched_originals = fetch_missing(here, at, &mut report.problems).await?;
+    }
     Ok(report)
 }
 

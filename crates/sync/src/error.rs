@@ -43,6 +43,12 @@ pub enum SyncError {
         /// The place.
         place: String,
     },
+    /// No place that was asked holds this.
+    #[error("no place that was asked holds {object}")]
+    NotHeld {
+        /// What was asked for.
+        object: String,
+    },
     /// What must be right before anything is believed is not.
     #[error("{object} in {place} cannot be believed: {reason}")]
     Unbelievable {

@@ -126,3 +126,9 @@ impl std::fmt::Debug for Here<'_> {
         f.debug_struct("Here").field("place", &self.place).finish_non_exhaustive()
     }
 }
+
+/// What a statement demands that this version does not know; while there is anything it may only read.
+pub(crate) fn newer_version_needed(roster: &Roster) -> Option<String> {
+    let feature = roster.features().iter().next().cloned();
+    feature.or_else(|| roster.unknown_kinds().iter().next().map(|kind| format!("statements of kind {kind}")))
+}

@@ -225,8 +225,8 @@ pub async fn admit_by_words(
 ) -> Result<HistoryReport> {
     let no_birth = || SyncError::NoBirth { place: at.store.label().to_owned() };
     let roster = here.roster()?.ok_or_else(no_birth)?;
-    if let Some(feature) = roster.features().iter().next() {
-        return Err(SyncError::NeedsNewerVersion { feature: feature.clone() });
+    if let Some(feature) = crate::here::newer_version_needed(&roster) {
+        return Err(SyncError::NeedsNewerVersion { feature });
     }
     let keyring = here.keys.keyring().clone();
     let (library, device) = (keyring.library(), keyring.device());

@@ -28,6 +28,7 @@ pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HistoryReport, place_outbox, sync_history};
 pub use join::{Joining, admit_by_words, find_library};
-pub use originals::fetch_original;
+pub use originals::{fetch_missing, fetch_original};
+pub use packs::fetch_entry;
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

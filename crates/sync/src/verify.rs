@@ -131,17 +131,18 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
             continue;
         }
         let mut proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
-        if proof.is_err() {
+        if matches!(proof, Proof::Bad(_)) {
             // What the way there damaged is whole the second time.
             proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
         }
         match proof {
-            Ok(()) => {
+            Proof::Archived => {}
+            Proof::Whole => {
                 report.proven_objects += 1;
                 here.monitor.advance(Transfer::Verified, found);
                 remember(here, at, &path, found, HowKnown::Opened, Some(here.now_millis()))?;
             }
-            Err(reason) => {
+            Proof::Bad(reason) => {
                 let problem = Problem::Damaged { object: path.clone(), reason };
                 lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
             }
@@ -299,6 +300,16 @@ async fn length_of(at: &RemotePlace, path: &str) -> Result<Option<u64>> {
     }
 }
 
+/// What downloading and opening an object came to.
+enum Proof {
+    /// It is whole.
+    Whole,
+    /// It is not, for this reason.
+    Bad(String),
+    /// It is there, and proves nothing before it is thawed.
+    Archived,
+}
+
 /// Downloads an object and opens all of it.
 async fn prove(
     here: &Here<'_>,
@@ -308,7 +319,7 @@ async fn prove(
     expectation: &Expectation,
     roster: Option<&Roster>,
     report: &mut VerifyReport,
-) -> Result<std::result::Result<(), String>> {
+) -> Result<Proof> {
     let object = ObjectPath::parse(path).map_err(StoreError::from)?;
     let limit = match expected {
         Expected::Small => SMALL_BYTES,
@@ -317,17 +328,18 @@ async fn prove(
     };
     let bytes: Bytes = match at.store.get(&object, limit).await {
         Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. }) => return Ok(Err("it is missing".to_owned())),
+        Err(StoreError::NotFound { .. }) => return Ok(Proof::Bad("it is missing".to_owned())),
+        Err(StoreError::Archived { .. }) => return Ok(Proof::Archived),
         Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
-            return Ok(Err(error.to_string()));
+            return Ok(Proof::Bad(error.to_string()));
         }
         Err(error) => return Err(error.into()),
     };
     report.downloaded_bytes += bytes.len() as u64;
-    Ok(match expected {
+    let opened = match expected {
         Expected::Small => check_small(here, roster, &object, &bytes),
         Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
-            Judged::Same => Ok(()),
+            Judged::Same(_) => Ok(()),
             Judged::Damaged(reason) => Err(reason),
             Judged::Other => Err("it is another segment, signed by its device".to_owned()),
             Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
@@ -341,7 +353,8 @@ async fn prove(
             }
         }
         Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()).map(drop),
-    })
+    };
+    Ok(opened.map_or_else(Proof::Bad, |()| Proof::Whole))
 }
 
 fn remember(
@@ -380,7 +393,7 @@ async fn lost(
     }
     match expected {
         Expected::Segment(device, tip) => {
-            let Ok(bytes) = whole_segment(here, *device, *tip)? else { return Ok(()) };
+            let Ok((bytes, _)) = whole_segment(here, *device, *tip)? else { return Ok(()) };
             let object = ObjectPath::parse(path).map_err(StoreError::from)?;
             // Another segment that its device signed is evidence, and stays.
             if let Ok(there) = at.store.get(&object, SEGMENT_BYTES).await

@@ -1,7 +1,7 @@
 //! What syncing asks of the catalogue: statements, segments in their causal order, packs, what was added.
 //!
-//! Invariant: the order of `segments.id` is causal: a segment is recorded after everything that its author had
-//! seen. Whoever publishes in this order never shows a segment before what it builds on.
+//! The order of `segments.id` is causal, unless the catalogue was rebuilt: a segment is recorded after everything
+//! that its author had seen. Whoever publishes checks that, and is mostly done in one pass.
 
 use rusqlite::{Connection, OptionalExtension};
 use safelight_model::history::Tip;
@@ -18,7 +18,7 @@ use crate::rows::bytes_column;
 /// A segment that was taken in or closed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredSegment {
-    /// Its place in the causal order.
+    /// Its place in the order in which segments were recorded here.
     pub number: i64,
     /// Whose it is.
     pub device: DeviceId,
@@ -66,7 +66,8 @@ impl Catalog {
         Ok(ops.iter().filter_map(statement).collect())
     }
 
-    /// All segments that are known here, in causal order.
+    /// All segments that are known here, in the order in which they were recorded: causal, unless a rebuild took
+    /// them in device by device.
     ///
     /// # Errors
     /// Those of the database.
@@ -202,15 +203,15 @@ impl Catalog {
         })
     }
 
-    /// The originals that ops after number `after` added, in the order in which they were recorded here, and
+    /// The originals that ops after number `after`, up to `until`, added, in the order in which they were recorded here, and
     /// the number of the last op that was looked at. Begin with 0; ask again until nothing comes.
     ///
     /// # Errors
     /// Those of the database; [`CatalogError::Model`] for an op that cannot be read.
-    pub fn added_originals(&self, after: i64, limit: usize) -> Result<(Vec<AddedOriginal>, i64)> {
+    pub fn added_originals(&self, after: i64, until: i64, limit: usize) -> Result<(Vec<AddedOriginal>, i64)> {
         let [first, second] = [OpKind::AddAsset, OpKind::AddVersion].map(|kind| kind.number().0);
         // Before the ops are read: what another process adds meanwhile comes with the next call.
-        let end = after.max(self.database.read(last_number)?);
+        let end = after.max(until.min(self.database.read(last_number)?));
         let rows: Vec<(i64, Vec<u8>, Option<i64>)> = self.database.read(|connection| {
             connection
                 .prepare_cached(
@@ -234,6 +235,28 @@ impl Catalog {
             }
         }
         Ok((added, last))
+    }
+
+    /// The number of the last op before the first that is open, or in one of these segments: up to it all ops are
+    /// in the others.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn last_op_before(&self, segments: &[StoredSegment]) -> Result<i64> {
+        self.database.read(|connection| {
+            let mut first: Option<i64> =
+                connection
+                    .query_row("SELECT min(number) FROM ops WHERE segment IS NULL", [], |row| row.get(0))?;
+            let mut find = connection.prepare_cached("SELECT min(number) FROM ops WHERE segment = ?1")?;
+            for segment in segments {
+                let found: Option<i64> = find.query_row([segment.number], |row| row.get(0))?;
+                first = match (first, found) {
+                    (Some(first), Some(found)) => Some(first.min(found)),
+                    (first, found) => first.or(found),
+                };
+            }
+            Ok(first.map_or(i64::MAX, |first| first - 1))
+        })
     }
 
     /// What history records of a content that an asset has or had; none if every asset with it was purged.

@@ -48,6 +48,21 @@ impl DeviceDb {
         })
     }
 
+    /// Records that a remote pack is known to hold a local entry.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn mark_packed(&mut self, entry: &PackedEntry) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE packs SET is_packed = 1 WHERE content = ?1 AND kind = ?2 AND recipe = ?3",
+                )?
+                .execute((entry.content.as_bytes(), kind_code(entry.kind), entry.recipe))
+                .map(drop)
+        })
+    }
+
     /// The remote packs whose entries are known.
     ///
     /// # Errors

@@ -77,6 +77,11 @@ impl Inbox {
         self.signed.contains(device) && self.stopped.contains_key(device)
     }
 
+    /// How many segments of a device wait for others.
+    pub(super) fn count_waiting(&self, device: &DeviceId) -> usize {
+        self.waiting.get(device).map_or(0, VecDeque::len)
+    }
+
     /// Whether segments of a device wait for others.
     pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
         self.waiting.contains_key(device)
@@ -189,6 +194,12 @@ impl Inbox {
         };
         if let Some(Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. }) = membership
             && clear.seq.0 > last_seq
+        {
+            return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
+        }
+        if let Some(Membership::Revoked { last_seq, last_root }) = membership
+            && clear.seq.0 == last_seq
+            && clear.root.0 != last_root
         {
             return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
         }

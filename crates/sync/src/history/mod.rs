@@ -46,13 +46,18 @@ pub struct HistoryReport {
 /// there next time.
 ///
 /// # Errors
-/// [`SyncError::RolledBack`] for a place that offers less than it did; what the place and the databases
+/// [`SyncError::RolledBack`] for a place that offers less than it did; [`SyncError::NeedsNewerVersion`] when a
+/// statement demands what this version does not know: it takes in, and writes nothing; what the place and the databases
 /// answer. A damaged, withheld or forked segment is a [`Problem`] of the report.
 pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<HistoryReport> {
     let mut report = HistoryReport::default();
     place_outbox(here, &mut report.problems)?;
     for _ in 0..MOST_ROUNDS {
         let own = pull::pull(here, at, &mut report).await?;
+        let needed = here.roster()?.and_then(|roster| crate::here::newer_version_needed(&roster));
+        if let Some(feature) = needed {
+            return Err(SyncError::NeedsNewerVersion { feature });
+        }
         if own == pull::OwnChain::Read {
             outbox::close_and_place(here, &mut report.problems)?;
         }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use safelight_crypto::{DeviceId, Fault};
-use safelight_model::history::{HeadHint, SealedSegment, Tip};
+use safelight_catalog::StoredSegment;
+use safelight_crypto::{DeviceId, Fault, Roster};
+use safelight_model::history::{HeadHint, SealedSegment, Seen, Tip};
 use safelight_model::{ModelError, SegmentRoot};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 
@@ -22,8 +23,8 @@ pub(crate) fn segment_path(device: DeviceId, seq: u32) -> ObjectPath {
 /// What bytes under the name of a segment are, as against the segment that is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// That segment, whole.
-    Same,
+    /// That segment, whole, and what its device had seen.
+    Same(Seen),
     /// Nothing that its device signed, or not whole.
     Damaged(String),
     /// Another segment, signed by the device.
@@ -54,20 +55,27 @@ pub(crate) fn judge_segment(
     Ok(match signed.open(here.keys.keyring()) {
         // The signature is over the root: a signed root that is not ours is another segment, whole or not.
         _ if !is_same => Judged::Other,
-        Ok(_) => Judged::Same,
+        Ok(segment) => Judged::Same(segment.seen().clone()),
+        // Sealed anew under an epoch that was not heard of here; but one that nobody announced is no epoch.
         Err(ModelError::Sealed(error)) if matches!(error.fault(), Some(Fault::UnknownKey { .. })) => {
-            Judged::Unknown
+            let roster = here.roster()?;
+            let announced = roster.iter().flat_map(Roster::epochs).map(|known| known.epoch);
+            if sealed.epoch().is_some_and(|epoch| announced.into_iter().any(|known| known == epoch)) {
+                Judged::Unknown
+            } else {
+                Judged::Damaged(error.to_string())
+            }
         }
         Err(error) => Judged::Damaged(error.to_string()),
     })
 }
 
-/// The bytes of a segment as they rest on this device, if they are whole.
+/// The bytes of a segment as they rest on this device, if they are whole, and what its device had seen.
 pub(crate) fn whole_segment(
     here: &Here<'_>,
     device: DeviceId,
     tip: Tip,
-) -> Result<std::result::Result<Vec<u8>, String>> {
+) -> Result<std::result::Result<(Vec<u8>, Seen), String>> {
     let bytes = match here.catalog.segment_bytes(device, tip.seq)? {
         Some(bytes) => bytes,
         None => match here
@@ -80,7 +88,7 @@ pub(crate) fn whole_segment(
         },
     };
     Ok(match judge_segment(here, &bytes, device, tip.seq.0, tip.root)? {
-        Judged::Same => Ok(bytes),
+        Judged::Same(seen) => Ok((bytes, seen)),
         Judged::Damaged(reason) => Err(reason),
         Judged::Other => Err("it is another segment than the catalogue knows".to_owned()),
         Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
@@ -115,46 +123,66 @@ pub(super) async fn publish(
         blocked.insert(own);
     }
     let mut own_tip = None;
-    for stored in here.catalog.segments()? {
-        let (device, tip) = (stored.device, stored.tip);
-        let before = known.get(&device).copied().unwrap_or_default();
-        if tip.seq <= before.seq || blocked.contains(&device) {
-            continue;
-        }
-        here.stop.check()?;
-        let object = segment_path(device, tip.seq.0).to_string();
-        if tip.seq.0 != before.seq.0 + 1 {
-            blocked.insert(device);
-            here.note(&mut report.problems, Problem::Missing { object });
-            continue;
-        }
-        let put = match whole_segment(here, device, tip)? {
-            Ok(bytes) => put_segment(here, &at.store, device, tip, bytes).await?,
-            Err(reason) => Put::Refused(Problem::Damaged { object, reason }),
-        };
-        match put {
-            Put::Sent(bytes) => {
-                report.sent_segments += 1;
-                here.monitor.advance(Transfer::SegmentSent, bytes);
-            }
-            Put::WasThere => {}
-            Put::Overtaken => return Ok(false),
-            Put::Refused(problem) => {
-                here.note(&mut report.problems, problem);
-                blocked.insert(device);
+    // In the order in which they were taken in, which is causal; after a rebuild, from device to device: then what
+    // builds on others is passed over until they are there.
+    let mut waiting: Vec<StoredSegment> = here.catalog.segments()?;
+    loop {
+        let mut passed = Vec::new();
+        let before = waiting.len();
+        for stored in std::mem::take(&mut waiting) {
+            let (device, tip) = (stored.device, stored.tip);
+            let last = known.get(&device).copied().unwrap_or_default();
+            if tip.seq <= last.seq || blocked.contains(&device) {
                 continue;
             }
+            here.stop.check()?;
+            let object = segment_path(device, tip.seq.0).to_string();
+            if tip.seq.0 != last.seq.0 + 1 {
+                passed.push(stored);
+                continue;
+            }
+            let put = match whole_segment(here, device, tip)? {
+                Ok((_, seen)) if builds_on_more(&known, &seen) => {
+                    passed.push(stored);
+                    continue;
+                }
+                Ok((bytes, _)) => put_segment(here, &at.store, device, tip, bytes).await?,
+                Err(reason) => Put::Refused(Problem::Damaged { object, reason }),
+            };
+            match put {
+                Put::Sent(bytes) => {
+                    report.sent_segments += 1;
+                    here.monitor.advance(Transfer::SegmentSent, bytes);
+                }
+                Put::WasThere => {}
+                Put::Overtaken => return Ok(false),
+                Put::Refused(problem) => {
+                    here.note(&mut report.problems, problem);
+                    blocked.insert(device);
+                    continue;
+                }
+            }
+            here.device.record_remote_head(at.id, device, tip)?;
+            known.insert(device, tip);
+            if device == own {
+                own_tip = Some(tip);
+            }
         }
-        here.device.record_remote_head(at.id, device, tip)?;
-        known.insert(device, tip);
-        if device == own {
-            own_tip = Some(tip);
+        // What is left builds on a chain that is blocked, which was named.
+        if passed.is_empty() || passed.len() == before {
+            break;
         }
+        waiting = passed;
     }
     if let Some(tip) = own_tip {
         publish_head(here, &at.store, tip).await?;
     }
     Ok(true)
+}
+
+/// Whether a segment builds on others that the place is not known to hold.
+fn builds_on_more(known: &BTreeMap<DeviceId, Tip>, seen: &Seen) -> bool {
+    seen.iter().any(|(device, tip)| known.get(&device).is_none_or(|known| known.seq < tip.seq))
 }
 
 async fn put_segment(
@@ -178,14 +206,26 @@ async fn put_segment(
     }
     // Ours after a lost reply, a copy by another device, another branch of a copied device, or garbage.
     let there = match store.get(&path, SEGMENT_BYTES).await {
-        Ok(there) => judge_segment(here, &there, device, tip.seq.0, tip.root)?,
+        Ok(there) => {
+            let judged = judge_segment(here, &there, device, tip.seq.0, tip.root)?;
+            if let Judged::Damaged(reason) = &judged
+                && device == here.catalog.device()
+                && here.device.published(device)? < tip.seq
+                && claims_another_root(&there, device, tip)
+            {
+                return Ok(Put::Refused(damaged(format!(
+                    "{reason}; a copy of this device may have written it"
+                ))));
+            }
+            judged
+        }
         Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
             Judged::Damaged("it cannot be read".to_owned())
         }
         Err(error) => return Err(error.into()),
     };
     match there {
-        Judged::Same => Ok(Put::WasThere),
+        Judged::Same(_) => Ok(Put::WasThere),
         Judged::Unknown => Ok(Put::Refused(damaged("it cannot be told whether it is right".to_owned()))),
         Judged::Other => {
             let may_renumber = device == here.catalog.device() && here.device.published(device)? < tip.seq;
@@ -208,6 +248,14 @@ async fn put_segment(
             Err(error) => Err(error.into()),
         },
     }
+}
+
+/// Whether bytes end like a whole segment of this number with another root: no torn write looks so.
+fn claims_another_root(bytes: &[u8], device: DeviceId, tip: Tip) -> bool {
+    SealedSegment::parse(bytes).is_ok_and(|sealed| {
+        let clear = sealed.clear();
+        clear.device == device && clear.seq == tip.seq && clear.root != tip.root
+    })
 }
 
 /// Puts a whole segment in the place of bytes that nobody signed. Segments have no generations.

@@ -22,6 +22,10 @@ use crate::problem::Problem;
 const CONCURRENCY: usize = 8;
 /// Segments of one device that are asked for at once, as soon as it is known that there are new ones.
 const LOOK_AHEAD: u32 = 4;
+/// Segments that are held in memory between two rounds; a place may send what is not history at all.
+const MOST_AT_ONCE: usize = 16;
+/// Segments of one device that wait for others before no more are asked for.
+const MOST_WAITING: usize = 8;
 /// More devices than any library has; a listing may be made up.
 const MOST_DEVICES: usize = 4096;
 /// More than any head hint has.
@@ -74,9 +78,12 @@ pub(super) async fn pull(
         let wanted: Vec<(DeviceId, u32)> = frontiers
             .iter()
             .filter(|(device, frontier)| !frontier.is_done && !inbox.stopped.contains_key(device))
+            // What waits for others is held in memory: more of it is asked for once it is taken in.
+            .filter(|(device, _)| inbox.count_waiting(device) < MOST_WAITING)
             .flat_map(|(device, frontier)| {
                 (frontier.next..frontier.next.saturating_add(frontier.window)).map(|seq| (*device, seq))
             })
+            .take(MOST_AT_ONCE)
             .collect();
         if wanted.is_empty() {
             break;

@@ -4,16 +4,21 @@
 use bytes::Bytes;
 use safelight_catalog::{HowKnown, Replica, SyncState};
 use safelight_crypto::{ContentHash, HEADER_LEN, OriginalOpener};
-use safelight_model::{Original, PartRef, Storage};
+use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Outcome, StoreError};
 
 use super::{MOST_GENERATIONS, path_of_part};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
+use crate::packs::fetch_entry;
 use crate::problem::{Problem, Transfer};
 
 /// Parts that become durable together.
 const PARTS_AT_ONCE: usize = 8;
+/// Why an original that is in the cloud cannot be had at once.
+const ARCHIVED: &str = "it is archived and must be thawed first";
+/// Originals that are looked up together.
+const ROWS_AT_ONCE: usize = 256;
 
 /// Fetches an original from the first of these places that has each of its parts whole. What is fetched is
 /// sealed as it was; nothing is written in the clear. Memory is one part. Answers the bytes that were fetched.
@@ -21,7 +26,7 @@ const PARTS_AT_ONCE: usize = 8;
 /// Cancellation: parts that were written stay, and are not fetched again.
 ///
 /// # Errors
-/// [`SyncError::Unbelievable`] when no place has it whole; what is wrong where is told to the monitor.
+/// [`SyncError::NotHeld`] when no place has it, [`SyncError::Unbelievable`] when none has it whole; what is wrong where is told to the monitor.
 pub async fn fetch_original(
     here: &mut Here<'_>,
     places: &[RemotePlace],
@@ -80,6 +85,51 @@ pub async fn fetch_original(
     Ok(fetched_bytes)
 }
 
+/// Fetches the originals that are not here, newest first: those that the place was seen to hold, then those that
+/// were not looked at yet. What nobody has sent yet stays where it is. Answers how many were fetched.
+///
+/// # Errors
+/// The first error that concerns the whole place; [`SyncError::Stopped`].
+pub async fn fetch_missing(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    let mut fetched = 0;
+    for state in [SyncState::CloudOnly, SyncState::Elsewhere] {
+        let mut after = None;
+        loop {
+            let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
+            let Some(last) = rows.last() else { break };
+            after = Some((last.position, last.content));
+            for row in &rows {
+                here.stop.check()?;
+                let Some(original) = here.catalog.original_of(&row.content)? else { continue };
+                let places = std::slice::from_ref(at);
+                let result = if original.storage == Storage::Packed {
+                    let kind = RenditionKind::Original;
+                    fetch_entry(here, places, &row.content, kind, problems).await.map(drop)
+                } else {
+                    fetch_original(here, places, &original, problems).await.map(drop)
+                };
+                match result {
+                    Ok(()) => {
+                        here.device.set_original_states(at.id, [(&row.content, SyncState::Synced, None)])?;
+                        fetched += 1;
+                    }
+                    Err(SyncError::NotHeld { .. } | SyncError::Unbelievable { .. }) => {}
+                    Err(SyncError::Store(StoreError::Archived { .. })) => {
+                        let archived = [(&row.content, SyncState::CloudOnly, Some(ARCHIVED))];
+                        here.device.set_original_states(at.id, archived)?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    Ok(fetched)
+}
+
 fn commit(batch: safelight_store::Batch) -> Result<()> {
     for entry in batch.commit() {
         if entry.result? == Outcome::Existed {
@@ -109,10 +159,13 @@ async fn fetch_part(
     problems: &mut Vec<Problem>,
 ) -> Result<Bytes> {
     let mut last = None;
+    let mut is_somewhere = false;
     for place in places {
         for generation in 0..MOST_GENERATIONS {
             let path = path_of_part(part, generation)?;
-            match place.store.get(&path, part.sealed_bytes).await {
+            let got = place.store.get(&path, part.sealed_bytes).await;
+            is_somewhere |= !matches!(&got, Err(StoreError::NotFound { .. }));
+            match got {
                 Ok(bytes) => match open_part(here, original, number, part, &bytes) {
                     Ok(()) => {
                         let now = here.now_millis();
@@ -147,7 +200,8 @@ async fn fetch_part(
     }
     match last {
         Some(error) => Err(error.into()),
-        None => Err(unbelievable(original, "no place has all of it whole")),
+        None if is_somewhere => Err(unbelievable(original, "no place has all of it whole")),
+        None => Err(SyncError::NotHeld { object: format!("the original {}", original.source.display()) }),
     }
 }
 

@@ -4,9 +4,9 @@ mod fetch;
 mod queue;
 mod send;
 
-pub use fetch::fetch_original;
 pub(crate) use fetch::open_part;
-pub(crate) use queue::{is_here, queue_new};
+pub use fetch::{fetch_missing, fetch_original};
+pub(crate) use queue::{is_here, not_queued, queue_new};
 pub(crate) use send::send_originals;
 
 use safelight_model::PartRef;

@@ -1,6 +1,12 @@
 //! Which originals stand how to a remote: new ones enter as ops add them, so nothing new costs nothing.
+//!
+//! Invariant: an original enters only after the op that speaks of it is published in that remote.
 
-use safelight_catalog::{OriginalAtRemote, SyncState};
+use std::collections::BTreeMap;
+
+use safelight_catalog::{OriginalAtRemote, SyncState, SyncTotals};
+use safelight_crypto::DeviceId;
+use safelight_model::history::Tip;
 use safelight_model::{Original, RenditionKind, Storage};
 use safelight_store::ObjectPath;
 
@@ -16,8 +22,9 @@ const LAST: i64 = i64::MAX;
 pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
     let instance = here.catalog.instance()?;
     let mut after = here.device.looked_at(at.id, instance)?;
+    let until = published_until(here, at)?;
     loop {
-        let (added, last) = here.catalog.added_originals(after, OPS_AT_ONCE)?;
+        let (added, last) = here.catalog.added_originals(after, until, OPS_AT_ONCE)?;
         if last == after {
             return Ok(());
         }
@@ -37,6 +44,37 @@ pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
         here.device.queue_originals(at.id, instance, last, &rows)?;
         after = last;
     }
+}
+
+/// What will wait as soon as history is published, beside what waits already.
+pub(crate) fn not_queued(here: &Here<'_>, at: &RemotePlace) -> Result<SyncTotals> {
+    let mut after = here.device.looked_at(at.id, here.catalog.instance()?)?;
+    let mut totals = SyncTotals::default();
+    loop {
+        let (added, last) = here.catalog.added_originals(after, i64::MAX, OPS_AT_ONCE)?;
+        if last == after {
+            return Ok(totals);
+        }
+        for added in &added {
+            if standing(here, &added.original)?.0 == SyncState::Waiting {
+                totals.originals += 1;
+                totals.bytes += added.original.size_bytes;
+            }
+        }
+        after = last;
+    }
+}
+
+/// Up to which op history is in the place: an object that is there while nothing there speaks of it is not safe.
+fn published_until(here: &Here<'_>, at: &RemotePlace) -> Result<i64> {
+    let heads: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
+    let is_there = |device: &DeviceId, tip: &Tip| heads.get(device).is_some_and(|head| head.seq >= tip.seq);
+    let mut missing = Vec::new();
+    if !here.catalog.tips()?.iter().all(|(device, tip)| is_there(device, tip)) {
+        missing = here.catalog.segments()?;
+        missing.retain(|segment| !is_there(&segment.device, &segment.tip));
+    }
+    Ok(here.catalog.last_op_before(&missing)?)
 }
 
 /// How an original that was never looked at stands to a remote.

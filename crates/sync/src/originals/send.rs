@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
 use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names};
-use safelight_model::{Original, PartRef, Storage};
+use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError, Tier};
 
 use super::{MOST_GENERATIONS, path_of_part};
@@ -134,8 +134,12 @@ fn candidates(
     let mut queued = Vec::with_capacity(rows.len());
     for row in rows {
         match here.catalog.original_of(&row.content)? {
-            // Tiny originals go in packs.
-            Some(original) if original.storage == Storage::Packed => {}
+            // Tiny originals go in packs, and count once the op that names the pack is published.
+            Some(original) if original.storage == Storage::Packed => {
+                if lies_in_a_pack(here, at, &row.content)? {
+                    here.device.set_original_states(at.id, [(&row.content, SyncState::Synced, None)])?;
+                }
+            }
             Some(original) => queued.push((row, original)),
             None => {
                 let gone = [(&row.content, SyncState::LocalOnly, Some("it was purged"))];
@@ -144,6 +148,18 @@ fn candidates(
         }
     }
     Ok(queued)
+}
+
+/// Whether a pack with this tiny original is known to rest in the place.
+fn lies_in_a_pack(here: &Here<'_>, at: &RemotePlace, content: &ContentHash) -> Result<bool> {
+    for logical in here.device.packs_with(content, RenditionKind::Original)? {
+        let (area, name) = logical.split_once('/').unwrap_or_default();
+        let path = format!("{area}/{}/{name}", name.get(..2).unwrap_or_default());
+        if here.device.replica_in_any_generation(at.id, &path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn shuffle(here: &mut Here<'_>, queued: &mut [(OriginalAtRemote, Original)]) {

@@ -8,6 +8,7 @@ mod local;
 mod receive;
 mod send;
 
+pub use receive::fetch_entry;
 pub(crate) use receive::{learn_packs, prove_pack};
 pub(crate) use send::{replicate_packs, send_packs};
 

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use safelight_catalog::{HowKnown, PackedEntry, Replica, SyncState};
-use safelight_crypto::{EpochSecrets, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry, pack_index_range};
+use safelight_crypto::{
+    ContentHash, EpochSecrets, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry, pack_index_range,
+};
 use safelight_model::{PackKind, Packed, RenditionKind};
 use safelight_store::{ObjectPath, SealedRemote, StoreError};
 
 use super::local::LocalPackWriter;
 use super::{entry_of, path_of_pack, tier_of};
-use crate::error::Result;
+use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::problem::{Problem, Transfer};
 
@@ -234,6 +236,61 @@ fn record_replica(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched, now: i6
 /// The logical name of a pack: its path without shard and generation.
 fn logical_of(path: &ObjectPath) -> String {
     format!("{}/{}", path.area().as_str(), path.name())
+}
+
+/// Fetches one rendition or tiny original out of a remote pack, without the rest of the pack, and appends it to
+/// the local pack. Answers its content.
+///
+/// # Errors
+/// [`SyncError::NotHeld`] when no pack that is known holds it whole in any of these places.
+pub async fn fetch_entry(
+    here: &mut Here<'_>,
+    places: &[RemotePlace],
+    content: &ContentHash,
+    kind: RenditionKind,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<u8>> {
+    let names = here.device.packs_with(content, kind)?;
+    let packs = here.catalog.remote_packs(None)?;
+    for pack in &packs {
+        let Some((tier, _)) = tier_of(pack.tier) else { continue };
+        if !names.contains(&tier.logical(&pack.name)) {
+            continue;
+        }
+        for at in places {
+            let (library, epochs) = (here.library(), here.keys.keyring().epochs().to_vec());
+            let found = match fetch(&at.store, pack, false, library, epochs.as_slice()).await? {
+                Ok(found) => found,
+                Err(problem) => {
+                    here.note(problems, problem);
+                    continue;
+                }
+            };
+            let is_it = |entry: &&safelight_crypto::PackEntryPlace| {
+                let entry = entry_of(&entry.record);
+                entry.content == *content && entry.kind == kind
+            };
+            let Some(entry) = found.index.entries().iter().rfind(is_it) else { continue };
+            let sealed = at.store.get_range(&found.path, entry.range.clone()).await?;
+            match open_entry(&sealed, library, &entry.record, epochs.as_slice()) {
+                Ok(opened) => {
+                    let mut writer = LocalPackWriter::new(here.place);
+                    writer.append(&entry.record, &sealed, here.keys.keyring(), here.entropy)?;
+                    writer.commit(here.device)?;
+                    here.device.mark_packed(&entry_of(&entry.record))?;
+                    if kind == RenditionKind::Original {
+                        here.device.set_original_states(at.id, [(content, SyncState::Synced, None)])?;
+                    }
+                    return Ok(opened);
+                }
+                Err(error) => {
+                    let (object, reason) = (found.path.to_string(), error.to_string());
+                    here.note(problems, Problem::Damaged { object, reason });
+                }
+            }
+        }
+    }
+    Err(SyncError::NotHeld { object: format!("this rendition of {content}") })
 }
 
 /// Opens a whole pack and every entry in it; answers its index.

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Replica, SyncState};
+use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Replica};
 use safelight_crypto::{PackTier, PackWriter, SealedPack};
-use safelight_model::{OpBody, PackKind, Packed, RenditionKind};
+use safelight_model::{OpBody, PackKind, Packed};
 use safelight_store::{Area, Sealed, StoreError, Tier};
 
 use super::local::read_entry;
@@ -67,7 +67,6 @@ pub(crate) async fn send_packs(
         let now = (here.now)();
         here.catalog.append(now, vec![OpBody::Packed(named)])?;
         here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
-        mark_tiny(here, at, &held)?;
         sent += 1;
     }
 }
@@ -94,12 +93,6 @@ fn push(
             Ok(None)
         }
     }
-}
-
-fn mark_tiny(here: &mut Here<'_>, at: &RemotePlace, entries: &[PackedEntry]) -> Result<()> {
-    let tiny = entries.iter().filter(|entry| entry.kind == RenditionKind::Original);
-    let tiny: Vec<_> = tiny.map(|entry| (&entry.content, SyncState::Synced, None)).collect();
-    Ok(here.device.set_original_states(at.id, tiny)?)
 }
 
 /// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used.
@@ -192,7 +185,6 @@ pub(crate) async fn replicate_packs(
         // Another rendition of the same photo may lie here than the one that was packed.
         if pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes {
             put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
-            mark_tiny(here, at, &entries)?;
             sent += 1;
         }
     }

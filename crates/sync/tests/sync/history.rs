@@ -1,5 +1,8 @@
 //! Changes of several devices on their way through one place.
 
+use safelight_crypto::{Author, Epoch, Recipient, Statement, StatementBody, names, seal_keys_file, sha256};
+use safelight_model::OpBody;
+use safelight_store::ObjectPath;
 use safelight_sync::{Problem, SyncError};
 
 use crate::common::*;
@@ -236,4 +239,160 @@ async fn a_library_that_is_not_there_is_not_joined() {
     let (_one, words) = Phone::founder(18);
     let error = Phone::join(&place.store, &words, 19).await.err().unwrap();
     assert!(matches!(error, SyncError::NoLibrary { .. }), "{error}");
+}
+
+/// Lets a device state something.
+fn state(phone: &mut Phone, body: &StatementBody) {
+    let heads = phone.here().roster().unwrap().unwrap().heads();
+    let keyring = phone.keys.0.clone();
+    let author = Author::Device(keyring.device());
+    let statement = Statement::sign(author, keyring.library(), phone.now, &heads, body).unwrap();
+    phone.record(vec![OpBody::Statement(statement.as_bytes().to_vec())]);
+}
+
+#[tokio::test]
+async fn a_new_epoch_reaches_the_other_devices_with_their_keys_files() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(20);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 21).await.unwrap();
+    one.sync(&place.store).await.unwrap();
+
+    let epoch = Epoch::generate(&mut one.entropy);
+    one.keys.0.add_epoch(epoch.clone());
+    let keyring = one.keys.0.clone();
+    let mut files = Vec::new();
+    let recipients = [
+        (Recipient::Words(words.library_id()), words.kem_key().public().clone()),
+        (Recipient::Device(keyring.device().id()), keyring.device().card().kem_public().clone()),
+        (Recipient::Device(two.catalog.device()), two.keys.0.device().card().kem_public().clone()),
+    ];
+    for (recipient, key) in recipients {
+        let sealed =
+            seal_keys_file(keyring.library(), keyring.epochs(), recipient, &key, &mut one.entropy).unwrap();
+        files.push((recipient, sha256(&[sealed.as_bytes()])));
+        let path = ObjectPath::parse(&names::keys_file(&epoch.id(), &recipient)).unwrap();
+        let _created = one.place.put_new(&path, &sealed.into()).unwrap();
+    }
+    files.sort_unstable_by_key(|(recipient, _)| *recipient);
+    state(&mut one, &StatementBody::Epoch { epoch: epoch.id(), files });
+    let photo = one.import("a.jpg", &noise(1, 2000));
+    // The statement that vouches for the keys is itself sealed under the new epoch.
+    one.sync(&place.store).await.unwrap();
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!(report.history.problems, []);
+    assert_eq!(two.keys.0.epoch().id(), epoch.id());
+    assert!(two.catalog.asset(asset(&photo)).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_epoch_whose_keys_nobody_vouches_for_is_not_believed() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(22);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 23).await.unwrap();
+    let before = two.keys.0.epochs().len();
+    let epoch = Epoch::generate(&mut one.entropy);
+    one.keys.0.add_epoch(epoch.clone());
+    let keyring = one.keys.0.clone();
+    let recipient = Recipient::Device(two.catalog.device());
+    let key = two.keys.0.device().card().kem_public().clone();
+    let sealed =
+        seal_keys_file(keyring.library(), keyring.epochs(), recipient, &key, &mut one.entropy).unwrap();
+    let path = ObjectPath::parse(&names::keys_file(&epoch.id(), &recipient)).unwrap();
+    let _created = one.place.put_new(&path, &sealed.into()).unwrap();
+    one.import("a.jpg", &noise(1, 2000));
+    one.sync(&place.store).await.unwrap();
+    let report = two.sync(&place.store).await.unwrap();
+    let is_named = |problem: &Problem| matches!(problem, Problem::NoKey { epoch: e, .. } if *e == epoch.id());
+    assert!(report.history.problems.iter().any(is_named), "{:?}", report.history.problems);
+    assert_eq!(two.keys.0.epochs().len(), before);
+}
+
+#[tokio::test]
+async fn what_a_revoked_device_publishes_later_waits_for_approval() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(24);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 25).await.unwrap();
+    one.sync(&place.store).await.unwrap();
+    let device = two.catalog.device();
+    let tip = one.catalog.tip(device).unwrap();
+    let body = StatementBody::Revoke { device, last_seq: tip.seq.0, last_root: tip.root.0 };
+    state(&mut one, &body);
+    let photo = two.import("after.jpg", &noise(1, 2000));
+    two.sync(&place.store).await.unwrap();
+    // Whoever knows of the revocation does not even ask for more.
+    let report = one.sync(&place.store).await.unwrap();
+    assert!(one.catalog.asset(asset(&photo)).unwrap().is_none(), "{report:?}");
+    let three = Phone::join(&place.store, &words, 26).await.unwrap();
+    assert!(three.catalog.asset(asset(&photo)).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_library_that_demands_a_newer_version_is_read_and_not_written() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(27);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 28).await.unwrap();
+    state(&mut two, &StatementBody::RequireFeature("tomorrow".into()));
+    let photo = two.import("a.jpg", &noise(1, 2000));
+    // It says so itself before it knows better; here only to get the statement into the place.
+    let error = two.sync(&place.store).await.unwrap_err();
+    assert!(matches!(&error, SyncError::NeedsNewerVersion { feature } if feature == "tomorrow"), "{error}");
+    assert!(one.sync(&place.store).await.is_ok());
+    assert!(one.catalog.asset(asset(&photo)).unwrap().is_none(), "nothing was published");
+}
+
+#[tokio::test]
+async fn a_rebuilt_catalogue_publishes_to_a_new_place_what_others_can_read_at_every_moment() {
+    let (place, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(50);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 51).await.unwrap();
+    for round in 0..3_u64 {
+        one.import(&format!("{round}.jpg"), &noise(round, 2000));
+        one.history(&place.store).await.unwrap();
+        two.history(&place.store).await.unwrap();
+        two.import(&format!("two {round}.jpg"), &noise(10 + round, 2000));
+        two.history(&place.store).await.unwrap();
+        one.history(&place.store).await.unwrap();
+    }
+    let hash = one.hash();
+    one.rebuild(two.keys.0.device());
+    assert_eq!(one.hash(), hash);
+    second.requests();
+    one.history(&second.store).await.unwrap();
+    let created: Vec<String> =
+        second.requests().into_iter().filter(|request| request.starts_with("CREATE None log/")).collect();
+    assert_eq!(created.len(), 8);
+    let own = format!("log/{}", one.catalog.device());
+    let turns = created.windows(2).filter(|pair| pair[0].contains(&own) != pair[1].contains(&own)).count();
+    assert!(turns >= 6, "each waits for what its device had seen: {created:#?}");
+}
+
+#[tokio::test]
+async fn a_device_that_nobody_admitted_is_named_and_little_of_it_is_held() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(52);
+    one.sync(&place.store).await.unwrap();
+    let (mut stranger, _other_words) = Phone::founder(53);
+    for number in 0..30_u64 {
+        stranger.import(&format!("{number}.jpg"), &noise(number, 500));
+        stranger.close();
+    }
+    let elsewhere = TestPlace::new();
+    stranger.history(&elsewhere.store).await.unwrap();
+    for (name, _) in elsewhere.objects("").into_iter().filter(|(name, _)| !name.starts_with("root")) {
+        std::fs::create_dir_all(place.path(&name).parent().unwrap()).unwrap();
+        std::fs::copy(elsewhere.path(&name), place.path(&name)).unwrap();
+    }
+    place.requests();
+    let report = one.history(&place.store).await.unwrap();
+    let device = stranger.catalog.device();
+    // Sealed under an epoch of another library, it cannot even be looked at.
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+    let asked = place.requests().iter().filter(|request| request.contains(&device.to_string())).count();
+    assert!(asked < 16, "{asked} requests for a stranger's history");
+    assert_eq!(report.taken_segments, 0);
 }

@@ -2,7 +2,7 @@
 
 use safelight_catalog::{RemoteId, SyncState};
 use safelight_model::{PackKind, RenditionKind};
-use safelight_sync::{Problem, SyncError, fetch_original, plan};
+use safelight_sync::{Problem, SyncError, SyncOptions, fetch_entry, fetch_original, plan};
 
 use crate::common::*;
 
@@ -30,7 +30,7 @@ async fn originals_go_cool_part_by_part_and_only_once() {
     let at = one.at(&place.store);
     let planned = plan(&mut one.here(), &at).unwrap();
     assert_eq!(planned.originals[0].1.originals, 2);
-    assert_eq!(totals(&one, at.id, SyncState::Waiting), 2);
+    assert_eq!(totals(&one, at.id, SyncState::Waiting), 0, "nothing goes before history speaks of it");
 
     let report = one.sync(&place.store).await.unwrap();
     assert_eq!((report.synced_originals, report.problems.as_slice()), (2, [].as_slice()));
@@ -61,7 +61,7 @@ async fn a_cut_in_the_middle_of_an_original_sends_no_finished_part_again() {
     place.requests();
     // The segment of history and its head, then two parts.
     *place.remote.puts_left.lock().unwrap() = Some(4);
-    let options = safelight_sync::SyncOptions { concurrency: 1, ..Default::default() };
+    let options = SyncOptions { concurrency: 1, ..Default::default() };
     let error = safelight_sync::sync(&mut one.here(), &at, &options).await.unwrap_err();
     assert!(matches!(error, SyncError::Store(_)), "{error}");
     let done: Vec<_> = place.objects("o").into_keys().collect();
@@ -236,4 +236,82 @@ async fn nothing_that_a_place_holds_shows_a_name_or_a_caption() {
             assert!(!bytes.windows(word.len()).any(|window| window == word), "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_part_that_is_damaged_here_is_not_sent_and_says_why() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(44);
+    one.sync(&place.store).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 5000));
+    let part = &photo.parts[0];
+    let local = one.place.path().join(format!("o/{}/{}", part.name.shard(), part.name));
+    let whole = std::fs::read(&local).unwrap();
+    std::fs::write(&local, &whole[..3000]).unwrap();
+    let report = one.sync(&place.store).await.unwrap();
+    assert!(is_damaged(&report.problems[0]));
+    assert_eq!((report.synced_originals, place.objects("o").len()), (0, 0));
+    let at = one.at(&place.store);
+    let failed = one.device.originals_in(at.id, SyncState::Failed, None, 5).unwrap();
+    assert!(failed[0].reason.as_ref().unwrap().contains("3000 bytes"), "{failed:?}");
+    assert!(failed[0].next_try_millis > i64::try_from(one.now).unwrap());
+    std::fs::write(&local, &whole).unwrap();
+    one.now += 3_600_000;
+    assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 1);
+}
+
+#[tokio::test]
+async fn a_preview_and_a_tiny_original_come_one_by_one_when_they_are_wanted() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(45);
+    let mut photos = Vec::new();
+    for number in 0..5_u64 {
+        let photo = one.import(&format!("{number}.jpg"), &noise(number, 3000));
+        one.render(&photo, RenditionKind::Preview, &noise(200 + number, 30_000));
+        photos.push(photo);
+    }
+    let tiny = one.import_tiny("tiny.png", &noise(50, 900));
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 46).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    place.requests();
+    let at = [two.at(&place.store)];
+    let mut problems = Vec::new();
+    let preview =
+        fetch_entry(&mut two.here(), &at, &photos[2].content, RenditionKind::Preview, &mut problems).await;
+    assert_eq!(preview.unwrap(), noise(202, 30_000));
+    assert_eq!(place.requests().len(), 3, "the ends of the pack, and the entry");
+    assert!(two.device.packed(&photos[2].content, RenditionKind::Preview).unwrap().is_some());
+    let original =
+        fetch_entry(&mut two.here(), &at, &tiny.content, RenditionKind::Original, &mut problems).await;
+    assert_eq!(original.unwrap(), noise(50, 900));
+    assert_eq!((totals(&two, at[0].id, SyncState::CloudOnly), problems.as_slice()), (0, [].as_slice()));
+    assert_eq!(two.sync(&place.store).await.unwrap().sent_packs, 0, "what came is not packed again");
+    let none =
+        fetch_entry(&mut two.here(), &at, &photos[2].content, RenditionKind::Proxy, &mut problems).await;
+    assert!(matches!(none.unwrap_err(), SyncError::NotHeld { .. }));
+}
+
+#[tokio::test]
+async fn a_device_that_wants_everything_gets_every_original_that_was_sent() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(47);
+    let mut photos: Vec<_> =
+        (0..4_u64).map(|number| one.import(&format!("{number}.jpg"), &noise(number, 3000))).collect();
+    photos.push(one.import_tiny("tiny.png", &noise(50, 900)));
+    one.sync(&place.store).await.unwrap();
+    let later = one.import("later.jpg", &noise(60, 3000));
+    one.history(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 48).await.unwrap();
+    let at = two.at(&place.store);
+    let options = SyncOptions { fetch_originals: true, ..SyncOptions::default() };
+    let report = safelight_sync::sync(&mut two.here(), &at, &options).await.unwrap();
+    assert_eq!((report.fetched_originals, report.problems.as_slice()), (5, [].as_slice()));
+    assert_eq!(totals(&two, at.id, SyncState::Synced), 5);
+    assert_eq!(totals(&two, at.id, SyncState::Elsewhere), 1, "one is still where it was imported");
+    one.sync(&place.store).await.unwrap();
+    let report = safelight_sync::sync(&mut two.here(), &at, &options).await.unwrap();
+    assert_eq!(report.fetched_originals, 1);
+    let part = &later.parts[0];
+    assert!(two.place.path().join(format!("o/{}/{}", part.name.shard(), part.name)).exists());
 }

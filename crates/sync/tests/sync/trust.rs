@@ -128,3 +128,25 @@ async fn a_local_original_that_is_lost_is_fetched_again_and_proven() {
     assert!(is_damaged(&problems[0]));
     assert!(!local.exists(), "nothing that is not whole gets the name");
 }
+
+/// Run by hand: `cargo nextest run -p safelight-sync --run-ignored only --no-capture`.
+#[tokio::test]
+#[ignore = "measures 100,000 assets, which takes a while to make"]
+async fn nothing_new_is_quick_at_a_hundred_thousand_assets() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(70);
+    for thousand in 0..100_u64 {
+        one.add_many(thousand * 1000, 1000);
+    }
+    let begun = std::time::Instant::now();
+    one.sync(&place.store).await.unwrap();
+    println!("first sync, without objects: {:?}", begun.elapsed());
+    let history: u64 = place.objects("log").values().sum();
+    println!("history: {} MB in {} segments", history >> 20, place.objects("log").len());
+    for _ in 0..3 {
+        place.requests();
+        let begun = std::time::Instant::now();
+        one.sync(&place.store).await.unwrap();
+        println!("nothing new: {:?}, {} requests", begun.elapsed(), place.requests().len());
+    }
+}
