@@ -172,13 +172,21 @@ impl LocalPacks {
                 return Ok(pack);
             }
         }
-        let mut id = [0; 16];
-        OsEntropy.fill(&mut id);
-        let name = PathPart::parse(&base32(&id)).map_err(safelight_store::StoreError::from)?;
-        let path = ObjectPath::flat(Area::Local, &name).map_err(safelight_store::StoreError::from)?;
-        let mut pack = self.place.create_append(&path)?;
-        pack.append(&LOCAL_PACK_HEADER)?;
-        Ok(pack)
+        loop {
+            let mut id = [0; 16];
+            OsEntropy.fill(&mut id);
+            let name = PathPart::parse(&base32(&id)).map_err(safelight_store::StoreError::from)?;
+            let path = ObjectPath::flat(Area::Local, &name).map_err(safelight_store::StoreError::from)?;
+            match self.place.create_append(&path) {
+                Ok(mut pack) => {
+                    pack.append(&LOCAL_PACK_HEADER)?;
+                    return Ok(pack);
+                }
+                // Another process that looked for a pack took this one before it was locked: it may have it.
+                Err(error) if error.is_already_exists() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// A writer was killed: what it finished is taken into the index, the torn end is cut off. A pack that ends

@@ -78,18 +78,21 @@ impl Batch {
         let Self { place, pending, .. } = self;
         let synced = in_parallel(&pending, |(_, object)| object.sync());
         let mut folders = BTreeMap::new();
-        let mut entries: Vec<BatchEntry> = pending
-            .into_iter()
-            .zip(synced)
-            .map(|((path, object), synced)| {
-                let result = synced.and_then(|()| publish(&place, object, path.as_str(), &mut folders));
-                BatchEntry { path, result }
-            })
-            .collect();
+        let mut entries: Vec<BatchEntry> = Vec::with_capacity(pending.len());
+        for ((path, object), synced) in pending.into_iter().zip(synced) {
+            let result = synced.and_then(|()| publish(&place, object, path.as_str(), &mut folders));
+            entries.push(BatchEntry { path, result });
+            if folders.len() >= OPEN_FOLDERS {
+                sync_folders(&place, std::mem::take(&mut folders), &mut entries);
+            }
+        }
         sync_folders(&place, folders, &mut entries);
         entries
     }
 }
+
+/// So many folders are held open before they are synced: a process may have few descriptors.
+const OPEN_FOLDERS: usize = 12;
 
 /// Gives a synced object its name, and notes the folders that must be synced for it to last.
 ///
