@@ -153,7 +153,7 @@ mod tests {
         let path = folder.path().join("catalog.db");
         before_the_step(&path);
         let migrated = Catalog::open(&path, &key(), DEVICE, &mut SeededEntropy::new(2)).unwrap();
-        assert_eq!(usize::try_from(schema(&migrated)), Ok(super::super::STEPS.len()));
+        assert_eq!(usize::try_from(schema(&migrated)), Ok(STEPS.len()));
 
         let fresh_path = folder.path().join("fresh.db");
         let mut fresh = Catalog::create(&fresh_path, &key(), DEVICE, &mut SeededEntropy::new(1)).unwrap();

@@ -114,9 +114,10 @@ impl Library {
             }
             let before = self.place.open_object(&path)?.length_bytes();
             let (moved, after) = self.copy_entries(&path, &kept)?;
-            // The new pack is durable before the index leaves the old one, and that before it goes.
-            self.device.forget_pack(path.as_str())?;
+            // The new pack is durable before the index leaves the old one, and that before it goes; at no
+            // moment does the index know of neither.
             self.device.record_packed(&moved)?;
+            self.device.forget_pack(path.as_str())?;
             self.place.remove_object(&path)?;
             freed += before.saturating_sub(after);
         }
