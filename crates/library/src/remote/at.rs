@@ -349,7 +349,7 @@ impl Library {
                 match state {
                     SyncState::Waiting => waiting += totals.originals,
                     SyncState::Failed => failed += totals.originals,
-                    SyncState::CloudOnly | SyncState::Elsewhere => is_all_here = false,
+                    SyncState::CloudOnly | SyncState::Elsewhere => is_all_here &= totals.originals == 0,
                     SyncState::Synced | SyncState::LocalOnly => {}
                 }
             }
