@@ -70,6 +70,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Init(commands::init::Arguments),
+    Join(commands::join::Arguments),
     Unlock(commands::unlock::Arguments),
     Lock(commands::lock::Arguments),
     Status(commands::status::Arguments),
@@ -84,6 +85,9 @@ pub(crate) enum Command {
     Trash(commands::trash::Arguments),
     Conflicts(commands::conflicts::Arguments),
     Export(commands::export::Arguments),
+    Remote(commands::remote::Arguments),
+    Sync(commands::sync::Arguments),
+    Local(commands::local::Arguments),
     Verify(commands::verify::Arguments),
     History(commands::history::Arguments),
     Key(commands::key::Arguments),

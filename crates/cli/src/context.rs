@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use safelight_library::folder::{LibraryFolder, UserFolders, default_agent_folder, default_library_path};
 use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
-use safelight_library::{Finding, Library, LibraryError, LibraryOptions, RecoveryWords, WorkerProgram};
+use safelight_library::{AzureEnvironment, Surroundings, Finding, Library, LibraryError, LibraryOptions, RecoveryWords, WorkerProgram};
 use zeroize::Zeroizing;
 
 use crate::arguments::Global;
@@ -108,6 +108,11 @@ impl Context {
 
     pub(crate) fn library_options(&self) -> LibraryOptions {
         LibraryOptions { worker: self.worker() }
+    }
+
+    /// What connecting to remotes takes from the environment.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings { azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)) }
     }
 
     /// The library's folder, still locked.

@@ -38,6 +38,10 @@ fn main() -> ExitCode {
 fn run(context: &Context, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Init(arguments) => commands::init::run(context, arguments),
+        Command::Join(arguments) => commands::join::run(context, arguments),
+        Command::Remote(arguments) => commands::remote::run(context, arguments),
+        Command::Sync(arguments) => commands::sync::run(context, arguments),
+        Command::Local(arguments) => commands::local::run(context, arguments),
         Command::Unlock(arguments) => commands::unlock::run(context, arguments),
         Command::Lock(arguments) => commands::lock::run(context, arguments),
         Command::Status(arguments) => commands::status::run(context, arguments),

@@ -66,6 +66,8 @@ fn verb(task: Task) -> &'static str {
         Task::Render => "Rendering",
         Task::Verify => "Verifying",
         Task::Export => "Exporting",
+        Task::Sync => "Syncing",
+        Task::Fetch => "Fetching",
         Task::Rebuild => "Rebuilding",
         _ => "Working",
     }

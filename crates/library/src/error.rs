@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use safelight_catalog::CatalogError;
 use safelight_crypto::CryptoError;
 use safelight_store::StoreError;
+use safelight_sync::SyncError;
 
 use crate::folder::FolderError;
 use crate::keys::KeysError;
@@ -55,6 +56,26 @@ pub enum LibraryError {
     /// The objects of the library folder.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A remote.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// No remote has this name.
+    #[error("there is no remote {name}")]
+    NoSuchRemote {
+        /// What was asked for.
+        name: String,
+    },
+    /// The library has no remote.
+    #[error("this library has no remote")]
+    NoRemote,
+    /// An original that rests in remotes and not on this device.
+    #[error("the original {object} is not on this device; it rests in {remotes}")]
+    InRemotes {
+        /// The original.
+        object: String,
+        /// The names of the remotes that hold it.
+        remotes: String,
+    },
     /// Sealing, opening or signing.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -155,6 +176,15 @@ impl LibraryError {
         }
     }
 
+    /// Whether an object was looked for and is not here, as against being damaged.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_not_found(),
+            Self::NotHere { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -164,6 +194,8 @@ impl LibraryError {
             Self::Unlock(error) => error.kind(),
             Self::Catalog(error) => kind_of_catalog(error),
             Self::Store(error) => kind_of_store(error),
+            Self::Sync(error) => kind_of_sync(error),
+            Self::NoSuchRemote { .. } | Self::NoRemote | Self::InRemotes { .. } => ErrorKind::NotFound,
             Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } => ErrorKind::Damaged,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Io { .. } | Self::Cancelled => ErrorKind::Failed,
@@ -187,6 +219,10 @@ impl LibraryError {
             Self::Store(error) if error.is_full() => {
                 "free some space and run the same command again; it goes on where it stopped"
             }
+            Self::Sync(error) => return hint_of_sync(error),
+            Self::NoSuchRemote { .. } => "safelight remote list shows them",
+            Self::NoRemote => "safelight remote add NAME ADDRESS connects one",
+            Self::InRemotes { .. } => "safelight local fetch brings it here",
             Self::Catalog(_) if self.kind() == ErrorKind::Damaged => {
                 "safelight doctor --fix catalog rebuilds it from the signed history"
             }
@@ -207,6 +243,47 @@ fn kind_of_store(error: &StoreError) -> ErrorKind {
         StoreError::Damaged { .. } => ErrorKind::Damaged,
         _ => ErrorKind::Failed,
     }
+}
+
+fn kind_of_sync(error: &SyncError) -> ErrorKind {
+    match error {
+        SyncError::Catalog(error) => kind_of_catalog(error),
+        SyncError::Store(error) if error.is_network() => ErrorKind::Network,
+        SyncError::Store(StoreError::Vanished { .. }) => ErrorKind::Network,
+        SyncError::Store(StoreError::NoPlace { .. }) | SyncError::NoLibrary { .. } => ErrorKind::NotFound,
+        SyncError::Store(StoreError::Denied { .. }) => ErrorKind::Locked,
+        SyncError::Store(StoreError::Refused { .. } | StoreError::Unsupported { .. }) => ErrorKind::Refused,
+        SyncError::Store(StoreError::Address(_)) => ErrorKind::Usage,
+        SyncError::Store(error) => kind_of_store(error),
+        SyncError::Crypto(_)
+        | SyncError::Model(_)
+        | SyncError::RolledBack { .. }
+        | SyncError::NoBirth { .. }
+        | SyncError::Unbelievable { .. } => ErrorKind::Damaged,
+        SyncError::NeedsNewerVersion { .. } => ErrorKind::Refused,
+        SyncError::Overtaken { .. } => ErrorKind::Network,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn hint_of_sync(error: &SyncError) -> Option<String> {
+    let hint = match error {
+        SyncError::Store(error) if error.hint().is_some() => return error.hint().map(str::to_owned),
+        SyncError::Store(StoreError::Denied { .. }) => {
+            "safelight remote set NAME --credential-file FILE gives it another credential"
+        }
+        SyncError::Store(error) if error.is_network() => "run the same command again; it goes on where it stopped",
+        SyncError::Store(StoreError::Vanished { .. }) => "connect the drive and run the same command again",
+        SyncError::RolledBack { .. } => {
+            "nothing was changed; if that place was restored or emptied on purpose, remove the remote and add it \
+             again to fill it anew"
+        }
+        SyncError::NoLibrary { .. } => "check the address, its prefix, and that these are this library's words",
+        SyncError::NeedsNewerVersion { .. } => "install a newer version of Safelight",
+        SyncError::Stopped => "run the same command again; it goes on where it stopped",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn kind_of_catalog(error: &CatalogError) -> ErrorKind {

@@ -112,6 +112,15 @@ impl Library {
         Ok(begun.finish()?.folder.library())
     }
 
+    /// Assembles a library that is being joined and has no description yet.
+    pub(crate) fn assemble_new(
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+        options: &LibraryOptions,
+    ) -> Result<Self> {
+        Self::assemble(folder, keys, options, Purpose::Change)
+    }
+
     /// Opens a library whose keys are unlocked, to change it. Sweeps what killed processes left in `tmp/`, and takes
     /// into history what a killed process had recorded.
     ///

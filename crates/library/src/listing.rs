@@ -29,7 +29,9 @@ pub struct ListedAsset {
     pub taken: Option<String>,
     /// Bytes of the original.
     pub size: u64,
-    /// Where its original is: `local-only`, or `linked` when it stays where it was found.
+    /// Where its original is: `linked` when it stays where it was found, `local-only` without a remote,
+    /// `waiting` to be sent, `synced` here and in a remote, `cloud-only` in a remote, `elsewhere` on another device
+    /// or not looked for yet, `failed`.
     pub sync: &'static str,
     /// `photo`, `video`, `raw` or `other`.
     pub kind: &'static str,
@@ -152,7 +154,16 @@ impl Library {
         let query = parse_query(request.query)?;
         let options = ListOptions { after: request.after, limit: request.limit, ..ListOptions::default() };
         let page = self.catalog().list(&query, &options)?;
-        Ok(ListPage { assets: page.rows.iter().map(ListedAsset::of).collect(), next: page.next })
+        let has_remotes = !self.device.remotes()?.is_empty();
+        let mut assets = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            let mut asset = ListedAsset::of(row);
+            if has_remotes && !row.is_linked() {
+                asset.sync = self.sync_word(&row.content)?;
+            }
+            assets.push(asset);
+        }
+        Ok(ListPage { assets, next: page.next })
     }
 
     /// How many assets a query finds.

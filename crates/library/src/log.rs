@@ -43,7 +43,21 @@ pub(crate) fn read_log(
     let mut statements: Vec<Statement> = Vec::new();
     let mut reading = LogReading::default();
     // Each round reads the chains whose keys are known; their statements may tell more keys.
-    while let Some(device) = waiting.keys().find(|device| keys.contains_key(device)).copied() {
+    let mut has_peeked = false;
+    loop {
+        let Some(device) = waiting.keys().find(|device| keys.contains_key(device)).copied() else {
+            // A device that joined was admitted by the words, in its own first segment. Statements carry their own
+            // signatures: they are taken out of chains that are not believed yet, and judged by the replay.
+            if has_peeked || waiting.is_empty() {
+                break;
+            }
+            has_peeked = true;
+            for (device, numbers) in &waiting {
+                statements.extend(peek(place, keyring, *device, numbers));
+            }
+            learn(keyring, &statements, &mut keys, &mut reading);
+            continue;
+        };
         let (Some(numbers), Some(key)) = (waiting.remove(&device), keys.get(&device).copied()) else { break };
         reading.devices += 1;
         let chain = Chain { place, keyring, device, key };
@@ -52,18 +66,44 @@ pub(crate) fn read_log(
             statements.extend(carried);
             each(segment)
         })?;
-        if let Some(roster) = Roster::replay(keyring.library(), &statements) {
-            for (id, member) in roster.members() {
-                keys.entry(*id).or_insert_with(|| *member.card.verifying_key());
-            }
-            reading.roster = Some(roster);
-        }
+        learn(keyring, &statements, &mut keys, &mut reading);
     }
     for device in waiting.keys() {
         let path = PathBuf::from("objects/log").join(device.to_string());
         reading.damaged.push(Damage::new(path, "no statement admits this device"));
     }
     Ok(reading)
+}
+
+/// Replays what the statements say, and learns the keys of the devices that they admit.
+fn learn(
+    keyring: &Keyring,
+    statements: &[Statement],
+    keys: &mut BTreeMap<DeviceId, VerifyingKey>,
+    reading: &mut LogReading,
+) {
+    if let Some(roster) = Roster::replay(keyring.library(), statements) {
+        for (id, member) in roster.members() {
+            keys.entry(*id).or_insert_with(|| *member.card.verifying_key());
+        }
+        reading.roster = Some(roster);
+    }
+}
+
+/// The statements in a chain whose device is not known yet. What cannot be read is named when the chain is.
+fn peek(place: &FolderPlace, keyring: &Keyring, device: DeviceId, numbers: &[u32]) -> Vec<Statement> {
+    let mut found = Vec::new();
+    for number in numbers {
+        let path = ObjectPath::segment(device, *number);
+        let bytes = place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES));
+        let Ok(bytes) = bytes else { continue };
+        let peeked = SealedSegment::parse(&bytes)
+            .and_then(|sealed| sealed.peek_statements(keyring.library(), keyring));
+        for statement in peeked.unwrap_or_default() {
+            found.extend(Statement::from_bytes(&statement).ok());
+        }
+    }
+    found
 }
 
 /// The numbers of the segments that there are, by device, ascending.

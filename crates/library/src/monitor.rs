@@ -19,6 +19,10 @@ pub enum Task {
     Verify,
     /// Writing originals out; counts files and bytes.
     Export,
+    /// Syncing with a remote; counts objects and sealed bytes.
+    Sync,
+    /// Fetching originals back; counts objects and sealed bytes.
+    Fetch,
     /// Folding history into a fresh catalogue; counts operations.
     Rebuild,
 }

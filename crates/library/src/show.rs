@@ -163,7 +163,11 @@ impl Library {
     /// When it is not here, damaged, or `output` takes no more.
     pub fn write_original(&self, item: &str, output: &mut dyn Write) -> Result<()> {
         let found = self.find(item)?;
-        objects::write_original(&self.place, &self.device, self.keyring(), found.original()?, output)
+        let original = found.original()?;
+        match objects::write_original(&self.place, &self.device, self.keyring(), original, output) {
+            Err(error) if error.is_absence() => Err(self.rests_elsewhere(original)?.unwrap_or(error)),
+            answer => answer,
+        }
     }
 
     /// Writes an item's thumbnail or preview to `output`.

@@ -88,6 +88,8 @@ impl Library {
                 }
             }
         }
+        let (waiting, unsent, places) = self.sync_standing()?;
+        failed += unsent;
         let queue = self.device.render_queue()?;
         Ok(Status {
             library: self.id().to_string(),
@@ -95,8 +97,8 @@ impl Library {
             assets: timeline.assets() + hidden.assets(),
             photos: timeline.photos + timeline.raws + hidden.photos + hidden.raws,
             videos: timeline.videos + hidden.videos,
-            places: 1,
-            waiting: 0,
+            places,
+            waiting,
             failed,
             failures,
             original_bytes: timeline.bytes + hidden.bytes,

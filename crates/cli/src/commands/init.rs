@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         .hint("pass --recovery-file FILE; whoever has that file can open the library"));
     }
     let words = Words::of(context, &path)?;
-    let slots = slots(context, arguments)?;
+    let slots = slots(context, &arguments.label)?;
     if context.global.dry_run {
         context.output.talk(&format!("Would make a library in {}", printable(&path)));
         return Ok(());
@@ -111,19 +111,20 @@ fn exists_already(file: &Path) -> Failure {
         .hint("name a new file for the recovery words; one that an init left which never ended opens nothing")
 }
 
-fn slots(context: &Context, arguments: &Arguments) -> Result<Vec<NewSlot>, Failure> {
+/// The ways to unlock that flags give or a person types.
+pub(crate) fn slots(context: &Context, label: &str) -> Result<Vec<NewSlot>, Failure> {
     let mut slots = Vec::new();
     if let Some(file) = &context.global.key_file {
         slots.push(context.new_key_file_slot(file, "key file")?);
     }
     if let Some(passphrase) = context.given_passphrase()? {
-        slots.push(NewSlot::passphrase(&arguments.label, passphrase));
+        slots.push(NewSlot::passphrase(label, passphrase));
     } else if slots.is_empty() {
         if !prompt::someone_is_there() {
             return Err(Failure::new(Exit::Refused, "there is no passphrase and no terminal to ask for one")
                 .hint("pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE"));
         }
-        slots.push(NewSlot::passphrase(&arguments.label, prompt::new_passphrase()?));
+        slots.push(NewSlot::passphrase(label, prompt::new_passphrase()?));
     }
     Ok(slots)
 }

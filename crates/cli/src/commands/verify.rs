@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use safelight_library::{VerifyReport, VerifyRequest};
+use safelight_library::{VerifyDepth, VerifyReport, VerifyRequest};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -18,12 +18,74 @@ pub(crate) struct Arguments {
     /// Look only whether every object is there and has its size
     #[arg(long)]
     quick: bool,
+    /// Check what rests in a remote instead; in all of them when none is named
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["quick", "export"])]
+    remote: Option<Option<String>>,
+    /// Also download and open everything that rests there
+    #[arg(long, requires = "remote", conflicts_with = "sample")]
+    all: bool,
+    /// Also download and open this share, for example 1%; repeated runs reach everything
+    #[arg(long, requires = "remote", value_name = "PERCENT", value_parser = share)]
+    sample: Option<f64>,
     /// Check an exported folder instead; needs no library and no key
     #[arg(long, value_name = "DIR", conflicts_with = "quick")]
     export: Option<PathBuf>,
 }
 
+/// `1%` or `0.01`.
+fn share(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| percent / 100.0),
+        None => number(text),
+    };
+    share
+        .filter(|share| *share > 0.0 && *share <= 1.0)
+        .ok_or_else(|| "a share is 1% or 0.01, above nothing and up to everything".to_owned())
+}
+
+fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) -> Result<(), Failure> {
+    let depth = match arguments.sample {
+        Some(share) => VerifyDepth::Sample(share),
+        None if arguments.all => VerifyDepth::All,
+        None => VerifyDepth::Presence,
+    };
+    let mut library = context.open_library()?;
+    let reports = library.verify_remote(name, depth, &context.surroundings(), &context.progress);
+    library.close()?;
+    let reports = reports?;
+    if context.output.json() {
+        context.output.print_json(&reports)?;
+    } else {
+        for report in &reports {
+            for problem in &report.damaged {
+                context.output.data(&format!("damaged  {}  {problem}", report.remote))?;
+            }
+            for notice in &report.notices {
+                context.output.talk(&format!("note     {}  {notice}", report.remote));
+            }
+            context.output.talk(&format!(
+                "{}: {} of {} there, {} opened ({}); {} damaged or missing",
+                report.remote,
+                report.present_objects,
+                counted(report.expected_objects, "object", "objects"),
+                report.proven_objects,
+                size(report.downloaded_bytes),
+                report.damaged.len()
+            ));
+        }
+    }
+    if reports.iter().any(|report| !report.damaged.is_empty()) {
+        return Err(Failure::new(Exit::Damaged, "damage was found; it is named above")
+            .hint("safelight sync sends again what this device still holds"));
+    }
+    Ok(())
+}
+
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(name) = &arguments.remote {
+        return verify_remotes(context, name.as_deref(), arguments);
+    }
     let report = if let Some(directory) = &arguments.export {
         safelight_library::verify_export(directory, &context.progress)?
     } else {

@@ -51,7 +51,7 @@ impl Selection {
         self.assets.is_empty()
     }
 
-    pub(super) fn assets(&self) -> &[AssetId] {
+    pub(crate) fn assets(&self) -> &[AssetId] {
         &self.assets
     }
 }
@@ -81,6 +81,14 @@ impl Library {
         }
         let found = self.all_that_match(query, among)?;
         if found.is_empty() { Err(no_such(query)) } else { Ok(Selection::of(found)) }
+    }
+
+    /// All photos of a shelf or of all.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn select_all(&self, among: Among) -> Result<Selection> {
+        Ok(Selection::of(self.all_that_match("", among)?))
     }
 
     /// Every asset that a query finds.

@@ -205,7 +205,13 @@ impl<'a> Export<'a> {
         if !is_there(&target, original)? {
             let library = self.library;
             write_file(&target, Some(original.modified_millis), |output| {
-                objects::write_original(&library.place, &library.device, library.keyring(), original, output)
+                let (place, device) = (&library.place, &library.device);
+                match objects::write_original(place, device, library.keyring(), original, output) {
+                    Err(error) if error.is_absence() => {
+                        Err(library.rests_elsewhere(original)?.unwrap_or(error))
+                    }
+                    answer => answer,
+                }
             })?;
         }
         self.list(&Entry::new(place, original.size_bytes, original.content.as_bytes(), role, id.to_owned()))

@@ -129,10 +129,20 @@ impl UnfinishedLibrary {
         slots: &[NewSlot],
         entropy: &mut dyn Entropy,
     ) -> Result<Self, KeysError> {
+        Self::begin_with(path, Keyring::create(words, entropy), words, slots, entropy)
+    }
+
+    /// The same with a keyring that exists: that of a device that joins.
+    pub(crate) fn begin_with(
+        path: &Path,
+        keyring: Keyring,
+        words: &RecoveryWords,
+        slots: &[NewSlot],
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, KeysError> {
         if slots.is_empty() {
             return Err(KeysError::NoSlots);
         }
-        let keyring = Keyring::create(words, entropy);
         let unlock_key = UnlockKey::generate(entropy);
         let library = keyring.library();
         // Slots are made before anything is written: a bad passphrase leaves nothing behind.
@@ -161,6 +171,11 @@ impl UnfinishedLibrary {
     /// Its keys.
     pub(crate) fn keys(&self) -> &UnlockedKeys {
         &self.keys
+    }
+
+    /// Takes over what the keys have learnt while the library was being filled.
+    pub(crate) fn replace_keys(&mut self, keys: UnlockedKeys) {
+        self.keys = keys;
     }
 
     /// Writes the keyring and the slots.

@@ -147,13 +147,20 @@ impl Library {
             .map(|shelf| Ok(self.catalog().totals(shelf)?.assets()))
             .sum::<Result<u64>>()?;
         monitor.begin(Task::Verify, Some(total), None);
+        let mut elsewhere = 0_u64;
         let mut after = None;
         while !monitor.cancelled() {
             let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
             let Some((last, _)) = stretch.last() else { break };
             after = Some(*last);
-            let originals: Vec<Original> =
-                stretch.iter().flat_map(|(_, state)| held_originals(state)).collect();
+            let mut originals: Vec<Original> = Vec::new();
+            for original in stretch.iter().flat_map(|(_, state)| held_originals(state)) {
+                if self.rests_only_elsewhere(&original.content)? {
+                    elsewhere += 1;
+                } else {
+                    originals.push(original);
+                }
+            }
             expected.extend(stretch.iter().flat_map(|(_, state)| part_paths(state)));
             for original in &originals {
                 if original.storage == Storage::Packed {
@@ -169,6 +176,10 @@ impl Library {
         if monitor.cancelled() {
             // Of what was not looked at nothing is known, least of all that nothing speaks of it.
             return Ok(report);
+        }
+        if elsewhere > 0 {
+            let reason = format!("{elsewhere} originals rest there and not here; verify --remote checks them");
+            report.notices.push(Damage::new("remotes", reason));
         }
         report.absorb(self.verify_packs(request, &mut small, monitor)?);
         for (content, name) in small {

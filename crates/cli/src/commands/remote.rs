@@ -1,0 +1,238 @@
+//! `safelight remote`: the other places that hold the library.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use safelight_library::{CapabilityFinding, Library, RemoteCredential, RemoteRequest, ShownRemote};
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{counted, printable, printable_text};
+use crate::prompt;
+
+/// Connect other places: add, list, show, change, check or forget them
+///
+/// ADDRESS is azure://account/container[/prefix], https://host/container (Azure), s3://bucket[/prefix]?endpoint=URL,
+/// webdavs://host/path, sftp://user@host/path or folder:/path. Secrets are asked for or come from
+/// --credential-file, never from the command line. Everything that goes there is sealed first.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the remotes
+    List,
+    /// Connect a place and try what it can do
+    Add {
+        /// What to call it
+        name: String,
+        /// Where it is
+        address: String,
+        /// A file with the SAS, keys or password
+        #[arg(long, value_name = "FILE")]
+        credential_file: Option<PathBuf>,
+    },
+    /// Show one remote and what it can do
+    Show {
+        /// The remote
+        name: String,
+    },
+    /// Change a remote: policy=full, or its credential
+    Set {
+        /// The remote
+        name: String,
+        /// policy=full (the only policy of this version)
+        settings: Vec<String>,
+        /// A file with the new SAS, keys or password
+        #[arg(long, value_name = "FILE")]
+        credential_file: Option<PathBuf>,
+    },
+    /// Try again what a remote can do
+    Check {
+        /// The remote
+        name: String,
+    },
+    /// Forget a remote; what rests there stays there
+    Remove {
+        /// The remote
+        name: String,
+    },
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    match arguments.action.as_ref().unwrap_or(&Action::List) {
+        Action::List => list(context),
+        Action::Show { name } => show(context, name),
+        action => change(context, action),
+    }
+}
+
+fn list(context: &Context) -> Result<(), Failure> {
+    let library = context.open_library_to_read()?;
+    let remotes = library.remotes()?;
+    library.close()?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&remotes)?);
+    }
+    for remote in &remotes {
+        context.output.data(&format!("{:<16}  {}  {}", remote.name, remote.address, standing(remote)))?;
+    }
+    if remotes.is_empty() {
+        context.output.talk("There is no remote; safelight remote add NAME ADDRESS connects one.");
+    }
+    Ok(())
+}
+
+fn standing(remote: &ShownRemote) -> String {
+    let mut text = format!(
+        "{} there, {} waiting, {} failed",
+        counted(remote.safe_originals, "original", "originals"),
+        remote.waiting_originals,
+        remote.failed_originals
+    );
+    if let Some(error) = &remote.last_error {
+        text.push_str(&format!("; the last sync failed: {}", printable_text(error)));
+    } else if remote.synced_millis.is_none() {
+        text.push_str("; never synced");
+    }
+    text
+}
+
+fn show(context: &Context, name: &str) -> Result<(), Failure> {
+    let library = context.open_library_to_read()?;
+    let remote = library.remote(name)?;
+    library.close()?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&remote)?);
+    }
+    let rows = [
+        ("name", remote.name.clone()),
+        ("address", remote.address.clone()),
+        ("credential", remote.credential.unwrap_or("none: this machine's own identity").to_owned()),
+        ("policy", remote.policy.clone()),
+        ("standing", standing(&remote)),
+    ];
+    for (name, value) in rows {
+        context.output.data(&format!("{name:>18}  {value}"))?;
+    }
+    print_capabilities(context, &remote.capabilities)
+}
+
+fn print_capabilities(context: &Context, capabilities: &[CapabilityFinding]) -> Result<(), Failure> {
+    for found in capabilities {
+        let value = match &found.reason {
+            None => "works".to_owned(),
+            Some(reason) => format!("no: {}", printable_text(reason)),
+        };
+        context.output.data(&format!("{:>18}  {value}", found.capability))?;
+    }
+    Ok(())
+}
+
+fn change(context: &Context, action: &Action) -> Result<(), Failure> {
+    // Secrets are asked for before the library is opened: nothing is held while a person types.
+    let credential = match action {
+        Action::Add { address, credential_file, .. } => {
+            credential(context, Some(address), credential_file.as_deref())?
+        }
+        Action::Set { credential_file, .. } => credential(context, None, credential_file.as_deref())?,
+        _ => None,
+    };
+    let mut library = context.open_library()?;
+    let outcome = act(context, &mut library, action, credential.as_ref());
+    library.close()?;
+    outcome
+}
+
+fn act(
+    context: &Context,
+    library: &mut Library,
+    action: &Action,
+    credential: Option<&RemoteCredential>,
+) -> Result<(), Failure> {
+    let surroundings = context.surroundings();
+    let probed = match action {
+        Action::Add { name, address, .. } => {
+            let request = RemoteRequest { name, address, credential };
+            library.add_remote(&request, &surroundings)?
+        }
+        Action::Check { name } => library.check_remote(name, None, &surroundings)?,
+        Action::Set { name, settings, .. } => {
+            for setting in settings {
+                let Some(("policy", policy)) = setting.split_once('=') else {
+                    return Err(Failure::usage(format!("{setting} cannot be set; policy=full can")));
+                };
+                library.set_remote_policy(name, policy)?;
+            }
+            if credential.is_none() {
+                return Ok(());
+            }
+            library.check_remote(name, credential, &surroundings)?
+        }
+        Action::Remove { name } => {
+            library.remove_remote(name)?;
+            context.output.talk(&format!("Forgot {name}. What rests there stays there."));
+            return Ok(());
+        }
+        Action::List | Action::Show { .. } => return Ok(()),
+    };
+    if context.output.json() {
+        return Ok(context.output.print_json(&probed)?);
+    }
+    print_capabilities(context, &probed.capabilities)?;
+    if let Action::Add { name, address, .. } = action {
+        if address.starts_with("folder:") {
+            context.output.talk(
+                "A folder cannot prove that it keeps what it was given; safelight verify --remote reads it back.",
+            );
+        }
+        context.output.talk(&format!("Next: safelight sync {name}"));
+    }
+    Ok(())
+}
+
+/// The credential from a file or, where the place needs one and somebody is there, from a person.
+pub(crate) fn credential(
+    context: &Context,
+    address: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<RemoteCredential>, Failure> {
+    if let Some(file) = file {
+        let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))
+        })?);
+        let parsed = RemoteCredential::parse(&text);
+        return parsed.map(Some).map_err(|error| {
+            Failure::new(Exit::Usage, format!("{}: {error}", printable(file)))
+        });
+    }
+    let kind = address.and_then(|address| address.split_once(':')).map_or("", |(kind, _)| kind);
+    if !prompt::someone_is_there() || context.global.json {
+        return Ok(None);
+    }
+    let text = match kind {
+        "s3" => {
+            let id = prompt::line("Access key id (empty for none): ")?;
+            if id.trim().is_empty() {
+                return Ok(None);
+            }
+            let secret = prompt::passphrase("Secret access key")?;
+            Zeroizing::new(format!("access_key_id = {}\nsecret_access_key = {}\n", id.trim(), secret.trim()))
+        }
+        "webdav" | "webdavs" => {
+            let user = prompt::line("User (empty for none): ")?;
+            if user.trim().is_empty() {
+                return Ok(None);
+            }
+            let password = prompt::passphrase("Password")?;
+            Zeroizing::new(format!("user = {}\npassword = {}\n", user.trim(), password.trim()))
+        }
+        _ => return Ok(None),
+    };
+    let parsed = RemoteCredential::parse(&text);
+    parsed.map(Some).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}

@@ -1,0 +1,175 @@
+//! Devices of one library: each a folder, all with the same words.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Where devices meet: an address, and a file with what opens it.
+pub(crate) struct Meeting {
+    pub(crate) address: String,
+    pub(crate) credential: Option<String>,
+}
+
+/// A folder with devices, words and photos.
+pub(crate) struct World {
+    folder: TempDir,
+    credential: Option<PathBuf>,
+    address: String,
+}
+
+pub(crate) struct Device<'a> {
+    world: &'a World,
+    name: &'static str,
+}
+
+impl World {
+    pub(crate) fn new(meeting: Meeting) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let passphrase = folder.path().join("passphrase");
+        write_secret(&passphrase, "correct horse battery staple");
+        let credential = meeting.credential.map(|text| {
+            let path = folder.path().join("credential");
+            write_secret(&path, &text);
+            path
+        });
+        Self { folder, credential, address: meeting.address }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The first device, which makes the library and connects the place.
+    pub(crate) fn first(&self, name: &'static str) -> Device<'_> {
+        let device = Device { world: self, name };
+        device.ends(&["--recovery-file", self.words().to_str().unwrap(), "init"], 0);
+        let mut arguments = vec!["remote", "add", "place", &self.address];
+        let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
+        arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
+        device.ends(&arguments, 0);
+        device
+    }
+
+    /// A device that joins with nothing but the words.
+    pub(crate) fn join(&self, name: &'static str) -> Device<'_> {
+        let device = Device { world: self, name };
+        let words = self.words();
+        let mut arguments =
+            vec!["--recovery-file", words.to_str().unwrap(), "join", &self.address, "--name", "place"];
+        let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
+        arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
+        device.ends(&arguments, 0);
+        device
+    }
+
+    fn words(&self) -> PathBuf {
+        self.path("words")
+    }
+
+    /// A folder with photos that are bytes of noise behind a JPEG's beginning, and planted words.
+    pub(crate) fn photos(&self, name: &str, seeds: std::ops::Range<u64>) -> PathBuf {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for seed in seeds {
+            std::fs::write(folder.join(format!("PLANTED-{name}-{seed}.jpg")), photo(seed)).unwrap();
+        }
+        folder
+    }
+}
+
+impl Device<'_> {
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.world.path(self.name)
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_safelight"));
+        command
+            .arg("--library")
+            .arg(self.folder())
+            .arg("--passphrase-file")
+            .arg(self.world.path("passphrase"))
+            .args(arguments)
+            .env("HOME", self.world.path(""))
+            .env_remove("XDG_DATA_HOME")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs to the expected exit code and answers stdout.
+    pub(crate) fn ends(&self, arguments: &[&str], code: i32) -> String {
+        let output: Output = self.command(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{}: {arguments:?}: {told}", self.name);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let all: Vec<&str> = ["--json"].into_iter().chain(arguments.iter().copied()).collect();
+        serde_json::from_str(&self.ends(&all, 0)).unwrap()
+    }
+
+    pub(crate) fn import(&self, folder: &Path) {
+        self.ends(&["import", folder.to_str().unwrap()], 0);
+    }
+
+    pub(crate) fn sync(&self) {
+        self.ends(&["sync"], 0);
+    }
+
+    /// What everybody must agree on: the listing without what is this device's own.
+    pub(crate) fn listed(&self) -> Vec<Value> {
+        let mut listed = self.json(&["list"]).as_array().unwrap().clone();
+        for asset in &mut listed {
+            asset.as_object_mut().unwrap().remove("sync");
+        }
+        listed
+    }
+
+    /// Every original, by the hash that names it, after fetching and exporting it.
+    pub(crate) fn has_whole(&self, originals: &[Vec<u8>], target: &str) {
+        self.ends(&["local", "fetch", "--all"], 0);
+        let target = self.world.path(target);
+        self.ends(&["export", target.to_str().unwrap()], 0);
+        let mut exported = Vec::new();
+        collect(&target, &mut exported);
+        for original in originals {
+            assert!(exported.contains(original), "{}: an original is not as it was", self.name);
+        }
+    }
+}
+
+/// A JPEG's signature and noise: no decoder likes it, every import takes it.
+pub(crate) fn photo(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = b"\xff\xd8\xff\xe1\x00\x16Exif\0\0PLANTED-EXIF\0\0".to_vec();
+    while bytes.len() < 150_000 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes
+}
+
+fn write_secret(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// The bytes of every file below a folder.
+pub(crate) fn collect(folder: &Path, found: &mut Vec<Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else {
+            found.push(std::fs::read(path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Two and three devices of one library, on the built program, through every kind of place that runs here.
+//!
+//! A server that is not installed is said on stderr and skipped. `SAFELIGHT_KILLS` sets how often a sync is killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what these tests share fails the test that calls it, and says what it skips"
+)]
+
+mod devices;
+mod kills;
+mod places;

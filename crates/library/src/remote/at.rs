@@ -1,0 +1,415 @@
+//! Remotes as `device.db` remembers them, and how one is connected.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use safelight_catalog::{NewRemote, RemoteRow, SyncState};
+use safelight_crypto::{ContentHash, Entropy as _, OsEntropy};
+use safelight_model::Original;
+use safelight_store::layer::{
+    Clock, Counting, Limit, LimitOptions, Retry, RetryOptions, SystemClock, Tracing,
+};
+use safelight_store::{
+    AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, Remote, RemoteAddress,
+    RemoteCredential, SealedRemote, StoreError, connect,
+};
+use safelight_sync::{RemotePlace, SyncError};
+use serde::Serialize;
+
+use crate::effects::now_millis;
+use crate::error::{LibraryError, Result};
+use crate::library::Library;
+
+/// The only policy of this version: everything goes there.
+pub(super) const POLICY_FULL: &str = "full";
+
+/// What of the process's surroundings connecting needs; the command line fills it.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// What decides which identity is used at Azure.
+    pub azure: AzureEnvironment,
+}
+
+/// A remote to be added.
+#[derive(Debug, Clone, Copy)]
+pub struct RemoteRequest<'a> {
+    /// What people call it.
+    pub name: &'a str,
+    /// Where it is, without anything secret.
+    pub address: &'a str,
+    /// What opens it.
+    pub credential: Option<&'a RemoteCredential>,
+}
+
+/// What was found out about one thing that a place can or cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CapabilityFinding {
+    /// The capability, as `put-if-absent`.
+    pub capability: String,
+    /// Whether it was seen to work.
+    pub works: bool,
+    /// Why not, where that is known.
+    pub reason: Option<String>,
+}
+
+/// A remote that was connected and probed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AddedRemote {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// What it can do.
+    pub capabilities: Vec<CapabilityFinding>,
+}
+
+/// A remote as it is shown; nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownRemote {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// What kind of credential opens it; none where the machine's own identity does.
+    pub credential: Option<&'static str>,
+    /// What goes there.
+    pub policy: String,
+    /// What it can do.
+    pub capabilities: Vec<CapabilityFinding>,
+    /// When the last sync ended well, in milliseconds since 1970.
+    pub synced_millis: Option<i64>,
+    /// Why the last sync failed, if it did.
+    pub last_error: Option<String>,
+    /// Originals that it holds whole.
+    pub safe_originals: u64,
+    /// Originals that are to be sent.
+    pub waiting_originals: u64,
+    /// Originals whose sending failed.
+    pub failed_originals: u64,
+}
+
+/// A connected remote with its counters.
+pub(super) struct Connected {
+    pub(super) store: SealedRemote,
+    pub(super) counting: Counting,
+}
+
+/// The address of a remote. A secret in it is refused: whoever lists processes would read it.
+pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
+    let (address, secret) = RemoteAddress::parse(text).map_err(StoreError::from).map_err(SyncError::from)?;
+    if secret.is_some() {
+        return Err(LibraryError::Refused {
+            reason: "the address carries a signature, and everybody on this machine could read it there".into(),
+            hint: "put the whole signed address into a file and pass --credential-file FILE".into(),
+        });
+    }
+    Ok(address)
+}
+
+/// The runtime that one command's requests run on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| LibraryError::Io { path: "the network".into(), action: "used", source })
+}
+
+/// Connects, and puts retries, limits, counting and tracing around. Probes where nothing is known.
+pub(super) async fn connect_to(
+    address: &RemoteAddress,
+    credential: Option<RemoteCredential>,
+    surroundings: &Surroundings,
+    known: Option<Capabilities>,
+) -> Result<Connected> {
+    let mut token = [0; 16];
+    OsEntropy.fill(&mut token);
+    let options = ConnectOptions { known, azure: surroundings.azure.clone(), ..ConnectOptions::default() };
+    let bare =
+        connect(address, credential, options, &HEXLOWER.encode(&token)).await.map_err(SyncError::from)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut seed = [0; 8];
+    OsEntropy.fill(&mut seed);
+    let retries = RetryOptions { seed: u64::from_le_bytes(seed), ..RetryOptions::default() };
+    let (counted, counting) = Counting::around(bare);
+    let limit = Arc::new(Limit::new(LimitOptions::default(), Arc::clone(&clock)));
+    let limited: Arc<dyn Remote> = Arc::new(Limit::around(Arc::new(counted), limit));
+    let retried: Arc<dyn Remote> = Arc::new(Retry::around(limited, retries, Arc::clone(&clock)));
+    let traced: Arc<dyn Remote> = Arc::new(Tracing::around(retried, clock));
+    Ok(Connected { store: SealedRemote::new(traced), counting })
+}
+
+pub(super) fn findings(capabilities: &Capabilities) -> Vec<CapabilityFinding> {
+    let found = Capability::ALL.into_iter().filter_map(|capability| {
+        let name = serde_json::to_value(capability).ok()?.as_str()?.to_owned();
+        let (works, reason) = match capabilities.finding(capability) {
+            Finding::Works => (true, None),
+            Finding::Missing(reason) => (false, Some(reason.clone())),
+            Finding::Untried => (false, Some("it was not tried".to_owned())),
+        };
+        Some(CapabilityFinding { capability: name, works, reason })
+    });
+    found.collect()
+}
+
+impl Library {
+    /// Connects a place, finds out what it can do, and remembers it. Nothing of the library is sent yet.
+    ///
+    /// # Errors
+    /// When the name is taken or the place cannot be used: objects must be writable and readable there.
+    pub fn add_remote(
+        &mut self,
+        request: &RemoteRequest<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<AddedRemote> {
+        self.folder.require_writable()?;
+        let is_name = !request.name.is_empty()
+            && request.name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
+        if !is_name {
+            return Err(LibraryError::Refused {
+                reason: format!("{:?} cannot be the name of a remote", request.name),
+                hint: "use letters, digits, - _ and .".into(),
+            });
+        }
+        if self.device.remote(request.name)?.is_some() {
+            return Err(LibraryError::Refused {
+                reason: format!("there is a remote {} already", request.name),
+                hint: "safelight remote set NAME changes it; remote remove NAME forgets it".into(),
+            });
+        }
+        let address = parse_address(request.address)?;
+        self.probe_and_keep(request.name, &address, request.credential, surroundings)
+    }
+
+    fn probe_and_keep(
+        &mut self,
+        name: &str,
+        address: &RemoteAddress,
+        credential: Option<&RemoteCredential>,
+        surroundings: &Surroundings,
+    ) -> Result<AddedRemote> {
+        let runtime = runtime()?;
+        let connected = runtime.block_on(connect_to(address, credential.cloned(), surroundings, None))?;
+        let capabilities = connected.store.capabilities().clone();
+        if let Finding::Missing(reason) = capabilities.finding(Capability::PutAndGet) {
+            return Err(LibraryError::Refused {
+                reason: format!("{address} does not let objects be written and read back: {reason}"),
+                hint: "it needs permission to read, write and list; on Azure the role Storage Blob Data Contributor: \
+                       az role assignment create --role \"Storage Blob Data Contributor\" --assignee WHO --scope CONTAINER"
+                    .into(),
+            });
+        }
+        self.keep_remote(name, address, credential, &capabilities)?;
+        Ok(AddedRemote {
+            name: name.to_owned(),
+            address: address.to_string(),
+            capabilities: findings(&capabilities),
+        })
+    }
+
+    pub(super) fn keep_remote(
+        &mut self,
+        name: &str,
+        address: &RemoteAddress,
+        credential: Option<&RemoteCredential>,
+        capabilities: &Capabilities,
+    ) -> Result<safelight_catalog::RemoteId> {
+        let secret = credential.map(RemoteCredential::to_bytes);
+        Ok(self.device.put_remote(&NewRemote {
+            name,
+            address: &address.to_string(),
+            credential: secret.as_deref().map(Vec::as_slice),
+            policy: POLICY_FULL,
+            capabilities: Some(&capabilities.to_bytes()),
+            now_millis: now_millis(),
+        })?)
+    }
+
+    /// All remotes, in the order in which they were added.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn remotes(&self) -> Result<Vec<ShownRemote>> {
+        self.device.remotes()?.into_iter().map(|row| self.shown_remote(row)).collect()
+    }
+
+    /// One remote.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoSuchRemote`].
+    pub fn remote(&self, name: &str) -> Result<ShownRemote> {
+        self.shown_remote(self.remote_row(name)?)
+    }
+
+    /// Changes what opens a remote, or probes it anew; the place stays the same.
+    ///
+    /// # Errors
+    /// As [`Library::add_remote`]; then nothing is changed.
+    pub fn check_remote(
+        &mut self,
+        name: &str,
+        credential: Option<&RemoteCredential>,
+        surroundings: &Surroundings,
+    ) -> Result<AddedRemote> {
+        self.folder.require_writable()?;
+        let row = self.remote_row(name)?;
+        let kept = kept_credential(&row)?;
+        let address = parse_address(&row.address)?;
+        self.probe_and_keep(name, &address, credential.or(kept.as_ref()), surroundings)
+    }
+
+    /// Sets the policy of a remote. This version knows `full` only.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] for every other policy.
+    pub fn set_remote_policy(&mut self, name: &str, policy: &str) -> Result<()> {
+        self.remote_row(name)?;
+        if policy == POLICY_FULL {
+            return Ok(());
+        }
+        Err(LibraryError::Refused {
+            reason: format!("this version has no policy {policy}: everything goes to every remote"),
+            hint: "policy=full is the only one until selective and on-demand are built".into(),
+        })
+    }
+
+    /// Forgets a remote, its credential and everything that is known about it. What rests there stays there.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoSuchRemote`].
+    pub fn remove_remote(&mut self, name: &str) -> Result<()> {
+        self.folder.require_writable()?;
+        let row = self.remote_row(name)?;
+        Ok(self.device.remove_remote(row.id)?)
+    }
+
+    pub(super) fn remote_row(&self, name: &str) -> Result<RemoteRow> {
+        self.device.remote(name)?.ok_or_else(|| LibraryError::NoSuchRemote { name: name.to_owned() })
+    }
+
+    /// The remotes that a command is about: the named one, else all.
+    pub(super) fn remote_rows(&self, name: Option<&str>) -> Result<Vec<RemoteRow>> {
+        let rows = match name {
+            Some(name) => vec![self.remote_row(name)?],
+            None => self.device.remotes()?,
+        };
+        if rows.is_empty() {
+            return Err(LibraryError::NoRemote);
+        }
+        Ok(rows)
+    }
+
+    /// How an original stands to the remotes, in one word.
+    pub(crate) fn sync_word(&self, content: &ContentHash) -> Result<&'static str> {
+        let rows = self.device.original_at_remotes(content)?;
+        let has = |state| rows.iter().any(|(_, row)| row.state == state);
+        Ok(if rows.is_empty() || has(SyncState::Waiting) {
+            "waiting"
+        } else if has(SyncState::Failed) {
+            "failed"
+        } else if has(SyncState::Synced) {
+            "synced"
+        } else if has(SyncState::CloudOnly) {
+            "cloud-only"
+        } else if has(SyncState::Elsewhere) {
+            "elsewhere"
+        } else {
+            "local-only"
+        })
+    }
+
+    /// Whether an original never was on this device, or was let go on purpose.
+    pub(crate) fn rests_only_elsewhere(&self, content: &ContentHash) -> Result<bool> {
+        let rows = self.device.original_at_remotes(content)?;
+        let is_elsewhere = |state| matches!(state, SyncState::CloudOnly | SyncState::Elsewhere);
+        Ok(!rows.is_empty() && rows.iter().all(|(_, row)| is_elsewhere(row.state)))
+    }
+
+    /// Why an original that cannot be read is not here, where remotes are known to hold it.
+    pub(crate) fn rests_elsewhere(&self, original: &Original) -> Result<Option<LibraryError>> {
+        let rows = self.device.original_at_remotes(&original.content)?;
+        let mut names = Vec::new();
+        for remote in self.device.remotes()? {
+            let held = [SyncState::Synced, SyncState::CloudOnly, SyncState::Elsewhere];
+            if rows.iter().any(|(id, row)| *id == remote.id && held.contains(&row.state)) {
+                names.push(remote.name);
+            }
+        }
+        Ok((!names.is_empty()).then(|| LibraryError::InRemotes {
+            object: original.source.display().to_string(),
+            remotes: names.join(", "),
+        }))
+    }
+
+    /// How many originals wait to be sent and failed, over all remotes; how many places hold everything.
+    pub(crate) fn sync_standing(&self) -> Result<(u64, u64, u64)> {
+        let (mut waiting, mut failed, mut places, mut is_all_here) = (0, 0, 0, true);
+        for remote in self.device.remotes()? {
+            for (state, totals) in self.device.sync_totals(remote.id)? {
+                match state {
+                    SyncState::Waiting => waiting += totals.originals,
+                    SyncState::Failed => failed += totals.originals,
+                    SyncState::CloudOnly | SyncState::Elsewhere => is_all_here &= totals.originals == 0,
+                    SyncState::Synced | SyncState::LocalOnly => {}
+                }
+            }
+            places += u64::from(remote.synced_millis.is_some());
+            // What was imported since the last sync.
+            let catalog = self.catalog();
+            let mut after = self.device.looked_at(remote.id, catalog.instance()?)?;
+            loop {
+                let (added, last) = catalog.added_originals(after, 1000)?;
+                if last == after {
+                    break;
+                }
+                waiting += added.len() as u64;
+                after = last;
+            }
+        }
+        Ok((waiting, failed, places + u64::from(is_all_here)))
+    }
+
+    fn shown_remote(&self, row: RemoteRow) -> Result<ShownRemote> {
+        let totals = self.device.sync_totals(row.id)?;
+        let count = |states: &[SyncState]| {
+            totals
+                .iter()
+                .filter(|(state, _)| states.contains(state))
+                .map(|(_, totals)| totals.originals)
+                .sum::<u64>()
+        };
+        let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
+        Ok(ShownRemote {
+            credential: kept_credential(&row)?.map(|credential| credential.description()),
+            safe_originals: count(&[SyncState::Synced, SyncState::CloudOnly]),
+            waiting_originals: count(&[SyncState::Waiting]),
+            failed_originals: count(&[SyncState::Failed]),
+            capabilities: capabilities.as_ref().map(findings).unwrap_or_default(),
+            name: row.name,
+            address: row.address,
+            policy: row.policy,
+            synced_millis: row.synced_millis,
+            last_error: row.last_error,
+        })
+    }
+}
+
+/// Connects a remote that is remembered.
+pub(super) async fn reconnect(
+    row: &RemoteRow,
+    surroundings: &Surroundings,
+) -> Result<(RemotePlace, Counting)> {
+    let address = parse_address(&row.address)?;
+    let known = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
+    let connected = connect_to(&address, kept_credential(row)?, surroundings, known).await?;
+    Ok((RemotePlace { id: row.id, store: connected.store }, connected.counting))
+}
+
+fn kept_credential(row: &RemoteRow) -> Result<Option<RemoteCredential>> {
+    let Some(bytes) = &row.credential else { return Ok(None) };
+    let credential = RemoteCredential::from_bytes(bytes).map_err(|error| LibraryError::Damaged {
+        object: format!("the credential of {}", row.name),
+        reason: error.to_string(),
+    })?;
+    Ok(Some(credential))
+}

@@ -1,0 +1,452 @@
+//! Syncing, verifying and fetching: the futures of `safelight-sync`, run to their end.
+
+use std::fs::File;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use safelight_catalog::SyncState;
+use safelight_crypto::{Epoch, Keyring, OsEntropy};
+use safelight_store::FolderPlace;
+use safelight_store::layer::Counting;
+use safelight_sync::{
+    Depth, Here, KeyStore, Problem as SyncProblem, Stop, SyncError, SyncOptions, Transfer, fetch_original,
+    plan, sync, verify_remote,
+};
+use serde::Serialize;
+
+use super::at::{Surroundings, reconnect, runtime};
+use crate::edit::Selection;
+use crate::effects::now_stamp_millis;
+use crate::error::{LibraryError, Result};
+use crate::folder::LibraryFolder;
+use crate::keys::UnlockedKeys;
+use crate::library::Library;
+use crate::monitor::{Monitor, Problem, Task};
+
+/// How often somebody's wish to stop is looked for while nothing else happens.
+const LOOK: Duration = Duration::from_millis(150);
+
+/// Requests and bytes on the wire, as they were really made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Requests, repeated ones too.
+    pub requests: u64,
+    /// Bytes that went up.
+    pub up_bytes: u64,
+    /// Bytes that came down.
+    pub down_bytes: u64,
+}
+
+/// What a sync with one remote came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncOutcome {
+    /// The remote.
+    pub remote: String,
+    /// Segments of history that were put.
+    pub sent_segments: u64,
+    /// Segments of history that were taken in.
+    pub taken_segments: u64,
+    /// Packs of thumbnails and previews that were put.
+    pub sent_packs: u64,
+    /// Originals that the remote now holds whole.
+    pub synced_originals: u64,
+    /// What is wrong with single objects, in words.
+    pub problems: Vec<String>,
+    /// What went over the wire.
+    pub traffic: Traffic,
+}
+
+/// What a sync would send, from what is known here; no request is made for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncPlan {
+    /// The remote.
+    pub remote: String,
+    /// Segments of history.
+    pub segments: u64,
+    /// Thumbnails, previews and tiny originals, which travel in packs.
+    pub small_objects: u64,
+    /// Their bytes.
+    pub small_bytes: u64,
+    /// Originals.
+    pub originals: u64,
+    /// Their bytes.
+    pub original_bytes: u64,
+    /// About how many requests that makes.
+    pub requests: u64,
+    /// The tier that originals are written into, where the place has tiers.
+    pub tier: Option<&'static str>,
+}
+
+/// How thoroughly a remote is verified.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum VerifyDepth {
+    /// Presence and sizes.
+    Presence,
+    /// Also downloads and opens this share, going on where the last run stopped.
+    Sample(f64),
+    /// Also downloads and opens everything.
+    All,
+}
+
+/// What verifying one remote found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemoteVerifyReport {
+    /// The remote.
+    pub remote: String,
+    /// Objects that should be there.
+    pub expected_objects: u64,
+    /// Those that are there with the right size.
+    pub present_objects: u64,
+    /// Those that were downloaded and opened.
+    pub proven_objects: u64,
+    /// Bytes that were downloaded.
+    pub downloaded_bytes: u64,
+    /// What is missing or damaged, in words.
+    pub damaged: Vec<String>,
+    /// What is merely worth knowing.
+    pub notices: Vec<String>,
+}
+
+/// What fetching originals came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FetchReport {
+    /// Originals that are here now and were not before.
+    pub fetched_originals: u64,
+    /// Originals that were here already.
+    pub present_originals: u64,
+    /// Originals that no remote had whole; they are told to the monitor.
+    pub failed_originals: u64,
+    /// Sealed bytes that came down.
+    pub fetched_bytes: u64,
+}
+
+impl Library {
+    /// Syncs with one remote, or with all. History first, then thumbnails, then originals, newest first.
+    ///
+    /// A monitor that is cancelled ends it between two actions; what was acknowledged is recorded.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoRemote`]; the first error that concerns a whole remote, after the others were synced.
+    pub fn sync(
+        &mut self,
+        remote: Option<&str>,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<SyncOutcome>> {
+        self.folder.require_writable()?;
+        let rows = self.remote_rows(remote)?;
+        let _only = SyncLock::take(&self.folder)?;
+        let runtime = runtime()?;
+        let mut outcomes = Vec::new();
+        let mut first_error = None;
+        for row in rows {
+            monitor.begin(Task::Sync, None, None);
+            let stop = Stop::default();
+            let result = runtime.block_on(async {
+                let (at, counting) = reconnect(&row, surroundings).await?;
+                let (told, mut keys) = (Told(monitor), None);
+                let mut entropy = OsEntropy;
+                let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+                let options = SyncOptions::default();
+                let report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
+                let problems = report.history.problems.iter().chain(&report.problems);
+                Ok::<_, LibraryError>(SyncOutcome {
+                    remote: row.name.clone(),
+                    sent_segments: report.history.sent_segments,
+                    taken_segments: report.history.taken_segments,
+                    sent_packs: report.sent_packs,
+                    synced_originals: report.synced_originals,
+                    problems: problems.map(ToString::to_string).collect(),
+                    traffic: traffic(&counting),
+                })
+            });
+            monitor.end();
+            match result {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => {
+                    if first_error.is_some() || remote.is_none() {
+                        monitor.problem(&Problem::failure(&row.name, error.to_string()));
+                    }
+                    first_error = first_error.or(Some(error));
+                }
+            }
+            if monitor.cancelled() {
+                break;
+            }
+        }
+        first_error.map_or(Ok(outcomes), Err)
+    }
+
+    /// Tells what a sync would send, without a request.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoRemote`], and those of the databases.
+    pub fn plan_sync(&mut self, remote: Option<&str>, surroundings: &Surroundings) -> Result<Vec<SyncPlan>> {
+        self.folder.require_writable()?;
+        let rows = self.remote_rows(remote)?;
+        let runtime = runtime()?;
+        let (stop, told) = (Stop::default(), Told(&crate::monitor::Unwatched));
+        let mut plans = Vec::new();
+        for row in rows {
+            // With its capabilities known nothing is asked.
+            let (at, _) = runtime.block_on(reconnect(&row, surroundings))?;
+            let (mut keys, mut entropy) = (None, OsEntropy);
+            let found = plan(&mut here(self, &mut keys, &mut entropy, &told, &stop), &at)?;
+            let waiting = |state: &SyncState| matches!(state, SyncState::Waiting | SyncState::Failed);
+            let (mut originals, mut original_bytes) = (0, 0);
+            for (_, totals) in found.originals.iter().filter(|(state, _)| waiting(state)) {
+                originals += totals.originals;
+                original_bytes += totals.bytes;
+            }
+            let small_objects = found.entries.iter().map(|(count, _)| count).sum();
+            let small_bytes: u64 = found.entries.iter().map(|(_, bytes)| bytes).sum();
+            let parts = originals.max(original_bytes.div_ceil(32 << 20));
+            plans.push(SyncPlan {
+                remote: row.name,
+                segments: found.segments,
+                small_objects,
+                small_bytes,
+                originals,
+                original_bytes,
+                // The listing of heads, the own tip, one for each segment and part, packs of up to 16 MiB.
+                requests: 2 + found.segments + parts + small_bytes.div_ceil(16 << 20),
+                tier: (!at.store.capabilities().tiers.is_empty()).then_some("cool"),
+            });
+        }
+        Ok(plans)
+    }
+
+    /// Looks whether everything that a remote should hold is there and whole.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoRemote`], and what the remote answers; findings are in the report.
+    pub fn verify_remote(
+        &mut self,
+        remote: Option<&str>,
+        depth: VerifyDepth,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<RemoteVerifyReport>> {
+        self.folder.require_writable()?;
+        let rows = self.remote_rows(remote)?;
+        let _only = SyncLock::take(&self.folder)?;
+        let runtime = runtime()?;
+        let depth = match depth {
+            VerifyDepth::Presence => Depth::Presence,
+            VerifyDepth::Sample(share) => Depth::Sample(share),
+            VerifyDepth::All => Depth::All,
+        };
+        let mut reports = Vec::new();
+        for row in rows {
+            monitor.begin(Task::Verify, None, None);
+            let stop = Stop::default();
+            let result = runtime.block_on(async {
+                let (at, _) = reconnect(&row, surroundings).await?;
+                let (told, mut keys) = (Told(monitor), None);
+                let mut entropy = OsEntropy;
+                let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+                until_stopped(verify_remote(&mut here, &at, depth), &stop, monitor).await
+            });
+            monitor.end();
+            let report = result?;
+            let (notices, damaged): (Vec<_>, Vec<_>) = report.problems.iter().partition(|one| is_notice(one));
+            let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
+            reports.push(RemoteVerifyReport {
+                remote: row.name,
+                expected_objects: report.expected_objects,
+                present_objects: report.present_objects,
+                proven_objects: report.proven_objects,
+                downloaded_bytes: report.downloaded_bytes,
+                damaged: words(damaged),
+                notices: words(notices),
+            });
+        }
+        Ok(reports)
+    }
+
+    /// Fetches the originals of a selection from whichever remotes have them; each is proven before it counts.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoRemote`], and what concerns all remotes; originals that nobody has whole are counted.
+    pub fn fetch(
+        &mut self,
+        selection: &Selection,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<FetchReport> {
+        self.folder.require_writable()?;
+        let mut originals = Vec::new();
+        for asset in selection.assets() {
+            let Some(item) = self.item(*asset)? else { continue };
+            originals.push(item.original()?.clone());
+        }
+        let rows = self.remote_rows(None)?;
+        let _only = SyncLock::take(&self.folder)?;
+        let runtime = runtime()?;
+        let stop = Stop::default();
+        let mut report = FetchReport::default();
+        monitor.begin(Task::Fetch, None, None);
+        let mut whole: Vec<safelight_crypto::ContentHash> = Vec::new();
+        let result = runtime.block_on(async {
+            let mut places = Vec::new();
+            let mut unreachable = None;
+            for row in &rows {
+                match reconnect(row, surroundings).await {
+                    Ok((at, _)) => places.push(at),
+                    Err(error) => unreachable = Some(error),
+                }
+            }
+            if let Some(error) = unreachable.filter(|_| places.is_empty()) {
+                return Err(error);
+            }
+            let (told, mut keys) = (Told(monitor), None);
+            let mut entropy = OsEntropy;
+            let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+            for original in &originals {
+                let mut problems = Vec::new();
+                let fetching = fetch_original(&mut here, &places, original, &mut problems);
+                match until_stopped(fetching, &stop, monitor).await {
+                    Ok(0) => report.present_originals += 1,
+                    Ok(bytes) => {
+                        report.fetched_originals += 1;
+                        report.fetched_bytes += bytes;
+                        whole.push(original.content);
+                    }
+                    Err(error @ LibraryError::Sync(SyncError::Unbelievable { .. })) => {
+                        report.failed_originals += 1;
+                        let name = original.source.display().to_string();
+                        monitor.problem(&Problem::failure(name, error.to_string()));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        });
+        monitor.end();
+        for content in &whole {
+            self.damaged.forget(&mut self.device, content)?;
+        }
+        result.map(|()| report)
+    }
+}
+
+fn traffic(counting: &Counting) -> Traffic {
+    let total = counting.total();
+    Traffic { requests: total.requests, up_bytes: total.up_bytes, down_bytes: total.down_bytes }
+}
+
+/// What is worth knowing but needs nobody to act.
+fn is_notice(problem: &SyncProblem) -> bool {
+    matches!(problem, SyncProblem::Repaired { .. } | SyncProblem::Stranger { .. })
+}
+
+/// Runs a future to its end; a person who wants to stop is heard meanwhile.
+pub(super) async fn until_stopped<T>(
+    work: impl Future<Output = Result<T, SyncError>>,
+    stop: &Stop,
+    monitor: &dyn Monitor,
+) -> Result<T> {
+    let mut work = pin!(work);
+    loop {
+        if monitor.cancelled() {
+            stop.ask();
+        }
+        if let Ok(result) = tokio::time::timeout(LOOK, &mut work).await {
+            return result.map_err(LibraryError::from);
+        }
+    }
+}
+
+/// This device as a sync sees it.
+pub(super) fn here<'a>(
+    library: &'a mut Library,
+    keys: &'a mut Option<Keys<'a>>,
+    entropy: &'a mut OsEntropy,
+    told: &'a Told<'a>,
+    stop: &'a Stop,
+) -> Here<'a> {
+    let Library { folder, keys: unlocked, catalog, device, place, .. } = library;
+    let catalog = catalog.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let place: &FolderPlace = place;
+    Here {
+        catalog,
+        device,
+        place,
+        keys: keys.insert(Keys { folder, keys: unlocked }),
+        entropy,
+        now: &now_stamp_millis,
+        monitor: told,
+        stop,
+    }
+}
+
+/// The keyring of the library folder, which learns epochs that other devices made.
+#[derive(Debug)]
+pub(super) struct Keys<'a> {
+    folder: &'a LibraryFolder,
+    keys: &'a mut UnlockedKeys,
+}
+
+impl KeyStore for Keys<'_> {
+    fn keyring(&self) -> &Keyring {
+        &self.keys.keyring
+    }
+
+    fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
+        let mut learnt = self.keys.clone();
+        // A library that is being joined writes its keys when they are complete.
+        if LibraryFolder::exists(self.folder.path()) {
+            let opened = self.folder.keys().open_keyring(&self.keys.unlock_key);
+            let kept = opened.map_err(|error| error.to_string())?.keyring;
+            kept.epochs().iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
+        }
+        epochs.iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
+        if LibraryFolder::exists(self.folder.path()) {
+            self.folder
+                .keys()
+                .save_keyring(&learnt, &mut OsEntropy)
+                .map_err(|error| error.to_string())?;
+        }
+        *self.keys = learnt;
+        Ok(())
+    }
+}
+
+/// Tells a library's monitor what a sync tells.
+pub(super) struct Told<'a>(pub(super) &'a dyn Monitor);
+
+impl safelight_sync::Monitor for Told<'_> {
+    fn problem(&self, problem: &SyncProblem) {
+        let reason = problem.to_string();
+        self.0.problem(&match is_notice(problem) {
+            true => Problem::notice("sync", reason),
+            false => Problem::failure("sync", reason),
+        });
+    }
+
+    fn advance(&self, _: Transfer, bytes: u64) {
+        self.0.advance(1, bytes);
+    }
+}
+
+/// Lets one sync of a library run at a time on this machine. Dies with the process.
+struct SyncLock {
+    _held: File,
+}
+
+impl SyncLock {
+    fn take(folder: &LibraryFolder) -> Result<Self> {
+        let path = folder.path().join("objects");
+        let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
+        match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Self { _held: held }),
+            Err(_) => Err(LibraryError::Refused {
+                reason: "another sync of this library is running".into(),
+                hint: "wait until it is done; it does what this one would have done".into(),
+            }),
+        }
+    }
+}
