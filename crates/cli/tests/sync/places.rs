@@ -76,5 +76,8 @@ fn through_s3() {
 #[test]
 fn through_webdav() {
     let Some(server) = WsgiDav::start() else { return skip("wsgidav") };
-    two_devices_end_equal_and_a_third_gets_everything(Meeting { address: server.address(), credential: None });
+    two_devices_end_equal_and_a_third_gets_everything(Meeting {
+        address: server.address(),
+        credential: None,
+    });
 }

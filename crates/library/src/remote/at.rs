@@ -99,7 +99,8 @@ pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
     let (address, secret) = RemoteAddress::parse(text).map_err(StoreError::from).map_err(SyncError::from)?;
     if secret.is_some() {
         return Err(LibraryError::Refused {
-            reason: "the address carries a signature, and everybody on this machine could read it there".into(),
+            reason: "the address carries a signature, and everybody on this machine could read it there"
+                .into(),
             hint: "put the whole signed address into a file and pass --credential-file FILE".into(),
         });
     }
@@ -358,7 +359,7 @@ impl Library {
             let catalog = self.catalog();
             let mut after = self.device.looked_at(remote.id, catalog.instance()?)?;
             loop {
-                let (added, last) = catalog.added_originals(after, 1000)?;
+                let (added, last) = catalog.added_originals(after, i64::MAX, 1000)?;
                 if last == after {
                     break;
                 }
