@@ -12,8 +12,8 @@ use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb};
 use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_media::pool::Pool;
 use safelight_model::OpBody;
-use safelight_model::history::SealedSegment;
-use safelight_store::{FolderPlace, ObjectPath, Sealed};
+use safelight_store::{FolderPlace, ObjectPath};
+use safelight_sync::Problem;
 
 use crate::birth;
 use crate::doctor::WorkerProgram;
@@ -24,7 +24,6 @@ use crate::folder_lock::FolderLock;
 use crate::import::locked;
 use crate::import::rendition::{LocalPacks, reconcile_packs};
 use crate::keys::{NewSlot, UnfinishedLibrary, UnlockedKeys};
-use crate::log::SEGMENT_BYTES;
 
 /// Prefix of the settings that name damaged originals.
 const DAMAGED: &str = "damaged/";
@@ -304,56 +303,22 @@ pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &Fo
             break;
         }
     }
-    for segment in catalog.outbox()? {
-        let path = ObjectPath::segment(segment.device, segment.seq.0);
-        let sealed = Sealed::from_bytes(segment.bytes.clone()).map_err(|error| LibraryError::Damaged {
-            object: path.as_str().into(),
-            reason: error.to_string(),
-        })?;
-        if place.put_new(&path, &sealed)? == safelight_store::Outcome::Existed {
-            replace_if_damaged(place, keyring, &path, &segment.bytes, &sealed)?;
+    for problem in safelight_sync::place_outbox(catalog, place, keyring)? {
+        match problem {
+            Problem::Forked { device, seq } if device == keyring.device().id() => {
+                return Err(LibraryError::Refused {
+                    reason: format!(
+                        "{} is another part of this device's history: the catalogue is older than it",
+                        ObjectPath::segment(device, seq).as_str()
+                    ),
+                    hint: "safelight doctor --fix catalog makes the catalogue anew from history".into(),
+                });
+            }
+            Problem::Damaged { object, reason } => return Err(LibraryError::Damaged { object, reason }),
+            other => tracing::warn!(?other, "a segment could not be placed in the folder"),
         }
-        catalog.mark_placed(segment.device, segment.seq)?;
     }
     Ok(())
-}
-
-/// A segment of this number rests there already. The same bytes are fine: another process placed them. What
-/// this device did not sign is damaged and makes room; but another segment that it did sign is history, and
-/// history is never replaced.
-fn replace_if_damaged(
-    place: &FolderPlace,
-    keyring: &Keyring,
-    path: &ObjectPath,
-    ours: &[u8],
-    sealed: &Sealed,
-) -> Result<()> {
-    let there = place.open_object(path)?.read_all(SEGMENT_BYTES)?;
-    if there == ours {
-        return Ok(());
-    }
-    let key = keyring.device().card().verifying_key();
-    let is_signed = SealedSegment::parse(&there)
-        .and_then(|segment| segment.verify(keyring.library(), key))
-        .and_then(|segment| segment.open(keyring))
-        .is_ok();
-    if is_signed {
-        return Err(LibraryError::Refused {
-            reason: format!(
-                "{} is another part of this device's history: the catalogue is older than it",
-                path.as_str()
-            ),
-            hint: "safelight doctor --fix catalog makes the catalogue anew from history".into(),
-        });
-    }
-    place.remove_object(path)?;
-    match place.put_new(path, sealed)? {
-        safelight_store::Outcome::Created => Ok(()),
-        safelight_store::Outcome::Existed => Err(LibraryError::Refused {
-            reason: format!("{} was written by another process meanwhile", path.as_str()),
-            hint: "run the same command again".into(),
-        }),
-    }
 }
 
 /// Opens this device's database; one that is gone is made anew, since nothing in it is the only copy.

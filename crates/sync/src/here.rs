@@ -94,23 +94,16 @@ impl Here<'_> {
     /// # Errors
     /// Those of the database.
     pub fn roster(&self) -> Result<Option<Roster>> {
-        let statements = self.statements()?;
-        Ok(Roster::replay(self.library(), &statements))
+        roster_of(self.catalog, self.library())
     }
 
     pub(crate) fn statements(&self) -> Result<Vec<Statement>> {
-        let bytes = self.catalog.statements()?;
-        Ok(bytes.iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()).collect())
+        statements_of(self.catalog)
     }
 
     /// The key that a device signs with: this device's own, or what the roster says.
     pub(crate) fn key_of(&self, device: &DeviceId) -> Result<Option<VerifyingKey>> {
-        let own = self.keys.keyring().device();
-        if own.id() == *device {
-            return Ok(Some(*own.card().verifying_key()));
-        }
-        let roster = self.roster()?;
-        Ok(roster.and_then(|roster| Some(*roster.member(device)?.card.verifying_key())))
+        key_of(self.catalog, self.keys.keyring(), device)
     }
 
     pub(crate) fn note(&self, problems: &mut Vec<Problem>, problem: Problem) {
@@ -125,6 +118,30 @@ impl std::fmt::Debug for Here<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Here").field("place", &self.place).finish_non_exhaustive()
     }
+}
+
+fn statements_of(catalog: &Catalog) -> Result<Vec<Statement>> {
+    let bytes = catalog.statements()?;
+    Ok(bytes.iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()).collect())
+}
+
+fn roster_of(catalog: &Catalog, library: LibraryId) -> Result<Option<Roster>> {
+    let statements = statements_of(catalog)?;
+    Ok(Roster::replay(library, &statements))
+}
+
+/// The key that a device signs with: this device's own, or what the roster says.
+pub(crate) fn key_of(
+    catalog: &Catalog,
+    keyring: &Keyring,
+    device: &DeviceId,
+) -> Result<Option<VerifyingKey>> {
+    let own = keyring.device();
+    if own.id() == *device {
+        return Ok(Some(*own.card().verifying_key()));
+    }
+    let roster = roster_of(catalog, keyring.library())?;
+    Ok(roster.and_then(|roster| Some(*roster.member(device)?.card.verifying_key())))
 }
 
 /// What a statement demands that this version does not know; while there is anything it may only read.

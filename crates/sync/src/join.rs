@@ -201,7 +201,7 @@ impl Joining {
         }
         inbox.settle(here, &at.store, &mut report).await?;
         inbox.record_heads(here, at)?;
-        crate::history::place_outbox(here, &mut report.problems)?;
+        crate::history::place_waiting(here, &mut report.problems)?;
         Ok(report)
     }
 }

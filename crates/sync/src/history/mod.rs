@@ -13,6 +13,7 @@ mod pull;
 pub(crate) use inbox::Inbox;
 pub(crate) use outbox::SEGMENT_BYTES;
 pub use outbox::place_outbox;
+pub(crate) use outbox::place_waiting;
 pub(crate) use publish::{Judged, judge_segment, replace_damaged, segment_path, whole_segment};
 pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_devices};
 
@@ -51,7 +52,7 @@ pub struct HistoryReport {
 /// answer. A damaged, withheld or forked segment is a [`Problem`] of the report.
 pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<HistoryReport> {
     let mut report = HistoryReport::default();
-    place_outbox(here, &mut report.problems)?;
+    place_waiting(here, &mut report.problems)?;
     for _ in 0..MOST_ROUNDS {
         let own = pull::pull(here, at, &mut report).await?;
         let needed = here.roster()?.and_then(|roster| crate::here::newer_version_needed(&roster));

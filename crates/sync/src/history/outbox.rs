@@ -3,13 +3,14 @@
 //! Invariant: a segment that is validly signed is never replaced by other bytes, except one of this device's
 //! own that was never published and whose every op the catalogue holds, open, to be closed anew.
 
-use safelight_crypto::VerifyingKey;
+use safelight_catalog::Catalog;
+use safelight_crypto::{Keyring, VerifyingKey};
 use safelight_model::Segment;
 use safelight_model::history::SealedSegment;
-use safelight_store::{ObjectPath, Outcome, Sealed};
+use safelight_store::{FolderPlace, ObjectPath, Outcome, Sealed};
 
 use crate::error::Result;
-use crate::here::Here;
+use crate::here::{Here, key_of};
 use crate::problem::Problem;
 
 /// Larger than any segment: 32 MiB of body and what seals it.
@@ -24,44 +25,54 @@ pub(super) fn close_and_place(here: &mut Here<'_>, problems: &mut Vec<Problem>) 
             break;
         }
     }
-    place_outbox(here, problems)
+    place_waiting(here, problems)
 }
 
-/// Puts every segment of the outbox into the library folder, own and arrived ones.
+/// Puts what waits into the library folder, and tells what could not be.
+pub(crate) fn place_waiting(here: &mut Here<'_>, problems: &mut Vec<Problem>) -> Result<()> {
+    for problem in place_outbox(here.catalog, here.place, here.keys.keyring())? {
+        here.note(problems, problem);
+    }
+    Ok(())
+}
+
+/// Puts every segment of the outbox into the library folder, own and arrived ones; answers what could not be
+/// placed, and stays in the outbox.
 ///
 /// # Errors
 /// A full disk and the like; what was placed before is recorded.
-pub fn place_outbox(here: &mut Here<'_>, problems: &mut Vec<Problem>) -> Result<()> {
-    for segment in here.catalog.outbox()? {
+pub fn place_outbox(catalog: &mut Catalog, place: &FolderPlace, keyring: &Keyring) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    for segment in catalog.outbox()? {
         let path = ObjectPath::segment(segment.device, segment.seq.0);
         let sealed = match Sealed::from_bytes(segment.bytes.clone()) {
             Ok(sealed) => sealed,
             Err(error) => {
                 let reason = error.to_string();
-                here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                problems.push(Problem::Damaged { object: path.to_string(), reason });
                 continue;
             }
         };
-        let is_placed = match here.place.put_new(&path, &sealed)? {
+        let is_placed = match place.put_new(&path, &sealed)? {
             Outcome::Created => true,
-            Outcome::Existed => match judge(here, &path, &segment.bytes)? {
+            Outcome::Existed => match judge(catalog, place, keyring, &path, &segment.bytes)? {
                 There::Same => true,
                 There::MayGo => {
-                    here.place.remove_object(&path)?;
-                    here.place.put_new(&path, &sealed)? == Outcome::Created
+                    place.remove_object(&path)?;
+                    place.put_new(&path, &sealed)? == Outcome::Created
                 }
                 There::Stays => {
                     let (device, seq) = (segment.device, segment.seq.0);
-                    here.note(problems, Problem::Forked { device, seq });
+                    problems.push(Problem::Forked { device, seq });
                     false
                 }
             },
         };
         if is_placed {
-            here.catalog.mark_placed(segment.device, segment.seq)?;
+            catalog.mark_placed(segment.device, segment.seq)?;
         }
     }
-    Ok(())
+    Ok(problems)
 }
 
 /// What rests under the name of a segment already.
@@ -75,24 +86,30 @@ enum There {
     Stays,
 }
 
-fn judge(here: &Here<'_>, path: &ObjectPath, ours: &[u8]) -> Result<There> {
-    let there = here.place.open_object(path)?.read_all(SEGMENT_BYTES)?;
+fn judge(
+    catalog: &Catalog,
+    place: &FolderPlace,
+    keyring: &Keyring,
+    path: &ObjectPath,
+    ours: &[u8],
+) -> Result<There> {
+    let there = place.open_object(path)?.read_all(SEGMENT_BYTES)?;
     if there == ours {
         return Ok(There::Same);
     }
     let clear = *SealedSegment::parse(ours)?.clear();
-    let Some(key) = here.key_of(&clear.device)? else { return Ok(There::Stays) };
-    let Some(segment) = opened(here, &there, &key) else { return Ok(There::MayGo) };
+    let Some(key) = key_of(catalog, keyring, &clear.device)? else { return Ok(There::Stays) };
+    let Some(segment) = opened(keyring, &there, &key) else { return Ok(There::MayGo) };
     if segment.clear().root == clear.root {
         return Ok(There::Same);
     }
-    let is_own = clear.device == here.catalog.device();
+    let is_own = clear.device == catalog.device();
     let ids = segment.ops().filter_map(|op| op.ok().map(|op| op.id));
-    let may_go = is_own && segment.forgotten() == 0 && here.catalog.knows_ops(ids)?;
+    let may_go = is_own && segment.forgotten() == 0 && catalog.knows_ops(ids)?;
     Ok(if may_go { There::MayGo } else { There::Stays })
 }
 
-fn opened(here: &Here<'_>, bytes: &[u8], key: &VerifyingKey) -> Option<Segment> {
+fn opened(keyring: &Keyring, bytes: &[u8], key: &VerifyingKey) -> Option<Segment> {
     let segment = SealedSegment::parse(bytes).ok()?;
-    segment.verify(here.library(), key).ok()?.open(here.keys.keyring()).ok()
+    segment.verify(keyring.library(), key).ok()?.open(keyring).ok()
 }

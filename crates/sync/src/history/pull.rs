@@ -12,7 +12,7 @@ use safelight_model::history::{HeadHint, Tip};
 use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
 
 use super::inbox::Inbox;
-use super::outbox::{SEGMENT_BYTES, place_outbox};
+use super::outbox::{SEGMENT_BYTES, place_waiting};
 use super::{HistoryReport, segment_path};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
@@ -115,7 +115,7 @@ pub(super) async fn pull(
         inbox.harvest_waiting(here, here.keys.keyring());
         inbox.settle(here, &at.store, report).await?;
         inbox.record_heads(here, at)?;
-        place_outbox(here, &mut report.problems)?;
+        place_waiting(here, &mut report.problems)?;
     }
     inbox.name_waiting(here, report)?;
     let news = frontiers.iter().filter(|(_, frontier)| frontier.has_news).map(|(device, _)| *device);
