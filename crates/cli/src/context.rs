@@ -12,7 +12,10 @@ use std::time::{Duration, SystemTime};
 use safelight_library::folder::{LibraryFolder, UserFolders, default_agent_folder, default_library_path};
 use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
-use safelight_library::{AzureEnvironment, Surroundings, Finding, Library, LibraryError, LibraryOptions, RecoveryWords, WorkerProgram};
+use safelight_library::{
+    AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, RecoveryWords, Surroundings,
+    WorkerProgram,
+};
 use zeroize::Zeroizing;
 
 use crate::arguments::Global;

@@ -272,13 +272,17 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
         SyncError::Store(StoreError::Denied { .. }) => {
             "safelight remote set NAME --credential-file FILE gives it another credential"
         }
-        SyncError::Store(error) if error.is_network() => "run the same command again; it goes on where it stopped",
+        SyncError::Store(error) if error.is_network() => {
+            "run the same command again; it goes on where it stopped"
+        }
         SyncError::Store(StoreError::Vanished { .. }) => "connect the drive and run the same command again",
         SyncError::RolledBack { .. } => {
             "nothing was changed; if that place was restored or emptied on purpose, remove the remote and add it \
              again to fill it anew"
         }
-        SyncError::NoLibrary { .. } => "check the address, its prefix, and that these are this library's words",
+        SyncError::NoLibrary { .. } => {
+            "check the address, its prefix, and that these are this library's words"
+        }
         SyncError::NeedsNewerVersion { .. } => "install a newer version of Safelight",
         SyncError::Stopped => "run the same command again; it goes on where it stopped",
         _ => return None,

@@ -42,11 +42,12 @@ pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount};
 pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
-pub use render::{RenderReport, RenderTurn};
 pub use remote::{
-    AddedRemote, AzureEnvironment, CapabilityFinding, FetchReport, JoinRequest, RemoteCredential, RemoteRequest,
-    RemoteVerifyReport, ShownRemote, Surroundings, SyncOutcome, SyncPlan, Traffic, VerifyDepth,
+    AddedRemote, AzureEnvironment, CapabilityFinding, FetchReport, JoinRequest, RemoteCredential,
+    RemoteRequest, RemoteVerifyReport, ShownRemote, Surroundings, SyncOutcome, SyncPlan, Traffic,
+    VerifyDepth,
 };
+pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;

@@ -206,9 +206,9 @@ pub(crate) fn credential(
             Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))
         })?);
         let parsed = RemoteCredential::parse(&text);
-        return parsed.map(Some).map_err(|error| {
-            Failure::new(Exit::Usage, format!("{}: {error}", printable(file)))
-        });
+        return parsed
+            .map(Some)
+            .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", printable(file))));
     }
     let kind = address.and_then(|address| address.split_once(':')).map_or("", |(kind, _)| kind);
     if !prompt::someone_is_there() || context.global.json {

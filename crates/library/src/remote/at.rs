@@ -99,7 +99,8 @@ pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
     let (address, secret) = RemoteAddress::parse(text).map_err(StoreError::from).map_err(SyncError::from)?;
     if secret.is_some() {
         return Err(LibraryError::Refused {
-            reason: "the address carries a signature, and everybody on this machine could read it there".into(),
+            reason: "the address carries a signature, and everybody on this machine could read it there"
+                .into(),
             hint: "put the whole signed address into a file and pass --credential-file FILE".into(),
         });
     }

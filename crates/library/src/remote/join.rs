@@ -57,12 +57,8 @@ impl Library {
                 until_stopped(find_library(&connected.store, request.words), &stop, monitor).await?;
             Ok::<_, LibraryError>((connected, joining))
         })?;
-        let keyring = Keyring::join(
-            joining.library,
-            joining.words.clone(),
-            joining.epochs.clone(),
-            &mut OsEntropy,
-        )?;
+        let keyring =
+            Keyring::join(joining.library, joining.words.clone(), joining.epochs.clone(), &mut OsEntropy)?;
         let mut begun = UnfinishedLibrary::begin_with(
             request.path,
             keyring,

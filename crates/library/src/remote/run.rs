@@ -405,10 +405,7 @@ impl KeyStore for Keys<'_> {
         }
         epochs.iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
         if LibraryFolder::exists(self.folder.path()) {
-            self.folder
-                .keys()
-                .save_keyring(&learnt, &mut OsEntropy)
-                .map_err(|error| error.to_string())?;
+            self.folder.keys().save_keyring(&learnt, &mut OsEntropy).map_err(|error| error.to_string())?;
         }
         *self.keys = learnt;
         Ok(())

@@ -178,7 +178,8 @@ impl Library {
             return Ok(report);
         }
         if elsewhere > 0 {
-            let reason = format!("{elsewhere} originals rest there and not here; verify --remote checks them");
+            let reason =
+                format!("{elsewhere} originals rest there and not here; verify --remote checks them");
             report.notices.push(Damage::new("remotes", reason));
         }
         report.absorb(self.verify_packs(request, &mut small, monitor)?);
