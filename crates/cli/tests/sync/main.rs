@@ -3,7 +3,6 @@
 //! A server that is not installed is said on stderr and skipped. `SAFELIGHT_KILLS` sets how often a sync is killed.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "what these tests share fails the test that calls it, and says what it skips"
 )]
 
