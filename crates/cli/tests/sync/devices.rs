@@ -151,7 +151,8 @@ pub(crate) fn photo(seed: u64) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
+        // No byte of it begins a marker, so that no decoder takes it for a picture of any size.
+        bytes.extend((state & 0x7f7f_7f7f_7f7f_7f7f).to_le_bytes());
     }
     bytes
 }
