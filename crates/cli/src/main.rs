@@ -70,7 +70,8 @@ fn report(context: Option<&Context>, failure: &Failure) -> ExitCode {
     let output =
         context.map_or_else(|| output::Output::new(false, false, false, true), |context| context.output);
     if !failure.message.is_empty() {
-        output.say(&format!("safelight: {}", failure.message));
+        // What follows in further lines, such as a mark below a word, stays below it.
+        output.say(&format!("safelight: {}", failure.message.replace('\n', "\n           ")));
         if let Some(hint) = &failure.hint {
             output.say(&format!("  hint: {hint}"));
         }

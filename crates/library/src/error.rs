@@ -223,6 +223,9 @@ impl LibraryError {
             Self::NoSuchRemote { .. } => "safelight remote list shows them",
             Self::NoRemote => "safelight remote add NAME ADDRESS connects one",
             Self::InRemotes { .. } => "safelight local fetch brings it here",
+            Self::Catalog(CatalogError::Missing { .. }) => {
+                "safelight doctor --fix catalog makes it again from the signed history"
+            }
             Self::Catalog(_) if self.kind() == ErrorKind::Damaged => {
                 "safelight doctor --fix catalog rebuilds it from the signed history"
             }
