@@ -57,7 +57,7 @@ fn each_change_says_what_it_did() {
         (
             &["set", "0.jpg", "rating=9"],
             2,
-            "safelight: rating=9\n       ^\na rating is a number from 0 to 5, or -1 for rejected\n",
+            "safelight: rating=9\n                  ^\n           a rating is a number from 0 to 5, or -1 for rejected\n",
         ),
         (
             &["set", "0.jpg", "album+=Trips"],
