@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures Safelight against the best tool for each job, in one run on one machine, and prints the ratios.
 
-  bench/run.py [SECTION ...]      import heic again unchanged show verify catalogue memory agreement; all without one
+  bench/run.py [SECTION ...]      import heic again unchanged show verify catalogue memory agreement, and of syncing
+                                  upload nothing-new join sync-memory; all without one
 
 Ours and the peer alternate, both with a warm page cache, and the quickest of the runs counts. Input is made
 once in $SAFELIGHT_CACHE/bench. What is printed is also kept in bench/results/.
@@ -17,6 +18,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from measure import best, machine, run  # noqa: E402
+from syncing import Syncing  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.environ.get("SAFELIGHT_CACHE") or os.path.expanduser("~/.cache/safelight")
@@ -299,8 +301,10 @@ def section_agreement():
             say(f"  | {line}")
 
 
+SYNCING = Syncing(sys.modules[__name__])
 SECTIONS = {"import": section_import, "heic": section_heic, "again": section_again, "unchanged": section_unchanged, "show": section_show,
-            "verify": section_verify, "catalogue": section_catalogue, "memory": section_memory, "agreement": section_agreement}
+            "verify": section_verify, "catalogue": section_catalogue, "memory": section_memory, "agreement": section_agreement,
+            "upload": SYNCING.upload, "nothing-new": SYNCING.nothing_new, "join": SYNCING.join, "sync-memory": SYNCING.memory}
 
 
 def table():
@@ -315,7 +319,7 @@ def versions():
             return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
         except (OSError, IndexError):
             return f"{command[0]}: not here"
-    return "; ".join([first("vips", "--version"), first("restic", "version").split(" compiled")[0], "exiftool " + first("exiftool", "-ver"), first("openssl", "version")])
+    return "; ".join([first("vips", "--version"), first("restic", "version").split(" compiled")[0], "exiftool " + first("exiftool", "-ver"), first("openssl", "version"), first("rclone", "version")])
 
 
 def keep(today, name):
