@@ -332,5 +332,13 @@ impl Remote for SimPlace {
 }
 
 fn info(key: Key, length_bytes: u64) -> ObjectInfo {
-    ObjectInfo { key, length_bytes, modified: None, tier: None, is_thawing: false, version: None }
+    ObjectInfo {
+        key,
+        length_bytes,
+        modified: None,
+        tier: None,
+        is_thawing: false,
+        version: None,
+        checksum: None,
+    }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checksum::Checksum;
 use crate::error::StoreError;
 use crate::name::{Key, NameError, Prefix};
-use crate::remote::{Body, GrantRequest, PutOptions, Remote, Tier};
+use crate::remote::{Body, GrantRequest, PutOptions, Remote, Stored, Tier};
 
 /// Something a place may or may not be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub enum Capability {
     Tiers,
     /// Minting upload grants.
     UploadGrants,
-    /// Vouching with a checksum for bytes that were not sent by this device.
+    /// Saying a checksum that it computed itself over the bytes it took (see [`Checksum`]).
     ProviderChecksum,
     /// Telling exactly one of several writers at the same instant that the name is its own.
     OneWinner,
@@ -172,6 +173,7 @@ impl Capabilities {
 
         let written = remote.put(&key, Body::from(first), &options).await;
         let read = remote.get(&key, 1024).await;
+        found.set(Capability::ProviderChecksum, probe_checksum(remote, &key, &written, first).await);
         found.set(Capability::PutAndGet, judge(written.and(read), |bytes| bytes == first));
         let range = remote.get_range(&key, 5..9).await;
         found.set(Capability::GetRange, judge(range, |bytes| Some(bytes.as_ref()) == first.get(5..9)));
@@ -191,6 +193,32 @@ impl Capabilities {
         let is_gone = gone.is_err_and(|error| error.is_not_found());
         found.set(Capability::Delete, judge(deleted, |()| is_gone));
         Ok(found)
+    }
+}
+
+/// Compares what the place says it computed with what was written; one answer that is right is enough, none may
+/// be wrong.
+async fn probe_checksum(
+    remote: &dyn Remote,
+    key: &Key,
+    written: &Result<Stored, StoreError>,
+    bytes: &'static [u8],
+) -> Finding {
+    if let Finding::Missing(why) = remote.capabilities().finding(Capability::ProviderChecksum) {
+        return Finding::Missing(why.clone());
+    }
+    let answered = written.as_ref().ok().and_then(|stored| stored.checksum);
+    let kept = remote.head(key).await.ok().and_then(|info| info.checksum);
+    let told: Vec<Checksum> = answered.into_iter().chain(kept).collect();
+    let is_wrong = |sum: &Checksum| !sum.is_of(&Body::from(bytes)).unwrap_or(false);
+    match told.iter().find(|sum| is_wrong(sum)) {
+        _ if told.is_empty() => {
+            Finding::Missing("it does not say what it computed over the bytes it took".to_owned())
+        }
+        Some(wrong) => {
+            Finding::Missing(format!("its {} is not that of the bytes that were sent", wrong.name()))
+        }
+        None => Finding::Works,
     }
 }
 

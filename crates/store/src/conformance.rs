@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::capabilities::{Capability, Finding};
+use crate::checksum::Checksum;
 use crate::error::StoreError;
 use crate::name::{Key, NameError, Prefix};
 use crate::remote::{Body, GrantRequest, PutOptions, Remote, Tier};
@@ -143,6 +144,11 @@ pub async fn check(remote: Arc<dyn Remote>, token: &str) -> Result<Report, NameE
         row("R10", "a deleted name is not found, and deleting again succeeds", bench.deletes().await),
         row("R11", "a place without tiers says so and changes nothing", bench.is_honest_about_tiers().await),
         row("R12", "a place without upload grants says so", bench.is_honest_about_grants().await),
+        row(
+            "R13",
+            "a checksum that the place tells is that of the bytes",
+            bench.tells_true_checksums().await,
+        ),
     ];
     bench.clean_up().await;
     Ok(Report { rows })
@@ -436,6 +442,26 @@ impl Bench {
             Err(error) => Err(error.into()),
             Ok(grant) => require(!grant.url.is_empty(), "a grant has no address"),
         }
+    }
+
+    /// Wherever a checksum is told, it is right, and where it is said to work one is told.
+    async fn tells_true_checksums(&self) -> Tried {
+        if let Some(why) = self.declares_missing(Capability::ProviderChecksum) {
+            return Err(Fault::Skip(why));
+        }
+        for (name, length) in [("r13/empty", 0), ("r13/part", 5 << 20)] {
+            let (key, bytes) = (self.named(name)?, pattern(length, 14));
+            let body = Body::Bytes(bytes.clone());
+            let stored = self.remote.put_if_absent(&key, body.clone(), &PutOptions::default()).await?;
+            let kept = self.remote.head(&key).await?.checksum;
+            let told: Vec<Checksum> = stored.checksum.into_iter().chain(kept).collect();
+            require(!told.is_empty(), "no checksum is told, neither by the put nor by the head")?;
+            for sum in told {
+                let is_right = sum.is_of(&body).map_err(|error| Fault::Broken(error.to_string()))?;
+                require(is_right, format!("its {} is not that of {length} bytes", sum.name()))?;
+            }
+        }
+        Ok(())
     }
 
     async fn clean_up(&self) {

@@ -21,6 +21,7 @@
 mod address;
 mod azure;
 mod capabilities;
+mod checksum;
 pub mod conformance;
 mod connect;
 mod credential;
@@ -39,6 +40,7 @@ mod webdav;
 pub use address::{AddressError, AzureAddress, RemoteAddress, S3Address, SftpAddress, WebDavAddress};
 pub use azure::{AzureBlob, AzureEnvironment, AzureIdentity, IdentityError};
 pub use capabilities::{Capabilities, Capability, Finding};
+pub use checksum::Checksum;
 pub use connect::{ConnectOptions, connect};
 pub use credential::{CredentialError, RemoteCredential, SecretText};
 pub use error::{Operation, StoreError};

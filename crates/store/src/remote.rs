@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::capabilities::Capabilities;
+use crate::checksum::Checksum;
 use crate::error::StoreError;
 use crate::name::{Key, Prefix};
 
@@ -230,6 +231,8 @@ pub struct PutOptions {
 pub struct Stored {
     /// The place's own mark of this version (an entity tag), where it has one.
     pub version: Option<String>,
+    /// What the place computed over the bytes that it took, where it says so (`R13`: then it is theirs).
+    pub checksum: Option<Checksum>,
 }
 
 /// What a place says about an object.
@@ -247,6 +250,10 @@ pub struct ObjectInfo {
     pub is_thawing: bool,
     /// The place's own mark of this version.
     pub version: Option<String>,
+    /// What the place computed over the whole object, where it keeps that and nobody else can have claimed it.
+    /// It may come with [`head`](Remote::head), with [`list`](Remote::list), or with neither. Whether it is to be
+    /// believed here says [`ProviderChecksum`](crate::Capability::ProviderChecksum).
+    pub checksum: Option<Checksum>,
 }
 
 /// Where the next page of a listing begins; only meaningful to the place that gave it.

@@ -39,6 +39,7 @@ use self::sas::{Grants, SasSource};
 use self::transport::AzureTransport;
 use crate::address::AzureAddress;
 use crate::capabilities::Capabilities;
+use crate::checksum::Checksum;
 use crate::credential::RemoteCredential;
 use crate::error::{Operation, StoreError};
 use crate::http::{Asked, BodyReader, Http, encode};
@@ -53,6 +54,9 @@ const MOST_PUT_BYTES: NonZero<u64> = NonZero::new(5000 << 20).expect("not zero")
 const MOST_GET_BYTES: NonZero<usize> = NonZero::new(1 << 40).expect("not zero");
 /// The most names on one page of a listing.
 const PAGE_OBJECTS: i32 = 5000;
+/// `Content-MD5` of a blob is what its writer claimed, if it was written with a claim or by a block list, and the
+/// service does not say which: it proves nothing. Only the answer to *Put Blob* does.
+const NOT_TOLD: Option<Checksum> = None;
 /// What is said when permission is missing.
 pub(crate) const ROLE_HINT: &str = "the identity needs the role \"Storage Blob Data Contributor\" on this container: \
     az role assignment create --role \"Storage Blob Data Contributor\" --assignee <identity> --scope <container's resource id>";
@@ -166,7 +170,12 @@ impl AzureBlob {
             ..Default::default()
         };
         match self.blob(key).upload(content, Some(upload)).await {
-            Ok(result) => Ok(Stored { version: result.etag.map(|etag| etag.to_string()) }),
+            Ok(result) => {
+                // What the service computed over this very request; no checksum is ever sent that it could repeat.
+                let md5 = result.content_md5.as_deref().and_then(Checksum::md5);
+                let crc = result.content_crc64.as_deref().and_then(Checksum::crc64_least_first);
+                Ok(Stored { version: result.etag.map(|etag| etag.to_string()), checksum: md5.or(crc) })
+            }
             Err(error) => Err(meaning(asked, error)),
         }
     }
@@ -232,6 +241,7 @@ impl AzureBlob {
             tier: properties.access_tier.as_ref().and_then(from_access_tier),
             is_thawing: is_thawing(properties.archive_status.as_ref()),
             version: properties.etag.map(|etag| etag.to_string()),
+            checksum: NOT_TOLD,
         })
     }
 }
@@ -300,6 +310,7 @@ impl Remote for AzureBlob {
             tier: tier.as_ref().and_then(from_access_tier),
             is_thawing: is_thawing(answer.archive_status().map_err(fail)?.as_ref()),
             version: answer.etag().map_err(fail)?.map(|etag| etag.to_string()),
+            checksum: NOT_TOLD,
         })
     }
 

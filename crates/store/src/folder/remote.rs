@@ -153,6 +153,7 @@ impl Remote for Folder {
                 tier: None,
                 is_thawing: false,
                 version: None,
+                checksum: None,
             })
         })
         .await
@@ -258,6 +259,7 @@ fn list(place: &FolderPlace, prefix: &Prefix, after: Option<&PageToken>) -> Resu
             tier: None,
             is_thawing: false,
             version: None,
+            checksum: None,
         });
         if page.objects.len() == PAGE_OBJECTS {
             page.next = relative.to_str().map(|last| PageToken::new(last.to_owned()));

@@ -20,6 +20,7 @@ use reqwest::Method;
 use self::sign::{Signed, Signer, UNSIGNED, query_text, sha256_hex};
 use crate::address::S3Address;
 use crate::capabilities::Capabilities;
+use crate::checksum::Checksum;
 use crate::credential::RemoteCredential;
 use crate::error::{Operation, StoreError};
 use crate::http::{Asked, Element, Http, Refusal, Reply, encode_path, retry_after};
@@ -251,7 +252,10 @@ impl S3 {
         ask.body = Some(body);
         let reply = self.send(asked, ask).await?;
         match reply.status() {
-            200 => Ok(Stored { version: reply.header("etag").map(str::to_owned) }),
+            200 => Ok(Stored {
+                version: reply.header("etag").map(str::to_owned),
+                checksum: checksum(|name| reply.header(name)),
+            }),
             _ => Err(self.refused(asked, reply).await),
         }
     }
@@ -295,6 +299,7 @@ impl S3 {
             tier: from_storage_class(content.text_of("StorageClass")),
             is_thawing: false,
             version: content.text_of("ETag").map(str::to_owned),
+            checksum: content.text_of("ETag").and_then(md5_of_etag),
         })
     }
 }
@@ -353,7 +358,8 @@ impl Remote for S3 {
 
     async fn head(&self, key: &Key) -> Result<ObjectInfo, StoreError> {
         let asked = self.asked(Operation::Head, key.as_str());
-        let reply = self.send(asked, Ask::new(Method::HEAD, key.as_str())).await?;
+        let ask = Ask::new(Method::HEAD, key.as_str()).header("x-amz-checksum-mode", "ENABLED");
+        let reply = self.send(asked, ask).await?;
         if reply.status() != 200 {
             return Err(self.refused(asked, reply).await);
         }
@@ -369,6 +375,7 @@ impl Remote for S3 {
             tier,
             is_thawing: restore.contains("ongoing-request=\"true\""),
             version: reply.header("etag").map(str::to_owned),
+            checksum: checksum(|name| reply.header(name)),
         })
     }
 
@@ -474,6 +481,28 @@ fn name(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         _ => "GET",
     }
+}
+
+/// What the service computed over a whole object. None is sent with an upload, so it cannot be an echo; those that
+/// others send are checked by the service before it takes the object
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>).
+fn checksum<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Checksum> {
+    let bytes = |name: &str| data_encoding::BASE64.decode(header(name)?.as_bytes()).ok();
+    if header("x-amz-checksum-type").is_none_or(|kind| kind == "FULL_OBJECT") {
+        let sha256 = bytes("x-amz-checksum-sha256").and_then(|sum| Checksum::sha256(&sum));
+        let crc = || bytes("x-amz-checksum-crc64nvme").and_then(|sum| Checksum::crc64_greatest_first(&sum));
+        if let Some(found) = sha256.or_else(crc) {
+            return Some(found);
+        }
+    }
+    header("etag").and_then(md5_of_etag)
+}
+
+/// The entity tag of an object that came as one PUT is its MD5, unless the bucket is encrypted with keys of KMS;
+/// then it is something else, which the probe sees.
+fn md5_of_etag(etag: &str) -> Option<Checksum> {
+    let hex = etag.trim_matches('"');
+    Checksum::md5(&data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?)
 }
 
 const fn storage_class(tier: Tier) -> &'static str {

@@ -414,6 +414,7 @@ fn info(key: Key, attributes: Attributes) -> ObjectInfo {
         tier: None,
         is_thawing: false,
         version: None,
+        checksum: None,
     }
 }
 

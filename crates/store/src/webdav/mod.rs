@@ -275,7 +275,9 @@ impl WebDav {
                 .header("overwrite", if overwrite { "T" } else { "F" });
             let reply = self.send(asked, request).await?;
             match reply.status() {
-                200 | 201 | 204 => return Ok(Stored { version: reply.header("etag").map(str::to_owned) }),
+                200 | 201 | 204 => {
+                    return Ok(Stored { version: reply.header("etag").map(str::to_owned), checksum: None });
+                }
                 412 if !overwrite => return Err(asked.already_exists()),
                 // Another request works on the name or its folder for a moment.
                 423 if locked < LOCKED_TRIES => {
@@ -391,6 +393,7 @@ impl Remote for WebDav {
             tier: None,
             is_thawing: false,
             version: reply.header("etag").map(str::to_owned),
+            checksum: None,
         })
     }
 
@@ -419,6 +422,7 @@ impl Remote for WebDav {
                         tier: None,
                         is_thawing: false,
                         version: entry.version,
+                        checksum: None,
                     }),
                 }
             }
