@@ -24,10 +24,11 @@ pub use catalog::{
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
-    DeviceDb, FileRecord, FileStamp, FileState, HowKnown, NewRemote, NewSource, OriginalAtRemote,
-    PackLocation, PackUse, PackedEntry, RemoteId, RemoteRow, RenderJob, RenderQueue, Replica, Source,
-    SourceId, SyncState, SyncTotals, compare_entries,
+    AgeBy, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown, NewRemote,
+    NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PackLocation, PackUse, PackedEntry, PolicyKind,
+    RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Source,
+    SourceId, Switched, SyncState, SyncTotals, Wanted, compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};
-pub use search::{AssetPage, Cursor, ListOptions, MapPoint, MatchCount, NotACursor};
+pub use search::{AlbumTree, AssetPage, Cursor, ListOptions, MapPoint, MatchCount, NotACursor};

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use safelight_catalog::{
     CatalogError, CatalogKey, DeviceDb, FileRecord, FileStamp, FileState, HowKnown, NewRemote, NewSource,
-    OriginalAtRemote, PackLocation, RemoteId, Replica, SourceId, SyncState, compare_entries,
+    OriginalAtRemote, PackLocation, PolicyKind, RemoteId, RemotePolicy, Replica, SWITCHED_OFF, SourceId,
+    Switched, SyncState, Wanted, compare_entries,
 };
 use safelight_crypto::ContentHash;
-use safelight_model::RenditionKind;
+use safelight_model::{AlbumId, AssetId, RenditionKind};
 
 fn key() -> CatalogKey {
     CatalogKey::from_bytes([7; 32])
@@ -355,4 +356,92 @@ fn a_replica_is_found_in_whatever_generation_it_is_and_a_bad_name_never_counts_a
     assert!(!format!("{:?}", database.remotes().unwrap()).contains("secret"));
     database.remove_remote(id).unwrap();
     assert_eq!((database.remotes().unwrap().len(), database.count_replicas(id).unwrap()), (0, (0, 0)));
+}
+
+fn off(number: u32) -> OriginalAtRemote {
+    OriginalAtRemote { state: SyncState::Off, ..waiting(number, i64::from(number)) }
+}
+
+fn states(database: &DeviceDb, remote: RemoteId, numbers: std::ops::Range<u32>) -> Vec<SyncState> {
+    numbers
+        .map(|number| database.original_at_remotes(&content(number)).unwrap())
+        .map(|rows| rows.iter().find(|(id, _)| *id == remote).unwrap().1.state)
+        .collect()
+}
+
+fn wanting(numbers: impl IntoIterator<Item = u32>) -> Wanted {
+    Wanted { contents: numbers.into_iter().map(content).collect(), ..Wanted::default() }
+}
+
+#[test]
+fn a_plan_moves_what_waits_and_leaves_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let id = remote(&mut database, "one");
+    database.queue_originals(id, 1, 1, &[off(0), off(1), off(2), off(3), off(4)]).unwrap();
+    let exposed = database.apply_plan(id, &wanting([0, 1, 2]), Some(3), "a").unwrap();
+    assert_eq!((exposed.originals, exposed.bytes, exposed.is_held), (3, 30, false));
+    use SyncState::{Failed, Off, Synced, Waiting};
+    assert_eq!(states(&database, id, 0..5), [Waiting, Waiting, Waiting, Off, Off]);
+    database.set_original_states(id, [(&content(0), Synced, None)]).unwrap();
+    database.fail_original(id, &content(1), "the network", 1).unwrap();
+    // Nothing is wanted any more: what is there stays there and counts, the rest no longer waits.
+    database.apply_plan(id, &wanting([]), Some(3), "b").unwrap();
+    assert_eq!(states(&database, id, 0..5), [Synced, Off, Off, Off, Off]);
+    assert_eq!(database.count_remotes_holding(&content(0)).unwrap(), 1);
+    // Everything but what was switched off by hand.
+    let wanted = Wanted { everything: true, off: [content(4)].into(), ..Wanted::default() };
+    database.apply_plan(id, &wanted, None, "c").unwrap();
+    assert_eq!(states(&database, id, 0..5), [Synced, Waiting, Waiting, Waiting, Off]);
+    let reason = |number| database.original_at_remotes(&content(number)).unwrap()[0].1.reason.clone();
+    assert_eq!(reason(4).as_deref(), Some(SWITCHED_OFF));
+    assert_eq!(database.plan_stamps(id).unwrap().0.as_deref(), Some("c"));
+    assert_ne!(states(&database, id, 1..2), [Failed]);
+}
+
+#[test]
+fn what_a_plan_exposes_beyond_the_limit_is_held_until_somebody_consents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let id = remote(&mut database, "one");
+    database.queue_originals(id, 1, 1, &(0..5).map(off).collect::<Vec<_>>()).unwrap();
+    let policy = RemotePolicy { kind: PolicyKind::Selective, consented: 2, ..RemotePolicy::default() };
+    database.set_policy(id, &policy).unwrap();
+    assert_eq!(database.policy(id).unwrap(), policy);
+    let exposed = database.apply_plan(id, &wanting(0..4), Some(3), "a").unwrap();
+    assert!(exposed.is_held);
+    assert_eq!(database.held(id).unwrap(), exposed);
+    assert_eq!(database.policy(id).unwrap().consented, 2, "not used up");
+    // Narrowed down it needs nobody; what is not wanted is not held either.
+    database.apply_plan(id, &wanting(0..3), Some(3), "b").unwrap();
+    use SyncState::{Off, Waiting};
+    assert_eq!(states(&database, id, 0..5), [Waiting, Waiting, Waiting, Off, Off]);
+    assert_eq!(database.policy(id).unwrap().consented, 0, "used up");
+    database.apply_plan(id, &wanting(0..5), Some(1), "c").unwrap();
+    assert_eq!(database.held(id).unwrap().originals, 2);
+    database.apply_plan(id, &wanting(0..5), None, "c").unwrap();
+    assert_eq!(states(&database, id, 0..5), [Waiting; 5]);
+    // Probing the place anew or changing its credential leaves its policy alone.
+    remote(&mut database, "one");
+    assert_eq!(database.policy(id).unwrap().kind, PolicyKind::Selective);
+}
+
+#[test]
+fn switches_are_kept_for_each_remote_and_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let (one, other) = (remote(&mut database, "one"), remote(&mut database, "other"));
+    let asset = Switched::Asset(AssetId(content(1)));
+    let album = Switched::Album(AlbumId([7; 16]));
+    database.apply_plan(one, &wanting([]), None, "a").unwrap();
+    database.switch(one, [&asset, &album], Some(true), 0).unwrap();
+    assert_eq!(database.plan_stamps(one).unwrap().0, None, "a switch asks for a new plan");
+    database.switch(one, [&asset], Some(false), 0).unwrap();
+    assert_eq!(database.switches(one).unwrap(), [(asset, false), (album, true)]);
+    database.switch(one, [&album], None, 0).unwrap();
+    assert_eq!(database.switches(one).unwrap(), [(asset, false)]);
+    assert!(database.switches(other).unwrap().is_empty());
+    database.remove_remote(one).unwrap();
+    let again = remote(&mut database, "one");
+    assert!(database.switches(again).unwrap().is_empty());
 }

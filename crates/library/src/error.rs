@@ -264,6 +264,7 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         | SyncError::NoBirth { .. }
         | SyncError::Unbelievable { .. } => ErrorKind::Damaged,
         SyncError::NeedsNewerVersion { .. } => ErrorKind::Refused,
+        SyncError::Policy { .. } => ErrorKind::Usage,
         SyncError::Overtaken { .. } => ErrorKind::Network,
         _ => ErrorKind::Failed,
     }

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
-use crate::listing::parse_query;
 
 /// How many candidates an ambiguous item names.
 const EXAMPLES: usize = 4;
@@ -58,7 +57,7 @@ impl Library {
 
     fn find_by_query(&self, item: &str) -> Result<AssetId> {
         let missing = || LibraryError::NoSuchItem { item: item.to_owned() };
-        let query = parse_query(item).map_err(|_| missing())?;
+        let query = self.query(item).map_err(|_| missing())?;
         let options = ListOptions { limit: EXAMPLES + 1, ..ListOptions::default() };
         let rows = self.catalog().list(&query, &options)?.rows;
         match rows.as_slice() {

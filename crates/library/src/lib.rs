@@ -43,9 +43,9 @@ pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
-    AddedRemote, AzureEnvironment, CapabilityFinding, FetchReport, JoinRequest, RemoteCredential,
-    RemoteRequest, RemoteVerifyReport, ShownRemote, Surroundings, SyncOutcome, SyncPlan, Traffic,
-    VerifyDepth,
+    AddedRemote, AzureEnvironment, CapabilityFinding, FetchReport, HeldBack, JoinRequest, PolicyChange,
+    RemoteCredential, RemoteRequest, RemoteVerifyReport, ShownPolicy, ShownRemote, ShownStanding,
+    Surroundings, SyncOutcome, SyncPlan, SyncRequest, Traffic, Turn, VerifyDepth,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};

@@ -29,10 +29,11 @@ pub struct ListedAsset {
     pub taken: Option<String>,
     /// Bytes of the original.
     pub size: u64,
-    /// Where its original is: `linked` when it stays where it was found, `local-only` without a remote,
-    /// `waiting` to be sent, `synced` here and in a remote, `cloud-only` in a remote, `elsewhere` on another device
-    /// or not looked for yet, `failed`.
+    /// How its original stands to all remotes together, the most urgent first: `failed`, `waiting` to be sent,
+    /// `thawing`, `cloud-only` in a remote, `synced` here and in a remote, `local-only`.
     pub sync: &'static str,
+    /// Whether its original stays where it was found.
+    pub linked: bool,
     /// `photo`, `video`, `raw` or `other`.
     pub kind: &'static str,
     /// The format in one word.
@@ -87,7 +88,7 @@ impl ListedAsset {
             (self.motion, "motion"),
             (self.edited, "edited"),
             (self.duplicate, "duplicate"),
-            (self.sync == "linked", "linked"),
+            (self.linked, "linked"),
             (self.undecodable, "no preview"),
         ];
         marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect()
@@ -101,7 +102,8 @@ impl ListedAsset {
             path: String::from_utf8_lossy(row.relative_path()).into_owned(),
             taken: (!row.is_undated()).then(|| date_text(row.local_millis, row.offset_minutes)),
             size: row.size_bytes,
-            sync: if row.is_linked() { "linked" } else { "local-only" },
+            sync: "local-only",
+            linked: row.is_linked(),
             kind: kind_word(row.media),
             format: row.format.clone(),
             width,
@@ -140,27 +142,27 @@ pub(crate) fn kind_word(kind: MediaKind) -> &'static str {
     }
 }
 
-/// Reads a query; the error marks the word.
-pub(crate) fn parse_query(text: &str) -> Result<Query> {
-    Query::parse(text).map_err(|error| LibraryError::Query { explained: error.render(text) })
-}
-
 impl Library {
+    /// Reads a query; the error marks the word.
+    pub(crate) fn query(&self, text: &str) -> Result<Query> {
+        let query =
+            Query::parse(text).map_err(|error| LibraryError::Query { explained: error.render(text) })?;
+        self.with_standings(query)
+    }
+
     /// One page of what a query finds, newest first.
     ///
     /// # Errors
     /// [`LibraryError::Query`] for a query that cannot be understood, and those of the catalogue.
     pub fn list(&self, request: &ListRequest<'_>) -> Result<ListPage> {
-        let query = parse_query(request.query)?;
+        let query = self.query(request.query)?;
         let options = ListOptions { after: request.after, limit: request.limit, ..ListOptions::default() };
         let page = self.catalog().list(&query, &options)?;
-        let has_remotes = !self.device.remotes()?.is_empty();
+        let standings = self.standings()?;
         let mut assets = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let mut asset = ListedAsset::of(row);
-            if has_remotes && !row.is_linked() {
-                asset.sync = self.sync_word(&row.content)?;
-            }
+            asset.sync = standings.word(&row.content)?;
             assets.push(asset);
         }
         Ok(ListPage { assets, next: page.next })
@@ -171,7 +173,7 @@ impl Library {
     /// # Errors
     /// As [`Library::list`].
     pub fn count(&self, query: &str) -> Result<u64> {
-        let query = parse_query(query)?;
+        let query = self.query(query)?;
         let options = ListOptions { limit: usize::MAX, ..ListOptions::default() };
         Ok(match self.catalog().count(&query, &options, u64::MAX)? {
             MatchCount::Exactly(count) | MatchCount::AtLeast(count) => count,

@@ -17,6 +17,7 @@ use crate::library::Library;
 use crate::listing::{date_text, kind_word};
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
+use crate::remote::ShownStanding;
 use crate::scan::files_below;
 
 /// Files up to this size are read at once; of larger ones only the headers.
@@ -71,6 +72,8 @@ pub struct ShownAsset {
     pub conflicts: Vec<String>,
     /// How its original rests: `copied`, `packed` (in a pack of small ones) or `linked`.
     pub storage: &'static str,
+    /// How its original stands to each remote.
+    pub sync: Vec<ShownStanding>,
     /// The names of its sealed parts below `objects/`.
     pub parts: Vec<String>,
     /// How many contents it has had.
@@ -146,6 +149,7 @@ impl Library {
             trashed: matches!(view.status, AssetStatus::Trashed(_)),
             conflicts: conflicts_of(&view),
             storage,
+            sync: self.standings()?.of(&original.content)?,
             parts: original
                 .parts
                 .iter()
@@ -283,6 +287,9 @@ impl ShownAsset {
         push(&mut lines, "size", Some(format!("{} bytes", self.size)));
         push(&mut lines, "sha256", Some(&self.sha256));
         push(&mut lines, "original", Some(self.storage));
+        for standing in &self.sync {
+            lines.push(("sync", standing.line()));
+        }
         push(&mut lines, "versions", (self.versions > 1).then_some(self.versions));
         for other in self.found_at.iter().skip(1) {
             lines.push(("also at", other.clone()));

@@ -217,6 +217,28 @@ pub enum Tier {
     Archive,
 }
 
+impl Tier {
+    /// All of them, the dearest to keep first.
+    pub const ALL: [Self; 4] = [Self::Hot, Self::Cool, Self::Cold, Self::Archive];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hot => "hot",
+            Self::Cool => "cool",
+            Self::Cold => "cold",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// What a word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.word() == word)
+    }
+}
+
 /// What may be said about an object when it is put.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutOptions {

@@ -1,7 +1,10 @@
 //! The order of a sync: keys, history, thumbnails, originals, previews; and what there is to do.
 
-use safelight_catalog::{RemoteId, SyncState, SyncTotals};
-use safelight_model::PackKind;
+use std::collections::HashSet;
+
+use safelight_catalog::{Exposure, PackLocation, RemoteId, Renditions, SyncState, SyncTotals};
+use safelight_crypto::ContentHash;
+use safelight_model::{PackKind, Storage};
 use safelight_store::Tier;
 
 use crate::error::Result;
@@ -9,7 +12,8 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more, sync_history};
 use crate::keys::send_keys;
 use crate::originals::{fetch_missing, not_queued, queue_new, send_originals};
-use crate::packs::{learn_packs, replicate_packs, send_packs};
+use crate::packs::{entries_to_send, kinds_of, learn_packs, replicate_packs, send_packs};
+use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
 
 /// What goes to a remote, and how.
@@ -29,6 +33,10 @@ pub struct SyncOptions {
     pub originals_tier: Option<Tier>,
     /// Transfers at once.
     pub concurrency: usize,
+    /// Whether the link costs nothing, as far as is known.
+    pub is_unmetered: bool,
+    /// Whether a person consented to whatever the policy newly exposes.
+    pub consent: bool,
 }
 
 impl Default for SyncOptions {
@@ -41,6 +49,8 @@ impl Default for SyncOptions {
             fetch_originals: false,
             originals_tier: Some(Tier::Cool),
             concurrency: 8,
+            is_unmetered: false,
+            consent: false,
         }
     }
 }
@@ -58,6 +68,8 @@ pub struct SyncReport {
     pub synced_originals: u64,
     /// Originals that were fetched from the place.
     pub fetched_originals: u64,
+    /// What waits for a person's consent, because so much came to be exposed at once.
+    pub held: Option<Exposure>,
     /// What is wrong with single objects, beside those of history.
     pub problems: Vec<Problem>,
 }
@@ -67,38 +79,80 @@ pub struct SyncReport {
 pub struct Plan {
     /// Segments of history that the place is not known to hold.
     pub segments: u64,
-    /// Thumbnails, previews and tiny originals that no pack is known to hold, and their bytes.
+    /// Thumbnails, previews and tiny originals that are to go in packs, and their bytes.
     pub entries: [(u64, u64); 3],
-    /// Originals in each state.
+    /// Sizes of the originals that are to go as objects of their own.
+    pub original_sizes: Vec<u64>,
+    /// What waits for a person's consent.
+    pub held: Option<Exposure>,
+    /// Originals in each state, as far as the place was told of them.
     pub originals: Vec<(SyncState, SyncTotals)>,
 }
 
 /// Tells what a sync with a remote would send.
 ///
 /// # Errors
-/// Those of the databases.
-pub fn plan(here: &mut Here<'_>, at: &RemotePlace) -> Result<Plan> {
+/// Those of the databases; [`SyncError::Policy`](crate::SyncError::Policy).
+pub fn plan(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Result<Plan> {
     queue_new(here, at)?;
+    let now = here.now_millis();
+    let planned = apply_policy(here.catalog, here.device, at.id, options.is_unmetered, options.consent, now)?;
     let heads = here.device.remote_heads(at.id)?;
-    let mut plan = Plan { originals: here.device.sync_totals(at.id)?, ..Plan::default() };
-    let more = not_queued(here, at)?;
-    if let Some((_, waiting)) = plan.originals.iter_mut().find(|(state, _)| *state == SyncState::Waiting) {
-        waiting.originals += more.originals;
-        waiting.bytes += more.bytes;
-    }
+    let mut plan = Plan { originals: here.device.sync_totals(at.id)?, held: planned.held, ..Plan::default() };
     for (device, tip) in here.catalog.tips()? {
         let known = heads.iter().find(|(other, _)| *other == device).map_or(0, |(_, tip)| tip.seq.0);
         plan.segments += u64::from(tip.seq.0.saturating_sub(known));
     }
     let kinds = [PackKind::Thumbnails, PackKind::Previews, PackKind::TinyOriginals];
-    for (kind, (count, bytes)) in kinds.into_iter().zip(&mut plan.entries) {
-        for entry_kind in crate::packs::kinds_of(kind) {
-            let entries = here.device.entries_to_pack(at.id, *entry_kind)?;
-            *count += entries.len() as u64;
-            *bytes += entries.iter().map(|entry| entry.length).sum::<u64>();
+    let mut in_packs: HashSet<ContentHash> = HashSet::new();
+    for (kind, total) in kinds.into_iter().zip(&mut plan.entries) {
+        for entry in entries_to_send(here, at, kind, planned.goes)? {
+            count(total, &entry);
+            if kind == PackKind::TinyOriginals {
+                in_packs.insert(entry.content);
+            }
+        }
+    }
+    plan.original_sizes = here.device.sizes_in(at.id, SyncState::Waiting, &in_packs)?;
+    let wanted = wanted(here.catalog, here.device, at.id, &planned.policy, options.is_unmetered, now)?;
+    let new = not_queued(here, at, &wanted)?;
+    let needs_consent = most(&planned.policy).filter(|_| !options.consent);
+    let bytes = new.iter().map(|original| original.size_bytes).sum::<u64>();
+    if needs_consent
+        .is_some_and(|most| new.len() as u64 + planned.held.map_or(0, |held| held.originals) > most)
+    {
+        let held = plan.held.get_or_insert_default();
+        held.is_held = true;
+        held.originals += new.len() as u64;
+        held.bytes += bytes;
+        return Ok(plan);
+    }
+    for original in &new {
+        if original.storage != Storage::Packed {
+            plan.original_sizes.push(original.size_bytes);
+        }
+        if planned.goes.is_everything() {
+            // All that no pack holds was counted above.
+            continue;
+        }
+        for (kind, total) in kinds.into_iter().zip(&mut plan.entries) {
+            // Of what a place was never told of, thumbnails of whatever is not switched off are counted already.
+            if planned.goes.of(kind) != Renditions::OfWanted {
+                continue;
+            }
+            for kind in kinds_of(kind) {
+                if let Some(entry) = here.device.packed(&original.content, *kind)? {
+                    count(total, &entry);
+                }
+            }
         }
     }
     Ok(plan)
+}
+
+fn count((entries, bytes): &mut (u64, u64), entry: &PackLocation) {
+    *entries += 1;
+    *bytes += entry.length;
 }
 
 /// Makes this device and a remote hold what the other has, as far as the options say. Killed or dropped at any
@@ -122,6 +176,13 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     report.history = sync_history(here, at).await?;
     send_keys(here, at, &mut report.problems).await?;
     queue_new(here, at)?;
+    let now = here.now_millis();
+    let planned = apply_policy(here.catalog, here.device, at.id, options.is_unmetered, options.consent, now)?;
+    report.held = planned.held;
+    let goes = planned.goes;
+    // Where not everything goes, looking for what is to be sent costs as much as there is, so it is done once a plan.
+    let are_packs_sent =
+        !goes.is_everything() && here.device.plan_stamps(at.id)?.1.as_ref() == Some(&planned.stamp);
     let problems = &mut report.problems;
     let is_wanted = |kind| match kind {
         PackKind::Thumbnails => true,
@@ -131,8 +192,11 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     };
     report.learnt_packs = learn_packs(here, at, is_wanted, problems).await?;
     let tier = options.originals_tier;
-    report.sent_packs = replicate_packs(here, at, tier, problems).await?;
-    let mut sent = send_packs(here, at, PackKind::Thumbnails, tier, problems).await?;
+    let mut sent = 0;
+    if !are_packs_sent {
+        report.sent_packs = replicate_packs(here, at, goes, tier, problems).await?;
+        sent = send_packs(here, at, PackKind::Thumbnails, goes, tier, problems).await?;
+    }
     if sent > 0 {
         // Others see thumbnails while originals are still under way.
         publish_more(here, at, &mut report.history).await?;
@@ -140,7 +204,9 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     report.sent_packs += sent;
     sent = 0;
     if options.send_originals {
-        sent = send_packs(here, at, PackKind::TinyOriginals, tier, problems).await?;
+        if !are_packs_sent {
+            sent = send_packs(here, at, PackKind::TinyOriginals, goes, tier, problems).await?;
+        }
         if sent > 0 {
             publish_more(here, at, &mut report.history).await?;
         }
@@ -148,13 +214,16 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         sent = 0;
         report.synced_originals = send_originals(here, at, options.concurrency, tier, problems).await?;
     }
-    if options.send_previews {
-        sent += send_packs(here, at, PackKind::Previews, tier, problems).await?;
+    if options.send_previews && !are_packs_sent {
+        sent += send_packs(here, at, PackKind::Previews, goes, tier, problems).await?;
     }
     if sent > 0 {
         publish_more(here, at, &mut report.history).await?;
     }
     report.sent_packs += sent;
+    if options.send_originals && options.send_previews {
+        here.device.record_packs_sent(at.id, &planned.stamp)?;
+    }
     if options.fetch_originals {
         report.fetched_originals = fetch_missing(here, at, &mut report.problems).await?;
     }

@@ -49,6 +49,12 @@ pub enum SyncError {
         /// What was asked for.
         object: String,
     },
+    /// The query of a policy cannot be understood: a newer version wrote it.
+    #[error("the policy cannot be understood:\n{reason}")]
+    Policy {
+        /// Why, with a mark under the word.
+        reason: String,
+    },
     /// What must be right before anything is believed is not.
     #[error("{object} in {place} cannot be believed: {reason}")]
     Unbelievable {

@@ -20,6 +20,7 @@ mod join;
 mod keys;
 mod originals;
 mod packs;
+mod policy;
 mod problem;
 mod verify;
 
@@ -30,5 +31,6 @@ pub use history::{HistoryReport, place_outbox, sync_history};
 pub use join::{Joining, admit_by_words, find_library};
 pub use originals::{fetch_missing, fetch_original};
 pub use packs::fetch_entry;
+pub use policy::{Goes, Planned, apply_policy, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

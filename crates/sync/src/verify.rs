@@ -420,6 +420,7 @@ async fn lost(
             };
             let state = if is_here { SyncState::Waiting } else { SyncState::Elsewhere };
             here.device.set_original_states(at.id, [(content, state, Some(was))])?;
+            here.device.forget_plan(at.id)?;
         }
         Expected::Small | Expected::Pack(_) => {}
     }

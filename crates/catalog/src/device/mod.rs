@@ -12,6 +12,8 @@ mod jobs;
 mod originals;
 mod packed;
 mod packs;
+mod plans;
+mod policies;
 mod remotes;
 mod replicas;
 mod settings;
@@ -22,6 +24,8 @@ pub use jobs::{RenderJob, RenderQueue};
 pub use originals::{OriginalAtRemote, SyncState, SyncTotals};
 pub use packed::PackedEntry;
 pub use packs::{PackLocation, PackUse};
+pub use plans::{Exposure, Renditions, SWITCHED_OFF, Wanted};
+pub use policies::{AgeBy, EXPOSE_DEFAULT, OLDER_DEFAULT_DAYS, PolicyKind, RemotePolicy, Switched};
 pub use remotes::{NewRemote, RemoteId, RemoteRow};
 pub use replicas::{HowKnown, Replica};
 pub use sources::{NewSource, Source, SourceId};
@@ -34,7 +38,8 @@ use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
 use crate::error::{CatalogError, Result};
 
 /// The schema of `device.db`, step by step.
-const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("remotes.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("remotes.sql"), include_str!("policies.sql")];
 
 /// This device's own database.
 #[derive(Debug)]

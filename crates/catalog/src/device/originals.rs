@@ -4,6 +4,8 @@
 //! found missing or damaged later waits again. New originals enter by the numbers of the ops that added them, so looking for
 //! work costs what is new and not what is there.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Row, Transaction};
 use safelight_crypto::ContentHash;
 
@@ -20,20 +22,48 @@ pub enum SyncState {
     Synced,
     /// It is not here, and the remote was seen to hold all of it.
     CloudOnly,
-    /// It is not here; whether the remote holds it was not looked at yet.
+    /// It is not here and was not seen in the remote: another device is to send it, or it was lost.
     Elsewhere,
-    /// It is here and not to be sent, for the reason that is given.
+    /// It is here and cannot be sent, for the reason that is given.
     LocalOnly,
     /// Sending it failed, for the reason that is given; it is tried again.
     Failed,
+    /// It is here, and the policy does not ask for it; with a reason: it was switched off by hand.
+    Off,
+    /// It is here and asked for, and so many came to be exposed at once that a person must consent first.
+    Held,
+    /// It is not here, and the remote was asked to thaw it.
+    Thawing,
 }
 
 impl SyncState {
     /// All states.
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Synced, Self::CloudOnly, Self::Elsewhere, Self::LocalOnly, Self::Failed];
+    pub const ALL: [Self; 9] = [
+        Self::Waiting,
+        Self::Synced,
+        Self::CloudOnly,
+        Self::Elsewhere,
+        Self::LocalOnly,
+        Self::Failed,
+        Self::Off,
+        Self::Held,
+        Self::Thawing,
+    ];
 
-    fn code(self) -> i64 {
+    /// The word that people are shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting | Self::Held | Self::Elsewhere => "waiting",
+            Self::Synced => "synced",
+            Self::CloudOnly => "cloud-only",
+            Self::LocalOnly | Self::Off => "local-only",
+            Self::Failed => "failed",
+            Self::Thawing => "thawing",
+        }
+    }
+
+    pub(super) fn code(self) -> i64 {
         match self {
             Self::Waiting => 0,
             Self::Synced => 1,
@@ -41,6 +71,9 @@ impl SyncState {
             Self::Elsewhere => 3,
             Self::LocalOnly => 4,
             Self::Failed => 5,
+            Self::Off => 6,
+            Self::Held => 7,
+            Self::Thawing => 8,
         }
     }
 
@@ -195,6 +228,52 @@ impl DeviceDb {
         Ok(totals.to_vec())
     }
 
+    /// The sizes of the originals in a state, those of some contents aside.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn sizes_in(
+        &self,
+        remote: RemoteId,
+        state: SyncState,
+        aside: &HashSet<ContentHash>,
+    ) -> Result<Vec<u64>> {
+        let mut sizes = Vec::new();
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT content, size_bytes FROM remote_originals WHERE remote = ?1 AND state = ?2",
+            )?;
+            let mut rows = statement.query((remote.0, state.code()))?;
+            while let Some(row) = rows.next()? {
+                if !aside.contains(&hash_column(row, 0)?) {
+                    sizes.push(row.get(1)?);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(sizes)
+    }
+
+    /// The contents in these states.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn contents_in(&self, remote: RemoteId, states: &[SyncState]) -> Result<Vec<ContentHash>> {
+        let mut found = Vec::new();
+        self.database.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT content FROM remote_originals WHERE remote = ?1 AND state = ?2")?;
+            for state in states {
+                let mut rows = statement.query((remote.0, state.code()))?;
+                while let Some(row) = rows.next()? {
+                    found.push(hash_column(row, 0)?);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// How one original stands to every remote.
     ///
     /// # Errors
@@ -218,7 +297,7 @@ impl DeviceDb {
         self.database.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT count(*) FROM remote_originals WHERE content = ?1 AND state IN (1, 2)",
+                    "SELECT count(*) FROM remote_originals WHERE content = ?1 AND state IN (1, 2, 8)",
                 )?
                 .query_row([content.as_bytes()], |row| row.get(0))
         })

@@ -69,6 +69,9 @@ impl std::fmt::Debug for RemoteRow {
     }
 }
 
+/// The tables of what is known to rest in remotes.
+const CONTENTS: &[&str] = &["replicas", "bad_objects", "remote_heads", "remote_originals", "absent_packs"];
+
 const COLUMNS: &str =
     "id, name, address, credential, policy, capabilities, added_millis, synced_millis, last_error";
 
@@ -87,7 +90,7 @@ fn read_remote(row: &Row<'_>) -> rusqlite::Result<RemoteRow> {
 }
 
 impl DeviceDb {
-    /// Remembers a remote; one of that name is changed, and what is known to rest there stays known.
+    /// Remembers a remote; one of that name is changed, and what is known to rest there and what goes there stays.
     ///
     /// # Errors
     /// Those of the database.
@@ -98,8 +101,7 @@ impl DeviceDb {
                     "INSERT INTO remotes (name, address, credential, policy, capabilities, added_millis)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                      ON CONFLICT (name) DO UPDATE SET address = excluded.address,
-                         credential = excluded.credential, policy = excluded.policy,
-                         capabilities = excluded.capabilities
+                         credential = excluded.credential, capabilities = excluded.capabilities
                      RETURNING id",
                 )?
                 .query_row(
@@ -141,7 +143,7 @@ impl DeviceDb {
     /// Those of the database.
     pub fn remove_remote(&mut self, remote: RemoteId) -> Result<()> {
         self.write(|transaction| {
-            for table in ["replicas", "bad_objects", "remote_heads", "remote_originals"] {
+            for table in CONTENTS.iter().chain(&["remote_settings", "sync_switches"]) {
                 transaction.execute(&format!("DELETE FROM {table} WHERE remote = ?1"), [remote.0])?;
             }
             transaction.execute("DELETE FROM remotes WHERE id = ?1", [remote.0]).map(drop)
@@ -155,11 +157,14 @@ impl DeviceDb {
     /// Those of the database.
     pub fn forget_contents(&mut self, remote: RemoteId) -> Result<()> {
         self.write(|transaction| {
-            for table in ["replicas", "bad_objects", "remote_heads", "remote_originals"] {
+            for table in CONTENTS {
                 transaction.execute(&format!("DELETE FROM {table} WHERE remote = ?1"), [remote.0])?;
             }
             transaction
-                .execute("UPDATE remotes SET looked_at = 0, sweep = '' WHERE id = ?1", [remote.0])
+                .execute(
+                    "UPDATE remotes SET looked_at = 0, sweep = '', planned = NULL, packed = NULL WHERE id = ?1",
+                    [remote.0],
+                )
                 .map(drop)
         })
     }

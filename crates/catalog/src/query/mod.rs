@@ -16,7 +16,11 @@ mod values;
 pub use error::{Problem, QueryError};
 pub use values::{Bound, DateRange};
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
+
+use safelight_model::{AlbumId, ContentHash};
 
 /// A stretch of the query text in bytes.
 pub type Span = Range<usize>;
@@ -65,6 +69,20 @@ pub enum Condition {
         /// Whether the name may go on.
         prefix: bool,
     },
+    /// Is in one of these albums. Nobody types it: [`nested`](crate::Catalog::nested) makes it.
+    InAlbums(Vec<AlbumId>),
+    /// Is in an album whose own photos have together a size in these bounds, in bytes.
+    AlbumSize(Bound<u64>),
+    /// Stands so to a remote (`sync:waiting`, `sync:nas=synced`), or to the library as a whole. The catalogue does not
+    /// know it: whoever does puts [`Contents`](Self::Contents) in its place.
+    Sync {
+        /// The remote's name.
+        remote: Option<String>,
+        /// The word for the state.
+        state: SyncWord,
+    },
+    /// Shows one of these contents. Nobody types it.
+    Contents(Arc<HashSet<ContentHash>>),
     /// Was taken on these days, by the clock on the wall where it was taken. An asset without a date counts
     /// with its file's modification time, which is where it stands in the timeline.
     Date(DateRange),
@@ -150,6 +168,41 @@ pub enum State {
     Edited,
     /// Has values that two devices changed at once.
     Conflicted,
+}
+
+/// The values of `sync:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncWord {
+    /// It is here only, because the policy or a switch says so.
+    LocalOnly,
+    /// It is to be sent.
+    Waiting,
+    /// It is here and there.
+    Synced,
+    /// It is there and not here.
+    CloudOnly,
+    /// It is there, and is being thawed.
+    Thawing,
+    /// Sending it failed.
+    Failed,
+}
+
+impl SyncWord {
+    /// The words and what they mean.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("local-only", Self::LocalOnly),
+        ("waiting", Self::Waiting),
+        ("synced", Self::Synced),
+        ("cloud-only", Self::CloudOnly),
+        ("thawing", Self::Thawing),
+        ("failed", Self::Failed),
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// The values of `has:`.

@@ -3,11 +3,12 @@
 use super::error::{Problem, QueryError, closest};
 use super::lexer::{Word, words};
 use super::values;
-use super::{Condition, Part, Query, State, Term, TextField, TypeFilter};
+use super::{Condition, Part, Query, State, SyncWord, Term, TextField, TypeFilter};
 
 /// The keys, an example of each, and what reads its value.
 const KEYS: &[(&str, &str, Reader)] = &[
     ("album", "album:\"Summer 2023\"", |word| named(word, |name, prefix| Condition::Album { name, prefix })),
+    ("albumsize", "albumsize:<10GB", |word| values::size(word).map(Condition::AlbumSize)),
     ("camera", "camera:canon", |word| text(word, TextField::Camera)),
     ("caption", "caption:sunset", |word| text(word, TextField::Caption)),
     ("date", "date:2023-05..2023-07", |word| values::date(word).map(Condition::Date)),
@@ -21,6 +22,7 @@ const KEYS: &[(&str, &str, Reader)] = &[
     ("place", "place:Paris", |word| text(word, TextField::Place)),
     ("rating", "rating:>=4", |word| values::rating(word).map(Condition::Rating)),
     ("size", "size:>5MB", |word| values::size(word).map(Condition::Size)),
+    ("sync", "sync:waiting", sync),
     ("tag", "tag:beach", |word| named(word, |name, prefix| Condition::Tag { name, prefix })),
     ("type", "type:video", |word| choose(word, "type", TYPES).map(Condition::Type)),
 ];
@@ -112,6 +114,17 @@ fn named(word: &Word, make: impl Fn(String, bool) -> Condition) -> Result<Condit
         return Err(QueryError::new(word.value_span.clone(), Problem::NoLetters));
     }
     Ok(make(name, prefix))
+}
+
+/// `sync:waiting`, or `sync:nas=waiting` for one remote.
+fn sync(word: &Word) -> Result<Condition, QueryError> {
+    let Some((remote, state)) = word.value.split_once('=') else {
+        return Ok(Condition::Sync { remote: None, state: choose(word, "sync", &SyncWord::ALL)? });
+    };
+    let start = word.value_span.end - state.len();
+    let state = Word { value: state.to_owned(), value_span: start..word.value_span.end, ..word.clone() };
+    let state = choose(&state, "sync", &SyncWord::ALL)?;
+    Ok(Condition::Sync { remote: Some(remote.to_owned()), state })
 }
 
 /// A star at the end asks for everything that begins so; in quotes it is a star.

@@ -9,6 +9,7 @@
 //! Measured by `examples/million.rs`.
 
 mod circle;
+mod contents;
 mod plan;
 mod prefix;
 mod run;
@@ -16,6 +17,7 @@ mod run;
 use std::fmt;
 use std::str::FromStr;
 
+pub use contents::AlbumTree;
 pub use run::MapPoint;
 
 use crate::catalog::{AssetRow, Shelf};

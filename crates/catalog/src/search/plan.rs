@@ -1,6 +1,10 @@
 //! Turns conditions into what the indexes are asked.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use rusqlite::Connection;
+use safelight_crypto::ContentHash;
 use safelight_model::MediaKind;
 
 use super::circle::{boxes_around, distance_metres};
@@ -37,12 +41,14 @@ pub(super) struct Check {
 enum Exact {
     Size(Bound<u64>),
     Near { latitude: f64, longitude: f64, metres: f64 },
+    Contents(Arc<HashSet<ContentHash>>),
 }
 
 /// What a row must show for the checks.
 pub(super) struct Checked {
     pub(super) size_bytes: u64,
     pub(super) position: Option<(f64, f64)>,
+    pub(super) content: ContentHash,
 }
 
 /// The parts of an FTS5 expression.
@@ -116,6 +122,22 @@ impl Plan {
             Condition::Tag { name, prefix } => tag_expression(connection, name, *prefix)?,
             Condition::Album { name, prefix } => {
                 label_expression(connection, LabelKind::Album, name, *prefix)?
+            }
+            Condition::InAlbums(albums) => {
+                let mut tokens = Vec::new();
+                for album in albums {
+                    tokens.extend(find_label(connection, LabelKind::Album, &album.0)?);
+                }
+                any(tokens.into_iter().map(|number| quoted(&label_token(number))))
+            }
+            Condition::AlbumSize(bound) => album_size_expression(connection, *bound)?,
+            Condition::Sync { .. } => {
+                // Only a caller that forgot to put the contents in its place comes here.
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+            Condition::Contents(contents) => {
+                self.checks.push(Check { negated, what: Exact::Contents(Arc::clone(contents)) });
+                return Ok(());
             }
             Condition::Format(name) => format_expression(connection, name)?,
             Condition::Type(kind) => Some(type_expression(*kind)),
@@ -213,6 +235,7 @@ impl Check {
             Exact::Near { latitude, longitude, metres } => row
                 .position
                 .is_some_and(|position| distance_metres((*latitude, *longitude), position) <= *metres),
+            Exact::Contents(contents) => contents.contains(&row.content),
         };
         matches != self.negated
     }
@@ -330,6 +353,30 @@ fn label_expression(
         .query_map((kind.code(), &name, &end), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(any(numbers.into_iter().map(|number| quoted(&label_token(number)))))
+}
+
+/// The albums whose own photos, the trash aside, have together a size in these bounds.
+fn album_size_expression(connection: &Connection, bound: Bound<u64>) -> rusqlite::Result<Option<String>> {
+    let albums: Vec<i64> = connection
+        .prepare_cached("SELECT id FROM labels WHERE kind = ?1 ORDER BY id")?
+        .query_map([LabelKind::Album.code()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut sum = connection.prepare_cached(
+        "SELECT ifnull(sum(t.size_bytes), 0) FROM search CROSS JOIN timeline AS t ON t.key = search.rowid
+         WHERE search MATCH ?1 AND search.rowid BETWEEN ?2 AND ?3",
+    )?;
+    let mut found = Vec::new();
+    for album in albums {
+        let mut bytes = 0_u64;
+        for shelf in [Shelf::Shown, Shelf::Hidden] {
+            let range = KeyRange::of_shelf(shelf);
+            let token = quoted(&label_token(album));
+            bytes += sum.query_row((token, range.first, range.last), |row| row.get::<_, u64>(0))?;
+        }
+        let is_inside = bound.from.is_none_or(|from| bytes >= from) && bound.to.is_none_or(|to| bytes <= to);
+        found.extend(is_inside.then_some(album));
+    }
+    Ok(any(found.into_iter().map(|number| quoted(&label_token(number)))))
 }
 
 /// Other names of formats: what people call them, and extensions.

@@ -7,6 +7,7 @@ use super::{AssetPage, Cursor, ListOptions, MatchCount};
 use crate::catalog::{Catalog, KeyRange, ROW_COLUMNS, Shelf, read_row};
 use crate::error::Result;
 use crate::query::{Query, State};
+use crate::rows::hash_column;
 
 /// An asset on the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ const FIRST_REFUSALS: usize = 64;
 const ROWS_PER_REFUSAL: usize = 16;
 
 /// Whether to go on after a row.
-enum Next {
+pub(super) enum Next {
     More,
     Enough,
 }
@@ -189,7 +190,7 @@ impl Plan {
     /// Checks can refuse nearly all that the posting lists hold: a narrow range of sizes, a circle beside a big
     /// town. The rows that such a condition allows are then listed by its own index, if they are few. Nobody
     /// knows beforehand which way is the shorter one, so they take turns, each longer than the last.
-    fn walk(
+    pub(super) fn walk(
         &self,
         connection: &Connection,
         columns: &str,
@@ -311,7 +312,7 @@ impl Plan {
         if self.checks.is_empty() {
             return columns.to_owned();
         }
-        format!("{columns}, t.size_bytes, t.latitude_e7, t.longitude_e7, t.key")
+        format!("{columns}, t.size_bytes, t.latitude_e7, t.longitude_e7, ifnull(t.content, t.asset), t.key")
     }
 
     fn statement(&self, columns: &str, needs_row: bool, covers_only: bool) -> String {
@@ -334,7 +335,7 @@ impl Plan {
     }
 
     fn passes(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let first = row.as_ref().column_count() - 4;
+        let first = row.as_ref().column_count() - 5;
         let latitude: Option<i32> = row.get(first + 1)?;
         let longitude: Option<i32> = row.get(first + 2)?;
         let degrees = |e7: i32| f64::from(e7) / 1e7;
@@ -343,6 +344,7 @@ impl Plan {
             position: latitude
                 .zip(longitude)
                 .map(|(latitude, longitude)| (degrees(latitude), degrees(longitude))),
+            content: hash_column(row, first + 3)?,
         };
         Ok(self.checks.iter().all(|check| check.holds(&checked)))
     }

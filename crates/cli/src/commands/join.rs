@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use safelight_library::{JoinRequest, Library, RecoveryWords};
+use safelight_library::{JoinRequest, Library, RecoveryWords, SyncRequest};
 use zeroize::Zeroizing;
 
 use crate::commands::{init, remote};
@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let mut outcomes = Vec::new();
     if !arguments.no_sync {
         let mut library = context.open_library()?;
-        let synced = library.sync(None, &surroundings, &context.progress);
+        let synced = library.sync(&SyncRequest::default(), &surroundings, &context.progress);
         library.close()?;
         match synced {
             Ok(found) => outcomes = found,

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use safelight_library::{CapabilityFinding, Library, RemoteCredential, RemoteRequest, ShownRemote};
+use safelight_library::{
+    CapabilityFinding, Library, PolicyChange, RemoteCredential, RemoteRequest, ShownPolicy, ShownRemote,
+};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable, printable_text};
+use crate::output::{counted, printable, printable_text, size};
 use crate::prompt;
 
 /// Connect other places: add, list, show, change, check or forget them
@@ -32,6 +34,11 @@ enum Action {
         name: String,
         /// Where it is
         address: String,
+        /// What goes there: full (the default), selective, on-demand or archive-only
+        #[arg(long, value_name = "POLICY")]
+        policy: Option<String>,
+        /// Settings of the policy, as for remote set: only=QUERY, older=2y, tier=cold
+        settings: Vec<String>,
         /// A file with the SAS, keys or password
         #[arg(long, value_name = "FILE")]
         credential_file: Option<PathBuf>,
@@ -41,11 +48,17 @@ enum Action {
         /// The remote
         name: String,
     },
-    /// Change a remote: policy=full, or its credential
+    /// Change what goes to a remote, or its credential
+    ///
+    /// policy=full sends everything. policy=selective sends what only=QUERY finds (album: means the albums in it too,
+    /// albumsize:<10GB albums of that size) and what sync on names. policy=on-demand sends thumbnails and previews, and originals when asked
+    /// (unmetered=yes: and all others while the link costs nothing). policy=archive-only sends originals that are
+    /// older=2y, by=captured or by=added. tier=hot|cool|cold|archive is where originals are written; expose=N is how
+    /// many originals may newly go without --yes. What is there stays there, whatever the policy says.
     Set {
         /// The remote
         name: String,
-        /// policy=full (the only policy of this version)
+        /// Settings: policy= only= older= by= unmetered= expose= tier=
         settings: Vec<String>,
         /// A file with the new SAS, keys or password
         #[arg(long, value_name = "FILE")]
@@ -89,11 +102,15 @@ fn list(context: &Context) -> Result<(), Failure> {
 
 fn standing(remote: &ShownRemote) -> String {
     let mut text = format!(
-        "{} there, {} waiting, {} failed",
+        "{} there, {} waiting, {} local only, {} failed",
         counted(remote.safe_originals, "original", "originals"),
         remote.waiting_originals,
+        remote.local_originals,
         remote.failed_originals
     );
+    if remote.held_originals > 0 {
+        text.push_str(&format!("; {} wait for your consent: safelight sync --yes", remote.held_originals));
+    }
     if let Some(error) = &remote.last_error {
         text.push_str(&format!("; the last sync failed: {}", printable_text(error)));
     } else if remote.synced_millis.is_none() {
@@ -109,17 +126,40 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
     if context.output.json() {
         return Ok(context.output.print_json(&remote)?);
     }
-    let rows = [
+    let mut rows = vec![
         ("name", remote.name.clone()),
         ("address", remote.address.clone()),
         ("credential", remote.credential.unwrap_or("none: this machine's own identity").to_owned()),
-        ("policy", remote.policy.clone()),
-        ("standing", standing(&remote)),
     ];
+    rows.extend(policy_rows(&remote.policy));
+    rows.push(("standing", standing(&remote)));
     for (name, value) in rows {
-        context.output.data(&format!("{name:>18}  {value}"))?;
+        context.output.data(&format!("{name:>18}  {}", printable_text(&value)))?;
     }
     print_capabilities(context, &remote.capabilities)
+}
+
+fn policy_rows(policy: &ShownPolicy) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("policy", policy.kind.to_owned())];
+    if policy.kind == "selective" {
+        let nothing = "nothing but what sync on names".to_owned();
+        rows.push(("only", policy.only.clone().unwrap_or(nothing)));
+    }
+    if let Some((days, by)) = policy.older_days.zip(policy.by) {
+        rows.push(("older", format!("{}, by the date it was {by}", counted(days.into(), "day", "days"))));
+    }
+    if let Some(unmetered) = policy.unmetered {
+        let what =
+            if unmetered { "all originals while the link costs nothing" } else { "only what is asked for" };
+        rows.push(("unmetered", what.to_owned()));
+    }
+    if policy.switches > 0 {
+        rows.push(("switches", format!("{} by hand", policy.switches)));
+    }
+    if let Some(tier) = policy.tier {
+        rows.push(("tier", format!("{tier}, for originals")));
+    }
+    rows
 }
 
 fn print_capabilities(context: &Context, capabilities: &[CapabilityFinding]) -> Result<(), Failure> {
@@ -156,17 +196,27 @@ fn act(
 ) -> Result<(), Failure> {
     let surroundings = context.surroundings();
     let probed = match action {
-        Action::Add { name, address, .. } => {
+        Action::Add { name, address, policy, settings, .. } => {
+            let settings: Vec<String> = policy
+                .iter()
+                .map(|policy| format!("policy={policy}"))
+                .chain(settings.iter().cloned())
+                .collect();
+            Library::check_remote_settings(&settings)?;
             let request = RemoteRequest { name, address, credential };
-            library.add_remote(&request, &surroundings)?
+            let added = library.add_remote(&request, &surroundings)?;
+            if let Err(error) = library.begin_remote(name, &settings, context.global.yes) {
+                // A remote whose policy was refused would be one to which everything goes.
+                library.remove_remote(name)?;
+                return Err(error.into());
+            }
+            added
         }
         Action::Check { name } => library.check_remote(name, None, &surroundings)?,
         Action::Set { name, settings, .. } => {
-            for setting in settings {
-                let Some(("policy", policy)) = setting.split_once('=') else {
-                    return Err(Failure::usage(format!("{setting} cannot be set; policy=full can")));
-                };
-                library.set_remote_policy(name, policy)?;
+            if !settings.is_empty() {
+                let change = library.set_remote(name, settings, context.global.yes)?;
+                report_change(context, &change)?;
             }
             if credential.is_none() {
                 return Ok(());
@@ -192,6 +242,22 @@ fn act(
         }
         context.output.talk(&format!("Next: safelight sync {name}"));
     }
+    Ok(())
+}
+
+/// Says what a change of policy came to.
+pub(crate) fn report_change(context: &Context, change: &PolicyChange) -> Result<(), Failure> {
+    if context.output.json() {
+        return Ok(context.output.print_json(change)?);
+    }
+    context.output.talk(&format!(
+        "{}: {}; {} more than before may go ({}), {} waiting",
+        change.remote,
+        change.policy,
+        counted(change.newly_exposed, "original", "originals"),
+        size(change.newly_exposed_bytes),
+        change.waiting_originals
+    ));
     Ok(())
 }
 

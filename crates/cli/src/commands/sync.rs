@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use safelight_library::{ErrorKind, SyncOutcome, SyncPlan};
+use clap::{Args, Subcommand};
+use safelight_library::{
+    ErrorKind, Library, LibraryError, PolicyChange, SyncOutcome, SyncPlan, SyncRequest, Turn,
+};
 
+use crate::commands::list::joined;
+use crate::commands::remote::report_change;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, size};
@@ -17,7 +21,10 @@ const NAP: Duration = Duration::from_millis(200);
 /// History goes first, then thumbnails, then originals, newest first. Ctrl-C ends it between two steps; the
 /// next sync goes on from there. Originals of other devices stay where they are until safelight local fetch.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    switch: Option<Switch>,
     /// The remote; all of them when none is named
     remote: Option<String>,
     /// Go on syncing: look for news again and again until Ctrl-C
@@ -29,7 +36,31 @@ pub(crate) struct Arguments {
     every: u64,
 }
 
+/// Photos that are switched by hand.
+#[derive(Debug, Args)]
+struct Switched {
+    /// Ids, paths, a query, or album:NAME for the album as a whole, whatever comes into it
+    #[arg(required = true)]
+    items: Vec<String>,
+    /// The remote; may be left out while there is only one
+    #[arg(long)]
+    remote: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Switch {
+    /// Send photos or an album to a remote, whatever its policy says
+    On(Switched),
+    /// Keep photos or an album away from a remote; what is there already stays
+    Off(Switched),
+    /// Leave photos or an album to the policy again
+    Auto(Switched),
+}
+
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(switch) = &arguments.switch {
+        return turn(context, switch);
+    }
     let remote = arguments.remote.as_deref();
     if context.global.dry_run {
         return dry_run(context, remote);
@@ -45,12 +76,68 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if context.progress.failures() > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
-    Ok(())
+    refuse_held(&outcomes)
+}
+
+/// Everything else was done: what waits for consent is a safeguard's no.
+fn refuse_held(outcomes: &[SyncOutcome]) -> Result<(), Failure> {
+    let held: Vec<String> = outcomes.iter().filter_map(held).collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, held.join("; ")).hint(
+        "safelight sync --yes sends them; remote set NAME expose=N changes how many may newly go without it",
+    ))
+}
+
+/// What waits for consent, in words.
+fn held(outcome: &SyncOutcome) -> Option<String> {
+    let held = outcome.held?;
+    let originals = counted(held.originals, "original", "originals");
+    Some(format!(
+        "{}: {originals} ({}) came to be exposed at once and wait for your consent",
+        outcome.remote,
+        size(held.bytes)
+    ))
+}
+
+fn turn(context: &Context, switch: &Switch) -> Result<(), Failure> {
+    let (switched, turn) = match switch {
+        Switch::On(switched) => (switched, Turn::On),
+        Switch::Off(switched) => (switched, Turn::Off),
+        Switch::Auto(switched) => (switched, Turn::Auto),
+    };
+    let mut library = context.open_library()?;
+    let result = switch_in(&mut library, context, switched, turn);
+    library.close()?;
+    report_change(context, &result?)
+}
+
+fn switch_in(
+    library: &mut Library,
+    context: &Context,
+    switched: &Switched,
+    turn: Turn,
+) -> Result<PolicyChange, Failure> {
+    let remote = match &switched.remote {
+        Some(remote) => remote.clone(),
+        None => match library.remotes()?.as_slice() {
+            [only] => only.name.clone(),
+            [] => return Err(LibraryError::NoRemote.into()),
+            _ => return Err(Failure::usage("there are several remotes").hint("say which: --remote NAME")),
+        },
+    };
+    let (items, yes) = (&switched.items, context.global.yes);
+    Ok(library.switch_sync(&remote, items, &joined(items), turn, yes)?)
+}
+
+fn request<'a>(context: &Context, remote: Option<&'a str>) -> SyncRequest<'a> {
+    SyncRequest { remote, consent: context.global.yes, is_unmetered: false }
 }
 
 fn once(context: &Context, remote: Option<&str>) -> Result<Vec<SyncOutcome>, Failure> {
     let mut library = context.open_library()?;
-    let result = library.sync(remote, &context.surroundings(), &context.progress);
+    let result = library.sync(&request(context, remote), &context.surroundings(), &context.progress);
     library.close()?;
     Ok(result?)
 }
@@ -75,7 +162,7 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
 
 fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
     let mut library = context.open_library()?;
-    let plans = library.plan_sync(remote, &context.surroundings());
+    let plans = library.plan_sync(&request(context, remote), &context.surroundings());
     library.close()?;
     let plans = plans?;
     if context.output.json() {
@@ -88,8 +175,12 @@ fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
 }
 
 fn line(plan: &SyncPlan) -> String {
+    let held = plan.held.map_or_else(String::new, |held| {
+        let originals = counted(held.originals, "original", "originals");
+        format!("; {originals} ({}) wait for your consent: --yes counts them", size(held.bytes))
+    });
     format!(
-        "{}: {}, {} ({}), {} ({}{}); about {}",
+        "{}: {}, {} ({}), {} ({}{}); about {}{held}",
         plan.remote,
         counted(plan.segments, "segment of history", "segments of history"),
         counted(plan.small_objects, "small object", "small objects"),
@@ -105,13 +196,21 @@ fn line(plan: &SyncPlan) -> String {
 fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let every = Duration::from_secs(arguments.every);
     let mut failed_in_a_row = 0_u32;
+    let mut told = Vec::new();
     while !context.interrupted() {
         let mut library = context.open_library()?;
-        let result = library.sync(arguments.remote.as_deref(), &context.surroundings(), &context.progress);
+        let request = request(context, arguments.remote.as_deref());
+        let result = library.sync(&request, &context.surroundings(), &context.progress);
         library.close()?;
         match result {
             Ok(outcomes) => {
                 failed_in_a_row = 0;
+                let held: Vec<String> = outcomes.iter().filter_map(held).collect();
+                if held != told {
+                    held.iter()
+                        .for_each(|held| context.output.talk(&format!("{held}: safelight sync --yes")));
+                    told = held;
+                }
                 let news: Vec<SyncOutcome> = outcomes.into_iter().filter(is_news).collect();
                 if !news.is_empty() {
                     report(context, &news)?;

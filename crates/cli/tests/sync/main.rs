@@ -9,3 +9,4 @@
 mod devices;
 mod kills;
 mod places;
+mod policies;

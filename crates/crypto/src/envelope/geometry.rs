@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::header::{Kind, SEAL_LEN, SegmentSize};
+use super::header::{HEADER_LEN, Kind, SEAL_LEN, SegmentSize};
 use crate::error::Fault;
 use crate::primitive::TAG_LEN;
 
@@ -43,6 +43,15 @@ pub fn padded_original(total_len: u64) -> u64 {
 #[must_use]
 pub fn original_parts(total_len: u64) -> u32 {
     u32::try_from(padded_original(total_len.min(MAX_CONTENT_LEN)).div_ceil(PART_LEN)).unwrap_or(u32::MAX)
+}
+
+/// Bytes of an original of `total_len` bytes once it is sealed, over all parts.
+#[must_use]
+pub fn sealed_original_len(total_len: u64) -> u64 {
+    let padded = padded_original(total_len.min(MAX_CONTENT_LEN));
+    let sealed = |plain: u64| HEADER_LEN as u64 + sealed_body_len(plain, Kind::OriginalPart.segment_size());
+    let rest = padded % PART_LEN;
+    (padded / PART_LEN) * sealed(PART_LEN) + if rest > 0 { sealed(rest) } else { 0 }
 }
 
 /// Length of one part of an original: its content, and with padding.

@@ -17,7 +17,7 @@ mod sealer;
 pub(crate) use geometry::sealed_body_len;
 pub use geometry::{
     ENTRY_UNIT, Geometry, MAX_CONTENT_LEN, MIN_CARRIED_LEN, MIN_ORIGINAL_LEN, PART_LEN, original_parts,
-    padded_original, padme,
+    padded_original, padme, sealed_original_len,
 };
 pub(crate) use geometry::{TRAILER_LEN, padded_entry, plain_len_of_body};
 pub(crate) use header::SEAL_LEN;

@@ -140,6 +140,11 @@ impl Library {
         Ok(Albums { views: views.filter(|(_, view)| is_there(view)).collect() })
     }
 
+    /// The album of a path, a name, or an id or its beginning.
+    pub(crate) fn find_album(&self, word: &str) -> Result<AlbumId> {
+        self.albums()?.find(word)
+    }
+
     /// The paths of albums that are there; those that were removed are left out.
     pub(crate) fn album_paths(&self, albums: &[AlbumId]) -> Result<Vec<String>> {
         let mut known = Albums::default();

@@ -23,6 +23,7 @@ pub use select::{Among, Selection};
 pub use trash::TrashedAsset;
 
 pub(crate) use text::shown_date_words;
+pub(crate) use word::pointed;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,6 @@ use safelight_model::AssetId;
 
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
-use crate::listing::parse_query;
 
 /// How many rows are taken from the catalogue at a time.
 const PAGE_ASSETS: usize = 2000;
@@ -93,7 +92,7 @@ impl Library {
 
     /// Every asset that a query finds.
     pub(super) fn all_that_match(&self, query: &str, among: Among) -> Result<Vec<AssetId>> {
-        let query = parse_query(query)?;
+        let query = self.query(query)?;
         let shelves = match among {
             Among::WhatIsAsked => None,
             Among::Trashed => Some(vec![Shelf::Trashed]),

@@ -83,7 +83,7 @@ impl Wrong {
 }
 
 /// The word, a mark under what is wrong, and why.
-pub(super) fn pointed(word: &str, at: Range<usize>, reason: &str) -> LibraryError {
+pub(crate) fn pointed(word: &str, at: Range<usize>, reason: &str) -> LibraryError {
     let letters = |text: &str| text.chars().count();
     let mut flat: String = word
         .chars()

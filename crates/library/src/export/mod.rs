@@ -27,7 +27,6 @@ use crate::edit::shown_date_words;
 use crate::error::{LibraryError, Result};
 use crate::item::Item;
 use crate::library::Library;
-use crate::listing::parse_query;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use layout::Layout;
@@ -92,7 +91,7 @@ struct Export<'a> {
 
 impl<'a> Export<'a> {
     fn begin(library: &'a Library, request: &'a ExportRequest, monitor: &'a dyn Monitor) -> Result<Self> {
-        parse_query(&request.query)?;
+        library.query(&request.query)?;
         let mut layout = Layout::default();
         layout.reserve(MANIFEST);
         layout.reserve(UNFINISHED);
@@ -118,7 +117,7 @@ impl<'a> Export<'a> {
     }
 
     fn run_query(&mut self) -> Result<()> {
-        let query = parse_query(&self.request.query)?;
+        let query = self.library.query(&self.request.query)?;
         let mut after = None;
         while !self.monitor.cancelled() {
             let options = ListOptions { after, limit: STRETCH_ASSETS, ..ListOptions::default() };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use safelight_catalog::{NewRemote, RemoteRow, SyncState};
+use safelight_catalog::{NewRemote, PolicyKind, RemoteRow, SyncState};
 use safelight_crypto::{ContentHash, Entropy as _, OsEntropy};
 use safelight_model::Original;
 use safelight_store::layer::{
@@ -11,7 +11,7 @@ use safelight_store::layer::{
 };
 use safelight_store::{
     AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, Remote, RemoteAddress,
-    RemoteCredential, SealedRemote, StoreError, connect,
+    RemoteCredential, SealedRemote, StoreError, Tier, connect,
 };
 use safelight_sync::{RemotePlace, SyncError};
 use serde::Serialize;
@@ -19,9 +19,7 @@ use serde::Serialize;
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
-
-/// The only policy of this version: everything goes there.
-pub(super) const POLICY_FULL: &str = "full";
+use crate::remote::standing::ShownPolicy;
 
 /// What of the process's surroundings connecting needs; the command line fills it.
 #[derive(Debug, Clone, Default)]
@@ -73,17 +71,21 @@ pub struct ShownRemote {
     /// What kind of credential opens it; none where the machine's own identity does.
     pub credential: Option<&'static str>,
     /// What goes there.
-    pub policy: String,
+    pub policy: ShownPolicy,
     /// What it can do.
     pub capabilities: Vec<CapabilityFinding>,
     /// When the last sync ended well, in milliseconds since 1970.
     pub synced_millis: Option<i64>,
     /// Why the last sync failed, if it did.
     pub last_error: Option<String>,
-    /// Originals that it holds whole.
+    /// Originals that it holds whole, as far as is known: those that are synced, cloud-only or thawing.
     pub safe_originals: u64,
-    /// Originals that are to be sent.
+    /// Originals that are to be sent, by this device or another.
     pub waiting_originals: u64,
+    /// Those of them that wait for your consent.
+    pub held_originals: u64,
+    /// Originals that stay here, because the policy or a switch says so, or they cannot go.
+    pub local_originals: u64,
     /// Originals whose sending failed.
     pub failed_originals: u64,
 }
@@ -220,7 +222,7 @@ impl Library {
             name,
             address: &address.to_string(),
             credential: secret.as_deref().map(Vec::as_slice),
-            policy: POLICY_FULL,
+            policy: PolicyKind::Full.word(),
             capabilities: Some(&capabilities.to_bytes()),
             now_millis: now_millis(),
         })?)
@@ -259,18 +261,21 @@ impl Library {
         self.probe_and_keep(name, &address, credential.or(kept.as_ref()), surroundings)
     }
 
-    /// Sets the policy of a remote. This version knows `full` only.
-    ///
-    /// # Errors
-    /// [`LibraryError::Refused`] for every other policy.
-    pub fn set_remote_policy(&mut self, name: &str, policy: &str) -> Result<()> {
-        self.remote_row(name)?;
-        if policy == POLICY_FULL {
+    /// Refuses a tier that a remote does not have.
+    pub(super) fn check_tier(&self, id: safelight_catalog::RemoteId, tier: Tier) -> Result<()> {
+        let row = self.device.remotes()?.into_iter().find(|row| row.id == id);
+        let capabilities = row.and_then(|row| Capabilities::from_bytes(row.capabilities.as_deref()?));
+        let tiers = capabilities.map(|capabilities| capabilities.tiers).unwrap_or_default();
+        if tiers.contains(&tier) {
             return Ok(());
         }
+        let known = tiers.iter().map(|tier| tier.word()).collect::<Vec<_>>().join(", ");
         Err(LibraryError::Refused {
-            reason: format!("this version has no policy {policy}: everything goes to every remote"),
-            hint: "policy=full is the only one until selective and on-demand are built".into(),
+            reason: format!("this remote has no tier {}", tier.word()),
+            hint: match known.as_str() {
+                "" => "it has no tiers at all: leave tier= away".into(),
+                known => format!("it has {known}"),
+            },
         })
     }
 
@@ -300,29 +305,11 @@ impl Library {
         Ok(rows)
     }
 
-    /// How an original stands to the remotes, in one word.
-    pub(crate) fn sync_word(&self, content: &ContentHash) -> Result<&'static str> {
-        let rows = self.device.original_at_remotes(content)?;
-        let has = |state| rows.iter().any(|(_, row)| row.state == state);
-        Ok(if rows.is_empty() || has(SyncState::Waiting) {
-            "waiting"
-        } else if has(SyncState::Failed) {
-            "failed"
-        } else if has(SyncState::Synced) {
-            "synced"
-        } else if has(SyncState::CloudOnly) {
-            "cloud-only"
-        } else if has(SyncState::Elsewhere) {
-            "elsewhere"
-        } else {
-            "local-only"
-        })
-    }
-
     /// Whether an original never was on this device, or was let go on purpose.
     pub(crate) fn rests_only_elsewhere(&self, content: &ContentHash) -> Result<bool> {
         let rows = self.device.original_at_remotes(content)?;
-        let is_elsewhere = |state| matches!(state, SyncState::CloudOnly | SyncState::Elsewhere);
+        let is_elsewhere =
+            |state| matches!(state, SyncState::CloudOnly | SyncState::Elsewhere | SyncState::Thawing);
         Ok(!rows.is_empty() && rows.iter().all(|(_, row)| is_elsewhere(row.state)))
     }
 
@@ -331,7 +318,7 @@ impl Library {
         let rows = self.device.original_at_remotes(&original.content)?;
         let mut names = Vec::new();
         for remote in self.device.remotes()? {
-            let held = [SyncState::Synced, SyncState::CloudOnly, SyncState::Elsewhere];
+            let held = [SyncState::Synced, SyncState::CloudOnly, SyncState::Elsewhere, SyncState::Thawing];
             if rows.iter().any(|(id, row)| *id == remote.id && held.contains(&row.state)) {
                 names.push(remote.name);
             }
@@ -342,53 +329,20 @@ impl Library {
         }))
     }
 
-    /// How many originals wait to be sent and failed, over all remotes; how many places hold everything.
-    pub(crate) fn sync_standing(&self) -> Result<(u64, u64, u64)> {
-        let (mut waiting, mut failed, mut places, mut is_all_here) = (0, 0, 0, true);
-        for remote in self.device.remotes()? {
-            for (state, totals) in self.device.sync_totals(remote.id)? {
-                match state {
-                    SyncState::Waiting => waiting += totals.originals,
-                    SyncState::Failed => failed += totals.originals,
-                    SyncState::CloudOnly | SyncState::Elsewhere => is_all_here &= totals.originals == 0,
-                    SyncState::Synced | SyncState::LocalOnly => {}
-                }
-            }
-            places += u64::from(remote.synced_millis.is_some());
-            // What was imported since the last sync.
-            let catalog = self.catalog();
-            let mut after = self.device.looked_at(remote.id, catalog.instance()?)?;
-            loop {
-                let (added, last) = catalog.added_originals(after, i64::MAX, 1000)?;
-                if last == after {
-                    break;
-                }
-                waiting += added.len() as u64;
-                after = last;
-            }
-        }
-        Ok((waiting, failed, places + u64::from(is_all_here)))
-    }
-
     fn shown_remote(&self, row: RemoteRow) -> Result<ShownRemote> {
-        let totals = self.device.sync_totals(row.id)?;
-        let count = |states: &[SyncState]| {
-            totals
-                .iter()
-                .filter(|(state, _)| states.contains(state))
-                .map(|(_, totals)| totals.originals)
-                .sum::<u64>()
-        };
+        let counts = self.counts_at(&row)?;
         let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
         Ok(ShownRemote {
             credential: kept_credential(&row)?.map(|credential| credential.description()),
-            safe_originals: count(&[SyncState::Synced, SyncState::CloudOnly]),
-            waiting_originals: count(&[SyncState::Waiting]),
-            failed_originals: count(&[SyncState::Failed]),
+            policy: self.shown_policy(&row, capabilities.as_ref())?,
+            safe_originals: counts.safe,
+            waiting_originals: counts.waiting,
+            held_originals: counts.held,
+            local_originals: counts.local,
+            failed_originals: counts.failed,
             capabilities: capabilities.as_ref().map(findings).unwrap_or_default(),
             name: row.name,
             address: row.address,
-            policy: row.policy,
             synced_millis: row.synced_millis,
             last_error: row.last_error,
         })

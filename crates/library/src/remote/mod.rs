@@ -6,9 +6,15 @@
 
 mod at;
 mod join;
+mod plan;
+mod policy;
 mod run;
+mod standing;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
 pub use join::JoinRequest;
-pub use run::{FetchReport, RemoteVerifyReport, SyncOutcome, SyncPlan, Traffic, VerifyDepth};
+pub use plan::SyncPlan;
+pub use policy::{PolicyChange, Turn};
+pub use run::{FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, Traffic, VerifyDepth};
 pub use safelight_store::{AzureEnvironment, RemoteCredential};
+pub use standing::{ShownPolicy, ShownStanding};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
-use safelight_catalog::SyncState;
+use safelight_catalog::Exposure;
 use safelight_crypto::{Epoch, Keyring, OsEntropy};
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
@@ -18,6 +18,7 @@ use safelight_sync::{
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
+use super::plan::SyncPlan;
 use crate::edit::Selection;
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
@@ -53,31 +54,12 @@ pub struct SyncOutcome {
     pub sent_packs: u64,
     /// Originals that the remote now holds whole.
     pub synced_originals: u64,
+    /// What waits for consent, because the policy came to expose so much at once.
+    pub held: Option<HeldBack>,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
     /// What went over the wire.
     pub traffic: Traffic,
-}
-
-/// What a sync would send, from what is known here; no request is made for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SyncPlan {
-    /// The remote.
-    pub remote: String,
-    /// Segments of history.
-    pub segments: u64,
-    /// Thumbnails, previews and tiny originals, which travel in packs.
-    pub small_objects: u64,
-    /// Their bytes.
-    pub small_bytes: u64,
-    /// Originals.
-    pub originals: u64,
-    /// Their bytes.
-    pub original_bytes: u64,
-    /// About how many requests that makes.
-    pub requests: u64,
-    /// The tier that originals are written into, where the place has tiers.
-    pub tier: Option<&'static str>,
 }
 
 /// How thoroughly a remote is verified.
@@ -123,6 +105,32 @@ pub struct FetchReport {
     pub fetched_bytes: u64,
 }
 
+/// What of a sync is for a person to say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SyncRequest<'a> {
+    /// The remote; all of them when none is named.
+    pub remote: Option<&'a str>,
+    /// Whether whatever policies newly expose may go.
+    pub consent: bool,
+    /// Whether the link costs nothing, as far as is known.
+    pub is_unmetered: bool,
+}
+
+/// What waits for a person's consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// Originals.
+    pub originals: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl HeldBack {
+    pub(super) fn of(exposure: Exposure) -> Self {
+        Self { originals: exposure.originals, bytes: exposure.bytes }
+    }
+}
+
 impl Library {
     /// Syncs with one remote, or with all. History first, then thumbnails, then originals, newest first.
     ///
@@ -132,11 +140,12 @@ impl Library {
     /// [`LibraryError::NoRemote`]; the first error that concerns a whole remote, after the others were synced.
     pub fn sync(
         &mut self,
-        remote: Option<&str>,
+        request: &SyncRequest<'_>,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<Vec<SyncOutcome>> {
         self.folder.require_writable()?;
+        let remote = request.remote;
         let rows = self.remote_rows(remote)?;
         let _only = SyncLock::take(&self.folder)?;
         let runtime = runtime()?;
@@ -145,12 +154,12 @@ impl Library {
         for row in rows {
             monitor.begin(Task::Sync, None, None);
             let stop = Stop::default();
+            let options = self.sync_options(&row, request)?;
             let result = runtime.block_on(async {
                 let (at, counting) = reconnect(&row, surroundings).await?;
                 let (told, mut keys) = (Told(monitor), None);
                 let mut entropy = OsEntropy;
                 let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-                let options = SyncOptions::default();
                 let report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
                 let problems = report.history.problems.iter().chain(&report.problems);
                 Ok::<_, LibraryError>(SyncOutcome {
@@ -159,6 +168,7 @@ impl Library {
                     taken_segments: report.history.taken_segments,
                     sent_packs: report.sent_packs,
                     synced_originals: report.synced_originals,
+                    held: report.held.map(HeldBack::of),
                     problems: problems.map(ToString::to_string).collect(),
                     traffic: traffic(&counting),
                 })
@@ -180,41 +190,41 @@ impl Library {
         first_error.map_or(Ok(outcomes), Err)
     }
 
+    fn sync_options(
+        &self,
+        row: &safelight_catalog::RemoteRow,
+        request: &SyncRequest<'_>,
+    ) -> Result<SyncOptions> {
+        Ok(SyncOptions {
+            originals_tier: Some(self.originals_tier(row)?),
+            consent: request.consent,
+            is_unmetered: request.is_unmetered,
+            ..SyncOptions::default()
+        })
+    }
+
     /// Tells what a sync would send, without a request.
     ///
     /// # Errors
     /// [`LibraryError::NoRemote`], and those of the databases.
-    pub fn plan_sync(&mut self, remote: Option<&str>, surroundings: &Surroundings) -> Result<Vec<SyncPlan>> {
+    pub fn plan_sync(
+        &mut self,
+        request: &SyncRequest<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<Vec<SyncPlan>> {
         self.folder.require_writable()?;
-        let rows = self.remote_rows(remote)?;
+        let rows = self.remote_rows(request.remote)?;
         let runtime = runtime()?;
         let (stop, told) = (Stop::default(), Told(&crate::monitor::Unwatched));
         let mut plans = Vec::new();
         for row in rows {
+            let options = self.sync_options(&row, request)?;
             // With its capabilities known nothing is asked.
             let (at, _) = runtime.block_on(reconnect(&row, surroundings))?;
             let (mut keys, mut entropy) = (None, OsEntropy);
-            let found = plan(&mut here(self, &mut keys, &mut entropy, &told, &stop), &at)?;
-            let waiting = |state: &SyncState| matches!(state, SyncState::Waiting | SyncState::Failed);
-            let (mut originals, mut original_bytes) = (0, 0);
-            for (_, totals) in found.originals.iter().filter(|(state, _)| waiting(state)) {
-                originals += totals.originals;
-                original_bytes += totals.bytes;
-            }
-            let small_objects = found.entries.iter().map(|(count, _)| count).sum();
-            let small_bytes: u64 = found.entries.iter().map(|(_, bytes)| bytes).sum();
-            let parts = originals.max(original_bytes.div_ceil(32 << 20));
-            plans.push(SyncPlan {
-                remote: row.name,
-                segments: found.segments,
-                small_objects,
-                small_bytes,
-                originals,
-                original_bytes,
-                // The listing of heads, the own tip, one for each segment and part, packs of up to 16 MiB.
-                requests: 2 + found.segments + parts + small_bytes.div_ceil(16 << 20),
-                tier: (!at.store.capabilities().tiers.is_empty()).then_some("cool"),
-            });
+            let found = plan(&mut here(self, &mut keys, &mut entropy, &told, &stop), &at, &options)?;
+            let has_tiers = !at.store.capabilities().tiers.is_empty();
+            plans.push(SyncPlan::of(row.name, &found, options.originals_tier.filter(|_| has_tiers)));
         }
         Ok(plans)
     }

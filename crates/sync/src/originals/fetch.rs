@@ -11,6 +11,7 @@ use super::{MOST_GENERATIONS, path_of_part};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::packs::fetch_entry;
+use crate::policy::came_here;
 use crate::problem::{Problem, Transfer};
 
 /// Parts that become durable together.
@@ -76,12 +77,7 @@ pub async fn fetch_original(
         return Err(error.into());
     }
     commit(batch)?;
-    for place in places {
-        let held = here.device.original_at_remotes(&original.content)?;
-        if held.iter().any(|(remote, row)| *remote == place.id && row.state == SyncState::CloudOnly) {
-            here.device.set_original_states(place.id, [(&original.content, SyncState::Synced, None)])?;
-        }
-    }
+    came_here(here, &original.content)?;
     Ok(fetched_bytes)
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use safelight_catalog::{OriginalAtRemote, SyncState, SyncTotals};
+use safelight_catalog::{OriginalAtRemote, PolicyKind, SyncState, Wanted};
 use safelight_crypto::DeviceId;
 use safelight_model::history::Tip;
 use safelight_model::{Original, RenditionKind, Storage};
@@ -18,19 +18,27 @@ const OPS_AT_ONCE: usize = 512;
 /// What is not shown comes last.
 const LAST: i64 = i64::MAX;
 
-/// Takes in the originals that were added since the last sync with this remote.
-pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+/// Takes in the originals that were added since the last sync with this remote. Those that a policy may not want stay
+/// until it is applied. Answers whether there was any.
+pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let wants_all =
+        here.device.policy(at.id)?.kind == PolicyKind::Full && here.device.switches(at.id)?.is_empty();
+    let mut is_any = false;
     let instance = here.catalog.instance()?;
     let mut after = here.device.looked_at(at.id, instance)?;
     let until = published_until(here, at)?;
     loop {
         let (added, last) = here.catalog.added_originals(after, until, OPS_AT_ONCE)?;
         if last == after {
-            return Ok(());
+            return Ok(is_any);
         }
         let mut rows = Vec::with_capacity(added.len());
         for added in &added {
-            let (state, reason) = standing(here, &added.original)?;
+            let (mut state, reason) = standing(here, &added.original)?;
+            if state == SyncState::Waiting && !wants_all {
+                state = SyncState::Off;
+            }
+            is_any = true;
             rows.push(OriginalAtRemote {
                 content: added.original.content,
                 position: added.position.unwrap_or(LAST),
@@ -42,23 +50,29 @@ pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
             });
         }
         here.device.queue_originals(at.id, instance, last, &rows)?;
+        if !rows.is_empty() {
+            here.device.forget_plan(at.id)?;
+        }
         after = last;
     }
 }
 
-/// What will wait as soon as history is published, beside what waits already.
-pub(crate) fn not_queued(here: &Here<'_>, at: &RemotePlace) -> Result<SyncTotals> {
+/// What will wait as soon as history is published, beside what waits already: those of the originals that this device
+/// holds and that are `wanted`.
+pub(crate) fn not_queued(here: &Here<'_>, at: &RemotePlace, wanted: &Wanted) -> Result<Vec<Original>> {
     let mut after = here.device.looked_at(at.id, here.catalog.instance()?)?;
-    let mut totals = SyncTotals::default();
+    let mut found = Vec::new();
     loop {
         let (added, last) = here.catalog.added_originals(after, i64::MAX, OPS_AT_ONCE)?;
         if last == after {
-            return Ok(totals);
+            return Ok(found);
         }
-        for added in &added {
-            if standing(here, &added.original)?.0 == SyncState::Waiting {
-                totals.originals += 1;
-                totals.bytes += added.original.size_bytes;
+        for added in added {
+            if wanted.wants(&added.original.content)
+                && standing(here, &added.original)?.0 == SyncState::Waiting
+                && found.iter().all(|known: &Original| known.content != added.original.content)
+            {
+                found.push(added.original);
             }
         }
         after = last;

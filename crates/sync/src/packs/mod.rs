@@ -10,7 +10,7 @@ mod send;
 
 pub use receive::fetch_entry;
 pub(crate) use receive::{learn_packs, prove_pack};
-pub(crate) use send::{replicate_packs, send_packs};
+pub(crate) use send::{entries_to_send, replicate_packs, send_packs};
 
 use safelight_catalog::PackedEntry;
 use safelight_crypto::{EntryRecord, PackTier};

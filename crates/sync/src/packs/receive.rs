@@ -16,6 +16,7 @@ use super::local::LocalPackWriter;
 use super::{entry_of, path_of_pack, tier_of};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
+use crate::policy::came_here;
 use crate::problem::{Problem, Transfer};
 
 /// Packs that are fetched at once; each is held in memory.
@@ -26,6 +27,9 @@ pub(crate) const PACK_BYTES: u64 = 96 << 20;
 const TAIL_BYTES: u64 = 128 << 10;
 /// Repairs of one pack that are looked for.
 const MOST_GENERATIONS: u32 = 4;
+
+/// A pack that history names and a place does not hold is asked for again after so long.
+const ASK_AGAIN_MILLIS: i64 = 86_400_000;
 
 /// A pack that was fetched, whole or only its index.
 struct Fetched {
@@ -46,7 +50,9 @@ pub(crate) async fn learn_packs(
     if here.catalog.count_remote_packs()? == 0 {
         return Ok(0);
     }
-    let known: std::collections::HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let mut known: std::collections::HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    // A pack that rests elsewhere only is asked for once a day, not with every sync.
+    known.extend(here.device.absent_packs(at.id, here.now_millis() - ASK_AGAIN_MILLIS)?);
     let mut packs = Vec::new();
     for pack in here.catalog.remote_packs(None)? {
         let Some((tier, _)) = tier_of(pack.tier) else { continue };
@@ -75,7 +81,13 @@ pub(crate) async fn learn_packs(
                 take_in(here, at, &pack)?;
                 count += 1;
             }
-            Ok(Err(problem)) => here.note(problems, problem),
+            Ok(Err(problem)) => {
+                if let (Problem::Missing { .. }, Some((tier, _))) = (&problem, tier_of(pack.tier)) {
+                    let now = here.now_millis();
+                    here.device.record_absent_pack(at.id, &tier.logical(&pack.name), now)?;
+                }
+                here.note(problems, problem);
+            }
             Err(
                 error @ (StoreError::Vanished { .. } | StoreError::Throttled { .. } | StoreError::Io { .. }),
             ) => {
@@ -279,6 +291,7 @@ pub async fn fetch_entry(
                     writer.commit(here.device)?;
                     here.device.mark_packed(&entry_of(&entry.record))?;
                     if kind == RenditionKind::Original {
+                        came_here(here, content)?;
                         here.device.set_original_states(at.id, [(content, SyncState::Synced, None)])?;
                     }
                     return Ok(opened);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Replica};
+use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Renditions, Replica};
 use safelight_crypto::{PackTier, PackWriter, SealedPack};
 use safelight_model::{OpBody, PackKind, Packed};
 use safelight_store::{Area, Sealed, StoreError, Tier};
@@ -12,6 +12,7 @@ use super::receive::{PACK_BYTES, prove_pack};
 use super::{entry_of, kinds_of, path_of_pack, tier_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
+use crate::policy::Goes;
 use crate::problem::{Problem, Transfer};
 
 /// Repairs of one pack that are tried.
@@ -28,15 +29,12 @@ pub(crate) async fn send_packs(
     here: &mut Here<'_>,
     at: &RemotePlace,
     kind: PackKind,
+    goes: Goes,
     originals_tier: Option<Tier>,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
     let Some((tier, area)) = tier_of(kind) else { return Ok(0) };
-    let mut entries = Vec::new();
-    for kind in kinds_of(kind) {
-        entries.extend(here.device.entries_to_pack(at.id, *kind)?);
-    }
-    let mut entries = entries.into_iter();
+    let mut entries = entries_to_send(here, at, kind, goes)?.into_iter();
     let mut sent = 0;
     loop {
         here.stop.check()?;
@@ -69,6 +67,45 @@ pub(crate) async fn send_packs(
         here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
         sent += 1;
     }
+}
+
+/// The local entries that are to go to a place in packs, newest first: those of which no pack anywhere is known or,
+/// where not everything may go, no pack there.
+pub(crate) fn entries_to_send(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    kind: PackKind,
+    goes: Goes,
+) -> Result<Vec<PackLocation>> {
+    let mut entries = Vec::new();
+    let which = goes.of(kind);
+    if which == Renditions::All {
+        for kind in kinds_of(kind) {
+            entries.extend(here.device.entries_to_pack(at.id, *kind)?);
+        }
+        return Ok(entries);
+    }
+    let there = packs_there(here, at)?;
+    for kind in kinds_of(kind) {
+        entries.extend(here.device.entries_for(at.id, *kind, which, &there)?);
+    }
+    Ok(entries)
+}
+
+/// The packs that are known to rest in a place.
+fn packs_there(here: &Here<'_>, at: &RemotePlace) -> Result<HashSet<String>> {
+    let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let mut there = HashSet::new();
+    for named in here.catalog.remote_packs(None)? {
+        let Some((tier, area)) = tier_of(named.tier) else { continue };
+        let logical = tier.logical(&named.name);
+        let path = path_of_pack(area, &named, 0)?;
+        if known.contains(&logical) && here.device.replica_in_any_generation(at.id, path.as_str())?.is_some()
+        {
+            there.insert(logical);
+        }
+    }
+    Ok(there)
 }
 
 /// Tiny originals rest as cool as large ones; what is looked at stays where the place puts it.
@@ -150,6 +187,7 @@ async fn put_pack(
 pub(crate) async fn replicate_packs(
     here: &mut Here<'_>,
     at: &RemotePlace,
+    goes: Goes,
     originals_tier: Option<Tier>,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
@@ -164,6 +202,10 @@ pub(crate) async fn replicate_packs(
             continue;
         }
         here.stop.check()?;
+        let which = goes.of(named.tier);
+        if which != Renditions::All && !here.device.may_replicate(at.id, &logical, which)? {
+            continue;
+        }
         let entries = here.device.entries_of_remote_pack(&logical)?;
         let Some(epoch) = here.keys.keyring().epoch_by_id(&named.epoch).cloned() else { continue };
         let mut writer = PackWriter::new(here.library(), &epoch);

@@ -28,8 +28,8 @@ async fn originals_go_cool_part_by_part_and_only_once() {
     let large = one.import("large.mp4", &noise(2, (33 << 20) + 5));
     assert_eq!(large.parts.len(), 2);
     let at = one.at(&place.store);
-    let planned = plan(&mut one.here(), &at).unwrap();
-    assert_eq!(planned.originals[0].1.originals, 2);
+    let planned = plan(&mut one.here(), &at, &SyncOptions::default()).unwrap();
+    assert_eq!(planned.original_sizes, [4000, (33 << 20) + 5]);
     assert_eq!(totals(&one, at.id, SyncState::Waiting), 0, "nothing goes before history speaks of it");
 
     let report = one.sync(&place.store).await.unwrap();

@@ -1,0 +1,54 @@
+//! What a sync would send, in numbers that a person can weigh.
+
+use safelight_crypto::{original_parts, sealed_original_len};
+use safelight_store::Tier;
+use safelight_sync::Plan;
+use serde::Serialize;
+
+use super::run::HeldBack;
+
+/// How full the packs are that entries are counted into.
+const PACK_BYTES: [u64; 3] = [8 << 20, 16 << 20, 8 << 20];
+
+/// What a sync would send, from what is known here; no request is made for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncPlan {
+    /// The remote.
+    pub remote: String,
+    /// Segments of history.
+    pub segments: u64,
+    /// Thumbnails, previews and tiny originals, which travel in packs.
+    pub small_objects: u64,
+    /// Their sealed bytes.
+    pub small_bytes: u64,
+    /// Originals that are objects of their own.
+    pub originals: u64,
+    /// Their sealed bytes.
+    pub original_bytes: u64,
+    /// About how many requests that makes.
+    pub requests: u64,
+    /// The tier that originals are written into, where the place has tiers.
+    pub tier: Option<&'static str>,
+    /// What waits for your consent and is not counted.
+    pub held: Option<HeldBack>,
+}
+
+impl SyncPlan {
+    pub(super) fn of(remote: String, found: &Plan, tier: Option<Tier>) -> Self {
+        let parts: u64 = found.original_sizes.iter().map(|size| u64::from(original_parts(*size))).sum();
+        let packs: u64 =
+            found.entries.iter().zip(PACK_BYTES).map(|((_, bytes), pack)| bytes.div_ceil(pack)).sum();
+        Self {
+            remote,
+            segments: found.segments,
+            small_objects: found.entries.iter().map(|(count, _)| count).sum(),
+            small_bytes: found.entries.iter().map(|(_, bytes)| bytes).sum(),
+            originals: found.original_sizes.len() as u64,
+            original_bytes: found.original_sizes.iter().map(|size| sealed_original_len(*size)).sum(),
+            // The listing of heads and the own tip; segments with their head; the ops that name packs are a segment more.
+            requests: 2 + found.segments + parts + packs + 2 * u64::from(packs > 0),
+            tier: tier.map(Tier::word),
+            held: found.held.map(HeldBack::of),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Changing what goes to a remote: its settings as people type them, and switches by hand.
+//!
+//! Invariant: nothing changes before all words are understood, and nothing that exposes more than a person agreed to.
+//! A change is applied at once to every original that the remote knows: what is no longer wanted no longer waits.
+
+use safelight_catalog::query::Condition;
+use safelight_catalog::{
+    AgeBy, Exposure, OLDER_DEFAULT_DAYS, PolicyKind, Query, RemoteId, RemotePolicy, Switched, Wanted,
+};
+use safelight_model::AlbumId;
+use safelight_store::Tier;
+use safelight_sync::{apply_policy, newly_exposed, wanted};
+use serde::Serialize;
+
+use crate::edit::{Among, pointed};
+use crate::effects::now_millis;
+use crate::error::{LibraryError, Result};
+use crate::library::Library;
+
+/// The setting that holds the tier of originals.
+pub(super) const TIER: &str = "tier";
+
+/// What can be set, for messages.
+const KNOWN: &str = "policy, only, older, by, unmetered, expose and tier can be set";
+
+/// What a change of a remote's policy comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyChange {
+    /// The remote.
+    pub remote: String,
+    /// Its policy now.
+    pub policy: &'static str,
+    /// Originals that go there now and did not before.
+    pub newly_exposed: u64,
+    /// Their bytes.
+    pub newly_exposed_bytes: u64,
+    /// Originals that wait to be sent now.
+    pub waiting_originals: u64,
+}
+
+/// What is switched for a remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes there.
+    On,
+    /// It stays here.
+    Off,
+    /// The policy decides again.
+    Auto,
+}
+
+impl Turn {
+    fn value(self) -> Option<bool> {
+        match self {
+            Self::On => Some(true),
+            Self::Off => Some(false),
+            Self::Auto => None,
+        }
+    }
+}
+
+/// The settings of a remote as words change them.
+struct Settings {
+    policy: RemotePolicy,
+    tier: Option<Option<Tier>>,
+    price: Vec<(String, Option<String>)>,
+    /// The word that first spoke of each, to point at.
+    only_word: Option<String>,
+    age_word: Option<String>,
+    unmetered_word: Option<String>,
+}
+
+impl Settings {
+    /// Takes in one word, as `only=album:Family rating:>=4`.
+    fn take(&mut self, word: &str) -> Result<()> {
+        let Some((name, value)) = word.split_once('=') else {
+            return Err(pointed(
+                word,
+                0..word.len(),
+                &format!("a setting is a name, = and a value; {KNOWN}"),
+            ));
+        };
+        let wrong = |reason: &str| Err(pointed(word, name.len() + 1..word.len(), reason));
+        match name {
+            "policy" => match PolicyKind::from_word(value) {
+                Some(kind) => self.policy.kind = kind,
+                None => return wrong("policies are full, selective, on-demand and archive-only"),
+            },
+            "only" => {
+                check_query(value)?;
+                self.policy.only = Some(value.trim().to_owned()).filter(|text| !text.is_empty());
+                self.only_word = Some(word.to_owned());
+            }
+            "older" => {
+                let Some(days) = days(value) else {
+                    return wrong(
+                        "an age is a number of days, months or years, such as older=400d, older=18m or older=2y",
+                    );
+                };
+                self.policy.older_days = days;
+                self.age_word = Some(word.to_owned());
+            }
+            "by" => {
+                let Some(by) = AgeBy::from_word(value) else {
+                    return wrong(
+                        "an age counts from by=captured, when a photo was taken, or by=added, when it came in",
+                    );
+                };
+                self.policy.age_by = by;
+                self.age_word = Some(word.to_owned());
+            }
+            "unmetered" => {
+                self.policy.when_unmetered = match value {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return wrong("it is yes or no"),
+                };
+                self.unmetered_word = Some(word.to_owned());
+            }
+            "expose" => match value.parse() {
+                Ok(most) => self.policy.expose_most = most,
+                Err(_) => return wrong("it is the number of originals that may newly go without --yes"),
+            },
+            "tier" => match (value, Tier::from_word(value)) {
+                ("default", _) => self.tier = Some(None),
+                (_, Some(tier)) => self.tier = Some(Some(tier)),
+                _ => return wrong("tiers are hot, cool, cold and archive, or default"),
+            },
+            _ => {
+                return Err(pointed(word, 0..name.len(), &format!("a remote has no setting {name}; {KNOWN}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses settings that the policy would not look at.
+    fn check(&self) -> Result<()> {
+        let kind = self.policy.kind;
+        let belongs = [
+            (&self.only_word, PolicyKind::Selective),
+            (&self.age_word, PolicyKind::ArchiveOnly),
+            (&self.unmetered_word, PolicyKind::OnDemand),
+        ];
+        for (word, owner) in belongs {
+            if let Some(word) = word.as_ref().filter(|_| kind != owner) {
+                let end = word.find('=').unwrap_or(word.len());
+                let reason =
+                    format!("this belongs to policy={}, and the policy is {}", owner.word(), kind.word());
+                return Err(pointed(word, 0..end, &reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A policy's query must be one, and must ask for nothing that syncing itself changes.
+fn check_query(text: &str) -> Result<()> {
+    let query = Query::parse(text).map_err(|error| LibraryError::Query { explained: error.render(text) })?;
+    for term in query.terms {
+        if matches!(term.condition, Condition::Sync { .. }) {
+            return Err(pointed(text, term.span, "what goes to a remote cannot depend on what is there"));
+        }
+    }
+    Ok(())
+}
+
+/// `400d`, `18m`, `2y`, `400`; months have 30 days, years 365.
+fn days(text: &str) -> Option<u32> {
+    let (number, unit) = match text.find(|letter: char| !letter.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "d"),
+    };
+    let days = match unit {
+        "d" => 1,
+        "m" => 30,
+        "y" => OLDER_DEFAULT_DAYS,
+        _ => return None,
+    };
+    number.parse::<u32>().ok()?.checked_mul(days)
+}
+
+impl Library {
+    /// Changes the settings of a remote by words such as `policy=selective` and `only=album:Family`.
+    ///
+    /// # Errors
+    /// [`LibraryError::Query`] with a mark under what is wrong; [`LibraryError::Refused`] if more would newly be exposed than the
+    /// remote's limit and `consent` is not given. Then nothing is changed.
+    pub fn set_remote(&mut self, name: &str, words: &[String], consent: bool) -> Result<PolicyChange> {
+        self.folder.require_writable()?;
+        let id = self.remote_row(name)?.id;
+        let before = self.device.policy(id)?;
+        let settings = self.understand(id, before.clone(), words)?;
+        let old = self.wanted_now(id, &before)?;
+        self.change_policy(name, id, &settings, &old, consent)
+    }
+
+    /// The settings of a remote that is to be added, before anything is connected.
+    ///
+    /// # Errors
+    /// [`LibraryError::Query`] with a mark under what is wrong.
+    pub fn check_remote_settings(words: &[String]) -> Result<()> {
+        let mut settings = Settings::new(RemotePolicy::default());
+        words.iter().try_for_each(|word| settings.take(word))?;
+        settings.check()
+    }
+
+    /// Gives a remote that was just added its first settings. Nothing went there before.
+    ///
+    /// # Errors
+    /// As [`Library::set_remote`].
+    pub fn begin_remote(&mut self, name: &str, words: &[String], consent: bool) -> Result<PolicyChange> {
+        let id = self.remote_row(name)?.id;
+        let settings = self.understand(id, RemotePolicy::default(), words)?;
+        // Who adds a remote without a word about what goes there has everything go there.
+        let old = Wanted { everything: settings.policy.kind == PolicyKind::Full, ..Wanted::default() };
+        self.change_policy(name, id, &settings, &old, consent)
+    }
+
+    fn understand(&self, id: RemoteId, policy: RemotePolicy, words: &[String]) -> Result<Settings> {
+        let mut settings = Settings::new(policy);
+        words.iter().try_for_each(|word| settings.take(word))?;
+        settings.check()?;
+        if let Some(Some(tier)) = settings.tier {
+            self.check_tier(id, tier)?;
+        }
+        Ok(settings)
+    }
+
+    fn change_policy(
+        &mut self,
+        name: &str,
+        id: RemoteId,
+        settings: &Settings,
+        old: &Wanted,
+        consent: bool,
+    ) -> Result<PolicyChange> {
+        let mut policy = settings.policy.clone();
+        let wanted = self.wanted_now(id, &policy)?;
+        let [all, new] = newly_exposed(&self.catalog(), &self.device, id, &wanted, old)?;
+        refuse_exposure(name, new, policy.expose_most, consent)?;
+        policy.consented = all.originals;
+        self.device.set_policy(id, &policy)?;
+        if let Some(tier) = settings.tier {
+            self.device.set_remote_setting(id, TIER, tier.map(Tier::word))?;
+        }
+        for (setting, value) in &settings.price {
+            self.device.set_remote_setting(id, setting, value.as_deref())?;
+        }
+        self.replan(name, id, new)
+    }
+
+    fn wanted_now(&self, id: RemoteId, policy: &RemotePolicy) -> Result<Wanted> {
+        Ok(wanted(&self.catalog(), &self.device, id, policy, true, now_millis())?)
+    }
+
+    fn replan(&mut self, name: &str, id: RemoteId, new: Exposure) -> Result<PolicyChange> {
+        let catalog = self.catalog.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let planned = apply_policy(catalog, &mut self.device, id, false, false, now_millis())?;
+        let waiting = self.device.contents_in(id, &[safelight_catalog::SyncState::Waiting])?;
+        Ok(PolicyChange {
+            remote: name.to_owned(),
+            policy: planned.policy.kind.word(),
+            newly_exposed: new.originals,
+            newly_exposed_bytes: new.bytes,
+            waiting_originals: waiting.len() as u64,
+        })
+    }
+
+    /// Switches photos, or one whole album with those in it, for a remote.
+    ///
+    /// # Errors
+    /// As [`Library::select`], and [`LibraryError::Refused`] as [`Library::set_remote`]; then nothing is changed.
+    pub fn switch_sync(
+        &mut self,
+        name: &str,
+        items: &[String],
+        query: &str,
+        turn: Turn,
+        consent: bool,
+    ) -> Result<PolicyChange> {
+        self.folder.require_writable()?;
+        let id = self.remote_row(name)?.id;
+        let switched: Vec<Switched> = match items {
+            [only] if album_of(only).is_some() => {
+                let album: AlbumId = self.find_album(album_of(only).unwrap_or_default())?;
+                vec![Switched::Album(album)]
+            }
+            _ => {
+                let selection = self.select(items, query, Among::WhatIsAsked)?;
+                selection.assets().iter().copied().map(Switched::Asset).collect()
+            }
+        };
+        let policy = self.device.policy(id)?;
+        let before = self.device.switches(id)?;
+        let old = self.wanted_now(id, &policy)?;
+        self.device.switch(id, &switched, turn.value(), policy.consented)?;
+        let wanted = self.wanted_now(id, &policy)?;
+        let [all, new] = newly_exposed(&self.catalog(), &self.device, id, &wanted, &old)?;
+        if let Err(refused) = refuse_exposure(name, new, policy.expose_most, consent) {
+            // As it was: what was switched before is switched again, the rest is left to the policy.
+            self.device.switch(id, &switched, None, policy.consented)?;
+            for on in [true, false] {
+                let again = before.iter().filter(|(_, was)| *was == on).map(|(switched, _)| switched);
+                self.device.switch(id, again, Some(on), policy.consented)?;
+            }
+            return Err(refused);
+        }
+        self.device.switch(id, &switched, turn.value(), all.originals)?;
+        self.replan(name, id, new)
+    }
+}
+
+impl Settings {
+    fn new(policy: RemotePolicy) -> Self {
+        Self { policy, tier: None, price: Vec::new(), only_word: None, age_word: None, unmetered_word: None }
+    }
+}
+
+/// The name in `album:NAME` or `album:"NAME"`.
+fn album_of(item: &str) -> Option<&str> {
+    let name = item.strip_prefix("album:")?;
+    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+    (!name.is_empty()).then_some(name)
+}
+
+fn refuse_exposure(name: &str, new: Exposure, most: u64, consent: bool) -> Result<()> {
+    if consent || new.originals <= most {
+        return Ok(());
+    }
+    Err(LibraryError::Refused {
+        reason: format!(
+            "this would newly send {} originals ({} bytes) to {name}, and more than {most} need your consent",
+            new.originals, new.bytes
+        ),
+        hint: "the same command with --yes does it; remote set NAME expose=N changes the limit".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_days_months_or_years() {
+        assert_eq!(
+            ["400", "400d", "18m", "2y", "2w", "y", "", "99999999999"].map(days),
+            [Some(400), Some(400), Some(540), Some(730), None, None, None, None]
+        );
+    }
+
+    fn said(words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Library::check_remote_settings(&words).map_or_else(|error| error.to_string(), |()| "well".to_owned())
+    }
+
+    #[test]
+    fn what_is_wrong_is_marked_below_its_word() {
+        assert_eq!(said(&["policy=selective", "only=album:Family -is:hidden size:<2GB"]), "well");
+        for (words, mark) in [
+            (&["only=rating:9"][..], "rating:9\n       ^"),
+            (&["policy=selective", "only=beach sync:waiting"], "beach sync:waiting\n      ^^^^^^^^^^^^"),
+            (&["only=beach"], "only=beach\n^^^^\n"),
+            (&["policy=some"], "policy=some\n       ^^^^\n"),
+            (&["policy=archive-only", "older=2w"], "older=2w\n      ^^\n"),
+            (&["colour=red"], "colour=red\n^^^^^^\n"),
+            (&["policy"], "policy\n^^^^^^\n"),
+        ] {
+            let told = said(words);
+            assert!(told.contains(mark), "{words:?}: {told}");
+        }
+    }
+}

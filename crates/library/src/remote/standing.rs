@@ -1,0 +1,355 @@
+//! How originals stand to remotes, in the words that people are shown: local-only, waiting, synced, cloud-only,
+//! thawing, failed.
+//!
+//! What a remote was told of is in `device.db`. An original that came in since then is judged by the remote's policy as
+//! the next sync will judge it, so that no list says nothing about it.
+
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use safelight_catalog::query::{Condition, SyncWord};
+use safelight_catalog::{
+    AddedOriginal, OriginalAtRemote, PolicyKind, Query, RemotePolicy, RemoteRow, SyncState, Wanted,
+};
+use safelight_crypto::ContentHash;
+use safelight_store::{Capabilities, Tier};
+use safelight_sync::wanted;
+use serde::Serialize;
+
+use super::policy::TIER;
+use crate::effects::now_millis;
+use crate::error::Result;
+use crate::library::Library;
+
+/// Ops that are looked at together.
+const OPS_AT_ONCE: usize = 1000;
+
+/// A remote's policy as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownPolicy {
+    /// `full`, `selective`, `on-demand` or `archive-only`.
+    pub kind: &'static str,
+    /// What a selective policy asks for; nothing when it has not been asked for anything.
+    pub only: Option<String>,
+    /// From how many days on an archive-only policy sends.
+    pub older_days: Option<u32>,
+    /// `captured` or `added`: by which date.
+    pub by: Option<&'static str>,
+    /// Whether an on-demand policy sends everything while the link costs nothing.
+    pub unmetered: Option<bool>,
+    /// More newly exposed originals than this need consent.
+    pub expose: u64,
+    /// The tier that originals are written into; none where the place has no tiers.
+    pub tier: Option<&'static str>,
+    /// Photos and albums that are switched on or off by hand.
+    pub switches: u64,
+}
+
+/// How one original stands to one remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownStanding {
+    /// The remote.
+    pub remote: String,
+    /// The word.
+    pub state: &'static str,
+    /// Why it waits, stays or failed.
+    pub reason: Option<String>,
+    /// When a failed one is tried again, in milliseconds since 1970.
+    pub next_try_millis: Option<i64>,
+}
+
+impl ShownStanding {
+    /// `nas: failed (why); tried again 2023-05-14T10:11:12Z`
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = format!("{}: {}", self.remote, self.state);
+        if let Some(reason) = &self.reason {
+            line.push_str(&format!(" ({reason})"));
+        }
+        let next = self.next_try_millis.map(jiff::Timestamp::from_millisecond);
+        if let Some(Ok(next)) = next {
+            line.push_str(&format!("; tried again {}", next.strftime("%Y-%m-%dT%H:%M:%SZ")));
+        }
+        line
+    }
+}
+
+/// Originals of a remote by how they stand to it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) safe: u64,
+    pub(super) waiting: u64,
+    pub(super) held: u64,
+    pub(super) local: u64,
+    pub(super) failed: u64,
+    pub(super) not_here: u64,
+}
+
+impl Counts {
+    fn add(&mut self, state: SyncState, originals: u64) {
+        match state {
+            SyncState::Synced => self.safe += originals,
+            SyncState::CloudOnly | SyncState::Thawing => {
+                self.safe += originals;
+                self.not_here += originals;
+            }
+            SyncState::Waiting => self.waiting += originals,
+            SyncState::Held => {
+                self.waiting += originals;
+                self.held += originals;
+            }
+            SyncState::Elsewhere => {
+                self.waiting += originals;
+                self.not_here += originals;
+            }
+            SyncState::LocalOnly | SyncState::Off => self.local += originals,
+            SyncState::Failed => self.failed += originals,
+        }
+    }
+}
+
+/// One remote, and what of its policy was worked out so far.
+struct Judge {
+    row: RemoteRow,
+    policy: RemotePolicy,
+    wanted: OnceCell<Wanted>,
+}
+
+/// How originals stand to all remotes; made once a command.
+pub(crate) struct Standings<'a> {
+    library: &'a Library,
+    judges: Vec<Judge>,
+}
+
+impl Judge {
+    fn of(library: &Library, row: RemoteRow) -> Result<Self> {
+        let policy = library.device.policy(row.id)?;
+        Ok(Self { row, policy, wanted: OnceCell::new() })
+    }
+
+    /// How an original stands that the remote was not told of yet.
+    fn unasked(&self, library: &Library, content: &ContentHash) -> Result<SyncState> {
+        let wanted = match self.wanted.get() {
+            Some(wanted) => wanted,
+            None => {
+                let catalog = library.catalog();
+                let found =
+                    wanted(&catalog, &library.device, self.row.id, &self.policy, false, now_millis())?;
+                self.wanted.get_or_init(|| found)
+            }
+        };
+        Ok(if wanted.wants(content) { SyncState::Waiting } else { SyncState::Off })
+    }
+}
+
+impl Standings<'_> {
+    /// The word for how an original stands to all remotes together.
+    pub(crate) fn word(&self, content: &ContentHash) -> Result<&'static str> {
+        let rows = self.library.device.original_at_remotes(content)?;
+        let mut states = Vec::with_capacity(self.judges.len());
+        for judge in &self.judges {
+            states.push(match rows.iter().find(|(id, _)| *id == judge.row.id) {
+                Some((_, row)) => row.state,
+                None => judge.unasked(self.library, content)?,
+            });
+        }
+        Ok(together(states))
+    }
+
+    /// How an original stands to each remote.
+    pub(crate) fn of(&self, content: &ContentHash) -> Result<Vec<ShownStanding>> {
+        let rows = self.library.device.original_at_remotes(content)?;
+        let mut shown = Vec::with_capacity(self.judges.len());
+        for judge in &self.judges {
+            let standing = match rows.iter().find(|(id, _)| *id == judge.row.id) {
+                Some((_, row)) => ShownStanding {
+                    remote: judge.row.name.clone(),
+                    state: row.state.word(),
+                    reason: reason(&judge.row.name, judge.policy.kind, row),
+                    next_try_millis: (row.state == SyncState::Failed).then_some(row.next_try_millis),
+                },
+                None => {
+                    let state = judge.unasked(self.library, content)?;
+                    ShownStanding {
+                        remote: judge.row.name.clone(),
+                        state: state.word(),
+                        reason: Some(match state {
+                            SyncState::Waiting => "it came in after the last sync".to_owned(),
+                            _ => not_asked_for(judge.policy.kind),
+                        }),
+                        next_try_millis: None,
+                    }
+                }
+            };
+            shown.push(standing);
+        }
+        Ok(shown)
+    }
+}
+
+/// Of several states what a person has to know first.
+fn together(states: impl IntoIterator<Item = SyncState>) -> &'static str {
+    let urgency = |state: SyncState| match state {
+        SyncState::Failed => 0,
+        SyncState::Waiting | SyncState::Held => 1,
+        SyncState::Thawing => 2,
+        SyncState::CloudOnly => 3,
+        SyncState::Synced => 4,
+        SyncState::Elsewhere => 5,
+        SyncState::LocalOnly | SyncState::Off => 6,
+    };
+    states.into_iter().min_by_key(|state| urgency(*state)).unwrap_or(SyncState::LocalOnly).word()
+}
+
+fn not_asked_for(kind: PolicyKind) -> String {
+    match kind {
+        PolicyKind::Full => "it cannot be sent".to_owned(),
+        PolicyKind::Selective => "the selection does not ask for it".to_owned(),
+        PolicyKind::OnDemand => "nobody asked for it: safelight sync on".to_owned(),
+        PolicyKind::ArchiveOnly => "it is not old enough".to_owned(),
+    }
+}
+
+fn reason(remote: &str, kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
+    match (&row.reason, row.state) {
+        (Some(reason), _) => Some(reason.clone()),
+        (None, SyncState::Off) => Some(not_asked_for(kind)),
+        (None, SyncState::Waiting) => Some("it was not sent yet".to_owned()),
+        (None, SyncState::Elsewhere) => {
+            Some(format!("another device has it, and it was not seen in {remote} yet"))
+        }
+        _ => None,
+    }
+}
+
+impl Library {
+    /// How originals stand to remotes; none when there is no remote.
+    pub(crate) fn standings(&self) -> Result<Standings<'_>> {
+        let rows = self.device.remotes()?.into_iter();
+        let judges = rows.map(|row| Judge::of(self, row)).collect::<Result<_>>()?;
+        Ok(Standings { library: self, judges })
+    }
+
+    /// The originals that came in since a remote was synced, each once.
+    fn unasked(&self, row: &RemoteRow) -> Result<Vec<AddedOriginal>> {
+        let catalog = self.catalog();
+        let mut after = self.device.looked_at(row.id, catalog.instance()?)?;
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        loop {
+            let (added, last) = catalog.added_originals(after, i64::MAX, OPS_AT_ONCE)?;
+            if last == after {
+                return Ok(found);
+            }
+            for added in added {
+                let content = added.original.content;
+                if seen.insert(content)
+                    && !self.device.original_at_remotes(&content)?.iter().any(|(id, _)| *id == row.id)
+                {
+                    found.push(added);
+                }
+            }
+            after = last;
+        }
+    }
+
+    pub(super) fn counts_at(&self, row: &RemoteRow) -> Result<Counts> {
+        let mut counts = Counts::default();
+        for (state, totals) in self.device.sync_totals(row.id)? {
+            counts.add(state, totals.originals);
+        }
+        let judge = Judge::of(self, row.clone())?;
+        for added in self.unasked(row)? {
+            counts.add(judge.unasked(self, &added.original.content)?, 1);
+        }
+        Ok(counts)
+    }
+
+    /// How many originals wait to be sent and failed, over all remotes; how many places hold everything.
+    pub(crate) fn sync_standing(&self) -> Result<(u64, u64, u64)> {
+        let (mut waiting, mut failed, mut places, mut is_all_here) = (0, 0, 0, true);
+        for remote in self.device.remotes()? {
+            let counts = self.counts_at(&remote)?;
+            waiting += counts.waiting;
+            failed += counts.failed;
+            is_all_here &= counts.not_here == 0;
+            let is_all_there = counts.waiting + counts.local + counts.failed == 0;
+            places += u64::from(remote.synced_millis.is_some() && is_all_there);
+        }
+        Ok((waiting, failed, places + u64::from(is_all_here)))
+    }
+
+    pub(super) fn shown_policy(
+        &self,
+        row: &RemoteRow,
+        capabilities: Option<&Capabilities>,
+    ) -> Result<ShownPolicy> {
+        let policy = self.device.policy(row.id)?;
+        let is = |kind| policy.kind == kind;
+        let has_tiers = capabilities.is_some_and(|capabilities| !capabilities.tiers.is_empty());
+        let tier = self.originals_tier(row)?;
+        Ok(ShownPolicy {
+            kind: policy.kind.word(),
+            only: policy.only.clone().filter(|_| is(PolicyKind::Selective)),
+            older_days: is(PolicyKind::ArchiveOnly).then_some(policy.older_days),
+            by: is(PolicyKind::ArchiveOnly).then(|| policy.age_by.word()),
+            unmetered: is(PolicyKind::OnDemand).then_some(policy.when_unmetered),
+            expose: policy.expose_most,
+            tier: has_tiers.then(|| tier.word()),
+            switches: self.device.switches(row.id)?.len() as u64,
+        })
+    }
+
+    /// The tier that originals are written into where the place has tiers: what was set, or else cool, and cold for
+    /// what is only archived there.
+    pub(super) fn originals_tier(&self, row: &RemoteRow) -> Result<Tier> {
+        let set = self.device.remote_setting(row.id, TIER)?;
+        let usual = match self.device.policy(row.id)?.kind {
+            PolicyKind::ArchiveOnly => Tier::Cold,
+            _ => Tier::Cool,
+        };
+        Ok(set.and_then(|word| Tier::from_word(&word)).unwrap_or(usual))
+    }
+
+    /// Puts the contents that a query's `sync:` means in its place: the catalogue does not know them.
+    pub(crate) fn with_standings(&self, mut query: Query) -> Result<Query> {
+        for term in &mut query.terms {
+            let Condition::Sync { remote, state } = &term.condition else { continue };
+            let contents = match remote {
+                Some(name) => self.contents_at(&[self.remote_row(name)?], *state)?,
+                None => {
+                    let rows = self.device.remotes()?;
+                    if rows.is_empty() {
+                        // Everything is local only, so whoever asks for that gets what the other terms say.
+                        term.negated ^= *state == SyncWord::LocalOnly;
+                        HashSet::new()
+                    } else {
+                        self.contents_at(&rows, *state)?
+                    }
+                }
+            };
+            term.condition = Condition::Contents(Arc::new(contents));
+        }
+        Ok(query)
+    }
+
+    /// The contents that stand so to these remotes together.
+    fn contents_at(&self, rows: &[RemoteRow], state: SyncWord) -> Result<HashSet<ContentHash>> {
+        let mut states: HashMap<ContentHash, Vec<SyncState>> = HashMap::new();
+        for row in rows {
+            for state in SyncState::ALL {
+                for content in self.device.contents_in(row.id, &[state])? {
+                    states.entry(content).or_default().push(state);
+                }
+            }
+            let judge = Judge::of(self, row.clone())?;
+            for added in self.unasked(row)? {
+                let content = added.original.content;
+                states.entry(content).or_default().push(judge.unasked(self, &content)?);
+            }
+        }
+        let stands_so =
+            |(_, states): &(ContentHash, Vec<SyncState>)| together(states.iter().copied()) == state.word();
+        Ok(states.into_iter().filter(stands_so).map(|(content, _)| content).collect())
+    }
+}
