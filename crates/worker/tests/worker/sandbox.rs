@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{pool, pool_with, small_jpeg};
-use safelight_media::pool::{RefusalKind, RenderError, RenderRequest, StillFormat};
+use safelight_media::pool::{Pool, RefusalKind, RenderError, RenderRequest, StillFormat};
 use safelight_worker::protocol::Wrong;
 
 /// What became of a wrong, in a word.
 fn outcome_of(wrong: Wrong) -> String {
-    match pool().misbehave(wrong) {
+    outcome_in(&pool(), wrong)
+}
+
+fn outcome_in(pool: &Pool, wrong: Wrong) -> String {
+    match pool.misbehave(wrong) {
         Err(RenderError::Refused(refusal)) if refusal.kind == RefusalKind::Limit => "refused".into(),
         Err(RenderError::Died(reason)) => reason,
         other => format!("{other:?}"),
@@ -53,7 +57,9 @@ fn a_worker_cannot_signal_its_parent() {
 
 #[test]
 fn a_worker_that_takes_too_much_memory_dies_alone() {
-    let outcome = outcome_of(Wrong::Memory);
+    // A bound that even a busy machine reaches within the time limit.
+    let pool = pool_with(|options| options.memory_bytes = 512 << 20);
+    let outcome = outcome_in(&pool, Wrong::Memory);
     assert!(outcome == "ran out of memory or gave up" || outcome == "refused", "{outcome}");
 }
 
