@@ -40,8 +40,9 @@ pub use entropy::{Entropy, SeededEntropy};
 pub use envelope::{
     ENTRY_UNIT, Geometry, HEADER_LEN, Kind, MAX_CONTENT_LEN, MIN_CARRIED_LEN, MIN_ORIGINAL_LEN,
     ObjectContext, Opener, OriginalOpener, OriginalSealer, PART_LEN, PREFIX_LEN, PartSink, Prefix, Sealed,
-    SealedOriginal, SealedPart, SegmentSize, open, open_from, open_original, original_parts, padded_original,
-    padme, part_content_range, seal, seal_original, seal_to, seal_under, sealed_original_len,
+    SealedOriginal, SealedPart, SegmentSize, open, open_from, open_original, original_part_names,
+    original_parts, padded_original, padme, part_content_range, seal, seal_original, seal_to, seal_under,
+    sealed_original_len,
 };
 pub use epoch::{Epoch, EpochSecrets, NamingKey, SealingSecret};
 pub use error::{CryptoError, Fault, Result};

@@ -44,8 +44,8 @@ pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
     AddedRemote, AzureEnvironment, CapabilityFinding, FetchReport, HeldBack, JoinRequest, PolicyChange,
-    RemoteCredential, RemoteRequest, RemoteVerifyReport, ShownPolicy, ShownRemote, ShownStanding,
-    Surroundings, SyncOutcome, SyncPlan, SyncRequest, Traffic, Turn, VerifyDepth,
+    RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport, ShownPolicy, ShownRemote, ShownStanding,
+    Surroundings, SyncOutcome, SyncPlan, SyncRequest, TierCost, Traffic, Turn, VerifyDepth,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};

@@ -150,7 +150,8 @@ pub(crate) fn write_original(
             let bytes = small_original(place, device, keyring, original)?;
             output.write_all(&bytes).map_err(LibraryError::writing_output)
         }
-        Storage::Linked => write_linked(original, output),
+        // One that was fetched, because it is linked on another device, lies here sealed.
+        Storage::Linked if !are_parts_here(place, original)? => write_linked(original, output),
         _ => stream_parts(
             place,
             keyring,
@@ -161,6 +162,16 @@ pub(crate) fn write_original(
             &mut |bytes| output.write_all(bytes),
         ),
     }
+}
+
+/// Whether every sealed part of an original rests in the library folder.
+pub(crate) fn are_parts_here(place: &FolderPlace, original: &Original) -> Result<bool> {
+    for part in &original.parts {
+        if !place.contains(&ObjectPath::original(part.name))? {
+            return Ok(false);
+        }
+    }
+    Ok(!original.parts.is_empty())
 }
 
 /// A small original out of its pack.

@@ -30,6 +30,7 @@ mod folder;
 mod http;
 pub mod layer;
 mod name;
+mod price;
 mod remote;
 mod s3;
 mod sealed;
@@ -50,6 +51,7 @@ pub use folder::{
 };
 pub use http::{HttpOptions, Refusal};
 pub use name::{Area, Generation, Key, MAX_PATH_CHARS, NameError, ObjectPath, PathPart, Prefix};
+pub use price::{PriceTable, TierPrice};
 pub use remote::{
     Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
 };

@@ -11,7 +11,9 @@ use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more, sync_history};
 use crate::keys::send_keys;
-use crate::originals::{fetch_missing, not_queued, queue_new, send_originals};
+use crate::originals::{
+    fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
+};
 use crate::packs::{entries_to_send, kinds_of, learn_packs, replicate_packs, send_packs};
 use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
@@ -66,6 +68,8 @@ pub struct SyncReport {
     pub sent_packs: u64,
     /// Originals that the place now holds whole.
     pub synced_originals: u64,
+    /// Originals that are not here, and that the place turned out to hold.
+    pub seen_originals: u64,
     /// Originals that were fetched from the place.
     pub fetched_originals: u64,
     /// What waits for a person's consent, because so much came to be exposed at once.
@@ -175,7 +179,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     }
     report.history = sync_history(here, at).await?;
     send_keys(here, at, &mut report.problems).await?;
-    queue_new(here, at)?;
+    let has_news = queue_new(here, at)? || report.history.taken_segments > 0;
     let now = here.now_millis();
     let planned = apply_policy(here.catalog, here.device, at.id, options.is_unmetered, options.consent, now)?;
     report.held = planned.held;
@@ -212,7 +216,13 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         }
         report.sent_packs += sent;
         sent = 0;
-        report.synced_originals = send_originals(here, at, options.concurrency, tier, problems).await?;
+        let originals = send_originals(here, at, options.concurrency, tier, problems).await?;
+        report.synced_originals = originals.synced;
+        if !originals.linked.is_empty() {
+            // Their parts are of use once history there names them.
+            publish_more(here, at, &mut report.history).await?;
+            report.synced_originals += settle_linked(here, at, &originals.linked)?;
+        }
     }
     if options.send_previews && !are_packs_sent {
         sent += send_packs(here, at, PackKind::Previews, goes, tier, problems).await?;
@@ -224,10 +234,24 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     if options.send_originals && options.send_previews {
         here.device.record_packs_sent(at.id, &planned.stamp)?;
     }
+    if has_news {
+        report.seen_originals = look_for_absent(here, at).await?;
+    }
     if options.fetch_originals {
         report.fetched_originals = fetch_missing(here, at, &mut report.problems).await?;
     }
     Ok(report)
+}
+
+/// Linked originals whose parts rest in the place, and whose op is published there now, are synced.
+fn settle_linked(here: &mut Here<'_>, at: &RemotePlace, contents: &[ContentHash]) -> Result<u64> {
+    if published_until(here, at)? < here.catalog.last_op()? {
+        // Something keeps history back; the next sync settles it.
+        return Ok(0);
+    }
+    let synced = contents.iter().map(|content| (content, SyncState::Synced, None));
+    here.device.set_original_states(at.id, synced)?;
+    Ok(contents.len() as u64)
 }
 
 /// Forgets what a remote held, because it was lost or went back and its owner knows of it: the next sync fills

@@ -185,7 +185,7 @@ fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
             }
             for write in state.current().contents().additions() {
                 let original = &write.value.original;
-                if original.storage != Storage::Copied {
+                if !matches!(original.storage, Storage::Copied | Storage::Linked) {
                     continue;
                 }
                 for (number, part) in (0..).zip(&original.parts) {

@@ -259,15 +259,16 @@ impl Catalog {
         })
     }
 
-    /// What history records of a content that an asset has or had; none if every asset with it was purged.
+    /// What history records of a content that an asset has or had, as it was said last; none if every asset with it was purged.
     ///
     /// # Errors
     /// As [`Catalog::asset_state`].
     pub fn original_of(&self, content: &ContentHash) -> Result<Option<Original>> {
         let Some(asset) = self.find_content(*content)? else { return Ok(None) };
         let Some(state) = self.asset_state(asset)? else { return Ok(None) };
-        let mut originals = state.current().contents().additions().iter().map(|write| &write.value.original);
-        Ok(originals.find(|original| original.content == *content).cloned())
+        let additions = state.current().contents().of_content(*content);
+        let newest = additions.max_by_key(|addition| (addition.stamp, addition.op));
+        Ok(newest.map(|addition| addition.value.original.clone()))
     }
 }
 

@@ -38,8 +38,12 @@ use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
 use crate::error::{CatalogError, Result};
 
 /// The schema of `device.db`, step by step.
-const STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("remotes.sql"), include_str!("policies.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("remotes.sql"),
+    include_str!("policies.sql"),
+    include_str!("linked.sql"),
+];
 
 /// This device's own database.
 #[derive(Debug)]

@@ -143,6 +143,22 @@ impl DeviceDb {
         })
     }
 
+    /// The settings of a remote whose names begin so, in the order of their names.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn remote_settings(&self, remote: RemoteId, prefix: &str) -> Result<Vec<(String, String)>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT name, value FROM remote_settings
+                     WHERE remote = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY name",
+                )?
+                .query_map((remote.0, prefix), |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
     /// Writes a setting of a remote, or removes it.
     ///
     /// # Errors

@@ -164,6 +164,27 @@ impl DeviceDb {
         })
     }
 
+    /// Counts what is known to rest in a remote, and its bytes: originals, whole ones and packs of small ones; and
+    /// the rest.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replica_totals(&self, remote: RemoteId) -> Result<[(u64, u64); 2]> {
+        let mut totals = [(0, 0); 2];
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT substr(object, 1, 2) NOT IN ('o/', 's/'), count(*), sum(sealed_bytes) FROM replicas
+                 WHERE remote = ?1 GROUP BY 1",
+            )?;
+            let mut rows = statement.query([remote.0])?;
+            while let Some(row) = rows.next()? {
+                totals[usize::from(row.get::<_, bool>(0)?)] = (row.get(1)?, row.get(2)?);
+            }
+            Ok(())
+        })?;
+        Ok(totals)
+    }
+
     /// Forgets objects that were found missing or damaged: they do not count as held there any more.
     ///
     /// # Errors

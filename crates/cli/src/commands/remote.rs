@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use safelight_library::{
     CapabilityFinding, Library, PolicyChange, RemoteCredential, RemoteRequest, ShownPolicy, ShownRemote,
+    TierCost,
 };
 use zeroize::Zeroizing;
 
@@ -53,7 +54,7 @@ enum Action {
     /// policy=full sends everything. policy=selective sends what only=QUERY finds (album: means the albums in it too,
     /// albumsize:<10GB albums of that size) and what sync on names. policy=on-demand sends thumbnails and previews, and originals when asked
     /// (unmetered=yes: and all others while the link costs nothing). policy=archive-only sends originals that are
-    /// older=2y, by=captured or by=added. tier=hot|cool|cold|archive is where originals are written; expose=N is how
+    /// older=2y, by=captured or by=added. tier=hot|cool|cold|archive is where originals are written; price.cool.month=0.009 and the like are your own prices; expose=N is how
     /// many originals may newly go without --yes. What is there stays there, whatever the policy says.
     Set {
         /// The remote
@@ -63,6 +64,14 @@ enum Action {
         /// A file with the new SAS, keys or password
         #[arg(long, value_name = "FILE")]
         credential_file: Option<PathBuf>,
+    },
+    /// Estimate what remotes cost: by the month, for the next sync, and for getting everything back
+    ///
+    /// From public list prices of one region, or your own: remote set NAME price.cool.month=0.009 price.out=0. Nobody
+    /// but the provider knows exactly.
+    Cost {
+        /// The remote; all of them when none is named
+        name: Option<String>,
     },
     /// Try again what a remote can do
     Check {
@@ -80,6 +89,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     match arguments.action.as_ref().unwrap_or(&Action::List) {
         Action::List => list(context),
         Action::Show { name } => show(context, name),
+        Action::Cost { name } => cost(context, name.as_deref()),
         action => change(context, action),
     }
 }
@@ -137,6 +147,50 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
         context.output.data(&format!("{name:>18}  {}", printable_text(&value)))?;
     }
     print_capabilities(context, &remote.capabilities)
+}
+
+fn cost(context: &Context, name: Option<&str>) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    let costs = library.remote_costs(name, &context.surroundings());
+    library.close()?;
+    let costs = costs?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&costs)?);
+    }
+    for cost in &costs {
+        let prices =
+            cost.prices.as_deref().unwrap_or("no prices are known: remote set NAME price.hot.month=N");
+        context.output.data(&format!("{} (estimated; {prices})", cost.remote))?;
+        for (what, tiers) in [("there", &cost.resting), ("next sync", &cost.next_sync)] {
+            for tier in tiers {
+                context.output.data(&format!("{what:>14}  {}", cost_line(tier)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `cool: 1200 objects, 3.4 GB; about $0.01 to write; about $0.03 a month, …`
+pub(crate) fn cost_line(cost: &TierCost) -> String {
+    let mut line = cost.tier.map(|tier| format!("{tier}: ")).unwrap_or_default();
+    line.push_str(&format!("{}, {}", counted(cost.objects, "object", "objects"), size(cost.bytes)));
+    if cost.write_usd > 0.0 {
+        line.push_str(&format!("; {} to write", usd(cost.write_usd)));
+    }
+    line.push_str(&format!("; {} a month, {} to get back", usd(cost.month_usd), usd(cost.return_usd)));
+    if cost.least_days > 0 {
+        line.push_str(&format!(", charged for at least {} days", cost.least_days));
+    }
+    line
+}
+
+/// About so many dollars: what is less than a cent is said so.
+fn usd(amount: f64) -> String {
+    match amount {
+        amount if amount <= 0.0 => "$0".to_owned(),
+        amount if amount < 0.01 => "less than $0.01".to_owned(),
+        amount => format!("about ${amount:.2}"),
+    }
 }
 
 fn policy_rows(policy: &ShownPolicy) -> Vec<(&'static str, String)> {
@@ -228,7 +282,7 @@ fn act(
             context.output.talk(&format!("Forgot {name}. What rests there stays there."));
             return Ok(());
         }
-        Action::List | Action::Show { .. } => return Ok(()),
+        Action::List | Action::Show { .. } | Action::Cost { .. } => return Ok(()),
     };
     if context.output.json() {
         return Ok(context.output.print_json(&probed)?);

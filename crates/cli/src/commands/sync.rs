@@ -8,7 +8,7 @@ use safelight_library::{
 };
 
 use crate::commands::list::joined;
-use crate::commands::remote::report_change;
+use crate::commands::remote::{cost_line, report_change};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, size};
@@ -170,6 +170,12 @@ fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
     }
     for plan in &plans {
         context.output.data(&line(plan))?;
+        if let Some(prices) = &plan.prices {
+            for cost in &plan.costs {
+                context.output.data(&format!("    {}", cost_line(cost)))?;
+            }
+            context.output.data(&format!("    estimated; {prices}"))?;
+        }
     }
     Ok(())
 }

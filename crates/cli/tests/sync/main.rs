@@ -8,5 +8,7 @@
 
 mod devices;
 mod kills;
+mod linked;
 mod places;
+mod plans;
 mod policies;

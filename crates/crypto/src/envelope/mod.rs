@@ -25,8 +25,8 @@ pub use header::{HEADER_LEN, Kind, ObjectContext, PREFIX_LEN, Prefix, SegmentSiz
 pub(crate) use opener::is_zero;
 pub use opener::{Opener, open, open_from};
 pub use original::{
-    OriginalOpener, OriginalSealer, PartSink, SealedOriginal, SealedPart, open_original, part_content_range,
-    seal_original,
+    OriginalOpener, OriginalSealer, PartSink, SealedOriginal, SealedPart, open_original, original_part_names,
+    part_content_range, seal_original,
 };
 pub(crate) use sealer::{Plain, seal_padded, usize_of};
 pub use sealer::{Sealed, seal, seal_to, seal_under};

@@ -61,6 +61,21 @@ pub struct SealedOriginal {
     pub parts: Vec<SealedPart>,
 }
 
+/// The names and sizes that the parts of an original have once it is sealed under an epoch: known before it is.
+#[must_use]
+pub fn original_part_names(epoch: &Epoch, content: &ContentHash, size_bytes: u64) -> Vec<(ObjectName, u64)> {
+    let naming_key = epoch.naming_key();
+    let padded = padded_original(size_bytes);
+    (0..original_parts(size_bytes))
+        .map(|part| {
+            let plain_len = (padded - u64::from(part) * PART_LEN).min(PART_LEN);
+            let sealed_bytes =
+                HEADER_LEN as u64 + sealed_body_len(plain_len, Kind::OriginalPart.segment_size());
+            (naming_key.original(content, part), sealed_bytes)
+        })
+        .collect()
+}
+
 /// Seals an original while it is read.
 ///
 /// ```

@@ -41,6 +41,10 @@ fn originals_of_every_length_around_the_boundaries_open_again() {
         for (part, sealed) in original.parts.iter().zip(&sealed) {
             assert_eq!(part.sealed_bytes, sealed.as_bytes().len() as u64);
         }
+        // Names and sizes are known before anything is sealed.
+        let known: Vec<_> = original.parts.iter().map(|part| (part.name, part.sealed_bytes)).collect();
+        assert_eq!(original_part_names(&epoch, &original.content, len as u64), known);
+        assert_eq!(sealed_original_len(len as u64), known.iter().map(|(_, bytes)| bytes).sum::<u64>());
         let opened = open_original(&named, LIBRARY, original.content, len as u64, &epoch).expect("opens");
         assert!(opened == content, "{len}");
     }

@@ -5,6 +5,7 @@
 //! Nothing asynchronous leaves this module.
 
 mod at;
+mod cost;
 mod join;
 mod plan;
 mod policy;
@@ -12,6 +13,7 @@ mod run;
 mod standing;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
+pub use cost::{RemoteCost, TierCost};
 pub use join::JoinRequest;
 pub use plan::SyncPlan;
 pub use policy::{PolicyChange, Turn};

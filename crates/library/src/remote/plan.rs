@@ -1,17 +1,18 @@
 //! What a sync would send, in numbers that a person can weigh.
 
 use safelight_crypto::{original_parts, sealed_original_len};
-use safelight_store::Tier;
+use safelight_store::{PriceTable, Tier};
 use safelight_sync::Plan;
 use serde::Serialize;
 
+use super::cost::{TierCost, costs_of};
 use super::run::HeldBack;
 
 /// How full the packs are that entries are counted into.
-const PACK_BYTES: [u64; 3] = [8 << 20, 16 << 20, 8 << 20];
+pub(super) const PACK_BYTES: [u64; 3] = [8 << 20, 16 << 20, 8 << 20];
 
 /// What a sync would send, from what is known here; no request is made for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SyncPlan {
     /// The remote.
     pub remote: String,
@@ -29,12 +30,16 @@ pub struct SyncPlan {
     pub requests: u64,
     /// The tier that originals are written into, where the place has tiers.
     pub tier: Option<&'static str>,
+    /// What goes into each tier, and what that costs.
+    pub costs: Vec<TierCost>,
+    /// Whose prices these are; none where nobody publishes any and the user gave none.
+    pub prices: Option<String>,
     /// What waits for your consent and is not counted.
     pub held: Option<HeldBack>,
 }
 
 impl SyncPlan {
-    pub(super) fn of(remote: String, found: &Plan, tier: Option<Tier>) -> Self {
+    pub(super) fn of(remote: String, found: &Plan, tier: Option<Tier>, prices: Option<&PriceTable>) -> Self {
         let parts: u64 = found.original_sizes.iter().map(|size| u64::from(original_parts(*size))).sum();
         let packs: u64 =
             found.entries.iter().zip(PACK_BYTES).map(|((_, bytes), pack)| bytes.div_ceil(pack)).sum();
@@ -48,6 +53,8 @@ impl SyncPlan {
             // The listing of heads and the own tip; segments with their head; the ops that name packs are a segment more.
             requests: 2 + found.segments + parts + packs + 2 * u64::from(packs > 0),
             tier: tier.map(Tier::word),
+            costs: costs_of(found, prices, tier),
+            prices: prices.map(|prices| prices.source.clone()),
             held: found.held.map(HeldBack::of),
         }
     }

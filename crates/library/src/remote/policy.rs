@@ -8,10 +8,11 @@ use safelight_catalog::{
     AgeBy, Exposure, OLDER_DEFAULT_DAYS, PolicyKind, Query, RemoteId, RemotePolicy, Switched, Wanted,
 };
 use safelight_model::AlbumId;
-use safelight_store::Tier;
+use safelight_store::{PriceTable, Tier};
 use safelight_sync::{apply_policy, newly_exposed, wanted};
 use serde::Serialize;
 
+use super::cost::PRICE;
 use crate::edit::{Among, pointed};
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
@@ -21,7 +22,7 @@ use crate::library::Library;
 pub(super) const TIER: &str = "tier";
 
 /// What can be set, for messages.
-const KNOWN: &str = "policy, only, older, by, unmetered, expose and tier can be set";
+const KNOWN: &str = "policy, only, older, by, unmetered, expose, tier and price.… can be set";
 
 /// What a change of a remote's policy comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -126,8 +127,25 @@ impl Settings {
                 (_, Some(tier)) => self.tier = Some(Some(tier)),
                 _ => return wrong("tiers are hot, cool, cold and archive, or default"),
             },
+            _ if name.starts_with(PRICE) => {
+                let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+                if number.is_none() && value != "default" {
+                    return wrong("a price is a number of US dollars, or default");
+                }
+                let price = name.strip_prefix(PRICE).unwrap_or_default();
+                if !PriceTable::free().set(price, number.unwrap_or_default()) {
+                    let known =
+                        "prices are price.out and price.TIER.month, .writes, .reads, .retrieval and .days";
+                    return Err(pointed(word, 0..name.len(), known));
+                }
+                self.price.push((name.to_owned(), number.map(|number| number.to_string())));
+            }
             _ => {
-                return Err(pointed(word, 0..name.len(), &format!("a remote has no setting {name}; {KNOWN}")));
+                return Err(pointed(
+                    word,
+                    0..name.len(),
+                    &format!("a remote has no setting {name}; {KNOWN}"),
+                ));
             }
         }
         Ok(())

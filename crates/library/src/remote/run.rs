@@ -224,7 +224,9 @@ impl Library {
             let (mut keys, mut entropy) = (None, OsEntropy);
             let found = plan(&mut here(self, &mut keys, &mut entropy, &told, &stop), &at, &options)?;
             let has_tiers = !at.store.capabilities().tiers.is_empty();
-            plans.push(SyncPlan::of(row.name, &found, options.originals_tier.filter(|_| has_tiers)));
+            let tier = options.originals_tier.filter(|_| has_tiers);
+            let prices = self.prices(&row)?;
+            plans.push(SyncPlan::of(row.name, &found, tier, prices.as_ref()));
         }
         Ok(plans)
     }

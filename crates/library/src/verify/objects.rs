@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::import::rendition::{PREVIEW_RECIPE, PackReader, locations, pack_paths};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
-use crate::objects::{check_linked, linked_path, newest, stream_parts};
+use crate::objects::{are_parts_here, check_linked, linked_path, newest, stream_parts};
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
@@ -59,6 +59,9 @@ impl Checker<'_> {
         checked.was_read = !self.request.quick && original.storage != Storage::Packed;
         match original.storage {
             Storage::Packed => {}
+            Storage::Linked if are_parts_here(self.place, original).unwrap_or_default() => {
+                checked.outcome = self.parts(original);
+            }
             Storage::Linked => {
                 let path = linked_path(original);
                 match check_linked(original, self.request.quick) {

@@ -34,7 +34,10 @@ pub async fn fetch_original(
     original: &Original,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
-    if original.storage != Storage::Copied {
+    // A linked original has parts once somebody sealed it on its way out.
+    if original.storage != Storage::Copied
+        && (original.storage != Storage::Linked || original.parts.is_empty())
+    {
         return Err(unbelievable(original, "it is not a sealed object of its own"));
     }
     let mut opener = OriginalOpener::new(here.library(), original.content, original.size_bytes);

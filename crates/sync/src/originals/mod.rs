@@ -1,12 +1,15 @@
 //! Originals on their way: what is to be sent, sending it part by part, fetching one back.
 
 mod fetch;
+mod linked;
+mod look;
 mod queue;
 mod send;
 
 pub(crate) use fetch::open_part;
 pub use fetch::{fetch_missing, fetch_original};
-pub(crate) use queue::{is_here, not_queued, queue_new};
+pub(crate) use look::look_for_absent;
+pub(crate) use queue::{is_here, not_queued, published_until, queue_new};
 pub(crate) use send::send_originals;
 
 use safelight_model::PartRef;

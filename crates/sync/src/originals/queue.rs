@@ -10,6 +10,7 @@ use safelight_model::history::Tip;
 use safelight_model::{Original, RenditionKind, Storage};
 use safelight_store::ObjectPath;
 
+use super::linked::{is_linked_here, linked_path};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 
@@ -80,7 +81,7 @@ pub(crate) fn not_queued(here: &Here<'_>, at: &RemotePlace, wanted: &Wanted) -> 
 }
 
 /// Up to which op history is in the place: an object that is there while nothing there speaks of it is not safe.
-fn published_until(here: &Here<'_>, at: &RemotePlace) -> Result<i64> {
+pub(crate) fn published_until(here: &Here<'_>, at: &RemotePlace) -> Result<i64> {
     let heads: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
     let is_there = |device: &DeviceId, tip: &Tip| heads.get(device).is_some_and(|head| head.seq >= tip.seq);
     let mut missing = Vec::new();
@@ -94,7 +95,8 @@ fn published_until(here: &Here<'_>, at: &RemotePlace) -> Result<i64> {
 /// How an original that was never looked at stands to a remote.
 fn standing(here: &Here<'_>, original: &Original) -> Result<(SyncState, Option<&'static str>)> {
     Ok(match original.storage {
-        Storage::Linked => (SyncState::LocalOnly, Some("linked originals are not synced yet")),
+        Storage::Linked if linked_path(here, original).is_some() => (SyncState::Waiting, None),
+        Storage::Linked => (SyncState::Elsewhere, None),
         Storage::Unknown(_) => (SyncState::LocalOnly, Some("a newer version of Safelight stores it")),
         Storage::Packed => {
             let is_here = here.device.packed(&original.content, RenditionKind::Original)?.is_some();
@@ -105,8 +107,12 @@ fn standing(here: &Here<'_>, original: &Original) -> Result<(SyncState, Option<&
     })
 }
 
-/// Whether every part of an original rests in the library folder.
+/// Whether an original is here: every part of it rests in the library folder, or the file that it is linked to is
+/// where it was.
 pub(crate) fn is_here(here: &Here<'_>, original: &Original) -> Result<bool> {
+    if is_linked_here(here, original) {
+        return Ok(true);
+    }
     for part in &original.parts {
         if !here.place.contains(&ObjectPath::original(part.name))? {
             return Ok(false);

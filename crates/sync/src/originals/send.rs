@@ -18,6 +18,7 @@ use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectCo
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError, Tier};
 
+use super::linked::send_linked;
 use super::{MOST_GENERATIONS, path_of_part};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
@@ -32,24 +33,25 @@ const RECORD_MILLIS: i64 = 1000;
 const MOST_FAILURES: u32 = 16;
 
 /// A part to be sent; owns all that is needed.
-struct PartJob {
-    content: ContentHash,
-    part: PartRef,
-    number: u32,
-    size_bytes: u64,
-    sealed: Sealed,
-    header: [u8; HEADER_LEN],
+pub(super) struct PartJob {
+    pub(super) content: ContentHash,
+    pub(super) part: PartRef,
+    pub(super) number: u32,
+    pub(super) size_bytes: u64,
+    pub(super) sealed: Sealed,
+    pub(super) header: [u8; HEADER_LEN],
     /// Generations under which something bad was found before.
-    bad: Vec<u32>,
+    pub(super) bad: Vec<u32>,
 }
 
 /// What became of it.
-struct PartDone {
+pub(super) struct PartDone {
     content: ContentHash,
+    pub(super) sealed_bytes: u64,
     result: Result<Placed, StoreError>,
 }
 
-struct Placed {
+pub(super) struct Placed {
     path: ObjectPath,
     sealed_bytes: u64,
     how: HowKnown,
@@ -58,16 +60,24 @@ struct Placed {
     bad: Vec<(ObjectPath, String)>,
 }
 
-type Transfers<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = PartDone> + 'a>>>;
+pub(super) type Transfers<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = PartDone> + 'a>>>;
 
-/// Sends what waits, newest first. Answers how many originals became synced.
+/// What sending originals came to.
+pub(crate) struct SentOriginals {
+    /// Originals that became synced.
+    pub(crate) synced: u64,
+    /// Linked originals that rest there and become synced with the history that says where.
+    pub(crate) linked: Vec<ContentHash>,
+}
+
+/// Sends what waits, newest first; linked originals after those that are sealed already.
 pub(crate) async fn send_originals(
     here: &mut Here<'_>,
     at: &RemotePlace,
     concurrency: usize,
     tier: Option<Tier>,
     problems: &mut Vec<Problem>,
-) -> Result<u64> {
+) -> Result<SentOriginals> {
     here.device.retry_originals(at.id, here.now_millis())?;
     let mut sender = Sender {
         at,
@@ -86,6 +96,7 @@ pub(crate) async fn send_originals(
     let mut jobs: Vec<PartJob> = Vec::new();
     let mut queued: Vec<(OriginalAtRemote, Original)> = Vec::new();
     let mut is_exhausted = false;
+    let mut linked: Vec<ContentHash> = Vec::new();
     let ended = loop {
         let is_stopping = here.stop.is_asked() || sender.failures >= MOST_FAILURES;
         while !is_stopping && transfers.len() < concurrency {
@@ -105,7 +116,7 @@ pub(crate) async fn send_originals(
                 let rows = here.device.originals_in(at.id, SyncState::Waiting, after, BATCH)?;
                 is_exhausted = rows.len() < BATCH;
                 after = rows.last().map(|row| (row.position, row.content));
-                queued = candidates(here, at, rows)?;
+                queued = candidates(here, at, rows, &mut linked)?;
                 shuffle(here, &mut queued);
             }
         }
@@ -122,7 +133,11 @@ pub(crate) async fn send_originals(
             sender.record(here, problems)?;
         }
     };
-    ended.map(|()| sender.synced)
+    ended?;
+    drop(transfers);
+    sender.finished.clear();
+    let placed = send_linked(here, at, &mut sender, &linked, concurrency, problems).await?;
+    Ok(SentOriginals { synced: sender.synced, linked: placed })
 }
 
 /// The originals behind the rows, as history records them now.
@@ -130,6 +145,7 @@ fn candidates(
     here: &mut Here<'_>,
     at: &RemotePlace,
     rows: Vec<OriginalAtRemote>,
+    linked: &mut Vec<ContentHash>,
 ) -> Result<Vec<(OriginalAtRemote, Original)>> {
     let mut queued = Vec::with_capacity(rows.len());
     for row in rows {
@@ -140,6 +156,7 @@ fn candidates(
                     here.device.set_original_states(at.id, [(&row.content, SyncState::Synced, None)])?;
                 }
             }
+            Some(original) if original.storage == Storage::Linked => linked.push(row.content),
             Some(original) => queued.push((row, original)),
             None => {
                 let gone = [(&row.content, SyncState::LocalOnly, Some("it was purged"))];
@@ -171,15 +188,15 @@ fn shuffle(here: &mut Here<'_>, queued: &mut [(OriginalAtRemote, Original)]) {
     }
 }
 
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     at: &'a RemotePlace,
-    tier: Option<Tier>,
-    library: LibraryId,
-    epochs: Arc<[Epoch]>,
+    pub(super) tier: Option<Tier>,
+    pub(super) library: LibraryId,
+    pub(super) epochs: Arc<[Epoch]>,
     /// Parts still under way, by original.
-    open: HashMap<ContentHash, usize>,
+    pub(super) open: HashMap<ContentHash, usize>,
     /// Originals whose last part was placed, to be recorded with it.
-    finished: Vec<ContentHash>,
+    pub(super) finished: Vec<ContentHash>,
     replicas: Vec<Replica>,
     recorded_millis: i64,
     failures: u32,
@@ -264,7 +281,7 @@ impl Sender<'_> {
     }
 
     /// Takes over what became of a part; a failure that concerns the whole place is given back.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         here: &mut Here<'_>,
         done: PartDone,
@@ -310,8 +327,16 @@ impl Sender<'_> {
         }
     }
 
-    fn is_due(&self, here: &Here<'_>) -> bool {
+    pub(super) fn is_due(&self, here: &Here<'_>) -> bool {
         self.replicas.len() >= RECORD_PARTS || here.now_millis() - self.recorded_millis >= RECORD_MILLIS
+    }
+
+    /// Records what was placed, and nothing of the originals.
+    pub(super) fn record_replicas(&mut self, here: &mut Here<'_>) -> Result<()> {
+        here.device.record_replicas(self.at.id, &self.replicas)?;
+        self.replicas.clear();
+        self.recorded_millis = here.now_millis();
+        Ok(())
     }
 
     /// Records what was placed, and only then the originals that are whole there.
@@ -356,7 +381,7 @@ fn opens(
         .map_err(|error| error.to_string())
 }
 
-async fn send_part(
+pub(super) async fn send_part(
     store: SealedRemote,
     library: LibraryId,
     epochs: Arc<[Epoch]>,
@@ -364,7 +389,7 @@ async fn send_part(
     tier: Option<Tier>,
 ) -> PartDone {
     let result = place_part(&store, library, &epochs, &job, tier).await;
-    PartDone { content: job.content, result }
+    PartDone { content: job.content, sealed_bytes: job.part.sealed_bytes, result }
 }
 
 async fn place_part(

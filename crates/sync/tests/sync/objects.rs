@@ -170,7 +170,8 @@ async fn thumbnails_come_in_packs_that_history_names() {
         assert_eq!(two.device.packs_with(&photo.content, RenditionKind::Preview).unwrap().len(), 1);
     }
     let at = two.at(&place.store);
-    assert_eq!(totals(&two, at.id, SyncState::CloudOnly), 1, "the tiny original was seen to be there");
+    assert_eq!(totals(&two, at.id, SyncState::CloudOnly), 13, "each of them was seen to be there");
+    assert_eq!(totals(&two, at.id, SyncState::Elsewhere), 0);
     assert_eq!(two.device.count_remotes_holding(&tiny.content).unwrap(), 1);
     assert_eq!(two.sync(&place.store).await.unwrap().sent_packs, 0, "what came is not packed again");
 }
@@ -285,7 +286,8 @@ async fn a_preview_and_a_tiny_original_come_one_by_one_when_they_are_wanted() {
     let original =
         fetch_entry(&mut two.here(), &at, &tiny.content, RenditionKind::Original, &mut problems).await;
     assert_eq!(original.unwrap(), noise(50, 900));
-    assert_eq!((totals(&two, at[0].id, SyncState::CloudOnly), problems.as_slice()), (0, [].as_slice()));
+    assert_eq!((totals(&two, at[0].id, SyncState::CloudOnly), problems.as_slice()), (5, [].as_slice()));
+    assert_eq!(totals(&two, at[0].id, SyncState::Synced), 1);
     assert_eq!(two.sync(&place.store).await.unwrap().sent_packs, 0, "what came is not packed again");
     let none =
         fetch_entry(&mut two.here(), &at, &photos[2].content, RenditionKind::Proxy, &mut problems).await;
@@ -314,4 +316,43 @@ async fn a_device_that_wants_everything_gets_every_original_that_was_sent() {
     assert_eq!(report.fetched_originals, 1);
     let part = &later.parts[0];
     assert!(two.place.path().join(format!("o/{}/{}", part.name.shard(), part.name)).exists());
+}
+
+#[tokio::test]
+#[ignore = "prints figures: what a change of policy costs at a hundred thousand photos"]
+async fn a_policy_changes_within_a_second_at_a_hundred_thousand_photos() {
+    use safelight_catalog::{PolicyKind, RemotePolicy};
+    let place = TestPlace::new();
+    let (mut one, _) = Phone::founder(70);
+    for thousand in 0..100 {
+        one.add_many(thousand * 1000, 1000);
+    }
+    one.close();
+    let at = one.at(&place.store);
+    one.history(&place.store).await.unwrap();
+    let began = std::time::Instant::now();
+    one.sync(&place.store).await.unwrap();
+    eprintln!("first look: {:?}", began.elapsed());
+    let everything: Vec<_> = one.device.contents_in(at.id, &[SyncState::Elsewhere]).unwrap();
+    let here = everything.iter().map(|content| (content, SyncState::Waiting, None));
+    one.device.set_original_states(at.id, here).unwrap();
+    for (kind, only) in [
+        (PolicyKind::Selective, None),
+        (PolicyKind::Selective, Some("name:IMG_01*")),
+        (PolicyKind::Selective, Some("type:other size:<2GB")),
+        (PolicyKind::ArchiveOnly, None),
+        (PolicyKind::OnDemand, None),
+        (PolicyKind::Full, None),
+    ] {
+        let policy = RemotePolicy { kind, only: only.map(str::to_owned), ..RemotePolicy::default() };
+        one.device.set_policy(at.id, &policy).unwrap();
+        let now = i64::try_from(one.now).unwrap();
+        let began = std::time::Instant::now();
+        safelight_sync::apply_policy(&one.catalog, &mut one.device, at.id, false, true, now).unwrap();
+        let waiting = totals(&one, at.id, SyncState::Waiting);
+        eprintln!("{kind:?} {only:?}: {:?}, {waiting} waiting", began.elapsed());
+        let began = std::time::Instant::now();
+        safelight_sync::apply_policy(&one.catalog, &mut one.device, at.id, false, true, now).unwrap();
+        eprintln!("    again: {:?}", began.elapsed());
+    }
 }

@@ -1,0 +1,359 @@
+//! Sending linked originals: files that stay where they are and are sealed on their way out.
+//!
+//! Invariants: a file is hashed whole before anything of it is sealed, and each part again when it is read to be sealed,
+//! so nothing goes out under a hash that is not its own, whoever writes into the file meanwhile. Nothing is written to
+//! the disk; in memory are the parts under way, [`MOST_BYTES`] at most, or one part. What was placed is recorded part
+//! by part. The op that names the parts (sl1-history §4.4: *linked, with parts*) follows the parts, and the original
+//! counts as synced when that op is in the place: before, nobody could find them.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use safelight_catalog::SyncState;
+use safelight_crypto::{
+    ContentHash, Epoch, HEADER_LEN, Kind, ObjectContext, PART_LEN, Sha256, names, original_part_names,
+};
+use safelight_model::{Addition, AssetId, Contents, Life, OpBody, Original, PartRef, Storage, Write};
+
+use safelight_store::Sealed;
+
+use super::path_of_part;
+use super::send::{PartJob, Sender, Transfers, send_part};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::problem::Problem;
+
+/// Sealed bytes under way at once, unless one part alone is more.
+const MOST_BYTES: u64 = 64 << 20;
+/// Ops that name parts are recorded in batches of so many.
+const OPS_AT_ONCE: usize = 256;
+/// How much is read at once while a file is hashed.
+const STRETCH_BYTES: usize = 1 << 20;
+
+/// A file that was read from end to end and is what history says.
+struct Proven {
+    file: File,
+    path: PathBuf,
+    /// The hash of each part's bytes.
+    parts: Vec<[u8; 32]>,
+}
+
+/// A linked original on its way.
+struct Going {
+    original: Original,
+    epoch: Epoch,
+    /// The op that will name its parts; none where history names them already.
+    op: Option<OpBody>,
+}
+
+/// Why a file cannot go.
+enum Refused {
+    /// Its disk is not connected, or it is gone.
+    Absent(String),
+    /// It is another one now.
+    Changed(String),
+}
+
+/// Where a linked original lies, if this is the device that linked it.
+pub(crate) fn linked_path(here: &Here<'_>, original: &Original) -> Option<PathBuf> {
+    if original.source.device != here.keys.keyring().device().id() {
+        return None;
+    }
+    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
+    Some(root.join(std::ffi::OsStr::from_bytes(&original.source.relative)))
+}
+
+/// Sends linked originals, in the order in which they are given. Answers those whose parts rest in the place; they
+/// are synced once history with the ops that this recorded is published there.
+pub(super) async fn send_linked(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    sender: &mut Sender<'_>,
+    contents: &[ContentHash],
+    concurrency: usize,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<ContentHash>> {
+    let mut transfers: Transfers<'_> = futures_util::stream::FuturesUnordered::new();
+    let mut under_way_bytes = 0;
+    let (mut placed, mut ops) = (Vec::new(), Vec::new());
+    for content in contents {
+        here.stop.check()?;
+        let Some(going) = look_up(here, at, content)? else { continue };
+        let proven = match prove(here, &going.original) {
+            Ok(proven) => proven,
+            Err(Refused::Absent(reason)) => {
+                let waits = [(content, SyncState::Waiting, Some(reason.as_str()))];
+                here.device.set_original_states(at.id, waits)?;
+                continue;
+            }
+            Err(Refused::Changed(reason)) => {
+                fail(here, at, &going.original, &reason, problems)?;
+                continue;
+            }
+        };
+        let mut is_whole = true;
+        for (number, part) in (0_u32..).zip(&going.original.parts) {
+            let path = path_of_part(part, 0)?;
+            if here.device.replica_in_any_generation(at.id, path.as_str())?.is_some() {
+                continue;
+            }
+            while !transfers.is_empty()
+                && (transfers.len() >= concurrency || under_way_bytes + part.sealed_bytes > MOST_BYTES)
+            {
+                let settled = settle(here, sender, &mut transfers, problems).await?;
+                under_way_bytes = u64::saturating_sub(under_way_bytes, settled);
+            }
+            here.stop.check()?;
+            let job = match seal(here, &going, &proven, number, part) {
+                Ok(job) => job,
+                Err(reason) => {
+                    fail(here, at, &going.original, &reason, problems)?;
+                    is_whole = false;
+                    break;
+                }
+            };
+            *sender.open.entry(*content).or_insert(0) += 1;
+            under_way_bytes += part.sealed_bytes;
+            let (store, epochs) = (at.store.clone(), Arc::clone(&sender.epochs));
+            transfers.push(Box::pin(send_part(store, sender.library, epochs, job, sender.tier)));
+        }
+        if is_whole {
+            placed.push(*content);
+            ops.extend(going.op.map(|op| (*content, op)));
+        }
+        if ops.len() >= OPS_AT_ONCE {
+            finish(here, at, sender, &mut transfers, &mut placed, &mut ops, problems).await?;
+            under_way_bytes = 0;
+        }
+    }
+    finish(here, at, sender, &mut transfers, &mut placed, &mut ops, problems).await?;
+    Ok(placed)
+}
+
+/// Waits for everything under way, and records the ops of those originals that are whole there.
+async fn finish(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    sender: &mut Sender<'_>,
+    transfers: &mut Transfers<'_>,
+    placed: &mut Vec<ContentHash>,
+    ops: &mut Vec<(ContentHash, OpBody)>,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    while !transfers.is_empty() {
+        settle(here, sender, transfers, problems).await?;
+    }
+    sender.record_replicas(here)?;
+    let mut whole = Vec::with_capacity(placed.len());
+    for content in placed.drain(..) {
+        if rests_there(here, at, &content, ops)? {
+            whole.push(content);
+        }
+    }
+    *placed = whole;
+    let bodies = ops.drain(..).filter(|(content, _)| placed.contains(content)).map(|(_, body)| body);
+    let bodies: Vec<OpBody> = bodies.collect();
+    if !bodies.is_empty() {
+        let now = (here.now)();
+        here.catalog.append(now, bodies)?;
+    }
+    Ok(())
+}
+
+/// Whether every part of an original is known to rest in the place.
+fn rests_there(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    content: &ContentHash,
+    ops: &[(ContentHash, OpBody)],
+) -> Result<bool> {
+    let planned = ops.iter().find(|(other, _)| other == content).and_then(|(_, body)| match body {
+        OpBody::AddAsset { original, .. } | OpBody::AddVersion { original, .. } => {
+            Some(original.parts.clone())
+        }
+        _ => None,
+    });
+    let parts = match planned {
+        Some(parts) => parts,
+        None => here.catalog.original_of(content)?.map(|original| original.parts).unwrap_or_default(),
+    };
+    for part in &parts {
+        let path = path_of_part(part, 0)?;
+        if here.device.replica_in_any_generation(at.id, path.as_str())?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!parts.is_empty())
+}
+
+/// Takes over what became of one part; answers how many bytes are no longer under way.
+async fn settle(
+    here: &mut Here<'_>,
+    sender: &mut Sender<'_>,
+    transfers: &mut Transfers<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    let Some(done) = transfers.next().await else { return Ok(0) };
+    let bytes = done.sealed_bytes;
+    if let Some(fatal) = sender.accept(here, done, problems)? {
+        sender.record_replicas(here)?;
+        return Err(fatal.into());
+    }
+    // What the sender counts as finished is synced only once its op is published.
+    sender.finished.clear();
+    if sender.is_due(here) {
+        sender.record_replicas(here)?;
+    }
+    Ok(bytes)
+}
+
+/// What is to go of a linked original: the parts that history names, or those that it will have.
+fn look_up(here: &mut Here<'_>, at: &RemotePlace, content: &ContentHash) -> Result<Option<Going>> {
+    let Some(asset) = here.catalog.find_content(*content)? else { return Ok(None) };
+    let Some(state) = here.catalog.asset_state(asset)? else { return Ok(None) };
+    let life = state.life();
+    let contents = state.current().contents();
+    let Some(linked) = newest(contents, content).cloned() else { return Ok(None) };
+    if !contents.heads().any(|head| head.value.original.content == *content) {
+        let replaced =
+            [(content, SyncState::LocalOnly, Some("its file was edited since; the edit goes instead"))];
+        here.device.set_original_states(at.id, replaced)?;
+        return Ok(None);
+    }
+    let keyring = here.keys.keyring();
+    // Another device that holds a sealed copy has named the parts already.
+    let named = contents.of_content(*content).map(|addition| &addition.value.original);
+    let named = named.filter(|original| !original.parts.is_empty()).last();
+    if let Some(named) = named
+        && let Some(epoch) = keyring.epoch_by_id(&named.epoch).cloned()
+    {
+        let original = Original { parts: named.parts.clone(), epoch: named.epoch, ..linked.value.original };
+        return Ok(Some(Going { original, epoch, op: None }));
+    }
+    let epoch = keyring.epoch().clone();
+    let mut original = linked.value.original.clone();
+    original.epoch = epoch.id();
+    original.parts = original_part_names(&epoch, content, original.size_bytes)
+        .into_iter()
+        .map(|(name, sealed_bytes)| PartRef { name, sealed_bytes, tags: None })
+        .collect();
+    let op = Some(naming(asset, life, &linked, original.clone()));
+    Ok(Some(Going { original, epoch, op }))
+}
+
+/// The newest way in which history says that a content rests.
+fn newest<'a>(contents: &'a Contents, content: &ContentHash) -> Option<&'a Write<Addition>> {
+    contents.of_content(*content).max_by_key(|addition| (addition.stamp, addition.op))
+}
+
+/// The op that says the same of the original once more, with its parts: an edit in place stays one.
+fn naming(asset: AssetId, life: Life, linked: &Write<Addition>, original: Original) -> OpBody {
+    if linked.value.is_version {
+        OpBody::AddVersion { asset, life, original, supersedes: std::iter::once(linked.op).collect() }
+    } else {
+        OpBody::AddAsset { asset, life, original }
+    }
+}
+
+/// Reads the file from end to end: it must be what was imported.
+fn prove(here: &Here<'_>, original: &Original) -> std::result::Result<Proven, Refused> {
+    let Some(path) = linked_path(here, original) else {
+        return Err(Refused::Absent("it is linked on another device".to_owned()));
+    };
+    let absent = |error: &io::Error| {
+        Refused::Absent(format!("{} cannot be read: {error}; connect its disk or folder", path.display()))
+    };
+    let changed = || {
+        let path = path.display();
+        Refused::Changed(format!("{path} is no longer the file that was imported; import it again"))
+    };
+    let file = File::open(&path).map_err(|error| absent(&error))?;
+    if file.metadata().map_err(|error| absent(&error))?.len() != original.size_bytes {
+        return Err(changed());
+    }
+    let (mut whole, mut part) = (Sha256::new(), Sha256::new());
+    let (mut parts, mut at) = (Vec::new(), 0_u64);
+    let mut stretch = vec![0; STRETCH_BYTES];
+    while at < original.size_bytes {
+        // No stretch crosses the end of a part.
+        let left = (original.size_bytes - at).min(PART_LEN - at % PART_LEN).min(STRETCH_BYTES as u64);
+        let stretch = stretch.get_mut(..usize::try_from(left).unwrap_or(STRETCH_BYTES)).unwrap_or_default();
+        match file.read_exact_at(stretch, at) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(changed()),
+            Err(error) => return Err(absent(&error)),
+        }
+        whole.update(stretch);
+        part.update(stretch);
+        at += left;
+        if at % PART_LEN == 0 {
+            parts.push(std::mem::replace(&mut part, Sha256::new()).finish());
+        }
+    }
+    parts.push(part.finish());
+    if ContentHash::from_bytes(whole.finish()) != original.content {
+        return Err(changed());
+    }
+    Ok(Proven { file, path, parts })
+}
+
+/// Reads one part once more, and seals it if it is still what was hashed.
+fn seal(
+    here: &mut Here<'_>,
+    going: &Going,
+    proven: &Proven,
+    number: u32,
+    part: &PartRef,
+) -> std::result::Result<PartJob, String> {
+    let original = &going.original;
+    let start = u64::from(number) * PART_LEN;
+    let length = original.size_bytes.saturating_sub(start).min(PART_LEN);
+    let mut plain = vec![0; usize::try_from(length).unwrap_or_default()];
+    proven
+        .file
+        .read_exact_at(&mut plain, start)
+        .map_err(|error| format!("{} cannot be read: {error}", proven.path.display()))?;
+    let mut hasher = Sha256::new();
+    hasher.update(&plain);
+    if proven.parts.get(number as usize) != Some(&hasher.finish()) {
+        return Err(format!(
+            "{} changed while it was being sealed; it is tried again",
+            proven.path.display()
+        ));
+    }
+    let logical = names::original(&part.name);
+    let context = ObjectContext::original_part(here.library(), &logical, number, original.size_bytes);
+    let object = safelight_crypto::seal(Kind::OriginalPart, &going.epoch, &context, &plain, here.entropy)
+        .map_err(|error| error.to_string())?;
+    drop(plain);
+    let header = object.as_bytes().first_chunk::<HEADER_LEN>().copied().ok_or("it is too short")?;
+    let sealed = Sealed::from(object);
+    if sealed.length_bytes() != part.sealed_bytes {
+        return Err("history names another size for its parts".to_owned());
+    }
+    let (content, size_bytes) = (original.content, original.size_bytes);
+    Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, bad: Vec::new() })
+}
+
+fn fail(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    original: &Original,
+    reason: &str,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    here.device.fail_original(at.id, &original.content, reason, here.now_millis())?;
+    let object = original.source.display();
+    here.note(problems, Problem::Damaged { object, reason: reason.to_owned() });
+    Ok(())
+}
+
+/// Whether a linked original can be sent from here: its file is where it was.
+pub(crate) fn is_linked_here(here: &Here<'_>, original: &Original) -> bool {
+    original.storage == Storage::Linked && linked_path(here, original).is_some_and(|path| path.exists())
+}

@@ -1,0 +1,137 @@
+//! Looking whether a place holds originals that are not here: what others sent is *cloud-only*, and nobody waits for it.
+//!
+//! Only when history brought news, so that nothing new costs nothing. A few are asked for by name; many are looked up
+//! in one listing, at most once an hour. A listing is believed about what it names and its size, as a finding and not as a
+//! proof; what it does not name stays as it was.
+
+use std::collections::HashMap;
+
+use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
+use safelight_model::{Original, Storage};
+use safelight_store::{Area, StoreError};
+
+use super::{MOST_GENERATIONS, path_of_part};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+
+/// So many parts are asked for by name.
+const MOST_ASKED: usize = 64;
+/// A listing is asked for at most so often.
+const LIST_AGAIN_MILLIS: i64 = 3_600_000;
+/// The setting of a remote that says when it was listed last.
+const LISTED: &str = "listed-millis";
+const ROWS_AT_ONCE: usize = 500;
+
+/// Looks for the originals that are not here and were not seen in the place. Answers how many it holds whole.
+pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
+    let newest = here.device.originals_in(at.id, SyncState::Elsewhere, None, MOST_ASKED + 1)?;
+    if newest.is_empty() {
+        return Ok(0);
+    }
+    let listed = if newest.len() > MOST_ASKED { list_originals(here, at).await? } else { None };
+    let mut found = 0;
+    match listed {
+        Some(listed) => {
+            let mut after = None;
+            loop {
+                let rows = here.device.originals_in(at.id, SyncState::Elsewhere, after, ROWS_AT_ONCE)?;
+                let Some(last) = rows.last() else { return Ok(found) };
+                after = Some((last.position, last.content));
+                for row in rows {
+                    let sizes = |path: &str| listed.get(path).copied();
+                    found += u64::from(judge(here, at, &row, sizes)?);
+                }
+            }
+        }
+        None => {
+            let mut asked = 0;
+            for row in newest {
+                let Some(original) = sealed(here, &row)? else { continue };
+                asked += original.parts.len();
+                if asked > MOST_ASKED {
+                    break;
+                }
+                here.stop.check()?;
+                let mut sizes = HashMap::new();
+                for part in &original.parts {
+                    let path = path_of_part(part, 0)?;
+                    match at.store.head(&path).await {
+                        Ok(info) => drop(sizes.insert(path.to_string(), info.length_bytes)),
+                        Err(StoreError::NotFound { .. }) => break,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                found += u64::from(judge(here, at, &row, |path| sizes.get(path).copied())?);
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// The original of a row, if it is one of sealed parts.
+fn sealed(here: &Here<'_>, row: &OriginalAtRemote) -> Result<Option<Original>> {
+    let original = here.catalog.original_of(&row.content)?;
+    let is_sealed = |original: &Original| {
+        matches!(original.storage, Storage::Copied | Storage::Linked) && !original.parts.is_empty()
+    };
+    Ok(original.filter(is_sealed))
+}
+
+/// Records an original as cloud-only if every part of it was seen with its size. Answers whether it was.
+fn judge(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    row: &OriginalAtRemote,
+    size_of: impl Fn(&str) -> Option<u64>,
+) -> Result<bool> {
+    let Some(original) = sealed(here, row)? else { return Ok(false) };
+    let mut replicas = Vec::with_capacity(original.parts.len());
+    for part in &original.parts {
+        let mut seen = None;
+        for generation in 0..MOST_GENERATIONS {
+            let path = path_of_part(part, generation)?.to_string();
+            if size_of(&path) == Some(part.sealed_bytes) && !here.device.is_bad(at.id, &path)? {
+                seen = Some(path);
+            }
+        }
+        let Some(object) = seen else { return Ok(false) };
+        replicas.push(Replica {
+            object,
+            sealed_bytes: part.sealed_bytes,
+            placed_millis: here.now_millis(),
+            proven_millis: None,
+            how: HowKnown::Found,
+        });
+    }
+    here.device.record_replicas(at.id, &replicas)?;
+    here.device.set_original_states(at.id, [(&row.content, SyncState::CloudOnly, None)])?;
+    Ok(true)
+}
+
+/// Names and sizes of everything where originals rest; none if that was asked lately, or may not be asked.
+async fn list_originals(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<HashMap<String, u64>>> {
+    let now = here.now_millis();
+    let last = here.device.remote_setting(at.id, LISTED)?.and_then(|text| text.parse::<i64>().ok());
+    if last.is_some_and(|last| (last..last.saturating_add(LIST_AGAIN_MILLIS)).contains(&now)) {
+        return Ok(None);
+    }
+    let mut listed = HashMap::new();
+    let mut after = None;
+    loop {
+        here.stop.check()?;
+        let page = match at.store.list(Area::Original, after.as_ref()).await {
+            Ok(page) => page,
+            Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        for object in page.objects {
+            listed.insert(object.key.as_str().to_owned(), object.length_bytes);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    here.device.set_remote_setting(at.id, LISTED, Some(&now.to_string()))?;
+    Ok(Some(listed))
+}
