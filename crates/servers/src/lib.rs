@@ -5,6 +5,7 @@
 //! so and passes, unless `SAFELIGHT_REQUIRE_SERVERS` is set (as where every merge is checked).
 
 mod azurite;
+mod cloud;
 mod fake;
 mod moto;
 mod process;
@@ -13,9 +14,10 @@ mod tls;
 mod webdav;
 
 pub use azurite::Azurite;
+pub use cloud::Cloud;
 pub use fake::{Answer, Fake, Request};
 pub use moto::Moto;
-pub use process::{cache, find, http};
+pub use process::{browse, cache, find, http};
 pub use sshd::Sshd;
 pub use tls::Certificates;
 pub use webdav::{RcloneWebDav, WsgiDav};

@@ -89,13 +89,43 @@ impl Drop for Process {
     }
 }
 
+/// Opens an address of this machine as a person's browser does, and follows where it points, once: the status and the
+/// text of what is shown last.
+///
+/// # Panics
+/// When nobody answers there.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without its server has failed")]
+pub fn browse(url: &str) -> (u16, String) {
+    let rest = url.strip_prefix("http://").expect("a plain address");
+    let (host, path) =
+        rest.split_once('/').map_or((rest, "/".to_owned()), |(host, path)| (host, format!("/{path}")));
+    let port = host.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let (status, head, body) = exchange(port, "GET", &path, &[], b"");
+    match head.lines().find_map(|line| line.strip_prefix("location: ")) {
+        Some(target) if status == 302 => browse(target.trim()),
+        _ => (status, String::from_utf8_lossy(&body).into_owned()),
+    }
+}
+
 /// One plain HTTP request, for what a test needs besides the client that it tests: the status and the body.
 ///
 /// # Panics
 /// When there is no answer.
 #[must_use]
-#[expect(clippy::expect_used, reason = "a test without its server has failed")]
 pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+    let (status, _, body) = exchange(port, method, path, headers, body);
+    (status, body)
+}
+
+#[expect(clippy::expect_used, reason = "a test without its server has failed")]
+fn exchange(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String, Vec<u8>) {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connects");
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -108,6 +138,7 @@ pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     connection.read_to_end(&mut answer).expect("answers");
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
     let (head, body) = answer.split_at(end + 4);
-    let status = String::from_utf8_lossy(head).split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.expect("a status"), body.to_vec())
+    let head = String::from_utf8_lossy(head).into_owned();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), head, body.to_vec())
 }

@@ -50,11 +50,11 @@ pub enum RemoteAddress {
     /// A folder behind SSH.
     Sftp(SftpAddress),
     /// A folder in Dropbox.
-    Dropbox(String),
+    Dropbox(CloudAddress),
     /// A folder in Google Drive.
-    GoogleDrive(String),
+    GoogleDrive(CloudAddress),
     /// A folder in OneDrive.
-    OneDrive(String),
+    OneDrive(CloudAddress),
     /// A folder of this machine: an external drive, or what another program syncs.
     Folder(PathBuf),
 }
@@ -109,6 +109,16 @@ pub struct SftpAddress {
     pub path: String,
 }
 
+/// A folder of a cloud that people sign in to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CloudAddress {
+    /// The folder, decoded, without slashes at its ends; empty for the topmost that the client may use.
+    pub path: String,
+    /// A stand-in for the service on this machine, for tests; never anywhere else, so that nobody can be talked into
+    /// sending a sign-in to a stranger.
+    pub endpoint: Option<String>,
+}
+
 impl RemoteAddress {
     /// Reads an address; what proves a permission in it comes back apart.
     ///
@@ -124,9 +134,9 @@ impl RemoteAddress {
             "s3" => parse_s3(text).map(|address| (Self::S3(address), None)),
             "webdav" | "webdavs" => parse_webdav(text).map(|address| (Self::WebDav(address), None)),
             "sftp" => parse_sftp(text).map(|address| (Self::Sftp(address), None)),
-            "dropbox" => cloud_folder(rest, "dropbox:/path").map(|path| (Self::Dropbox(path), None)),
-            "gdrive" => cloud_folder(rest, "gdrive:/path").map(|path| (Self::GoogleDrive(path), None)),
-            "onedrive" => cloud_folder(rest, "onedrive:/path").map(|path| (Self::OneDrive(path), None)),
+            "dropbox" => cloud_folder(rest, "dropbox:/path").map(|cloud| (Self::Dropbox(cloud), None)),
+            "gdrive" => cloud_folder(rest, "gdrive:/path").map(|cloud| (Self::GoogleDrive(cloud), None)),
+            "onedrive" => cloud_folder(rest, "onedrive:/path").map(|cloud| (Self::OneDrive(cloud), None)),
             "folder" if rest.starts_with('/') => Ok((Self::Folder(PathBuf::from(rest)), None)),
             "folder" => Err(broken("a folder is named by its whole path", FOLDER_EXAMPLE)),
             _ => Err(broken(
@@ -180,10 +190,20 @@ impl fmt::Display for RemoteAddress {
                 }
                 formatter.write_str(&encode_path(&sftp.path))
             }
-            Self::Dropbox(path) => write!(formatter, "dropbox:{path}"),
-            Self::GoogleDrive(path) => write!(formatter, "gdrive:{path}"),
-            Self::OneDrive(path) => write!(formatter, "onedrive:{path}"),
+            Self::Dropbox(cloud) => write!(formatter, "dropbox:{cloud}"),
+            Self::GoogleDrive(cloud) => write!(formatter, "gdrive:{cloud}"),
+            Self::OneDrive(cloud) => write!(formatter, "onedrive:{cloud}"),
             Self::Folder(path) => write!(formatter, "folder:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for CloudAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "/{}", self.path)?;
+        match &self.endpoint {
+            Some(endpoint) => write!(formatter, "?endpoint={endpoint}"),
+            None => Ok(()),
         }
     }
 }
@@ -338,9 +358,23 @@ fn parse_sftp(text: &str) -> Result<SftpAddress, AddressError> {
     Ok(SftpAddress { user, host, port: url.port().unwrap_or(22), path })
 }
 
-fn cloud_folder(rest: &str, example: &'static str) -> Result<String, AddressError> {
-    let path = rest.strip_prefix('/').ok_or_else(|| broken("the path begins with a slash", example))?;
-    Ok(format!("/{}", prefix(&encode_path(path), example)?))
+fn cloud_folder(rest: &str, example: &'static str) -> Result<CloudAddress, AddressError> {
+    let rule = |rule| broken(rule, example);
+    let path = rest.strip_prefix('/').ok_or_else(|| rule("the path begins with a slash"))?;
+    let (path, endpoint) = match path.split_once("?endpoint=") {
+        None => (path, None),
+        Some((path, own)) => {
+            let url = checked_url(own, example)?;
+            if !is_loopback(&url) || url.path() != "/" || url.query().is_some() {
+                return Err(rule("an endpoint is for tests: an address of this machine without a path"));
+            }
+            (path, Some(url.origin().ascii_serialization()))
+        }
+    };
+    if path.contains('?') {
+        return Err(rule("a path has no question mark"));
+    }
+    Ok(CloudAddress { path: prefix(&encode_path(path), example)?, endpoint })
 }
 
 /// Reads an HTTP address: no password in it, and no plain HTTP but on this machine.
@@ -352,17 +386,10 @@ fn checked_url(text: &str, example: &'static str) -> Result<Url, AddressError> {
     if url.fragment().is_some() {
         return Err(broken("an address has no #", example));
     }
-    let is_loopback = match url.host() {
-        Some(url_host) => {
-            let host = url_host.to_string();
-            let number = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-            number.map_or_else(
-                |_| host == "localhost" || host.ends_with(".localhost"),
-                |number| number.is_loopback(),
-            )
-        }
-        None => return Err(broken("an address names a host", example)),
-    };
+    if url.host().is_none() {
+        return Err(broken("an address names a host", example));
+    }
+    let is_loopback = is_loopback(&url);
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback => Ok(url),
@@ -371,6 +398,13 @@ fn checked_url(text: &str, example: &'static str) -> Result<Url, AddressError> {
         }
         _ => Err(broken("the address is https:", example)),
     }
+}
+
+/// Whether an address is one of this machine itself.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let number = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    number.map_or_else(|_| host == "localhost" || host.ends_with(".localhost"), |number| number.is_loopback())
 }
 
 fn is_account(name: &str) -> bool {
@@ -429,6 +463,7 @@ mod tests {
             ("dropbox:/Photos", "dropbox:/Photos"),
             ("gdrive:/Photos/Safe", "gdrive:/Photos/Safe"),
             ("onedrive:/", "onedrive:/"),
+            ("dropbox:/a b?endpoint=http://127.0.0.1:99", "dropbox:/a b?endpoint=http://127.0.0.1:99"),
             ("folder:/mnt/usb disk", "folder:/mnt/usb disk"),
         ] {
             let (address, credential) = RemoteAddress::parse(text).expect(text);
@@ -472,6 +507,10 @@ mod tests {
             "sftp://-oProxyCommand=x@host/path",
             "folder:relative",
             "dropbox:relative",
+            "dropbox:/a?endpoint=https://evil.example.com",
+            "gdrive:/a?endpoint=http://evil.example.com",
+            "onedrive:/a?endpoint=http://127.0.0.1:99/PLANTED",
+            "onedrive:/a?token=PLANTED",
         ] {
             let error = RemoteAddress::parse(text).expect_err(text);
             assert!(!format!("{error} {error:?}").contains("PLANTED"), "{text}");

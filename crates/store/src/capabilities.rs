@@ -75,6 +75,8 @@ struct Kept {
     findings: BTreeMap<String, Finding>,
     most_object_bytes: u64,
     tiers: Vec<Tier>,
+    #[serde(default)]
+    proof: Option<String>,
 }
 
 /// What a place can do.
@@ -85,6 +87,8 @@ pub struct Capabilities {
     pub most_object_bytes: u64,
     /// The tiers that it has, warmest first; empty for none.
     pub tiers: Vec<Tier>,
+    /// Which proof of permission was in use when this was found out, in words that may be shown.
+    pub proof: Option<String>,
 }
 
 impl Capabilities {
@@ -95,6 +99,7 @@ impl Capabilities {
             findings: std::array::from_fn(|_| Finding::Untried),
             most_object_bytes: u64::MAX,
             tiers: Vec::new(),
+            proof: None,
         }
     }
 
@@ -127,6 +132,7 @@ impl Capabilities {
         }
         self.most_object_bytes = found.most_object_bytes;
         self.tiers.clone_from(&found.tiers);
+        self.proof.clone_from(&found.proof);
     }
 
     /// The findings as bytes (JSON), to be kept with the remote.
@@ -137,6 +143,7 @@ impl Capabilities {
             findings: findings.into(),
             most_object_bytes: self.most_object_bytes,
             tiers: self.tiers.clone(),
+            proof: self.proof.clone(),
         };
         serde_json::to_vec(&kept).unwrap_or_default()
     }
@@ -153,6 +160,7 @@ impl Capabilities {
         }
         capabilities.most_object_bytes = kept.most_object_bytes;
         capabilities.tiers = kept.tiers;
+        capabilities.proof = kept.proof;
         Some(capabilities)
     }
 
@@ -342,6 +350,7 @@ mod tests {
         found.set(Capability::Delete, Finding::Missing("no".to_owned()));
         found.tiers = vec![Tier::Hot, Tier::Archive];
         found.most_object_bytes = 7;
+        found.proof = Some("the Azure CLI".to_owned());
         let kept = found.to_bytes();
         assert_eq!(Capabilities::from_bytes(&kept), Some(found.clone()));
         let newer = String::from_utf8(kept).expect("JSON").replace("\"delete\"", "\"fly\"");

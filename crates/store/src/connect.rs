@@ -1,16 +1,19 @@
 //! From an address and a credential to a [`Remote`] whose capabilities are known.
 
 use std::ffi::OsString;
+use std::future::Future;
 use std::sync::Arc;
 
 use crate::address::RemoteAddress;
 use crate::azure::{AzureBlob, AzureEnvironment};
 use crate::capabilities::Capabilities;
+use crate::cloud::{Dropbox, GoogleDrive, OneDrive};
 use crate::credential::RemoteCredential;
 use crate::error::{Operation, StoreError};
 use crate::folder::Folder;
 use crate::http::{Asked, Http, HttpOptions};
 use crate::name::{Key, NameError};
+use crate::oauth::CredentialKeeper;
 use crate::remote::Remote;
 use crate::s3::S3;
 use crate::sftp::Sftp;
@@ -25,6 +28,8 @@ pub struct ConnectOptions {
     pub azure: AzureEnvironment,
     /// How HTTP is spoken; its patience is that of SFTP too.
     pub http: HttpOptions,
+    /// Where a sign-in that its provider replaces is kept; without one it is lost with this process.
+    pub keeper: Option<Arc<dyn CredentialKeeper>>,
     /// What `ssh` is told in front of the rest, for example `-i` and a key's path.
     pub ssh_arguments: Vec<OsString>,
 }
@@ -34,8 +39,7 @@ pub struct ConnectOptions {
 ///
 /// # Errors
 /// [`StoreError::Network`] when the place cannot be reached, [`StoreError::Denied`] when no credential was
-/// accepted, [`StoreError::Refused`] when there is no such container or the credential is of another kind,
-/// [`StoreError::Unsupported`] for kinds that this version cannot speak to. What a reachable place refuses in
+/// accepted, [`StoreError::Refused`] when there is no such container or the credential is of another kind. What a reachable place refuses in
 /// the probe is not an error but a finding.
 pub async fn connect(
     address: &RemoteAddress,
@@ -49,25 +53,25 @@ pub async fn connect(
     match address {
         RemoteAddress::Azure(azure) => {
             let mut remote = AzureBlob::new(azure, credential, options.azure, http)?;
-            let found = find_out(&remote, options.known, token).await?;
+            let found = find_out(&remote, options.known, token, async {}).await?;
             remote.capabilities_mut().learn(&found);
             Ok(Arc::new(remote))
         }
         RemoteAddress::S3(s3) => {
             let mut remote = S3::new(s3, credential, http)?;
-            let found = find_out(&remote, options.known, token).await?;
+            let found = find_out(&remote, options.known, token, async {}).await?;
             remote.capabilities_mut().learn(&found);
             Ok(Arc::new(remote))
         }
         RemoteAddress::WebDav(webdav) => {
             let mut remote = WebDav::new(webdav, credential, http)?;
-            let found = find_out(&remote, options.known, token).await?;
+            let found = find_out(&remote, options.known, token, async {}).await?;
             remote.capabilities_mut().learn(&found);
             Ok(Arc::new(remote))
         }
         RemoteAddress::Folder(path) => {
             let mut remote = Folder::open(path)?;
-            let found = find_out(&remote, options.known, token).await?;
+            let found = find_out(&remote, options.known, token, async {}).await?;
             remote.capabilities_mut().learn(&found);
             Ok(Arc::new(remote))
         }
@@ -76,15 +80,28 @@ pub async fn connect(
                 return Err(asked.nonsense("SFTP takes no credential: ssh proves who you are"));
             }
             let mut remote = Sftp::new(sftp, options.ssh_arguments, options.http.stall);
-            let found = find_out(&remote, options.known, token).await?;
+            let found = find_out(&remote, options.known, token, async {}).await?;
             remote.capabilities_mut().learn(&found);
             Ok(Arc::new(remote))
         }
-        RemoteAddress::Dropbox(_) => Err(asked.unsupported("this version does not speak to Dropbox yet")),
-        RemoteAddress::GoogleDrive(_) => {
-            Err(asked.unsupported("this version does not speak to Google Drive yet"))
+        RemoteAddress::Dropbox(cloud) => {
+            let mut remote = Dropbox::new(cloud, credential, options.keeper, http)?;
+            let found = find_out(&remote, options.known, token, remote.look_up_owner()).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
         }
-        RemoteAddress::OneDrive(_) => Err(asked.unsupported("this version does not speak to OneDrive yet")),
+        RemoteAddress::GoogleDrive(cloud) => {
+            let mut remote = GoogleDrive::new(cloud, credential, options.keeper, http)?;
+            let found = find_out(&remote, options.known, token, remote.look_up_owner()).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
+        RemoteAddress::OneDrive(cloud) => {
+            let mut remote = OneDrive::new(cloud, credential, options.keeper, http)?;
+            let found = find_out(&remote, options.known, token, remote.look_up_owner()).await?;
+            remote.capabilities_mut().learn(&found);
+            Ok(Arc::new(remote))
+        }
     }
 }
 
@@ -92,6 +109,7 @@ async fn find_out(
     remote: &dyn Remote,
     known: Option<Capabilities>,
     token: &str,
+    owner: impl Future<Output = ()>,
 ) -> Result<Capabilities, StoreError> {
     if let Some(known) = known {
         return Ok(known);
@@ -106,7 +124,9 @@ async fn find_out(
         Err(error @ StoreError::Denied { .. }) => Some(error),
         Err(error) => return Err(error),
     };
-    let found = Capabilities::probe(remote, token).await.map_err(bad_name)?;
+    owner.await;
+    let mut found = Capabilities::probe(remote, token).await.map_err(bad_name)?;
+    found.proof = remote.credential_source();
     match denied {
         Some(error) if !crate::capabilities::is_of_any_use(&found) => Err(error),
         _ => Ok(found),

@@ -7,6 +7,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::oauth::OAuthCredential;
+
 /// A secret text: wiped when dropped, never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);
@@ -64,6 +66,8 @@ pub enum RemoteCredential {
     },
     /// A bearer token.
     Token(SecretText),
+    /// A client of an OAuth provider, and the proof that somebody signed in with it.
+    OAuth(OAuthCredential),
 }
 
 impl RemoteCredential {
@@ -84,9 +88,49 @@ impl RemoteCredential {
         Ok(Self::AzureSas(SecretText::new(query)))
     }
 
+    /// The user's own client at an OAuth provider, with which nobody has signed in yet.
+    ///
+    /// # Errors
+    /// [`CredentialError`] for what cannot be a client id.
+    pub fn oauth_client(client_id: &str, client_secret: Option<SecretText>) -> Result<Self, CredentialError> {
+        let client_id = client_id.trim();
+        if client_id.is_empty()
+            || client_id.len() > 256
+            || !client_id.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(CredentialError("a client id is a short text without spaces"));
+        }
+        let client_id = client_id.to_owned();
+        Ok(Self::OAuth(OAuthCredential { client_id, client_secret, tenant: None, refresh_token: None }))
+    }
+
+    /// Whether somebody still has to sign in before this opens anything.
+    #[must_use]
+    pub const fn needs_sign_in(&self) -> bool {
+        matches!(self, Self::OAuth(OAuthCredential { refresh_token: None, .. }))
+    }
+
+    /// The same client, with which nobody has signed in; nothing for other kinds.
+    #[must_use]
+    pub fn signed_out(&self) -> Option<Self> {
+        match self {
+            Self::OAuth(oauth) => Some(Self::OAuth(OAuthCredential { refresh_token: None, ..oauth.clone() })),
+            _ => None,
+        }
+    }
+
+    /// The file that Google hands out for a client of the kind "desktop app".
+    fn google_client(text: &str) -> Result<Self, CredentialError> {
+        let none = CredentialError("the JSON holds no client of the kind desktop app");
+        let file: serde_json::Value = serde_json::from_str(text).map_err(|_| none)?;
+        let field = |name: &str| file.get("installed")?.get(name)?.as_str();
+        Self::oauth_client(field("client_id").ok_or(none)?, field("client_secret").map(SecretText::new))
+    }
+
     /// Reads a credential file: a SAS or a whole SAS address, an Azure connection string, or lines of
     /// `name = value` with the names `account_key`; `access_key_id`, `secret_access_key`, `session_token`
-    /// (also with `aws_` before them, as in Amazon's own files); `user`, `password`; `token`; `sas`.
+    /// (also with `aws_` before them, as in Amazon's own files); `user`, `password`; `token`; `sas`; `client_id`,
+    /// `client_secret`, `tenant`, `refresh_token`. The JSON of a Google client is one too.
     ///
     /// # Errors
     /// [`CredentialError`] with what was expected.
@@ -95,6 +139,9 @@ impl RemoteCredential {
         if text.starts_with("https://") || text.starts_with("http://") {
             let (_, query) = text.split_once('?').ok_or(CredentialError("the address carries no SAS"))?;
             return Self::azure_sas(query);
+        }
+        if text.starts_with('{') {
+            return Self::google_client(text);
         }
         if text.starts_with("?")
             || text.starts_with("sv=")
@@ -142,6 +189,19 @@ impl RemoteCredential {
                 line("password", password.expose());
             }
             Self::Token(token) => line("token", token.expose()),
+            Self::OAuth(oauth) => {
+                line("client_id", &oauth.client_id);
+                for (name, value) in
+                    [("client_secret", &oauth.client_secret), ("refresh_token", &oauth.refresh_token)]
+                {
+                    if let Some(value) = value {
+                        line(name, value.expose());
+                    }
+                }
+                if let Some(tenant) = &oauth.tenant {
+                    line("tenant", tenant);
+                }
+            }
         }
         Zeroizing::new(text.as_bytes().to_vec())
     }
@@ -165,6 +225,10 @@ impl RemoteCredential {
             Self::S3Keys { .. } => "temporary access keys",
             Self::Password { .. } => "a name and a password",
             Self::Token(_) => "a bearer token",
+            Self::OAuth(OAuthCredential { refresh_token: None, .. }) => {
+                "a client that nobody has signed in with"
+            }
+            Self::OAuth(_) => "a sign-in",
         }
     }
 }
@@ -180,6 +244,10 @@ struct Fields {
     user: Option<SecretText>,
     password: Option<SecretText>,
     token: Option<SecretText>,
+    client_id: Option<SecretText>,
+    client_secret: Option<SecretText>,
+    refresh_token: Option<SecretText>,
+    tenant: Option<SecretText>,
 }
 
 impl Fields {
@@ -200,6 +268,10 @@ impl Fields {
                 "user" => &mut fields.user,
                 "password" => &mut fields.password,
                 "token" => &mut fields.token,
+                "client_id" | "app_key" => &mut fields.client_id,
+                "client_secret" | "app_secret" => &mut fields.client_secret,
+                "refresh_token" => &mut fields.refresh_token,
+                "tenant" => &mut fields.tenant,
                 "region" | "output" => continue,
                 _ => return Err(CredentialError("it has a name that is not known")),
             };
@@ -225,8 +297,24 @@ impl Fields {
                 Ok(RemoteCredential::Password { user: plain(user), password })
             }
             Self { token: Some(token), .. } => Ok(RemoteCredential::Token(token)),
+            Self { client_id: Some(id), client_secret, refresh_token, tenant, .. } => {
+                let client = RemoteCredential::oauth_client(id.expose(), client_secret)?;
+                let RemoteCredential::OAuth(client) = client else { return Ok(client) };
+                let is_name = |text: &SecretText| {
+                    !text.expose().is_empty()
+                        && text
+                            .expose()
+                            .bytes()
+                            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+                };
+                if tenant.as_ref().is_some_and(|tenant| !is_name(tenant)) {
+                    return Err(CredentialError("a tenant is an id or a domain"));
+                }
+                let tenant = tenant.map(plain);
+                Ok(RemoteCredential::OAuth(OAuthCredential { refresh_token, tenant, ..client }))
+            }
             _ => Err(CredentialError(
-                "a SAS, account_key, access_key_id and secret_access_key, user and password, or token",
+                "a SAS, account_key, access_key_id and secret_access_key, user and password, token, or client_id",
             )),
         }
     }
@@ -258,6 +346,16 @@ mod tests {
             ),
             ("user = me\npassword = PLANTED with = and spaces".to_owned(), "a name and a password"),
             ("# a comment\ntoken=PLANTED".to_owned(), "a bearer token"),
+            ("client_id = abc.apps\n".to_owned(), "a client that nobody has signed in with"),
+            (
+                "app_key=abc\nclient_secret=PLANTED1\nrefresh_token=PLANTED2\ntenant=consumers".to_owned(),
+                "a sign-in",
+            ),
+            (
+                r#"{"installed":{"client_id":"abc.apps","client_secret":"PLANTED","redirect_uris":[]}}"#
+                    .to_owned(),
+                "a client that nobody has signed in with",
+            ),
         ] {
             let credential = RemoteCredential::parse(&file).expect("reads");
             assert_eq!(credential.description(), description);
@@ -280,6 +378,9 @@ mod tests {
             "sas=PLANTED",
             "account_key=PLANTED!",
             "https://host/PLANTED",
+            "client_id=PLANTED with spaces",
+            "client_id=abc\ntenant=PLANTED/../x",
+            r#"{"web":{"client_id":"PLANTED"}}"#,
         ] {
             let error = RemoteCredential::parse(file).expect_err(file);
             assert!(!format!("{error} {error:?}").contains("PLANTED"), "{file}");

@@ -11,6 +11,7 @@ use crate::address::AddressError;
 use crate::azure::identity::IdentityError;
 use crate::http::Refusal;
 use crate::name::NameError;
+use crate::oauth::OAuthError;
 
 /// What was being done when an error happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -302,13 +303,20 @@ impl StoreError {
     /// What the user can do about it, where the answer of the place tells.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
-        let (Self::Denied { source, .. } | Self::Refused { source, .. } | Self::Full { source, .. }) = self
+        let (Self::Denied { source, .. }
+        | Self::Refused { source, .. }
+        | Self::Full { source, .. }
+        | Self::Network { source, .. }
+        | Self::Io { source, .. }) = self
         else {
             return None;
         };
         let inner = source.get_ref()?;
         if let Some(identity) = inner.downcast_ref::<IdentityError>() {
             return Some(identity.hint());
+        }
+        if let Some(oauth) = inner.downcast_ref::<OAuthError>() {
+            return Some(oauth.hint());
         }
         inner.downcast_ref::<Refusal>()?.hint.as_deref()
     }

@@ -14,7 +14,8 @@
 //!   sealed, and a [`Batch`] makes many objects durable with few waits.
 //! * [`Folder`] — the same folder behind [`Remote`]; also an external drive or a folder that another
 //!   program syncs.
-//! * [`connect`] — from an address and a credential to Azure Blob, S3, WebDAV, SFTP or a folder, probed.
+//! * [`connect`] — from an address and a credential to Azure Blob, S3, WebDAV, SFTP, Dropbox,
+//!   Google Drive, OneDrive or a folder, probed.
 //! * [`layer`] — what goes around any remote: retries, limits, counting, tracing, planted faults.
 //! * [`SealedRemote`] — what a library uses: takes only [`Sealed`] bytes and [`ObjectPath`] names.
 
@@ -22,6 +23,7 @@ mod address;
 mod azure;
 mod capabilities;
 mod checksum;
+mod cloud;
 pub mod conformance;
 mod connect;
 mod credential;
@@ -30,6 +32,7 @@ mod folder;
 mod http;
 pub mod layer;
 mod name;
+mod oauth;
 mod price;
 mod remote;
 mod s3;
@@ -38,10 +41,13 @@ mod sealed_remote;
 mod sftp;
 mod webdav;
 
-pub use address::{AddressError, AzureAddress, RemoteAddress, S3Address, SftpAddress, WebDavAddress};
+pub use address::{
+    AddressError, AzureAddress, CloudAddress, RemoteAddress, S3Address, SftpAddress, WebDavAddress,
+};
 pub use azure::{AzureBlob, AzureEnvironment, AzureIdentity, IdentityError};
 pub use capabilities::{Capabilities, Capability, Finding};
 pub use checksum::Checksum;
+pub use cloud::{Dropbox, GoogleDrive, OneDrive};
 pub use connect::{ConnectOptions, connect};
 pub use credential::{CredentialError, RemoteCredential, SecretText};
 pub use error::{Operation, StoreError};
@@ -51,6 +57,9 @@ pub use folder::{
 };
 pub use http::{HttpOptions, Refusal};
 pub use name::{Area, Generation, Key, MAX_PATH_CHARS, NameError, ObjectPath, PathPart, Prefix};
+pub use oauth::{
+    CredentialKeeper, KeptCredential, OAuthCredential, OAuthError, SignInTalk, SignInWay, sign_in,
+};
 pub use price::{PriceTable, TierPrice};
 pub use remote::{
     Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,

@@ -164,6 +164,21 @@ impl Body {
         }
     }
 
+    /// At most `length_bytes` of it from `offset`, without a copy.
+    pub(crate) fn part(&self, offset: u64, length_bytes: u64) -> Self {
+        let length_bytes = length_bytes.min(self.length_bytes().saturating_sub(offset));
+        match self {
+            Self::Bytes(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let length = usize::try_from(length_bytes).unwrap_or(usize::MAX);
+                Self::Bytes(bytes.slice(start..start + length))
+            }
+            Self::File { file, offset: start, .. } => {
+                Self::File { file: Arc::clone(file), offset: start + offset, length_bytes }
+            }
+        }
+    }
+
     /// Reads up to `buffer.len()` bytes from `offset`; fewer only at the end. Blocks.
     ///
     /// # Errors

@@ -131,4 +131,12 @@ impl SealedRemote {
     pub async fn set_tier(&self, path: &ObjectPath, tier: Tier) -> Result<(), StoreError> {
         self.remote.set_tier(&Key::from(path), tier).await
     }
+
+    /// Removes what interrupted uploads left behind; see [`Remote::sweep`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sweep(&self, age: std::time::Duration) -> Result<u64, StoreError> {
+        self.remote.sweep(age).await
+    }
 }

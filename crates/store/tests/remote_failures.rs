@@ -192,11 +192,16 @@ async fn a_broken_or_silent_connection_is_a_network_error_that_may_pass() {
 }
 
 #[tokio::test]
-async fn kinds_that_are_not_spoken_yet_say_so() {
+async fn a_cloud_that_nobody_has_signed_in_to_says_how() {
     for address in ["dropbox:/Photos", "gdrive:/Photos", "onedrive:/Photos"] {
         let (address, _) = RemoteAddress::parse(address).expect("an address");
+        let client = RemoteCredential::parse("client_id = abc").expect("a client");
+        let options = ConnectOptions::default();
+        let error = connect(&address, Some(client), options, "tokenabc").await.expect_err("signed out");
+        assert!(matches!(error, StoreError::Denied { operation: Operation::Open, .. }), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("--sign-in")), "{error:?}");
         let error =
-            connect(&address, None, ConnectOptions::default(), "tokenabc").await.expect_err("not yet");
-        assert!(matches!(error, StoreError::Unsupported { operation: Operation::Open, .. }), "{error}");
+            connect(&address, None, ConnectOptions::default(), "tokenabc").await.expect_err("nothing");
+        assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     }
 }
