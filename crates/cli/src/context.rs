@@ -46,6 +46,7 @@ struct Environment {
     cache_home: Option<OsString>,
     runtime: Option<OsString>,
     credentials: Option<OsString>,
+    has_display: bool,
 }
 
 impl Context {
@@ -66,6 +67,9 @@ impl Context {
             cache_home: variable("XDG_CACHE_HOME"),
             runtime: variable("XDG_RUNTIME_DIR"),
             credentials: variable("CREDENTIALS_DIRECTORY"),
+            has_display: cfg!(target_os = "macos")
+                || variable("DISPLAY").is_some()
+                || variable("WAYLAND_DISPLAY").is_some(),
         };
         let progress = Progress::new(output, Arc::clone(&interrupted));
         Ok(Self { global, output, progress, interrupted, environment })
@@ -73,6 +77,11 @@ impl Context {
 
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Whether a browser could be opened for somebody who sees it.
+    pub(crate) fn has_display(&self) -> bool {
+        self.environment.has_display && prompt::someone_is_there()
     }
 
     fn user_folders(&self) -> UserFolders<'_> {

@@ -10,6 +10,7 @@ mod failure;
 mod output;
 mod progress;
 mod prompt;
+mod sign_in;
 
 use std::process::ExitCode;
 

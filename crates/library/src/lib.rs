@@ -43,9 +43,10 @@ pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
-    AddedRemote, AzureEnvironment, CapabilityFinding, FetchReport, HeldBack, JoinRequest, PolicyChange,
-    RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport, ShownPolicy, ShownRemote, ShownStanding,
-    Surroundings, SyncOutcome, SyncPlan, SyncRequest, TierCost, Traffic, Turn, VerifyDepth,
+    AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, FetchReport, HeldBack,
+    JoinRequest, PolicyChange, RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport, SecretText,
+    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Surroundings, SyncOutcome, SyncPlan,
+    SyncRequest, SyncRun, TierCost, Traffic, Turn, VerifyDepth, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};

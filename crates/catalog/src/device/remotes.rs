@@ -234,6 +234,18 @@ impl DeviceDb {
         })
     }
 
+    /// Replaces what opens a remote; durable when this answers.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn set_remote_credential(&mut self, remote: RemoteId, credential: &[u8]) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .execute("UPDATE remotes SET credential = ?2 WHERE id = ?1", (remote.0, credential))
+                .map(drop)
+        })
+    }
+
     /// Where the next sample of a verification begins: after this object.
     ///
     /// # Errors

@@ -23,9 +23,11 @@ pub(crate) struct Arguments {
     /// What to call that place here
     #[arg(long, value_name = "NAME", default_value = "origin")]
     name: String,
-    /// A file with the SAS, keys or password of that place
+    /// A file with the SAS, keys, password or client of that place
     #[arg(long, value_name = "FILE")]
     credential_file: Option<PathBuf>,
+    #[command(flatten)]
+    client: remote::Client,
     /// What to call the passphrase in `safelight key list`
     #[arg(long, value_name = "NAME", default_value = "passphrase")]
     label: String,
@@ -41,8 +43,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             .hint("name another folder with --library"));
     }
     let words = words(context)?;
-    let credential =
-        remote::credential(context, Some(&arguments.address), arguments.credential_file.as_deref())?;
+    let credential = remote::credential(
+        context,
+        Some(&arguments.address),
+        arguments.credential_file.as_deref(),
+        &arguments.client,
+    )?;
     let slots = init::slots(context, &arguments.label)?;
     if context.global.dry_run {
         context.output.talk(&format!("Would join {} in {}", arguments.address, printable(&path)));
@@ -58,15 +64,22 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     };
     let surroundings = context.surroundings();
     let id = Library::join(&request, &context.library_options(), &surroundings, &context.progress)?;
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut is_whole) = (Vec::new(), true);
     if !arguments.no_sync {
         let mut library = context.open_library()?;
         let synced = library.sync(&SyncRequest::default(), &surroundings, &context.progress);
         library.close()?;
-        match synced {
-            Ok(found) => outcomes = found,
+        let error = match synced {
+            Ok(run) => {
+                outcomes = run.outcomes;
+                run.first_error
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = error {
             // The library is joined; what is missing comes with the next sync.
-            Err(error) => context.output.warn(&format!("joined, but the first sync failed: {error}")),
+            context.output.warn(&format!("joined, but the first sync failed: {error}"));
+            is_whole = false;
         }
     }
     if context.output.json() {
@@ -79,7 +92,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.talk(&format!("Joined the library in {}", printable(&path)));
         context.output.talk("Next: safelight list; safelight local fetch ITEMS brings originals here");
     }
-    if !arguments.no_sync && outcomes.is_empty() {
+    if !is_whole {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())

@@ -4,25 +4,36 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    CapabilityFinding, Library, PolicyChange, RemoteCredential, RemoteRequest, ShownPolicy, ShownRemote,
-    TierCost,
+    CapabilityFinding, CheckedRow, Library, PolicyChange, RemoteCredential, RemoteRequest, ShownPolicy,
+    ShownRemote, TierCost,
 };
 use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable, printable_text, size};
-use crate::prompt;
+use crate::{prompt, sign_in};
 
 /// Connect other places: add, list, show, change, check or forget them
 ///
 /// ADDRESS is azure://account/container[/prefix], https://host/container (Azure), s3://bucket[/prefix]?endpoint=URL,
-/// webdavs://host/path, sftp://user@host/path or folder:/path. Secrets are asked for or come from
-/// --credential-file, never from the command line. Everything that goes there is sealed first.
+/// webdavs://host/path, sftp://user@host/path, dropbox:/path, gdrive:/path, onedrive:/path or folder:/path. Secrets are
+/// asked for or come from --credential-file, never from the command line. Everything that goes there is sealed first.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
+}
+
+/// Who signs in to Dropbox, Google Drive or OneDrive, and how.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Client {
+    /// The id of your own client at Dropbox, Google or Microsoft (docs/guide/clouds.md)
+    #[arg(long, value_name = "ID", conflicts_with = "credential_file")]
+    client_id: Option<String>,
+    /// Sign in by a code that is typed on another device (Google Drive and OneDrive)
+    #[arg(long)]
+    device_code: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,9 +51,11 @@ enum Action {
         policy: Option<String>,
         /// Settings of the policy, as for remote set: only=QUERY, older=2y, tier=cold
         settings: Vec<String>,
-        /// A file with the SAS, keys or password
+        /// A file with the SAS, keys, password or client
         #[arg(long, value_name = "FILE")]
         credential_file: Option<PathBuf>,
+        #[command(flatten)]
+        client: Client,
     },
     /// Show one remote and what it can do
     Show {
@@ -61,9 +74,14 @@ enum Action {
         name: String,
         /// Settings: policy= only= older= by= unmetered= expose= tier=
         settings: Vec<String>,
-        /// A file with the new SAS, keys or password
+        /// A file with the new SAS, keys, password or client
         #[arg(long, value_name = "FILE")]
         credential_file: Option<PathBuf>,
+        /// Sign in again to Dropbox, Google Drive or OneDrive
+        #[arg(long)]
+        sign_in: bool,
+        #[command(flatten)]
+        client: Client,
     },
     /// Estimate what remotes cost: by the month, for the next sync, and for getting everything back
     ///
@@ -73,7 +91,9 @@ enum Action {
         /// The remote; all of them when none is named
         name: Option<String>,
     },
-    /// Try again what a remote can do
+    /// Try again what a remote can do and whether it keeps what a library relies on
+    ///
+    /// Writes some thousand small objects below probe/ in the remote, and removes them where that is permitted.
     Check {
         /// The remote
         name: String,
@@ -139,7 +159,7 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
     let mut rows = vec![
         ("name", remote.name.clone()),
         ("address", remote.address.clone()),
-        ("credential", remote.credential.unwrap_or("none: this machine's own identity").to_owned()),
+        ("credential", credential_in_use(&remote)),
     ];
     rows.extend(policy_rows(&remote.policy));
     rows.push(("standing", standing(&remote)));
@@ -216,6 +236,26 @@ fn policy_rows(policy: &ShownPolicy) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// What kind of credential is kept, and which proof was in use when it was last tried.
+fn credential_in_use(remote: &ShownRemote) -> String {
+    match (remote.credential, &remote.proof) {
+        (None, Some(proof)) => printable_text(&format!("none kept; in use: {proof}")),
+        (None, None) => "none".to_owned(),
+        (Some(kept), Some(proof)) if proof != kept => printable_text(proof),
+        (Some(kept), _) => kept.to_owned(),
+    }
+}
+
+fn print_rows(context: &Context, rows: &[CheckedRow]) -> Result<(), Failure> {
+    for row in rows {
+        let reason = row.reason.as_deref().map(|reason| format!(": {}", printable_text(reason)));
+        let line =
+            format!("{:>4}  {:<8} {}{}", row.code, row.verdict, row.guarantee, reason.unwrap_or_default());
+        context.output.data(&line)?;
+    }
+    Ok(())
+}
+
 fn print_capabilities(context: &Context, capabilities: &[CapabilityFinding]) -> Result<(), Failure> {
     for found in capabilities {
         let value = match &found.reason {
@@ -230,16 +270,43 @@ fn print_capabilities(context: &Context, capabilities: &[CapabilityFinding]) -> 
 fn change(context: &Context, action: &Action) -> Result<(), Failure> {
     // Secrets are asked for before the library is opened: nothing is held while a person types.
     let credential = match action {
-        Action::Add { address, credential_file, .. } => {
-            credential(context, Some(address), credential_file.as_deref())?
+        Action::Add { address, credential_file, client, .. } => {
+            credential(context, Some(address), credential_file.as_deref(), client)?
         }
-        Action::Set { credential_file, .. } => credential(context, None, credential_file.as_deref())?,
+        Action::Set { name, credential_file, sign_in, client, .. } => {
+            new_credential(context, name, credential_file.as_deref(), *sign_in, client)?
+        }
         _ => None,
     };
     let mut library = context.open_library()?;
     let outcome = act(context, &mut library, action, credential.as_ref());
     library.close()?;
     outcome
+}
+
+/// What `remote set` puts in the place of the kept credential, if anything.
+fn new_credential(
+    context: &Context,
+    name: &str,
+    file: Option<&Path>,
+    sign_in: bool,
+    client: &Client,
+) -> Result<Option<RemoteCredential>, Failure> {
+    if file.is_none() && !sign_in && client.client_id.is_none() {
+        return Ok(None);
+    }
+    let library = context.open_library_to_read()?;
+    let found = library.client_of_remote(name);
+    library.close()?;
+    let (address, kept) = found?;
+    if file.is_some() || client.client_id.is_some() {
+        return credential(context, Some(&address), file, client);
+    }
+    match kept {
+        Some(kept) => sign_in::sign_in(context, &address, kept, client.device_code).map(Some),
+        None => Err(Failure::new(Exit::Refused, format!("{name} is not opened by signing in"))
+            .hint("pass --credential-file FILE, or --client-id ID for Dropbox, Google Drive and OneDrive")),
+    }
 }
 
 fn act(
@@ -266,7 +333,7 @@ fn act(
             }
             added
         }
-        Action::Check { name } => library.check_remote(name, None, &surroundings)?,
+        Action::Check { name } => return check(context, library, name),
         Action::Set { name, settings, .. } => {
             if !settings.is_empty() {
                 let change = library.set_remote(name, settings, context.global.yes)?;
@@ -275,7 +342,7 @@ fn act(
             if credential.is_none() {
                 return Ok(());
             }
-            library.check_remote(name, credential, &surroundings)?
+            library.reconnect_remote(name, credential, &surroundings)?
         }
         Action::Remove { name } => {
             library.remove_remote(name)?;
@@ -287,12 +354,20 @@ fn act(
     if context.output.json() {
         return Ok(context.output.print_json(&probed)?);
     }
+    if let Some(proof) = &probed.proof {
+        context.output.talk(&format!("Opened with {}", printable_text(proof)));
+    }
     print_capabilities(context, &probed.capabilities)?;
     if let Action::Add { name, address, .. } = action {
         if address.starts_with("folder:") {
             context.output.talk(
                 "A folder cannot prove that it keeps what it was given; safelight verify --remote reads it back.",
             );
+        }
+        if is_cloud(address) {
+            context.output.talk(&format!(
+                "Safelight's makers never ran it against the real service; safelight remote check {name} tries it out."
+            ));
         }
         context.output.talk(&format!("Next: safelight sync {name}"));
     }
@@ -315,8 +390,65 @@ pub(crate) fn report_change(context: &Context, change: &PolicyChange) -> Result<
     Ok(())
 }
 
-/// The credential from a file or, where the place needs one and somebody is there, from a person.
+fn check(context: &Context, library: &mut Library, name: &str) -> Result<(), Failure> {
+    let checked = library.check_remote(name, &context.surroundings())?;
+    let broken = checked.rows.iter().filter(|row| row.verdict == "broken").count();
+    if context.output.json() {
+        context.output.print_json(&checked)?;
+    } else {
+        if let Some(proof) = &checked.remote.proof {
+            context.output.talk(&format!("Opened with {}", printable_text(proof)));
+        }
+        print_capabilities(context, &checked.remote.capabilities)?;
+        print_rows(context, &checked.rows)?;
+        if let Some(notice) = checked.notice {
+            context.output.talk(notice);
+        }
+    }
+    match broken {
+        0 => Ok(()),
+        broken => Err(Failure::new(
+            Exit::Incomplete,
+            format!("{name} does not keep {}", counted(broken as u64, "guarantee", "guarantees")),
+        )
+        .hint("do not rely on this place alone; please report what stands above")),
+    }
+}
+
+/// Whether somebody signs in to this kind of place.
+fn is_cloud(address: &str) -> bool {
+    ["dropbox:", "gdrive:", "onedrive:"].iter().any(|kind| address.starts_with(kind))
+}
+
+/// The credential from a file or, where the place needs one and somebody is there, from a person. With a client that
+/// nobody has signed in with, somebody does.
 pub(crate) fn credential(
+    context: &Context,
+    address: Option<&str>,
+    file: Option<&Path>,
+    client: &Client,
+) -> Result<Option<RemoteCredential>, Failure> {
+    let given = match &client.client_id {
+        None => given_credential(context, address, file)?,
+        Some(id) => {
+            let client = RemoteCredential::oauth_client(id, None);
+            Some(client.map_err(|error| Failure::usage(error.to_string()))?)
+        }
+    };
+    match (given, address) {
+        (Some(given), Some(address)) if given.needs_sign_in() && !context.global.dry_run => {
+            sign_in::sign_in(context, address, given, client.device_code).map(Some)
+        }
+        (None, Some(address)) if is_cloud(address) => {
+            Err(Failure::new(Exit::Refused, "this kind of place needs your own client at the provider").hint(
+                "pass --client-id ID or --credential-file FILE; docs/guide/clouds.md says how to get one",
+            ))
+        }
+        (given, _) => Ok(given),
+    }
+}
+
+fn given_credential(
     context: &Context,
     address: Option<&str>,
     file: Option<&Path>,

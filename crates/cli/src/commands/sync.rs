@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    ErrorKind, Library, LibraryError, PolicyChange, SyncOutcome, SyncPlan, SyncRequest, Turn,
+    ErrorKind, Library, LibraryError, PolicyChange, SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn,
 };
 
 use crate::commands::list::joined;
@@ -68,15 +68,18 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if arguments.watch {
         return watch(context, arguments);
     }
-    let outcomes = once(context, remote)?;
-    report(context, &outcomes)?;
+    let run = once(context, remote)?;
+    report(context, &run.outcomes)?;
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted; the next sync goes on from here"));
+    }
+    if let Some(error) = run.first_error {
+        return Err(failed(&run.outcomes, error));
     }
     if context.progress.failures() > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
-    refuse_held(&outcomes)
+    refuse_held(&run.outcomes)
 }
 
 /// Everything else was done: what waits for consent is a safeguard's no.
@@ -135,7 +138,23 @@ fn request<'a>(context: &Context, remote: Option<&'a str>) -> SyncRequest<'a> {
     SyncRequest { remote, consent: context.global.yes, is_unmetered: false }
 }
 
-fn once(context: &Context, remote: Option<&str>) -> Result<Vec<SyncOutcome>, Failure> {
+/// What failed was named while it happened. The code is that of the failure where nothing else was done.
+pub(crate) fn failed(outcomes: &[SyncOutcome], error: LibraryError) -> Failure {
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
+    let failure = Failure::from(error);
+    if outcomes.len() == 1 {
+        return failure;
+    }
+    let exit = if failed == outcomes.len() { failure.exit } else { Exit::Incomplete };
+    let message =
+        format!("{failed} of {} were not synced", counted(outcomes.len() as u64, "remote", "remotes"));
+    match failure.hint {
+        Some(hint) => Failure::new(exit, message).hint(hint),
+        None => Failure::new(exit, message),
+    }
+}
+
+fn once(context: &Context, remote: Option<&str>) -> Result<SyncRun, Failure> {
     let mut library = context.open_library()?;
     let result = library.sync(&request(context, remote), &context.surroundings(), &context.progress);
     library.close()?;
@@ -146,7 +165,7 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
     if context.output.json() {
         return Ok(context.output.print_json(outcomes)?);
     }
-    for outcome in outcomes {
+    for outcome in outcomes.iter().filter(|outcome| outcome.error.is_none()) {
         context.output.talk(&format!(
             "{}: {} and {} sent, {} taken in; {} up, {} down",
             outcome.remote,
@@ -208,26 +227,25 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
         let request = request(context, arguments.remote.as_deref());
         let result = library.sync(&request, &context.surroundings(), &context.progress);
         library.close()?;
-        match result {
-            Ok(outcomes) => {
-                failed_in_a_row = 0;
-                let held: Vec<String> = outcomes.iter().filter_map(held).collect();
-                if held != told {
-                    held.iter()
-                        .for_each(|held| context.output.talk(&format!("{held}: safelight sync --yes")));
-                    told = held;
-                }
-                let news: Vec<SyncOutcome> = outcomes.into_iter().filter(is_news).collect();
-                if !news.is_empty() {
-                    report(context, &news)?;
-                }
-            }
-            Err(_) if context.interrupted() => break,
-            Err(error) if error.kind() == ErrorKind::Network => {
+        let run = result?;
+        let held: Vec<String> = run.outcomes.iter().filter_map(held).collect();
+        if held != told {
+            held.iter().for_each(|held| context.output.talk(&format!("{held}: safelight sync --yes")));
+            told = held;
+        }
+        let news: Vec<SyncOutcome> =
+            run.outcomes.iter().filter(|outcome| is_news(outcome)).cloned().collect();
+        if !news.is_empty() {
+            report(context, &news)?;
+        }
+        match run.first_error {
+            None => failed_in_a_row = 0,
+            Some(_) if context.interrupted() => break,
+            Some(error) if error.kind() == ErrorKind::Network => {
                 failed_in_a_row = (failed_in_a_row + 1).min(5);
                 context.output.talk(&format!("{error}; tried again later"));
             }
-            Err(error) => return Err(error.into()),
+            Some(error) => return Err(failed(&run.outcomes, error)),
         }
         // After failures the wait doubles, up to 32 times the usual one.
         let until = Instant::now() + every * 2_u32.pow(failed_in_a_row);

@@ -39,6 +39,11 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// A device that has no library yet.
+    pub(crate) fn device(&self, name: &'static str) -> Device<'_> {
+        Device { world: self, name }
+    }
+
     /// The first device, which makes the library and connects the place.
     pub(crate) fn first(&self, name: &'static str) -> Device<'_> {
         let device = Device { world: self, name };

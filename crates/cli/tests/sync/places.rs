@@ -1,6 +1,6 @@
 //! The same story in every kind of place.
 
-use safelight_servers::{Azurite, Moto, WsgiDav};
+use safelight_servers::{Azurite, Cloud, Moto, WsgiDav};
 
 use crate::devices::{Meeting, World, collect, photo};
 
@@ -81,4 +81,31 @@ fn through_webdav() {
         address: server.address(),
         credential: None,
     });
+}
+
+fn through_a_cloud(cloud: &Cloud) {
+    let (address, credential) = (cloud.address(), Some(cloud.sign_in()));
+    two_devices_end_equal_and_a_third_gets_everything(Meeting { address, credential });
+    let held = cloud.contents();
+    assert!(held.len() > 10);
+    for planted in [b"PLANTED".as_slice(), b"\xff\xd8\xff\xe1", b"Exif\0\0"] {
+        for bytes in &held {
+            assert!(!bytes.windows(planted.len()).any(|window| window == planted), "{planted:?}");
+        }
+    }
+}
+
+#[test]
+fn through_a_stand_in_for_dropbox() {
+    through_a_cloud(&Cloud::dropbox());
+}
+
+#[test]
+fn through_a_stand_in_for_google_drive() {
+    through_a_cloud(&Cloud::google_drive());
+}
+
+#[test]
+fn through_a_stand_in_for_onedrive() {
+    through_a_cloud(&Cloud::onedrive());
 }

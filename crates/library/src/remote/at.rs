@@ -16,9 +16,10 @@ use safelight_store::{
 use safelight_sync::{RemotePlace, SyncError};
 use serde::Serialize;
 
+use super::keeper::Keeper;
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
-use crate::library::Library;
+use crate::library::{Library, device_key};
 use crate::remote::standing::ShownPolicy;
 
 /// What of the process's surroundings connecting needs; the command line fills it.
@@ -57,6 +58,8 @@ pub struct AddedRemote {
     pub name: String,
     /// Its address.
     pub address: String,
+    /// Which proof of permission was in use, as `the Azure CLI` or `a sign-in to Dropbox as Name <address>`.
+    pub proof: Option<String>,
     /// What it can do.
     pub capabilities: Vec<CapabilityFinding>,
 }
@@ -70,6 +73,8 @@ pub struct ShownRemote {
     pub address: String,
     /// What kind of credential opens it; none where the machine's own identity does.
     pub credential: Option<&'static str>,
+    /// Which proof of permission was in use when it was last tried, with the account where the place tells it.
+    pub proof: Option<String>,
     /// What goes there.
     pub policy: ShownPolicy,
     /// What it can do.
@@ -93,7 +98,10 @@ pub struct ShownRemote {
 /// A connected remote with its counters.
 pub(super) struct Connected {
     pub(super) store: SealedRemote,
+    /// The same, for what is not sealed: the conformance suite.
+    pub(super) remote: Arc<dyn Remote>,
     pub(super) counting: Counting,
+    pub(super) keeper: Keeper,
 }
 
 /// The address of a remote. A secret in it is refused: whoever lists processes would read it.
@@ -121,15 +129,18 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
 /// Connects, and puts retries, limits, counting and tracing around. Probes where nothing is known.
 pub(super) async fn connect_to(
     address: &RemoteAddress,
-    credential: Option<RemoteCredential>,
+    keeper: Keeper,
     surroundings: &Surroundings,
     known: Option<Capabilities>,
 ) -> Result<Connected> {
-    let mut token = [0; 16];
-    OsEntropy.fill(&mut token);
-    let options = ConnectOptions { known, azure: surroundings.azure.clone(), ..ConnectOptions::default() };
+    let options = ConnectOptions {
+        known,
+        azure: surroundings.azure.clone(),
+        keeper: Some(Arc::new(keeper.clone())),
+        ..ConnectOptions::default()
+    };
     let bare =
-        connect(address, credential, options, &HEXLOWER.encode(&token)).await.map_err(SyncError::from)?;
+        connect(address, keeper.credential(), options, &fresh_token()).await.map_err(SyncError::from)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut seed = [0; 8];
     OsEntropy.fill(&mut seed);
@@ -138,8 +149,15 @@ pub(super) async fn connect_to(
     let limit = Arc::new(Limit::new(LimitOptions::default(), Arc::clone(&clock)));
     let limited: Arc<dyn Remote> = Arc::new(Limit::around(Arc::new(counted), limit));
     let retried: Arc<dyn Remote> = Arc::new(Retry::around(limited, retries, Arc::clone(&clock)));
-    let traced: Arc<dyn Remote> = Arc::new(Tracing::around(retried, clock));
-    Ok(Connected { store: SealedRemote::new(traced), counting })
+    let remote: Arc<dyn Remote> = Arc::new(Tracing::around(retried, clock));
+    Ok(Connected { store: SealedRemote::new(Arc::clone(&remote)), remote, counting, keeper })
+}
+
+/// A name that no earlier probe used.
+pub(super) fn fresh_token() -> String {
+    let mut token = [0; 16];
+    OsEntropy.fill(&mut token);
+    HEXLOWER.encode(&token)
 }
 
 pub(super) fn findings(capabilities: &Capabilities) -> Vec<CapabilityFinding> {
@@ -181,18 +199,18 @@ impl Library {
             });
         }
         let address = parse_address(request.address)?;
-        self.probe_and_keep(request.name, &address, request.credential, surroundings)
+        let keeper = Keeper::new(request.credential.cloned());
+        let connected = runtime()?.block_on(connect_to(&address, keeper, surroundings, None))?;
+        self.judge_and_keep(request.name, &address, &connected)
     }
 
-    fn probe_and_keep(
+    /// Remembers a remote as it was just found, with the credential as its provider last replaced it.
+    pub(super) fn judge_and_keep(
         &mut self,
         name: &str,
         address: &RemoteAddress,
-        credential: Option<&RemoteCredential>,
-        surroundings: &Surroundings,
+        connected: &Connected,
     ) -> Result<AddedRemote> {
-        let runtime = runtime()?;
-        let connected = runtime.block_on(connect_to(address, credential.cloned(), surroundings, None))?;
         let capabilities = connected.store.capabilities().clone();
         if let Finding::Missing(reason) = capabilities.finding(Capability::PutAndGet) {
             return Err(LibraryError::Refused {
@@ -202,10 +220,11 @@ impl Library {
                     .into(),
             });
         }
-        self.keep_remote(name, address, credential, &capabilities)?;
+        self.keep_remote(name, address, &connected.keeper, &capabilities)?;
         Ok(AddedRemote {
             name: name.to_owned(),
             address: address.to_string(),
+            proof: capabilities.proof.clone(),
             capabilities: findings(&capabilities),
         })
     }
@@ -214,18 +233,20 @@ impl Library {
         &mut self,
         name: &str,
         address: &RemoteAddress,
-        credential: Option<&RemoteCredential>,
+        keeper: &Keeper,
         capabilities: &Capabilities,
     ) -> Result<safelight_catalog::RemoteId> {
-        let secret = credential.map(RemoteCredential::to_bytes);
-        Ok(self.device.put_remote(&NewRemote {
+        let secret = keeper.credential().as_ref().map(RemoteCredential::to_bytes);
+        let id = self.device.put_remote(&NewRemote {
             name,
             address: &address.to_string(),
             credential: secret.as_deref().map(Vec::as_slice),
             policy: PolicyKind::Full.word(),
             capabilities: Some(&capabilities.to_bytes()),
             now_millis: now_millis(),
-        })?)
+        })?;
+        keeper.rest_in(&self.folder, device_key(self.keyring()), id);
+        Ok(id)
     }
 
     /// All remotes, in the order in which they were added.
@@ -242,23 +263,6 @@ impl Library {
     /// [`LibraryError::NoSuchRemote`].
     pub fn remote(&self, name: &str) -> Result<ShownRemote> {
         self.shown_remote(self.remote_row(name)?)
-    }
-
-    /// Changes what opens a remote, or probes it anew; the place stays the same.
-    ///
-    /// # Errors
-    /// As [`Library::add_remote`]; then nothing is changed.
-    pub fn check_remote(
-        &mut self,
-        name: &str,
-        credential: Option<&RemoteCredential>,
-        surroundings: &Surroundings,
-    ) -> Result<AddedRemote> {
-        self.folder.require_writable()?;
-        let row = self.remote_row(name)?;
-        let kept = kept_credential(&row)?;
-        let address = parse_address(&row.address)?;
-        self.probe_and_keep(name, &address, credential.or(kept.as_ref()), surroundings)
     }
 
     /// Refuses a tier that a remote does not have.
@@ -287,6 +291,13 @@ impl Library {
         self.folder.require_writable()?;
         let row = self.remote_row(name)?;
         Ok(self.device.remove_remote(row.id)?)
+    }
+
+    /// Keeps the credential of a remembered remote, where its provider replaces it.
+    pub(super) fn keeper(&self, row: &RemoteRow) -> Result<Keeper> {
+        let keeper = Keeper::new(kept_credential(row)?);
+        keeper.rest_in(&self.folder, device_key(self.keyring()), row.id);
+        Ok(keeper)
     }
 
     pub(super) fn remote_row(&self, name: &str) -> Result<RemoteRow> {
@@ -334,6 +345,7 @@ impl Library {
         let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
         Ok(ShownRemote {
             credential: kept_credential(&row)?.map(|credential| credential.description()),
+            proof: capabilities.as_ref().and_then(|capabilities| capabilities.proof.clone()),
             policy: self.shown_policy(&row, capabilities.as_ref())?,
             safe_originals: counts.safe,
             waiting_originals: counts.waiting,
@@ -352,15 +364,16 @@ impl Library {
 /// Connects a remote that is remembered.
 pub(super) async fn reconnect(
     row: &RemoteRow,
+    keeper: Keeper,
     surroundings: &Surroundings,
 ) -> Result<(RemotePlace, Counting)> {
     let address = parse_address(&row.address)?;
     let known = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
-    let connected = connect_to(&address, kept_credential(row)?, surroundings, known).await?;
+    let connected = connect_to(&address, keeper, surroundings, known).await?;
     Ok((RemotePlace { id: row.id, store: connected.store }, connected.counting))
 }
 
-fn kept_credential(row: &RemoteRow) -> Result<Option<RemoteCredential>> {
+pub(super) fn kept_credential(row: &RemoteRow) -> Result<Option<RemoteCredential>> {
     let Some(bytes) = &row.credential else { return Ok(None) };
     let credential = RemoteCredential::from_bytes(bytes).map_err(|error| LibraryError::Damaged {
         object: format!("the credential of {}", row.name),

@@ -10,6 +10,7 @@ use safelight_store::RemoteCredential;
 use safelight_sync::{RemotePlace, Stop, SyncError, admit_by_words, find_library};
 
 use super::at::{Surroundings, connect_to, parse_address, runtime};
+use super::keeper::Keeper;
 use super::run::{Told, here, until_stopped};
 use crate::birth;
 use crate::error::{LibraryError, Result};
@@ -50,9 +51,10 @@ impl Library {
         let address = parse_address(request.address)?;
         let runtime = runtime()?;
         let stop = Stop::default();
+        let keeper = Keeper::new(request.credential.cloned());
         monitor.begin(Task::Sync, None, None);
         let (connected, joining) = runtime.block_on(async {
-            let connected = connect_to(&address, request.credential.cloned(), surroundings, None).await?;
+            let connected = connect_to(&address, keeper.clone(), surroundings, None).await?;
             let joining =
                 until_stopped(find_library(&connected.store, request.words), &stop, monitor).await?;
             Ok::<_, LibraryError>((connected, joining))
@@ -71,7 +73,7 @@ impl Library {
             birth::create_databases(&folder, &keys.keyring)?;
             let mut library = Self::assemble_new(folder, keys, options)?;
             let capabilities = connected.store.capabilities().clone();
-            let id = library.keep_remote(request.name, &address, request.credential, &capabilities)?;
+            let id = library.keep_remote(request.name, &address, &keeper, &capabilities)?;
             let at = RemotePlace { id, store: connected.store };
             runtime.block_on(async {
                 let (told, mut keys) = (Told(monitor), None);

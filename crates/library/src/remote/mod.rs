@@ -5,18 +5,26 @@
 //! Nothing asynchronous leaves this module.
 
 mod at;
+mod check;
 mod cost;
 mod join;
+mod keeper;
 mod plan;
 mod policy;
 mod run;
+mod sign_in;
 mod standing;
+mod sweep;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
+pub use check::{CheckedRemote, CheckedRow};
 pub use cost::{RemoteCost, TierCost};
 pub use join::JoinRequest;
 pub use plan::SyncPlan;
 pub use policy::{PolicyChange, Turn};
-pub use run::{FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, Traffic, VerifyDepth};
-pub use safelight_store::{AzureEnvironment, RemoteCredential};
+pub use run::{
+    FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
+};
+pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay};
+pub use sign_in::sign_in;
 pub use standing::{ShownPolicy, ShownStanding};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
-use safelight_catalog::Exposure;
+use safelight_catalog::{Exposure, RemoteRow};
 use safelight_crypto::{Epoch, Keyring, OsEntropy};
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
 use super::plan::SyncPlan;
+use super::sweep::sweep;
 use crate::edit::Selection;
-use crate::effects::now_stamp_millis;
+use crate::effects::{now_millis, now_stamp_millis};
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
@@ -42,10 +43,14 @@ pub struct Traffic {
 }
 
 /// What a sync with one remote came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SyncOutcome {
     /// The remote.
     pub remote: String,
+    /// Why it ended early, where something concerns the whole remote; the numbers are then unknown and zero.
+    pub error: Option<String>,
+    /// What can be done about that.
+    pub hint: Option<String>,
     /// Segments of history that were put.
     pub sent_segments: u64,
     /// Segments of history that were taken in.
@@ -56,10 +61,21 @@ pub struct SyncOutcome {
     pub synced_originals: u64,
     /// What waits for consent, because the policy came to expose so much at once.
     pub held: Option<HeldBack>,
+    /// Leftovers of interrupted uploads that were removed.
+    pub swept: u64,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
     /// What went over the wire.
     pub traffic: Traffic,
+}
+
+/// What a sync with all remotes came to: what became of one hides nothing of the others.
+#[derive(Debug)]
+pub struct SyncRun {
+    /// One for each remote that was begun with, in their order.
+    pub outcomes: Vec<SyncOutcome>,
+    /// The first error that concerns a whole remote.
+    pub first_error: Option<LibraryError>,
 }
 
 /// How thoroughly a remote is verified.
@@ -137,64 +153,92 @@ impl Library {
     /// A monitor that is cancelled ends it between two actions; what was acknowledged is recorded.
     ///
     /// # Errors
-    /// [`LibraryError::NoRemote`]; the first error that concerns a whole remote, after the others were synced.
+    /// [`LibraryError::NoRemote`], and what concerns this library. What concerns one remote is in its outcome.
     pub fn sync(
         &mut self,
         request: &SyncRequest<'_>,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
-    ) -> Result<Vec<SyncOutcome>> {
+    ) -> Result<SyncRun> {
         self.folder.require_writable()?;
         let remote = request.remote;
         let rows = self.remote_rows(remote)?;
         let _only = SyncLock::take(&self.folder)?;
         let runtime = runtime()?;
-        let mut outcomes = Vec::new();
-        let mut first_error = None;
+        let mut run = SyncRun { outcomes: Vec::new(), first_error: None };
+        let is_one = rows.len() == 1;
         for row in rows {
             monitor.begin(Task::Sync, None, None);
-            let stop = Stop::default();
-            let options = self.sync_options(&row, request)?;
-            let result = runtime.block_on(async {
-                let (at, counting) = reconnect(&row, surroundings).await?;
-                let (told, mut keys) = (Told(monitor), None);
-                let mut entropy = OsEntropy;
-                let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-                let report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
-                let problems = report.history.problems.iter().chain(&report.problems);
-                Ok::<_, LibraryError>(SyncOutcome {
-                    remote: row.name.clone(),
-                    sent_segments: report.history.sent_segments,
-                    taken_segments: report.history.taken_segments,
-                    sent_packs: report.sent_packs,
-                    synced_originals: report.synced_originals,
-                    held: report.held.map(HeldBack::of),
-                    problems: problems.map(ToString::to_string).collect(),
-                    traffic: traffic(&counting),
-                })
-            });
+            let result = self.sync_with(&row, request, &runtime, surroundings, monitor);
             monitor.end();
             match result {
-                Ok(outcome) => outcomes.push(outcome),
+                Ok(outcome) => run.outcomes.push(outcome),
                 Err(error) => {
-                    if first_error.is_some() || remote.is_none() {
-                        monitor.problem(&Problem::failure(&row.name, error.to_string()));
+                    let (text, hint) = (with_causes(&error), error.hint());
+                    // Of one alone the caller hears once.
+                    if !is_one {
+                        monitor.problem(&Problem::failure(&row.name, text.clone()));
                     }
-                    first_error = first_error.or(Some(error));
+                    self.device.record_sync(row.id, now_millis(), Some(&text))?;
+                    let (remote, error_text) = (row.name, Some(text));
+                    run.outcomes.push(SyncOutcome {
+                        remote,
+                        error: error_text,
+                        hint,
+                        ..SyncOutcome::default()
+                    });
+                    run.first_error = run.first_error.or(Some(error));
                 }
             }
             if monitor.cancelled() {
                 break;
             }
         }
-        first_error.map_or(Ok(outcomes), Err)
+        Ok(run)
     }
 
-    fn sync_options(
-        &self,
-        row: &safelight_catalog::RemoteRow,
+    fn sync_with(
+        &mut self,
+        row: &RemoteRow,
         request: &SyncRequest<'_>,
-    ) -> Result<SyncOptions> {
+        runtime: &tokio::runtime::Runtime,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<SyncOutcome> {
+        let stop = Stop::default();
+        let keeper = self.keeper(row)?;
+        let is_time_to_sweep = self.is_time_to_sweep(row)?;
+        let options = self.sync_options(row, request)?;
+        let outcome = runtime.block_on(async {
+            let (at, counting) = reconnect(row, keeper, surroundings).await?;
+            let (told, mut keys) = (Told(monitor), None);
+            let mut entropy = OsEntropy;
+            let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+            let report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
+            let problems = report.history.problems.iter().chain(&report.problems);
+            let problems = problems.map(ToString::to_string).collect();
+            let swept = if is_time_to_sweep && !monitor.cancelled() { sweep(&at.store).await } else { 0 };
+            Ok::<_, LibraryError>(SyncOutcome {
+                remote: row.name.clone(),
+                error: None,
+                hint: None,
+                sent_segments: report.history.sent_segments,
+                taken_segments: report.history.taken_segments,
+                sent_packs: report.sent_packs,
+                synced_originals: report.synced_originals,
+                held: report.held.map(HeldBack::of),
+                swept,
+                problems,
+                traffic: traffic(&counting),
+            })
+        })?;
+        if is_time_to_sweep && !monitor.cancelled() {
+            self.note_sweep(row)?;
+        }
+        Ok(outcome)
+    }
+
+    fn sync_options(&self, row: &RemoteRow, request: &SyncRequest<'_>) -> Result<SyncOptions> {
         Ok(SyncOptions {
             originals_tier: Some(self.originals_tier(row)?),
             consent: request.consent,
@@ -220,7 +264,7 @@ impl Library {
         for row in rows {
             let options = self.sync_options(&row, request)?;
             // With its capabilities known nothing is asked.
-            let (at, _) = runtime.block_on(reconnect(&row, surroundings))?;
+            let (at, _) = runtime.block_on(reconnect(&row, self.keeper(&row)?, surroundings))?;
             let (mut keys, mut entropy) = (None, OsEntropy);
             let found = plan(&mut here(self, &mut keys, &mut entropy, &told, &stop), &at, &options)?;
             let has_tiers = !at.store.capabilities().tiers.is_empty();
@@ -255,8 +299,9 @@ impl Library {
         for row in rows {
             monitor.begin(Task::Verify, None, None);
             let stop = Stop::default();
+            let keeper = self.keeper(&row)?;
             let result = runtime.block_on(async {
-                let (at, _) = reconnect(&row, surroundings).await?;
+                let (at, _) = reconnect(&row, keeper, surroundings).await?;
                 let (told, mut keys) = (Told(monitor), None);
                 let mut entropy = OsEntropy;
                 let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
@@ -306,7 +351,7 @@ impl Library {
             let mut places = Vec::new();
             let mut unreachable = None;
             for row in &rows {
-                match reconnect(row, surroundings).await {
+                match reconnect(row, self.keeper(row)?, surroundings).await {
                     Ok((at, _)) => places.push(at),
                     Err(error) => unreachable = Some(error),
                 }
@@ -343,6 +388,21 @@ impl Library {
         }
         result.map(|()| report)
     }
+}
+
+/// An error and what caused it, each part once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 fn traffic(counting: &Counting) -> Traffic {
