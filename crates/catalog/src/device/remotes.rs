@@ -246,6 +246,19 @@ impl DeviceDb {
         })
     }
 
+    /// Replaces what a remote was found to be able to do, and nothing else: what opens it may be being replaced by
+    /// another process.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn set_remote_capabilities(&mut self, remote: RemoteId, capabilities: &[u8]) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .execute("UPDATE remotes SET capabilities = ?2 WHERE id = ?1", (remote.0, capabilities))
+                .map(drop)
+        })
+    }
+
     /// Where the next sample of a verification begins: after this object.
     ///
     /// # Errors

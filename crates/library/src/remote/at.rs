@@ -211,22 +211,22 @@ impl Library {
         address: &RemoteAddress,
         connected: &Connected,
     ) -> Result<AddedRemote> {
-        let capabilities = connected.store.capabilities().clone();
-        if let Finding::Missing(reason) = capabilities.finding(Capability::PutAndGet) {
-            return Err(LibraryError::Refused {
-                reason: format!("{address} does not let objects be written and read back: {reason}"),
-                hint: "it needs permission to read, write and list; on Azure the role Storage Blob Data Contributor: \
-                       az role assignment create --role \"Storage Blob Data Contributor\" --assignee WHO --scope CONTAINER"
-                    .into(),
-            });
-        }
-        self.keep_remote(name, address, &connected.keeper, &capabilities)?;
-        Ok(AddedRemote {
-            name: name.to_owned(),
-            address: address.to_string(),
-            proof: capabilities.proof.clone(),
-            capabilities: findings(&capabilities),
-        })
+        let found = judge(name, address, connected)?;
+        self.keep_remote(name, address, &connected.keeper, connected.store.capabilities())?;
+        Ok(found)
+    }
+
+    /// Remembers what was just found about a remote that is known; its credential is left alone, because another
+    /// process may just have replaced it.
+    pub(super) fn judge_and_note(
+        &mut self,
+        row: &RemoteRow,
+        address: &RemoteAddress,
+        connected: &Connected,
+    ) -> Result<AddedRemote> {
+        let found = judge(&row.name, address, connected)?;
+        self.device.set_remote_capabilities(row.id, &connected.store.capabilities().to_bytes())?;
+        Ok(found)
     }
 
     pub(super) fn keep_remote(
@@ -359,6 +359,26 @@ impl Library {
             last_error: row.last_error,
         })
     }
+}
+
+/// Refuses a place that cannot be used; tells what it can do.
+fn judge(name: &str, address: &RemoteAddress, connected: &Connected) -> Result<AddedRemote> {
+    let capabilities = connected.store.capabilities();
+    if let Finding::Missing(reason) = capabilities.finding(Capability::PutAndGet) {
+        return Err(LibraryError::Refused {
+            reason: format!("{address} does not let objects be written and read back: {reason}"),
+            hint: "it needs permission to read, write and list; on Azure the role Storage Blob Data Contributor: \
+                   az role assignment create --role \"Storage Blob Data Contributor\" --assignee WHO --scope CONTAINER \
+                   (a SAS needs at least sp=rcl)"
+                .into(),
+        });
+    }
+    Ok(AddedRemote {
+        name: name.to_owned(),
+        address: address.to_string(),
+        proof: capabilities.proof.clone(),
+        capabilities: findings(capabilities),
+    })
 }
 
 /// Connects a remote that is remembered.

@@ -62,12 +62,16 @@ impl Library {
         self.folder.require_writable()?;
         let row = self.remote_row(name)?;
         let address = parse_address(&row.address)?;
-        let keeper = match credential {
-            Some(new) => Keeper::new(Some(new.clone())),
-            None => self.keeper(&row)?,
+        let (keeper, is_new) = match credential {
+            Some(new) => (Keeper::new(Some(new.clone())), true),
+            None => (self.keeper(&row)?, false),
         };
         let connected = runtime()?.block_on(connect_to(&address, keeper, surroundings, None))?;
-        self.judge_and_keep(name, &address, &connected)
+        if is_new {
+            self.judge_and_keep(name, &address, &connected)
+        } else {
+            self.judge_and_note(&row, &address, &connected)
+        }
     }
 
     /// Finds out anew what a remote can do, and runs the conformance suite in a corner of it, which is emptied
@@ -82,7 +86,7 @@ impl Library {
         let keeper = self.keeper(&row)?;
         let runtime = runtime()?;
         let connected = runtime.block_on(connect_to(&address, keeper, surroundings, None))?;
-        let remote = self.judge_and_keep(name, &address, &connected)?;
+        let remote = self.judge_and_note(&row, &address, &connected)?;
         let (tried, token) = (Arc::clone(&connected.remote), fresh_token());
         let report =
             runtime.block_on(check(tried, &token)).map_err(StoreError::from).map_err(SyncError::from)?;
