@@ -85,6 +85,8 @@ pub struct S3Address {
     pub region: String,
     /// Whether the bucket is the first part of the path rather than of the host's name.
     pub path_style: bool,
+    /// Whether the archive tier is the deepest class, which is cheaper and takes longer to thaw.
+    pub is_deep: bool,
 }
 
 /// A folder of a WebDAV server.
@@ -226,7 +228,8 @@ impl fmt::Display for S3Address {
             write!(formatter, "endpoint={endpoint}&")?;
         }
         let style = if self.path_style { "path" } else { "host" };
-        write!(formatter, "region={}&style={style}", self.region)
+        write!(formatter, "region={}&style={style}", self.region)?;
+        if self.is_deep { formatter.write_str("&archive=deep") } else { Ok(()) }
     }
 }
 
@@ -303,7 +306,7 @@ fn parse_s3(text: &str) -> Result<S3Address, AddressError> {
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(is_fine) {
         return Err(rule("a bucket has 3 to 63 small letters, digits, dots and dashes"));
     }
-    let (mut endpoint, mut region, mut path_style) = (None, None, None);
+    let (mut endpoint, mut region, mut path_style, mut is_deep) = (None, None, None, false);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = decode(value).ok_or_else(|| rule("the settings are UTF-8"))?;
@@ -318,7 +321,12 @@ fn parse_s3(text: &str) -> Result<S3Address, AddressError> {
             "region" if !value.is_empty() && value.bytes().all(is_fine) => region = Some(value),
             "style" if value == "path" => path_style = Some(true),
             "style" if value == "host" || value == "virtual" => path_style = Some(false),
-            _ => return Err(rule("the settings are endpoint, region and style (path or host)")),
+            "archive" if value == "deep" || value == "glacier" => is_deep = value == "deep",
+            _ => {
+                return Err(rule(
+                    "the settings are endpoint, region, style (path or host) and archive (glacier or deep)",
+                ));
+            }
         }
     }
     Ok(S3Address {
@@ -328,6 +336,7 @@ fn parse_s3(text: &str) -> Result<S3Address, AddressError> {
         path_style: path_style.unwrap_or(endpoint.is_some() || bucket.contains('.')),
         endpoint,
         region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+        is_deep,
     })
 }
 
@@ -448,6 +457,7 @@ mod tests {
                 "http://127.0.0.1:10000/devstoreaccount1/photos",
             ),
             ("s3://bucket", "s3://bucket?region=us-east-1&style=host"),
+            ("s3://bucket?archive=deep", "s3://bucket?region=us-east-1&style=host&archive=deep"),
             ("s3://my.bucket/a", "s3://my.bucket/a?region=us-east-1&style=path"),
             (
                 "s3://bucket/a/b?endpoint=https://s3.example.com&region=garage",
@@ -500,6 +510,7 @@ mod tests {
             "s3://b",
             "s3://bucket?endpoint=http://nas.local:9000",
             "s3://bucket?secret=PLANTED",
+            "s3://bucket?archive=PLANTED",
             "webdav://nas.local/dav",
             "webdavs://me:PLANTED@host/dav",
             "sftp://host/path",

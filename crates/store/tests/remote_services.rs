@@ -60,6 +60,32 @@ async fn s3_archives_and_thaws() {
     archives_and_thaws(&*connected(&moto.bucket("photos"), Some(moto.credential())).await).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_in_the_name_of_the_host_keeps_every_guarantee_and_archives_deep() {
+    let Some(moto) = Moto::start() else { return };
+    let _by_path = moto.bucket("photos");
+    let address =
+        format!("s3://photos/below?endpoint=http://localhost:{}&style=host&archive=deep", moto.port());
+    let (address, _) = RemoteAddress::parse(&address).expect("an address");
+    let http = HttpOptions {
+        resolve: vec![("photos.localhost".to_owned(), ([127, 0, 0, 1], 0).into())],
+        ..Default::default()
+    };
+    let credential = RemoteCredential::parse(moto.credential()).expect("a credential");
+    let options = ConnectOptions { http, ..Default::default() };
+    let remote = connect(&address, Some(credential), options, "tokenabc").await.expect("connects");
+    let report = check(Arc::clone(&remote), "tokenabd").await.expect("a fine token");
+    assert_eq!(report.broken().count(), 0, "{report}");
+    archives_and_thaws(&*remote).await;
+    // By the path the same objects are there, each in the class that was wished for.
+    put(&*remote, "o/deep", Some(Tier::Archive)).await.expect("writes");
+    let (status, listing) =
+        safelight_servers::http(moto.port(), "GET", "/photos?list-type=2&prefix=below/o/deep", &[], b"");
+    let listing = String::from_utf8(listing).expect("text");
+    assert_eq!(status, 200);
+    assert!(listing.contains("<Key>below/o/deep</Key>") && listing.contains("DEEP_ARCHIVE"), "{listing}");
+}
+
 /// Sends bytes as a phone would, with nothing but the grant.
 async fn send(client: &reqwest::Client, grant: &UploadGrant, bytes: &'static [u8]) -> u16 {
     let mut request = client.request(grant.method.parse().expect("a method"), &grant.url).body(bytes);

@@ -244,7 +244,7 @@ impl S3 {
                     .asked(Operation::Tier, key.as_str())
                     .unsupported("it was found to have no tiers"));
             }
-            ask = ask.header("x-amz-storage-class", storage_class(tier));
+            ask = ask.header("x-amz-storage-class", self.storage_class(tier));
         }
         if only_new {
             ask = ask.header("if-none-match", "*");
@@ -435,7 +435,7 @@ impl Remote for S3 {
         let ask = Ask::new(Method::PUT, key.as_str())
             .header("x-amz-copy-source", self.copy_source(key))
             .header("x-amz-metadata-directive", "COPY")
-            .header("x-amz-storage-class", storage_class(tier));
+            .header("x-amz-storage-class", self.storage_class(tier));
         let reply = self.send(asked, ask).await?;
         match reply.status() {
             // Amazon may answer 200 and say in the body that it failed.
@@ -468,6 +468,16 @@ impl Remote for S3 {
 }
 
 impl S3 {
+    const fn storage_class(&self, tier: Tier) -> &'static str {
+        match tier {
+            Tier::Hot => "STANDARD",
+            Tier::Cool => "STANDARD_IA",
+            Tier::Cold => "GLACIER_IR",
+            Tier::Archive if self.address.is_deep => "DEEP_ARCHIVE",
+            Tier::Archive => "GLACIER",
+        }
+    }
+
     fn copy_source(&self, key: &Key) -> String {
         format!("/{}/{}", self.address.bucket, encode_path(&self.object_name(key.as_str())))
     }
@@ -503,15 +513,6 @@ fn checksum<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Checksum> {
 fn md5_of_etag(etag: &str) -> Option<Checksum> {
     let hex = etag.trim_matches('"');
     Checksum::md5(&data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?)
-}
-
-const fn storage_class(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Hot => "STANDARD",
-        Tier::Cool => "STANDARD_IA",
-        Tier::Cold => "GLACIER_IR",
-        Tier::Archive => "GLACIER",
-    }
 }
 
 /// The standard class is not said in a head.
