@@ -2,7 +2,8 @@
 //!
 //! The signatures below are made with the key of the emulator's only account, which Microsoft publishes.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use crate::process::{Process, cache, find, http};
 use crate::skip;
@@ -17,6 +18,11 @@ const ACCOUNT_SAS: &str = "sv=2020-12-06&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00
 const CREATE_ONLY_SAS: &str = "sv=2020-12-06&sp=rcl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=jOmV%2F%2BRA%2FltE4ftCgSx1JA5%2FtNc4qP9XnjAy8o5RXFo%3D";
 /// Everything that a library does, in the container `photos`.
 const FULL_SAS: &str = "sv=2020-12-06&sp=rcwdl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=WAqOApzWs1WTgNQiHeEWulL6aEV3KlIyO6pJuk9R0jI%3D";
+
+/// The same, and overwriting, but not removing.
+const NO_DELETE_SAS: &str = "sv=2020-12-06&sp=rcwl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=GKM4QB928bsFCZ3sgQc%2FGB01VX0I0K48dj7nM1%2FEUtw%3D";
+/// Looking alone.
+const READ_ONLY_SAS: &str = "sv=2020-12-06&sp=rl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=Og7NVDvBFIZo2gP0hBDf6ZcYnxAB7ogrdf2Fw1PpQ24%3D";
 
 /// A running Azurite.
 #[derive(Debug)]
@@ -111,5 +117,51 @@ impl Azurite {
     #[must_use]
     pub fn create_only_sas(&self) -> String {
         CREATE_ONLY_SAS.to_owned()
+    }
+
+    /// A credential file with a SAS that may do everything in `photos` but remove.
+    #[must_use]
+    pub fn no_delete_sas(&self) -> String {
+        NO_DELETE_SAS.to_owned()
+    }
+
+    /// A credential file with a SAS that may only look at `photos`.
+    #[must_use]
+    pub fn read_only_sas(&self) -> String {
+        READ_ONLY_SAS.to_owned()
+    }
+
+    /// Writes a blob of `photos` with a SAS, or removes it, and says the status: what Azurite itself permits.
+    #[must_use]
+    pub fn try_blob(&self, method: &str, name: &str, sas: &str) -> u16 {
+        let path = format!("/{ACCOUNT}/photos/{name}?{sas}");
+        let headers = [("x-ms-version", "2021-12-02"), ("x-ms-blob-type", "BlockBlob")];
+        http(self.process.port, method, &path, &headers, b"").0
+    }
+
+    /// Makes a container with a bearer token, over TLS.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[expect(clippy::expect_used, reason = "a test without its server has failed")]
+    pub fn make_container_by_token(&self, host: &str, name: &str, token: &str) {
+        let port = self.process.port;
+        let request = format!(
+            "PUT /{ACCOUNT}/{name}?restype=container HTTP/1.1\r\nhost: {host}:{port}\r\nx-ms-version: 2021-12-02\r\n\
+             authorization: Bearer {token}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        let mut openssl = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}"), "-servername", host])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl runs");
+        let mut stdin = openssl.stdin.take().expect("a pipe");
+        stdin.write_all(request.as_bytes()).expect("sends");
+        let output = openssl.wait_with_output().expect("answers");
+        drop(stdin);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("HTTP/1.1 201"), "{said}");
     }
 }

@@ -5,14 +5,7 @@ use std::process::{Child, Stdio};
 
 use safelight_servers::{Cloud, WsgiDav, browse};
 
-use crate::devices::{Device, Meeting, World, photo};
-
-/// A library that has no remote yet.
-fn alone(world: &World) -> Device<'_> {
-    let device = world.device("one");
-    device.ends(&["--recovery-file", world.path("words").to_str().unwrap(), "init"], 0);
-    device
-}
+use crate::devices::{Meeting, World, photo};
 
 fn world(cloud: &Cloud) -> World {
     World::new(Meeting { address: cloud.address(), credential: Some(cloud.client()) })
@@ -32,7 +25,7 @@ fn heard(child: &mut Child, wanted: &str) -> String {
 fn a_browser_signs_in_to_google_drive_and_the_account_is_shown() {
     let cloud = Cloud::google_drive();
     let world = world(&cloud);
-    let one = alone(&world);
+    let one = world.alone("one");
     let file = world.path("credential");
     let address = cloud.address();
     let arguments = ["remote", "add", "drive", &address, "--credential-file", file.to_str().unwrap()];
@@ -60,7 +53,7 @@ fn a_browser_signs_in_to_google_drive_and_the_account_is_shown() {
 fn a_pasted_code_signs_in_to_dropbox_and_another_device_joins_with_its_own() {
     let cloud = Cloud::dropbox();
     let world = world(&cloud);
-    let one = alone(&world);
+    let one = world.alone("one");
     let address = cloud.address();
     let add = ["remote", "add", "place", &address, "--client-id", cloud.client_id()];
     paste(one.command(&add).stdin(Stdio::piped()).spawn().unwrap());
@@ -88,7 +81,7 @@ fn a_code_typed_elsewhere_signs_in_to_onedrive_and_a_rotating_sign_in_outlives_p
     let cloud = Cloud::onedrive();
     cloud.rotate_strictly();
     let world = world(&cloud);
-    let one = alone(&world);
+    let one = world.alone("one");
     let address = cloud.address();
     let add = ["remote", "add", "place", &address, "--client-id", cloud.client_id(), "--device-code"];
     let mut adding = one.command(&add).spawn().unwrap();
@@ -156,7 +149,7 @@ fn a_check_prints_every_capability_and_row_and_leaves_nothing_behind() {
 fn what_cannot_be_signed_in_to_is_refused_with_the_next_step() {
     let cloud = Cloud::dropbox();
     let world = world(&cloud);
-    let one = alone(&world);
+    let one = world.alone("one");
     for (arguments, code, wanted) in [
         (vec!["remote", "add", "a", "dropbox:/x"], 5, "--client-id ID or --credential-file FILE"),
         (

@@ -44,10 +44,16 @@ impl World {
         Device { world: self, name }
     }
 
+    /// A device with a library of its own and no remote.
+    pub(crate) fn alone(&self, name: &'static str) -> Device<'_> {
+        let device = self.device(name);
+        device.ends(&["--recovery-file", self.words().to_str().unwrap(), "init"], 0);
+        device
+    }
+
     /// The first device, which makes the library and connects the place.
     pub(crate) fn first(&self, name: &'static str) -> Device<'_> {
-        let device = Device { world: self, name };
-        device.ends(&["--recovery-file", self.words().to_str().unwrap(), "init"], 0);
+        let device = self.alone(name);
         let mut arguments = vec!["remote", "add", "place", &self.address];
         let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
         arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));

@@ -6,6 +6,7 @@
     reason = "what these tests share fails the test that calls it, and says what it skips"
 )]
 
+mod azure;
 mod clouds;
 mod devices;
 mod kills;

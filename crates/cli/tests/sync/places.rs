@@ -4,7 +4,7 @@ use safelight_servers::{Azurite, Cloud, Moto, WsgiDav};
 
 use crate::devices::{Meeting, World, collect, photo};
 
-fn two_devices_end_equal_and_a_third_gets_everything(meeting: Meeting) {
+pub(crate) fn two_devices_end_equal_and_a_third_gets_everything(meeting: Meeting) {
     let world = World::new(meeting);
     let one = world.first("one");
     one.import(&world.photos("pics", 0..4));

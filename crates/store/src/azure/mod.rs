@@ -59,7 +59,8 @@ const PAGE_OBJECTS: i32 = 5000;
 const NOT_TOLD: Option<Checksum> = None;
 /// What is said when permission is missing.
 pub(crate) const ROLE_HINT: &str = "the identity needs the role \"Storage Blob Data Contributor\" on this container: \
-    az role assignment create --role \"Storage Blob Data Contributor\" --assignee <identity> --scope <container's resource id>";
+    az role assignment create --role \"Storage Blob Data Contributor\" --assignee <identity> --scope <container's resource id> \
+    (a SAS needs at least sp=rcl)";
 
 /// A container of Azure Blob Storage as a [`Remote`].
 pub struct AzureBlob {
