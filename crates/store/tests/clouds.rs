@@ -261,14 +261,14 @@ async fn two_processes_that_share_a_rotating_sign_in_do_not_lose_it() {
         for round in 0..3 {
             let asking = processes.iter().map(|process| async { process.head(&key("a/b")).await });
             for answer in futures_util::future::join_all(asking).await {
-                assert!(answer.as_ref().is_err_and(|error| error.is_not_found()), "{round}: {answer:?}");
+                assert!(answer.as_ref().is_err_and(StoreError::is_not_found), "{round}: {answer:?}");
             }
             cloud.end_access_tokens();
         }
         assert_ne!(*shared.kept.lock().expect("kept"), first, "the new token is kept");
         let late = opened(&cloud, first.clone(), Some(Capabilities::untried()), Some(Arc::new(shared))).await;
         let late = late.expect("builds").head(&key("a/b")).await;
-        assert!(late.as_ref().is_err_and(|error| error.is_not_found()), "{late:?}");
+        assert!(late.as_ref().is_err_and(StoreError::is_not_found), "{late:?}");
     }
 }
 
@@ -315,6 +315,6 @@ async fn a_new_sign_in_that_cannot_be_kept_is_not_used_before_it_is() {
     assert_eq!(cloud.requests(), 0, "nothing is done with a sign-in that could be lost");
     *is_full.lock().expect("a switch") = false;
     let answer = remote.head(&key("a/b")).await;
-    assert!(answer.as_ref().is_err_and(|error| error.is_not_found()), "{answer:?}");
+    assert!(answer.as_ref().is_err_and(StoreError::is_not_found), "{answer:?}");
     assert_ne!(*shared.kept.lock().expect("kept"), first);
 }

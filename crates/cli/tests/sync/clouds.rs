@@ -16,9 +16,9 @@ fn heard(child: &mut Child, wanted: &str) -> String {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut said = String::new();
     let line = lines.by_ref().inspect(|line| said.push_str(line)).find(|line| line.contains(wanted));
-    let line = line.unwrap_or_else(|| panic!("{wanted} was never said: {said}"));
+    assert!(line.is_some(), "{wanted} was never said: {said}");
     std::thread::spawn(move || lines.for_each(drop));
-    line
+    line.unwrap()
 }
 
 #[test]

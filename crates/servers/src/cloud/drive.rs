@@ -116,7 +116,7 @@ impl Drive {
             }
             (_, path) if path.starts_with("/upload/drive/v3/files") => self.begin(url, ask),
             ("PUT", path) if path.starts_with("/given/upload/") => {
-                self.piece(&path["/given/upload/".len()..].to_owned(), ask)
+                self.piece(&path["/given/upload/".len()..], ask)
             }
             _ => error(404, "notFound"),
         }

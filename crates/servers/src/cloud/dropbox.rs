@@ -34,7 +34,7 @@ pub(super) struct DropboxStore {
 }
 
 /// An endpoint's error: 409 with a path of tags.
-fn conflict(summary: &str, error: Value) -> Reply {
+fn conflict(summary: &str, error: &Value) -> Reply {
     Reply::json(409, &json!({ "error_summary": format!("{summary}/.."), "error": error }))
 }
 
@@ -107,7 +107,7 @@ impl DropboxStore {
                     return bad("arguments");
                 }
                 if self.files.contains_key(&path.to_lowercase()) {
-                    return conflict("path/not_folder", json!({ ".tag": "path" }));
+                    return conflict("path/not_folder", &json!({ ".tag": "path" }));
                 }
                 if !path.is_empty() && !self.is_folder(&path) {
                     return not_found("path");
@@ -120,7 +120,7 @@ impl DropboxStore {
                 let left = arguments["cursor"].as_str().and_then(|cursor| self.cursors.remove(cursor));
                 match left {
                     Some(left) => self.page(left, None),
-                    None => conflict("reset", json!({ ".tag": "reset" })),
+                    None => conflict("reset", &json!({ ".tag": "reset" })),
                 }
             }
             "files/delete_v2" => {
@@ -135,7 +135,7 @@ impl DropboxStore {
                     };
                 };
                 if arguments["parent_rev"].as_str().is_some_and(|rev| rev != file.rev) {
-                    return conflict("path_write/conflict/file", json!({ ".tag": "path_write" }));
+                    return conflict("path_write/conflict/file", &json!({ ".tag": "path_write" }));
                 }
                 let answer = json!({ "metadata": metadata(file) });
                 self.files.remove(&path.to_lowercase());
@@ -153,7 +153,7 @@ impl DropboxStore {
                     Some(file) => {
                         ask.ranged(&file.content).header("dropbox-api-result", metadata(file).to_string())
                     }
-                    None if self.is_folder(&path) => conflict("path/not_file", json!({ ".tag": "path" })),
+                    None if self.is_folder(&path) => conflict("path/not_file", &json!({ ".tag": "path" })),
                     None => not_found("path"),
                 }
             }
@@ -167,11 +167,11 @@ impl DropboxStore {
                 let cursor = &arguments["cursor"];
                 let id = cursor["session_id"].as_str().unwrap_or_default().to_owned();
                 let Some(session) = self.sessions.get_mut(&id) else {
-                    return conflict("not_found", json!({ ".tag": "not_found" }));
+                    return conflict("not_found", &json!({ ".tag": "not_found" }));
                 };
                 if cursor["offset"].as_u64() != Some(session.len() as u64) {
                     let error = json!({ ".tag": "incorrect_offset", "correct_offset": session.len() });
-                    return conflict("incorrect_offset", error);
+                    return conflict("incorrect_offset", &error);
                 }
                 session.extend_from_slice(&ask.body);
                 if name.ends_with("append_v2") {
@@ -195,7 +195,7 @@ impl DropboxStore {
             let summary = format!("path/conflict/{kind}");
             conflict(
                 &summary,
-                json!({ ".tag": "path", "reason": { ".tag": "conflict", "conflict": { ".tag": kind } } }),
+                &json!({ ".tag": "path", "reason": { ".tag": "conflict", "conflict": { ".tag": kind } } }),
             )
         };
         if self.is_folder(&path) {
@@ -243,7 +243,7 @@ impl DropboxStore {
 }
 
 fn not_found(at: &str) -> Reply {
-    conflict(&format!("{at}/not_found"), json!({ ".tag": at }))
+    conflict(&format!("{at}/not_found"), &json!({ ".tag": at }))
 }
 
 fn metadata(file: &File) -> Value {

@@ -144,10 +144,9 @@ impl SignIn<'_> {
             let Ok(accepted) = tokio::time::timeout(LOOK, listener.accept()).await else { continue };
             let (connection, _) = accepted.map_err(fail)?;
             let heard = tokio::time::timeout(CONNECTION_WITHIN, self.hear(connection, state.expose())).await;
-            match heard {
-                Ok(Some(result)) => break result?,
-                // A browser that asks for an icon, or somebody who does not know the state.
-                Ok(None) | Err(_) => {}
+            // Anything else is a browser that asks for an icon, or somebody who does not know the state.
+            if let Ok(Some(result)) = heard {
+                break result?;
             }
         };
         self.exchange(&code, &verifier, Some(&redirect)).await

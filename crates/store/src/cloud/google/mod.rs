@@ -46,7 +46,6 @@ pub struct GoogleDrive {
     account: Account,
     api: String,
     upload_api: String,
-    is_loopback: bool,
     folders: Folders,
 }
 
@@ -71,7 +70,6 @@ impl GoogleDrive {
             account,
             api: format!("{host}/drive/v3"),
             upload_api: format!("{host}/upload/drive/v3"),
-            is_loopback: cloud.endpoint.is_some(),
             folders: Folders::below(&cloud.path),
         })
     }

@@ -80,13 +80,12 @@ impl GoogleDrive {
                 error => error,
             });
         }
+        // A token is sent there: it must be the service itself.
+        let origin = Url::parse(&self.upload_api).map(|api| api.origin());
         let session = reply.header("location").and_then(|text| Url::parse(text).ok());
-        let is_fine = |url: &Url| match url.scheme() {
-            "https" => true,
-            "http" => self.is_loopback && url.host_str() == Some("127.0.0.1"),
-            _ => false,
-        };
-        session.filter(is_fine).ok_or_else(|| asked.nonsense("it points to a place that is not encrypted"))
+        session
+            .filter(|url| origin.as_ref().is_ok_and(|origin| *origin == url.origin()))
+            .ok_or_else(|| asked.nonsense("it points to another place"))
     }
 
     async fn send_pieces(&self, asked: Asked<'_>, session: &Url, body: &Body) -> Result<Reply, StoreError> {
