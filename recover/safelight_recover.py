@@ -580,6 +580,7 @@ class Roster:
         verify(key, 2, s.data[:-64], s.signature)
         target = self.devices.get(getattr(s, "device", None))
         if s.kind == ROOT:
+            demand(kind == 2, "not-allowed")     # only words replace words
             self.words, self.words_key = s.words, s.verifying
         elif s.kind == ADMIT:
             demand(target is None, "not-allowed")

@@ -151,7 +151,11 @@ def roster_vectors():
     rootless = state(laptop, LAPTOP.signing, 9, 7, b"x", after=[])
     add("after-nothing", history + [rootless], {"refused": refused((rootless, "not-allowed"))})
 
-    new_words = state(laptop, LAPTOP.signing, 9, 1, OTHER_WORDS.card)
+    new_words = state(words, WORDS.signing, 9, 1, OTHER_WORDS.card)
     old_speak = state(words, WORDS.signing, 10, 7, b"old", after=[sha256(new_words)])
     add("new-words", history + [new_words, old_speak],
         {"words": base32(OTHER_WORDS.id), "sealing_epoch": None, "refused": refused((old_speak, "not-allowed"))})
+    taken_over = state(laptop, LAPTOP.signing, 9, 1, OTHER_WORDS.card)
+    still_speak = state(words, WORDS.signing, 10, 7, b"still", after=head)
+    add("new-words-by-a-device", history + [taken_over, still_speak],
+        {"features": ["still"], "refused": refused((taken_over, "not-allowed"))})

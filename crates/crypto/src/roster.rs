@@ -3,7 +3,8 @@
 //!
 //! Order: a statement comes after all that it names; among those that could come next, the words go before
 //! devices, revocations before the rest, then the older stamp, then the smaller id. A device may state things
-//! while it is active or lapsed; a revocation that is concurrent with what the device says comes first.
+//! while it is active or lapsed; a revocation that is concurrent with what the device says comes first. Only the words
+//! in force put others in force: a device that was taken over for a day must not name itself an heir for ever.
 //!
 //! Spec: sl1.md §1.12.
 
@@ -122,7 +123,12 @@ impl Roster {
         let key = self.author_key(statement.author())?;
         statement.check(&key)?;
         match statement.body() {
-            StatementBody::Root(words) => self.words = words.clone(),
+            StatementBody::Root(words) => match statement.author() {
+                Recipient::Words(_) => self.words = words.clone(),
+                Recipient::Device(_) => {
+                    return Err(Fault::NotAllowed("only the words in force may replace them"));
+                }
+            },
             StatementBody::Admit(card) => self.admit(card)?,
             StatementBody::Retire { device, last_seq } => {
                 self.set_standing(device, Standing::Retired { last_seq: *last_seq })?;

@@ -125,13 +125,27 @@ fn strangers_and_forged_signatures_are_listed_and_change_nothing() {
 fn new_words_take_over_from_the_old() {
     let mut house = House::new();
     let new_words = RecoveryWords::generate(&mut SeededEntropy::new(62));
-    house.laptop_says(6, &StatementBody::Root(new_words.card()));
+    let heads = house.roster().heads();
+    let replace = StatementBody::Root(new_words.card());
+    house.statements.push(house.statement(Author::Words(&house.words), 6, &heads, &replace));
     let roster = house.roster();
     assert_eq!(*roster.words(), new_words.card());
     let body = StatementBody::RequireFeature("old".to_owned());
     house.statements.push(house.statement(Author::Words(&house.words), 7, &roster.heads(), &body));
     assert_eq!(house.roster().refused().len(), 1);
     assert!(roster.sealing_epoch().is_none(), "the epoch was wrapped to the old words");
+}
+
+#[test]
+fn a_device_cannot_put_new_words_in_force() {
+    let mut house = House::new();
+    let own_words = RecoveryWords::generate(&mut SeededEntropy::new(63));
+    house.laptop_says(6, &StatementBody::Root(own_words.card()));
+    let roster = house.roster();
+    assert_eq!(*roster.words(), house.words.card());
+    assert_eq!(roster.refused().len(), 1, "{:?}", roster.refused());
+    assert!(roster.recipients().contains(&Recipient::Words(house.words.library_id())));
+    assert!(roster.sealing_epoch().is_some());
 }
 
 #[test]
