@@ -31,6 +31,7 @@ pub use create::{NewLibrary, NewSlot};
 pub use error::KeysError;
 pub use keyring::{KeyringSource, OpenedKeyring};
 pub(crate) use replace::finish_replacement;
+pub(crate) use slots::SUSPECT;
 pub(crate) use slots::spend_time_of_a_slot;
 pub use slots::{DamagedSlot, SlotList};
 pub use verify::KeyDamage;

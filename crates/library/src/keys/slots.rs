@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use safelight_crypto::{Entropy, Keyring, LibraryId, PassphraseCost, Slot, SlotId, SlotSecret};
 use safelight_store::{TempSpace, sync_directory};
 
-use crate::folder::stamp::stamp;
+use crate::folder::stamp::{looks_damaged, stamp};
 use crate::folder::{FOLDER_MODE, FolderError, read_small};
 use crate::keys::{KeyFolder, KeysError, SLOTS, UnlockedKeys, replace_in};
 
@@ -28,7 +28,14 @@ pub struct SlotList {
     pub slots: Vec<Slot>,
     /// Files that cannot.
     pub damaged: Vec<DamagedSlot>,
+    /// Of the slots that can be read, those whose files do not fit their own checksum. They may open all the same; one
+    /// that does not is damaged, and the secret may be right.
+    pub suspect: Vec<SlotId>,
 }
+
+/// What is wrong with a suspect slot that does not open.
+pub(crate) const SUSPECT: &str =
+    "its content does not fit its own checksum, so the right secret may look like a wrong one";
 
 /// A slot's file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +56,11 @@ impl KeyFolder<'_> {
         let folder = self.path(SLOTS);
         for (id, path) in slot_files(&folder)? {
             match read_slot(&path) {
-                Ok(slot) if slot.id() == id => list.slots.push(slot),
-                Ok(slot) => {
+                Ok(read) if read.slot.id() == id => {
+                    list.suspect.extend(read.is_suspect.then_some(id));
+                    list.slots.push(read.slot);
+                }
+                Ok(ReadSlot { slot, .. }) => {
                     let reason = format!("it holds slot {} instead", slot.id());
                     list.damaged.push(DamagedSlot { path, reason });
                 }
@@ -120,7 +130,7 @@ impl KeyFolder<'_> {
         entropy: &mut dyn Entropy,
     ) -> Result<Slot, KeysError> {
         self.folder.require_writable()?;
-        let old = self.read_by_id(id)?;
+        let old = self.read_by_id(id)?.slot;
         let slot = Slot::create(self.folder.library(), old.label(), secret, cost, &keys.unlock_key, entropy)?;
         let _lock = self.folder.lock_keys()?;
         self.write_slot(&slot, &keys.keyring)?;
@@ -135,7 +145,7 @@ impl KeyFolder<'_> {
     pub fn relabel_slot(&self, keys: &UnlockedKeys, id: SlotId, label: &str) -> Result<Slot, KeysError> {
         self.folder.require_writable()?;
         let _lock = self.folder.lock_keys()?;
-        let slot = self.read_by_id(id)?.relabel(self.folder.library(), label, &keys.unlock_key)?;
+        let slot = self.read_by_id(id)?.slot.relabel(self.folder.library(), label, &keys.unlock_key)?;
         self.write_slot(&slot, &keys.keyring)?;
         Ok(slot)
     }
@@ -145,15 +155,19 @@ impl KeyFolder<'_> {
     /// # Errors
     /// [`KeysError::WrongSecret`], [`KeysError::Damaged`], [`KeysError::WrongKey`].
     pub fn test_slot(&self, id: SlotId, secret: &SlotSecret<'_>) -> Result<UnlockedKeys, KeysError> {
-        let slot = self.read_by_id(id)?;
-        let unlock_key = slot.open(self.folder.library(), secret).map_err(|error| {
-            if error.is_wrong_key() { KeysError::WrongSecret { slot: id } } else { error.into() }
+        let ReadSlot { slot, is_suspect } = self.read_by_id(id)?;
+        let unlock_key = slot.open(self.folder.library(), secret).map_err(|error| match error {
+            _ if is_suspect => {
+                KeysError::Damaged { path: self.path(SLOTS).join(file_of(id)), reason: SUSPECT.to_owned() }
+            }
+            error if error.is_wrong_key() => KeysError::WrongSecret { slot: id },
+            error => error.into(),
         })?;
         let keyring = self.open_keyring(&unlock_key)?.keyring;
         Ok(UnlockedKeys { keyring, unlock_key })
     }
 
-    fn read_by_id(&self, id: SlotId) -> Result<Slot, KeysError> {
+    fn read_by_id(&self, id: SlotId) -> Result<ReadSlot, KeysError> {
         let path = self.path(SLOTS).join(file_of(id));
         if path.symlink_metadata().is_err() {
             return Err(KeysError::NoSuchSlot { wanted: id.to_string() });
@@ -228,11 +242,18 @@ pub(super) fn slot_files(folder: &Path) -> Result<Vec<(SlotId, PathBuf)>, Folder
     Ok(files)
 }
 
-/// Reads a slot without checking its stamp; an error is a reason for people.
-pub(super) fn read_slot(path: &Path) -> Result<Slot, String> {
+/// A slot as its file says, and whether the file fits its own checksum.
+pub(super) struct ReadSlot {
+    pub(super) slot: Slot,
+    is_suspect: bool,
+}
+
+/// Reads a slot, whether its checksum fits or not; an error is a reason for people.
+pub(super) fn read_slot(path: &Path) -> Result<ReadSlot, String> {
     let bytes = read_small(path).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
-    toml::from_str(&text).map_err(|error| error.message().to_owned())
+    let slot = toml::from_str(&text).map_err(|error| error.message().to_owned())?;
+    Ok(ReadSlot { slot, is_suspect: looks_damaged(&text) })
 }
 
 /// The id that a file's name says.

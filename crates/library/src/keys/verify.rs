@@ -32,7 +32,7 @@ impl KeyFolder<'_> {
         for (id, path) in slot_files(&self.path(SLOTS))? {
             let file = format!("{SLOTS}/{id}.toml");
             let checked = self.verify_stamp(&path, &name_of(id), keys).and_then(|()| {
-                let slot = read_slot(&path)?;
+                let slot = read_slot(&path)?.slot;
                 if slot.id() != id {
                     return Err(format!("it holds slot {} instead", slot.id()));
                 }

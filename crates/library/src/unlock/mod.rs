@@ -26,7 +26,7 @@ pub use secret::{UnlockWarning, forbid_core_dumps, read_key_file, read_passphras
 
 use crate::folder::{FolderError, LibraryFolder};
 use crate::keys::{
-    AttemptWay, FailedAttempt, KeyringSource, KeysError, UnlockedKeys, finish_replacement,
+    AttemptWay, FailedAttempt, KeyringSource, KeysError, SUSPECT, UnlockedKeys, finish_replacement,
     spend_time_of_a_slot,
 };
 
@@ -255,7 +255,7 @@ impl Door<'_> {
             let slot = damaged.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.warnings.push(UnlockWarning::SlotUnusable { slot, reason: damaged.reason });
         }
-        let damaged = self.warnings.len() > warnings_before;
+        let mut damaged = self.warnings.len() > warnings_before;
         let slots: Vec<Slot> = list.slots.into_iter().filter(|slot| slot.kind() == secret.kind()).collect();
         for slot in &slots {
             match slot.open(self.folder.library(), secret) {
@@ -266,8 +266,15 @@ impl Door<'_> {
                     }
                     Err(error) => return Err(error),
                 },
+                Err(_) if list.suspect.contains(&slot.id()) => {
+                    self.note_slot(slot, SUSPECT.to_owned());
+                    damaged = true;
+                }
                 Err(error) if error.is_wrong_key() => {}
-                Err(error) => self.note_slot(slot, error.to_string()),
+                Err(error) => {
+                    self.note_slot(slot, error.to_string());
+                    damaged = true;
+                }
             }
         }
         if slots.is_empty() && secret.kind() == SlotKind::Passphrase {
@@ -278,7 +285,7 @@ impl Door<'_> {
     }
 
     fn note_slot(&mut self, slot: &Slot, reason: String) {
-        self.warnings.push(UnlockWarning::SlotUnusable { slot: slot.id().to_string(), reason });
+        self.warnings.push(UnlockWarning::SlotUnusable { slot: format!("{}.toml", slot.id()), reason });
     }
 
     /// A secret that opens nothing may be right, and its slot damaged: the damage is what must be known.

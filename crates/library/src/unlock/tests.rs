@@ -244,6 +244,39 @@ fn a_damaged_slot_is_a_warning_while_another_opens() {
 }
 
 #[test]
+fn a_flipped_bit_in_the_slot_that_unlocks_is_damage_and_not_a_wrong_secret() {
+    let fixture = Fixture::new();
+    let slot = fixture.folder.keys().find_slot("stick").expect("finds").id();
+    let path = fixture.folder.path().join(format!("keys/slots/{slot}.toml"));
+    let key = fixture.file("key", &[0x42; 64], 0o600);
+    let good = std::fs::read(&path).expect("reads");
+    let mut named = 0;
+    for at in (0..good.len()).step_by(5) {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &bad).expect("writes");
+        let sources = UnlockSources { key_file: Some(key.clone()), ..Default::default() };
+        match fixture.unlock(sources) {
+            // Its last line alone is damaged, which verify names.
+            Ok(unlocked) => assert!(fixture.is_right(&unlocked)),
+            Err(UnlockError::Keys(KeysError::Damaged { path: blamed, .. })) => {
+                named += 1;
+                assert_eq!(blamed, path);
+            }
+            Err(error) => panic!("byte {at} of {}: {error}", good.len()),
+        }
+        let tested = fixture.folder.keys().test_slot(slot, &SlotSecret::KeyFile(&[0x42; 64]));
+        let is_blamed = matches!(tested, Err(KeysError::WrongSecret { .. }));
+        assert!(!is_blamed, "byte {at}: testing the slot calls the secret wrong");
+    }
+    assert!(named * 5 > good.len() / 2, "only {named} flips were noticed");
+    std::fs::write(&path, &good).expect("writes");
+    let wrong = fixture.file("key", &[0x43; 64], 0o600);
+    let error = fixture.unlock(UnlockSources { key_file: Some(wrong), ..Default::default() });
+    assert!(matches!(error, Err(UnlockError::WrongSecret { .. })));
+}
+
+#[test]
 fn an_agent_with_an_old_key_is_passed_over_with_a_warning() {
     let fixture = Fixture::new();
     let sockets = fixture.temporary.path().join("agents");
