@@ -20,8 +20,8 @@ pub(crate) fn passphrase(question: &str) -> std::io::Result<Zeroizing<String>> {
 pub(crate) fn new_passphrase() -> std::io::Result<Zeroizing<String>> {
     loop {
         let first = passphrase("New passphrase")?;
-        if first.chars().count() < 8 {
-            tell("At least 8 characters, please; several words are better than one.");
+        if let Err(reason) = passphrase_is_long_enough(&first) {
+            tell(reason);
             continue;
         }
         let second = passphrase("Again")?;
@@ -30,6 +30,17 @@ pub(crate) fn new_passphrase() -> std::io::Result<Zeroizing<String>> {
         }
         tell("The two differ.");
     }
+}
+
+/// The fewest characters of a new passphrase: whoever has a copy of the library may try as many as they like.
+const FEWEST_CHARS: usize = 8;
+
+/// Whether a new passphrase is long enough; the error is a sentence.
+pub(crate) fn passphrase_is_long_enough(passphrase: &str) -> Result<(), &'static str> {
+    if passphrase.chars().count() < FEWEST_CHARS {
+        return Err("a passphrase needs at least 8 characters; several words are better than one");
+    }
+    Ok(())
 }
 
 /// Asks a question that is answered with yes or no; no is the default.

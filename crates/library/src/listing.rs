@@ -27,6 +27,8 @@ pub struct ListedAsset {
     pub path: String,
     /// When it was taken, by the clock on the wall there: `2023-05-14T10:11:12+02:00`. None when unknown.
     pub taken: Option<String>,
+    /// Where `taken` is unknown: the file's own time, by which it stands in the list.
+    pub file_time: Option<String>,
     /// Bytes of the original.
     pub size: u64,
     /// How its original stands to all remotes together, the most urgent first: `failed`, `waiting` to be sent,
@@ -52,8 +54,10 @@ pub struct ListedAsset {
     pub favourite: bool,
     /// Whether its content was found more than once, or it looks like another.
     pub duplicate: bool,
-    /// Whether its pixels cannot be decoded; `show` says why.
+    /// Whether its pixels cannot be decoded.
     pub undecodable: bool,
+    /// Why not.
+    pub reason: Option<String>,
     /// Whether it is half of a Live Photo.
     pub live: bool,
     /// Whether a video hides in it.
@@ -101,6 +105,7 @@ impl ListedAsset {
             id: row.asset.to_string(),
             path: String::from_utf8_lossy(row.relative_path()).into_owned(),
             taken: (!row.is_undated()).then(|| date_text(row.local_millis, row.offset_minutes)),
+            file_time: row.is_undated().then(|| date_text(row.local_millis, row.offset_minutes)),
             size: row.size_bytes,
             sync: "local-only",
             linked: row.is_linked(),
@@ -114,6 +119,7 @@ impl ListedAsset {
             favourite: row.is_favourite(),
             duplicate: row.is_duplicate(),
             undecodable: row.is_undecodable(),
+            reason: None,
             live: row.is_live(),
             motion: row.is_motion(),
             edited: row.is_edited(),
@@ -163,6 +169,10 @@ impl Library {
         for row in &page.rows {
             let mut asset = ListedAsset::of(row);
             asset.sync = standings.word(&row.content)?;
+            if row.is_undecodable() {
+                asset.reason =
+                    self.catalog().content_state(row.content)?.and_then(|state| state.facts().reason.clone());
+            }
             assets.push(asset);
         }
         Ok(ListPage { assets, next: page.next })

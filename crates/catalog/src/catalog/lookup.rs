@@ -14,6 +14,7 @@ use super::project::{name_hash, path_hash, whole_path};
 use super::rows::{AssetRow, Month, ROW_COLUMNS, ShelfTotals, read_row};
 use super::timeline::Shelf;
 use crate::error::{CatalogError, Result};
+use crate::rows::hash_column;
 
 /// The fewest hexadecimal digits that may stand for an id.
 const FEWEST_ID_DIGITS: usize = 4;
@@ -113,7 +114,7 @@ impl Catalog {
         Ok(None)
     }
 
-    /// Finds what a person means: an asset's id or the beginning of it, a content's hash, a whole path, the
+    /// Finds what a person means: an asset's id, a content's hash, or the beginning of either, a whole path, the
     /// end of a path, or a file's name. The first of these that finds anything counts.
     ///
     /// # Errors
@@ -121,10 +122,8 @@ impl Catalog {
     pub fn find_item(&self, item: &[u8], limit: usize) -> Result<ItemLookup> {
         let text = std::str::from_utf8(item).unwrap_or_default();
         let mut found = self.by_id_prefix(text, limit)?;
-        if found.is_empty()
-            && let Some(AssetId(content)) = AssetId::parse(text)
-        {
-            found.extend(self.find_content(content)?);
+        if found.is_empty() {
+            found = self.by_content_prefix(text, limit)?;
         }
         if found.is_empty() {
             found = self.by_path(item, limit)?;
@@ -144,15 +143,8 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn by_id_prefix(&self, digits: &str, limit: usize) -> Result<Vec<AssetId>> {
-        let is_prefix = (FEWEST_ID_DIGITS..=64).contains(&digits.len())
-            && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let bound = |filler: &str| {
-            let padded = format!("{digits}{}", filler.repeat(64_usize.saturating_sub(digits.len())));
-            AssetId::parse(&padded).map(|asset| EntityId::Asset(asset).to_bytes())
-        };
-        let (Some(first), Some(last), true) = (bound("0"), bound("f"), is_prefix) else {
-            return Ok(Vec::new());
-        };
+        let Some([first, last]) = prefix_bounds(digits) else { return Ok(Vec::new()) };
+        let [first, last] = [first, last].map(|asset| EntityId::Asset(asset).to_bytes());
         self.database.read(|connection| {
             connection
                 .prepare_cached(
@@ -162,6 +154,32 @@ impl Catalog {
                 .query_map((first, last, limit), asset_key)?
                 .collect()
         })
+    }
+
+    /// Finds assets that have, or had, a content other than their first whose hash begins with these digits.
+    ///
+    /// # Errors
+    /// As [`Catalog::asset_state`].
+    pub fn by_content_prefix(&self, digits: &str, limit: usize) -> Result<Vec<AssetId>> {
+        let Some([AssetId(first), AssetId(last)]) = prefix_bounds(digits) else { return Ok(Vec::new()) };
+        let contents: Vec<ContentHash> = self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT content FROM versions WHERE content BETWEEN ?1 AND ?2
+                     ORDER BY content LIMIT ?3",
+                )?
+                .query_map((first.as_bytes(), last.as_bytes(), limit), |row| hash_column(row, 0))?
+                .collect()
+        })?;
+        let mut found = Vec::new();
+        for content in contents {
+            if let Some(asset) = self.find_content(content)?
+                && !found.contains(&asset)
+            {
+                found.push(asset);
+            }
+        }
+        Ok(found)
     }
 
     /// Finds assets with a content that was found at exactly this path.
@@ -435,4 +453,14 @@ fn asset_key(row: &Row<'_>) -> rusqlite::Result<AssetId> {
         Some(EntityId::Asset(asset)) => Ok(asset),
         _ => Err(rusqlite::Error::InvalidQuery),
     }
+}
+
+/// The least and the greatest hash that begin with these hexadecimal digits; nothing for fewer than four.
+fn prefix_bounds(digits: &str) -> Option<[AssetId; 2]> {
+    let is_prefix = (FEWEST_ID_DIGITS..=64).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bound = |filler: &str| {
+        AssetId::parse(&format!("{digits}{}", filler.repeat(64_usize.saturating_sub(digits.len()))))
+    };
+    if is_prefix { Some([bound("0")?, bound("f")?]) } else { None }
 }

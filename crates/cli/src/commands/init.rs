@@ -118,6 +118,7 @@ pub(crate) fn slots(context: &Context, label: &str) -> Result<Vec<NewSlot>, Fail
         slots.push(context.new_key_file_slot(file, "key file")?);
     }
     if let Some(passphrase) = context.given_passphrase()? {
+        require_length(&passphrase)?;
         slots.push(NewSlot::passphrase(label, passphrase));
     } else if slots.is_empty() {
         if !prompt::someone_is_there() {
@@ -127,6 +128,14 @@ pub(crate) fn slots(context: &Context, label: &str) -> Result<Vec<NewSlot>, Fail
         slots.push(NewSlot::passphrase(label, prompt::new_passphrase()?));
     }
     Ok(slots)
+}
+
+/// Refuses a new passphrase that is too short, also from a script.
+pub(super) fn require_length(passphrase: &str) -> Result<(), Failure> {
+    prompt::passphrase_is_long_enough(passphrase).map_err(|reason| {
+        Failure::new(Exit::Refused, reason)
+            .hint("write a longer one; for a secret that nobody types use a key file: --key-file FILE")
+    })
 }
 
 fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {

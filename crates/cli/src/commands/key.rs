@@ -112,6 +112,7 @@ fn add(
             let mut warnings = Vec::new();
             let passphrase = safelight_library::unlock::read_passphrase_file(file, &mut warnings)
                 .map_err(LibraryError::from)?;
+            super::init::require_length(&passphrase)?;
             NewSlot::passphrase(label.unwrap_or("passphrase"), passphrase)
         }
         (None, None) if prompt::someone_is_there() => {

@@ -15,6 +15,7 @@ const PAGE_ASSETS: usize = 500;
 /// A query is words and filters, all of which must hold: camera: lens: date:2023-05..2023-07
 /// near:48.85,2.35,10km place:Paris type:video format:heic size:>5MB rating:>=4 tag: album: name: path: albumsize:<10GB
 /// sync:local-only|waiting|synced|cloud-only|thawing|failed sync:REMOTE=waiting is:duplicate|favourite|hidden|undecodable|live|motion|raw|linked|trashed|undated has:gps.
+/// A ~ marks the time of the file itself, where nothing says when the photo was taken.
 /// A minus before a word or filter excludes; quotes keep words together. Put -- before a query that
 /// begins with a minus.
 #[derive(Debug, Args)]
@@ -87,12 +88,19 @@ pub(crate) fn joined(words: &[String]) -> String {
 }
 
 fn line(asset: &ListedAsset) -> String {
-    let taken = asset.taken.as_deref().map_or_else(|| "undated".to_owned(), |taken| taken.replace('T', " "));
-    let marks = asset.marks().join(" ");
+    // Without a date of its own a photo stands where its file's time puts it, and the mark says so.
+    let (mark, time) = match (&asset.taken, &asset.file_time) {
+        (Some(taken), _) => (' ', taken.replace('T', " ")),
+        (None, Some(file_time)) => ('~', file_time.replace('T', " ")),
+        (None, None) => (' ', "undated".to_owned()),
+    };
+    let mut marks = asset.marks().join(" ");
+    if let Some(reason) = &asset.reason {
+        marks.push_str(&format!(": {}", printable_bytes(reason.as_bytes())));
+    }
     format!(
-        "{}  {:19.19}  {:>9}  {}{}{marks}",
+        "{} {mark}{time:19.19}  {:>9}  {}{}{marks}",
         asset.short_id(),
-        taken,
         size(asset.size),
         printable_bytes(asset.path.as_bytes()),
         if marks.is_empty() { "" } else { "  " },
