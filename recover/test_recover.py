@@ -152,7 +152,7 @@ class Rooms(unittest.TestCase):
         (cls.room / "pass").write_text("a passphrase for a test\n")
         (cls.room / "pass").chmod(0o600)
         cls.safelight("init", "--recovery-file", cls.words)
-        cls.safelight("import", "--all-files", "--wait", cls.source)
+        cls.safelight("import", "--all-files", "--wait", "--settle=0", cls.source)
 
     @classmethod
     def tearDownClass(cls):

@@ -118,7 +118,7 @@ fn an_offline_source_keeps_its_files_and_a_gone_file_its_content() {
 }
 
 #[test]
-fn refused_files_keep_their_reason() {
+fn files_that_were_not_taken_keep_their_reason() {
     let folder = tempfile::tempdir().unwrap();
     let mut database = database(folder.path());
     let photos = source(&mut database, b"/photos");
@@ -128,7 +128,9 @@ fn refused_files_keep_their_reason() {
     let mut unsettled = file(b"copying.mov", 2);
     unsettled.state = FileState::Unsettled("it changed while it was read".into());
     database.record_files(photos, [&refused, &unsettled, &file(b"x", 3)]).unwrap();
-    assert_eq!(database.refused_files(photos, 10).unwrap(), [unsettled, refused]);
+    assert_eq!(database.unsettled_files(photos, None, 10).unwrap(), [unsettled]);
+    assert_eq!(database.unsettled_files(photos, Some(b"copying.mov"), 10).unwrap(), []);
+    assert_eq!(database.file(photos, b"notes.txt").unwrap(), Some(refused));
 }
 
 #[test]

@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use safelight_library::{Monitor, Problem, Task, Weight};
 
-use crate::output::{Output, printable};
+use crate::output::{Output, counted, printable};
 
 /// How often a log hears of work that goes on.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often a bar moves that nothing advances.
+const TICK: Duration = Duration::from_millis(125);
 
 /// What the terminal shows of long work, and what went wrong in it.
 pub(crate) struct Progress {
@@ -63,6 +66,7 @@ fn verb(task: Task) -> &'static str {
     match task {
         Task::Scan => "Looking",
         Task::Import => "Importing",
+        Task::Settle => "Waiting",
         Task::Render => "Rendering",
         Task::Verify => "Verifying",
         Task::Export => "Exporting",
@@ -81,7 +85,9 @@ impl Monitor for Progress {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::new_spinner(),
         };
-        let template = if total.is_some() {
+        let template = if task == Task::Settle {
+            "{prefix:>10} {spinner} for {len} files that were written just now to stand still"
+        } else if total.is_some() {
             "{prefix:>10} {bar:28} {pos}/{len} {msg} {eta}"
         } else {
             "{prefix:>10} {spinner} {pos} {msg}"
@@ -95,6 +101,13 @@ impl Monitor for Progress {
             ProgressDrawTarget::hidden()
         });
         bar.set_prefix(verb(task));
+        if task == Task::Settle {
+            bar.enable_steady_tick(TICK);
+            if !self.output.shows_bars() {
+                let files = counted(total.unwrap_or_default(), "file", "files");
+                self.output.talk(&format!("Waiting until {files} written just now stand still"));
+            }
+        }
         *self.bar() = Some(Shown { bar, task, total, begun: Instant::now(), last_line: Instant::now() });
     }
 

@@ -99,6 +99,18 @@ pub fn examine_machine(worker: &WorkerProgram) -> Vec<Finding> {
     vec![examine_sandbox(worker), examine_ffmpeg(worker), examine_clock()]
 }
 
+/// Linked originals that are not there: how many, and the first of them.
+fn examine_links(report: &VerifyReport) -> Option<Finding> {
+    let first = report.absent.first()?;
+    let others = report.absent.len() - 1;
+    let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+    Some(Finding::unwell(
+        "linked originals",
+        format!("{}{others}: {}", first.path, first.reason),
+        "connect the disk that they are on; safelight verify names them all",
+    ))
+}
+
 fn examine_sandbox(worker: &WorkerProgram) -> Finding {
     const WHAT: &str = "sandbox";
     match Pool::start(worker.pool_options(1)).and_then(|pool| pool.sandbox()) {
@@ -165,13 +177,22 @@ impl Library {
                 report = self.verify(&VerifyRequest { quick: true }, monitor)?;
             }
         }
-        for damage in report.damaged {
+        for damage in std::mem::take(&mut report.damaged) {
             let hint = "safelight verify reads everything; importing the photo again repairs it";
             findings.push(Finding::damaged("library", format!("{}: {}", damage.path, damage.reason), hint));
         }
+        findings.extend(examine_links(&report));
+        let sweepable: HashSet<String> =
+            report.leftovers.iter().map(|path| format!("objects/{}", path.as_str())).collect();
         for notice in report.notices {
-            let hint = "safelight doctor --fix removes what nothing speaks of";
-            findings.push(Finding::unwell("leftover", format!("{}: {}", notice.path, notice.reason), hint));
+            let says = format!("{}: {}", notice.path, notice.reason);
+            findings.push(match notice.is_stray {
+                true if sweepable.contains(&notice.path) => {
+                    Finding::unwell("leftover", says, "safelight doctor --fix removes what nothing speaks of")
+                }
+                true => Finding::unwell("stray file", says, "it is none of the library's: move it elsewhere"),
+                false => Finding::well("note", says),
+            });
         }
         findings.push(self.examine_space());
         findings.push(self.examine_previews()?);

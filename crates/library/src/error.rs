@@ -142,6 +142,18 @@ pub enum LibraryError {
         /// The object.
         object: String,
     },
+    /// A linked original that is not where it was.
+    #[error("the linked original {path} is not there")]
+    LinkAbsent {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// A linked original that was written over.
+    #[error("the linked file {path} no longer holds what was imported")]
+    LinkChanged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -170,7 +182,7 @@ impl LibraryError {
     pub(crate) fn is_proven_damage(&self) -> bool {
         match self {
             Self::Crypto(error) => error.fault().is_some(),
-            Self::Damaged { .. } => true,
+            Self::Damaged { .. } | Self::LinkChanged { .. } => true,
             Self::Store(error) => error.is_not_found(),
             _ => false,
         }
@@ -180,7 +192,7 @@ impl LibraryError {
     pub(crate) fn is_absence(&self) -> bool {
         match self {
             Self::Store(error) => error.is_not_found(),
-            Self::NotHere { .. } => true,
+            Self::NotHere { .. } | Self::LinkAbsent { .. } => true,
             _ => false,
         }
     }
@@ -196,10 +208,15 @@ impl LibraryError {
             Self::Store(error) => kind_of_store(error),
             Self::Sync(error) => kind_of_sync(error),
             Self::NoSuchRemote { .. } | Self::NoRemote | Self::InRemotes { .. } => ErrorKind::NotFound,
-            Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } | Self::LinkChanged { .. } => {
+                ErrorKind::Damaged
+            }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Io { .. } | Self::Cancelled => ErrorKind::Failed,
-            Self::NoSuchItem { .. } | Self::NoSuchAlbum { .. } | Self::NotHere { .. } => ErrorKind::NotFound,
+            Self::NoSuchItem { .. }
+            | Self::NoSuchAlbum { .. }
+            | Self::NotHere { .. }
+            | Self::LinkAbsent { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::Query { .. } => ErrorKind::Usage,
             Self::Refused { .. } => ErrorKind::Refused,
         }
@@ -219,6 +236,9 @@ impl LibraryError {
             Self::Store(error) if error.is_full() => {
                 "free some space and run the same command again; it goes on where it stopped"
             }
+            Self::Catalog(CatalogError::DiskFull { .. }) => {
+                "free some space and run the same command again; it goes on where it stopped"
+            }
             Self::Sync(error) => return hint_of_sync(error),
             Self::NoSuchRemote { .. } => "safelight remote list shows them",
             Self::NoRemote => "safelight remote add NAME ADDRESS connects one",
@@ -226,6 +246,7 @@ impl LibraryError {
             Self::Catalog(CatalogError::Missing { .. }) => {
                 "safelight doctor --fix catalog makes it again from the signed history"
             }
+            Self::Catalog(CatalogError::ReadOnly { .. }) => crate::folder::READ_ONLY_HINT,
             Self::Catalog(_) if self.kind() == ErrorKind::Damaged => {
                 "safelight doctor --fix catalog rebuilds it from the signed history"
             }
@@ -233,6 +254,13 @@ impl LibraryError {
             Self::NoSuchItem { .. } => "safelight list shows what there is",
             Self::NoSuchAlbum { .. } => "safelight album lists them; safelight album add NAME makes one",
             Self::Ambiguous { .. } => "use more of the id, or a longer path",
+            Self::LinkAbsent { .. } => {
+                "connect the disk that it is on, or import a copy of it without --link, which the library then keeps"
+            }
+            Self::LinkChanged { .. } => {
+                "import it again with --link: what it holds now becomes a new version; what it held comes back only \
+                 with a copy from elsewhere"
+            }
             Self::NotHere { .. } => "a linked original is where it was imported from: connect that disk",
             _ => return None,
         };

@@ -17,6 +17,7 @@ mod import;
 mod item;
 pub mod keys;
 mod library;
+mod linked;
 mod listing;
 mod log;
 mod monitor;
@@ -38,7 +39,7 @@ pub use edit::{
 pub use error::{ErrorKind, LibraryError, Result};
 pub use export::{ExportReport, ExportRequest, verify_export};
 pub use history::HistoryEntry;
-pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount};
+pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};

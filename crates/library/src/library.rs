@@ -354,8 +354,10 @@ impl Damaged {
         locked(&self.0).contains(content)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        locked(&self.0).len()
+    pub(crate) fn contents(&self) -> Vec<ContentHash> {
+        let mut contents: Vec<_> = locked(&self.0).iter().copied().collect();
+        contents.sort_unstable();
+        contents
     }
 
     pub(crate) fn note(&self, device: &mut DeviceDb, content: &ContentHash) -> Result<()> {

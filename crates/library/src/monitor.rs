@@ -13,6 +13,8 @@ pub enum Task {
     Scan,
     /// Taking photos in; counts files and the bytes of their originals.
     Import,
+    /// Waiting until files that were written just now stand still; counts them.
+    Settle,
     /// Making thumbnails and previews that an import left for later.
     Render,
     /// Reading everything back; counts objects and sealed bytes.

@@ -8,12 +8,13 @@ use std::path::Path;
 
 use safelight_catalog::{Catalog, DeviceDb};
 use safelight_crypto::{ContentHash, CryptoError, Keyring, OriginalOpener, Sha256};
-use safelight_model::{Contents, Original, PartRef, RenditionKind, Storage};
+use safelight_model::{Contents, DeviceId, Original, PartRef, RenditionKind, Storage};
 use safelight_store::{FolderPlace, ObjectPath};
 
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::read_packed;
 use crate::library::Library;
+use crate::linked;
 
 /// How much of a file in the open is read at once.
 const STRETCH_BYTES: usize = 1 << 20;
@@ -34,9 +35,9 @@ pub(crate) fn original_of(catalog: &Catalog, content: &ContentHash) -> Result<Op
 
 /// Whether a recorded original answers for a file that is to be imported, so that the file need not be taken: a sealed
 /// copy always does; a linked file only where linking is all that is asked for, and while it is there.
-pub(crate) fn serves(original: &Original, link: bool) -> bool {
+pub(crate) fn serves(original: &Original, link: bool, here: DeviceId) -> bool {
     match original.storage {
-        Storage::Linked => link && check_linked(original, true).is_ok(),
+        Storage::Linked => link && linked::look(original, here).is_ok(),
         _ => true,
     }
 }
@@ -150,8 +151,10 @@ pub(crate) fn write_original(
             let bytes = small_original(place, device, keyring, original)?;
             output.write_all(&bytes).map_err(LibraryError::writing_output)
         }
-        // One that was fetched, because it is linked on another device, lies here sealed.
-        Storage::Linked if !are_parts_here(place, original)? => write_linked(original, output),
+        // One that was fetched, because its file is on another device or gone, lies here sealed.
+        Storage::Linked if !are_parts_here(place, original)? => {
+            linked::write(original, keyring.device().id(), output).map(drop)
+        }
         _ => stream_parts(
             place,
             keyring,
@@ -191,46 +194,6 @@ pub(crate) fn small_original(
         Err(LibraryError::Damaged {
             object: location.pack,
             reason: "its content is not the recorded one".into(),
-        })
-    }
-}
-
-/// Where a linked original lies on this device.
-pub(crate) fn linked_path(original: &Original) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
-    root.join(std::ffi::OsStr::from_bytes(&original.source.relative))
-}
-
-/// Reads a linked original and compares its hash, or looks only at its size; answers its bytes.
-pub(crate) fn check_linked(original: &Original, only_size: bool) -> Result<u64> {
-    let path = linked_path(original);
-    if !only_size {
-        return write_linked(original, &mut std::io::sink()).map(|()| original.size_bytes);
-    }
-    let metadata = std::fs::metadata(&path).map_err(|source| LibraryError::reading(&path, source))?;
-    if metadata.len() == original.size_bytes {
-        return Ok(metadata.len());
-    }
-    Err(LibraryError::Damaged {
-        object: path.display().to_string(),
-        reason: "the linked file is no longer the one that was imported".into(),
-    })
-}
-
-fn write_linked(original: &Original, output: &mut dyn Write) -> Result<()> {
-    let path = linked_path(original);
-    let mut hasher = Sha256::new();
-    read_through(&path, &mut |bytes| {
-        hasher.update(bytes);
-        output.write_all(bytes).map_err(LibraryError::writing_output)
-    })?;
-    if ContentHash::from_bytes(hasher.finish()) == original.content {
-        Ok(())
-    } else {
-        Err(LibraryError::Damaged {
-            object: path.display().to_string(),
-            reason: "the linked file is no longer the one that was imported".into(),
         })
     }
 }

@@ -237,7 +237,7 @@ fn rendered_of(
         return render_still(pool, bytes, probe, Wanted::ALL);
     }
     let file = if original.storage == Storage::Linked {
-        File::open(objects::linked_path(original))
+        File::open(crate::linked::path_of(original))
     } else {
         file_in_memory(bytes)
     };

@@ -1,14 +1,31 @@
 //! How many photos are safe, and what waits or failed.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 use serde::Serialize;
 
-use safelight_catalog::{FileState, Shelf};
+use safelight_catalog::{FileState, ListOptions, Shelf, SyncState};
+use safelight_model::Storage;
 
 use crate::error::Result;
 use crate::library::Library;
+use crate::linked;
+use crate::objects::are_parts_here;
+use crate::scan::path_below;
+use crate::verify::is_for_damage;
 
 /// How many failures a status names.
 const NAMED_FAILURES: usize = 20;
+
+/// How many rows are looked at together.
+const STRETCH_FILES: usize = 1000;
+
+/// What is said of an original whose sealed copy is damaged.
+const DAMAGED_COPY: &str = "its sealed copy is damaged; importing the file again repairs it";
+/// What is said of one that is linked.
+const CHANGED_LINK: &str = "it is linked and the file no longer holds what was imported; import it again to take what it holds now as a new version";
 
 /// A file that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,14 +53,20 @@ pub struct Status {
     pub places: u64,
     /// What waits to be sent somewhere.
     pub waiting: u64,
-    /// Files that should have been taken and were not, and originals that are damaged.
+    /// Files that should have been taken and were not, originals that are damaged, and such as could not be sent.
     pub failed: u64,
-    /// Some of them.
+    /// The first twenty of them.
     pub failures: Vec<FailedFile>,
     /// Bytes of the originals.
     pub original_bytes: u64,
     /// Originals that stayed where they were.
     pub linked: u64,
+    /// Their bytes; of these the library holds no copy.
+    pub linked_bytes: u64,
+    /// Those of them that are not there now, because a disk is not connected or they are gone.
+    pub linked_absent: u64,
+    /// Some of these files.
+    pub absent: Vec<String>,
     /// Photos whose pixels cannot be decoded.
     pub undecodable: u64,
     /// Previews still to be made.
@@ -58,6 +81,30 @@ pub struct Status {
     pub read_only: bool,
 }
 
+/// Counts failures, and names the first of them.
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    named: Vec<FailedFile>,
+}
+
+impl Failures {
+    fn add(&mut self, path: impl FnOnce() -> String, reason: impl Into<String>) {
+        self.count += 1;
+        if self.named.len() < NAMED_FAILURES {
+            self.named.push(FailedFile { path: path(), reason: reason.into() });
+        }
+    }
+}
+
+/// How the linked files of a library stand.
+#[derive(Default)]
+struct Links {
+    bytes: u64,
+    absent: u64,
+    named: Vec<String>,
+}
+
 impl Library {
     /// How the library stands.
     ///
@@ -70,26 +117,13 @@ impl Library {
             let segments = tips.iter().map(|(_, tip)| u64::from(tip.seq.0)).sum();
             (catalog.totals(Shelf::Shown)?, catalog.totals(Shelf::Hidden)?, catalog.count_ops()?, segments)
         };
-        let mut failed = self.damaged.count() as u64;
-        let mut failures = Vec::new();
-        for source in self.device.sources()? {
-            let [_, _, unsettled, _] = self.device.count_files(source.id)?;
-            failed += unsettled;
-            if unsettled == 0 || failures.len() >= NAMED_FAILURES {
-                continue;
-            }
-            for file in self.device.refused_files(source.id, NAMED_FAILURES * 50)? {
-                if let FileState::Unsettled(reason) = file.state
-                    && failures.len() < NAMED_FAILURES
-                {
-                    let root = String::from_utf8_lossy(&source.path);
-                    let below = String::from_utf8_lossy(&file.path);
-                    failures.push(FailedFile { path: format!("{root}/{below}"), reason });
-                }
-            }
-        }
+        let mut failures = Failures::default();
+        self.count_damaged(&mut failures)?;
+        self.count_unsettled(&mut failures)?;
         let (waiting, unsent, places) = self.sync_standing()?;
-        failed += unsent;
+        self.count_unsent(unsent, &mut failures)?;
+        let linked = timeline.linked + hidden.linked;
+        let links = if linked > 0 { self.look_at_links()? } else { Links::default() };
         let queue = self.device.render_queue()?;
         Ok(Status {
             library: self.id().to_string(),
@@ -99,10 +133,13 @@ impl Library {
             videos: timeline.videos + hidden.videos,
             places,
             waiting,
-            failed,
-            failures,
+            failed: failures.count,
+            failures: failures.named,
             original_bytes: timeline.bytes + hidden.bytes,
-            linked: timeline.linked + hidden.linked,
+            linked,
+            linked_bytes: links.bytes,
+            linked_absent: links.absent,
+            absent: links.named,
             undecodable: timeline.undecodable + hidden.undecodable,
             previews_pending: queue.waiting_jobs,
             sources: self.sources()?.len() as u64,
@@ -110,5 +147,84 @@ impl Library {
             segments,
             read_only: self.is_read_only(),
         })
+    }
+
+    /// Originals that a verification found damaged.
+    fn count_damaged(&self, failures: &mut Failures) -> Result<()> {
+        for content in self.damaged.contents() {
+            let original = self.original_of(&content)?;
+            let is_linked = original.as_ref().is_some_and(|original| original.storage == Storage::Linked);
+            let path = || match &original {
+                Some(original) => linked::path_of(original).to_string_lossy().into_owned(),
+                None => content.to_string(),
+            };
+            failures.add(path, if is_linked { CHANGED_LINK } else { DAMAGED_COPY });
+        }
+        Ok(())
+    }
+
+    /// Files that could not be taken. Those that wait to be read again for a damaged original were counted with it.
+    fn count_unsettled(&self, failures: &mut Failures) -> Result<()> {
+        for source in self.device.sources()? {
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let files = self.device.unsettled_files(source.id, after.as_deref(), STRETCH_FILES)?;
+                let Some(last) = files.last() else { break };
+                after = Some(last.path.clone());
+                for file in files.into_iter().filter(|file| !is_for_damage(&file.state)) {
+                    let FileState::Unsettled(reason) = file.state else { continue };
+                    let root = Path::new(OsStr::from_bytes(&source.path));
+                    let path = || path_below(root, &file.path).to_string_lossy().into_owned();
+                    failures.add(path, reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Originals that could not be sent to a remote.
+    fn count_unsent(&self, unsent: u64, failures: &mut Failures) -> Result<()> {
+        let mut named = 0;
+        for remote in self.device.remotes()? {
+            for row in self.device.originals_in(remote.id, SyncState::Failed, None, NAMED_FAILURES)? {
+                let original = self.original_of(&row.content)?;
+                let path = || original.map_or(row.content.to_string(), |original| original.source.display());
+                let reason = row.reason.unwrap_or_else(|| "it could not be sent".into());
+                failures.add(path, format!("{}: {reason}", remote.name));
+                named += 1;
+            }
+        }
+        failures.count += unsent.saturating_sub(named);
+        Ok(())
+    }
+
+    /// Looks whether the linked files are where they were; opens none of them.
+    fn look_at_links(&self) -> Result<Links> {
+        let (mut links, mut after) = (Links::default(), None);
+        let query = self.query("is:linked")?;
+        loop {
+            let shelves = Some(vec![Shelf::Shown, Shelf::Hidden]);
+            let options = ListOptions { after, shelves, limit: STRETCH_FILES, ..ListOptions::default() };
+            let page = self.catalog().list(&query, &options)?;
+            for row in &page.rows {
+                links.bytes += row.size_bytes;
+                let path = Path::new(OsStr::from_bytes(&row.path));
+                if path.exists() {
+                    continue;
+                }
+                let Some(original) = self.original_of(&row.content)? else { continue };
+                let is_ours = original.source.device == self.keyring().device().id();
+                if is_ours && !are_parts_here(&self.place, &original)? {
+                    links.absent += 1;
+                    if links.named.len() < NAMED_FAILURES {
+                        links.named.push(path.to_string_lossy().into_owned());
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(links);
+            }
+        }
     }
 }

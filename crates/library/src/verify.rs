@@ -8,6 +8,8 @@
 mod history;
 mod objects;
 
+pub(crate) use objects::is_for_damage;
+
 use std::path::Path;
 
 use safelight_store::ObjectPath;
@@ -36,12 +38,15 @@ pub struct Damage {
     /// The photos that depend on it, as far as they are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub photos: Vec<String>,
+    /// Whether it lies in the library folder and nothing speaks of it.
+    #[serde(skip)]
+    pub(crate) is_stray: bool,
 }
 
 impl Damage {
     pub(crate) fn new(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         let path = path.as_ref().to_string_lossy().into_owned();
-        Self { path, reason: reason.into(), photos: Vec::new() }
+        Self { path, reason: reason.into(), photos: Vec::new(), is_stray: false }
     }
 }
 
@@ -56,6 +61,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is damaged or missing.
     pub damaged: Vec<Damage>,
+    /// Linked originals that are not where they were, so that nothing of them could be checked.
+    pub absent: Vec<Damage>,
     /// What is worth knowing.
     pub notices: Vec<Damage>,
     /// Who signed an export.
@@ -72,6 +79,7 @@ impl VerifyReport {
         self.objects += other.objects;
         self.bytes += other.bytes;
         self.damaged.extend(other.damaged);
+        self.absent.extend(other.absent);
         self.notices.extend(other.notices);
         self.leftovers.extend(other.leftovers);
     }

@@ -228,17 +228,24 @@ impl DeviceDb {
         })
     }
 
-    /// Lists files that were not taken, with their reasons, in path order.
+    /// Streams the files of a source that could not be taken and are tried again, after a path, in path order.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn refused_files(&self, source: SourceId, limit: usize) -> Result<Vec<FileRecord>> {
+    pub fn unsettled_files(
+        &self,
+        source: SourceId,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<FileRecord>> {
+        let comparison = if after.is_some() { ">" } else { ">=" };
         self.database.read(|connection| {
             connection
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM files WHERE source = ?1 AND state IN (1, 2) ORDER BY path LIMIT ?2"
+                    "SELECT {COLUMNS} FROM files WHERE source = ?1 AND state = 2 AND path {comparison} ?2
+                     ORDER BY path LIMIT ?3"
                 ))?
-                .query_map((source.0, limit), read_file)?
+                .query_map((source.0, after.unwrap_or_default(), limit), read_file)?
                 .collect()
         })
     }

@@ -17,8 +17,9 @@ use crate::output::{counted, size};
 pub(crate) struct Arguments {
     /// The folder to write into; it must be empty, or hold an export that is to go on
     directory: Option<PathBuf>,
-    /// Which photos; all without one
-    query: Vec<String>,
+    /// Which photos: ids, paths or a query; all without any
+    #[arg(value_name = "ITEMS")]
+    items: Vec<String>,
     /// Write one original to stdout instead: - is the only value
     #[arg(long, value_name = "-")]
     to: Option<String>,
@@ -36,12 +37,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
     let Some(directory) = &arguments.directory else {
         return Err(Failure::usage("export needs a folder to write into")
-            .hint("safelight export DIR [QUERY], or safelight export --to - ITEM"));
+            .hint("safelight export DIR [ITEMS], or safelight export --to - ITEM"));
     };
     let library = context.open_library_to_read()?;
     let request = ExportRequest {
         directory: directory.clone(),
-        query: joined(&arguments.query),
+        items: arguments.items.clone(),
+        query: joined(&arguments.items),
         sidecars: !arguments.no_sidecars,
         dry_run: context.global.dry_run,
     };
@@ -56,16 +58,27 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             counted(report.files, "file", "files"),
             size(report.bytes)
         ));
+        if report.written_over > 0 {
+            context.output.warn(&format!(
+                "{} linked and written over by newer ones: there is nothing of them to export",
+                counted(report.written_over, "earlier version was", "earlier versions were")
+            ));
+        }
         if !context.global.dry_run {
             context.output.talk("Check it without a library at any time: safelight verify --export DIR");
         }
+    }
+    if report.files == 0 && report.failed == 0 {
+        context.output.warn("nothing was exported: the library holds no photos");
     }
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted")
             .hint("the same command goes on where this one stopped"));
     }
     if report.failed > 0 {
-        return Err(Failure::silent(Exit::Incomplete));
+        let files = counted(report.failed, "original", "originals");
+        return Err(Failure::new(Exit::Incomplete, format!("{files} could not be exported; each is named above"))
+            .hint("connect the disk of a linked one, fetch one from its remote (safelight local fetch), then export again"));
     }
     Ok(())
 }
@@ -78,7 +91,7 @@ fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(
         .directory
         .iter()
         .map(|directory| directory.to_string_lossy().into_owned())
-        .chain(arguments.query.iter().cloned())
+        .chain(arguments.items.iter().cloned())
         .collect();
     let [item] = item.as_slice() else {
         return Err(

@@ -1,9 +1,10 @@
 //! `safelight import`: takes photos and videos in.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use safelight_library::{ImportPlan, ImportReport, ImportRequest, Library};
+use safelight_library::{ImportPlan, ImportReport, ImportRequest, Library, SETTLE};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -31,6 +32,10 @@ pub(crate) struct Arguments {
     /// Make all previews before returning, instead of leaving slow ones to the background
     #[arg(long)]
     wait: bool,
+    /// How long a file must have stood still to be taken: one that changed within this time is looked at again at
+    /// the end, and left to the next import while it goes on changing
+    #[arg(long, value_name = "SECONDS", default_value_t = SETTLE.as_secs())]
+    settle: u64,
 }
 
 #[derive(Serialize)]
@@ -85,6 +90,7 @@ fn requests(
             link: arguments.link,
             all_files: arguments.all_files,
             remove_after_proof: false,
+            settle: Duration::from_secs(arguments.settle),
         }]);
     }
     let sources = library.sources()?;
@@ -105,6 +111,7 @@ fn requests(
             link: source.link,
             all_files: arguments.all_files,
             remove_after_proof: source.remove_after_proof,
+            settle: Duration::from_secs(arguments.settle),
         })
         .collect())
 }

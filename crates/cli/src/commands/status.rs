@@ -1,6 +1,7 @@
 //! `safelight status`: how many photos are safe, and where.
 
 use clap::Args;
+use safelight_library::Status;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -22,17 +23,22 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.print_json(&status)?;
     } else {
         context.output.data(&format!(
-            "{} safe in {}, {} waiting, {} failed",
-            counted(status.assets, "photo", "photos"),
+            "{} safe in {}, {} waiting, {} failed{}",
+            counted(status.assets - status.linked_absent, "photo", "photos"),
             counted(status.places, "place", "places"),
             status.waiting,
-            status.failed
+            status.failed,
+            if status.linked_absent > 0 {
+                format!(", {} absent", status.linked_absent)
+            } else {
+                String::new()
+            }
         ))?;
         let rows = [
             ("library", status.library.clone()),
             ("folder", crate::output::printable(status.folder.as_ref())),
             ("photos", format!("{}, {} videos", status.photos, status.videos)),
-            ("originals", format!("{} sealed here, {} linked", size(status.original_bytes), status.linked)),
+            ("originals", originals(&status)),
             ("previews", format!("{} waiting", status.previews_pending)),
             ("not decoded", status.undecodable.to_string()),
             ("sources", counted(status.sources, "watched folder", "watched folders")),
@@ -42,11 +48,36 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.data(&format!("{name:>14}  {value}"))?;
         }
         for failed in &status.failures {
-            context.output.data(&format!("{:>14}  {}: {}", "failed", failed.path, failed.reason))?;
+            let path = crate::output::printable(failed.path.as_ref());
+            context.output.data(&format!("{:>14}  {path}: {}", "failed", failed.reason))?;
+        }
+        for path in &status.absent {
+            let path = crate::output::printable(path.as_ref());
+            context.output.data(&format!("{:>14}  {path}: linked, and not there now", "absent"))?;
+        }
+        let unnamed = status.linked_absent - status.absent.len() as u64;
+        if unnamed > 0 {
+            context
+                .output
+                .data(&format!("{:>14}  and {unnamed} more; safelight verify names them", "absent"))?;
         }
     }
     if arguments.check && status.failed > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// How much is sealed, and how much only linked: of that the library holds no copy.
+fn originals(status: &Status) -> String {
+    let sealed = format!("{} sealed", size(status.original_bytes.saturating_sub(status.linked_bytes)));
+    if status.linked == 0 {
+        return sealed;
+    }
+    let linked = counted(status.linked, "file", "files");
+    let mut text = format!("{sealed}, {} linked in {linked}", size(status.linked_bytes));
+    if status.linked_absent > 0 {
+        text.push_str(&format!(", {} of them not there now", status.linked_absent));
+    }
+    text
 }

@@ -11,7 +11,8 @@ use crate::output::{counted, printable, size};
 
 /// Read everything back and compare it with what was recorded
 ///
-/// Names every damaged or missing file of the library folder. Exit code 6 when there is one. Damaged
+/// Names every damaged or missing file of the library folder. Exit code 6 when there is one. Linked originals that
+/// are not there are named too; exit code 1 when there are any. Damaged
 /// previews are made again by the next import, or at once by safelight doctor --fix.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -99,6 +100,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 }
 
 fn answer(context: &Context, report: &VerifyReport) -> Result<(), Failure> {
+    let absent = report.absent.len() as u64;
     if context.output.json() {
         context.output.print_json(report)?;
     } else {
@@ -109,15 +111,23 @@ fn answer(context: &Context, report: &VerifyReport) -> Result<(), Failure> {
                 damage.reason
             ))?;
         }
+        for absent in &report.absent {
+            context.output.data(&format!(
+                "absent   {}  {}",
+                printable(absent.path.as_ref()),
+                absent.reason
+            ))?;
+        }
         for notice in &report.notices {
             context.output.talk(&format!("note     {}  {}", printable(notice.path.as_ref()), notice.reason));
         }
         context.output.talk(&format!(
-            "{} and {} checked, {}; {} damaged",
-            counted(report.originals, "original", "originals"),
+            "{} and {} checked, {}; {} damaged{}",
+            counted(report.originals - absent, "original", "originals"),
             counted(report.objects, "other object", "other objects"),
             size(report.bytes),
-            report.damaged.len()
+            report.damaged.len(),
+            if absent > 0 { format!(", {absent} linked and not there") } else { String::new() }
         ));
         if let Some(signer) = &report.signer {
             context.output.talk(&format!("Signed by {signer}"));
@@ -126,6 +136,13 @@ fn answer(context: &Context, report: &VerifyReport) -> Result<(), Failure> {
     if !report.damaged.is_empty() {
         return Err(Failure::new(Exit::Damaged, "damage was found; it is named above")
             .hint("keep the library as it is and restore the named originals from another copy by importing them again"));
+    }
+    if absent > 0 {
+        let files = counted(absent, "linked original is", "linked originals are");
+        return Err(Failure::new(Exit::Incomplete, format!("{files} not there and could not be checked"))
+            .hint(
+                "connect the disk that they are on, or import copies of them, which the library then keeps",
+            ));
     }
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted before everything was checked"));

@@ -16,7 +16,7 @@ fn corpus() -> Option<PathBuf> {
 
 fn import(room: &Room, folder: &Path, patience: Duration) -> Outcome {
     let mut command = room.unlocked();
-    command.args(["--json", "--yes", "import", "--wait"]).arg(folder);
+    command.args(["--json", "--yes", "import", "--wait", "--settle=0"]).arg(folder);
     finish(command.spawn().unwrap(), patience).ends_with(&[0, 1])
 }
 

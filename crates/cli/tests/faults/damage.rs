@@ -31,14 +31,10 @@ fn one_flipped_bit_in_any_file_of_the_library_is_found_and_the_file_named() {
             let mut bad = good.clone();
             bad[at] ^= bit;
             std::fs::write(&file, &bad).unwrap();
-            let mut outcome = room.safelight(&["verify"]);
+            let outcome = room.safelight(&["verify"]);
             assert!(!outcome.stderr.contains("panicked"), "{} at {at}: {}", name.display(), outcome.said());
-            if outcome.code == Some(3) {
-                // The damage is in the slot of the key file, which then looks like a wrong key; another way in tells.
-                let passphrase = room.path("passphrase");
-                outcome = room.run(room.bare().arg("--passphrase-file").arg(passphrase).arg("verify"));
-            }
-            let noticed = outcome.code.is_some_and(|code| code != 0);
+            // Damage in the slot that the key file opens must not look like a wrong key, which would be a 3.
+            let noticed = outcome.code.is_some_and(|code| code != 0 && code != 3);
             if !noticed || !names(&outcome.said(), &name) {
                 missed.push(format!(
                     "{} at {at} of {} (bit {bit:#04x}): {}",
@@ -249,7 +245,10 @@ fn a_linked_original_that_is_gone_or_changed_is_brought_back_by_importing_a_copy
         let copy = room.put("card/one.jpg", &bytes);
         let import = |flag: Option<&str>, path: &Path| {
             let mut command = room.unlocked();
-            command.args(["--json", "--yes", "import", "--wait"]).args(flag).arg(path.parent().unwrap());
+            command
+                .args(["--json", "--yes", "import", "--wait", "--settle=0"])
+                .args(flag)
+                .arg(path.parent().unwrap());
             room.run(&mut command).ends_with(&[0]).json()
         };
         import(Some("--link"), &linked);
@@ -337,7 +336,7 @@ fn what_a_clean_verify_finds_whole_counts_as_damaged_no_more() {
         flip_middle(file);
     }
     room.safelight(&["verify"]).ends_with(&[6]);
-    assert_eq!(failed(), 4, "two originals, and the files that they came from");
+    assert_eq!(failed(), 2, "two originals; the files that they came from are not counted again");
     for (bytes, file) in &kept {
         std::fs::write(file, bytes).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::pictures::photo;
+use crate::pictures::{Exif, jpeg, photo};
 use crate::room::{PROGRAM, Room, sha256};
 
 fn with_photos(count: u64) -> Room {
@@ -114,4 +114,95 @@ fn completions_and_man_pages_are_made() {
         std::fs::read_dir(&pages).unwrap().count() > 5 || outcome.stdout.starts_with(b".ie"),
         "no man pages"
     );
+}
+
+#[test]
+fn the_beginning_of_a_newer_versions_hash_finds_its_photo_as_its_id_does() {
+    let room = Room::with_library();
+    let exif = Exif { taken: Some("2021:10:08 22:47:36".into()), ..Exif::default() };
+    let (first, second) = (jpeg(1, 20, 15, &exif), jpeg(2, 24, 18, &exif));
+    let path = room.put("edited.jpg", &first);
+    room.import().ends_with(&[0]);
+    std::fs::write(path, &second).unwrap();
+    room.import().ends_with(&[0]);
+    for hash in [sha256(&first), sha256(&second)] {
+        for digits in [64, 12, 8] {
+            let shown = room.safelight(&["--json", "show", &hash[..digits]]).ends_with(&[0]).json();
+            assert_eq!(shown["id"], sha256(&first), "{digits} digits: {shown}");
+        }
+    }
+    room.safelight(&["show", "0123456789"]).ends_with(&[4]);
+}
+
+#[test]
+fn an_export_takes_ids_paths_or_a_query_and_says_when_there_is_nothing() {
+    let room = with_photos(4);
+    let ids = [sha256(&photo(0)), sha256(&photo(1))];
+    let export = |name: &str, items: &[&str]| {
+        let out = room.path(name);
+        let mut command = room.unlocked();
+        let outcome = room.run(command.args(["--json", "export", "--no-sidecars"]).arg(&out).args(items));
+        (outcome, out)
+    };
+    for (number, items) in [[&ids[0][..10], &ids[1][..]], ["0.jpg", "1.jpg"]].iter().enumerate() {
+        let (outcome, out) = export(&format!("by name {number}"), items);
+        assert_eq!(outcome.ends_with(&[0]).json()["assets"], 2);
+        assert!(std::fs::read(out.join("0.jpg")).unwrap() == photo(0));
+        assert!(std::fs::read(out.join("1.jpg")).unwrap() == photo(1));
+    }
+    assert_eq!(export("by query", &["type:photo"]).0.ends_with(&[0]).json()["assets"], 4);
+    let (nothing, out) = export("nothing", &["place:Atlantis"]);
+    assert!(nothing.ends_with(&[4]).stderr.contains("place:Atlantis"));
+    assert!(!out.exists(), "a folder was made for nothing");
+    let empty = Room::with_library();
+    let outcome = empty.safelight(&["export", empty.path("out").to_str().unwrap()]).ends_with(&[0]);
+    assert!(outcome.stderr.contains("nothing was exported"), "{}", outcome.said());
+}
+
+#[test]
+fn a_passphrase_of_two_letters_is_refused_also_from_a_script() {
+    let room = Room::empty();
+    std::fs::write(room.path("passphrase"), "ab\n").unwrap();
+    let init = |room: &Room| {
+        let mut command = room.bare();
+        command.arg("--passphrase-file").arg(room.path("passphrase"));
+        command.arg("--recovery-file").arg(room.path("words"));
+        room.run(command.arg("init"))
+    };
+    let refused = init(&room).ends_with(&[5]);
+    assert!(
+        refused.stderr.contains("8 characters") && refused.stderr.contains("--key-file"),
+        "{}",
+        refused.said()
+    );
+    assert!(!room.library().exists() && !room.path("words").exists());
+    std::fs::write(room.path("passphrase"), "eight ok\n").unwrap();
+    init(&room).ends_with(&[0]);
+    std::fs::write(room.path("short"), "short").unwrap();
+    crate::room::set_mode(&room.path("short"), 0o600);
+    let mut add = room.bare();
+    add.arg("--passphrase-file").arg(room.path("passphrase")).args(["key", "add", "--new-passphrase-file"]);
+    room.run(add.arg(room.path("short"))).ends_with(&[5]);
+}
+
+#[test]
+fn a_list_says_why_there_is_no_preview_and_whose_time_stands_for_a_date() {
+    let room = Room::with_library();
+    let head = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
+    room.put("broken.jpg", [head.as_slice(), &[7; 600]].concat());
+    room.put("undated.jpg", jpeg(3, 20, 15, &Exif::default()));
+    room.put("dated.jpg", photo(2));
+    room.import().ends_with(&[0]);
+    let listed = room.safelight(&["--json", "list", "is:undecodable"]).ends_with(&[0]).json();
+    let reason = listed[0]["reason"].as_str().unwrap_or_else(|| panic!("no reason: {listed}"));
+    let text = room.safelight(&["list", "is:undecodable"]).ends_with(&[0]).text();
+    assert!(!reason.is_empty() && text.contains(reason), "{text}");
+    let listed = room.list();
+    let undated = listed.iter().find(|asset| asset["path"] == "undated.jpg").unwrap();
+    assert!(undated["taken"].is_null() && undated["file_time"].is_string(), "{undated}");
+    let dated = listed.iter().find(|asset| asset["path"] == "dated.jpg").unwrap();
+    assert!(dated["file_time"].is_null(), "{dated}");
+    let text = room.safelight(&["list"]).ends_with(&[0]).text();
+    let line = text.lines().find(|line| line.contains("undated.jpg")).unwrap();
+    assert!(line.contains(" ~2"), "the time of the file is not marked: {line}");
 }

@@ -68,7 +68,7 @@ fn a_name_cannot_move_the_cursor_or_forge_a_line() {
     }
     room.put("\u{1b}[31mbroken\r\n.jpg", b"\xff\xd8\xff\xe0 no more");
     let mut import = room.unlocked();
-    import.args(["--yes", "import", "--wait"]).arg(room.photos());
+    import.args(["--yes", "import", "--wait", "--settle=0"]).arg(room.photos());
     let said = room.run(&mut import).ends_with(&[0, 1]).said();
     let list = room.safelight(&["list"]).ends_with(&[0]).said();
     for text in [said, list] {

@@ -98,7 +98,7 @@ fn a_movie_of_five_gigabytes_is_linked_without_filling_memory() {
     drop(file);
     room.put("good.jpg", photo(1));
     let mut import = room.unlocked();
-    import.args(["--json", "--yes", "import", "--wait", "--link"]).arg(room.photos());
+    import.args(["--json", "--yes", "import", "--wait", "--link", "--settle=0"]).arg(room.photos());
     let child = import.spawn().unwrap();
     let process = child.id();
     let watching = AtomicBool::new(true);

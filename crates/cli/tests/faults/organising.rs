@@ -293,7 +293,8 @@ fn emptying_the_trash_frees_its_bytes_and_nothing_else() {
 fn emptying_the_trash_never_touches_a_linked_file() {
     let room = Room::with_library();
     let path = room.put("linked.jpg", photo(1));
-    room.run(room.unlocked().args(["import", "--link", "--wait"]).arg(room.photos())).ends_with(&[0]);
+    room.run(room.unlocked().args(["import", "--link", "--wait", "--settle=0"]).arg(room.photos()))
+        .ends_with(&[0]);
     room.safelight(&["trash", "linked.jpg"]).ends_with(&[0]);
     let emptied = room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
     assert!(emptied.stderr.contains("1 photo removed"), "{}", emptied.said());

@@ -144,10 +144,10 @@ impl Room {
         self.run(self.unlocked().args(arguments))
     }
 
-    /// The command that imports the photos folder and waits for every preview.
+    /// The command that imports the photos folder, as its tests have just written it, and waits for every preview.
     pub(crate) fn import_command(&self) -> Command {
         let mut command = self.unlocked();
-        command.args(["--json", "--yes", "import", "--wait"]).arg(self.photos());
+        command.args(["--json", "--yes", "import", "--wait", "--settle=0"]).arg(self.photos());
         command
     }
 

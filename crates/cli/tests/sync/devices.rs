@@ -124,7 +124,7 @@ impl Device<'_> {
     }
 
     pub(crate) fn import(&self, folder: &Path) {
-        self.ends(&["import", folder.to_str().unwrap()], 0);
+        self.ends(&["import", "--settle=0", folder.to_str().unwrap()], 0);
     }
 
     pub(crate) fn sync(&self) {

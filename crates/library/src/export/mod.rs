@@ -15,18 +15,18 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use safelight_catalog::ListOptions;
 use safelight_crypto::sha256;
 use safelight_model::view::AssetView;
-use safelight_model::{AssetId, Original};
+use safelight_model::{AssetId, Original, Storage};
 use serde::Serialize;
 
 pub use check::verify_export;
 
-use crate::edit::shown_date_words;
+use crate::edit::{Among, Selection, shown_date_words};
 use crate::error::{LibraryError, Result};
 use crate::item::Item;
 use crate::library::Library;
+use crate::linked;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use layout::Layout;
@@ -44,7 +44,9 @@ const UNFINISHED: &str = ".safelight-unfinished";
 pub struct ExportRequest {
     /// Where to.
     pub directory: PathBuf,
-    /// Which photos; all when empty.
+    /// Which photos: ids, paths or the words of a query; all when there are none.
+    pub items: Vec<String>,
+    /// The same words as one query.
     pub query: String,
     /// Whether to write sidecars.
     pub sidecars: bool,
@@ -63,16 +65,26 @@ pub struct ExportReport {
     pub bytes: u64,
     /// Files that could not be exported.
     pub failed: u64,
+    /// Earlier versions that were linked and written over since, so that there is nothing to export.
+    pub written_over: u64,
 }
 
 impl Library {
-    /// Exports what a query finds; everything, trash excepted, without one.
+    /// Exports what the items name or a query finds; everything, trash excepted, without any.
     ///
     /// # Errors
-    /// When the folder cannot be used. Single photos that fail are told to the monitor and counted.
+    /// When nothing is found, or the folder cannot be used. Single photos that fail are told to the monitor and counted.
     pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport> {
-        let mut export = Export::begin(self, request, monitor)?;
-        monitor.begin(Task::Export, Some(self.count(&request.query)?), None);
+        let chosen = match request.items.as_slice() {
+            [] => None,
+            items => Some(self.select(items, &request.query, Among::WhatIsAsked)?),
+        };
+        let total = match &chosen {
+            Some(chosen) => chosen.len() as u64,
+            None => self.count("")?,
+        };
+        let mut export = Export::begin(self, request, chosen, monitor)?;
+        monitor.begin(Task::Export, Some(total), None);
         let outcome = export.run();
         monitor.end();
         outcome?;
@@ -83,6 +95,8 @@ impl Library {
 struct Export<'a> {
     library: &'a Library,
     request: &'a ExportRequest,
+    /// What to export, unless it is everything.
+    chosen: Option<Selection>,
     monitor: &'a dyn Monitor,
     layout: Layout,
     manifest: Option<ManifestWriter<BufWriter<File>>>,
@@ -90,17 +104,22 @@ struct Export<'a> {
 }
 
 impl<'a> Export<'a> {
-    fn begin(library: &'a Library, request: &'a ExportRequest, monitor: &'a dyn Monitor) -> Result<Self> {
-        library.query(&request.query)?;
+    fn begin(
+        library: &'a Library,
+        request: &'a ExportRequest,
+        chosen: Option<Selection>,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Self> {
         let mut layout = Layout::default();
         layout.reserve(MANIFEST);
         layout.reserve(UNFINISHED);
         let manifest = if request.dry_run { None } else { Some(open_manifest(library, &request.directory)?) };
-        Ok(Self { library, request, monitor, layout, manifest, report: ExportReport::default() })
+        Ok(Self { library, request, chosen, monitor, layout, manifest, report: ExportReport::default() })
     }
 
     fn run(&mut self) -> Result<()> {
-        if self.request.query.trim().is_empty() { self.run_all() } else { self.run_query() }
+        let Some(chosen) = self.chosen.take() else { return self.run_all() };
+        chosen.assets().iter().try_for_each(|asset| self.export_asset(*asset, false))
     }
 
     fn run_all(&mut self) -> Result<()> {
@@ -111,23 +130,6 @@ impl<'a> Export<'a> {
             after = Some(*last);
             for (asset, _) in assets {
                 self.export_asset(asset, true)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn run_query(&mut self) -> Result<()> {
-        let query = self.library.query(&self.request.query)?;
-        let mut after = None;
-        while !self.monitor.cancelled() {
-            let options = ListOptions { after, limit: STRETCH_ASSETS, ..ListOptions::default() };
-            let page = self.library.catalog().list(&query, &options)?;
-            for row in &page.rows {
-                self.export_asset(row.asset, false)?;
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
             }
         }
         Ok(())
@@ -156,18 +158,38 @@ impl<'a> Export<'a> {
             } else {
                 Role::EarlierVersion
             };
-            if let Err(error) = self.export_original(&item, &view, version.original, role) {
-                if is_about_the_folder(&error) {
-                    return Err(error);
-                }
-                self.report.failed += 1;
-                let name = PathBuf::from(version.original.source.display());
-                self.monitor.problem(&Problem::failure(name, error.to_string()));
+            let Err(error) = self.export_original(&item, &view, version.original, role) else {
+                self.report.assets += u64::from(role == Role::Original);
+                continue;
+            };
+            if is_about_the_folder(&error) {
+                return Err(error);
             }
+            let is_written_over = linked::is_written_over(life.contents(), version.original);
+            self.blame(version.original, &error, is_written_over);
         }
-        self.report.assets += 1;
         self.monitor.advance(1, 0);
         Ok(())
+    }
+
+    /// Names an original that could not be exported. A linked one that a newer version has written over is nowhere any
+    /// more, which was said when that version came: no later export can do better.
+    fn blame(&mut self, original: &Original, error: &LibraryError, is_written_over: bool) {
+        let name = match original.storage {
+            Storage::Linked => linked::path_of(original),
+            _ => PathBuf::from(original.source.display()),
+        };
+        let problem = if is_written_over && !matches!(error, LibraryError::InRemotes { .. }) {
+            self.report.written_over += 1;
+            Problem::notice(
+                name,
+                "an earlier version was linked and has been written over; it is not exported",
+            )
+        } else {
+            self.report.failed += 1;
+            Problem::failure(name, error.to_string())
+        };
+        self.monitor.problem(&problem);
     }
 
     /// One content with all the places where it was found, and its sidecar.
@@ -196,8 +218,9 @@ impl<'a> Export<'a> {
     }
 
     fn write_original(&mut self, original: &Original, place: &Path, role: Role, id: &str) -> Result<()> {
-        self.count(original.size_bytes);
         if self.manifest.is_none() {
+            self.look_at(original)?;
+            self.count(original.size_bytes);
             return Ok(());
         }
         let target = self.request.directory.join(place);
@@ -206,14 +229,23 @@ impl<'a> Export<'a> {
             write_file(&target, Some(original.modified_millis), |output| {
                 let (place, device) = (&library.place, &library.device);
                 match objects::write_original(place, device, library.keyring(), original, output) {
-                    Err(error) if error.is_absence() => {
+                    Err(error) if error.is_absence() || matches!(error, LibraryError::LinkChanged { .. }) => {
                         Err(library.rests_elsewhere(original)?.unwrap_or(error))
                     }
                     answer => answer,
                 }
             })?;
         }
+        self.count(original.size_bytes);
         self.list(&Entry::new(place, original.size_bytes, original.content.as_bytes(), role, id.to_owned()))
+    }
+
+    /// What a dry run can tell without reading: whether a linked original is where it was.
+    fn look_at(&self, original: &Original) -> Result<()> {
+        if original.storage == Storage::Linked && !objects::are_parts_here(&self.library.place, original)? {
+            linked::look(original, self.library.keyring().device().id())?;
+        }
+        Ok(())
     }
 
     fn write_copy(
@@ -224,8 +256,8 @@ impl<'a> Export<'a> {
         modified_millis: i64,
         id: &str,
     ) -> Result<()> {
-        self.count(original.size_bytes);
         if self.manifest.is_none() {
+            self.count(original.size_bytes);
             return Ok(());
         }
         let (source, target) = (self.request.directory.join(first), self.request.directory.join(place));
@@ -236,6 +268,7 @@ impl<'a> Export<'a> {
                 Ok(())
             })?;
         }
+        self.count(original.size_bytes);
         self.list(&Entry::new(
             place,
             original.size_bytes,
@@ -246,8 +279,8 @@ impl<'a> Export<'a> {
     }
 
     fn write_sidecar(&mut self, place: &Path, text: &[u8], id: &str) -> Result<()> {
-        self.count(text.len() as u64);
         if self.manifest.is_none() {
+            self.count(text.len() as u64);
             return Ok(());
         }
         let place = layout::sidecar_of(place);
@@ -255,6 +288,7 @@ impl<'a> Export<'a> {
         write_file(&target, None, |output| {
             output.write_all(text).map_err(|error| LibraryError::writing(&target, error))
         })?;
+        self.count(text.len() as u64);
         self.list(&Entry::new(&place, text.len() as u64, &sha256(&[text]), Role::Sidecar, id.to_owned()))
     }
 

@@ -7,6 +7,10 @@ use safelight_store::StoreError;
 
 use crate::error::ErrorKind;
 
+/// What to do about a library that cannot be written.
+pub(crate) const READ_ONLY_HINT: &str =
+    "list, show, export and verify still work; to change it, make it writable first";
+
 /// An error of the library folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -136,9 +140,7 @@ impl FolderError {
                 "update safelight on this device; older versions leave the library untouched"
             }
             Self::Damaged { .. } => "safelight verify names everything that is damaged",
-            Self::ReadOnly { .. } => {
-                "list, show, export and verify still work; to change it, make it writable first"
-            }
+            Self::ReadOnly { .. } => READ_ONLY_HINT,
             Self::Full { .. } => {
                 "free some space and run the same command again; it goes on where it stopped"
             }

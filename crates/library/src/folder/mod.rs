@@ -29,6 +29,7 @@ use safelight_store::{FolderPlace, SweepReport, TempSpace};
 
 use description::{DESCRIPTION, Description};
 pub use error::FolderError;
+pub(crate) use error::READ_ONLY_HINT;
 pub use location::{UserFolders, default_agent_folder, default_library_path};
 pub use unfinished::UnfinishedFolder;
 

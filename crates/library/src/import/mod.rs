@@ -9,6 +9,7 @@ mod facts;
 pub(crate) mod rendition;
 mod report;
 mod room;
+mod settle;
 mod sidecar;
 pub(crate) mod take;
 mod write;
@@ -18,12 +19,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use safelight_catalog::{NewSource, Source as KnownSource};
 use safelight_media::pool::Pool;
 
 pub use report::{ImportReport, RefusedCount};
 pub(crate) use room::Workroom;
+pub(crate) use settle::Sighting;
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
@@ -46,7 +49,12 @@ pub struct ImportRequest {
     pub all_files: bool,
     /// Remove an original once its sealed copy has been read back and proven.
     pub remove_after_proof: bool,
+    /// Files that changed within this time are looked at again at the end, and taken only once they stand still.
+    pub settle: Duration,
 }
+
+/// How long a file must stand still where nobody says otherwise.
+pub const SETTLE: Duration = Duration::from_secs(3);
 
 /// What an import would do.
 #[derive(Debug)]
@@ -61,6 +69,23 @@ struct PlannedSource {
     source: KnownSource,
     root: PathBuf,
     scanned: Scanned,
+}
+
+impl PlannedSource {
+    /// Whether nothing of it waits to stand still.
+    fn is_settled(&self) -> bool {
+        self.scanned.candidates.is_empty()
+            && self.scanned.sidecars.iter().all(|sidecar| sidecar.sighting.is_none())
+    }
+}
+
+/// What became of the candidates of a source.
+struct Taken {
+    report: ImportReport,
+    /// Those to be taken once more.
+    retake: Vec<Candidate>,
+    /// Those that were too young to be read.
+    young: Vec<Candidate>,
 }
 
 impl ImportPlan {
@@ -115,8 +140,9 @@ impl Library {
     /// Looks through the paths and says what an import would do. Writes nothing but the sources' names.
     ///
     /// # Errors
-    /// When a path does not exist, or the device's database fails.
+    /// When the library is read-only, a path does not exist, or the device's database fails.
     pub fn plan_import(&mut self, request: &ImportRequest, monitor: &dyn Monitor) -> Result<ImportPlan> {
+        self.folder.require_writable()?;
         let mut parts = Vec::new();
         for path in &request.paths {
             let path = match std::fs::canonicalize(path) {
@@ -202,55 +228,96 @@ impl Library {
     pub fn import(&mut self, plan: ImportPlan, monitor: &dyn Monitor) -> Result<ImportReport> {
         let mut report = plan.scan_report();
         monitor.begin(Task::Import, Some(plan.files()), Some(plan.bytes()));
-        let mut outcome = Ok(());
-        for part in plan.parts {
-            match self.import_source(&plan.request, part, monitor) {
-                Ok(part) => report.absorb(&part),
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-            if monitor.cancelled() {
-                break;
-            }
-        }
+        let outcome = self.import_parts(&plan.request, plan.parts, &mut report, monitor);
         monitor.end();
         outcome.map(|()| report)
     }
 
-    fn import_source(
+    fn import_parts(
+        &mut self,
+        request: &ImportRequest,
+        mut parts: Vec<PlannedSource>,
+        report: &mut ImportReport,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        for part in &mut parts {
+            self.device.record_files(part.source.id, &part.scanned.refreshed)?;
+            self.take_in(request, part, settle::LATER_LOOKS, report, monitor)?;
+        }
+        settle::sight_sidecars(&mut parts, request.settle);
+        for looks_left in (0..settle::LATER_LOOKS).rev() {
+            if parts.iter().all(PlannedSource::is_settled) {
+                break;
+            }
+            monitor.end();
+            settle::wait_until_due(&parts, monitor);
+            let rest = parts.iter().map(|part| part.scanned.candidates.len() as u64).sum();
+            monitor.begin(Task::Import, Some(rest), None);
+            for part in &mut parts {
+                self.take_in(request, part, looks_left, report, monitor)?;
+            }
+            settle::sight_sidecars(&mut parts, request.settle);
+        }
+        for part in parts {
+            if monitor.cancelled() {
+                break;
+            }
+            self.finish_source(request, part, report, monitor)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the candidates of a source in; those that were too young to be read stay its candidates.
+    fn take_in(
+        &mut self,
+        request: &ImportRequest,
+        part: &mut PlannedSource,
+        looks_left: usize,
+        report: &mut ImportReport,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let mut candidates = std::mem::take(&mut part.scanned.candidates);
+        if candidates.is_empty() || monitor.cancelled() {
+            return Ok(());
+        }
+        let pool = self.pool()?;
+        // Files whose damaged predecessors had to make room are taken once more, and once only.
+        for _ in 0..2 {
+            let PlannedSource { source, root, .. } = &*part;
+            let taken = self.take_all(request, &pool, source, root, &candidates, looks_left, monitor)?;
+            report.absorb(&taken.report);
+            part.scanned.candidates.extend(taken.young);
+            candidates = taken.retake;
+            if candidates.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_source(
         &mut self,
         request: &ImportRequest,
         part: PlannedSource,
+        report: &mut ImportReport,
         monitor: &dyn Monitor,
-    ) -> Result<ImportReport> {
-        let PlannedSource { source, root, scanned } = part;
-        self.device.record_files(source.id, &scanned.refreshed)?;
-        let mut report = ImportReport::default();
-        let total = scanned.candidates.len();
-        if total > 0 {
-            let pool = self.pool()?;
-            let mut candidates = scanned.candidates;
-            // Files whose damaged predecessors had to make room are taken once more, and once only.
-            for _ in 0..2 {
-                let (taken, retake) = self.take_all(request, &pool, &source, &root, &candidates, monitor)?;
-                report.absorb(&taken);
-                candidates = retake;
-                if candidates.is_empty() {
-                    break;
-                }
+    ) -> Result<()> {
+        let PlannedSource { source, root, mut scanned } = part;
+        scanned.sidecars.retain(|sidecar| {
+            let is_still = sidecar.sighting.is_none();
+            if !is_still {
+                report.failed += 1;
+                monitor.problem(&Problem::failure(&sidecar.path, settle::STILL_CHANGING));
             }
+            is_still
+        });
+        report.sidecars += self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
+        self.device.mark_gone(source.id, scanned.gone.iter().map(Vec::as_slice))?;
+        self.device.finish_scan(source.id, now_millis())?;
+        if request.remove_after_proof {
+            report.removed += self.remove_proven(&source, &root, monitor)?;
         }
-        if !monitor.cancelled() {
-            report.sidecars += self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
-            self.device.mark_gone(source.id, scanned.gone.iter().map(Vec::as_slice))?;
-            self.device.finish_scan(source.id, now_millis())?;
-            if request.remove_after_proof {
-                report.removed += self.remove_proven(&source, &root, monitor)?;
-            }
-        }
-        Ok(report)
+        Ok(())
     }
 
     fn take_all(
@@ -260,18 +327,19 @@ impl Library {
         source: &KnownSource,
         root: &Path,
         candidates: &[Candidate],
+        looks_left: usize,
         monitor: &dyn Monitor,
-    ) -> Result<(ImportReport, Vec<Candidate>)> {
+    ) -> Result<Taken> {
         let (claimed, large) = (Mutex::new(HashSet::new()), Mutex::new(()));
         let keyring = self.keyring().clone();
         let place = self.place.clone();
-        let library = self.id();
+        let (library, here) = (self.id(), keyring.device().id());
         let Self { catalog, device, place: folder, packs, damaged, keys, .. } = self;
         let (catalog, damaged) = (&*catalog, &*damaged);
         let has_content = |content: &safelight_crypto::ContentHash| {
             let original = objects::original_of(&locked(catalog), content)?;
             Ok(!damaged.has(content)
-                && original.is_some_and(|original| objects::serves(&original, request.link)))
+                && original.is_some_and(|original| objects::serves(&original, request.link, here)))
         };
         let room = Workroom {
             catalog,
@@ -291,6 +359,7 @@ impl Library {
             sealer: rendition::Sealer::new(library, keyring.epoch()),
             link: request.link,
             all_files: request.all_files,
+            settle: request.settle,
             claimed: &claimed,
             large: &large,
             has_content: &has_content,
@@ -300,7 +369,8 @@ impl Library {
         let (sender, receiver) = crossbeam_channel::bounded::<(usize, Result<Taking>)>(threads * 2);
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let mut young = Vec::new();
+        let ended = std::thread::scope(|scope| {
             for _ in 0..threads {
                 let sender = sender.clone();
                 let (next, stop, intake) = (&next, &stop, &intake);
@@ -320,7 +390,14 @@ impl Library {
             drop(sender);
             let mut outcome = Ok(());
             for (index, taking) in &receiver {
-                let Some(candidate) = candidates.get(index).cloned() else { continue };
+                let Some(mut candidate) = candidates.get(index).cloned() else { continue };
+                if let Ok(Taking::Young(sighting)) = &taking
+                    && looks_left > 0
+                {
+                    candidate.sighting = Some(*sighting);
+                    young.push(candidate);
+                    continue;
+                }
                 let accepted = taking.and_then(|taking| writer.accept(candidate, taking));
                 if let Err(error) = accepted {
                     stop.store(true, Ordering::Relaxed);
@@ -331,8 +408,16 @@ impl Library {
             // Threads that wait to send must not wait for ever.
             drop(receiver);
             outcome
-        })?;
-        writer.finish()
+        });
+        if let Err(error) = ended {
+            // A disk that is full, say. What was taken whole before stays; what was half done has made room by now.
+            if let Err(another) = writer.finish() {
+                tracing::warn!(error = %another, "the last batch of the import was not kept");
+            }
+            return Err(error);
+        }
+        let (report, retake) = writer.finish()?;
+        Ok(Taken { report, retake, young })
     }
 
     /// Removes from a source what the library has proven to hold: each sealed copy is read back and hashed,

@@ -20,6 +20,8 @@ pub struct ImportReport {
     pub imported_bytes: u64,
     /// New contents of photos that the library had.
     pub versions: u64,
+    /// Of these, such as were linked before: what the file held then is nowhere that the library knows.
+    pub written_over: u64,
     /// Originals that were damaged in the library and are whole again.
     pub repaired: u64,
     /// Files that needed no look.
@@ -58,6 +60,7 @@ impl ImportReport {
         self.imported += other.imported;
         self.imported_bytes += other.imported_bytes;
         self.versions += other.versions;
+        self.written_over += other.written_over;
         self.repaired += other.repaired;
         self.unchanged += other.unchanged;
         self.known += other.known;
@@ -116,6 +119,12 @@ impl ImportReport {
         }
         if self.refused_before > 0 {
             lines.push(format!("Passed over {} as before", self.refused_before));
+        }
+        if self.written_over > 0 {
+            lines.push(format!(
+                "{} linked files were changed in place; what they held before is in no copy here",
+                self.written_over
+            ));
         }
         if self.gone > 0 {
             lines.push(format!("{} files are no longer at their source; the library keeps them", self.gone));

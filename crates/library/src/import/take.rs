@@ -1,7 +1,8 @@
 //! Takes one file: reads it once, and has it hashed, sealed, probed and rendered from that one reading.
 //!
 //! Invariant: what comes out was the file's content at one moment. A file that changes while it is read
-//! is read again once it has settled, or left for the next import; it is never taken half. Nothing here
+//! is read again once it has settled, or left for the next import; it is never taken half. One that changed a moment
+//! ago is not read at all yet ([`super::settle`]). Nothing here
 //! is durable yet: objects are unnamed temporary files until the writer ([`super::write`]) commits them.
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use safelight_model::{EpochId, Facts, PartRef, Storage};
 use safelight_store::{FolderPlace, ObjectFile, StoreError};
 
 use super::rendition::{MadeRendition, Sealer};
+use super::settle::{STILL_CHANGING, Sighting};
 use super::{facts, locked};
 use crate::error::{LibraryError, Result};
 use crate::scan::Candidate;
@@ -57,6 +59,8 @@ pub(crate) enum Taking {
     Refused(String, Settled),
     /// It could not be read, or would not settle.
     Unsettled(String),
+    /// It changed a moment ago and was not read.
+    Young(Sighting),
 }
 
 /// What to remember of a file so that it need not be read again.
@@ -104,6 +108,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) sealer: Sealer<'a>,
     pub(crate) link: bool,
     pub(crate) all_files: bool,
+    /// How long a file must have stood still to be read.
+    pub(crate) settle: Duration,
     /// Contents that a thread of this import is taking, so that no two take the same.
     pub(crate) claimed: &'a Mutex<HashSet<ContentHash>>,
     /// Held by whoever takes a large file.
@@ -127,6 +133,7 @@ enum Attempt {
     Done(Box<Reading>, MediaKind),
     NotMedia(String, Settled),
     Moved,
+    Young(Sighting),
 }
 
 impl Intake<'_> {
@@ -148,6 +155,7 @@ impl Intake<'_> {
                     };
                 }
                 Ok(Attempt::NotMedia(reason, settled)) => return Ok(Taking::Refused(reason, settled)),
+                Ok(Attempt::Young(sighting)) => return Ok(Taking::Young(sighting)),
                 Ok(Attempt::Moved) => std::thread::sleep(wait),
                 Err(LibraryError::Io { source, .. }) => {
                     return Ok(Taking::Unsettled(format!("it cannot be read: {source}")));
@@ -155,7 +163,7 @@ impl Intake<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Taking::Unsettled("it is still being written; the next import takes it".into()))
+        Ok(Taking::Unsettled(STILL_CHANGING.into()))
     }
 
     fn attempt(&self, candidate: &Candidate) -> Result<Attempt> {
@@ -166,10 +174,13 @@ impl Intake<'_> {
         if !before.is_file() {
             return Err(reading(std::io::Error::other("it is no regular file")));
         }
+        let stamp = stamp_of(&before);
+        if let Some(sighting) = Sighting::of(stamp, candidate.sighting.as_ref(), self.settle) {
+            return Ok(Attempt::Young(sighting));
+        }
         let size = before.len();
         let mut head = vec![0; SNIFF_BYTES.min(usize::try_from(size).unwrap_or(SNIFF_BYTES))];
         read_at_most(&file, &mut head).map_err(reading)?;
-        let stamp = stamp_of(&before);
         let kind = match safelight_media::sniff(&head, path) {
             Sniffed::Media(format) | Sniffed::NamedLike(format) => format.kind(),
             Sniffed::NotMedia(_) if self.all_files => MediaKind::Other,

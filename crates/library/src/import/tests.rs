@@ -56,6 +56,7 @@ impl Place {
             link: false,
             all_files: false,
             remove_after_proof: false,
+            settle: Duration::ZERO,
         }
     }
 }

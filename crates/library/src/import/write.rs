@@ -16,10 +16,12 @@ use safelight_model::{
 use safelight_store::{ObjectPath, Outcome};
 
 use super::rendition::PREVIEW_RECIPE;
+use super::settle::STILL_CHANGING;
 use super::take::{NewOriginal, Settled, Taking};
 use super::{ImportReport, Workroom};
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::monitor::{Monitor, Problem};
+use crate::objects;
 use crate::scan::Candidate;
 
 /// A batch becomes durable when it has so many sealed objects, which are open until then,
@@ -110,11 +112,8 @@ impl<'a> Writer<'a> {
                 self.monitor.problem(&Problem::notice(&candidate.path, &reason));
                 self.remember(candidate, FileState::Refused(reason), Some(settled), None);
             }
-            Taking::Unsettled(reason) => {
-                self.report.failed += 1;
-                self.monitor.problem(&Problem::failure(&candidate.path, &reason));
-                self.remember(candidate, FileState::Unsettled(reason), None, None);
-            }
+            Taking::Unsettled(reason) => self.leave(candidate, reason),
+            Taking::Young(_) => self.leave(candidate, STILL_CHANGING.to_owned()),
         }
         self.monitor.advance(1, bytes);
         let begun = *self.batch_begun.get_or_insert_with(Instant::now);
@@ -123,6 +122,13 @@ impl<'a> Writer<'a> {
             || self.batch_bytes >= BATCH_BYTES
             || self.again.len() + self.rows.len() >= BATCH_FILES;
         if is_full || begun.elapsed() >= BATCH_AGE { self.commit() } else { Ok(()) }
+    }
+
+    /// Names a file that was not taken; the next import looks at it again.
+    fn leave(&mut self, candidate: Candidate, reason: String) {
+        self.report.failed += 1;
+        self.monitor.problem(&Problem::failure(&candidate.path, &reason));
+        self.remember(candidate, FileState::Unsettled(reason), None, None);
     }
 
     /// Commits what is left; returns what is to be taken once more.
@@ -137,13 +143,15 @@ impl<'a> Writer<'a> {
         Ok((self.report, self.retake))
     }
 
+    /// Commits what waits. When some of it fails, the rest is kept all the same, and the first failure is the answer.
     fn commit(&mut self) -> Result<()> {
         self.batch_bytes = 0;
         self.batch_objects = 0;
         self.batch_begun = None;
         let batch = std::mem::take(&mut self.batch);
-        let mut durable = self.commit_objects(batch)?;
-        let locations = self.commit_entries(&mut durable)?;
+        let mut failure = None;
+        let mut durable = self.commit_objects(batch, &mut failure)?;
+        let locations = self.commit_entries(&mut durable, &mut failure)?;
         // The index may know entries that history does not speak of yet, never the other way round.
         self.room.device.record_packed(&locations)?;
         let mut bodies = Vec::with_capacity(durable.len() * 4);
@@ -173,13 +181,14 @@ impl<'a> Writer<'a> {
             self.segment_originals = 0;
             self.segment_begun = Instant::now();
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     /// Gives the sealed parts their names, durably. What was there already is proven before it counts.
     fn commit_objects(
         &mut self,
         batch: Vec<(Candidate, Box<NewOriginal>)>,
+        failure: &mut Option<LibraryError>,
     ) -> Result<Vec<(Candidate, Box<NewOriginal>)>> {
         let mut objects = self.room.place.batch();
         let mut owners = Vec::new();
@@ -191,15 +200,27 @@ impl<'a> Writer<'a> {
             }
         }
         let mut existed = vec![false; batch.len()];
+        let mut failed = vec![false; batch.len()];
         for (entry, owner) in objects.commit().into_iter().zip(owners) {
-            if entry.result? == Outcome::Existed
-                && let Some(existed) = existed.get_mut(owner)
-            {
-                *existed = true;
+            let marks = match entry.result {
+                Ok(Outcome::Existed) => &mut existed,
+                Ok(_) => continue,
+                Err(error) => {
+                    failure.get_or_insert(error.into());
+                    &mut failed
+                }
+            };
+            if let Some(mark) = marks.get_mut(owner) {
+                *mark = true;
             }
         }
         let mut durable = Vec::with_capacity(batch.len());
-        for ((candidate, original), existed) in batch.into_iter().zip(existed) {
+        for ((candidate, original), (existed, failed)) in
+            batch.into_iter().zip(existed.into_iter().zip(failed))
+        {
+            if failed {
+                continue;
+            }
             if existed && !self.prove_or_remove(&candidate, &original)? {
                 self.retake.push(candidate);
             } else {
@@ -230,15 +251,33 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn commit_entries(&mut self, durable: &mut [(Candidate, Box<NewOriginal>)]) -> Result<Vec<PackLocation>> {
+    /// Appends renditions and small originals to the local pack, durably. Where it takes no more, the originals from
+    /// there on are left out.
+    fn commit_entries(
+        &mut self,
+        durable: &mut Vec<(Candidate, Box<NewOriginal>)>,
+        failure: &mut Option<LibraryError>,
+    ) -> Result<Vec<PackLocation>> {
         let mut locations = Vec::new();
-        for (_, original) in durable.iter_mut() {
-            for entry in &mut original.entries {
-                locations.push(self.room.append(original.content, entry)?);
+        for index in 0..durable.len() {
+            let Some((_, original)) = durable.get_mut(index) else { break };
+            let appended = self.append_all(original);
+            match appended {
+                Ok(appended) => locations.extend(appended),
+                Err(error) => {
+                    durable.truncate(index);
+                    failure.get_or_insert(error);
+                    break;
+                }
             }
         }
         self.room.packs.sync()?;
         Ok(locations)
+    }
+
+    fn append_all(&mut self, original: &mut NewOriginal) -> Result<Vec<PackLocation>> {
+        let content = original.content;
+        original.entries.iter_mut().map(|entry| self.room.append(content, entry)).collect()
     }
 
     /// The operations about one new original.
@@ -340,11 +379,31 @@ impl<'a> Writer<'a> {
             && !state.current().is_purged()
         {
             self.report.versions += 1;
+            let earlier = objects::newest(state.current().contents(), &before);
+            if earlier
+                .is_some_and(|earlier| earlier.storage == Storage::Linked && earlier.source == record.source)
+                && !self.lies_elsewhere(candidate, &before)?
+            {
+                self.report.written_over += 1;
+                self.monitor.problem(&Problem::notice(
+                    &candidate.path,
+                    "it was linked and has been changed in place; what it held before is in no copy here",
+                ));
+                self.room.forget_damage(&before)?;
+            }
             return Ok(state.add_version(asset, record));
         }
         let asset = AssetId(original.content);
         let state = self.room.asset_state(asset)?.unwrap_or_default();
         Ok(state.add(asset, record))
+    }
+
+    /// Whether this device knows another file that held a content when it was last looked at.
+    fn lies_elsewhere(&self, candidate: &Candidate, content: &ContentHash) -> Result<bool> {
+        let known = self.room.device.files_of_content(content)?;
+        Ok(known.into_iter().any(|(source, record)| {
+            record.state == FileState::Imported && (source != self.source || record.path != candidate.below)
+        }))
     }
 
     fn is_another_moment(&mut self, before: &ContentHash, now: &Facts) -> Result<bool> {

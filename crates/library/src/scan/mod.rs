@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use safelight_catalog::{DeviceDb, FileRecord, FileStamp, FileState, SourceId};
 
 use crate::error::{LibraryError, Result};
+use crate::import::Sighting;
 use crate::monitor::{Monitor, Problem, Task};
 use trust::Trust;
 use walk::{Found, Step, Walk};
@@ -32,6 +33,8 @@ pub(crate) struct Candidate {
     pub(crate) stamp: FileStamp,
     /// What was remembered of this path.
     pub(crate) remembered: Option<FileRecord>,
+    /// When it was seen and too young to be read.
+    pub(crate) sighting: Option<Sighting>,
 }
 
 /// What a scan found out.
@@ -122,7 +125,7 @@ impl Scan<'_> {
         let remembered = cache.advance_to(&below, &mut scanned.gone)?;
         let stamp = trust::stamp_of(&found.metadata);
         let sidecar = is_sidecar(&found.path);
-        let candidate = Candidate { path: found.path, below, stamp, remembered };
+        let candidate = Candidate { path: found.path, below, stamp, remembered, sighting: None };
         if let Some(record) = &candidate.remembered {
             match self.settle(record, &candidate, scanned) {
                 Ok(true) => return Ok(()),

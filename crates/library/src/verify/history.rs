@@ -142,7 +142,9 @@ impl Library {
             report.objects += 1;
             report.bytes += entry.length_bytes;
             if !entry.is_known {
-                report.notices.push(Damage::new(entry.relative, "it is no part of a library"));
+                let mut notice = Damage::new(entry.relative, "it is no part of a library");
+                notice.is_stray = true;
+                report.notices.push(notice);
             }
         }
         Ok(report)

@@ -13,31 +13,56 @@ use safelight_model::{AssetState, Original, RenditionKind, Storage};
 use safelight_store::{Area, FolderPlace, FoundKind, ObjectPath};
 
 use super::{Damage, VerifyReport, VerifyRequest};
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::import::rendition::{PREVIEW_RECIPE, PackReader, locations, pack_paths};
 use crate::library::Library;
+use crate::linked;
 use crate::monitor::{Monitor, Task};
-use crate::objects::{are_parts_here, check_linked, linked_path, newest, stream_parts};
+use crate::objects::{are_parts_here, newest, stream_parts};
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
 
 /// Why a file is read again whose sealed copy was found damaged.
 const DAMAGED_COPY: &str = "its sealed copy is damaged";
+/// Why a linked file is read again.
+const LINK_CHANGED: &str = "it was linked and no longer holds what was imported";
+
+/// What is said of a linked original whose file is not there.
+const LINK_ABSENT: &str = "it is linked and not there; the library holds no copy of it";
+/// What is said of one whose place a newer version has taken.
+const WRITTEN_OVER: &str = "an earlier version was linked here and has been written over by the newer one";
+
+/// Why files are read again for the sake of an original that a verification found damaged.
+const DAMAGE_REASONS: [&str; 2] = [DAMAGED_COPY, LINK_CHANGED];
 
 thread_local! {
     /// One buffer a thread, for all the originals that it reads.
     static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
+/// An original that an asset has, as it rests now.
+struct Held {
+    original: Original,
+    /// It was linked, and a newer content was found at its very place.
+    is_written_over: bool,
+}
+
 /// What became of one original.
-struct Checked {
-    content: ContentHash,
-    name: String,
-    outcome: std::result::Result<u64, (PathBuf, String)>,
-    offline: bool,
+struct Checked<'a> {
+    held: &'a Held,
+    outcome: Outcome,
     /// Whether its content was read and compared, as against not looked at.
     was_read: bool,
+}
+
+enum Outcome {
+    /// It is what was recorded, or was not looked at; with the bytes that were looked at.
+    Well(u64),
+    /// It is linked, and its file is not there.
+    Absent,
+    /// A file is damaged or missing, for this reason.
+    Damaged(PathBuf, String),
 }
 
 /// What all threads of a verification share.
@@ -49,31 +74,39 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn original(&self, original: &Original) -> Checked {
-        let name = original.source.display();
-        let mut checked =
-            Checked { content: original.content, name, outcome: Ok(0), offline: false, was_read: false };
+    fn original<'a>(&self, held: &'a Held) -> Checked<'a> {
+        let original = &held.original;
+        let mut checked = Checked { held, outcome: Outcome::Well(0), was_read: false };
         if self.monitor.cancelled() {
             return checked;
         }
         checked.was_read = !self.request.quick && original.storage != Storage::Packed;
-        match original.storage {
-            Storage::Packed => {}
-            Storage::Linked if are_parts_here(self.place, original).unwrap_or_default() => {
-                checked.outcome = self.parts(original);
-            }
-            Storage::Linked => {
-                let path = linked_path(original);
-                match check_linked(original, self.request.quick) {
-                    Ok(bytes) => checked.outcome = Ok(bytes),
-                    Err(error) if error.kind() == crate::ErrorKind::NotFound => checked.offline = true,
-                    Err(error) => checked.outcome = Err((path, error.to_string())),
-                }
-            }
-            _ => checked.outcome = self.parts(original),
-        }
-        self.monitor.advance(1, *checked.outcome.as_ref().unwrap_or(&0));
+        checked.outcome = match original.storage {
+            Storage::Packed => Outcome::Well(0),
+            Storage::Linked if !are_parts_here(self.place, original).unwrap_or_default() => self.linked(original),
+            _ => match self.parts(original) {
+                Ok(bytes) => Outcome::Well(bytes),
+                Err((path, reason)) => Outcome::Damaged(path, reason),
+            },
+        };
+        let bytes = if let Outcome::Well(bytes) = checked.outcome { bytes } else { 0 };
+        self.monitor.advance(1, bytes);
         checked
+    }
+
+    fn linked(&self, original: &Original) -> Outcome {
+        let here = self.keyring.device().id();
+        let looked = if self.request.quick {
+            linked::look(original, here)
+        } else {
+            linked::write(original, here, &mut std::io::sink())
+        };
+        match looked {
+            Ok(bytes) => Outcome::Well(bytes),
+            Err(error) if error.is_absence() => Outcome::Absent,
+            Err(LibraryError::LinkChanged { path }) => Outcome::Damaged(path, LINK_CHANGED.to_owned()),
+            Err(error) => Outcome::Damaged(linked::path_of(original), error.to_string()),
+        }
     }
 
     fn parts(&self, original: &Original) -> std::result::Result<u64, (PathBuf, String)> {
@@ -150,29 +183,30 @@ impl Library {
             .map(|shelf| Ok(self.catalog().totals(shelf)?.assets()))
             .sum::<Result<u64>>()?;
         monitor.begin(Task::Verify, Some(total), None);
-        let mut elsewhere = 0_u64;
+        let (mut elsewhere, mut linked_elsewhere) = (0_u64, 0_u64);
         let mut after = None;
         while !monitor.cancelled() {
             let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
             let Some((last, _)) = stretch.last() else { break };
             after = Some(*last);
-            let mut originals: Vec<Original> = Vec::new();
-            for original in stretch.iter().flat_map(|(_, state)| held_originals(state)) {
-                if self.rests_only_elsewhere(&original.content)? {
+            let mut originals: Vec<Held> = Vec::new();
+            for held in stretch.iter().flat_map(|(_, state)| held_originals(state)) {
+                if self.rests_only_elsewhere(&held.original.content)? {
                     elsewhere += 1;
+                } else if self.is_linked_elsewhere(&held.original)? {
+                    linked_elsewhere += 1;
                 } else {
-                    originals.push(original);
+                    originals.push(held);
                 }
             }
             expected.extend(stretch.iter().flat_map(|(_, state)| part_paths(state)));
-            for original in &originals {
+            for Held { original, .. } in &originals {
                 if original.storage == Storage::Packed {
                     small.insert(original.content, original.source.display());
                 }
             }
             let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
-            let checked: Vec<Checked> =
-                originals.par_iter().map(|original| checker.original(original)).collect();
+            let checked: Vec<Checked<'_>> = originals.par_iter().map(|held| checker.original(held)).collect();
             self.report_originals(checked, request, &mut report)?;
         }
         monitor.end();
@@ -185,11 +219,16 @@ impl Library {
                 format!("{elsewhere} originals rest there and not here; verify --remote checks them");
             report.notices.push(Damage::new("remotes", reason));
         }
+        if linked_elsewhere > 0 {
+            let reason =
+                format!("{linked_elsewhere} originals are linked there, and only there can they be checked");
+            report.notices.push(Damage::new("other devices", reason));
+        }
         report.absorb(self.verify_packs(request, &mut small, monitor)?);
         for (content, name) in small {
             let mut damage = Damage::new("objects/local", "a small original lies in no pack");
             damage.photos.push(name);
-            self.note_damage(&content)?;
+            self.note_damage(&content, DAMAGED_COPY)?;
             report.damaged.push(damage);
         }
         self.name_strangers(&expected, &mut report)?;
@@ -198,43 +237,72 @@ impl Library {
 
     fn report_originals(
         &mut self,
-        checked: Vec<Checked>,
+        checked: Vec<Checked<'_>>,
         request: &VerifyRequest,
         report: &mut VerifyReport,
     ) -> Result<()> {
-        for original in checked {
+        for Checked { held, outcome, was_read } in checked {
+            let (content, name) = (held.original.content, held.original.source.display());
             report.originals += 1;
-            if original.offline {
-                report.notices.push(Damage {
-                    photos: vec![original.name],
-                    ..Damage::new("linked originals", "this disk or folder is not connected")
-                });
-                continue;
-            }
-            match original.outcome {
-                Ok(bytes) => {
+            match outcome {
+                Outcome::Well(bytes) => {
                     report.bytes += bytes;
-                    if !request.quick && original.was_read {
-                        self.clear_damage(&original.content)?;
+                    if !request.quick && was_read {
+                        self.clear_damage(&content)?;
                     }
                 }
-                Err((path, reason)) => {
-                    self.note_damage(&original.content)?;
-                    report.damaged.push(Damage { photos: vec![original.name], ..Damage::new(path, reason) });
+                Outcome::Absent | Outcome::Damaged(..)
+                    if held.is_written_over && !self.may_lie_elsewhere(&held.original)? =>
+                {
+                    self.clear_damage(&content)?;
+                    let path = linked::path_of(&held.original);
+                    report.notices.push(Damage { photos: vec![name], ..Damage::new(path, WRITTEN_OVER) });
+                }
+                Outcome::Absent => {
+                    let path = linked::path_of(&held.original);
+                    let reason = match self.rests_elsewhere(&held.original)? {
+                        Some(remotes) => format!("it is linked and not there; {remotes}"),
+                        None => LINK_ABSENT.to_owned(),
+                    };
+                    report.absent.push(Damage { photos: vec![name], ..Damage::new(path, reason) });
+                }
+                Outcome::Damaged(path, reason) => {
+                    let is_linked = held.original.storage == Storage::Linked;
+                    self.note_damage(&content, if is_linked { LINK_CHANGED } else { DAMAGED_COPY })?;
+                    report.damaged.push(Damage { photos: vec![name], ..Damage::new(path, reason) });
                 }
             }
         }
         Ok(())
     }
 
+    /// Whether an original is a file on another device.
+    fn is_linked_elsewhere(&self, original: &Original) -> Result<bool> {
+        Ok(original.storage == Storage::Linked
+            && original.source.device != self.keyring().device().id()
+            && !are_parts_here(&self.place, original)?)
+    }
+
+    /// Whether this device knows another file with the content of a linked original.
+    fn may_lie_elsewhere(&self, original: &Original) -> Result<bool> {
+        let source = [original.source.root.as_slice(), &original.source.relative].join(&b'/');
+        let roots: HashMap<_, _> =
+            self.device.sources()?.into_iter().map(|source| (source.id, source.path)).collect();
+        let known = self.device.files_of_content(&original.content)?;
+        Ok(known.into_iter().any(|(id, record)| {
+            let root = roots.get(&id).map(Vec::as_slice).unwrap_or_default();
+            record.state != FileState::Gone && [root, &record.path].join(&b'/') != source
+        }))
+    }
+
     /// Remembers that an original is damaged, so that the next import of its file repairs it.
-    fn note_damage(&mut self, content: &ContentHash) -> Result<()> {
+    fn note_damage(&mut self, content: &ContentHash, reason: &str) -> Result<()> {
         if self.is_read_only() {
             return Ok(());
         }
         self.damaged.note(&mut self.device, content)?;
         for (source, mut record) in self.device.files_of_content(content)? {
-            record.state = FileState::Unsettled(DAMAGED_COPY.into());
+            record.state = FileState::Unsettled(reason.to_owned());
             self.device.record_files(source, [&record])?;
         }
         Ok(())
@@ -246,7 +314,7 @@ impl Library {
             return Ok(());
         }
         for (source, mut record) in self.device.files_of_content(content)? {
-            if record.state == FileState::Unsettled(DAMAGED_COPY.into()) {
+            if is_for_damage(&record.state) {
                 record.state = FileState::Imported;
                 self.device.record_files(source, [&record])?;
             }
@@ -376,7 +444,9 @@ impl Library {
             };
             if !is_known {
                 let full = PathBuf::from("objects").join(&found.relative);
-                report.notices.push(Damage::new(full, "nothing in the library speaks of it"));
+                let mut notice = Damage::new(full, "nothing in the library speaks of it");
+                notice.is_stray = true;
+                report.notices.push(notice);
             }
         }
         Ok(())
@@ -402,8 +472,13 @@ fn part_paths(state: &AssetState) -> Vec<String> {
     parts.map(|part| ObjectPath::original(part.name).as_str().to_owned()).collect()
 }
 
+/// Whether a file is to be read again only because its original was found damaged.
+pub(crate) fn is_for_damage(state: &FileState) -> bool {
+    matches!(state, FileState::Unsettled(reason) if DAMAGE_REASONS.contains(&reason.as_str()))
+}
+
 /// The originals that an asset has, versions included, each content once, as it rests now. A purged asset has none.
-fn held_originals(state: &AssetState) -> Vec<Original> {
+fn held_originals(state: &AssetState) -> Vec<Held> {
     let life = state.current();
     if life.is_purged() {
         return Vec::new();
@@ -412,6 +487,10 @@ fn held_originals(state: &AssetState) -> Vec<Original> {
     let contents = life.contents();
     let each = contents.additions().iter().map(|addition| addition.value.original.content);
     each.filter(|content| seen.insert(*content))
-        .filter_map(|content| newest(contents, &content).cloned())
+        .filter_map(|content| newest(contents, &content))
+        .map(|original| {
+            let is_written_over = linked::is_written_over(contents, original);
+            Held { original: original.clone(), is_written_over }
+        })
         .collect()
 }

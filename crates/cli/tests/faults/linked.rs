@@ -1,0 +1,137 @@
+//! Originals that stay where they are: absent, changed in place, moved.
+
+use crate::pictures::{Exif, heavy_photo, jpeg, photo};
+use crate::room::{Outcome, Room, sha256, text};
+
+fn link(room: &Room) -> Outcome {
+    let mut command = room.unlocked();
+    command.args(["--json", "--yes", "import", "--link", "--wait", "--settle=0"]).arg(room.photos());
+    room.run(&mut command)
+}
+
+#[test]
+fn linked_originals_that_are_absent_are_counted_and_named_by_everything_that_needs_them() {
+    let room = Room::with_library();
+    let absent = room.put("linked/absent.jpg", photo(1));
+    room.put("linked/there.jpg", photo(2));
+    link(&room).ends_with(&[0]);
+    let text = room.safelight(&["status"]).ends_with(&[0]).text();
+    assert!(text.contains("0 B sealed") && text.contains("linked in 2 files"), "{text}");
+    std::fs::remove_file(&absent).unwrap();
+
+    let verified = room.safelight(&["verify"]).ends_with(&[1]).said();
+    assert!(verified.contains("absent.jpg") && verified.contains("1 linked and not there"), "{verified}");
+    assert!(verified.contains("1 original and"), "what was not looked at is not checked: {verified}");
+    let report = room.safelight(&["--json", "verify", "--quick"]).ends_with(&[1]).json();
+    assert_eq!(report["absent"].as_array().map(Vec::len), Some(1), "{report}");
+
+    let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
+    assert_eq!(status["linked_absent"], 1, "{status}");
+    assert!(status["absent"][0].as_str().unwrap().ends_with("linked/absent.jpg"), "{status}");
+    let text = room.safelight(&["status"]).ends_with(&[0]).text();
+    assert!(
+        text.contains("1 photo safe") && text.contains("1 absent") && text.contains("absent.jpg"),
+        "{text}"
+    );
+
+    let doctor = room.safelight(&["doctor"]).ends_with(&[1]).text();
+    assert!(doctor.contains("linked originals") && doctor.contains("absent.jpg"), "{doctor}");
+    assert!(!doctor.contains("leftover"), "{doctor}");
+
+    for dry in [true, false] {
+        let out = room.path(format!("out {dry}"));
+        let mut export = room.unlocked();
+        export.arg("--json").args(dry.then_some("--dry-run")).arg("export").arg(&out);
+        let outcome = room.run(&mut export).ends_with(&[1]);
+        let report = outcome.json();
+        assert_eq!((&report["assets"], &report["failed"]), (&1.into(), &1.into()), "{report}");
+        assert_eq!(report["files"], 2, "one photo and its sidecar: {report}");
+        assert!(
+            outcome.stderr.contains("absent.jpg") && outcome.stderr.contains("disk"),
+            "{}",
+            outcome.said()
+        );
+    }
+    room.run(room.bare().args(["verify", "--export"]).arg(room.path("out false"))).ends_with(&[0]);
+
+    std::fs::write(&absent, photo(1)).unwrap();
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_linked_file_that_is_changed_in_place_is_settled_by_importing_it_again_and_nothing_is_lost_silently() {
+    for is_verified_between in [false, true] {
+        let room = Room::with_library();
+        let exif = Exif { taken: Some("2021:10:08 22:47:36".into()), ..Exif::default() };
+        let (first, second) = (jpeg(1, 20, 15, &exif), jpeg(2, 24, 18, &exif));
+        let path = room.put("edited.jpg", &first);
+        link(&room).ends_with(&[0]);
+        std::fs::write(&path, &second).unwrap();
+        if is_verified_between {
+            let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+            assert!(
+                said.contains("edited.jpg") && said.contains("no longer holds what was imported"),
+                "{said}"
+            );
+            let status = room.safelight(&["--json", "status"]).json();
+            assert_eq!(status["failed"], 1, "{status}");
+            assert_eq!(status["failures"].as_array().map(Vec::len), Some(1), "{status}");
+            let reason = text(&status["failures"][0], "reason");
+            assert!(reason.contains("linked") && reason.contains("import it again"), "{reason}");
+            assert!(!status.to_string().contains("sealed copy"), "{status}");
+        }
+        let outcome = link(&room).ends_with(&[0]);
+        let report = outcome.json();
+        assert_eq!((&report["versions"], &report["written_over"]), (&1.into(), &1.into()), "{report}");
+        assert!(report["problems"].to_string().contains("changed in place"), "{report}");
+
+        let status = room.safelight(&["--json", "status"]).json();
+        assert_eq!((&status["failed"], &status["linked_absent"]), (&0.into(), &0.into()), "{status}");
+        let verified = room.safelight(&["--json", "verify"]).ends_with(&[0]).json();
+        let notices = verified["notices"].to_string();
+        assert!(notices.contains("edited.jpg") && notices.contains("written over"), "{verified}");
+        assert_eq!(room.original(&sha256(&first)), second, "the asset shows its newer version");
+        let out = room.path("out");
+        let mut export = room.unlocked();
+        let outcome = room.run(export.args(["--json", "export"]).arg(&out)).ends_with(&[0]);
+        assert_eq!(outcome.json()["written_over"], 1, "{}", outcome.said());
+        room.run(room.bare().args(["verify", "--export"]).arg(&out)).ends_with(&[0]);
+    }
+}
+
+#[test]
+fn a_linked_file_that_another_photo_has_written_over_stays_named_until_a_copy_or_the_trash_settles_it() {
+    let room = Room::with_library();
+    let path = room.put("DCIM/IMG_0001.JPG", photo(1));
+    link(&room).ends_with(&[0]);
+    std::fs::write(&path, photo(2)).unwrap();
+    link(&room).ends_with(&[0]);
+    assert_eq!(room.listed().len(), 2);
+    let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+    assert!(said.contains("IMG_0001.JPG"), "{said}");
+    room.safelight(&["trash", &sha256(&photo(1))]).ends_with(&[0]);
+    room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
+    room.verify_is_clean();
+    assert_eq!(room.safelight(&["--json", "status"]).json()["failed"], 0);
+}
+
+#[test]
+fn what_status_counts_as_failed_it_names() {
+    let room = Room::with_library();
+    let bytes = heavy_photo(3, 1 << 20);
+    room.put("one.jpg", &bytes);
+    room.import().ends_with(&[0]);
+    let large = crate::room::files_below(&room.library().join("objects"));
+    let large = large.into_iter().find(|file| file.metadata().unwrap().len() > 1 << 20).unwrap();
+    let mut sealed = std::fs::read(&large).unwrap();
+    sealed[500_000] ^= 1;
+    std::fs::write(&large, sealed).unwrap();
+    room.safelight(&["verify"]).ends_with(&[6]);
+    let status = room.safelight(&["--json", "status"]).json();
+    assert_eq!(status["failed"], 1, "{status}");
+    assert_eq!(status["failures"].as_array().map(Vec::len), Some(1), "{status}");
+    assert!(text(&status["failures"][0], "path").ends_with("one.jpg"), "{status}");
+    room.safelight(&["status", "--check"]).ends_with(&[1]);
+    room.import().ends_with(&[0]);
+    assert_eq!(room.safelight(&["--json", "status"]).json()["failed"], 0);
+}

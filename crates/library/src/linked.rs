@@ -1,0 +1,79 @@
+//! Originals that stayed where they were found: this library holds their thumbnails and what is known of them, and
+//! the user's own file is the only copy that it knows.
+//!
+//! Invariant: such a file is never written, and never taken for what was imported unless its bytes are. One that is
+//! not there is *absent* (a disk that is not connected), never deleted; one that another program has written over is
+//! *changed*, and what it held is nowhere that this library knows.
+
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use safelight_crypto::{ContentHash, Sha256};
+use safelight_model::{Contents, DeviceId, Original, Storage};
+
+use crate::error::{LibraryError, Result};
+use crate::objects::read_through;
+
+/// Where a linked original lies on its device.
+pub(crate) fn path_of(original: &Original) -> PathBuf {
+    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
+    root.join(std::ffi::OsStr::from_bytes(&original.source.relative))
+}
+
+/// Looks at a linked original's place and size, without reading it; answers its bytes.
+pub(crate) fn look(original: &Original, here: DeviceId) -> Result<u64> {
+    let path = find(original, here)?;
+    let metadata = std::fs::metadata(&path).map_err(|source| absent_or(&path, source))?;
+    if metadata.len() == original.size_bytes {
+        Ok(metadata.len())
+    } else {
+        Err(LibraryError::LinkChanged { path })
+    }
+}
+
+/// Reads a linked original to `output` and compares its hash; answers its bytes.
+pub(crate) fn write(original: &Original, here: DeviceId, output: &mut dyn Write) -> Result<u64> {
+    let path = find(original, here)?;
+    let mut hasher = Sha256::new();
+    let read = read_through(&path, &mut |bytes| {
+        hasher.update(bytes);
+        output.write_all(bytes).map_err(LibraryError::writing_output)
+    });
+    let bytes = read.map_err(|error| match error {
+        LibraryError::Io { path, action: "read", source } => absent_or(&path, source),
+        other => other,
+    })?;
+    let is_it = ContentHash::from_bytes(hasher.finish()) == original.content;
+    if is_it { Ok(bytes) } else { Err(LibraryError::LinkChanged { path }) }
+}
+
+/// Whether a newer content was found at the very place of a linked one, which is therefore nowhere any more.
+pub(crate) fn is_written_over(contents: &Contents, original: &Original) -> bool {
+    let added = contents.of_content(original.content).map(|addition| (addition.stamp, addition.op)).max();
+    original.storage == Storage::Linked
+        && contents.additions().iter().any(|other| {
+            other.value.original.content != original.content
+                && other.value.original.source == original.source
+                && Some((other.stamp, other.op)) > added
+        })
+}
+
+fn find(original: &Original, here: DeviceId) -> Result<PathBuf> {
+    if original.source.device == here {
+        return Ok(path_of(original));
+    }
+    Err(LibraryError::NotHere {
+        object: format!("{}, which is linked on another device,", original.source.display()),
+    })
+}
+
+fn absent_or(path: &Path, source: std::io::Error) -> LibraryError {
+    match source.kind() {
+        // A part of the path that is a file now is as absent as one that is gone.
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+            LibraryError::LinkAbsent { path: path.to_owned() }
+        }
+        _ => LibraryError::reading(path, source),
+    }
+}
