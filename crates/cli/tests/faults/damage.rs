@@ -288,7 +288,7 @@ fn a_damaged_copy_is_answered_for_by_linking_the_file_that_it_was_made_of() {
     let report = room.run(command.arg("--link")).ends_with(&[0]).json();
     assert_eq!(report["repaired"], 1, "{report}");
     room.verify_is_clean();
-    assert_eq!(room.list()[0]["sync"], "linked");
+    assert_eq!(room.list()[0]["linked"], true);
     assert_eq!(room.original(&sha256(&bytes)), bytes);
 }
 
