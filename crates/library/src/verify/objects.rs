@@ -83,7 +83,9 @@ impl Checker<'_> {
         checked.was_read = !self.request.quick && original.storage != Storage::Packed;
         checked.outcome = match original.storage {
             Storage::Packed => Outcome::Well(0),
-            Storage::Linked if !are_parts_here(self.place, original).unwrap_or_default() => self.linked(original),
+            Storage::Linked if !are_parts_here(self.place, original).unwrap_or_default() => {
+                self.linked(original)
+            }
             _ => match self.parts(original) {
                 Ok(bytes) => Outcome::Well(bytes),
                 Err((path, reason)) => Outcome::Damaged(path, reason),
