@@ -84,6 +84,7 @@ recover() {
     binary=$CARGO_TARGET_DIR/debug/safelight
   fi
   tests "recovery without Safelight" env SAFELIGHT_BIN="$binary" "$SAFELIGHT_PYTHON" -B recover/test_recover.py
+  tests "checkpoints, read as the specification says" "$SAFELIGHT_PYTHON" -B recover/test_checkpoints.py
 }
 
 check "format" cargo fmt --all --check

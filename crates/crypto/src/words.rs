@@ -18,6 +18,19 @@ use crate::sign::{SigningKey, VerifyingKey};
 /// How many words there are.
 pub const WORD_COUNT: usize = 24;
 
+/// The word of the BIP-39 English list with this number, counted from 0; the last for a number beyond.
+#[must_use]
+pub fn word_of(number: u16) -> &'static str {
+    let list = Language::English.word_list();
+    list[usize::from(number).min(list.len() - 1)]
+}
+
+/// The number of a word of the BIP-39 English list.
+#[must_use]
+pub fn number_of_word(word: &str) -> Option<u16> {
+    Language::English.find_word(word)
+}
+
 /// The words, as the 32 bytes that they spell.
 #[derive(Clone, Debug)]
 pub struct RecoveryWords(Secret);

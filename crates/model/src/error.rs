@@ -38,14 +38,20 @@ pub enum ModelError {
         /// The rule that it breaks.
         rule: &'static str,
     },
+    /// A checkpoint or one of its pages that must not be believed.
+    #[error("the checkpoint is not good: {rule}")]
+    BadCheckpoint {
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
     /// A segment that takes no more; close it and begin the next.
     #[error("the segment is full")]
     SegmentFull,
     /// A device that has closed as many segments as numbers go.
     #[error("this device's chain is full; it must go on under a new device id")]
     ChainFull,
-    /// A segment that could not be sealed or opened.
-    #[error("the segment could not be sealed or opened: {0}")]
+    /// A segment, head, checkpoint or page that could not be sealed or opened.
+    #[error("it could not be sealed or opened: {0}")]
     Sealed(#[source] CryptoError),
     /// States were hashed in another order than that of their keys.
     #[error("the state hash takes in entities in ascending order, each once")]

@@ -9,6 +9,7 @@
 //! Specified byte by byte in `docs/spec/sl1-history.md`.
 
 mod cbor;
+pub mod checkpoint;
 pub mod clock;
 mod error;
 pub mod facts;

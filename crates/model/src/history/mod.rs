@@ -19,8 +19,9 @@
 mod builder;
 mod head;
 mod merkle;
-mod packed;
+pub(crate) mod packed;
 mod segment;
+mod six_words;
 
 use safelight_crypto::{
     DeviceId, Domain, EpochId, EpochSecrets, Kind, LibraryId, ObjectContext, Prefix, SIGNATURE_LEN,
@@ -33,6 +34,7 @@ use crate::ids::{SegmentRoot, SegmentSeq};
 pub use builder::{ClosedSegment, SegmentBuilder};
 pub use head::HeadHint;
 pub use segment::{Seen, Segment};
+pub use six_words::SixWords;
 
 /// How many ops one segment may hold.
 pub const MAX_SEGMENT_OPS: usize = 65_536;
@@ -194,6 +196,22 @@ impl<'a> SealedSegment<'a> {
     ) -> Result<Vec<Vec<u8>>, ModelError> {
         let unverified = SignedSegment { library, sealed: *self };
         Ok(unverified.open(secrets)?.statements().collect())
+    }
+
+    /// Opens a segment that was taken in before: its root, which is known, vouches for it.
+    ///
+    /// # Errors
+    /// As [`SignedSegment::open`]; [`ModelError::BadSegment`] for a segment of another root.
+    pub fn open_known(
+        &self,
+        library: LibraryId,
+        root: SegmentRoot,
+        secrets: &(impl EpochSecrets + ?Sized),
+    ) -> Result<Segment, ModelError> {
+        if self.clear.root != root {
+            return Err(self.clear.broken("it is another one than is known"));
+        }
+        SignedSegment { library, sealed: *self }.open(secrets)
     }
 
     /// The epoch that it says it is sealed under; nothing for bytes that are no envelope.

@@ -23,7 +23,7 @@ const DEFLATED: u8 = 1;
 const LEVEL: u8 = 6;
 
 /// What is sealed for a body.
-pub(super) fn pack(body: &[u8]) -> Vec<u8> {
+pub(crate) fn pack(body: &[u8]) -> Vec<u8> {
     let deflated = compress_to_vec(body, LEVEL);
     let (form, bytes) =
         if deflated.len() < body.len() { (DEFLATED, deflated.as_slice()) } else { (PLAIN, body) };
@@ -34,7 +34,7 @@ pub(super) fn pack(body: &[u8]) -> Vec<u8> {
 }
 
 /// The body of what was sealed.
-pub(super) fn unpack(packed: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
+pub(crate) fn unpack(packed: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     let broken = |rule| Malformed { rule, offset: 0 };
     match packed.split_first() {
         Some((&PLAIN, body)) if body.len() > MAX_BODY_BYTES => Err(broken(TOO_LONG)),

@@ -50,6 +50,12 @@ impl EntityState {
         }
     }
 
+    /// Whether it is the kind of state that this entity has.
+    #[must_use]
+    pub fn is_of(&self, entity: &EntityId) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(&Self::new(entity))
+    }
+
     /// Folds an op in that names this entity among its targets; answers whether the state changed.
     ///
     /// An op of another entity's kind changes nothing.

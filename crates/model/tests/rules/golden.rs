@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
 use safelight_crypto::{Device, Epoch, EpochId, LibraryId, SeededEntropy, VerifyingKey};
+use safelight_model::checkpoint::{Bucket, Checkpoint, Page};
 use safelight_model::history::{SealedSegment, Seen, SegmentBuilder, Tip};
 use safelight_model::{
-    AlbumId, AssetId, DatePrecision, DeviceId, Facts, Field, Keywords, KindNumber, Life, MediaKind,
-    MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds, Original, PackKind, Packed, PartRef, PlaceName,
-    Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, SegmentRoot, SegmentSeq, SetName,
-    SourcePath, Stamp, StateHasher, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
+    AlbumId, AssetId, DatePrecision, DeviceId, EntityId, EntityState, Facts, Field, Keywords, KindNumber,
+    Life, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds, Original, PackKind, Packed, PartRef,
+    PlaceName, Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, SegmentRoot, SegmentSeq,
+    SetName, SourcePath, Stamp, StateHasher, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace,
+    Value,
 };
 
 use crate::common::{asset, content, fold, id, original};
@@ -305,6 +307,96 @@ fn the_first_fold_comes_to_the_same_states_as_ever() {
     assert_eq!(golden_state_hash(), read_lines("fold-1.txt")["state-hash"]);
 }
 
+/// Pages of everything that the golden ops come to, and of one pack.
+fn golden_pages() -> Vec<Page> {
+    let states = fold(golden_ops().iter().map(|(_, op)| op));
+    let mut buckets: BTreeMap<Bucket, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+    for (entity, state) in &states {
+        let photo = match entity {
+            EntityId::Asset(AssetId(name)) | EntityId::Content(name) => Some(*name),
+            _ => None,
+        };
+        let bucket = photo.map_or(Bucket::RECORDS, |name| {
+            let asset = states.get(&EntityId::Asset(AssetId(name))).and_then(EntityState::as_asset);
+            let content = states.get(&EntityId::Content(name)).and_then(EntityState::as_content);
+            Bucket::of_photo(asset, content)
+        });
+        buckets.entry(bucket).or_default().push((entity.to_bytes(), state.to_bytes()));
+    }
+    let pack = Packed {
+        tier: PackKind::Thumbnails,
+        name: ObjectName::from_bytes([0x66; 20]),
+        epoch: EPOCH,
+        sealed_bytes: 8_388_608,
+        index_sha256: [0x77; 32],
+    };
+    buckets.insert(Bucket::PACKS, vec![Page::pack_entry(Stamp::at(1_700_000_000_000), &pack)]);
+    buckets.into_iter().map(|(bucket, entries)| Page::new(bucket, entries)).collect()
+}
+
+#[test]
+fn pages_of_the_first_version_are_made_and_read_as_ever() {
+    let fixture = read_lines("checkpoint-1.txt");
+    let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
+    let pages = golden_pages();
+    assert!(pages.iter().filter(|page| page.bucket().holds_photos()).count() >= 2);
+    assert_eq!(fixture.keys().filter(|name| name.ends_with("-body")).count(), pages.len());
+    for page in pages {
+        let bucket = page.bucket().0;
+        let body = page.body();
+        assert_eq!(body, fixture[format!("page-{bucket}-body").as_str()], "bucket {bucket}");
+        let expected = page.describe(&body, EPOCH).unwrap();
+        let name = epoch.naming_key().page(&expected.sha256);
+        assert_eq!(name.as_bytes().as_slice(), fixture[format!("page-{bucket}-name").as_str()]);
+        let sealed = &fixture[format!("page-{bucket}-sealed").as_str()];
+        assert_eq!(Page::open(sealed, LIBRARY, &name, &expected, &epoch).unwrap(), page);
+        if page.bucket() == Bucket::PACKS {
+            assert_eq!(page.packs().unwrap().len(), 1);
+        } else {
+            assert_eq!(page.states().unwrap().len(), page.entries().len());
+        }
+    }
+}
+
+#[test]
+fn the_root_of_the_first_version_is_opened_and_verified_as_ever() {
+    let fixture = read_lines("checkpoint-1.txt");
+    let key = VerifyingKey::from_bytes(fixture["verifying-key"].as_slice().try_into().unwrap());
+    let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
+    let name = ObjectName::from_bytes(fixture["root-name"].as_slice().try_into().unwrap());
+    let open = |name: &ObjectName| Checkpoint::open(&fixture["root-sealed"], LIBRARY, name, &epoch);
+    assert_eq!(open(&name).unwrap().verify(&key).unwrap(), golden_root());
+    assert!(open(&ObjectName::from_bytes([1; 20])).is_err());
+    let mut entropy = SeededEntropy::new(5);
+    let other = *Device::generate(&mut entropy).card().verifying_key();
+    assert!(open(&name).unwrap().verify(&other).is_err());
+}
+
+fn golden_root() -> Checkpoint {
+    let pages = golden_pages();
+    let pages = pages.iter().map(|page| page.describe(&page.body(), EPOCH).unwrap()).collect();
+    let statements = vec![b"second".to_vec(), b"first".to_vec(), b"second".to_vec()];
+    Checkpoint::new(Seen::new([(OTHER_DEVICE, OTHER_TIP)]), statements, pages, 1_795_000_000_000)
+}
+
+fn write_checkpoint(write: &dyn Fn(&str, Vec<(&str, Vec<u8>)>)) {
+    let mut entropy = SeededEntropy::new(2027);
+    let device = Device::generate(&mut entropy);
+    let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
+    let mut lines = vec![("verifying-key".to_owned(), device.card().verifying_key().as_bytes().to_vec())];
+    for page in golden_pages() {
+        let sealed = page.seal(LIBRARY, &epoch, &mut entropy).unwrap();
+        let bucket = page.bucket().0;
+        lines.push((format!("page-{bucket}-body"), page.body()));
+        lines.push((format!("page-{bucket}-name"), sealed.name.as_bytes().to_vec()));
+        lines.push((format!("page-{bucket}-sealed"), sealed.bytes));
+    }
+    let (name, bytes) = golden_root().seal(LIBRARY, &device, &epoch, &mut entropy).unwrap();
+    lines.push(("root-name".to_owned(), name.as_bytes().to_vec()));
+    lines.push(("root-sealed".to_owned(), bytes));
+    write("checkpoint-1.txt", lines.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect());
+}
+
 #[test]
 #[ignore = "writes the fixtures of a new version; never over old ones"]
 fn write_missing_fixtures() {
@@ -318,6 +410,7 @@ fn write_missing_fixtures() {
     write("ops-1.txt", all_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-2.txt", later_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("fold-1.txt", vec![("state-hash", golden_state_hash())]);
+    write_checkpoint(&write);
 
     let mut entropy = SeededEntropy::new(2026);
     let device = Device::generate(&mut entropy);
