@@ -18,9 +18,9 @@ mod rows;
 mod search;
 
 pub use catalog::{
-    AddedOriginal, AssetRow, Catalog, Change, Durability, Fingerprint, HistoryCursor, HistoryEntry,
-    HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, Rebuilt, Shelf, ShelfTotals,
-    StoredSegment, TakenIn,
+    AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, Durability, Fingerprint, HistoryCursor,
+    HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, PlannedPage, Proof, Rebuilt,
+    Shelf, ShelfTotals, StoredSegment, TakenIn,
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{

@@ -22,7 +22,7 @@ use super::project::{States, project, stacks};
 use super::refresh::{Fresh, refresh, write_words};
 use super::timeline::TimelineKey;
 use crate::error::{CatalogError, Result};
-use crate::rows::hash_column;
+use crate::rows::{bytes_column, hash_column};
 
 /// So many states are kept before they are written out in the middle of a long transaction.
 const MOST_STATES: usize = 8192;
@@ -79,7 +79,8 @@ impl<'a> Folder<'a> {
             return Ok(false);
         }
         if let OpBody::Packed(pack) = &op.body {
-            remember_pack(self.connection, pack).map_err(in_transaction)?;
+            let number = self.connection.last_insert_rowid();
+            remember_pack(self.connection, pack, op.stamp, Some(number)).map_err(in_transaction)?;
         }
         for target in &targets {
             let touched = self.touch(target)?;
@@ -87,10 +88,32 @@ impl<'a> Folder<'a> {
                 touched.written = Written::Older;
             }
         }
-        if self.states.len() >= MOST_STATES {
-            self.finish()?;
-        }
+        self.finish_if_many()?;
         Ok(true)
+    }
+
+    /// Merges in what a checkpoint says of an entity.
+    pub(super) fn merge(&mut self, entity: &EntityId, state: EntityState) -> Result<()> {
+        let touched = self.touch(entity)?;
+        if touched.state.merge(state) && touched.written == Written::Same {
+            touched.written = Written::Older;
+        }
+        self.finish_if_many()
+    }
+
+    /// Folds an op that is not recorded yet, ahead of what comes before it.
+    pub(super) fn fold_unrecorded(&mut self, op: &Op) -> Result<()> {
+        for target in op.targets()? {
+            let touched = self.touch(&target)?;
+            if touched.state.fold(op) && touched.written == Written::Same {
+                touched.written = Written::Older;
+            }
+        }
+        self.finish_if_many()
+    }
+
+    fn finish_if_many(&mut self) -> Result<()> {
+        if self.states.len() >= MOST_STATES { self.finish() } else { Ok(()) }
     }
 
     /// The state of an entity that is to change; a new one is given a number, and a row at the end.
@@ -381,20 +404,42 @@ pub(super) fn version_holders(
     Ok(keys.iter().filter_map(asset).collect())
 }
 
-/// A pack that is known already, by another device's word, stays as it is.
-fn remember_pack(connection: &Connection, pack: &Packed) -> rusqlite::Result<()> {
+/// Remembers a pack. Of what several devices say of one, the least counts, whoever was heard first; a pack whose op is
+/// not here yet has a negative number.
+pub(super) fn remember_pack(
+    connection: &Connection,
+    pack: &Packed,
+    stamp: Stamp,
+    number: Option<i64>,
+) -> rusqlite::Result<()> {
+    let said = (sortable(stamp), *pack.epoch.as_bytes(), pack.sealed_bytes, pack.index_sha256);
+    let known = connection
+        .prepare_cached(
+            "SELECT stamp, epoch, sealed_bytes, index_sha256, number FROM remote_packs
+             WHERE tier = ?1 AND name = ?2",
+        )?
+        .query_row((pack.tier.code(), pack.name.as_bytes()), |row| {
+            let said = (row.get(0)?, bytes_column(row, 1)?, row.get(2)?, bytes_column(row, 3)?);
+            Ok((said, row.get::<_, i64>(4)?))
+        })
+        .optional()?;
+    let Some((known, old)) = known else {
+        return connection
+            .prepare_cached(
+                "INSERT INTO remote_packs (number, tier, name, stamp, epoch, sealed_bytes, index_sha256)
+                 VALUES (ifnull(?1, (SELECT min(0, ifnull(min(number), 0)) - 1 FROM remote_packs)),
+                         ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute((number, pack.tier.code(), pack.name.as_bytes(), said.0, said.1, said.2, said.3))
+            .map(drop);
+    };
+    let (least, number) = (said.min(known), number.filter(|_| old < 0).unwrap_or(old));
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO remote_packs (number, tier, name, epoch, sealed_bytes, index_sha256)
-             VALUES (last_insert_rowid(), ?1, ?2, ?3, ?4, ?5)",
+            "UPDATE remote_packs SET number = ?3, stamp = ?4, epoch = ?5, sealed_bytes = ?6, index_sha256 = ?7
+             WHERE tier = ?1 AND name = ?2",
         )?
-        .execute((
-            pack.tier.code(),
-            pack.name.as_bytes(),
-            pack.epoch.as_bytes(),
-            pack.sealed_bytes,
-            &pack.index_sha256,
-        ))
+        .execute((pack.tier.code(), pack.name.as_bytes(), number, least.0, least.1, least.2, least.3))
         .map(drop)
 }
 

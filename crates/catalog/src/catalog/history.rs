@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 use safelight_model::{DeviceId, EntityId, ModelError, Op, SegmentSeq};
 
 use super::Catalog;
+use super::fold::stamp_of;
 use crate::error::{CatalogError, Result};
 use crate::rows::bytes_column;
 
@@ -73,6 +74,23 @@ impl Catalog {
         })?;
         let next = cursors.last().copied().filter(|_| entries.len() == limit);
         Ok(HistoryPage { entries, next })
+    }
+
+    /// When a device made its last change, by its own clock, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn last_op_millis(&self, device: DeviceId) -> Result<Option<u64>> {
+        let stamp: Option<i64> = self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT max(o.stamp) FROM ops AS o JOIN segments AS s ON s.id = o.segment
+                     WHERE o.segment = (SELECT t.id FROM segments AS t JOIN devices AS d ON d.id = t.device
+                                        WHERE d.device = ?1 ORDER BY t.seq DESC LIMIT 1)",
+                )?
+                .query_row([device.as_bytes()], |row| row.get(0))
+        })?;
+        Ok(stamp.map(|stamp| stamp_of(stamp).millis))
     }
 
     /// How many ops the history holds, derived ones too.

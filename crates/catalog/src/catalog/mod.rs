@@ -1,6 +1,8 @@
 //! `catalog.db`: history, what it folds into, and what is found in it.
 
+mod begin;
 mod change;
+mod checkpoint;
 mod duplicates;
 mod facets;
 mod fold;
@@ -16,7 +18,9 @@ mod segments;
 mod sync;
 mod timeline;
 
+pub use begin::{Begun, Proof};
 pub use change::Change;
+pub use checkpoint::{CheckpointPlan, PlannedPage};
 pub use duplicates::Fingerprint;
 pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
@@ -50,6 +54,8 @@ const STEPS: &[&str] = &[
     include_str!("search_anew.sql"),
     // Packs, damage and outbox of what sync moves (sync.rs).
     include_str!("sync.sql"),
+    // What a catalogue begins with that did not replay all ops (begin.rs).
+    include_str!("checkpoint.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.

@@ -322,7 +322,7 @@ pub(super) fn tip(connection: &Connection, device: DeviceId) -> rusqlite::Result
         .map(Option::unwrap_or_default)
 }
 
-fn tips(connection: &Connection) -> rusqlite::Result<Vec<(DeviceId, Tip)>> {
+pub(super) fn tips(connection: &Connection) -> rusqlite::Result<Vec<(DeviceId, Tip)>> {
     connection
         .prepare_cached(
             "SELECT d.device, s.seq, s.root FROM devices AS d JOIN segments AS s ON s.device = d.id

@@ -48,22 +48,13 @@ impl Catalog {
         })
     }
 
-    /// All statements that history carries, as they were signed.
+    /// All statements that history carries, as they were signed; also those of the checkpoint that this catalogue
+    /// began with.
     ///
     /// # Errors
     /// Those of the database.
     pub fn statements(&self) -> Result<Vec<Vec<u8>>> {
-        let ops: Vec<Vec<u8>> = self.database.read(|connection| {
-            connection
-                .prepare_cached("SELECT bytes FROM ops WHERE kind = 16 ORDER BY number")?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        })?;
-        let statement = |bytes: &Vec<u8>| match Op::from_bytes(bytes).ok()?.body {
-            OpBody::Statement(statement) => Some(statement),
-            _ => None,
-        };
-        Ok(ops.iter().filter_map(statement).collect())
+        self.database.read(statements_in)
     }
 
     /// All segments that are known here, in the order in which they were recorded: causal, unless a rebuild took
@@ -178,7 +169,7 @@ impl Catalog {
             connection
                 .prepare_cached(
                     "SELECT tier, name, epoch, sealed_bytes, index_sha256 FROM remote_packs
-                     WHERE ?1 IS NULL OR tier = ?1 ORDER BY number DESC",
+                     WHERE ?1 IS NULL OR tier = ?1 ORDER BY stamp DESC, number DESC",
                 )?
                 .query_map([tier.map(PackKind::code)], |row| {
                     Ok(Packed {
@@ -270,6 +261,28 @@ impl Catalog {
         let newest = additions.max_by_key(|addition| (addition.stamp, addition.op));
         Ok(newest.map(|addition| addition.value.original.clone()))
     }
+}
+
+pub(super) fn statements_in(connection: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let ops: Vec<Vec<u8>> = connection
+        .prepare_cached("SELECT bytes FROM ops WHERE kind = 16 ORDER BY number")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let statement = |bytes: &Vec<u8>| match Op::from_bytes(bytes).ok()?.body {
+        OpBody::Statement(statement) => Some(statement),
+        _ => None,
+    };
+    let mut statements: Vec<Vec<u8>> = ops.iter().filter_map(statement).collect();
+    let begun: Vec<Vec<u8>> = connection
+        .prepare_cached("SELECT bytes FROM begun_statements ORDER BY rowid")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for statement in begun {
+        if !statements.contains(&statement) {
+            statements.push(statement);
+        }
+    }
+    Ok(statements)
 }
 
 fn last_number(connection: &Connection) -> rusqlite::Result<i64> {

@@ -16,6 +16,14 @@ use crate::rows::bytes_column;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RemoteId(pub(super) i64);
 
+impl RemoteId {
+    /// The number, never given out twice: for the names of settings about one remote.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// A remote to be remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRemote<'a> {
