@@ -128,6 +128,12 @@ pub enum LibraryError {
         /// How to go on.
         hint: String,
     },
+    /// Six words that were written down, or that another device shows, are of no moment of this history.
+    #[error(
+        "this history never was where those six words are from: it went back, something is hidden from this device, \
+         or the other device has changes that are not here yet"
+    )]
+    BelowFloor,
     /// An object is damaged.
     #[error("{object} is damaged: {reason}")]
     Damaged {
@@ -219,6 +225,7 @@ impl LibraryError {
             | Self::LinkAbsent { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::Query { .. } => ErrorKind::Usage,
             Self::Refused { .. } => ErrorKind::Refused,
+            Self::BelowFloor => ErrorKind::Damaged,
         }
     }
 
@@ -230,6 +237,10 @@ impl LibraryError {
             Self::Keys(error) => return error.hint(),
             Self::Unlock(error) => return error.hint(),
             Self::Refused { hint, .. } => hint,
+            Self::BelowFloor => {
+                "sync both devices and compare again; if the words still differ, do not trust the place that this \
+                 history came from: sync with another place or device that has more"
+            }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free some space and run the same command again; it goes on where it stopped"
             }
@@ -289,6 +300,7 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         SyncError::Crypto(_)
         | SyncError::Model(_)
         | SyncError::RolledBack { .. }
+        | SyncError::Emptied { .. }
         | SyncError::NoBirth { .. }
         | SyncError::Unbelievable { .. } => ErrorKind::Damaged,
         SyncError::NeedsNewerVersion { .. } => ErrorKind::Refused,
@@ -309,8 +321,12 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
         }
         SyncError::Store(StoreError::Vanished { .. }) => "connect the drive and run the same command again",
         SyncError::RolledBack { .. } => {
-            "nothing was changed; if that place was restored or emptied on purpose, remove the remote and add it \
-             again to fill it anew"
+            "nothing was changed; if that place was restored from a backup on purpose, safelight remote set NAME \
+             --accept-rollback lets the next sync give back what this device holds"
+        }
+        SyncError::Emptied { .. } => {
+            "nothing was changed; check the address and the prefix; if it was emptied on purpose, safelight remote set \
+             NAME --accept-rollback lets the next sync fill it again from this device"
         }
         SyncError::NoLibrary { .. } => {
             "check the address, its prefix, and that these are this library's words"

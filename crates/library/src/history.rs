@@ -35,11 +35,7 @@ fn told(entry: &Recorded) -> HistoryEntry {
     let device = entry.device.to_string();
     match &entry.op {
         Ok(op) => {
-            let millis = i64::try_from(op.stamp.millis).unwrap_or_default();
-            let when = jiff::Timestamp::from_millisecond(millis).map_or_else(
-                |_| format!("{millis} ms"),
-                |when| when.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-            );
+            let when = shown_time(op.stamp.millis);
             HistoryEntry { id: op.id.to_string(), when, device, what: sentence(op) }
         }
         Err(error) => HistoryEntry {
@@ -49,6 +45,13 @@ fn told(entry: &Recorded) -> HistoryEntry {
             what: format!("an operation that cannot be read: {error}"),
         },
     }
+}
+
+/// Milliseconds since 1970 as people read them, in UTC.
+pub(crate) fn shown_time(millis: u64) -> String {
+    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| format!("{millis} ms"), |when| when.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// What an operation did, in a few words.

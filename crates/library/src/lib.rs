@@ -30,6 +30,7 @@ mod source;
 mod status;
 pub mod unlock;
 mod verify;
+mod witness;
 
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use edit::{
@@ -45,9 +46,9 @@ pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
     AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, FetchReport, HeldBack,
-    JoinRequest, PolicyChange, RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport, SecretText,
-    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Surroundings, SyncOutcome, SyncPlan,
-    SyncRequest, SyncRun, TierCost, Traffic, Turn, VerifyDepth, sign_in,
+    JoinRequest, Joined, PolicyChange, RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport,
+    SecretText, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Surroundings, SyncOutcome,
+    SyncPlan, SyncRequest, SyncRun, TierCost, Traffic, Turn, VerifyDepth, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};
@@ -55,3 +56,4 @@ pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
 pub use status::{FailedFile, Status};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
+pub use witness::{Comparison, DeviceActivity};

@@ -77,6 +77,12 @@ pub struct Status {
     pub operations: u64,
     /// Segments of history that are closed.
     pub segments: u64,
+    /// Six words to compare with another device: the same words, the same history.
+    pub six_words: String,
+    /// Whether nobody but the place that this library was joined from has shown its history.
+    pub unwitnessed: bool,
+    /// Whether this device began with a checkpoint that the history has not proven yet.
+    pub provisional: bool,
     /// Whether nothing may be written.
     pub read_only: bool,
 }
@@ -145,6 +151,9 @@ impl Library {
             sources: self.sources()?.len() as u64,
             operations,
             segments,
+            six_words: self.six_words()?,
+            unwitnessed: self.is_unwitnessed()?,
+            provisional: self.is_provisional()?,
             read_only: self.is_read_only(),
         })
     }

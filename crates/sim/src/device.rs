@@ -18,7 +18,7 @@ use safelight_model::{
 use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
 use safelight_sync::{
     Depth, Here, KeyStore, RemotePlace, Silent, Stop, SyncError, SyncOptions, admit_by_words, fetch_original,
-    find_library, sync, verify_remote,
+    find_library, prepare_admission, sync, verify_remote,
 };
 
 use crate::chance::Chance;
@@ -215,11 +215,21 @@ impl SimDevice {
         let keyring =
             Keyring::join(joining.library, joining.words.clone(), joining.epochs.clone(), &mut entropy)?;
         let mut device = Self::make(format!("joined {seed}"), keyring, entropy, now)?;
+        let has_begun = joining.has_checkpoint();
         let joined = device.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
             joining.take_in(here, at).await?;
-            admit_by_words(here, at, words).await
+            if has_begun {
+                // It is used at once; its admission goes out with its first sync.
+                return prepare_admission(here, at, words).await;
+            }
+            admit_by_words(here, at, words).await.map(drop)
         })?;
         Ok(joined.is_some_and(|result| result.is_ok()).then_some(device))
+    }
+
+    /// Whether it began with a checkpoint that its ops have not proven yet.
+    pub(crate) fn is_provisional(&mut self) -> Result<bool, Broken> {
+        Ok(self.opened()?.catalog.begun_with()?.is_some())
     }
 
     /// A copy of the folder, as a backup or a cloned machine holds it.
@@ -352,13 +362,14 @@ impl SimDevice {
         Ok(())
     }
 
-    /// One sync, perhaps killed after so many polls. An error of the place is no failure of the run.
+    /// One sync, perhaps killed after so many polls, with a checkpoint after so many ops. An error of the place is no failure of the run.
     pub(crate) fn sync(
         &mut self,
         store: &SealedRemote,
         most_polls: Option<u64>,
+        checkpoint_after_ops: u64,
     ) -> Result<Option<Result<safelight_sync::SyncReport, SyncError>>, Broken> {
-        let options = SyncOptions::default();
+        let options = SyncOptions { checkpoint_after_ops, ..SyncOptions::default() };
         self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
             sync(here, at, &options).await
         })

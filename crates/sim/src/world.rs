@@ -17,6 +17,8 @@ const STEPS: u64 = 24;
 const MOST_DEVICES: usize = 4;
 /// Rounds in which it becomes quiet.
 const QUIET_ROUNDS: usize = 6;
+/// Checkpoints are written often, so that joins begin with old and new ones, and find torn ones.
+const CHECKPOINT_AFTER_OPS: u64 = 4;
 const NOW: u64 = 1_795_000_000_000;
 
 /// A run that broke a promise.
@@ -114,6 +116,8 @@ impl World {
                     Some("o") => devices.iter().any(|device| device.holds(name)),
                     Some("log") => devices.iter().any(|device| device.holds_exactly(name, bytes)),
                     Some("t") => !restored,
+                    // Segments serve whoever meets a bad page or root.
+                    Some("page" | "ckpt") => true,
                     _ => false,
                 };
                 self.has_rotted |= self.place.rot(may_rot).is_some();
@@ -137,7 +141,7 @@ impl World {
         let polls = self.chance.once_in(3).then(|| self.chance.below(120));
         let requests = self.chance.once_in(3).then(|| self.chance.below(30));
         self.place.crash_in(requests);
-        let result = self.devices[which].sync(&self.store, polls)?;
+        let result = self.devices[which].sync(&self.store, polls, CHECKPOINT_AFTER_OPS)?;
         let is_killed = result.is_none() || requests.is_some();
         if is_killed {
             self.place.kill();
@@ -208,7 +212,7 @@ impl World {
             problems.clear();
             for device in &mut self.devices {
                 device.now += 86_400_000;
-                match device.sync(&self.store, None)? {
+                match device.sync(&self.store, None, CHECKPOINT_AFTER_OPS)? {
                     Some(Ok(report)) => {
                         let found = report.history.problems.iter().chain(&report.problems);
                         problems.extend(found.map(|problem| format!("{}: {problem}", device.name)));
@@ -239,6 +243,11 @@ impl World {
         let mut hashes = Vec::new();
         for device in &mut self.devices {
             hashes.push((device.hash()?, device.name.clone()));
+        }
+        for device in &mut self.devices {
+            if device.is_provisional()? {
+                return Err(format!("{} never proved what it began with", device.name).into());
+            }
         }
         let first = hashes.first().map(|(hash, _)| hash.clone()).unwrap_or_default();
         match hashes.iter().find(|(hash, _)| *hash != first) {

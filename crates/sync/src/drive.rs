@@ -7,6 +7,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::{PackKind, Storage};
 use safelight_store::Tier;
 
+use crate::checkpoint::{take_waiting_pages, write_if_due};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more, sync_history};
@@ -33,6 +34,8 @@ pub struct SyncOptions {
     pub fetch_originals: bool,
     /// The tier that originals are written into; a place without it uses its own.
     pub originals_tier: Option<Tier>,
+    /// Write a checkpoint when so many ops were recorded since the last one.
+    pub checkpoint_after_ops: u64,
     /// Transfers at once.
     pub concurrency: usize,
     /// Whether the link costs nothing, as far as is known.
@@ -50,6 +53,7 @@ impl Default for SyncOptions {
             fetch_tiny_originals: false,
             fetch_originals: false,
             originals_tier: Some(Tier::Cool),
+            checkpoint_after_ops: 5000,
             concurrency: 8,
             is_unmetered: false,
             consent: false,
@@ -74,6 +78,10 @@ pub struct SyncReport {
     pub fetched_originals: u64,
     /// What waits for a person's consent, because so much came to be exposed at once.
     pub held: Option<Exposure>,
+    /// Whether a checkpoint was written.
+    pub wrote_checkpoint: bool,
+    /// Pages of it that were put, because the place did not hold them yet.
+    pub sent_pages: u64,
     /// What is wrong with single objects, beside those of history.
     pub problems: Vec<Problem>,
 }
@@ -177,6 +185,12 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     if here.device.remote_heads(at.id)?.is_empty() {
         send_keys(here, at, &mut report.problems).await?;
     }
+    if here.catalog.begun_with()?.is_some() {
+        // What is shown comes before what proves it.
+        take_waiting_pages(here, at, &mut report.problems).await?;
+        let thumbnails = |kind| kind == PackKind::Thumbnails;
+        report.learnt_packs += learn_packs(here, at, thumbnails, thumbnails, &mut report.problems).await?;
+    }
     report.history = sync_history(here, at).await?;
     send_keys(here, at, &mut report.problems).await?;
     let has_news = queue_new(here, at)? || report.history.taken_segments > 0;
@@ -194,7 +208,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         PackKind::TinyOriginals => options.fetch_tiny_originals,
         PackKind::Unknown(_) => false,
     };
-    report.learnt_packs = learn_packs(here, at, is_wanted, problems).await?;
+    report.learnt_packs += learn_packs(here, at, |_| true, is_wanted, problems).await?;
     let tier = options.originals_tier;
     let mut sent = 0;
     if !are_packs_sent {
@@ -239,6 +253,12 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     }
     if options.fetch_originals {
         report.fetched_originals = fetch_missing(here, at, &mut report.problems).await?;
+    }
+    if !report.history.own_history_waits
+        && let Some(written) = write_if_due(here, at, options.checkpoint_after_ops).await?
+    {
+        report.wrote_checkpoint = true;
+        report.sent_pages = written.sent_pages;
     }
     Ok(report)
 }

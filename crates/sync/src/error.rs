@@ -31,6 +31,12 @@ pub enum SyncError {
         /// Its number.
         seq: u32,
     },
+    /// A place that held the library holds nothing of it any more. Nothing was changed.
+    #[error("{place} is empty: it held this library, and nothing of it is there any more")]
+    Emptied {
+        /// The place.
+        place: String,
+    },
     /// The history of this library names no device, not even its birth.
     #[error("{place} does not hold the beginning of this library's history")]
     NoBirth {
@@ -95,7 +101,7 @@ impl SyncError {
     /// Whether the place has lost or hides what it had: an alarm, not a failure that passes.
     #[must_use]
     pub fn is_rollback(&self) -> bool {
-        matches!(self, Self::RolledBack { .. })
+        matches!(self, Self::RolledBack { .. } | Self::Emptied { .. })
     }
 
     /// Whether the same sync may succeed later without anybody doing something about it.

@@ -1,23 +1,25 @@
 //! A place and the recovery words become a library on an empty machine.
 //!
-//! Round trips: the root card beside the names of keys files and heads; the keys files beside the heads; all
-//! segments that the heads name, beside each other. Nothing is believed before the card proved to be that of the
-//! words, the statements were replayed from it, and each segment was verified by the keys that they give.
+//! Round trips: the root card beside the names of keys files, heads and checkpoints; the keys files beside the heads and
+//! the newest checkpoints; the first pages of the checkpoint beside what came after it, or without one all segments
+//! that the heads name. Nothing is believed before the card proved to be that of the words, the statements were
+//! replayed from it, and each segment, or the checkpoint, was verified by the keys that they give.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::{join, join3};
+use futures_util::future::{join3, join4};
 use futures_util::stream::iter;
 use safelight_crypto::{
     Author, DeviceId, Epoch, EpochId, LibraryId, Recipient, RecoveryWords, RootCard, Statement,
     StatementBody, WordsCard, names, open_keys_file, seal_keys_file, sha256,
 };
-use safelight_model::history::HeadHint;
+use safelight_model::history::{HeadHint, Tip};
 use safelight_model::{OpBody, SegmentSeq};
 use safelight_store::{Area, Outcome, Sealed, SealedRemote, StoreError};
 
+use crate::checkpoint::{Beginning, choose, fetch_beginning, get_roots, list_roots};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{
@@ -42,6 +44,15 @@ pub struct Joining {
     card: Bytes,
     files: Vec<(EpochId, Bytes)>,
     segments: Vec<((DeviceId, u32), Bytes)>,
+    beginning: Option<Beginning>,
+}
+
+impl Joining {
+    /// Whether a checkpoint was found to begin with.
+    #[must_use]
+    pub fn has_checkpoint(&self) -> bool {
+        self.beginning.is_some()
+    }
 }
 
 /// Looks for the library of these words in a place. Nothing is written anywhere.
@@ -51,8 +62,13 @@ pub struct Joining {
 pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result<Joining> {
     let id = words.library_id();
     let path = path_of(&names::root_card(&id))?;
-    let (card, epochs, devices) =
-        join3(store.get(&path, SMALL_BYTES), epochs_with_keys(store, &id), listed_devices(store)).await;
+    let (card, epochs, devices, roots) = join4(
+        store.get(&path, SMALL_BYTES),
+        epochs_with_keys(store, &id),
+        listed_devices(store),
+        list_roots(store),
+    )
+    .await;
     let card = match card {
         Ok(card) => card,
         Err(StoreError::NotFound { .. }) => {
@@ -81,7 +97,7 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
         .map(|device| async move { (device, get_head(store, device).await) })
         .buffered(CONCURRENCY)
         .collect::<Vec<_>>();
-    let (keys, heads) = join(keys, heads).await;
+    let (keys, heads, roots) = join3(keys, heads, get_roots(store, roots)).await;
     let mut files = Vec::new();
     let mut epochs: Vec<Epoch> = Vec::new();
     for file in keys {
@@ -99,8 +115,15 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
     if epochs.is_empty() {
         return Err(unbelievable("keys/", "no keys file opens with these words".to_owned()));
     }
-    let segments = all_segments(store, library, &epochs, heads).await?;
-    Ok(Joining { library, words: opened.words().clone(), epochs, card, files, segments })
+    let claims = claims(library, &epochs, heads);
+    let (mut segments, mut beginning) = (Vec::new(), None);
+    match choose(library, &epochs, &roots) {
+        Some(chosen) => {
+            beginning = Some(fetch_beginning(store, library, &epochs, chosen, &claims).await);
+        }
+        None => segments = all_segments(store, &claims).await?,
+    }
+    Ok(Joining { library, words: opened.words().clone(), epochs, card, files, segments, beginning })
 }
 
 /// The epochs that have a keys file for these words.
@@ -128,18 +151,30 @@ async fn get_head(store: &SealedRemote, device: DeviceId) -> Option<Bytes> {
     store.get(&head_path(device).ok()?, HEAD_BYTES).await.ok()
 }
 
-/// All segments that the heads speak of, beside each other. What is missing or later comes with the first sync.
-async fn all_segments(
-    store: &SealedRemote,
+/// How far each listed device's chain goes, as its head says; a head that cannot be read says that there is one
+/// segment. Nothing is believed for it.
+fn claims(
     library: LibraryId,
     epochs: &[Epoch],
     heads: Vec<(DeviceId, Option<Bytes>)>,
+) -> BTreeMap<DeviceId, Tip> {
+    let claim = |(device, head): (DeviceId, Option<Bytes>)| {
+        let hint = head.and_then(|bytes| HeadHint::open(&bytes, library, device, epochs).ok());
+        let mut tip = hint.map(|hint| hint.claimed()).unwrap_or_default();
+        tip.seq.0 = tip.seq.0.max(1);
+        (device, tip)
+    };
+    heads.into_iter().map(claim).collect()
+}
+
+/// All segments that the heads speak of, beside each other. What is missing or later comes with the first sync.
+async fn all_segments(
+    store: &SealedRemote,
+    claims: &BTreeMap<DeviceId, Tip>,
 ) -> Result<Vec<((DeviceId, u32), Bytes)>> {
     let mut wanted = Vec::new();
-    for (device, head) in heads {
-        let hint = head.and_then(|bytes| HeadHint::open(&bytes, library, device, epochs).ok());
-        let last = hint.map_or(1, |hint| hint.claimed().seq.0).max(1);
-        wanted.extend((1..=last).map(|seq| (device, seq)));
+    for (device, claim) in claims {
+        wanted.extend((1..=claim.seq.0).map(|seq| (*device, seq)));
     }
     let mut segments = Vec::new();
     let mut ended = BTreeSet::new();
@@ -175,6 +210,12 @@ impl Joining {
         for ((device, seq), bytes) in self.segments {
             inbox.push(device, SegmentSeq(seq), bytes);
         }
+        if let Some(beginning) = &self.beginning {
+            for ((device, seq), bytes) in beginning.ahead() {
+                inbox.push(device, SegmentSeq(seq), bytes);
+            }
+            inbox.harvest(here, beginning.statements());
+        }
         inbox.harvest_waiting(here, self.epochs.as_slice());
         let place = || at.store.label().to_owned();
         let roster = inbox.roster().ok_or_else(|| SyncError::NoBirth { place: place() })?;
@@ -199,6 +240,11 @@ impl Joining {
         for (epoch, bytes) in &self.files {
             keep(here, Area::Keys, &names::keys_file(epoch, &words), bytes)?;
         }
+        if let Some(beginning) = self.beginning {
+            // If it is not to be believed after all, all history comes with the first sync.
+            report.began_with_checkpoint = beginning.take_in(here, &inbox, &mut report.problems)?;
+            return Ok(report);
+        }
         inbox.settle(here, &at.store, &mut report).await?;
         inbox.record_heads(here, at)?;
         crate::history::place_waiting(here, &mut report.problems)?;
@@ -214,16 +260,35 @@ fn keep(here: &Here<'_>, area: Area, name: &str, bytes: &Bytes) -> Result<()> {
     Ok(())
 }
 
-/// Admits this device by the words, gives it a keys file, and publishes both as its first segment.
+/// Admits this device by the words, gives it a keys file, and publishes both as its first segment, after all history
+/// was read.
 ///
 /// # Errors
-/// [`SyncError::NoBirth`] before the history was taken in; what the place and the databases answer.
+/// As [`prepare_admission`]; what the place and the databases answer.
 pub async fn admit_by_words(
     here: &mut Here<'_>,
     at: &RemotePlace,
     words: &RecoveryWords,
 ) -> Result<HistoryReport> {
+    prepare_admission(here, at, words).await?;
+    let mut problems: Vec<Problem> = Vec::new();
+    crate::keys::send_keys(here, at, &mut problems).await?;
+    let mut report = sync_history(here, at).await?;
+    report.problems.extend(problems);
+    Ok(report)
+}
+
+/// Admits this device by the words and gives it a keys file; both wait in the catalogue and the folder for the next
+/// sync, which publishes them.
+///
+/// # Errors
+/// [`SyncError::NoBirth`] when the place holds no beginning of the history; [`SyncError::NeedsNewerVersion`].
+pub async fn prepare_admission(here: &mut Here<'_>, at: &RemotePlace, words: &RecoveryWords) -> Result<()> {
     let no_birth = || SyncError::NoBirth { place: at.store.label().to_owned() };
+    if here.roster()?.is_none() {
+        // The checkpoint that was found is not to be believed.
+        sync_history(here, at).await?;
+    }
     let roster = here.roster()?.ok_or_else(no_birth)?;
     if let Some(feature) = crate::here::newer_version_needed(&roster) {
         return Err(SyncError::NeedsNewerVersion { feature });
@@ -264,9 +329,5 @@ pub async fn admit_by_words(
         let now = (here.now)();
         here.catalog.append(now, bodies)?;
     }
-    let mut problems: Vec<Problem> = Vec::new();
-    crate::keys::send_keys(here, at, &mut problems).await?;
-    let mut report = sync_history(here, at).await?;
-    report.problems.extend(problems);
-    Ok(report)
+    Ok(())
 }

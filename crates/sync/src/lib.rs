@@ -12,6 +12,7 @@
 //! The driving task alone uses the databases; transfers run beside each other as futures within it, and touch
 //! only the place and files. Spec: sl1.md §3, sl1-history.md §8.
 
+mod checkpoint;
 mod drive;
 mod error;
 mod here;
@@ -24,13 +25,14 @@ mod policy;
 mod problem;
 mod verify;
 
+pub use checkpoint::take_waiting_pages;
 pub use drive::{Plan, SyncOptions, SyncReport, plan, start_over, sync};
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HistoryReport, place_outbox, sync_history};
-pub use join::{Joining, admit_by_words, find_library};
+pub use join::{Joining, admit_by_words, find_library, prepare_admission};
 pub use originals::{fetch_missing, fetch_original};
-pub use packs::fetch_entry;
+pub use packs::{fetch_entry, fetch_first_thumbnails};
 pub use policy::{Goes, Planned, apply_policy, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

@@ -76,6 +76,17 @@ pub enum Problem {
         /// The epoch.
         epoch: EpochId,
     },
+    /// The checkpoint that this device began with says something else than history.
+    #[error(
+        "the checkpoint of device {signer} says something else than the history about {things} things; history is \
+         right: safelight doctor --fix catalog makes the catalogue anew from it"
+    )]
+    WrongCheckpoint {
+        /// Who signed it.
+        signer: DeviceId,
+        /// About how many things.
+        things: u64,
+    },
     /// Part of a segment cannot be read; the rest of it stands.
     #[error("{object}: {reason}")]
     Unreadable {
@@ -115,6 +126,8 @@ pub enum Transfer {
     PackSent,
     /// A pack that was fetched and opened.
     PackFetched,
+    /// A page of a checkpoint that was taken in.
+    PageTaken,
     /// An object that was verified.
     Verified,
 }

@@ -14,6 +14,7 @@ use safelight_model::history::Tip;
 use safelight_model::{Original, Packed, Storage};
 use safelight_store::{Area, ObjectPath, Sealed, StoreError};
 
+use crate::checkpoint::forget_missing;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path, whole_segment};
@@ -149,6 +150,7 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         }
     }
     mark_found(here, at, &expectation)?;
+    forget_missing(here, at, &mut report).await?;
     Ok(report)
 }
 

@@ -1,6 +1,7 @@
 //! `safelight join`: a place and the recovery words become the library on this machine.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Args;
 use safelight_library::{JoinRequest, Library, RecoveryWords, SyncRequest};
@@ -9,13 +10,15 @@ use zeroize::Zeroizing;
 use crate::commands::{init, remote};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::printable;
+use crate::output::{counted, printable};
 use crate::prompt;
 
 /// Join a library from a place that holds it
 ///
 /// Asks for the 24 recovery words, or takes them from --recovery-file, and makes a new device of the library in a
-/// new or empty folder. Thumbnails come at once, originals with safelight local fetch.
+/// new or empty folder. The newest thumbnails come first, then all of them and the history, originals with safelight
+/// local fetch. After Ctrl-C, safelight sync goes on. A place can hide what is newest: six words that were written
+/// down, or that another device shows in safelight status, tell.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Where the library rests, as in safelight remote add
@@ -31,7 +34,10 @@ pub(crate) struct Arguments {
     /// What to call the passphrase in `safelight key list`
     #[arg(long, value_name = "NAME", default_value = "passphrase")]
     label: String,
-    /// Leave thumbnails for the first sync
+    /// Six words that this history must contain, as they were written down with the recovery words
+    #[arg(long, value_name = "WORDS")]
+    six_words: Option<String>,
+    /// Leave the other thumbnails for the first sync
     #[arg(long)]
     no_sync: bool,
 }
@@ -50,6 +56,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         &arguments.client,
     )?;
     let slots = init::slots(context, &arguments.label)?;
+    let floor = floor(arguments)?;
     if context.global.dry_run {
         context.output.talk(&format!("Would join {} in {}", arguments.address, printable(&path)));
         return Ok(());
@@ -61,14 +68,21 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         name: &arguments.name,
         words: &words,
         slots: &slots,
+        sync_follows: !arguments.no_sync,
     };
     let surroundings = context.surroundings();
-    let id = Library::join(&request, &context.library_options(), &surroundings, &context.progress)?;
+    let started = Instant::now();
+    let joined = Library::join(&request, &context.library_options(), &surroundings, &context.progress)?;
+    let first_page = started.elapsed();
+    context.output.talk(&format!(
+        "{} of the newest photos after {:.1} s; the rest follows (after Ctrl-C with safelight sync)",
+        counted(joined.first_thumbnails, "thumbnail", "thumbnails"),
+        first_page.as_secs_f64()
+    ));
     let (mut outcomes, mut is_whole) = (Vec::new(), true);
+    let mut library = context.open_library()?;
     if !arguments.no_sync {
-        let mut library = context.open_library()?;
         let synced = library.sync(&SyncRequest::default(), &surroundings, &context.progress);
-        library.close()?;
         let error = match synced {
             Ok(run) => {
                 outcomes = run.outcomes;
@@ -82,20 +96,64 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             is_whole = false;
         }
     }
+    let compared = floor.as_deref().map(|floor| library.compare_six_words(floor));
+    let (devices, six_words) = (library.device_activity()?, library.six_words()?);
+    let (unwitnessed, provisional) = (library.is_unwitnessed()?, library.is_provisional()?);
+    library.close()?;
     if context.output.json() {
         context.output.print_json(&serde_json::json!({
-            "library": id.to_string(),
+            "library": joined.library.to_string(),
             "folder": printable(&path),
+            "began_with_checkpoint": joined.began_with_checkpoint,
+            "first_thumbnails": joined.first_thumbnails,
+            "first_page_millis": u64::try_from(first_page.as_millis()).unwrap_or(u64::MAX),
+            "provisional": provisional,
+            "unwitnessed": unwitnessed,
+            "six_words": six_words,
+            "devices": devices,
             "sync": outcomes,
         }))?;
     } else {
         context.output.talk(&format!("Joined the library in {}", printable(&path)));
+        for device in devices.iter().filter(|device| !device.is_this) {
+            let last = device.last_active.as_deref().unwrap_or("never");
+            context.output.talk(&format!("  device {} was last active {last}", device.device));
+        }
+        if unwitnessed {
+            context.output.talk(&format!(
+                "Only this place has shown that history. When another device has synced, compare: {six_words}"
+            ));
+        }
         context.output.talk("Next: safelight list; safelight local fetch ITEMS brings originals here");
+    }
+    if let Some(Err(error)) = compared {
+        return Err(error.into());
     }
     if !is_whole {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// The words that the history must contain: given, or asked for where somebody is there to answer.
+fn floor(arguments: &Arguments) -> Result<Option<String>, Failure> {
+    let typed = match &arguments.six_words {
+        Some(words) => words.clone(),
+        None if prompt::someone_is_there() => {
+            prompt::line("Six words that were written down with the recovery words (Enter for none): ")?
+                .trim()
+                .to_owned()
+        }
+        None => String::new(),
+    };
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    if !Library::are_six_words(&typed) {
+        return Err(Failure::new(Exit::Usage, "these are not six words of the list")
+            .hint("type them as safelight status shows them, or leave them out"));
+    }
+    Ok(Some(typed))
 }
 
 fn words(context: &Context) -> Result<RecoveryWords, Failure> {

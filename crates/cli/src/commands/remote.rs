@@ -82,6 +82,9 @@ enum Action {
         sign_in: bool,
         #[command(flatten)]
         client: Client,
+        /// It was emptied or restored on purpose: let the next sync fill it again
+        #[arg(long)]
+        accept_rollback: bool,
     },
     /// Estimate what remotes cost: by the month, for the next sync, and for getting everything back
     ///
@@ -334,7 +337,10 @@ fn act(
             added
         }
         Action::Check { name } => return check(context, library, name),
-        Action::Set { name, settings, .. } => {
+        Action::Set { name, settings, accept_rollback, .. } => {
+            if *accept_rollback && !accept(context, library, name)? {
+                return Ok(());
+            }
             if !settings.is_empty() {
                 let change = library.set_remote(name, settings, context.global.yes)?;
                 report_change(context, &change)?;
@@ -372,6 +378,29 @@ fn act(
         context.output.talk(&format!("Next: safelight sync {name}"));
     }
     Ok(())
+}
+
+/// Shows what it means that a place lost what it had, and forgets it with --yes or a person's word.
+fn accept(context: &Context, library: &mut Library, name: &str) -> Result<bool, Failure> {
+    let (only_there, bytes) = library.resting_only_in(name)?;
+    context.output.talk(&format!(
+        "{name} counts as empty from now on; the next sync gives it everything that is here. Not here, and gone if \
+         {name} lost them: {} ({})",
+        counted(only_there, "original", "originals"),
+        size(bytes)
+    ));
+    if context.global.dry_run {
+        return Ok(false);
+    }
+    let agreed = context.global.yes
+        || (prompt::someone_is_there() && prompt::agree("Was it emptied or restored on purpose?")?);
+    if !agreed {
+        return Err(Failure::new(Exit::Refused, format!("{name} stays as it is"))
+            .hint("pass --yes if it was emptied or restored on purpose"));
+    }
+    library.accept_rollback(name)?;
+    context.output.talk(&format!("Next: safelight sync {name}"));
+    Ok(true)
 }
 
 /// Says what a change of policy came to.

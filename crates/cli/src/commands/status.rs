@@ -47,6 +47,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         for (name, value) in rows {
             context.output.data(&format!("{name:>14}  {value}"))?;
         }
+        context.output.data(&format!("{:>14}  {}", "six words", status.six_words))?;
+        if status.provisional {
+            context.output.talk("The history is not replayed yet: safelight sync goes on with it");
+        }
+        if status.unwitnessed {
+            context.output.talk(
+                "Nobody but the place that this library was joined from has shown its history: compare the six words \
+                 with another device's after a sync of both (safelight verify --six-words \"…\")",
+            );
+        }
         for failed in &status.failures {
             let path = crate::output::printable(failed.path.as_ref());
             context.output.data(&format!("{:>14}  {path}: {}", "failed", failed.reason))?;

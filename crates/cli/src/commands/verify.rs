@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use safelight_library::{VerifyDepth, VerifyReport, VerifyRequest};
+use safelight_library::{Comparison, VerifyDepth, VerifyReport, VerifyRequest};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Also download and open this share, for example 1%; repeated runs reach everything
     #[arg(long, requires = "remote", value_name = "PERCENT", value_parser = share)]
     sample: Option<f64>,
+    /// Compare the history here with six words that another device shows in safelight status, or that were written down
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["quick", "export", "remote"])]
+    six_words: Option<String>,
     /// Check an exported folder instead; needs no library and no key
     #[arg(long, value_name = "DIR", conflicts_with = "quick")]
     export: Option<PathBuf>,
@@ -43,6 +46,21 @@ fn share(text: &str) -> Result<f64, String> {
     share
         .filter(|share| *share > 0.0 && *share <= 1.0)
         .ok_or_else(|| "a share is 1% or 0.01, above nothing and up to everything".to_owned())
+}
+
+fn compare(context: &Context, words: &str) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    let compared = library.compare_six_words(words);
+    library.close()?;
+    let compared = compared?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&serde_json::json!({ "six_words": compared }))?);
+    }
+    context.output.talk(match compared {
+        Comparison::Same => "Both have read the same history",
+        Comparison::Earlier => "The words are of an earlier moment, which this history contains",
+    });
+    Ok(())
 }
 
 fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) -> Result<(), Failure> {
@@ -84,6 +102,9 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(words) = &arguments.six_words {
+        return compare(context, words);
+    }
     if let Some(name) = &arguments.remote {
         return verify_remotes(context, name.as_deref(), arguments);
     }

@@ -63,13 +63,19 @@ impl World {
 
     /// A device that joins with nothing but the words.
     pub(crate) fn join(&self, name: &'static str) -> Device<'_> {
+        self.join_with(name, &[], 0)
+    }
+
+    /// The same, with more arguments, to an exit code.
+    pub(crate) fn join_with(&self, name: &'static str, more: &[&str], code: i32) -> Device<'_> {
         let device = Device { world: self, name };
         let words = self.words();
         let mut arguments =
             vec!["--recovery-file", words.to_str().unwrap(), "join", &self.address, "--name", "place"];
         let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
         arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
-        device.ends(&arguments, 0);
+        arguments.extend(more);
+        device.ends(&arguments, code);
         device
     }
 

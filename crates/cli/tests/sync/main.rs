@@ -14,3 +14,4 @@ mod linked;
 mod places;
 mod plans;
 mod policies;
+mod trust;

@@ -300,6 +300,29 @@ impl Library {
         Ok(keeper)
     }
 
+    /// How many originals that are not on this device rested in a remote, and how many bytes: what it would not give
+    /// back if what it lost is gone.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoSuchRemote`].
+    pub fn resting_only_in(&self, name: &str) -> Result<(u64, u64)> {
+        let row = self.remote_row(name)?;
+        let totals = self.device.sync_totals(row.id)?;
+        let only = totals.iter().filter(|(state, _)| *state == SyncState::CloudOnly);
+        Ok(only.fold((0, 0), |(count, bytes), (_, all)| (count + all.originals, bytes + all.bytes)))
+    }
+
+    /// Forgets what a remote held, because its owner knows that it was emptied or went back: the next sync reads it
+    /// from its beginning, and gives it everything that is here.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoSuchRemote`].
+    pub fn accept_rollback(&mut self, name: &str) -> Result<()> {
+        self.folder.require_writable()?;
+        let row = self.remote_row(name)?;
+        Ok(self.device.forget_contents(row.id)?)
+    }
+
     pub(super) fn remote_row(&self, name: &str) -> Result<RemoteRow> {
         self.device.remote(name)?.ok_or_else(|| LibraryError::NoSuchRemote { name: name.to_owned() })
     }

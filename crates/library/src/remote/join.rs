@@ -6,8 +6,11 @@
 use std::path::Path;
 
 use safelight_crypto::{Keyring, LibraryId, OsEntropy, RecoveryWords};
-use safelight_store::RemoteCredential;
-use safelight_sync::{RemotePlace, Stop, SyncError, admit_by_words, find_library};
+use safelight_store::{Capabilities, RemoteCredential};
+use safelight_sync::{
+    RemotePlace, Stop, SyncError, admit_by_words, fetch_first_thumbnails, find_library, prepare_admission,
+};
+use serde::Serialize;
 
 use super::at::{Surroundings, connect_to, parse_address, runtime};
 use super::keeper::Keeper;
@@ -33,11 +36,28 @@ pub struct JoinRequest<'a> {
     pub words: &'a RecoveryWords,
     /// The ways to unlock the library on this device, besides the words.
     pub slots: &'a [NewSlot],
+    /// Whether a sync follows at once: it replays history and publishes the admission of this device.
+    pub sync_follows: bool,
 }
 
+/// What a join found before the first sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Joined {
+    /// The library.
+    pub library: LibraryId,
+    /// Whether it began with a checkpoint instead of the whole history.
+    pub began_with_checkpoint: bool,
+    /// Thumbnails of the newest photos that are here already.
+    pub first_thumbnails: u64,
+}
+
+/// Photos that a person sees first.
+const FIRST_PAGE: usize = 100;
+
 impl Library {
-    /// Makes this machine a device of a library that rests in a remote: keys, history, and its admission by the
-    /// words. Thumbnails and the rest come with the first [`sync`](Library::sync).
+    /// Makes this machine a device of a library that rests in a remote: keys, a checkpoint or all history, its admission
+    /// by the words, and the newest thumbnails. The rest comes with the first [`sync`](Library::sync). What the place
+    /// can do is found out last, so that nobody waits for it.
     ///
     /// # Errors
     /// When the folder is not empty, the words have no library there, or what they find cannot be believed; then
@@ -47,14 +67,15 @@ impl Library {
         options: &LibraryOptions,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
-    ) -> Result<LibraryId> {
+    ) -> Result<Joined> {
         let address = parse_address(request.address)?;
         let runtime = runtime()?;
         let stop = Stop::default();
         let keeper = Keeper::new(request.credential.cloned());
         monitor.begin(Task::Sync, None, None);
         let (connected, joining) = runtime.block_on(async {
-            let connected = connect_to(&address, keeper.clone(), surroundings, None).await?;
+            let untried = Some(Capabilities::untried());
+            let connected = connect_to(&address, keeper.clone(), surroundings, untried).await?;
             let joining =
                 until_stopped(find_library(&connected.store, request.words), &stop, monitor).await?;
             Ok::<_, LibraryError>((connected, joining))
@@ -75,24 +96,43 @@ impl Library {
             let capabilities = connected.store.capabilities().clone();
             let id = library.keep_remote(request.name, &address, &keeper, &capabilities)?;
             let at = RemotePlace { id, store: connected.store };
-            runtime.block_on(async {
+            let found = runtime.block_on(async {
                 let (told, mut keys) = (Told(monitor), None);
                 let mut entropy = OsEntropy;
                 let mut here = here(&mut library, &mut keys, &mut entropy, &told, &stop);
                 let work = async {
-                    joining.take_in(&mut here, &at).await?;
-                    admit_by_words(&mut here, &at, request.words).await?;
-                    Ok::<_, SyncError>(())
+                    let taken = joining.take_in(&mut here, &at).await?;
+                    let mut problems = Vec::new();
+                    let first_thumbnails =
+                        fetch_first_thumbnails(&mut here, &at, FIRST_PAGE, &mut problems).await?;
+                    if request.sync_follows {
+                        prepare_admission(&mut here, &at, request.words).await?;
+                    }
+                    Ok::<_, SyncError>((taken.began_with_checkpoint, first_thumbnails))
                 };
                 until_stopped(work, &stop, monitor).await
             })?;
+            let probed = runtime.block_on(connect_to(&address, keeper.clone(), surroundings, None))?;
+            let capabilities = probed.store.capabilities().clone();
+            library.keep_remote(request.name, &address, &keeper, &capabilities)?;
+            if !request.sync_follows {
+                let at = RemotePlace { id, store: probed.store };
+                runtime.block_on(async {
+                    let (told, mut keys) = (Told(monitor), None);
+                    let mut entropy = OsEntropy;
+                    let mut here = here(&mut library, &mut keys, &mut entropy, &told, &stop);
+                    let work = admit_by_words(&mut here, &at, request.words);
+                    until_stopped(work, &stop, monitor).await
+                })?;
+            }
+            library.mark_unwitnessed(request.name)?;
             let keys = library.keys.clone();
             library.close()?;
-            Ok::<_, LibraryError>(keys)
+            Ok::<_, LibraryError>((keys, found))
         })();
         monitor.end();
-        let keys = match filled {
-            Ok(keys) => keys,
+        let (keys, (began_with_checkpoint, first_thumbnails)) = match filled {
+            Ok(filled) => filled,
             Err(error) => {
                 begun.abandon()?;
                 return Err(error);
@@ -100,6 +140,7 @@ impl Library {
         };
         begun.replace_keys(keys);
         begun.write_keys(&mut OsEntropy)?;
-        Ok(begun.finish()?.folder.library())
+        let library = begun.finish()?.folder.library();
+        Ok(Joined { library, began_with_checkpoint, first_thumbnails })
     }
 }

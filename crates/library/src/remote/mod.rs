@@ -19,7 +19,7 @@ mod sweep;
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
 pub use check::{CheckedRemote, CheckedRow};
 pub use cost::{RemoteCost, TierCost};
-pub use join::JoinRequest;
+pub use join::{JoinRequest, Joined};
 pub use plan::SyncPlan;
 pub use policy::{PolicyChange, Turn};
 pub use run::{

@@ -63,6 +63,8 @@ pub struct SyncOutcome {
     pub held: Option<HeldBack>,
     /// Leftovers of interrupted uploads that were removed.
     pub swept: u64,
+    /// Pages of a checkpoint that were put; none when no checkpoint was due.
+    pub sent_pages: u64,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
     /// What went over the wire.
@@ -172,7 +174,12 @@ impl Library {
             let result = self.sync_with(&row, request, &runtime, surroundings, monitor);
             monitor.end();
             match result {
-                Ok(outcome) => run.outcomes.push(outcome),
+                Ok(outcome) => {
+                    if outcome.problems.is_empty() {
+                        self.witness_by(&row.name)?;
+                    }
+                    run.outcomes.push(outcome);
+                }
                 Err(error) => {
                     let (text, hint) = (with_causes(&error), error.hint());
                     // Of one alone the caller hears once.
@@ -227,6 +234,7 @@ impl Library {
                 sent_packs: report.sent_packs,
                 synced_originals: report.synced_originals,
                 held: report.held.map(HeldBack::of),
+                sent_pages: report.sent_pages,
                 swept,
                 problems,
                 traffic: traffic(&counting),

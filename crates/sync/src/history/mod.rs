@@ -17,6 +17,7 @@ pub(crate) use outbox::place_waiting;
 pub(crate) use publish::{Judged, judge_segment, replace_damaged, segment_path, whole_segment};
 pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_devices};
 
+use crate::checkpoint::hold_to_beginning;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::problem::Problem;
@@ -39,6 +40,8 @@ pub struct HistoryReport {
     /// Whether this device's own history waits, because a copy of this device published something under its
     /// numbers that cannot be taken in yet; the problems say what.
     pub own_history_waits: bool,
+    /// Whether this device began with a checkpoint, which its ops are still to prove.
+    pub began_with_checkpoint: bool,
     /// What is wrong with single objects.
     pub problems: Vec<Problem>,
 }
@@ -63,6 +66,7 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
             outbox::close_and_place(here, &mut report.problems)?;
         }
         if publish::publish(here, at, own, &mut report).await? {
+            hold_to_beginning(here, &mut report.problems)?;
             return Ok(report);
         }
     }

@@ -142,11 +142,26 @@ async fn witness(store: &SealedRemote, newest: Option<&(DeviceId, Tip)>) -> Resu
 async fn must_be_there(store: &SealedRemote, device: DeviceId, tip: Tip) -> Result<()> {
     match store.head(&segment_path(device, tip.seq.0)).await {
         Ok(_) => Ok(()),
+        Err(StoreError::NotFound { .. }) if is_empty(store).await => {
+            Err(SyncError::Emptied { place: store.label().to_owned() })
+        }
         Err(StoreError::NotFound { .. }) => {
             Err(SyncError::RolledBack { place: store.label().to_owned(), device, seq: tip.seq.0 })
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a place that has lost a segment has no history and no root card at all. Where the credential may not list
+/// that cannot be told. For the message only: either stops the sync.
+async fn is_empty(store: &SealedRemote) -> bool {
+    for area in [Area::Root, Area::Log] {
+        let listed = store.list(area, None).await;
+        if !listed.is_ok_and(|page| page.objects.is_empty() && page.strangers.is_empty()) {
+            return false;
+        }
+    }
+    true
 }
 
 /// A device that was seen to publish and whose head is not listed any more: its newest segment must be there.

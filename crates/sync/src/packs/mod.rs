@@ -4,10 +4,12 @@
 //! Invariants: an op says that a pack is there only after the place acknowledged it; an entry is opened before
 //! it goes into a pack and after it came out of one.
 
+mod first;
 mod local;
 mod receive;
 mod send;
 
+pub use first::fetch_first_thumbnails;
 pub use receive::fetch_entry;
 pub(crate) use receive::{learn_packs, prove_pack};
 pub(crate) use send::{entries_to_send, replicate_packs, send_packs};

@@ -32,18 +32,19 @@ const MOST_GENERATIONS: u32 = 4;
 const ASK_AGAIN_MILLIS: i64 = 86_400_000;
 
 /// A pack that was fetched, whole or only its index.
-struct Fetched {
-    path: ObjectPath,
+pub(super) struct Fetched {
+    pub(super) path: ObjectPath,
     sealed_bytes: u64,
-    index: PackIndex,
+    pub(super) index: PackIndex,
     whole: Option<Bytes>,
 }
 
-/// Learns what the packs hold that history names and whose indexes were not read yet, newest first. Entries of
-/// packs that `is_wanted` are taken into the local pack.
+/// Learns what the packs hold that history names and whose indexes were not read yet, newest first, of the kinds that
+/// `is_asked`. Entries of packs that `is_wanted` are taken into the local pack.
 pub(crate) async fn learn_packs(
     here: &mut Here<'_>,
     at: &RemotePlace,
+    is_asked: impl Fn(PackKind) -> bool,
     is_wanted: impl Fn(PackKind) -> bool,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
@@ -56,7 +57,7 @@ pub(crate) async fn learn_packs(
     let mut packs = Vec::new();
     for pack in here.catalog.remote_packs(None)? {
         let Some((tier, _)) = tier_of(pack.tier) else { continue };
-        if !known.contains(&tier.logical(&pack.name)) {
+        if is_asked(pack.tier) && !known.contains(&tier.logical(&pack.name)) {
             packs.push(pack);
         }
     }
@@ -103,7 +104,7 @@ pub(crate) async fn learn_packs(
 }
 
 /// Fetches a pack or its index, in whichever generation is good.
-async fn fetch(
+pub(super) async fn fetch(
     store: &SealedRemote,
     pack: &Packed,
     whole: bool,
@@ -167,9 +168,9 @@ async fn fetch_index(
 ) -> Result<Result<Fetched, String>, StoreError> {
     let length = pack.sealed_bytes;
     let start = length.saturating_sub(TAIL_BYTES);
-    let head = store.get_range(path, 0..24).await?;
     // One byte more than there should be shows a pack that is too long.
-    let end = store.get_range(path, start..length.saturating_add(1)).await?;
+    let end = store.get_range(path, start..length.saturating_add(1));
+    let (head, end) = futures_util::future::try_join(store.get_range(path, 0..24), end).await?;
     if start + end.len() as u64 != length {
         return Ok(Err(format!("it does not have {length} bytes")));
     }

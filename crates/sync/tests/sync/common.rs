@@ -23,8 +23,8 @@ use safelight_store::{
     UploadGrant,
 };
 use safelight_sync::{
-    Here, HistoryReport, KeyStore, Problem, RemotePlace, Result, Silent, Stop, SyncOptions, SyncReport,
-    admit_by_words, find_library, sync, sync_history,
+    Here, HistoryReport, Joining, KeyStore, Problem, RemotePlace, Result, Silent, Stop, SyncOptions,
+    SyncReport, admit_by_words, find_library, sync, sync_history,
 };
 
 pub(crate) const NOW: u64 = 1_795_000_000_000;
@@ -111,10 +111,7 @@ impl Phone {
     /// A new device that has nothing but the words.
     pub(crate) async fn join(store: &SealedRemote, words: &RecoveryWords, seed: u64) -> Result<Self> {
         let joining = find_library(store, words).await?;
-        let mut entropy = SeededEntropy::new(seed);
-        let keyring =
-            Keyring::join(joining.library, joining.words.clone(), joining.epochs.clone(), &mut entropy)?;
-        let mut phone = Self::with(keyring, entropy);
+        let mut phone = Self::new_joined(&joining, seed);
         let at = phone.at(store);
         let mut taken = joining.take_in(&mut phone.here(), &at).await?;
         taken.problems.retain(|problem| !matches!(problem, Problem::Quarantined { .. }));
@@ -122,6 +119,14 @@ impl Phone {
         let admitted = admit_by_words(&mut phone.here(), &at, words).await?;
         assert_eq!(admitted.problems, []);
         Ok(phone)
+    }
+
+    /// An empty device that has the keys which the words found.
+    pub(crate) fn new_joined(joining: &Joining, seed: u64) -> Self {
+        let mut entropy = SeededEntropy::new(seed);
+        let (library, words, epochs) = (joining.library, joining.words.clone(), joining.epochs.clone());
+        let keyring = Keyring::join(library, words, epochs, &mut entropy).unwrap();
+        Self::with(keyring, entropy)
     }
 
     pub(crate) fn here(&mut self) -> Here<'_> {
@@ -191,15 +196,27 @@ impl Phone {
 
     /// Makes the catalogue anew from the folder, device by device, as `doctor` does.
     pub(crate) fn rebuild(&mut self, other: &safelight_crypto::Device) {
+        let own = self.keys.0.device().card().clone();
+        self.rebuild_from(&[own, other.card().clone()]);
+    }
+
+    /// The same, of all devices that the statements admit.
+    pub(crate) fn rebuild_all(&mut self) {
+        let roster = self.here().roster().unwrap().unwrap();
+        let cards: Vec<_> = roster.members().values().map(|member| member.card.clone()).collect();
+        self.rebuild_from(&cards);
+    }
+
+    fn rebuild_from(&mut self, cards: &[safelight_crypto::DeviceCard]) {
         let keyring = self.keys.0.clone();
         let mut segments = Vec::new();
-        for device in [keyring.device(), other] {
+        for card in cards {
             for seq in 1.. {
-                let path = ObjectPath::segment(device.id(), seq);
+                let path = ObjectPath::segment(card.id(), seq);
                 let Ok(object) = self.place.open_object(&path) else { break };
                 let bytes = object.read_all(1 << 20).unwrap();
                 let sealed = safelight_model::history::SealedSegment::parse(&bytes).unwrap();
-                let signed = sealed.verify(keyring.library(), device.card().verifying_key()).unwrap();
+                let signed = sealed.verify(keyring.library(), card.verifying_key()).unwrap();
                 segments.push(signed.open(&keyring).unwrap());
             }
         }
@@ -231,6 +248,13 @@ impl Phone {
 
     /// Imports a photo as the library does: sealed, then recorded.
     pub(crate) fn import(&mut self, name: &str, content: &[u8]) -> Original {
+        let original = self.import_unrecorded(name, content);
+        self.add(&original);
+        original
+    }
+
+    /// Seals a photo, and leaves it to the caller to record it.
+    pub(crate) fn import_unrecorded(&mut self, name: &str, content: &[u8]) -> Original {
         let keyring = self.keys.0.clone();
         let mut bodies: Vec<Vec<u8>> = Vec::new();
         let mut sink = |part: u32, bytes: &[u8]| {
@@ -253,9 +277,7 @@ impl Phone {
                 .unwrap();
             parts.push(PartRef { name: part.name, sealed_bytes: part.sealed_bytes, tags: None });
         }
-        let original = self.original(name, content, parts, Storage::Copied);
-        self.add(&original);
-        original
+        self.original(name, content, parts, Storage::Copied)
     }
 
     fn original(&self, name: &str, content: &[u8], parts: Vec<PartRef>, storage: Storage) -> Original {
@@ -274,6 +296,12 @@ impl Phone {
             modified_millis: i64::try_from(self.now).unwrap(),
             unread: Default::default(),
         }
+    }
+
+    /// What is recorded of a photo whose bytes are nowhere.
+    pub(crate) fn described(&self, name: &str, content: &[u8], modified_millis: i64) -> Original {
+        let original = self.original(name, content, Vec::new(), Storage::Linked);
+        Original { modified_millis, ..original }
     }
 
     fn add(&mut self, original: &Original) {

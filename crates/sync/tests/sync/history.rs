@@ -242,7 +242,7 @@ async fn a_library_that_is_not_there_is_not_joined() {
 }
 
 /// Lets a device state something.
-fn state(phone: &mut Phone, body: &StatementBody) {
+pub(crate) fn state(phone: &mut Phone, body: &StatementBody) {
     let heads = phone.here().roster().unwrap().unwrap().heads();
     let keyring = phone.keys.0.clone();
     let author = Author::Device(keyring.device());

@@ -1,7 +1,9 @@
 //! Whole devices — real catalogues, real sealed objects — and places that are folders.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod checkpoints;
 mod common;
 mod history;
+mod latency;
 mod objects;
 mod trust;

@@ -1,0 +1,96 @@
+//! What a place hides, and what it lost: seen by six words, and mended by its owner's word.
+
+use std::path::Path;
+
+use crate::devices::{Device, Meeting, World};
+
+fn folder_meeting(place: &Path) -> Meeting {
+    Meeting { address: format!("folder:{}", place.display()), credential: None }
+}
+
+fn six_words(device: &Device<'_>) -> String {
+    device.json(&["status"])["six_words"].as_str().unwrap().to_owned()
+}
+
+fn is_unwitnessed(device: &Device<'_>) -> bool {
+    device.json(&["status"])["unwitnessed"].as_bool().unwrap()
+}
+
+fn empty(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap()
+        } else {
+            std::fs::remove_file(path).unwrap()
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            drop(std::fs::copy(entry.path(), target))
+        }
+    }
+}
+
+#[test]
+fn six_words_tell_whether_two_devices_have_one_history_and_whether_a_place_went_back() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::new(folder_meeting(place.path()));
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    let written_down = six_words(&one);
+    assert!(!is_unwitnessed(&one), "who made the library has seen all of it");
+
+    let two = world.join("two");
+    assert!(is_unwitnessed(&two));
+    for device in [&one, &two, &one, &two] {
+        device.sync();
+    }
+    assert_eq!(six_words(&one), six_words(&two));
+    two.ends(&["verify", "--six-words", &six_words(&one)], 0);
+    assert!(!is_unwitnessed(&two));
+    two.ends(&["verify", "--six-words", "abandon ability able about above absent"], 6);
+    two.ends(&["verify", "--six-words", "no such words"], 5);
+
+    // The place as it is now comes back later.
+    let old = tempfile::tempdir().unwrap();
+    copy(place.path(), old.path());
+    one.import(&world.photos("more", 5..6));
+    one.sync();
+    let newest = six_words(&one);
+    let three = world.join_with("three", &["--six-words", &written_down], 0);
+    assert_eq!(three.listed().len(), 3);
+    empty(place.path());
+    copy(old.path(), place.path());
+    let four = world.join_with("four", &["--six-words", &newest], 6);
+    assert_eq!(four.listed().len(), 2, "what the place shows is there, and is not called complete");
+    assert!(is_unwitnessed(&four));
+    world.join_with("five", &["--six-words", "these are not"], 2);
+}
+
+#[test]
+fn a_place_that_was_emptied_is_filled_again_once_its_owner_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::new(folder_meeting(place.path()));
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.sync();
+    empty(place.path());
+    one.ends(&["sync"], 6);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "nothing was put");
+    one.ends(&["remote", "set", "place", "--accept-rollback"], 5);
+    one.ends(&["sync"], 6);
+    one.ends(&["--yes", "remote", "set", "place", "--accept-rollback"], 0);
+    assert_eq!(one.json(&["sync"])[0]["synced_originals"], 3);
+    one.ends(&["verify", "--remote", "--all"], 0);
+    assert_eq!(world.join("two").listed().len(), 3);
+}

@@ -1,0 +1,158 @@
+//! Whether the history here is the whole one: six words to compare, devices with their last activity, and the floor that
+//! words written down earlier are.
+//!
+//! A place can always show less than it has. Whoever joins from one place sees what it shows; the library stays
+//! *unwitnessed* until another device's words were compared, or another place showed the same history
+//! (sl1-history §8.8).
+
+use safelight_model::DeviceId;
+use safelight_model::history::{SealedSegment, Seen, SixWords, Tip};
+use safelight_store::ObjectPath;
+use serde::Serialize;
+
+use crate::error::{LibraryError, Result};
+use crate::history::shown_time;
+use crate::library::Library;
+
+/// The setting that says from which remote an unwitnessed library was joined.
+const UNWITNESSED: &str = "unwitnessed";
+/// Longer than any segment.
+const SEGMENT_BYTES: u64 = 40 << 20;
+
+/// A device and what it did last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceActivity {
+    /// Its id.
+    pub device: String,
+    /// Whether it is this one.
+    pub is_this: bool,
+    /// How many segments of it are known.
+    pub segments: u32,
+    /// When it made its last change, by its own clock: `2026-05-14 10:11:12`, UTC.
+    pub last_active: Option<String>,
+}
+
+impl Library {
+    /// The six words of the history that is here; equal on devices that have read the same.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn six_words(&self) -> Result<String> {
+        let heads = Seen::new(self.catalog().tips()?);
+        Ok(SixWords::of(self.id(), &heads).to_string())
+    }
+
+    /// All devices with what they did last, the latest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn device_activity(&self) -> Result<Vec<DeviceActivity>> {
+        let catalog = self.catalog();
+        let mut devices = Vec::new();
+        for (device, tip) in catalog.tips()? {
+            devices.push(DeviceActivity {
+                device: device.to_string(),
+                is_this: device == catalog.device(),
+                segments: tip.seq.0,
+                last_active: catalog.last_op_millis(device)?.map(shown_time),
+            });
+        }
+        devices.sort_by(|one, other| other.last_active.cmp(&one.last_active));
+        Ok(devices)
+    }
+
+    /// Whether nobody but the place that this library was joined from has shown its history.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn is_unwitnessed(&self) -> Result<bool> {
+        Ok(self.device.setting(UNWITNESSED)?.is_some())
+    }
+
+    /// Whether this device began with a checkpoint that the history has not proven yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn is_provisional(&self) -> Result<bool> {
+        Ok(self.catalog().begun_with()?.is_some())
+    }
+
+    pub(crate) fn mark_unwitnessed(&mut self, remote: &str) -> Result<()> {
+        Ok(self.device.set_setting(UNWITNESSED, Some(remote.as_bytes()))?)
+    }
+
+    /// Another place than the one that was joined from was synced with: it has all that is here, and no more.
+    pub(crate) fn witness_by(&mut self, remote: &str) -> Result<()> {
+        let from = self.device.setting(UNWITNESSED)?;
+        if from.is_some_and(|from| from != remote.as_bytes()) {
+            self.device.set_setting(UNWITNESSED, None)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a text is six words of the list.
+    #[must_use]
+    pub fn are_six_words(text: &str) -> bool {
+        SixWords::parse(text).is_some()
+    }
+
+    /// Compares words that another device shows, or that were written down, with the history here. Those of this
+    /// very history witness it; those of an earlier moment are a floor that it holds.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] for what is not six words; [`LibraryError::BelowFloor`] if the history here never
+    /// was at that point.
+    pub fn compare_six_words(&mut self, text: &str) -> Result<Comparison> {
+        let words = SixWords::parse(text).ok_or_else(|| LibraryError::Refused {
+            reason: "these are not six words of the list".into(),
+            hint: "type the six words as safelight status shows them on the other device".into(),
+        })?;
+        let found = if words == SixWords::of(self.id(), &Seen::new(self.catalog().tips()?)) {
+            Comparison::Same
+        } else if self.was_at(words)? {
+            Comparison::Earlier
+        } else {
+            return Err(LibraryError::BelowFloor);
+        };
+        if !self.is_read_only() {
+            self.device.set_setting(UNWITNESSED, None)?;
+        }
+        Ok(found)
+    }
+
+    /// Whether these are the words of the heads that some segment closes or begins at.
+    fn was_at(&self, words: SixWords) -> Result<bool> {
+        let (library, segments) = (self.id(), self.catalog().segments()?);
+        for stored in segments {
+            let path = ObjectPath::segment(stored.device, stored.tip.seq.0);
+            let Ok(bytes) = self.place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES))
+            else {
+                continue;
+            };
+            let opened = SealedSegment::parse(&bytes)
+                .and_then(|sealed| sealed.open_known(library, stored.tip.root, &self.keys.keyring));
+            // What is damaged here says nothing; verify names it.
+            let Ok(segment) = opened else { continue };
+            let clear = *segment.clear();
+            let before = Tip { seq: safelight_model::SegmentSeq(clear.seq.0 - 1), root: clear.prev };
+            let at = |tip: Tip| {
+                let others = segment.seen().iter().chain([(clear.device, tip)]);
+                SixWords::of(library, &Seen::new(others.collect::<Vec<(DeviceId, Tip)>>()))
+            };
+            if at(clear.tip()) == words || at(before) == words {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// How words compare with the history here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparison {
+    /// They are of this very history.
+    Same,
+    /// They are of an earlier moment, which this history contains.
+    Earlier,
+}
