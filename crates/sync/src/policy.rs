@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use safelight_catalog::query::Condition;
 use safelight_catalog::{
     AgeBy, Catalog, DeviceDb, Exposure, PolicyKind, Query, RemoteId, RemotePolicy, Renditions, Switched,
-    Wanted,
+    SyncState, Wanted,
 };
-use safelight_model::{AlbumId, PackKind};
+use safelight_crypto::ContentHash;
+use safelight_model::{AlbumId, PackKind, PartRef};
 
 use crate::error::{Result, SyncError};
 use crate::here::Here;
+use crate::originals::path_of_part;
 
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -132,7 +134,7 @@ fn switch_by_hand(catalog: &Catalog, device: &DeviceDb, remote: RemoteId, wanted
     Ok(())
 }
 
-fn turn(wanted: &mut Wanted, content: safelight_crypto::ContentHash, on: bool) {
+fn turn(wanted: &mut Wanted, content: ContentHash, on: bool) {
     if on {
         wanted.off.remove(&content);
         wanted.contents.insert(content);
@@ -210,12 +212,12 @@ pub fn newly_exposed(
     Ok(exposed)
 }
 
-/// Lets the policies of all remotes be applied anew to an original that came here from one of them.
-pub(crate) fn came_here(here: &mut Here<'_>, content: &safelight_crypto::ContentHash) -> Result<()> {
-    use safelight_catalog::SyncState;
+/// An original came here: where all of it is known to rest it is synced, elsewhere the policy decides anew.
+pub(crate) fn came_here(here: &mut Here<'_>, content: &ContentHash, parts: &[PartRef]) -> Result<()> {
     for (remote, row) in here.device.original_at_remotes(content)? {
         let state = match row.state {
             SyncState::CloudOnly | SyncState::Thawing => SyncState::Synced,
+            SyncState::Elsewhere if rests_whole(here, remote, parts)? => SyncState::Synced,
             SyncState::Elsewhere => SyncState::Off,
             _ => continue,
         };
@@ -225,4 +227,15 @@ pub(crate) fn came_here(here: &mut Here<'_>, content: &safelight_crypto::Content
         }
     }
     Ok(())
+}
+
+/// Whether every one of these parts is known to rest in a remote.
+pub(crate) fn rests_whole(here: &Here<'_>, remote: RemoteId, parts: &[PartRef]) -> Result<bool> {
+    for part in parts {
+        let path = path_of_part(part, 0)?;
+        if here.device.replica_in_any_generation(remote, path.as_str())?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!parts.is_empty())
 }

@@ -21,6 +21,7 @@ use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segm
 use crate::keys::{SMALL_BYTES, check_small, paths_of};
 use crate::originals::{MOST_GENERATIONS, is_here, open_part, path_of_part};
 use crate::packs::{path_of_pack, prove_pack, tier_of};
+use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 
 /// How thoroughly a remote is verified.
@@ -429,25 +430,25 @@ async fn lost(
     Ok(())
 }
 
-/// Originals that others sent, and all of whose parts were found: they are in the cloud and not here.
+/// Originals that others sent, and all of whose parts were found: they are in the cloud, and here as well where the
+/// policy merely did not ask this device to send them.
 fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) -> Result<()> {
-    let mut after = None;
-    loop {
-        let rows = here.device.originals_in(at.id, SyncState::Elsewhere, after, 500)?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = Some((last.position, last.content));
-        for row in rows {
-            let Some(original) = expectation.originals.get(&row.content) else { continue };
-            let mut all = !original.parts.is_empty();
-            for part in &original.parts {
-                let path = path_of_part(part, 0)?;
-                all &= here.device.replica_in_any_generation(at.id, path.as_str())?.is_some();
-            }
-            if all {
-                here.device.set_original_states(at.id, [(&row.content, SyncState::CloudOnly, None)])?;
+    for (state, found) in [(SyncState::Elsewhere, SyncState::CloudOnly), (SyncState::Off, SyncState::Synced)]
+    {
+        let mut after = None;
+        loop {
+            let rows = here.device.originals_in(at.id, state, after, 500)?;
+            let Some(last) = rows.last() else { break };
+            after = Some((last.position, last.content));
+            for row in rows {
+                let Some(original) = expectation.originals.get(&row.content) else { continue };
+                if rests_whole(here, at.id, &original.parts)? {
+                    here.device.set_original_states(at.id, [(&row.content, found, None)])?;
+                }
             }
         }
     }
+    Ok(())
 }
 
 /// In how many remotes an original rests whole, as far as is known, and since when each of them is proven: the

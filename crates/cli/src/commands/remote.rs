@@ -125,7 +125,8 @@ fn list(context: &Context) -> Result<(), Failure> {
         return Ok(context.output.print_json(&remotes)?);
     }
     for remote in &remotes {
-        context.output.data(&format!("{:<16}  {}  {}", remote.name, remote.address, standing(remote)))?;
+        let (name, policy) = (&remote.name, remote.policy.kind);
+        context.output.data(&format!("{name:<16}  {}  {policy}: {}", remote.address, standing(remote)))?;
     }
     if remotes.is_empty() {
         context.output.talk("There is no remote; safelight remote add NAME ADDRESS connects one.");
@@ -186,7 +187,7 @@ fn cost(context: &Context, name: Option<&str>) -> Result<(), Failure> {
         context.output.data(&format!("{} (estimated; {prices})", cost.remote))?;
         for (what, tiers) in [("there", &cost.resting), ("next sync", &cost.next_sync)] {
             for tier in tiers {
-                context.output.data(&format!("{what:>14}  {}", cost_line(tier)))?;
+                context.output.data(&format!("{what:>14}  {}", cost_line(tier, cost.prices.is_some())))?;
             }
         }
     }
@@ -194,9 +195,12 @@ fn cost(context: &Context, name: Option<&str>) -> Result<(), Failure> {
 }
 
 /// `cool: 1200 objects, 3.4 GB; about $0.01 to write; about $0.03 a month, …`
-pub(crate) fn cost_line(cost: &TierCost) -> String {
+pub(crate) fn cost_line(cost: &TierCost, is_priced: bool) -> String {
     let mut line = cost.tier.map(|tier| format!("{tier}: ")).unwrap_or_default();
     line.push_str(&format!("{}, {}", counted(cost.objects, "object", "objects"), size(cost.bytes)));
+    if !is_priced {
+        return line;
+    }
     if cost.write_usd > 0.0 {
         line.push_str(&format!("; {} to write", usd(cost.write_usd)));
     }

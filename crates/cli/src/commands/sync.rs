@@ -191,7 +191,7 @@ fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
         context.output.data(&line(plan))?;
         if let Some(prices) = &plan.prices {
             for cost in &plan.costs {
-                context.output.data(&format!("    {}", cost_line(cost)))?;
+                context.output.data(&format!("    {}", cost_line(cost, true)))?;
             }
             context.output.data(&format!("    estimated; {prices}"))?;
         }

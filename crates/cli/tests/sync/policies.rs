@@ -243,3 +243,58 @@ fn the_states_of_two_remotes_are_told_apart_and_summed() {
     // Where there is a thumbnail, it goes with the photo alone: the place of the selection has fewer bytes of them.
     one.ends(&["list", "sync:nowhere=synced"], 4);
 }
+
+#[test]
+fn a_watching_sync_says_what_waits_for_consent_and_goes_on_with_the_rest() {
+    use std::io::{BufRead as _, BufReader};
+
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.ends(&["remote", "set", "place", "policy=selective", "only=type:photo", "expose=2"], 0);
+    one.sync();
+    one.import(&world.photos("more", 2..6));
+    let mut child = one.command(&["sync", "--watch", "--every", "1"]).spawn().unwrap();
+    let told = BufReader::new(child.stderr.take().unwrap());
+    let said = told.lines().map_while(Result::ok).find(|line| line.contains("consent"));
+    assert!(said.as_ref().is_some_and(|line| line.contains("4 originals")), "{said:?}");
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    assert_eq!(objects(place.path(), "o"), 2);
+    // What needs nobody still goes: the history of a caption.
+    let segments = objects(place.path(), "log");
+    one.ends(&["set", &id_of(&one, 0), "caption=at the lake"], 0);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while objects(place.path(), "log") <= segments {
+        assert!(std::time::Instant::now() < until, "the caption was not sent");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(objects(place.path(), "o"), 2);
+    one.ends(&["--yes", "sync"], 0);
+    assert_eq!(objects(place.path(), "o"), 6);
+}
+
+#[test]
+fn what_another_device_sent_is_found_by_a_verification_though_the_policy_does_not_ask_for_it() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    let pics = world.photos("pics", 0..3);
+    one.import(&pics);
+    one.sync();
+    let two = world.join("two");
+    two.ends(&["remote", "set", "place", "policy=selective"], 0);
+    assert_eq!(count(&two, "sync:cloud-only"), 3, "seen when it joined");
+    two.ends(&["local", "fetch", "--all"], 0);
+    assert_eq!(count(&two, "sync:synced"), 3);
+    // It forgets what it saw, and has the photos itself.
+    two.ends(&["remote", "remove", "place"], 0);
+    let address = format!("folder:{}", place.path().display());
+    two.ends(&["remote", "add", "place", &address, "--policy", "selective"], 0);
+    two.sync();
+    assert_eq!(count(&two, "sync:local-only"), 3, "as far as it knows");
+    two.ends(&["verify", "--remote"], 0);
+    assert_eq!(count(&two, "sync:synced"), 3);
+}

@@ -80,7 +80,7 @@ pub async fn fetch_original(
         return Err(error.into());
     }
     commit(batch)?;
-    came_here(here, &original.content)?;
+    came_here(here, &original.content, &original.parts)?;
     Ok(fetched_bytes)
 }
 

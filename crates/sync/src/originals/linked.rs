@@ -26,6 +26,7 @@ use super::path_of_part;
 use super::send::{PartJob, Sender, Transfers, send_part};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
+use crate::policy::rests_whole;
 use crate::problem::Problem;
 
 /// Sealed bytes under way at once, unless one part alone is more.
@@ -182,13 +183,7 @@ fn rests_there(
         Some(parts) => parts,
         None => here.catalog.original_of(content)?.map(|original| original.parts).unwrap_or_default(),
     };
-    for part in &parts {
-        let path = path_of_part(part, 0)?;
-        if here.device.replica_in_any_generation(at.id, path.as_str())?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(!parts.is_empty())
+    rests_whole(here, at.id, &parts)
 }
 
 /// Takes over what became of one part; answers how many bytes are no longer under way.

@@ -292,7 +292,7 @@ pub async fn fetch_entry(
                     writer.commit(here.device)?;
                     here.device.mark_packed(&entry_of(&entry.record))?;
                     if kind == RenditionKind::Original {
-                        came_here(here, content)?;
+                        came_here(here, content, &[])?;
                         here.device.set_original_states(at.id, [(content, SyncState::Synced, None)])?;
                     }
                     return Ok(opened);
