@@ -188,7 +188,9 @@ fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
             }
             for write in state.current().contents().additions() {
                 let original = &write.value.original;
-                if !matches!(original.storage, Storage::Copied | Storage::Linked) {
+                // A linked one has parts in the additions that were made when it was sent, and in no others.
+                if !matches!(original.storage, Storage::Copied | Storage::Linked) || original.parts.is_empty()
+                {
                     continue;
                 }
                 for (number, part) in (0..).zip(&original.parts) {
