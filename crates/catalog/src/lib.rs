@@ -24,10 +24,10 @@ pub use catalog::{
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
-    AgeBy, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown, NewRemote,
-    NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PackLocation, PackUse, PackedEntry, PolicyKind,
-    RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Source,
-    SourceId, Switched, SyncState, SyncTotals, Wanted, compare_entries,
+    AgeBy, Archived, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown,
+    NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PackLocation, PackUse, PackedEntry, Pin,
+    PolicyKind, RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF,
+    Source, SourceId, Switched, SyncState, SyncTotals, Visitor, Wanted, compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};

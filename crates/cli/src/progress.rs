@@ -72,6 +72,8 @@ fn verb(task: Task) -> &'static str {
         Task::Export => "Exporting",
         Task::Sync => "Syncing",
         Task::Fetch => "Fetching",
+        Task::Free => "Freeing",
+        Task::Thaw => "Thawing",
         Task::Rebuild => "Rebuilding",
         _ => "Working",
     }

@@ -76,6 +76,16 @@ pub enum LibraryError {
         /// The names of the remotes that hold it.
         remotes: String,
     },
+    /// An original that is not on this device while the remote that may have it does not answer.
+    #[error("the original {object} is not on this device, and {remote} does not answer: {reason}")]
+    Unreachable {
+        /// The original.
+        object: String,
+        /// The remote.
+        remote: String,
+        /// Why it does not answer.
+        reason: String,
+    },
     /// Sealing, opening or signing.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -203,6 +213,20 @@ impl LibraryError {
         }
     }
 
+    /// Whether an original is in the archive tier of a remote, which is a state and no failure.
+    pub(crate) fn is_archived(&self) -> bool {
+        matches!(self, Self::Sync(SyncError::Archived { .. }))
+    }
+
+    /// Whether the disk has no room.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Sync(SyncError::Store(error)) => error.is_full(),
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -213,6 +237,7 @@ impl LibraryError {
             Self::Catalog(error) => kind_of_catalog(error),
             Self::Store(error) => kind_of_store(error),
             Self::Sync(error) => kind_of_sync(error),
+            Self::Unreachable { .. } => ErrorKind::Network,
             Self::NoSuchRemote { .. } | Self::NoRemote | Self::InRemotes { .. } => ErrorKind::NotFound,
             Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } | Self::LinkChanged { .. } => {
                 ErrorKind::Damaged
@@ -254,6 +279,7 @@ impl LibraryError {
             Self::NoSuchRemote { .. } => "safelight remote list shows them",
             Self::NoRemote => "safelight remote add NAME ADDRESS connects one",
             Self::InRemotes { .. } => "safelight local fetch brings it here",
+            Self::Unreachable { .. } => "connect it and run the same command again",
             Self::Catalog(CatalogError::Missing { .. }) => {
                 "safelight doctor --fix catalog makes it again from the signed history"
             }
@@ -328,6 +354,7 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
             "nothing was changed; check the address and the prefix; if it was emptied on purpose, safelight remote set \
              NAME --accept-rollback lets the next sync fill it again from this device"
         }
+        SyncError::Archived { .. } => "safelight local thaw ITEMS asks for it; that takes hours",
         SyncError::NoLibrary { .. } => {
             "check the address, its prefix, and that these are this library's words"
         }

@@ -45,10 +45,12 @@ pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
-    AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, FetchReport, HeldBack,
-    JoinRequest, Joined, PolicyChange, RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport,
-    SecretText, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Surroundings, SyncOutcome,
-    SyncPlan, SyncRequest, SyncRun, TierCost, Traffic, Turn, VerifyDepth, sign_in,
+    AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, FetchReport, FreeAgainst,
+    FreePlan, FreeReport, FreeRequest, HeldBack, JoinRequest, Joined, LocalOutcome, LocalSettings,
+    LocalStanding, OpenOriginal, Originals, PinReport, PolicyChange, RemoteCost, RemoteCredential,
+    RemoteRequest, RemoteVerifyReport, SecretText, ShownPolicy, ShownRemote, ShownStanding, SignInTalk,
+    SignInWay, Staying, Surroundings, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait,
+    TierCost, Traffic, Turn, Urgency, VerifyDepth, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};

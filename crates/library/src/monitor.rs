@@ -25,6 +25,10 @@ pub enum Task {
     Sync,
     /// Fetching originals back; counts objects and sealed bytes.
     Fetch,
+    /// Removing local originals that remotes are proven to hold; counts originals and their bytes.
+    Free,
+    /// Waiting for archived originals; counts originals.
+    Thaw,
     /// Folding history into a fresh catalogue; counts operations.
     Rebuild,
 }

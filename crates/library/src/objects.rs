@@ -2,13 +2,14 @@
 //!
 //! Nothing is ever written in the clear: bytes go from the sealed object through one buffer to the caller.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Write};
 use std::path::Path;
 
 use safelight_catalog::{Catalog, DeviceDb};
 use safelight_crypto::{ContentHash, CryptoError, Keyring, OriginalOpener, Sha256};
-use safelight_model::{Contents, DeviceId, Original, PartRef, RenditionKind, Storage};
+use safelight_model::{AssetState, Contents, DeviceId, Original, PartRef, RenditionKind, Storage};
 use safelight_store::{FolderPlace, ObjectPath};
 
 use crate::error::{LibraryError, Result};
@@ -196,6 +197,20 @@ pub(crate) fn small_original(
             reason: "its content is not the recorded one".into(),
         })
     }
+}
+
+/// The originals that an asset has, versions included, each content once, as it rests now. A purged asset has none.
+pub(crate) fn held_by(state: &AssetState) -> Vec<Original> {
+    let life = state.current();
+    if life.is_purged() {
+        return Vec::new();
+    }
+    let contents = life.contents();
+    let mut seen = HashSet::new();
+    let each = contents.additions().iter().map(|addition| addition.value.original.content);
+    each.filter(|content| seen.insert(*content))
+        .filter_map(|content| newest(contents, &content).cloned())
+        .collect()
 }
 
 /// Reads a file in the open from end to end; answers its size.

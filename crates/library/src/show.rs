@@ -16,7 +16,6 @@ use crate::item::Item;
 use crate::library::Library;
 use crate::listing::{date_text, kind_word};
 use crate::monitor::{Monitor, Problem};
-use crate::objects;
 use crate::remote::ShownStanding;
 use crate::scan::files_below;
 
@@ -159,19 +158,6 @@ impl Library {
             stack,
             facts: view.facts.clone(),
         })
-    }
-
-    /// Writes an item's original to `output`.
-    ///
-    /// # Errors
-    /// When it is not here, damaged, or `output` takes no more.
-    pub fn write_original(&self, item: &str, output: &mut dyn Write) -> Result<()> {
-        let found = self.find(item)?;
-        let original = found.original()?;
-        match objects::write_original(&self.place, &self.device, self.keyring(), original, output) {
-            Err(error) if error.is_absence() => Err(self.rests_elsewhere(original)?.unwrap_or(error)),
-            answer => answer,
-        }
     }
 
     /// Writes an item's thumbnail or preview to `output`.

@@ -111,6 +111,15 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// As said, and [`StoreError::NotFound`].
     async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError>;
 
+    /// Asks for an archived object; [`head`](Self::head) tells when it is there. One that is being thawed already stays
+    /// so; a place that knows no urgency thaws as it always does.
+    ///
+    /// # Errors
+    /// As [`set_tier`](Self::set_tier).
+    async fn thaw(&self, key: &Key, _urgency: Urgency) -> Result<(), StoreError> {
+        self.set_tier(key, Tier::Cool).await
+    }
+
     /// Mints a permission to upload one object without any other credential.
     ///
     /// * `R12` A place that cannot do this answers [`StoreError::Unsupported`].
@@ -252,6 +261,16 @@ impl Tier {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tier| tier.word() == word)
     }
+}
+
+/// How soon a thawed object is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Urgency {
+    /// Within hours, at the usual price.
+    #[default]
+    Standard,
+    /// As soon as the place can, at a higher price.
+    High,
 }
 
 /// What may be said about an object when it is put.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::capabilities::Capabilities;
 use crate::error::StoreError;
 use crate::name::{Area, Key, ObjectPath, Prefix};
-use crate::remote::{ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier};
+use crate::remote::{ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, Urgency};
 use crate::sealed::Sealed;
 
 /// A [`Remote`] that takes only sealed objects.
@@ -138,5 +138,13 @@ impl SealedRemote {
     /// [`StoreError`].
     pub async fn sweep(&self, age: std::time::Duration) -> Result<u64, StoreError> {
         self.remote.sweep(age).await
+    }
+
+    /// Asks for an archived object; see [`Remote::thaw`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn thaw(&self, path: &ObjectPath, urgency: Urgency) -> Result<(), StoreError> {
+        self.remote.thaw(&Key::from(path), urgency).await
     }
 }

@@ -61,6 +61,14 @@ pub enum SyncError {
         /// Why, with a mark under the word.
         reason: String,
     },
+    /// A place holds this in its archive tier: a state that a thaw ends.
+    #[error("{object} is archived in {place} and must be thawed first")]
+    Archived {
+        /// What was asked for.
+        object: String,
+        /// The place.
+        place: String,
+    },
     /// What must be right before anything is believed is not.
     #[error("{object} in {place} cannot be believed: {reason}")]
     Unbelievable {
@@ -102,6 +110,12 @@ impl SyncError {
     #[must_use]
     pub fn is_rollback(&self) -> bool {
         matches!(self, Self::RolledBack { .. } | Self::Emptied { .. })
+    }
+
+    /// Whether this is about one object only, so that going on with others makes sense.
+    #[must_use]
+    pub fn concerns_one_original(&self) -> bool {
+        matches!(self, Self::NotHeld { .. } | Self::Archived { .. } | Self::Unbelievable { .. })
     }
 
     /// Whether the same sync may succeed later without anybody doing something about it.

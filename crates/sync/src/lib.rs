@@ -31,8 +31,11 @@ pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HistoryReport, place_outbox, sync_history};
 pub use join::{Joining, admit_by_words, find_library, prepare_admission};
-pub use originals::{fetch_missing, fetch_original};
-pub use packs::{fetch_entry, fetch_first_thumbnails};
+pub use originals::{
+    FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree, ThawStep,
+    WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
+};
+pub use packs::{fetch_entry, fetch_first_thumbnails, read_entry};
 pub use policy::{Goes, Planned, apply_policy, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

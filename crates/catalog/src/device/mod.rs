@@ -9,6 +9,7 @@
 
 mod files;
 mod jobs;
+mod local;
 mod originals;
 mod packed;
 mod packs;
@@ -21,6 +22,7 @@ mod sources;
 
 pub use files::{FileRecord, FileStamp, FileState, compare_entries};
 pub use jobs::{RenderJob, RenderQueue};
+pub use local::{Archived, Pin, Visitor};
 pub use originals::{OriginalAtRemote, SyncState, SyncTotals};
 pub use packed::PackedEntry;
 pub use packs::{PackLocation, PackUse};
@@ -43,6 +45,7 @@ const STEPS: &[&str] = &[
     include_str!("remotes.sql"),
     include_str!("policies.sql"),
     include_str!("linked.sql"),
+    include_str!("local.sql"),
 ];
 
 /// This device's own database.

@@ -78,7 +78,8 @@ impl std::fmt::Debug for RemoteRow {
 }
 
 /// The tables of what is known to rest in remotes.
-const CONTENTS: &[&str] = &["replicas", "bad_objects", "remote_heads", "remote_originals", "absent_packs"];
+const CONTENTS: &[&str] =
+    &["replicas", "bad_objects", "remote_heads", "remote_originals", "absent_packs", "archived"];
 
 const COLUMNS: &str =
     "id, name, address, credential, policy, capabilities, added_millis, synced_millis, last_error";

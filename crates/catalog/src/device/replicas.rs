@@ -1,7 +1,8 @@
 //! Which sealed objects rest in which remote, and when that was proven.
 //!
 //! Invariant: a row is written only after the place acknowledged the object, answered for its size, or gave it
-//! back whole. *Proven* means downloaded and opened by this device; an acknowledgement is no proof.
+//! back whole. *Proven* means that this device downloaded and opened it, or compared a checksum that the place computed
+//! over the sealed bytes with its own; an acknowledgement is no proof.
 
 use rusqlite::{OptionalExtension, Row};
 
@@ -17,6 +18,8 @@ pub enum HowKnown {
     Found,
     /// It was read back and opened.
     Opened,
+    /// A checksum that the place computed over what it holds is that of the sealed bytes.
+    Vouched,
 }
 
 impl HowKnown {
@@ -25,6 +28,7 @@ impl HowKnown {
             Self::Acknowledged => 1,
             Self::Found => 2,
             Self::Opened => 3,
+            Self::Vouched => 4,
         }
     }
 
@@ -32,6 +36,7 @@ impl HowKnown {
         match code {
             1 => Self::Acknowledged,
             3 => Self::Opened,
+            4 => Self::Vouched,
             _ => Self::Found,
         }
     }
@@ -46,7 +51,7 @@ pub struct Replica {
     pub sealed_bytes: u64,
     /// When it was put or found there.
     pub placed_millis: i64,
-    /// When it was last downloaded and opened.
+    /// When it was last proven.
     pub proven_millis: Option<i64>,
     /// How it is known.
     pub how: HowKnown,

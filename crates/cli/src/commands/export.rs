@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         sidecars: !arguments.no_sidecars,
         dry_run: context.global.dry_run,
     };
-    let report = library.export(&request, &context.progress)?;
+    let report = library.export(&request, &context.surroundings(), &context.progress)?;
     library.close()?;
     if context.output.json() {
         context.output.print_json(&report)?;
@@ -75,6 +75,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::new(Exit::Incomplete, "interrupted")
             .hint("the same command goes on where this one stopped"));
     }
+    if report.archived > 0 {
+        context.output.talk(&format!(
+            "{} archived and named above; safelight local thaw asks for them, and the same export goes on later",
+            counted(report.archived, "original is", "originals are")
+        ));
+        if report.failed == 0 {
+            return Err(Failure::silent(Exit::Incomplete));
+        }
+    }
     if report.failed > 0 {
         let files = counted(report.failed, "original", "originals");
         return Err(Failure::new(Exit::Incomplete, format!("{files} could not be exported; each is named above"))
@@ -98,11 +107,13 @@ fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(
             Failure::usage("--to - writes exactly one item").hint("safelight export --to - ITEM > FILE")
         );
     };
-    let library = context.open_library_to_read()?;
+    let mut library = context.open_library_to_read()?;
     let mut stdout = std::io::stdout().lock();
     match arguments.rendition.as_deref() {
         Some(kind) => library.write_rendition(item, kind, &mut stdout)?,
-        None => library.write_original(item, &mut stdout)?,
+        None => {
+            library.write_original(item, &mut stdout, &context.surroundings(), &context.progress)?;
+        }
     }
     std::io::Write::flush(&mut stdout).map_err(LibraryError::writing_output)?;
     Ok(library.close()?)

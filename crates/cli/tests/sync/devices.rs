@@ -125,8 +125,13 @@ impl Device<'_> {
     }
 
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        self.json_ending(arguments, 0)
+    }
+
+    /// What a command answers that ends with this code.
+    pub(crate) fn json_ending(&self, arguments: &[&str], code: i32) -> Value {
         let all: Vec<&str> = ["--json"].into_iter().chain(arguments.iter().copied()).collect();
-        serde_json::from_str(&self.ends(&all, 0)).unwrap()
+        serde_json::from_str(&self.ends(&all, code)).unwrap()
     }
 
     pub(crate) fn import(&self, folder: &Path) {

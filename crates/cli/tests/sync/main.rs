@@ -11,6 +11,7 @@ mod clouds;
 mod devices;
 mod kills;
 mod linked;
+mod local;
 mod places;
 mod plans;
 mod policies;

@@ -163,6 +163,11 @@ impl Library {
         Ok(there.map(|album| known.path(*album)).collect())
     }
 
+    /// The album of a path or a name, in any case, or of an id or its beginning.
+    pub(crate) fn album_called(&self, word: &str) -> Result<AlbumId> {
+        self.albums()?.find(word)
+    }
+
     /// All albums, in the order of their paths.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ use crate::library::Library;
 use crate::linked;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
+use crate::remote::{Away, Surroundings};
 use layout::Layout;
 use manifest::{Entry, MANIFEST, ManifestWriter, Role};
 use xmp::Described;
@@ -67,6 +68,8 @@ pub struct ExportReport {
     pub failed: u64,
     /// Earlier versions that were linked and written over since, so that there is nothing to export.
     pub written_over: u64,
+    /// Originals that are archived in a remote and wait for a thaw; they are told to the monitor.
+    pub archived: u64,
 }
 
 impl Library {
@@ -74,7 +77,13 @@ impl Library {
     ///
     /// # Errors
     /// When nothing is found, or the folder cannot be used. Single photos that fail are told to the monitor and counted.
-    pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport> {
+    pub fn export(
+        &self,
+        request: &ExportRequest,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<ExportReport> {
+        let away = Away::new(self, surroundings);
         let chosen = match request.items.as_slice() {
             [] => None,
             items => Some(self.select(items, &request.query, Among::WhatIsAsked)?),
@@ -83,7 +92,7 @@ impl Library {
             Some(chosen) => chosen.len() as u64,
             None => self.count("")?,
         };
-        let mut export = Export::begin(self, request, chosen, monitor)?;
+        let mut export = Export::begin(self, request, chosen, &away, monitor)?;
         monitor.begin(Task::Export, Some(total), None);
         let outcome = export.run();
         monitor.end();
@@ -97,6 +106,7 @@ struct Export<'a> {
     request: &'a ExportRequest,
     /// What to export, unless it is everything.
     chosen: Option<Selection>,
+    away: &'a Away<'a>,
     monitor: &'a dyn Monitor,
     layout: Layout,
     manifest: Option<ManifestWriter<BufWriter<File>>>,
@@ -108,13 +118,23 @@ impl<'a> Export<'a> {
         library: &'a Library,
         request: &'a ExportRequest,
         chosen: Option<Selection>,
+        away: &'a Away<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self> {
         let mut layout = Layout::default();
         layout.reserve(MANIFEST);
         layout.reserve(UNFINISHED);
         let manifest = if request.dry_run { None } else { Some(open_manifest(library, &request.directory)?) };
-        Ok(Self { library, request, chosen, monitor, layout, manifest, report: ExportReport::default() })
+        Ok(Self {
+            library,
+            request,
+            chosen,
+            away,
+            monitor,
+            layout,
+            manifest,
+            report: ExportReport::default(),
+        })
     }
 
     fn run(&mut self) -> Result<()> {
@@ -186,7 +206,11 @@ impl<'a> Export<'a> {
                 "an earlier version was linked and has been written over; it is not exported",
             )
         } else {
-            self.report.failed += 1;
+            if error.is_archived() {
+                self.report.archived += 1;
+            } else {
+                self.report.failed += 1;
+            }
             Problem::failure(name, error.to_string())
         };
         self.monitor.problem(&problem);
@@ -225,8 +249,11 @@ impl<'a> Export<'a> {
         }
         let target = self.request.directory.join(place);
         if !is_there(&target, original)? {
-            let library = self.library;
+            let (library, away) = (self.library, self.away);
             write_file(&target, Some(original.modified_millis), |output| {
+                if !library.is_whole_here(original)? {
+                    return away.write(original, output);
+                }
                 let (place, device) = (&library.place, &library.device);
                 match objects::write_original(place, device, library.keyring(), original, output) {
                     Err(error) if error.is_absence() || matches!(error, LibraryError::LinkChanged { .. }) => {

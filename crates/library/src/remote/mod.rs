@@ -9,6 +9,7 @@ mod check;
 mod cost;
 mod join;
 mod keeper;
+mod local;
 mod plan;
 mod policy;
 mod run;
@@ -20,11 +21,16 @@ pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroun
 pub use check::{CheckedRemote, CheckedRow};
 pub use cost::{RemoteCost, TierCost};
 pub use join::{JoinRequest, Joined};
+pub(crate) use local::Away;
+pub use local::{
+    FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalOutcome, LocalSettings, LocalStanding, OpenOriginal,
+    Originals, PinReport, Staying, ThawReport, ThawWait,
+};
 pub use plan::SyncPlan;
 pub use policy::{PolicyChange, Turn};
 pub use run::{
     FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
 };
-pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay};
+pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay, Urgency};
 pub use sign_in::sign_in;
 pub use standing::{ShownPolicy, ShownStanding};

@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use safelight_catalog::{Exposure, RemoteRow};
 use safelight_crypto::{Epoch, Keyring, OsEntropy};
+use safelight_model::Storage;
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
 use safelight_sync::{
@@ -18,6 +19,7 @@ use safelight_sync::{
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
+use super::local::{LocalOutcome, after_sync};
 use super::plan::SyncPlan;
 use super::sweep::sweep;
 use crate::edit::Selection;
@@ -27,6 +29,7 @@ use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
+use crate::objects::held_by;
 
 /// How often somebody's wish to stop is looked for while nothing else happens.
 const LOOK: Duration = Duration::from_millis(150);
@@ -59,6 +62,8 @@ pub struct SyncOutcome {
     pub sent_packs: u64,
     /// Originals that the remote now holds whole.
     pub synced_originals: u64,
+    /// What it did for the originals of this device.
+    pub local: LocalOutcome,
     /// What waits for consent, because the policy came to expose so much at once.
     pub held: Option<HeldBack>,
     /// Leftovers of interrupted uploads that were removed.
@@ -117,6 +122,8 @@ pub struct FetchReport {
     pub fetched_originals: u64,
     /// Originals that were here already.
     pub present_originals: u64,
+    /// Originals that are archived in a remote and wait for a thaw; they are told to the monitor.
+    pub archived_originals: u64,
     /// Originals that no remote had whole; they are told to the monitor.
     pub failed_originals: u64,
     /// Sealed bytes that came down.
@@ -216,12 +223,18 @@ impl Library {
         let keeper = self.keeper(row)?;
         let is_time_to_sweep = self.is_time_to_sweep(row)?;
         let options = self.sync_options(row, request)?;
+        let wishes = self.wishes()?;
+        let mut healed = Vec::new();
         let outcome = runtime.block_on(async {
             let (at, counting) = reconnect(row, keeper, surroundings).await?;
             let (told, mut keys) = (Told(monitor), None);
             let mut entropy = OsEntropy;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-            let report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
+            let mut report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
+            let looking = after_sync(&mut here, &at, &wishes, &mut report.problems);
+            let (mut local, whole) = until_stopped(looking, &stop, monitor).await?;
+            local.fetched_originals += report.fetched_originals;
+            healed = whole;
             let problems = report.history.problems.iter().chain(&report.problems);
             let problems = problems.map(ToString::to_string).collect();
             let swept = if is_time_to_sweep && !monitor.cancelled() { sweep(&at.store).await } else { 0 };
@@ -233,13 +246,19 @@ impl Library {
                 taken_segments: report.history.taken_segments,
                 sent_packs: report.sent_packs,
                 synced_originals: report.synced_originals,
+                local,
                 held: report.held.map(HeldBack::of),
                 sent_pages: report.sent_pages,
                 swept,
                 problems,
                 traffic: traffic(&counting),
             })
-        })?;
+        });
+        // What became whole is so, also when something failed after it.
+        for content in &healed {
+            self.clear_damage(content)?;
+        }
+        let outcome = outcome?;
         if is_time_to_sweep && !monitor.cancelled() {
             self.note_sweep(row)?;
         }
@@ -247,8 +266,11 @@ impl Library {
     }
 
     fn sync_options(&self, row: &RemoteRow, request: &SyncRequest<'_>) -> Result<SyncOptions> {
+        let keeps_all = self.local_settings()?.keeps_all();
         Ok(SyncOptions {
             originals_tier: Some(self.originals_tier(row)?),
+            fetch_originals: keeps_all,
+            fetch_tiny_originals: keeps_all,
             consent: request.consent,
             is_unmetered: request.is_unmetered,
             ..SyncOptions::default()
@@ -345,8 +367,12 @@ impl Library {
         self.folder.require_writable()?;
         let mut originals = Vec::new();
         for asset in selection.assets() {
-            let Some(item) = self.item(*asset)? else { continue };
-            originals.push(item.original()?.clone());
+            let Some(state) = self.catalog().asset_state(*asset)? else { continue };
+            // A linked file that is where it was is fetched from nowhere.
+            let held = held_by(&state).into_iter();
+            originals.extend(
+                held.filter(|original| original.storage != Storage::Linked || !self.is_linked_here(original)),
+            );
         }
         let rows = self.remote_rows(None)?;
         let _only = SyncLock::take(&self.folder)?;
@@ -380,8 +406,12 @@ impl Library {
                         report.fetched_bytes += bytes;
                         whole.push(original.content);
                     }
-                    Err(error @ LibraryError::Sync(SyncError::Unbelievable { .. })) => {
-                        report.failed_originals += 1;
+                    Err(LibraryError::Sync(error)) if error.concerns_one_original() => {
+                        if matches!(error, SyncError::Archived { .. }) {
+                            report.archived_originals += 1;
+                        } else {
+                            report.failed_originals += 1;
+                        }
                         let name = original.source.display().to_string();
                         monitor.problem(&Problem::failure(name, error.to_string()));
                     }
@@ -392,8 +422,10 @@ impl Library {
         });
         monitor.end();
         for content in &whole {
-            self.damaged.forget(&mut self.device, content)?;
+            self.clear_damage(content)?;
         }
+        // Who fetches an original wants it to stay.
+        self.device.end_visits(originals.iter().map(|original| &original.content))?;
         result.map(|()| report)
     }
 }
@@ -510,12 +542,12 @@ impl safelight_sync::Monitor for Told<'_> {
 }
 
 /// Lets one sync of a library run at a time on this machine. Dies with the process.
-struct SyncLock {
+pub(super) struct SyncLock {
     _held: File,
 }
 
 impl SyncLock {
-    fn take(folder: &LibraryFolder) -> Result<Self> {
+    pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {
         let path = folder.path().join("objects");
         let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
         match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {

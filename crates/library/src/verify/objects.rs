@@ -311,7 +311,7 @@ impl Library {
     }
 
     /// Forgets that an original was damaged: it was read back whole.
-    fn clear_damage(&mut self, content: &ContentHash) -> Result<()> {
+    pub(crate) fn clear_damage(&mut self, content: &ContentHash) -> Result<()> {
         if self.is_read_only() || !self.damaged.has(content) {
             return Ok(());
         }

@@ -46,6 +46,7 @@ use crate::http::{Asked, BodyReader, Http, encode};
 use crate::name::{Key, Prefix};
 use crate::remote::{
     Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
+    Urgency,
 };
 
 /// The most bytes of one *Put Blob*.
@@ -354,23 +355,34 @@ impl Remote for AzureBlob {
     }
 
     async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError> {
-        let asked = Asked { place: &self.label, operation: Operation::Tier, object: key.as_str() };
-        if !self.capabilities.tiers.contains(&tier) {
-            return Err(asked.unsupported("it was found to have no tiers"));
-        }
-        // Taken by Azure only where the blob is archived, ignored otherwise.
-        let options = BlobClientSetTierOptions {
-            rehydrate_priority: Some(RehydratePriority::Standard),
-            ..Default::default()
-        };
-        let changed = self.blob(key).set_tier(to_access_tier(tier), Some(options)).await;
-        changed.map(drop).map_err(|error| meaning(asked, error))
+        self.move_to(key, tier, Urgency::Standard).await
+    }
+
+    async fn thaw(&self, key: &Key, urgency: Urgency) -> Result<(), StoreError> {
+        self.move_to(key, Tier::Cool, urgency).await
     }
 
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
         let asked = Asked { place: &self.label, operation: Operation::Grant, object: request.key.as_str() };
         let name = self.blob_name(request.key.as_str());
         self.grants.mint(asked, &self.address, &name, request).await
+    }
+}
+
+impl AzureBlob {
+    async fn move_to(&self, key: &Key, tier: Tier, urgency: Urgency) -> Result<(), StoreError> {
+        let asked = Asked { place: &self.label, operation: Operation::Tier, object: key.as_str() };
+        if !self.capabilities.tiers.contains(&tier) {
+            return Err(asked.unsupported("it was found to have no tiers"));
+        }
+        // Taken by Azure only where the blob is archived, ignored otherwise.
+        let priority = match urgency {
+            Urgency::Standard => RehydratePriority::Standard,
+            Urgency::High => RehydratePriority::High,
+        };
+        let options = BlobClientSetTierOptions { rehydrate_priority: Some(priority), ..Default::default() };
+        let changed = self.blob(key).set_tier(to_access_tier(tier), Some(options)).await;
+        changed.map(drop).map_err(|error| meaning(asked, error))
     }
 }
 

@@ -210,6 +210,10 @@ impl Remote for Faulty {
         self.after(Operation::Delete, key.as_str(), ())
     }
 
+    async fn thaw(&self, key: &Key, urgency: crate::remote::Urgency) -> Result<(), StoreError> {
+        self.inner.thaw(key, urgency).await
+    }
+
     async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError> {
         self.before(Operation::Tier, key.as_str()).await?;
         self.inner.set_tier(key, tier).await?;

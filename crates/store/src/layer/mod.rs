@@ -32,6 +32,7 @@ use crate::error::{Operation, StoreError};
 use crate::name::{Key, Prefix};
 use crate::remote::{
     Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
+    Urgency,
 };
 
 /// One call of a remote, as layers see it.
@@ -152,6 +153,10 @@ impl<L: Layer> Remote for Layered<L> {
 
     async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError> {
         self.layer.run(self.call(Operation::Tier, key.as_str()), || self.inner.set_tier(key, tier)).await
+    }
+
+    async fn thaw(&self, key: &Key, urgency: Urgency) -> Result<(), StoreError> {
+        self.layer.run(self.call(Operation::Tier, key.as_str()), || self.inner.thaw(key, urgency)).await
     }
 
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {

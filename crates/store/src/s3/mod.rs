@@ -27,6 +27,7 @@ use crate::http::{Asked, Element, Http, Refusal, Reply, encode_path, retry_after
 use crate::name::{Key, Prefix};
 use crate::remote::{
     Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
+    Urgency,
 };
 
 /// The most bytes of one PUT.
@@ -264,10 +265,14 @@ impl S3 {
         Asked { place: self.label.as_str(), operation, object }
     }
 
-    async fn thaw(&self, asked: Asked<'_>, key: &Key) -> Result<(), StoreError> {
+    async fn restore(&self, asked: Asked<'_>, key: &Key, urgency: Urgency) -> Result<(), StoreError> {
+        let tier = match urgency {
+            Urgency::Standard => "Standard",
+            Urgency::High => "Expedited",
+        };
         let body = format!(
             "<RestoreRequest xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Days>{THAWED_DAYS}</Days>\
-             <GlacierJobParameters><Tier>Standard</Tier></GlacierJobParameters></RestoreRequest>"
+             <GlacierJobParameters><Tier>{tier}</Tier></GlacierJobParameters></RestoreRequest>"
         );
         let mut ask = Ask::new(Method::POST, key.as_str()).query("restore", "");
         ask.body = Some(Body::from(body.into_bytes()));
@@ -430,7 +435,7 @@ impl Remote for S3 {
         }
         let info = self.head(key).await?;
         if info.tier == Some(Tier::Archive) && tier != Tier::Archive {
-            return if info.is_thawing { Ok(()) } else { self.thaw(asked, key).await };
+            return if info.is_thawing { Ok(()) } else { self.restore(asked, key, Urgency::Standard).await };
         }
         let ask = Ask::new(Method::PUT, key.as_str())
             .header("x-amz-copy-source", self.copy_source(key))
@@ -445,6 +450,14 @@ impl Remote for S3 {
             },
             _ => Err(self.refused(asked, reply).await),
         }
+    }
+
+    async fn thaw(&self, key: &Key, urgency: Urgency) -> Result<(), StoreError> {
+        let asked = self.asked(Operation::Tier, key.as_str());
+        if !self.capabilities.tiers.contains(&Tier::Archive) {
+            return Err(asked.unsupported("it was found to have no tiers"));
+        }
+        self.restore(asked, key, urgency).await
     }
 
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {

@@ -1,87 +1,99 @@
-//! Fetching an original back: every part is opened while it is written, and gets its name in the folder only
-//! after it proved right. A part that is here already is not fetched again.
+//! Fetching an original back: every part is opened before it gets its name in the folder. A part that is here and whole
+//! is not fetched again; one that is here and damaged is replaced by one that was opened.
 
-use bytes::Bytes;
-use safelight_catalog::{HowKnown, Replica, SyncState};
-use safelight_crypto::{ContentHash, HEADER_LEN, OriginalOpener};
+use safelight_catalog::{Archived, HowKnown, Replica, SyncState};
+use safelight_crypto::{ContentHash, HEADER_LEN, Sha256};
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
-use safelight_store::{ObjectPath, Outcome, StoreError};
+use safelight_store::{ObjectPath, Outcome};
 
-use super::{MOST_GENERATIONS, path_of_part};
+use super::find::{Absence, InFolder, Part, find, parts_of, read_here};
+use super::path_of_part;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::packs::fetch_entry;
 use crate::policy::came_here;
 use crate::problem::{Problem, Transfer};
 
-/// Parts that become durable together.
-const PARTS_AT_ONCE: usize = 8;
 /// Why an original that is in the cloud cannot be had at once.
-const ARCHIVED: &str = "it is archived and must be thawed first";
+pub(super) const ARCHIVED: &str = "it is archived; safelight local thaw asks for it";
 /// Originals that are looked up together.
 const ROWS_AT_ONCE: usize = 256;
 
-/// Fetches an original from the first of these places that has each of its parts whole. What is fetched is
-/// sealed as it was; nothing is written in the clear. Memory is one part. Answers the bytes that were fetched.
+/// Fetches an original from the first of these places that has each of its parts whole; a tiny one out of its pack.
+/// What is fetched is sealed as it was; nothing is written in the clear. Memory is one part, sealed and opened. Answers
+/// the bytes that were fetched; 0 when it was here.
 ///
 /// Cancellation: parts that were written stay, and are not fetched again.
 ///
 /// # Errors
-/// [`SyncError::NotHeld`] when no place has it, [`SyncError::Unbelievable`] when none has it whole; what is wrong where is told to the monitor.
+/// [`SyncError::NotHeld`] when no place has it, [`SyncError::Archived`] when it must be thawed first,
+/// [`SyncError::Unbelievable`] when none has it whole; what is wrong where is told to the monitor.
 pub async fn fetch_original(
     here: &mut Here<'_>,
     places: &[RemotePlace],
     original: &Original,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
-    // A linked original has parts once somebody sealed it on its way out.
-    if original.storage != Storage::Copied
-        && (original.storage != Storage::Linked || original.parts.is_empty())
-    {
-        return Err(unbelievable(original, "it is not a sealed object of its own"));
+    match original.storage {
+        Storage::Packed => return fetch_tiny(here, places, original, problems).await,
+        // A linked original has parts once somebody sealed it on its way out.
+        Storage::Copied | Storage::Linked if !original.parts.is_empty() => {}
+        _ => {
+            return Err(unbelievable(original, "it is not a sealed object of its own"));
+        }
     }
-    let mut opener = OriginalOpener::new(here.library(), original.content, original.size_bytes);
-    let mut batch = here.place.batch();
+    let mut hasher = Sha256::new();
     let mut new: Vec<ObjectPath> = Vec::new();
     let mut fetched_bytes = 0;
-    for (number, part) in (0..).zip(&original.parts) {
+    for part in parts_of(original) {
         here.stop.check()?;
-        let local = ObjectPath::original(part.name);
-        match here.place.open_object(&local) {
-            Ok(object) if object.length_bytes() == part.sealed_bytes => {
-                let mut file = object.into_file();
-                open_next(here, &mut opener, part, &mut file)?;
+        let is_damaged = match read_here(here.place, here.library(), here.keys.keyring(), part)? {
+            InFolder::Whole(part) => {
+                hasher.update(&part.content);
                 continue;
             }
-            Ok(_) => return Err(unbelievable(original, "a damaged part of it lies in the library folder")),
-            Err(StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+            InFolder::Absent => false,
+            InFolder::Damaged => true,
+        };
+        let (sealed, content) = fetch_part(here, places, part, problems).await?;
+        hasher.update(&content);
+        drop(content);
+        let local = ObjectPath::original(part.part.name);
+        if is_damaged {
+            // What takes its place was opened a moment ago.
+            here.place.remove_object(&local)?;
         }
-        let bytes = fetch_part(here, places, original, number, part, problems).await?;
-        open_next(here, &mut opener, part, &mut bytes.as_ref())?;
-        let mut object = here.place.create_object()?;
-        let (header, body) = bytes.split_at(HEADER_LEN.min(bytes.len()));
-        object.append(body)?;
-        object.write_header(header.first_chunk().ok_or_else(|| unbelievable(original, "it is cut off"))?)?;
-        batch.add(object, local.clone());
+        write_part(here, original, &local, &sealed)?;
         new.push(local);
-        fetched_bytes += bytes.len() as u64;
-        here.monitor.advance(Transfer::PartFetched, bytes.len() as u64);
-        if batch.len() >= PARTS_AT_ONCE {
-            commit(std::mem::replace(&mut batch, here.place.batch()))?;
-        }
+        fetched_bytes += sealed.len() as u64;
+        here.monitor.advance(Transfer::PartFetched, sealed.len() as u64);
     }
-    if let Err(error) = opener.finish() {
+    if ContentHash::from_bytes(hasher.finish()) != original.content {
         // A holder of the keys swapped parts: what was written of them goes.
-        drop(batch);
         for path in &new {
             here.place.remove_object(path)?;
         }
-        return Err(error.into());
+        return Err(unbelievable(original, "its content is not the recorded one"));
     }
-    commit(batch)?;
     came_here(here, &original.content, &original.parts)?;
     Ok(fetched_bytes)
+}
+
+async fn fetch_tiny(
+    here: &mut Here<'_>,
+    places: &[RemotePlace],
+    original: &Original,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    let kind = RenditionKind::Original;
+    if here.device.packed(&original.content, kind)?.is_some() {
+        return Ok(0);
+    }
+    match fetch_entry(here, places, &original.content, kind, problems).await {
+        Ok(bytes) => Ok(bytes.len() as u64),
+        Err(SyncError::NotHeld { .. }) => Err(not_held(original)),
+        Err(error) => Err(error),
+    }
 }
 
 /// Fetches the originals that are not here, newest first: those that the place was seen to hold, then those that
@@ -95,7 +107,7 @@ pub async fn fetch_missing(
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
     let mut fetched = 0;
-    for state in [SyncState::CloudOnly, SyncState::Elsewhere] {
+    for state in [SyncState::CloudOnly, SyncState::Thawing, SyncState::Elsewhere] {
         let mut after = None;
         loop {
             let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
@@ -104,23 +116,12 @@ pub async fn fetch_missing(
             for row in &rows {
                 here.stop.check()?;
                 let Some(original) = here.catalog.original_of(&row.content)? else { continue };
-                let places = std::slice::from_ref(at);
-                let result = if original.storage == Storage::Packed {
-                    let kind = RenditionKind::Original;
-                    fetch_entry(here, places, &row.content, kind, problems).await.map(drop)
-                } else {
-                    fetch_original(here, places, &original, problems).await.map(drop)
-                };
-                match result {
-                    Ok(()) => {
+                match fetch_original(here, std::slice::from_ref(at), &original, problems).await {
+                    Ok(_) => {
                         here.device.set_original_states(at.id, [(&row.content, SyncState::Synced, None)])?;
                         fetched += 1;
                     }
-                    Err(SyncError::NotHeld { .. } | SyncError::Unbelievable { .. }) => {}
-                    Err(SyncError::Store(StoreError::Archived { .. })) => {
-                        let archived = [(&row.content, SyncState::CloudOnly, Some(ARCHIVED))];
-                        here.device.set_original_states(at.id, archived)?;
-                    }
+                    Err(error) if error.concerns_one_original() => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -129,7 +130,15 @@ pub async fn fetch_missing(
     Ok(fetched)
 }
 
-fn commit(batch: safelight_store::Batch) -> Result<()> {
+/// Makes a part durable under its name.
+fn write_part(here: &Here<'_>, original: &Original, path: &ObjectPath, sealed: &[u8]) -> Result<()> {
+    let (header, body) = sealed.split_at(HEADER_LEN.min(sealed.len()));
+    let header = header.first_chunk().ok_or_else(|| unbelievable(original, "it is cut off"))?;
+    let mut object = here.place.create_object()?;
+    object.append(body)?;
+    object.write_header(header)?;
+    let mut batch = here.place.batch();
+    batch.add(object, path.clone());
     for entry in batch.commit() {
         if entry.result? == Outcome::Existed {
             tracing::debug!(path = %entry.path, "another process fetched it meanwhile");
@@ -138,73 +147,59 @@ fn commit(batch: safelight_store::Batch) -> Result<()> {
     Ok(())
 }
 
-fn open_next(
-    here: &Here<'_>,
-    opener: &mut OriginalOpener,
-    part: &PartRef,
-    source: &mut dyn std::io::Read,
-) -> Result<()> {
-    let keyring = here.keys.keyring();
-    Ok(opener.open_part(&part.name, part.sealed_bytes, keyring, source, &mut Vec::new(), &mut |_| Ok(()))?)
-}
-
-/// Fetches a part from wherever it is whole, in whatever generation.
+/// Fetches a part from wherever it is whole, in whatever generation, and keeps book of what was found out.
 async fn fetch_part(
     here: &mut Here<'_>,
     places: &[RemotePlace],
-    original: &Original,
-    number: u32,
-    part: &PartRef,
+    part: Part<'_>,
     problems: &mut Vec<Problem>,
-) -> Result<Bytes> {
-    let mut last = None;
-    let mut is_somewhere = false;
-    for place in places {
-        for generation in 0..MOST_GENERATIONS {
-            let path = path_of_part(part, generation)?;
-            let got = place.store.get(&path, part.sealed_bytes).await;
-            is_somewhere |= !matches!(&got, Err(StoreError::NotFound { .. }));
-            match got {
-                Ok(bytes) => match open_part(here, original, number, part, &bytes) {
-                    Ok(()) => {
-                        let now = here.now_millis();
-                        let replica = Replica {
-                            object: path.to_string(),
-                            sealed_bytes: part.sealed_bytes,
-                            placed_millis: now,
-                            proven_millis: Some(now),
-                            how: HowKnown::Opened,
-                        };
-                        here.device.record_replicas(place.id, [&replica])?;
-                        return Ok(bytes);
-                    }
-                    Err(reason) => {
-                        here.device.forget_replicas(place.id, [path.as_str()])?;
-                        here.note(problems, Problem::Damaged { object: path.to_string(), reason });
-                    }
-                },
-                // A repair may lie beside a gap.
-                Err(StoreError::NotFound { .. }) if generation == 0 => {}
-                Err(StoreError::NotFound { .. }) => break,
-                Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
-                    let reason = "it is longer than it should be, or cannot be read".to_owned();
-                    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
-                }
-                Err(error) => {
-                    last = Some(error);
-                    break;
-                }
-            }
+) -> Result<(bytes::Bytes, Vec<u8>)> {
+    let search = find(here.library(), here.keys.keyring(), places, part).await?;
+    for (place, path, reason) in search.bad {
+        if let Some(place) = places.get(place) {
+            here.device.forget_replicas(place.id, [path.as_str()])?;
         }
+        here.note(problems, Problem::Damaged { object: path.to_string(), reason });
     }
-    match last {
-        Some(error) => Err(error.into()),
-        None if is_somewhere => Err(unbelievable(original, "no place has all of it whole")),
-        None => Err(SyncError::NotHeld { object: format!("the original {}", original.source.display()) }),
+    let found = match search.found {
+        Ok(found) => found,
+        Err(absence) => {
+            if let Absence::Archived(place) = &absence
+                && let Some(place) = places.get(*place)
+            {
+                let (remote, content) = (place.id, part.original.content);
+                here.device.set_archived(&Archived { remote, content, asked_millis: None })?;
+                set_cloud_only(here, place, &content)?;
+            }
+            return Err(absence.into_error(part.original, places));
+        }
+    };
+    if let Some(place) = places.get(found.place) {
+        let now = here.now_millis();
+        let replica = Replica {
+            object: found.path.to_string(),
+            sealed_bytes: part.part.sealed_bytes,
+            placed_millis: now,
+            proven_millis: Some(now),
+            how: HowKnown::Opened,
+        };
+        here.device.record_replicas(place.id, [&replica])?;
+        here.device.set_thawed(place.id, &part.original.content)?;
     }
+    Ok((found.sealed, found.content))
 }
 
-/// Opens one part by itself: everything but the hash over the whole content is checked.
+/// An archived original is in the cloud, also when it was not looked for before.
+fn set_cloud_only(here: &mut Here<'_>, at: &RemotePlace, content: &ContentHash) -> Result<()> {
+    let held = here.device.original_at_remotes(content)?;
+    let is_there = |state| matches!(state, SyncState::Elsewhere | SyncState::CloudOnly);
+    if held.iter().any(|(remote, row)| *remote == at.id && is_there(row.state)) {
+        here.device.set_original_states(at.id, [(content, SyncState::CloudOnly, Some(ARCHIVED))])?;
+    }
+    Ok(())
+}
+
+/// Opens one part by itself: everything but, of several parts, the hash over the whole content is checked.
 pub(crate) fn open_part(
     here: &Here<'_>,
     original: &Original,
@@ -212,25 +207,17 @@ pub(crate) fn open_part(
     part: &PartRef,
     bytes: &[u8],
 ) -> Result<(), String> {
-    use safelight_crypto::{Kind, ObjectContext, Opener, names};
-    let logical = names::original(&part.name);
-    let context = ObjectContext::original_part(here.library(), &logical, number, original.size_bytes);
-    let keyring = here.keys.keyring();
-    let told = |error: safelight_crypto::CryptoError| error.to_string();
-    let opener =
-        Opener::new(bytes, bytes.len() as u64, Kind::OriginalPart, keyring, &context).map_err(told)?;
-    let content = opener.open_body(bytes.get(HEADER_LEN..).unwrap_or_default()).map_err(told)?;
-    let is_whole = original.parts.len() == 1;
-    if is_whole && ContentHash::of(&content) != original.content {
-        return Err("its content is not the recorded one".to_owned());
-    }
-    Ok(())
+    Part { original, number, part }.open(here.library(), here.keys.keyring(), bytes).map(drop)
 }
 
-fn unbelievable(original: &Original, reason: &str) -> SyncError {
+pub(super) fn unbelievable(original: &Original, reason: &str) -> SyncError {
     SyncError::Unbelievable {
         object: format!("the original {}", original.source.display()),
         place: "every place that was asked".to_owned(),
         reason: reason.to_owned(),
     }
+}
+
+fn not_held(original: &Original) -> SyncError {
+    SyncError::NotHeld { object: format!("the original {}", original.source.display()) }
 }

@@ -1,16 +1,26 @@
-//! Originals on their way: what is to be sent, sending it part by part, fetching one back.
+//! Originals on their way: what is to be sent, sending it part by part, fetching one back, reading one where it is,
+//! freeing the local bytes of one that a place was proven to hold.
 
 mod fetch;
+mod find;
+mod free;
 mod linked;
 mod look;
 mod queue;
+mod read;
 mod send;
+mod thaw;
 
 pub(crate) use fetch::open_part;
 pub use fetch::{fetch_missing, fetch_original};
+pub use free::{
+    FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot, finish_freeing,
+};
 pub(crate) use look::look_for_absent;
 pub(crate) use queue::{is_here, not_queued, published_until, queue_new};
+pub use read::OriginalReader;
 pub(crate) use send::send_originals;
+pub use thaw::{ThawStep, look_at_thaw, thaw_original};
 
 use safelight_model::PartRef;
 use safelight_store::{Area, Generation, ObjectPath, PathPart, StoreError};

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
 use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names};
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
-use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError, Tier};
+use safelight_store::{Capability, ObjectPath, Sealed, SealedRemote, StoreError, Stored, Tier};
 
 use super::linked::send_linked;
 use super::{MOST_GENERATIONS, path_of_part};
@@ -300,7 +300,7 @@ impl Sender<'_> {
                     object: placed.path.to_string(),
                     sealed_bytes: placed.sealed_bytes,
                     placed_millis: here.now_millis(),
-                    proven_millis: None,
+                    proven_millis: (placed.how == HowKnown::Vouched).then(|| here.now_millis()),
                     how: placed.how,
                 });
                 if let Some(left) = self.open.get_mut(&done.content) {
@@ -408,8 +408,12 @@ async fn place_part(
             reason: "it has no name".to_owned(),
         })?;
         match store.put(&path, &job.sealed, tier).await {
-            Ok(_) => {
-                let how = HowKnown::Acknowledged;
+            Ok(stored) => {
+                let how = if vouches(store, job, tier, &stored) {
+                    HowKnown::Vouched
+                } else {
+                    HowKnown::Acknowledged
+                };
                 return Ok(Placed { path, sealed_bytes, how, was_sent: true, bad });
             }
             Err(StoreError::AlreadyExists { .. }) => {}
@@ -425,6 +429,14 @@ async fn place_part(
         object: job.part.name.to_string(),
         reason: "every repair of it is damaged too".to_owned(),
     })
+}
+
+/// Whether the place answered with a checksum of its own that is that of the bytes. Compared where bytes are dear or slow
+/// to read back, since it costs as much as hashing them: a proof that they are there, for whoever frees them here.
+fn vouches(store: &SealedRemote, job: &PartJob, tier: Option<Tier>, stored: &Stored) -> bool {
+    matches!(tier, Some(Tier::Cold | Tier::Archive))
+        && store.capabilities().has(Capability::ProviderChecksum)
+        && stored.checksum.is_some_and(|checksum| checksum.is_of(job.sealed.body()).unwrap_or(false))
 }
 
 /// What lies under the name already: our own bytes after a lost reply, those of another device that imported

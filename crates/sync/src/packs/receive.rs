@@ -5,9 +5,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use safelight_catalog::{HowKnown, PackedEntry, Replica, SyncState};
+use safelight_catalog::{Catalog, DeviceDb, HowKnown, PackedEntry, Replica, SyncState};
 use safelight_crypto::{
-    ContentHash, EpochSecrets, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry, pack_index_range,
+    ContentHash, EntryRecord, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
+    pack_index_range,
 };
 use safelight_model::{PackKind, Packed, RenditionKind};
 use safelight_store::{ObjectPath, SealedRemote, StoreError};
@@ -251,6 +252,75 @@ fn logical_of(path: &ObjectPath) -> String {
     format!("{}/{}", path.area().as_str(), path.name())
 }
 
+/// An entry that was found in a pack of a place, and opened.
+struct FoundEntry {
+    record: EntryRecord,
+    sealed: Bytes,
+    opened: Vec<u8>,
+    place: usize,
+}
+
+/// Looks for an entry in the packs that are known to hold it, in each place. What is wrong is in `problems`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "it takes what it needs of a device, and no more: readers have no `Here`"
+)]
+async fn find_entry(
+    catalog: &Catalog,
+    device: &DeviceDb,
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+    places: &[RemotePlace],
+    content: &ContentHash,
+    kind: RenditionKind,
+    problems: &mut Vec<Problem>,
+) -> Result<FoundEntry> {
+    let names = device.packs_with(content, kind)?;
+    let mut failed = None;
+    for pack in &catalog.remote_packs(None)? {
+        let Some((tier, _)) = tier_of(pack.tier) else { continue };
+        if !names.contains(&tier.logical(&pack.name)) {
+            continue;
+        }
+        for (place, at) in places.iter().enumerate() {
+            let found = match fetch(&at.store, pack, false, library, secrets).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(problem)) => {
+                    problems.push(problem);
+                    continue;
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            let is_it = |entry: &&safelight_crypto::PackEntryPlace| {
+                let entry = entry_of(&entry.record);
+                entry.content == *content && entry.kind == kind
+            };
+            let Some(entry) = found.index.entries().iter().rfind(is_it) else { continue };
+            let sealed = match at.store.get_range(&found.path, entry.range.clone()).await {
+                Ok(sealed) => sealed,
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            match open_entry(&sealed, library, &entry.record, secrets) {
+                Ok(opened) => return Ok(FoundEntry { record: entry.record, sealed, opened, place }),
+                Err(error) => {
+                    let (object, reason) = (found.path.to_string(), error.to_string());
+                    problems.push(Problem::Damaged { object, reason });
+                }
+            }
+        }
+    }
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Err(SyncError::NotHeld { object: format!("this rendition of {content}") }),
+    }
+}
+
 /// Fetches one rendition or tiny original out of a remote pack, without the rest of the pack, and appends it to
 /// the local pack. Answers its content.
 ///
@@ -263,48 +333,44 @@ pub async fn fetch_entry(
     kind: RenditionKind,
     problems: &mut Vec<Problem>,
 ) -> Result<Vec<u8>> {
-    let names = here.device.packs_with(content, kind)?;
-    let packs = here.catalog.remote_packs(None)?;
-    for pack in &packs {
-        let Some((tier, _)) = tier_of(pack.tier) else { continue };
-        if !names.contains(&tier.logical(&pack.name)) {
-            continue;
-        }
-        for at in places {
-            let (library, epochs) = (here.library(), here.keys.keyring().epochs().to_vec());
-            let found = match fetch(&at.store, pack, false, library, epochs.as_slice()).await? {
-                Ok(found) => found,
-                Err(problem) => {
-                    here.note(problems, problem);
-                    continue;
-                }
-            };
-            let is_it = |entry: &&safelight_crypto::PackEntryPlace| {
-                let entry = entry_of(&entry.record);
-                entry.content == *content && entry.kind == kind
-            };
-            let Some(entry) = found.index.entries().iter().rfind(is_it) else { continue };
-            let sealed = at.store.get_range(&found.path, entry.range.clone()).await?;
-            match open_entry(&sealed, library, &entry.record, epochs.as_slice()) {
-                Ok(opened) => {
-                    let mut writer = LocalPackWriter::new(here.place);
-                    writer.append(&entry.record, &sealed, here.keys.keyring(), here.entropy)?;
-                    writer.commit(here.device)?;
-                    here.device.mark_packed(&entry_of(&entry.record))?;
-                    if kind == RenditionKind::Original {
-                        came_here(here, content, &[])?;
-                        here.device.set_original_states(at.id, [(content, SyncState::Synced, None)])?;
-                    }
-                    return Ok(opened);
-                }
-                Err(error) => {
-                    let (object, reason) = (found.path.to_string(), error.to_string());
-                    here.note(problems, Problem::Damaged { object, reason });
-                }
-            }
+    let mut wrong = Vec::new();
+    let (library, keyring) = (here.library(), here.keys.keyring());
+    let (catalog, device) = (&*here.catalog, &*here.device);
+    let found = find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await;
+    wrong.into_iter().for_each(|problem| here.note(problems, problem));
+    let found = found?;
+    let mut writer = LocalPackWriter::new(here.place);
+    writer.append(&found.record, &found.sealed, here.keys.keyring(), here.entropy)?;
+    writer.commit(here.device)?;
+    here.device.mark_packed(&entry_of(&found.record))?;
+    if kind == RenditionKind::Original {
+        came_here(here, content, &[])?;
+        if let Some(at) = places.get(found.place) {
+            here.device.set_original_states(at.id, [(content, SyncState::Synced, None)])?;
         }
     }
-    Err(SyncError::NotHeld { object: format!("this rendition of {content}") })
+    Ok(found.opened)
+}
+
+/// Reads one rendition or tiny original out of a remote pack, and keeps nothing of it.
+///
+/// # Errors
+/// As [`fetch_entry`].
+pub async fn read_entry(
+    catalog: &Catalog,
+    device: &DeviceDb,
+    keyring: &Keyring,
+    places: &[RemotePlace],
+    content: &ContentHash,
+    kind: RenditionKind,
+) -> Result<Vec<u8>> {
+    let library = keyring.library();
+    let mut wrong = Vec::new();
+    let found = find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await?;
+    if kind == RenditionKind::Original && ContentHash::of(&found.opened) != *content {
+        return Err(SyncError::NotHeld { object: format!("the original {content}, whole") });
+    }
+    Ok(found.opened)
 }
 
 /// Opens a whole pack and every entry in it; answers its index.

@@ -18,9 +18,9 @@ use safelight_model::{
     AssetId, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
 };
 use safelight_store::{
-    Area, Body, Capabilities, Folder, FolderPlace, GrantRequest, Key, ListPage, ObjectInfo, ObjectPath,
-    PageToken, PathPart, Prefix, PutOptions, Remote, Sealed, SealedRemote, StoreError, Stored, Tier,
-    UploadGrant,
+    Area, Body, Capabilities, Capability, Finding, Folder, FolderPlace, GrantRequest, Key, ListPage,
+    ObjectInfo, ObjectPath, PageToken, PathPart, Prefix, PutOptions, Remote, Sealed, SealedRemote,
+    StoreError, Stored, Tier, UploadGrant,
 };
 use safelight_sync::{
     Here, HistoryReport, Joining, KeyStore, Problem, RemotePlace, Result, Silent, Stop, SyncOptions,
@@ -437,6 +437,8 @@ pub(crate) struct Counting {
     requests: Mutex<Vec<String>>,
     /// After so many more puts, all puts fail.
     pub(crate) puts_left: Mutex<Option<u32>>,
+    /// Bytes that ranges gave.
+    pub(crate) range_bytes: Mutex<u64>,
     /// Puts that are done and answered with an error, by a part of their name.
     pub(crate) lose_reply: Mutex<Option<String>>,
 }
@@ -450,17 +452,30 @@ pub(crate) struct TestPlace {
 
 impl TestPlace {
     pub(crate) fn new() -> Self {
+        Self::that(true)
+    }
+
+    /// A place that overwrites whatever it is told to.
+    pub(crate) fn lax() -> Self {
+        Self::that(false)
+    }
+
+    fn that(refuses_to_overwrite: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let inner = Folder::open(&root).unwrap();
         let mut capabilities = inner.capabilities().clone();
         capabilities.tiers = vec![Tier::Hot, Tier::Cool];
+        if refuses_to_overwrite {
+            capabilities.set(Capability::PutIfAbsent, Finding::Works);
+        }
         let remote = Arc::new(Counting {
             folder: inner,
             capabilities,
             root,
             requests: Mutex::default(),
             puts_left: Mutex::default(),
+            range_bytes: Mutex::default(),
             lose_reply: Mutex::default(),
         });
         let store = SealedRemote::new(Arc::<Counting>::clone(&remote));
@@ -572,7 +587,9 @@ impl Remote for Counting {
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.ask("RANGE", key.as_str());
-        self.folder.get_range(key, range).await
+        let bytes = self.folder.get_range(key, range).await?;
+        *self.range_bytes.lock().unwrap() += bytes.len() as u64;
+        Ok(bytes)
     }
 
     async fn head(&self, key: &Key) -> Result<ObjectInfo, StoreError> {

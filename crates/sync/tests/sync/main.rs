@@ -5,5 +5,6 @@ mod checkpoints;
 mod common;
 mod history;
 mod latency;
+mod local;
 mod objects;
 mod trust;

@@ -1,0 +1,388 @@
+//! Local bytes: freeing them against proofs, getting them back, opening what is not here, thawing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use safelight_servers::{Azurite, Moto};
+use serde_json::Value;
+
+use crate::devices::{Device, Meeting, World, collect, photo};
+
+fn folder_world(place: &Path) -> World {
+    World::new(Meeting { address: format!("folder:{}", place.display()), credential: None })
+}
+
+/// How many parts of originals lie in a library or a folder place.
+fn parts(folder: &Path) -> usize {
+    let mut found = Vec::new();
+    if folder.join("o").exists() {
+        collect(&folder.join("o"), &mut found);
+    }
+    found.len()
+}
+
+fn here(device: &Device<'_>) -> usize {
+    parts(&device.folder().join("objects"))
+}
+
+fn ids(device: &Device<'_>) -> Vec<String> {
+    device.listed().iter().map(|asset| asset["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn words(device: &Device<'_>) -> Vec<String> {
+    let listed = device.json(&["list"]);
+    listed.as_array().unwrap().iter().map(|asset| asset["sync"].as_str().unwrap().to_owned()).collect()
+}
+
+fn seed_of(asset: &Value) -> u64 {
+    let path = asset["path"].as_str().unwrap();
+    path.rsplit_once('-').unwrap().1.trim_end_matches(".jpg").parse().unwrap()
+}
+
+fn exports_whole(world: &World, device: &Device<'_>, target: &str) {
+    let target = world.path(target);
+    device.ends(&["export", target.to_str().unwrap()], 0);
+    let mut exported = Vec::new();
+    collect(&target, &mut exported);
+    for asset in device.listed() {
+        let original = photo(seed_of(&asset));
+        assert!(exported.contains(&original), "{}: not bit for bit", asset["path"]);
+    }
+}
+
+/// Bytes of stderr of a command that ends with this code.
+fn told(device: &Device<'_>, arguments: &[&str], code: i32) -> String {
+    let output = device.command(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+    told
+}
+
+#[test]
+fn what_is_freed_against_a_proof_opens_and_exports_bit_for_bit() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..4));
+    let refused = told(&one, &["local", "free", "--all", "--yes"], 5);
+    assert!(refused.contains("4 originals stay: not in the remote"), "{refused}");
+    one.sync();
+    // A folder acknowledges whatever it is given: that is no proof.
+    let refused = told(&one, &["local", "free", "--all", "--yes"], 5);
+    assert!(refused.contains("4 originals stay: no proof that the remote holds it"), "{refused}");
+    assert_eq!(here(&one), 4);
+    let plan = one.json(&["local", "free", "--all", "--prove", "--dry-run"]);
+    assert_eq!((&plan["originals"], &plan["against"][0]["download_originals"]), (&4.into(), &4.into()));
+    let refused = told(&one, &["local", "free", "--all", "--prove"], 5);
+    assert!(refused.contains("to be downloaded and opened first"), "{refused}");
+    assert_eq!(here(&one), 4);
+
+    one.ends(&["local", "free", "--all", "--prove", "--yes"], 0);
+    assert_eq!((here(&one), parts(place.path())), (0, 4));
+    assert_eq!(words(&one), ["cloud-only"; 4]);
+    one.ends(&["verify"], 0);
+    exports_whole(&world, &one, "out");
+    assert_eq!(here(&one), 0, "an export keeps nothing here");
+    one.sync();
+    assert_eq!(words(&one), ["cloud-only"; 4]);
+
+    let listed = one.listed();
+    let id = listed[0]["id"].as_str().unwrap();
+    let opened = one.command(&["export", "--to", "-", id]).output().unwrap();
+    assert_eq!(opened.stdout, photo(seed_of(&listed[0])));
+    assert_eq!(here(&one), 1, "what was opened is kept within the budget");
+    assert_eq!(one.json(&["local"])["visiting_originals"], 1);
+    one.ends(&["local", "fetch", "--all"], 0);
+    assert_eq!((here(&one), one.json(&["local"])["visiting_originals"].clone()), (4, 0.into()));
+    assert_eq!(words(&one), ["synced"; 4]);
+}
+
+#[test]
+fn a_proof_frees_while_it_is_young_and_no_setting_makes_it_older_than_thirty_days() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    one.ends(&["verify", "--remote", "--all"], 0);
+    one.ends(&["local", "set", "proof-age=31d"], 5);
+    one.ends(&["local", "set", "proof-age=0d"], 0);
+    let refused = told(&one, &["local", "free", "--all", "--yes"], 5);
+    assert!(refused.contains("2 originals stay: the proof that the remote holds it is too old"), "{refused}");
+    assert_eq!(here(&one), 2);
+    one.ends(&["local", "set", "proof-age=30d"], 0);
+    let freed = one.json(&["local", "free", "--all", "--yes"]);
+    assert_eq!(freed["freed_originals"], 2);
+    assert_eq!(here(&one), 0);
+}
+
+#[test]
+fn linked_pinned_and_small_originals_stay_and_each_reason_is_counted() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    let linked = world.photos("linked", 10..11);
+    one.ends(&["import", "--link", linked.to_str().unwrap()], 0);
+    let small = world.path("small");
+    std::fs::create_dir_all(&small).unwrap();
+    std::fs::write(small.join("small-20.jpg"), &photo(20)[..20_000]).unwrap();
+    one.import(&small);
+    one.sync();
+    let pinned = ids(&one)[0].clone();
+    let kept = one.listed()[0]["path"].as_str().unwrap().to_owned();
+    one.ends(&["local", "pin", &pinned], 0);
+    one.ends(&["verify", "--remote", "--all"], 0);
+    let report = one.json_ending(&["local", "free", "--all", "--yes"], 1);
+    let stays = |word: &str| {
+        let staying = report["staying"].as_array().unwrap();
+        let found = staying.iter().find(|one| one["reason"].as_str().unwrap().starts_with(word));
+        found.map(|one| one["originals"].as_u64().unwrap())
+    };
+    let pinned_is_a_copy = kept.contains("pics");
+    assert_eq!(stays("pinned"), Some(1));
+    assert_eq!(report["freed_originals"], if pinned_is_a_copy { 2 } else { 3 }, "{report}");
+    assert!(linked.join("PLANTED-linked-10.jpg").exists());
+    one.ends(&["verify"], 0);
+}
+
+#[test]
+fn damage_after_the_proof_is_named_and_costs_nothing_else() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.sync();
+    one.ends(&["local", "free", "--all", "--prove", "--yes"], 0);
+    let broken = first_file(&place.path().join("o"));
+    let mut bytes = std::fs::read(&broken).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&broken, bytes).unwrap();
+    let found = one.ends(&["verify", "--remote", "--all"], 6);
+    let name = broken.file_name().unwrap().to_str().unwrap();
+    assert!(found.contains(name), "{found}");
+    let target = world.path("out");
+    let output = one.command(&["--json", "export", target.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["failed"], 1);
+    let mut exported = Vec::new();
+    collect(&target, &mut exported);
+    assert_eq!((0..3).filter(|seed| exported.contains(&photo(*seed))).count(), 2);
+}
+
+fn first_file(folder: &Path) -> std::path::PathBuf {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    match entries.into_iter().next().unwrap() {
+        path if path.is_dir() => first_file(&path),
+        path => path,
+    }
+}
+
+#[test]
+fn freeing_that_is_killed_anywhere_leaves_the_bytes_or_a_cloud_only_original() {
+    let kills = std::env::var("SAFELIGHT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8_u64);
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..24));
+    // Three parts.
+    let large: Vec<u8> = (0..80_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let folder = world.path("large");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("large.mov"), [b"\0\0\0\x14ftypqt  \0\0\0\0qt  ".as_slice(), &large].concat())
+        .unwrap();
+    one.import(&folder);
+    one.sync();
+    one.ends(&["verify", "--remote", "--all"], 0);
+    let all = here(&one);
+    let mut halves = 0;
+    for kill in 0..kills {
+        let mut child = one.command(&["local", "free", "--all", "--yes"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(80 + kill * 400 / kills));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left = here(&one);
+        halves += usize::from(left > 0 && left < all);
+        one.ends(&["verify"], 0);
+        let words = words(&one);
+        assert!(words.iter().all(|word| word == "synced" || word == "cloud-only"), "{words:?}");
+        let target = world.path(&format!("out{kill}"));
+        one.ends(&["export", target.to_str().unwrap()], 0);
+        std::fs::remove_dir_all(target).unwrap();
+        one.ends(&["local", "fetch", "--all"], 0);
+        assert_eq!(here(&one), all);
+    }
+    println!("{halves} of {kills} kills fell between the first and the last removal");
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    assert_eq!(here(&one), 0);
+    one.ends(&["verify", "--remote", "--all"], 0);
+}
+
+#[test]
+fn a_budget_lets_the_longest_unopened_go_and_keeps_what_is_pinned() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..5));
+    one.ends(&["album", "add", "Dear"], 0);
+    let ids = ids(&one);
+    one.ends(&["set", &ids[0], "album+=Dear"], 0);
+    one.sync();
+    let two = world.join("two");
+    two.sync();
+    assert_eq!(here(&two), 0, "originals come when they are wanted");
+    // Three photos of 150 kB fit.
+    two.ends(&["local", "set", "budget=500KB"], 0);
+    two.ends(&["local", "pin", "album:Dear"], 0);
+    assert_eq!(here(&two), 1);
+    let open = |id: &str| {
+        let opened = two.command(&["export", "--to", "-", id]).output().unwrap();
+        assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    };
+    for id in &ids[1..4] {
+        open(id);
+    }
+    assert_eq!((here(&two), two.json(&["local"])["visiting_originals"].clone()), (4, 3.into()));
+    open(&ids[4]);
+    let visiting = two.json(&["local"])["visiting_originals"].as_u64().unwrap();
+    assert!((1..=2).contains(&visiting), "{visiting} of at most three stay within nine tenths");
+    assert_eq!(here(&two) as u64, 1 + visiting, "the pinned one stays");
+    let of = |id: &str| two.json(&["show", id])["sync"][0]["state"].as_str().unwrap().to_owned();
+    assert_eq!((of(&ids[0]).as_str(), of(&ids[1]).as_str()), ("synced", "cloud-only"));
+    assert_eq!(of(&ids[4]), "synced");
+    // What comes into a pinned album later comes with the next sync.
+    one.ends(&["set", &ids[1], "album+=Dear"], 0);
+    one.sync();
+    two.sync();
+    assert_eq!(of(&ids[1]), "synced");
+    // And a device that keeps everything gets everything.
+    two.ends(&["local", "set", "originals=keep-all"], 0);
+    two.sync();
+    assert_eq!(here(&two), 5);
+}
+
+#[test]
+fn a_damaged_or_lost_original_is_healed_by_the_next_sync() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.sync();
+    let objects = one.folder().join("objects/o");
+    let broken = first_file(&objects);
+    let mut bytes = std::fs::read(&broken).unwrap();
+    bytes[100_000] ^= 1;
+    std::fs::write(&broken, &bytes).unwrap();
+    one.ends(&["verify"], 6);
+    let outcome = one.json(&["sync"]);
+    assert_eq!(outcome[0]["local"]["healed_originals"], 1);
+    one.ends(&["verify"], 0);
+    exports_whole(&world, &one, "out");
+}
+
+#[test]
+fn a_vanished_remote_leaves_a_whole_list_of_what_is_missing() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..6));
+    one.sync();
+    let listed = one.listed();
+    let gone: Vec<String> =
+        listed.iter().take(3).map(|asset| asset["id"].as_str().unwrap().to_owned()).collect();
+    let mut arguments = vec!["local", "free", "--prove", "--yes"];
+    arguments.extend(gone.iter().map(String::as_str));
+    one.ends(&arguments, 0);
+    std::fs::rename(place.path(), place.path().with_extension("away")).unwrap();
+    let target = world.path("out");
+    let output = one.command(&["--json", "export", target.to_str().unwrap()]).output().unwrap();
+    std::fs::rename(place.path().with_extension("away"), place.path()).unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for asset in listed.iter().take(3) {
+        assert!(told.contains(asset["path"].as_str().unwrap()), "{told}");
+    }
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["failed"], 3);
+    let mut exported = Vec::new();
+    collect(&target, &mut exported);
+    assert_eq!((0..6).filter(|seed| exported.contains(&photo(*seed))).count(), 3);
+    // The same export goes on where it stopped.
+    exports_whole(&world, &one, "out");
+}
+
+#[test]
+fn what_is_only_archived_goes_from_here_after_its_proof() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    let folder = world.photos("pics", 0..4);
+    for seed in 0..3 {
+        let file =
+            std::fs::File::options().append(true).open(folder.join(format!("PLANTED-pics-{seed}.jpg")));
+        file.unwrap().set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_200_000_000)).unwrap();
+    }
+    one.import(&folder);
+    one.ends(&["remote", "set", "place", "policy=archive-only", "older=1y"], 0);
+    let pinned = one.listed().iter().find(|asset| seed_of(asset) == 1).unwrap()["id"].clone();
+    one.ends(&["local", "pin", pinned.as_str().unwrap()], 0);
+    let outcome = one.json(&["sync"]);
+    assert_eq!(outcome[0]["local"]["freed_originals"], 2, "{outcome}");
+    assert_eq!(here(&one), 2);
+    one.ends(&["verify"], 0);
+    exports_whole(&world, &one, "out");
+}
+
+/// An archived original from the policy that put it there to the export that gives it back.
+fn archived_originals_are_a_state(meeting: Meeting, is_thawed_at_once: bool) {
+    let world = World::new(meeting);
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.ends(&["remote", "set", "place", "tier=archive"], 0);
+    one.sync();
+    // The provider said at the upload what it computed over the sealed bytes.
+    let freed = one.json(&["local", "free", "--all", "--yes"]);
+    assert_eq!(freed["freed_originals"], 2);
+    assert_eq!(here(&one), 0);
+    let id = ids(&one)[0].clone();
+    let shown = one.json(&["show", &id]);
+    assert_eq!(shown["sync"][0]["state"], "cloud-only");
+    assert!(shown["sync"][0]["reason"].as_str().unwrap().contains("archived"), "{shown}");
+    one.ends(&["verify"], 0);
+    one.ends(&["verify", "--remote", "--all"], 0);
+    let fetched = one.json_ending(&["local", "fetch", "--all"], 1);
+    assert_eq!((&fetched["archived_originals"], &fetched["failed_originals"]), (&2.into(), &0.into()));
+    let target = world.path("early");
+    let exported = one.json_ending(&["export", target.to_str().unwrap()], 1);
+    assert_eq!((&exported["archived"], &exported["failed"]), (&2.into(), &0.into()));
+    let looked = one.json(&["local", "thaw", "--dry-run", &id]);
+    assert_eq!(looked["archived_originals"], 1);
+    let asked = one.json(&["local", "thaw", "--priority", "high", &id]);
+    assert_eq!((&asked["thawing_originals"], &asked["asked_parts"]), (&1.into(), &1.into()));
+    assert_eq!(one.json(&["show", &id])["sync"][0]["state"], "thawing");
+    assert_eq!(one.json(&["local"])["thawing_originals"], 1);
+    if is_thawed_at_once {
+        let outcome = one.json(&["sync"]);
+        assert_eq!(outcome[0]["local"]["fetched_originals"], 1, "{outcome}");
+        assert_eq!(one.json(&["show", &id])["sync"][0]["state"], "synced");
+        one.ends(&["local", "thaw", "--wait", "--every", "1", "--", &ids(&one)[1]], 0);
+        exports_whole(&world, &one, "late");
+    }
+}
+
+#[test]
+fn archived_blobs_are_a_state_until_they_are_thawed() {
+    let Some(server) = Azurite::start() else { return };
+    let (address, credential) = (server.address(), Some(server.sas()));
+    archived_originals_are_a_state(Meeting { address, credential }, true);
+}
+
+#[test]
+fn archived_objects_of_s3_are_a_state_until_they_are_thawed() {
+    let Some(server) = Moto::start() else { return };
+    let (address, credential) = (server.bucket("photos"), Some(server.credential().to_owned()));
+    archived_originals_are_a_state(Meeting { address, credential }, true);
+}

@@ -1,0 +1,188 @@
+//! What a sync does for the originals of this device, once history, previews and originals have gone out: what is
+//! damaged here is healed, what is pinned or thawed comes, what was half freed goes.
+
+use safelight_catalog::{PolicyKind, SyncState};
+use safelight_crypto::ContentHash;
+use safelight_sync::{
+    FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original, finish_freeing,
+    look_at_thaw, wanted,
+};
+use serde::Serialize;
+
+use super::pin::Pinned;
+use super::settings::LocalSettings;
+use crate::error::Result;
+use crate::library::Library;
+
+/// Originals that are looked up together.
+const ROWS_AT_ONCE: usize = 256;
+
+/// What a sync did for the originals of this device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LocalOutcome {
+    /// Originals that came here: wanted by a pin, by the rule to keep all, or thawed.
+    pub fetched_originals: u64,
+    /// Originals that were missing or damaged here and are whole again.
+    pub healed_originals: u64,
+    /// Originals that still wait for their thaw.
+    pub thawing_originals: u64,
+    /// Originals whose local bytes went, against a proof.
+    pub freed_originals: u64,
+    /// These bytes.
+    pub freed_bytes: u64,
+}
+
+/// What this device wants of a sync for its originals.
+#[derive(Debug, Clone)]
+pub(in crate::remote) struct Wishes {
+    pub(in crate::remote) settings: LocalSettings,
+    damaged: Vec<ContentHash>,
+    pinned: Pinned,
+}
+
+impl Library {
+    pub(in crate::remote) fn wishes(&self) -> Result<Wishes> {
+        Ok(Wishes {
+            settings: self.local_settings()?,
+            damaged: self.damaged.contents(),
+            pinned: self.pinned()?,
+        })
+    }
+}
+
+/// Looks after the originals of this device. Answers what came of it, and which damaged ones are whole again.
+pub(in crate::remote) async fn after_sync(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    wishes: &Wishes,
+    problems: &mut Vec<Problem>,
+) -> Result<(LocalOutcome, Vec<ContentHash>), SyncError> {
+    let mut outcome = LocalOutcome::default();
+    let mut healed = Vec::new();
+    for content in &wishes.damaged {
+        if fetched(here, at, content, problems).await?.is_some() {
+            healed.push(*content);
+        }
+    }
+    outcome.healed_originals = healed.len() as u64;
+    for thawing in here.device.thawing(at.id)? {
+        let Some(original) = here.catalog.original_of(&thawing.content)? else {
+            here.device.set_thawed(at.id, &thawing.content)?;
+            continue;
+        };
+        match look_at_thaw(here, at, &original).await? {
+            ThawStep::Readable => {
+                let came = fetched(here, at, &thawing.content, problems).await?;
+                outcome.fetched_originals += u64::from(came.is_some_and(|bytes| bytes > 0));
+            }
+            ThawStep::Thawing { .. } | ThawStep::Archived => outcome.thawing_originals += 1,
+            ThawStep::NotThere => here.device.set_thawed(at.id, &thawing.content)?,
+        }
+    }
+    if !wishes.pinned.is_empty() {
+        for content in pinned_and_away(here, at, &wishes.pinned)? {
+            let came = fetched(here, at, &content, problems).await?;
+            outcome.fetched_originals += u64::from(came.is_some_and(|bytes| bytes > 0));
+        }
+    }
+    let leaving = leaving(here, at, wishes)?;
+    free_all(here, at, wishes, &leaving, problems, &mut outcome).await?;
+    Ok((outcome, healed))
+}
+
+/// Fetches one original; none when this place cannot give it now.
+async fn fetched(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    content: &ContentHash,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<u64>, SyncError> {
+    here.stop.check()?;
+    let Some(original) = here.catalog.original_of(content)? else { return Ok(None) };
+    match fetch_original(here, std::slice::from_ref(at), &original, problems).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.concerns_one_original() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn pinned_and_away(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    pinned: &Pinned,
+) -> Result<Vec<ContentHash>, SyncError> {
+    let mut found = Vec::new();
+    for state in [SyncState::CloudOnly, SyncState::Elsewhere] {
+        let mut after = None;
+        loop {
+            let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
+            let Some(last) = rows.last() else { break };
+            after = Some((last.position, last.content));
+            for row in &rows {
+                if is_pinned(here, pinned, &row.content)? {
+                    found.push(row.content);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What is to go from this device: removals that were cut short, and what a policy only archives there.
+pub(super) fn leaving(here: &mut Here<'_>, at: &RemotePlace, wishes: &Wishes) -> Result<Leaving, SyncError> {
+    let mut leaving = Leaving { halves: finish_freeing(here)?, archived: Vec::new() };
+    let policy = here.device.policy(at.id)?;
+    if policy.kind != PolicyKind::ArchiveOnly {
+        return Ok(leaving);
+    }
+    let asked_for = wanted(here.catalog, here.device, at.id, &policy, false, here.now_millis())?;
+    for content in here.device.contents_in(at.id, &[SyncState::Synced])? {
+        if asked_for.wants(&content) && !is_pinned(here, &wishes.pinned, &content)? {
+            leaving.archived.push(content);
+        }
+    }
+    Ok(leaving)
+}
+
+/// What is to go from this device.
+pub(super) struct Leaving {
+    /// Removals that were cut short.
+    halves: Vec<ContentHash>,
+    /// What a policy asks for and the remote holds.
+    pub(super) archived: Vec<ContentHash>,
+}
+
+fn is_pinned(here: &Here<'_>, pinned: &Pinned, content: &ContentHash) -> Result<bool, SyncError> {
+    if pinned.is_empty() {
+        return Ok(false);
+    }
+    let Some(asset) = here.catalog.find_content(*content)? else { return Ok(false) };
+    Ok(here.catalog.asset_state(asset)?.is_some_and(|state| pinned.has(asset, &state)))
+}
+
+/// Frees against proofs, as any removal. What a policy archives is downloaded and opened once where the remote has no
+/// checksum of its own: somebody chose that policy to have room here.
+async fn free_all(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    wishes: &Wishes,
+    leaving: &Leaving,
+    problems: &mut Vec<Problem>,
+    outcome: &mut LocalOutcome,
+) -> Result<(), SyncError> {
+    if leaving.halves.is_empty() && leaving.archived.is_empty() {
+        return Ok(());
+    }
+    let proof_millis = wishes.settings.proof_millis();
+    let options = FreeOptions { proof_millis, download: true, is_enough: false };
+    let ready = Freeing::begin(here, at, options, problems).await?;
+    for content in leaving.halves.iter().chain(&leaving.archived) {
+        here.stop.check()?;
+        let Some(original) = here.catalog.original_of(content)? else { continue };
+        if let Ok(proof) = ready.prove(here, at, &original, problems).await? {
+            outcome.freed_bytes += proof.free(here)?;
+            outcome.freed_originals += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Finding one part of an original wherever it is whole, and opening it. Touches no database: what was found out on the
+//! way is in the answer, for whoever keeps books.
+
+use bytes::Bytes;
+use safelight_crypto::{
+    ContentHash, EpochSecrets, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names,
+};
+use safelight_model::{Original, PartRef};
+use safelight_store::{FolderPlace, ObjectPath, StoreError};
+
+use super::{MOST_GENERATIONS, path_of_part};
+use crate::error::{Result, SyncError};
+use crate::here::RemotePlace;
+
+/// One part of one original.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) original: &'a Original,
+    pub(crate) number: u32,
+    pub(crate) part: &'a PartRef,
+}
+
+/// All parts of an original, in order.
+pub(crate) fn parts_of(original: &Original) -> impl Iterator<Item = Part<'_>> {
+    (0..).zip(&original.parts).map(move |(number, part)| Part { original, number, part })
+}
+
+impl Part<'_> {
+    /// Opens the header of this part.
+    pub(crate) fn opener(
+        &self,
+        library: LibraryId,
+        secrets: &(impl EpochSecrets + ?Sized),
+        header: &[u8],
+    ) -> std::result::Result<Opener, String> {
+        let logical = names::original(&self.part.name);
+        let context = ObjectContext::original_part(library, &logical, self.number, self.original.size_bytes);
+        Opener::new(header, self.part.sealed_bytes, Kind::OriginalPart, secrets, &context)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Opens this part by itself and answers its content. All is checked but, of several parts, the hash over all.
+    pub(crate) fn open(
+        &self,
+        library: LibraryId,
+        secrets: &(impl EpochSecrets + ?Sized),
+        sealed: &[u8],
+    ) -> std::result::Result<Vec<u8>, String> {
+        let expected = self.part.sealed_bytes;
+        if sealed.len() as u64 != expected {
+            return Err(format!("it has {} bytes instead of {expected}", sealed.len()));
+        }
+        let opener = self.opener(library, secrets, sealed)?;
+        let content = opener
+            .open_body(sealed.get(HEADER_LEN..).unwrap_or_default())
+            .map_err(|error| error.to_string())?;
+        if self.original.parts.len() == 1 && ContentHash::of(&content) != self.original.content {
+            return Err("its content is not the recorded one".to_owned());
+        }
+        Ok(content)
+    }
+}
+
+/// A part that rests in the library folder, or does not.
+pub(crate) enum InFolder {
+    /// It is there and whole.
+    Whole(Opened),
+    /// It is not there.
+    Absent,
+    /// It is there and does not open.
+    Damaged,
+}
+
+/// A part of the library folder that was opened.
+pub(crate) struct Opened {
+    /// As it is sealed.
+    pub(crate) sealed: Vec<u8>,
+    /// What was in it.
+    pub(crate) content: Vec<u8>,
+}
+
+/// Reads a part from the library folder.
+pub(crate) fn read_here(
+    folder: &FolderPlace,
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+    part: Part<'_>,
+) -> Result<InFolder> {
+    let sealed = match folder.open_object(&ObjectPath::original(part.part.name)) {
+        Ok(object) if object.length_bytes() == part.part.sealed_bytes => {
+            object.read_all(part.part.sealed_bytes)
+        }
+        Ok(_) => return Ok(InFolder::Damaged),
+        Err(error) => Err(error),
+    };
+    Ok(match sealed {
+        Ok(sealed) => match part.open(library, secrets, &sealed) {
+            Ok(content) => InFolder::Whole(Opened { sealed, content }),
+            Err(_) => InFolder::Damaged,
+        },
+        Err(StoreError::NotFound { .. }) => InFolder::Absent,
+        Err(StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => InFolder::Damaged,
+        Err(error) => return Err(error.into()),
+    })
+}
+
+/// A part that was found whole.
+pub(crate) struct Found {
+    /// As it is sealed.
+    pub(crate) sealed: Bytes,
+    /// What was in it.
+    pub(crate) content: Vec<u8>,
+    /// Which of the places had it.
+    pub(crate) place: usize,
+    /// Under which name.
+    pub(crate) path: ObjectPath,
+}
+
+/// What looking for a part in several places came to.
+pub(crate) struct Search {
+    pub(crate) found: std::result::Result<Found, Absence>,
+    /// What is damaged: in which of the places, under which name, why.
+    pub(crate) bad: Vec<(usize, ObjectPath, String)>,
+}
+
+/// Why a part could not be had.
+pub(crate) enum Absence {
+    /// No place has it.
+    Nowhere,
+    /// Some place has it, none whole.
+    NowhereWhole,
+    /// This place has it, and it must be thawed first.
+    Archived(usize),
+    /// This kept a place from answering.
+    Failed(StoreError),
+}
+
+impl Absence {
+    pub(crate) fn into_error(self, original: &Original, places: &[RemotePlace]) -> SyncError {
+        let object = format!("the original {}", original.source.display());
+        match self {
+            Self::Failed(error) => error.into(),
+            Self::Archived(place) => SyncError::Archived {
+                object,
+                place: places.get(place).map_or("a place", |place| place.store.label()).to_owned(),
+            },
+            Self::NowhereWhole => super::fetch::unbelievable(original, "no place has all of it whole"),
+            Self::Nowhere => SyncError::NotHeld { object },
+        }
+    }
+}
+
+/// Looks for a part in each place and in whichever generation is whole.
+pub(crate) async fn find(
+    library: LibraryId,
+    secrets: &(impl EpochSecrets + ?Sized),
+    places: &[RemotePlace],
+    part: Part<'_>,
+) -> Result<Search> {
+    let mut bad = Vec::new();
+    let (mut failed, mut archived, mut is_somewhere) = (None, None, false);
+    for (index, place) in places.iter().enumerate() {
+        for generation in 0..MOST_GENERATIONS {
+            let path = path_of_part(part.part, generation)?;
+            let got = place.store.get(&path, part.part.sealed_bytes).await;
+            is_somewhere |= !matches!(&got, Err(StoreError::NotFound { .. }));
+            match got {
+                Ok(sealed) => match part.open(library, secrets, &sealed) {
+                    Ok(content) => {
+                        let found = Found { sealed, content, place: index, path };
+                        return Ok(Search { found: Ok(found), bad });
+                    }
+                    Err(reason) => bad.push((index, path, reason)),
+                },
+                // A repair may lie beside a gap.
+                Err(StoreError::NotFound { .. }) if generation == 0 => {}
+                Err(StoreError::NotFound { .. }) => break,
+                Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+                    let reason = "it is longer than it should be, or cannot be read".to_owned();
+                    bad.push((index, path, reason));
+                }
+                // A repair of it may not be archived.
+                Err(StoreError::Archived { .. }) => archived = archived.or(Some(index)),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+    }
+    let absence = match (failed, archived) {
+        (_, Some(place)) => Absence::Archived(place),
+        (Some(error), None) => Absence::Failed(error),
+        (None, None) if is_somewhere => Absence::NowhereWhole,
+        (None, None) => Absence::Nowhere,
+    };
+    Ok(Search { found: Err(absence), bad })
+}

@@ -1,0 +1,494 @@
+//! Freeing the local bytes of an original: only against a proof that this device took itself, and that is young
+//! (sl1-history §10.4).
+//!
+//! Invariants: bytes go only by consuming a [`Proof`], which only [`ReadyToFree`] makes, which only comes to be after
+//! every op of this device was published at that place and everything there was read. The place is asked once more for
+//! every part just before. Before the first byte goes, `device.db` says that the original is in the cloud only: a kill at
+//! any moment leaves all of its bytes, or that. Linked files are never touched. Marks and removals exclude each other by
+//! the lock under which a sync, a verification and a removal run.
+
+use std::fmt;
+
+use safelight_catalog::{Archived, HowKnown, RemoteId, Replica, SyncState};
+use safelight_crypto::{ContentHash, Standing};
+use safelight_model::{Original, Storage};
+use safelight_store::{Body, Capability, ObjectPath, StoreError, Tier};
+
+use super::find::{InFolder, Opened, Part, parts_of, read_here};
+use super::path_of_part;
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::history::sync_history;
+use crate::policy::came_here;
+use crate::problem::Problem;
+
+const DAY_MILLIS: i64 = 86_400_000;
+/// A proof lives at most so long (sl1-history §10.6).
+pub const OLDEST_PROOF_MILLIS: i64 = 30 * DAY_MILLIS;
+/// A device that has not synced with a place for so long forgets its proofs there (sl1-history §10.5).
+const AWAY_MILLIS: i64 = 45 * DAY_MILLIS;
+
+/// What freeing may rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeOptions {
+    /// How old a proof may be; [`OLDEST_PROOF_MILLIS`] at most counts.
+    pub proof_millis: i64,
+    /// Whether what is not proven is downloaded and opened.
+    pub download: bool,
+    /// Whether this place is enough, although another one still waits to be sent the original.
+    pub is_enough: bool,
+}
+
+/// Why the local bytes of an original stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// There are none.
+    NotHere,
+    /// It is linked.
+    Linked,
+    /// It lies in a pack of small originals.
+    Small,
+    /// A later version of the program stores it in a way that this one does not know.
+    Newer,
+    /// It is pinned.
+    Pinned,
+    /// A preview of it is still to be made.
+    RenditionToMake,
+    /// It is damaged here, and a whole one must come first.
+    DamagedHere,
+    /// The place does not hold it, as far as is known.
+    NotThere,
+    /// Another remote waits to be sent it.
+    StillWaited,
+    /// Nothing but the place's acknowledgement says that it is there.
+    NoProof,
+    /// The proof is too old.
+    StaleProof,
+    /// It is not proven, and cannot be downloaded before it is thawed.
+    ArchivedUnproven,
+    /// The place was just seen not to hold it, or not whole.
+    FoundBad,
+    /// The place may overwrite objects, and another device may write there.
+    MayBeOverwritten,
+    /// Not all that this device did is published there.
+    Unpublished,
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotHere => "not on this device",
+            Self::Linked => "linked: the file is yours and stays where it is",
+            Self::Small => "small: it lies in a pack with others, and a pack is not written anew for one",
+            Self::Newer => "stored by a newer version of Safelight",
+            Self::Pinned => "pinned",
+            Self::RenditionToMake => "its preview is still to be made",
+            Self::DamagedHere => "damaged here: fetch it first",
+            Self::NotThere => "not in the remote",
+            Self::StillWaited => "another remote still waits for it",
+            Self::NoProof => "no proof that the remote holds it",
+            Self::StaleProof => "the proof that the remote holds it is too old",
+            Self::ArchivedUnproven => {
+                "archived there without a proof, and it cannot be read before it is thawed"
+            }
+            Self::FoundBad => "missing or damaged in the remote: the next sync sends it again",
+            Self::MayBeOverwritten => {
+                "the remote cannot refuse to overwrite, and another device may write there"
+            }
+            Self::Unpublished => "not everything that this device did is published there yet",
+        })
+    }
+}
+
+/// What is known here, without a request, about freeing an original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is proven since this moment, in milliseconds since 1970.
+    Proven(i64),
+    /// The place keeps checksums of its own: one will be asked for.
+    ByChecksum,
+    /// It will be downloaded and opened first.
+    ByDownload,
+    /// It stays.
+    No(WhyNot),
+}
+
+/// What freeing at one place stands on, as far as it is known without a request: enough for a plan.
+#[derive(Clone, Debug)]
+pub struct Freeing {
+    options: FreeOptions,
+    refuses: Option<WhyNot>,
+    vouches: bool,
+}
+
+impl Freeing {
+    /// Looks at what is known of a place.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub fn plan(here: &Here<'_>, at: &RemotePlace, options: FreeOptions) -> Result<Self> {
+        let capabilities = at.store.capabilities();
+        let own = here.catalog.device();
+        // A device that was revoked may have kept the credential.
+        let has_left = |standing| matches!(standing, Standing::Retired { .. });
+        let others = here.roster()?.is_none_or(|roster| {
+            roster.members().iter().any(|(id, member)| *id != own && !has_left(member.standing))
+        });
+        let refuses =
+            (others && !capabilities.has(Capability::PutIfAbsent)).then_some(WhyNot::MayBeOverwritten);
+        let vouches = capabilities.has(Capability::ProviderChecksum);
+        Ok(Self { options, refuses, vouches })
+    }
+
+    /// Tells what would become of an original.
+    ///
+    /// # Errors
+    /// Those of the databases and of the folder.
+    pub fn judge(&self, here: &Here<'_>, at: &RemotePlace, original: &Original) -> Result<Judgement> {
+        match original.storage {
+            Storage::Copied => {}
+            // A sealed copy of what is linked on another device may go; the file never does.
+            Storage::Linked if count_here(here, original)? > 0 => {}
+            Storage::Linked => return Ok(Judgement::No(WhyNot::Linked)),
+            Storage::Packed => return Ok(Judgement::No(WhyNot::Small)),
+            Storage::Unknown(_) => return Ok(Judgement::No(WhyNot::Newer)),
+        }
+        if count_here(here, original)? == 0 {
+            return Ok(Judgement::No(WhyNot::NotHere));
+        }
+        if here.device.has_rendition_to_make(&original.content)? {
+            return Ok(Judgement::No(WhyNot::RenditionToMake));
+        }
+        let held = here.device.original_at_remotes(&original.content)?;
+        let state_here = held.iter().find(|(id, _)| *id == at.id).map(|(_, row)| row.state);
+        if !matches!(state_here, Some(SyncState::Synced | SyncState::CloudOnly | SyncState::Thawing)) {
+            return Ok(Judgement::No(WhyNot::NotThere));
+        }
+        let waits = |state| matches!(state, SyncState::Waiting | SyncState::Failed | SyncState::Held);
+        if !self.options.is_enough && held.iter().any(|(id, row)| *id != at.id && waits(row.state)) {
+            return Ok(Judgement::No(WhyNot::StillWaited));
+        }
+        if let Some(why) = self.refuses {
+            return Ok(Judgement::No(why));
+        }
+        let mut oldest = Some(i64::MAX);
+        let mut was_proven = true;
+        for part in parts_of(original) {
+            let Some(replica) = usable_replica(here, at, part)? else {
+                return Ok(Judgement::No(WhyNot::NotThere));
+            };
+            was_proven &= replica.proven_millis.is_some();
+            oldest = oldest.zip(self.fresh(here, &replica)).map(|(oldest, proven)| oldest.min(proven));
+        }
+        Ok(match oldest {
+            Some(since) => Judgement::Proven(since),
+            None if self.vouches => Judgement::ByChecksum,
+            None if self.options.download => Judgement::ByDownload,
+            None if was_proven => Judgement::No(WhyNot::StaleProof),
+            None => Judgement::No(WhyNot::NoProof),
+        })
+    }
+
+    /// When an object was proven, if that is not too long ago, nor in a future that a clock has left.
+    fn fresh(&self, here: &Here<'_>, replica: &Replica) -> Option<i64> {
+        let now = here.now_millis();
+        let age = self.options.proof_millis.clamp(0, OLDEST_PROOF_MILLIS);
+        replica.proven_millis.filter(|proven| (now.saturating_sub(age)..=now).contains(proven))
+    }
+
+    /// Publishes what this device did and reads what others did, so that bytes may go.
+    ///
+    /// # Errors
+    /// As a sync of history: without the place nothing is freed.
+    pub async fn begin(
+        here: &mut Here<'_>,
+        at: &RemotePlace,
+        options: FreeOptions,
+        problems: &mut Vec<Problem>,
+    ) -> Result<ReadyToFree> {
+        forget_proofs_after_absence(here, at)?;
+        let report = sync_history(here, at).await?;
+        problems.extend(report.problems);
+        let mut freeing = Self::plan(here, at, options)?;
+        if report.own_history_waits || !is_published(here, at)? {
+            freeing.refuses = Some(WhyNot::Unpublished);
+        }
+        Ok(ReadyToFree(freeing))
+    }
+}
+
+/// A device that was away relies on no proof that it took before.
+fn forget_proofs_after_absence(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let remotes = here.device.remotes()?;
+    let synced = remotes.iter().find(|row| row.id == at.id).and_then(|row| row.synced_millis);
+    let now = here.now_millis();
+    if !synced.is_some_and(|synced| (now.saturating_sub(AWAY_MILLIS)..=now).contains(&synced)) {
+        here.device.forget_proofs(at.id)?;
+    }
+    Ok(())
+}
+
+/// Whether every op of this device is in segments that the place holds.
+fn is_published(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let own = here.catalog.device();
+    let tip = here.catalog.tip(own)?;
+    let heads = here.device.remote_heads(at.id)?;
+    let is_there = heads.iter().any(|(device, head)| *device == own && head.seq >= tip.seq);
+    Ok(is_there && here.catalog.open_ops()?.ops == 0)
+}
+
+/// How many parts of an original rest in the folder.
+fn count_here(here: &Here<'_>, original: &Original) -> Result<usize> {
+    let mut count = 0;
+    for part in &original.parts {
+        count += usize::from(here.place.contains(&ObjectPath::original(part.name))?);
+    }
+    Ok(count)
+}
+
+/// What is known of a part in a place.
+fn usable_replica(here: &Here<'_>, at: &RemotePlace, part: Part<'_>) -> Result<Option<Replica>> {
+    let path = path_of_part(part.part, 0)?;
+    Ok(here.device.replica_in_any_generation(at.id, path.as_str())?)
+}
+
+/// Everything is published and read: proofs may be taken, and bytes freed against them.
+#[must_use = "it was made to free something"]
+#[derive(Clone, Debug)]
+pub struct ReadyToFree(Freeing);
+
+/// A place holds an original whole and reachable: this device knows it by itself, since a moment ago or since a proof
+/// that is young enough.
+#[must_use = "a proof is there to be used: it frees the bytes"]
+#[derive(Debug)]
+pub struct Proof<'a> {
+    original: &'a Original,
+    remote: RemoteId,
+    is_archived: bool,
+}
+
+/// What asking a place about one part came to.
+enum Asked {
+    Proven { is_archived: bool },
+    No(WhyNot),
+}
+
+impl ReadyToFree {
+    /// Takes, or finds, the proof that a place holds an original.
+    ///
+    /// # Errors
+    /// What concerns the whole place, and the databases; the inner error says why the bytes stay.
+    pub async fn prove<'a>(
+        &self,
+        here: &mut Here<'_>,
+        at: &RemotePlace,
+        original: &'a Original,
+        problems: &mut Vec<Problem>,
+    ) -> Result<std::result::Result<Proof<'a>, WhyNot>> {
+        if let Judgement::No(why) = self.0.judge(here, at, original)? {
+            return Ok(Err(why));
+        }
+        let mut proof = Proof { original, remote: at.id, is_archived: false };
+        for part in parts_of(original) {
+            here.stop.check()?;
+            match self.ask(here, at, part, problems).await? {
+                Asked::Proven { is_archived } => proof.is_archived |= is_archived,
+                Asked::No(why) => return Ok(Err(why)),
+            }
+        }
+        Ok(Ok(proof))
+    }
+
+    /// Asks a place about one part: is it there, of its size; and if no young proof is known, for one.
+    async fn ask(
+        &self,
+        here: &mut Here<'_>,
+        at: &RemotePlace,
+        part: Part<'_>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Asked> {
+        let Some(replica) = usable_replica(here, at, part)? else { return Ok(Asked::No(WhyNot::NotThere)) };
+        let path = ObjectPath::parse(&replica.object).map_err(StoreError::from)?;
+        let info = match at.store.head(&path).await {
+            Ok(info) => info,
+            Err(StoreError::NotFound { .. }) => {
+                let problem = Problem::Missing { object: path.to_string() };
+                return lost(here, at, part, &path, problem, problems);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if info.length_bytes != part.part.sealed_bytes {
+            let reason = format!("it has {} bytes instead of {}", info.length_bytes, part.part.sealed_bytes);
+            let problem = Problem::Damaged { object: path.to_string(), reason };
+            return lost(here, at, part, &path, problem, problems);
+        }
+        let is_archived = info.tier == Some(Tier::Archive);
+        let is_fresh = self.0.fresh(here, &replica).is_some();
+        if is_fresh && replica.how != HowKnown::Vouched {
+            return Ok(Asked::Proven { is_archived });
+        }
+        // What is compared must itself be whole, or damage here would vouch for damage there.
+        let local = match read_here(here.place, here.library(), here.keys.keyring(), part)? {
+            InFolder::Whole(local) => Some(local),
+            // A removal that was cut short has taken it.
+            InFolder::Absent => None,
+            InFolder::Damaged => return Ok(Asked::No(WhyNot::DamagedHere)),
+        };
+        if is_fresh {
+            return Ok(Asked::Proven { is_archived });
+        }
+        if let (Some(checksum), Some(local), true) = (info.checksum, &local, self.0.vouches) {
+            let is_it = checksum.is_of(&Body::from(local.sealed.clone())).unwrap_or(false);
+            // Another device's twin has other sealed bytes: only reading it tells.
+            if is_it {
+                remember(here, at, &path, part, HowKnown::Vouched)?;
+                return Ok(Asked::Proven { is_archived });
+            }
+        }
+        if is_archived {
+            return Ok(Asked::No(WhyNot::ArchivedUnproven));
+        }
+        if !self.0.options.download {
+            let why = if replica.proven_millis.is_some() { WhyNot::StaleProof } else { WhyNot::NoProof };
+            return Ok(Asked::No(why));
+        }
+        // What the way there damaged is whole the second time.
+        let mut reason = String::new();
+        for _ in 0..2 {
+            match read_back(here, at, &path, part, local.as_ref()).await? {
+                Ok(()) => {
+                    remember(here, at, &path, part, HowKnown::Opened)?;
+                    return Ok(Asked::Proven { is_archived });
+                }
+                Err(wrong) => reason = wrong,
+            }
+        }
+        lost(here, at, part, &path, Problem::Damaged { object: path.to_string(), reason }, problems)
+    }
+}
+
+/// Downloads a part, opens it, and compares it with what is here.
+async fn read_back(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    part: Part<'_>,
+    local: Option<&Opened>,
+) -> Result<std::result::Result<(), String>> {
+    let sealed = match at.store.get(path, part.part.sealed_bytes).await {
+        Ok(sealed) => sealed,
+        Err(
+            error @ (StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. }),
+        ) => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
+    if local.is_some_and(|local| local.sealed == *sealed) {
+        return Ok(Ok(()));
+    }
+    Ok(part.open(here.library(), here.keys.keyring(), &sealed).and_then(|content| match local {
+        Some(local) if local.content != content => Err("its content is another one".to_owned()),
+        _ => Ok(()),
+    }))
+}
+
+fn remember(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    part: Part<'_>,
+    how: HowKnown,
+) -> Result<()> {
+    let now = here.now_millis();
+    let replica = Replica {
+        object: path.to_string(),
+        sealed_bytes: part.part.sealed_bytes,
+        placed_millis: now,
+        proven_millis: Some(now),
+        how,
+    };
+    Ok(here.device.record_replicas(at.id, [&replica])?)
+}
+
+/// The place does not hold what it should: named, forgotten, and to be sent again from the bytes that stay here.
+fn lost(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    part: Part<'_>,
+    path: &ObjectPath,
+    problem: Problem,
+    problems: &mut Vec<Problem>,
+) -> Result<Asked> {
+    let was = if matches!(problem, Problem::Missing { .. }) { "missing" } else { "damaged" };
+    here.note(problems, problem);
+    here.device.forget_replicas(at.id, [path.as_str()])?;
+    if was == "damaged" {
+        here.device.mark_bad(at.id, path.as_str())?;
+    }
+    let content = part.original.content;
+    here.device.set_original_states(at.id, [(&content, SyncState::Waiting, Some(was))])?;
+    Ok(Asked::No(WhyNot::FoundBad))
+}
+
+impl Proof<'_> {
+    /// Frees the local bytes. Killed anywhere, the original is here whole, or in the cloud only. Answers the bytes that
+    /// went.
+    ///
+    /// # Errors
+    /// Those of the databases and of the folder.
+    pub fn free(self, here: &mut Here<'_>) -> Result<u64> {
+        let content = self.original.content;
+        if self.is_archived {
+            here.device.set_archived(&Archived { remote: self.remote, content, asked_millis: None })?;
+        } else {
+            here.device.set_thawed(self.remote, &content)?;
+        }
+        here.device.begin_freeing(&content)?;
+        if self.is_archived {
+            here.device.set_original_states(
+                self.remote,
+                [(&content, SyncState::CloudOnly, Some(super::fetch::ARCHIVED))],
+            )?;
+        }
+        let mut freed_bytes = 0;
+        for part in self.original.parts.iter().rev() {
+            let path = ObjectPath::original(part.name);
+            match here.place.open_object(&path) {
+                Ok(object) => {
+                    let length = object.length_bytes();
+                    here.place.remove_object(&path)?;
+                    freed_bytes += length;
+                }
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        here.device.finish_freeing(&content)?;
+        Ok(freed_bytes)
+    }
+}
+
+/// Looks after removals that were cut short: where nothing went, all is as before; where all went, that is recorded.
+/// Answers the contents that are half gone: they are in the cloud, and what is left of them goes by the same way as all.
+///
+/// # Errors
+/// Those of the databases and of the folder.
+pub fn finish_freeing(here: &mut Here<'_>) -> Result<Vec<ContentHash>> {
+    let mut halves = Vec::new();
+    for content in here.device.freeing()? {
+        let original = here.catalog.original_of(&content)?;
+        let count = match &original {
+            Some(original) => count_here(here, original)?,
+            None => 0,
+        };
+        match original {
+            Some(original) if count == original.parts.len() => {
+                came_here(here, &content, &original.parts)?;
+                here.device.finish_freeing(&content)?;
+            }
+            Some(_) if count > 0 => halves.push(content),
+            _ => here.device.finish_freeing(&content)?,
+        }
+    }
+    Ok(halves)
+}
