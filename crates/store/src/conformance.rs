@@ -5,6 +5,7 @@
 //! permits it. A row that the place declares itself unable to keep is *skipped* with the reason; a row that
 //! does not hold is *broken*, never an error that stops the others.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -466,10 +467,20 @@ impl Bench {
 
     async fn clean_up(&self) {
         let Ok(keys) = self.list(&self.below).await else { return };
+        let mut folders = BTreeSet::from([self.below.clone()]);
         for key in keys {
             if let Err(error) = self.remote.delete(&key).await {
                 tracing::debug!(%error, "the probe objects stay");
                 return;
+            }
+            let name = key.as_str();
+            let above = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+            folders.extend(above.filter(|folder| folder.starts_with(&self.below)).map(str::to_owned));
+        }
+        // What is inside comes behind what it is in.
+        for folder in folders.iter().rev().filter_map(|folder| Key::parse(folder).ok()) {
+            if let Err(error) = self.remote.remove_empty_folder(&folder).await {
+                tracing::debug!(%error, "an empty folder stays");
             }
         }
     }

@@ -136,6 +136,15 @@ pub trait Remote: fmt::Debug + Send + Sync {
     async fn sweep(&self, _age: Duration) -> Result<u64, StoreError> {
         Ok(0)
     }
+
+    /// Removes a folder with nothing in it, where the place has folders at all; one that is not there, or holds
+    /// something, stays as it is. For what a check made: objects do not need it.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    async fn remove_empty_folder(&self, _folder: &Key) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// The bytes of an object on their way to a place; can be read again for a retry.

@@ -46,6 +46,7 @@ async fn conform(cloud: &Cloud) -> (Arc<dyn Remote>, Report) {
     let report = check(layered(Arc::clone(&remote)), "tokenabd").await.expect("a fine token");
     assert_eq!(report.broken().count(), 0, "{}\n{report}", remote.label());
     assert_eq!(cloud.files(), 0, "nothing stays behind");
+    assert_eq!(cloud.folders(), 3, "but the folders of the address, and probe/");
     (remote, report)
 }
 

@@ -32,6 +32,8 @@ async fn a_folder_keeps_every_guarantee() {
     assert_eq!(report.broken().count(), 0, "{report}");
     assert_eq!(report.verdict("R4"), Some(&Verdict::Held), "{report}");
     assert_eq!(files_below(root.path()), Vec::<String>::new(), "the suite cleans up");
+    let folders = std::fs::read_dir(root.path().join("probe")).expect("its folder").count();
+    assert_eq!(folders, 0, "empty folders too");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -250,12 +250,30 @@ async fn sweeps_old_uploads(remote: &dyn Remote, root: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_uploads_are_swept_where_they_can_be_left_behind() {
     if let Some(server) = WsgiDav::start() {
-        sweeps_old_uploads(&*connected(&server.address(), None).await, &server.root()).await;
+        let remote = connected(&server.address(), None).await;
+        sweeps_old_uploads(&*remote, &server.root()).await;
+        removes_only_empty_folders(&*remote, &server.root()).await;
     }
     if let Some(server) = Sshd::start() {
         let (address, _) = RemoteAddress::parse(&server.address()).expect("an address");
         let options = ConnectOptions { ssh_arguments: server.client_arguments(), ..Default::default() };
         let remote = connect(&address, None, options, "tokenabc").await.expect("connects");
         sweeps_old_uploads(&*remote, &server.root()).await;
+        removes_only_empty_folders(&*remote, &server.root()).await;
     }
+}
+
+/// What a check leaves goes; a folder that holds something stays, whatever the server would do.
+async fn removes_only_empty_folders(remote: &dyn Remote, root: &std::path::Path) {
+    put(remote, "probe/token/a/b", None).await.expect("writes");
+    for folder in ["probe/token/a", "probe/token", "probe/absent"] {
+        remote.remove_empty_folder(&key(folder)).await.expect("stays or was never there");
+    }
+    assert_eq!(remote.get(&key("probe/token/a/b"), 10).await.expect("still there").as_ref(), b"sealed");
+    remote.delete(&key("probe/token/a/b")).await.expect("deletes");
+    for folder in ["probe/token/a", "probe/token"] {
+        remote.remove_empty_folder(&key(folder)).await.expect("removes");
+    }
+    assert!(!root.join("below/here/probe/token").exists());
+    put(remote, "probe/token/a/b", None).await.expect("makes them again");
 }

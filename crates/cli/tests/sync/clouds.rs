@@ -136,6 +136,7 @@ fn a_check_prints_every_capability_and_row_and_leaves_nothing_behind() {
         assert!(rows.contains(&format!("R{code} ")), "{rows}");
     }
     assert!(rows.contains("one-winner  no: names are not unique in Google Drive"), "{rows}");
+    assert!(rows.contains("replace  works"), "only the suite finds it out: {rows}");
     assert!(rows.contains("  R4  skipped  of several writers"), "{rows}");
     assert!(said.contains("never ran it against the real service"), "{said}");
     assert_eq!(cloud.files(), files);

@@ -160,13 +160,16 @@ pub(super) fn fresh_token() -> String {
     HEXLOWER.encode(&token)
 }
 
+/// What is said of what only the conformance suite finds out.
+const NOT_TRIED: &str = "not tried yet; remote check does";
+
 pub(super) fn findings(capabilities: &Capabilities) -> Vec<CapabilityFinding> {
     let found = Capability::ALL.into_iter().filter_map(|capability| {
         let name = serde_json::to_value(capability).ok()?.as_str()?.to_owned();
         let (works, reason) = match capabilities.finding(capability) {
             Finding::Works => (true, None),
             Finding::Missing(reason) => (false, Some(reason.clone())),
-            Finding::Untried => (false, Some("it was not tried".to_owned())),
+            Finding::Untried => (false, Some(NOT_TRIED.to_owned())),
         };
         Some(CapabilityFinding { capability: name, works, reason })
     });
@@ -211,7 +214,7 @@ impl Library {
         address: &RemoteAddress,
         connected: &Connected,
     ) -> Result<AddedRemote> {
-        let found = judge(name, address, connected)?;
+        let found = judge(name, address, connected.store.capabilities())?;
         self.keep_remote(name, address, &connected.keeper, connected.store.capabilities())?;
         Ok(found)
     }
@@ -222,10 +225,10 @@ impl Library {
         &mut self,
         row: &RemoteRow,
         address: &RemoteAddress,
-        connected: &Connected,
+        capabilities: &Capabilities,
     ) -> Result<AddedRemote> {
-        let found = judge(&row.name, address, connected)?;
-        self.device.set_remote_capabilities(row.id, &connected.store.capabilities().to_bytes())?;
+        let found = judge(&row.name, address, capabilities)?;
+        self.device.set_remote_capabilities(row.id, &capabilities.to_bytes())?;
         Ok(found)
     }
 
@@ -385,8 +388,7 @@ impl Library {
 }
 
 /// Refuses a place that cannot be used; tells what it can do.
-fn judge(name: &str, address: &RemoteAddress, connected: &Connected) -> Result<AddedRemote> {
-    let capabilities = connected.store.capabilities();
+fn judge(name: &str, address: &RemoteAddress, capabilities: &Capabilities) -> Result<AddedRemote> {
     if let Finding::Missing(reason) = capabilities.finding(Capability::PutAndGet) {
         return Err(LibraryError::Refused {
             reason: format!("{address} does not let objects be written and read back: {reason}"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use safelight_store::conformance::{Row, Verdict, check};
-use safelight_store::{RemoteAddress, RemoteCredential, StoreError};
+use safelight_store::{Capability, Finding, RemoteAddress, RemoteCredential, StoreError};
 use safelight_sync::SyncError;
 use serde::Serialize;
 
@@ -70,7 +70,7 @@ impl Library {
         if is_new {
             self.judge_and_keep(name, &address, &connected)
         } else {
-            self.judge_and_note(&row, &address, &connected)
+            self.judge_and_note(&row, &address, connected.store.capabilities())
         }
     }
 
@@ -86,10 +86,20 @@ impl Library {
         let keeper = self.keeper(&row)?;
         let runtime = runtime()?;
         let connected = runtime.block_on(connect_to(&address, keeper, surroundings, None))?;
-        let remote = self.judge_and_note(&row, &address, &connected)?;
+        let mut found = connected.store.capabilities().clone();
+        self.judge_and_note(&row, &address, &found)?;
         let (tried, token) = (Arc::clone(&connected.remote), fresh_token());
         let report =
             runtime.block_on(check(tried, &token)).map_err(StoreError::from).map_err(SyncError::from)?;
+        // Only the suite replaces objects while they are read.
+        if *found.finding(Capability::Replace) == Finding::Untried {
+            match report.verdict("R2") {
+                Some(Verdict::Held) => found.set(Capability::Replace, Finding::Works),
+                Some(Verdict::Broken(why)) => found.set(Capability::Replace, Finding::Missing(why.clone())),
+                _ => {}
+            }
+        }
+        let remote = self.judge_and_note(&row, &address, &found)?;
         Ok(CheckedRemote {
             remote,
             rows: report.rows.into_iter().map(CheckedRow::from).collect(),

@@ -54,6 +54,10 @@ impl Drive {
         self.files.values().filter(|file| file.mime != FOLDER).count()
     }
 
+    pub(super) fn folders(&self) -> usize {
+        self.files.values().filter(|file| file.mime == FOLDER).count()
+    }
+
     pub(super) fn contents(&self) -> Vec<Vec<u8>> {
         let named = self.files.values().map(|file| file.name.clone().into_bytes());
         named.chain(self.files.values().map(|file| file.content.to_vec())).collect()
@@ -104,8 +108,9 @@ impl Drive {
                     (_, None) => error(404, "notFound"),
                     ("GET", Some(file)) if ask.query("alt") == Some("media") => ask.ranged(&file.content),
                     ("GET", Some(file)) => Reply::json(200, &told(file, ask.query("fields"))),
-                    ("DELETE", Some(file)) if file.mime == FOLDER => {
-                        error(400, "a folder must not be deleted here")
+                    // The trap: a folder goes with all that is in it.
+                    ("DELETE", Some(_)) if self.files.values().any(|file| file.parent == id) => {
+                        error(400, "a folder with something in it must not be deleted")
                     }
                     ("DELETE", Some(_)) => {
                         self.files.remove(&id);

@@ -27,6 +27,8 @@ struct File {
 pub(super) struct DropboxStore {
     /// By the path in small letters.
     files: BTreeMap<String, File>,
+    /// The folders that files made, with how they are written.
+    folders: BTreeMap<String, String>,
     sessions: BTreeMap<String, Vec<u8>>,
     /// What a cursor still has to say.
     cursors: BTreeMap<String, Vec<String>>,
@@ -50,6 +52,10 @@ impl DropboxStore {
     pub(super) fn contents(&self) -> Vec<Vec<u8>> {
         let named = self.files.values().map(|file| file.display.clone().into_bytes());
         named.chain(self.files.values().map(|file| file.content.to_vec())).collect()
+    }
+
+    pub(super) fn folders(&self) -> usize {
+        self.folders.len()
     }
 
     fn number(&mut self) -> u64 {
@@ -126,12 +132,18 @@ impl DropboxStore {
             "files/delete_v2" => {
                 let known = &["path", "parent_rev"];
                 let Some(path) = path_of(arguments, "path", known) else { return bad("path") };
-                let Some(file) = self.files.get(&path.to_lowercase()) else {
-                    // The trap: without a revision a folder would go with all that is in it.
-                    return if self.is_folder(&path) {
-                        bad("a folder must not be deleted here")
-                    } else {
-                        not_found("path_lookup")
+                let lower = path.to_lowercase();
+                let Some(file) = self.files.get(&lower) else {
+                    // The trap: a folder goes with all that is in it.
+                    return match self.is_folder(&path) {
+                        false => not_found("path_lookup"),
+                        true if self.holds_something(&path) || !arguments["parent_rev"].is_null() => {
+                            bad("a folder with something in it must not be deleted")
+                        }
+                        true => {
+                            self.folders.remove(&lower);
+                            Reply::json(200, &json!({ "metadata": { ".tag": "folder" } }))
+                        }
                     };
                 };
                 if arguments["parent_rev"].as_str().is_some_and(|rev| rev != file.rev) {
@@ -219,13 +231,20 @@ impl DropboxStore {
         let hash = hashes::dropbox(&content);
         let file = File { display: path, content: Arc::new(content), rev: format!("rev{at:09}"), at, hash };
         let answer = metadata(&file);
+        for (at, _) in file.display.match_indices('/').skip(1) {
+            self.folders.insert(file.display[..at].to_lowercase(), file.display[..at].to_owned());
+        }
         self.files.insert(lower, file);
         Reply::json(200, &answer)
     }
 
     fn is_folder(&self, path: &str) -> bool {
-        let below = format!("{}/", path.to_lowercase());
-        self.files.range(below.clone()..).next().is_some_and(|(name, _)| name.starts_with(&below))
+        self.folders.contains_key(&path.to_lowercase())
+    }
+
+    fn holds_something(&self, folder: &str) -> bool {
+        let below = format!("{}/", folder.to_lowercase());
+        self.files.keys().chain(self.folders.keys()).any(|name| name.starts_with(&below))
     }
 
     fn page(&mut self, mut names: Vec<String>, folder: Option<&str>) -> Reply {
@@ -233,7 +252,12 @@ impl DropboxStore {
         let mut entries: Vec<Value> =
             names.iter().filter_map(|name| self.files.get(name)).map(metadata).collect();
         if let Some(folder) = folder {
-            entries.push(json!({ ".tag": "folder", "name": "x", "path_display": folder }));
+            let below = folder.to_lowercase();
+            let is_in = |lower: &&String| **lower == below || lower.starts_with(&format!("{below}/"));
+            for lower in self.folders.keys().filter(is_in) {
+                let display = self.folders.get(lower);
+                entries.push(json!({ ".tag": "folder", "path_display": display, "path_lower": lower }));
+            }
         }
         let cursor = format!("cursor-{}", self.number());
         let has_more = !rest.is_empty();

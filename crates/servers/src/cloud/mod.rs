@@ -203,6 +203,16 @@ impl Cloud {
         }
     }
 
+    /// How many folders there are.
+    #[must_use]
+    pub fn folders(&self) -> usize {
+        match &self.state().store {
+            Store::Dropbox(store) => store.folders(),
+            Store::Drive(store) => store.folders(),
+            Store::OneDrive(store) => store.folders(),
+        }
+    }
+
     /// Every byte that it holds, for looking for what must not be there.
     #[must_use]
     pub fn contents(&self) -> Vec<Vec<u8>> {

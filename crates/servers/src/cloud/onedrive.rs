@@ -33,6 +33,8 @@ struct Session {
 #[derive(Default)]
 pub(super) struct OneDriveStore {
     files: BTreeMap<String, File>,
+    /// The folders that files made, with how they are written.
+    folders: BTreeMap<String, String>,
     sessions: BTreeMap<String, Session>,
     downloads: BTreeMap<String, Content>,
     count: u64,
@@ -50,6 +52,10 @@ impl OneDriveStore {
     pub(super) fn contents(&self) -> Vec<Vec<u8>> {
         let named = self.files.values().map(|file| file.display.clone().into_bytes());
         named.chain(self.files.values().map(|file| file.content.to_vec())).collect()
+    }
+
+    pub(super) fn folders(&self) -> usize {
+        self.folders.len()
     }
 
     fn number(&mut self) -> u64 {
@@ -92,7 +98,11 @@ impl OneDriveStore {
             ("GET", "") => match self.files.get(&path.to_lowercase()) {
                 Some(file) => Reply::json(200, &item(file, ask.query("$select"))),
                 None if path.is_empty() || self.is_folder(&path) => {
-                    Reply::json(200, &json!({ "id": "folder", "name": path, "folder": {} }))
+                    let folder = json!({ "childCount": self.child_count(&path) });
+                    Reply::json(
+                        200,
+                        &json!({ "id": "folder", "name": path, "eTag": "\"folder\"", "folder": folder }),
+                    )
                 }
                 None => error(404, "itemNotFound"),
             },
@@ -115,11 +125,17 @@ impl OneDriveStore {
             ("POST", "/createUploadSession") => self.begin(url, &path, ask),
             ("GET", "/children") => self.children(url, &path, ask),
             ("DELETE", "") => {
-                let Some(file) = self.files.get(&path.to_lowercase()) else {
-                    return if self.is_folder(&path) {
-                        error(400, "a folder must not be deleted here")
-                    } else {
-                        error(404, "itemNotFound")
+                let lower = path.to_lowercase();
+                let Some(file) = self.files.get(&lower) else {
+                    return match self.is_folder(&path) {
+                        false => error(404, "itemNotFound"),
+                        true if self.child_count(&path) > 0 => {
+                            error(400, "a folder with something in it must not be deleted")
+                        }
+                        true => {
+                            self.folders.remove(&lower);
+                            Reply::new(204, Vec::new())
+                        }
                     };
                 };
                 if ask.header("if-match").is_some_and(|tag| tag != etag(file)) {
@@ -201,13 +217,21 @@ impl OneDriveStore {
         let (at, hash) = (self.number(), hashes::quick_xor(&content));
         let file = File { display: path.to_owned(), content: Arc::new(content), at, hash };
         let answer = item(&file, None);
+        for (at, _) in file.display.match_indices('/') {
+            self.folders.insert(file.display[..at].to_lowercase(), file.display[..at].to_owned());
+        }
         self.files.insert(lower, file);
         Reply::json(if is_taken { 200 } else { 201 }, &answer)
     }
 
     fn is_folder(&self, path: &str) -> bool {
-        let below = format!("{}/", path.to_lowercase());
-        self.files.range(below.clone()..).next().is_some_and(|(name, _)| name.starts_with(&below))
+        self.folders.contains_key(&path.to_lowercase())
+    }
+
+    fn child_count(&self, folder: &str) -> usize {
+        let below = format!("{}/", folder.to_lowercase());
+        let names = self.files.keys().chain(self.folders.keys());
+        names.filter(|name| name.strip_prefix(&below).is_some_and(|name| !name.contains('/'))).count()
     }
 
     fn children(&self, url: &str, path: &str, ask: &Ask) -> Reply {

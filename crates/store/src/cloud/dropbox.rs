@@ -354,6 +354,35 @@ impl Remote for Dropbox {
         }
     }
 
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        let asked = self.account.asked(Operation::Delete, folder.as_str());
+        let path = self.path(folder.as_str());
+        let arguments = json!({ "path": path, "recursive": true, "limit": PAGE_OBJECTS });
+        let reply = self.call(asked, "files/list_folder", &arguments).await?;
+        if reply.status() != 200 {
+            return match self.refused(asked, reply).await {
+                StoreError::NotFound { .. } => Ok(()),
+                error => Err(error),
+            };
+        }
+        let answer = super::json(asked, reply).await?;
+        let entries = answer.get("entries").and_then(Value::as_array);
+        // A folder names itself in its own recursive listing.
+        let is_itself =
+            |entry: &Value| text(entry, "path_lower").is_some_and(|found| found == path.to_lowercase());
+        if !entries.is_some_and(|entries| entries.iter().all(is_itself)) {
+            return Ok(());
+        }
+        let reply = self.call(asked, "files/delete_v2", &json!({ "path": path })).await?;
+        match reply.status() {
+            200 => Ok(()),
+            _ => match self.refused(asked, reply).await {
+                StoreError::NotFound { .. } => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
     async fn set_tier(&self, key: &Key, _tier: Tier) -> Result<(), StoreError> {
         Err(self.account.asked(Operation::Tier, key.as_str()).unsupported("Dropbox has no tiers"))
     }

@@ -387,6 +387,28 @@ impl Remote for OneDrive {
         }
     }
 
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        let asked = self.account.asked(Operation::Delete, folder.as_str());
+        let url = self.url(folder.as_str(), &format!("?$select={FIELDS}"));
+        let reply = self.ask(asked, Method::GET, &url).await?;
+        let item = match reply.status() {
+            200 => super::json(asked, reply).await?,
+            404 => return Ok(()),
+            _ => return Err(self.refused(asked, reply).await),
+        };
+        if item.pointer("/folder/childCount").and_then(Value::as_u64) != Some(0) {
+            return Ok(());
+        }
+        // Something that came into it since has given it another tag.
+        let (url, version) = (self.url(folder.as_str(), ""), text(&item, "eTag").unwrap_or_default());
+        let request = || self.account.http.request(Method::DELETE, &url).header("if-match", &version);
+        let reply = self.account.send(asked, request, None).await?;
+        match reply.status() {
+            200 | 204 | 404 | 412 => Ok(()),
+            _ => Err(self.refused(asked, reply).await),
+        }
+    }
+
     async fn set_tier(&self, key: &Key, _tier: Tier) -> Result<(), StoreError> {
         Err(self.account.asked(Operation::Tier, key.as_str()).unsupported("OneDrive has no tiers"))
     }

@@ -266,6 +266,22 @@ impl FolderPlace {
         }
     }
 
+    /// Removes a folder, unless there is something in it.
+    pub(crate) fn remove_empty_folder(&self, path: &str) -> Result<(), StoreError> {
+        let fail = |error: Errno| self.error(Operation::Delete, path, error.into());
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let opened = match self.open_folder(folder) {
+            Ok(opened) => opened,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(fail(error)),
+        };
+        let directory = opened.as_ref().unwrap_or_else(|| self.root());
+        match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(fail(error)),
+        }
+    }
+
     /// Opens a folder below the root; none stands for the root itself.
     pub(crate) fn open_folder(&self, folder: &str) -> Result<Option<OwnedFd>, Errno> {
         let mut current: Option<OwnedFd> = None;

@@ -165,6 +165,12 @@ impl Remote for Folder {
         self.run(move |place| list(place, &prefix, after.as_ref())).await
     }
 
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        self.check(folder)?;
+        let folder = folder.clone();
+        self.run(move |place| place.remove_empty_folder(folder.as_str())).await
+    }
+
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         self.check(key)?;
         let key = key.clone();

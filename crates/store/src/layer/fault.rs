@@ -231,4 +231,10 @@ impl Remote for Faulty {
         let swept = self.inner.sweep(age).await?;
         self.after(Operation::Sweep, "", swept)
     }
+
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        self.before(Operation::Delete, folder.as_str()).await?;
+        self.inner.remove_empty_folder(folder).await?;
+        self.after(Operation::Delete, folder.as_str(), ())
+    }
 }

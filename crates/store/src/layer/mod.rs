@@ -167,4 +167,9 @@ impl<L: Layer> Remote for Layered<L> {
     async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
         self.layer.run(self.call(Operation::Sweep, ""), || self.inner.sweep(age)).await
     }
+
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        let call = self.call(Operation::Delete, folder.as_str());
+        self.layer.run(call, || self.inner.remove_empty_folder(folder)).await
+    }
 }

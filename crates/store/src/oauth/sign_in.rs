@@ -82,7 +82,7 @@ pub async fn sign_in(
     talk: &dyn SignInTalk,
 ) -> Result<RemoteCredential, StoreError> {
     let label = address.to_string();
-    let asked = Asked { place: &label, operation: Operation::Open, object: "the sign-in" };
+    let asked = Asked { place: &label, operation: Operation::Open, object: "the account" };
     let Some((provider, cloud)) = Provider::of(address) else {
         return Err(asked.nonsense("nobody signs in to this kind of place"));
     };
@@ -199,7 +199,11 @@ impl SignIn<'_> {
     async fn by_pasted_code(&self) -> Result<SecretText, OAuthError> {
         let fail = |error: io::Error| self.provider.refused(error.to_string());
         let verifier = random_text().map_err(fail)?;
-        let code = self.talk.ask_code(&self.authorize_url(&verifier, None, None)).map_err(fail)?;
+        let asked = self.talk.ask_code(&self.authorize_url(&verifier, None, None));
+        let code = asked.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::Interrupted => OAuthError::Stopped,
+            _ => fail(error),
+        })?;
         let code = SecretText::new(code.expose().trim());
         if code.expose().is_empty() {
             return Err(OAuthError::Stopped);

@@ -499,6 +499,14 @@ impl Remote for Sftp {
         Err(self.asked(Operation::Grant, request.key.as_str()).unsupported("SFTP cannot lend a permission"))
     }
 
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        self.check(folder)?;
+        let asked = self.asked(Operation::Delete, folder.as_str());
+        // The server refuses to remove one that holds something, and says no more than that it failed.
+        self.status(asked, wire::RMDIR, Packet::new().text(self.path(folder.as_str()).as_bytes())).await?;
+        Ok(())
+    }
+
     async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
         let asked = self.asked(Operation::Sweep, TEMPORARY);
         let before = SystemTime::now() - age;

@@ -455,6 +455,21 @@ impl Remote for WebDav {
         Err(asked.unsupported("WebDAV cannot lend a permission"))
     }
 
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        self.check(folder)?;
+        let asked = self.asked(Operation::Delete, folder.as_str());
+        // A server would remove all that is in it.
+        if !self.entries(asked, folder.as_str()).await?.is_empty() {
+            return Ok(());
+        }
+        self.forget_folders();
+        let reply = self.send(asked, self.request("DELETE", &self.url(folder.as_str(), true))).await?;
+        match reply.status() {
+            200 | 204 | 404 | 409 | 410 => Ok(()),
+            _ => Err(self.refused(asked, &reply)),
+        }
+    }
+
     async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {
         let asked = self.asked(Operation::Sweep, TEMPORARY);
         let before = SystemTime::now() - age;

@@ -226,6 +226,11 @@ impl Remote for GoogleDrive {
         Ok(())
     }
 
+    async fn remove_empty_folder(&self, folder: &Key) -> Result<(), StoreError> {
+        let asked = self.account.asked(Operation::Delete, folder.as_str());
+        self.remove_empty_folders(asked, folder.as_str()).await
+    }
+
     async fn set_tier(&self, key: &Key, _tier: Tier) -> Result<(), StoreError> {
         Err(self.account.asked(Operation::Tier, key.as_str()).unsupported("Google Drive has no tiers"))
     }

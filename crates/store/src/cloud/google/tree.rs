@@ -234,6 +234,22 @@ impl GoogleDrive {
         id.map(str::to_owned).ok_or_else(|| asked.nonsense("a folder has no id"))
     }
 
+    /// Removes the folders of a path that nothing lies in.
+    pub(super) async fn remove_empty_folders(&self, asked: Asked<'_>, path: &str) -> Result<(), StoreError> {
+        for folder in self.find_folders(asked, &self.folders.path(path)).await? {
+            if !self.search(asked, &in_any(std::slice::from_ref(&folder))).await?.is_empty() {
+                continue;
+            }
+            self.folders.forget();
+            let url = format!("{}/files/{}", self.api, encode(&folder));
+            let reply = self.ask(asked, Method::DELETE, &url).await?;
+            if !matches!(reply.status(), 200 | 204 | 404) {
+                return Err(self.refused(asked, reply).await);
+            }
+        }
+        Ok(())
+    }
+
     /// The files of a name: the object, and behind it those that came second.
     pub(super) async fn files(&self, asked: Asked<'_>, key: &Key) -> Result<Vec<File>, StoreError> {
         let folders = self.find_folders(asked, &self.folders.path(parent(key.as_str()))).await?;
