@@ -199,6 +199,23 @@ async fn of_two_files_of_one_name_all_devices_see_the_older_one() {
     assert_eq!(cloud.files(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_just_made_is_there_although_a_search_does_not_find_it_yet() {
+    let cloud = Cloud::google_drive();
+    let remote = connected(&cloud, Some(Capabilities::untried())).await;
+    cloud.lag_searches(1000);
+    let (name, options) = (key("log/dev/1"), PutOptions::default());
+    remote.put_if_absent(&name, Body::from(b"first".as_slice()), &options).await.expect("writes");
+    assert_eq!(remote.get(&name, 99).await.expect("reads").as_ref(), b"first");
+    let again = remote.put_if_absent(&name, Body::from(b"second".as_slice()), &options).await;
+    assert!(again.is_err_and(|error| error.is_already_exists()));
+    remote.put(&name, Body::from(b"third".as_slice()), &options).await.expect("replaces");
+    assert_eq!(cloud.files(), 1, "in place");
+    remote.delete(&name).await.expect("deletes");
+    assert!(remote.head(&name).await.is_err_and(|error| error.is_not_found()));
+    assert_eq!(cloud.files(), 0);
+}
+
 /// A credential that is kept where all clones see it, as a database is.
 #[derive(Debug, Clone)]
 struct Shared {

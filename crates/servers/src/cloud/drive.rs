@@ -23,6 +23,8 @@ struct File {
     mime: String,
     parent: String,
     content: Content,
+    /// How many searches were made when this is first found.
+    found_from: u64,
     created: u64,
     modified: u64,
 }
@@ -43,6 +45,9 @@ pub(super) struct Drive {
     /// The files that finished sessions made.
     finished: BTreeMap<String, (String, String)>,
     count: u64,
+    searches: u64,
+    /// For how many searches new files are not found.
+    pub(super) lag: u64,
 }
 
 fn error(status: u16, reason: &str) -> Reply {
@@ -77,7 +82,7 @@ impl Drive {
         self.count += 1;
         // Ids are in no order that means anything.
         let id = format!("id{:03}x{}", self.count * 7919 % 1000, self.count);
-        let at = self.count;
+        let (at, found_from) = (self.count, self.searches + self.lag);
         let (name, mime, parent) = (name.to_owned(), mime.to_owned(), parent.to_owned());
         let file = File {
             id: id.clone(),
@@ -85,6 +90,7 @@ impl Drive {
             mime,
             parent,
             content: Arc::new(content),
+            found_from,
             created: at,
             modified: at,
         };
@@ -236,7 +242,7 @@ impl Drive {
         }
     }
 
-    fn search(&self, ask: &Ask) -> Reply {
+    fn search(&mut self, ask: &Ask) -> Reply {
         let Some(terms) = ask.query("q").and_then(terms) else { return error(400, "invalid") };
         let is_asked = ask
             .query("pageSize")
@@ -252,8 +258,10 @@ impl Drive {
                 return error(404, "notFound");
             }
         }
-        let found: Vec<&File> =
-            self.files.values().filter(|file| terms.iter().all(|term| term.holds(file))).collect();
+        self.searches += 1;
+        let is_found =
+            |file: &&File| file.found_from < self.searches && terms.iter().all(|term| term.holds(file));
+        let found: Vec<&File> = self.files.values().filter(is_found).collect();
         let skip: usize = ask.query("pageToken").and_then(|token| token.parse().ok()).unwrap_or(0);
         // `nextPageToken,files(a,b)`
         let fields = ask.query("fields").unwrap_or_default();
@@ -275,7 +283,7 @@ fn told(file: &File, fields: Option<&str>) -> Value {
     let mut all = json!({
         "id": file.id, "name": file.name, "mimeType": file.mime, "parents": [file.parent],
         "createdTime": stamp(file.created), "modifiedTime": stamp(file.modified),
-        "version": file.modified.to_string(),
+        "version": file.modified.to_string(), "trashed": false,
     });
     if file.mime != FOLDER {
         all["size"] = file.content.len().to_string().into();

@@ -193,6 +193,13 @@ impl Cloud {
         }
     }
 
+    /// From now on searches in Google Drive do not find a new file so many times.
+    pub fn lag_searches(&self, searches: u64) {
+        if let Store::Drive(drive) = &mut self.state().store {
+            drive.lag = searches;
+        }
+    }
+
     /// How many files there are, those that share a name counted each.
     #[must_use]
     pub fn files(&self) -> usize {

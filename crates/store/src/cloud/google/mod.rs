@@ -8,8 +8,9 @@
 //! Names are not unique in Drive: two writers at the same instant both succeed, with files and with folders. So that
 //! all devices see the same, the *oldest* of several files of a name is the object (among equals the one with the
 //! smallest id), and what lies in any of several folders of a path lies in that path ([`tree`]). A writer looks before
-//! and after: one that finds an older file removes its own and says that the name is taken. A search may lag behind,
-//! so nothing stronger is promised: `OneWinner` is missing here.
+//! and after: one that finds an older file removes its own and says that the name is taken. A search may lag behind:
+//! what this process made itself is looked for by its id too, but of others nothing stronger is promised, so
+//! `OneWinner` is missing here.
 
 mod tree;
 mod upload;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde_json::Value;
 
-use self::tree::{FIELDS, File, Folders};
+use self::tree::{FIELDS, File, Folders, Recent};
 use super::{Account, Refused, range_header, ranged, whole};
 use crate::address::{CloudAddress, RemoteAddress};
 use crate::capabilities::{Capabilities, Capability, Finding};
@@ -47,6 +48,7 @@ pub struct GoogleDrive {
     api: String,
     upload_api: String,
     folders: Folders,
+    recent: Recent,
 }
 
 impl GoogleDrive {
@@ -71,6 +73,7 @@ impl GoogleDrive {
             api: format!("{host}/drive/v3"),
             upload_api: format!("{host}/upload/drive/v3"),
             folders: Folders::below(&cloud.path),
+            recent: Recent::default(),
         })
     }
 
@@ -123,6 +126,7 @@ impl GoogleDrive {
     }
 
     async fn remove(&self, asked: Asked<'_>, file: &File) -> Result<(), StoreError> {
+        self.recent.forget(&file.id);
         let url = format!("{}/files/{}", self.api, encode(&file.id));
         let reply = self.ask(asked, Method::DELETE, &url).await?;
         match reply.status() {

@@ -4,7 +4,7 @@
 //! files go into the first of them, and the order is the same for everybody (oldest first, then by id). Folders that
 //! were found are remembered; that one is missing never is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -26,6 +26,8 @@ const FOLDER: &str = "application/vnd.google-apps.folder";
 const FOLDERS_AT_ONCE: usize = 40;
 /// The most files of a page.
 const PAGE_FILES: u32 = 1000;
+/// How many files that were made last are looked for by their id.
+const MOST_RECENT: usize = 512;
 /// Enough objects for a page of a listing.
 const PAGE_OBJECTS: usize = 1000;
 
@@ -78,6 +80,29 @@ impl File {
             version: self.version,
             checksum: self.checksum,
         }
+    }
+}
+
+/// The files that this process made last: a search may not find them yet.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<VecDeque<(Key, String)>>);
+
+impl Recent {
+    fn of(&self, key: &Key) -> Vec<String> {
+        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().filter(|(of, _)| of == key).map(|(_, id)| id.clone()).collect()
+    }
+
+    fn remember(&self, key: &Key, id: &str) {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() == MOST_RECENT {
+            made.pop_front();
+        }
+        made.push_back((key.clone(), id.to_owned()));
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, made)| made != id);
     }
 }
 
@@ -258,7 +283,34 @@ impl GoogleDrive {
         }
         let name = quoted(key.as_str().rsplit('/').next().unwrap_or_default());
         let query = format!("{} and name = {name} and mimeType != '{FOLDER}'", in_any(&folders));
-        self.search(asked, &query).await
+        let mut found = self.search(asked, &query).await?;
+        for id in self.recent.of(key) {
+            if found.iter().any(|file| file.id == id) {
+                continue;
+            }
+            match self.file_by_id(asked, &id).await? {
+                Some(file) => found.push(file),
+                None => self.recent.forget(&id),
+            }
+        }
+        found.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+        Ok(found)
+    }
+
+    /// A file that was made, unless it was removed since.
+    async fn file_by_id(&self, asked: Asked<'_>, id: &str) -> Result<Option<File>, StoreError> {
+        let fields = encode(&format!("{FIELDS},trashed"));
+        let url = format!("{}/files/{}?fields={fields}", self.api, encode(id));
+        let reply = self.ask(asked, Method::GET, &url).await?;
+        match reply.status() {
+            200 => {
+                let file = super::super::json(asked, reply).await?;
+                let is_trashed = file.get("trashed").and_then(Value::as_bool) == Some(true);
+                Ok(File::read(&file).filter(|_| !is_trashed))
+            }
+            404 => Ok(None),
+            _ => Err(self.refused(asked, reply).await),
+        }
     }
 
     /// Makes a file in the folder of its path.
@@ -270,7 +322,9 @@ impl GoogleDrive {
     ) -> Result<File, StoreError> {
         let folder = self.folder_for(asked, key).await?;
         let name = key.as_str().rsplit('/').next().unwrap_or_default();
-        self.send_file(asked, super::upload::Target::Make { folder: &folder, name }, body).await
+        let made = self.send_file(asked, super::upload::Target::Make { folder: &folder, name }, body).await?;
+        self.recent.remember(key, &made.id);
+        Ok(made)
     }
 
     /// The token is the paths that are still to be looked into, the next one last.
