@@ -45,6 +45,18 @@ fn two_syncs_at_once_do_no_harm() {
 }
 
 #[test]
+fn a_sync_is_not_held_off_by_who_renders_in_the_background() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(&place);
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    // As the background takes its turn.
+    let turn = std::fs::File::open(one.folder().join("objects")).unwrap();
+    turn.lock().unwrap();
+    one.sync();
+}
+
+#[test]
 fn a_lost_original_is_fetched_again() {
     let place = tempfile::tempdir().unwrap();
     let world = folder_world(&place);

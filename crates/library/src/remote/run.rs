@@ -548,7 +548,9 @@ pub(super) struct SyncLock {
 
 impl SyncLock {
     pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {
-        let path = folder.path().join("objects");
+        // Not the folder of objects, which who renders in the background holds, and not that of keys, which a new
+        // sign-in needs in the middle of a sync.
+        let path = folder.path().join("tmp");
         let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
         match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Self { _held: held }),

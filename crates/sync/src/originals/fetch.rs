@@ -7,7 +7,6 @@ use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Outcome};
 
 use super::find::{Absence, InFolder, Part, find, parts_of, read_here};
-use super::path_of_part;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::packs::fetch_entry;
