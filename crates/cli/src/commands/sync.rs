@@ -175,8 +175,28 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
             size(outcome.traffic.up_bytes),
             size(outcome.traffic.down_bytes),
         ));
+        if let Some(text) = local(outcome) {
+            context.output.talk(&format!("{}: {text}", outcome.remote));
+        }
     }
     Ok(())
+}
+
+/// What the sync did for the originals of this device, if it did anything.
+fn local(outcome: &SyncOutcome) -> Option<String> {
+    let local = &outcome.local;
+    let parts = [
+        (local.healed_originals, "whole here again"),
+        (local.fetched_originals, "fetched"),
+        (local.freed_originals, "freed here against a proof"),
+        (local.thawing_originals, "still thawing"),
+    ];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", counted(count, "original", "originals")))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
@@ -200,12 +220,18 @@ fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
 }
 
 fn line(plan: &SyncPlan) -> String {
+    let leaving = if plan.leaving_originals > 0 {
+        let originals = counted(plan.leaving_originals, "original", "originals");
+        format!("; {originals} ({}) would then leave this device against a proof", size(plan.leaving_bytes))
+    } else {
+        String::new()
+    };
     let held = plan.held.map_or_else(String::new, |held| {
         let originals = counted(held.originals, "original", "originals");
         format!("; {originals} ({}) wait for your consent: --yes counts them", size(held.bytes))
     });
     format!(
-        "{}: {}, {} ({}), {} ({}{}); about {}{held}",
+        "{}: {}, {} ({}), {} ({}{}); about {}{leaving}{held}",
         plan.remote,
         counted(plan.segments, "segment of history", "segments of history"),
         counted(plan.small_objects, "small object", "small objects"),
@@ -257,5 +283,7 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn is_news(outcome: &SyncOutcome) -> bool {
-    outcome.sent_segments + outcome.taken_segments + outcome.sent_packs + outcome.synced_originals > 0
+    let local = &outcome.local;
+    let here = local.healed_originals + local.fetched_originals + local.freed_originals;
+    outcome.sent_segments + outcome.taken_segments + outcome.sent_packs + outcome.synced_originals + here > 0
 }

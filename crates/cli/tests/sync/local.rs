@@ -329,6 +329,9 @@ fn what_is_only_archived_goes_from_here_after_its_proof() {
     one.ends(&["remote", "set", "place", "policy=archive-only", "older=1y"], 0);
     let pinned = one.listed().iter().find(|asset| seed_of(asset) == 1).unwrap()["id"].clone();
     one.ends(&["local", "pin", pinned.as_str().unwrap()], 0);
+    let plan = one.json(&["sync", "--dry-run"]);
+    assert_eq!(plan[0]["leaving_originals"], 2, "{plan}");
+    assert_eq!(here(&one), 4);
     let outcome = one.json(&["sync"]);
     assert_eq!(outcome[0]["local"]["freed_originals"], 2, "{outcome}");
     assert_eq!(here(&one), 2);

@@ -34,6 +34,10 @@ pub struct SyncPlan {
     pub costs: Vec<TierCost>,
     /// Whose prices these are; none where nobody publishes any and the user gave none.
     pub prices: Option<String>,
+    /// Originals that would leave this device afterwards, each against a proof, because they are only archived there.
+    pub leaving_originals: u64,
+    /// Bytes of their contents.
+    pub leaving_bytes: u64,
     /// What waits for your consent and is not counted.
     pub held: Option<HeldBack>,
 }
@@ -55,6 +59,8 @@ impl SyncPlan {
             tier: tier.map(Tier::word),
             costs: costs_of(found, prices, tier),
             prices: prices.map(|prices| prices.source.clone()),
+            leaving_originals: 0,
+            leaving_bytes: 0,
             held: found.held.map(HeldBack::of),
         }
     }

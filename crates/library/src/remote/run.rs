@@ -19,7 +19,7 @@ use safelight_sync::{
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
-use super::local::{LocalOutcome, after_sync};
+use super::local::{LocalOutcome, after_sync, would_leave};
 use super::plan::SyncPlan;
 use super::sweep::sweep;
 use crate::edit::Selection;
@@ -296,11 +296,15 @@ impl Library {
             // With its capabilities known nothing is asked.
             let (at, _) = runtime.block_on(reconnect(&row, self.keeper(&row)?, surroundings))?;
             let (mut keys, mut entropy) = (None, OsEntropy);
-            let found = plan(&mut here(self, &mut keys, &mut entropy, &told, &stop), &at, &options)?;
+            let wishes = self.wishes()?;
+            let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+            let found = plan(&mut here, &at, &options)?;
+            let (leaving_originals, leaving_bytes) = would_leave(&here, &at, &wishes)?;
             let has_tiers = !at.store.capabilities().tiers.is_empty();
             let tier = options.originals_tier.filter(|_| has_tiers);
             let prices = self.prices(&row)?;
-            plans.push(SyncPlan::of(row.name, &found, tier, prices.as_ref()));
+            let plan = SyncPlan::of(row.name, &found, tier, prices.as_ref());
+            plans.push(SyncPlan { leaving_originals, leaving_bytes, ..plan });
         }
         Ok(plans)
     }

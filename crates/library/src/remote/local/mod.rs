@@ -17,5 +17,5 @@ pub use open::OpenOriginal;
 pub use pin::PinReport;
 pub use settings::{LocalSettings, LocalStanding, Originals};
 pub use sync::LocalOutcome;
-pub(in crate::remote) use sync::after_sync;
+pub(in crate::remote) use sync::{after_sync, would_leave};
 pub use thaw::{ThawReport, ThawWait};

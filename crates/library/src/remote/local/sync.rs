@@ -3,6 +3,7 @@
 
 use safelight_catalog::{PolicyKind, SyncState};
 use safelight_crypto::ContentHash;
+use safelight_model::Storage;
 use safelight_sync::{
     FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original, finish_freeing,
     look_at_thaw, wanted,
@@ -129,7 +130,7 @@ fn pinned_and_away(
 }
 
 /// What is to go from this device: removals that were cut short, and what a policy only archives there.
-pub(super) fn leaving(here: &mut Here<'_>, at: &RemotePlace, wishes: &Wishes) -> Result<Leaving, SyncError> {
+fn leaving(here: &mut Here<'_>, at: &RemotePlace, wishes: &Wishes) -> Result<Leaving, SyncError> {
     let mut leaving = Leaving { halves: finish_freeing(here)?, archived: Vec::new() };
     let policy = here.device.policy(at.id)?;
     if policy.kind != PolicyKind::ArchiveOnly {
@@ -144,12 +145,34 @@ pub(super) fn leaving(here: &mut Here<'_>, at: &RemotePlace, wishes: &Wishes) ->
     Ok(leaving)
 }
 
+/// What would go after a sync because a policy only archives it: originals and their bytes. No request is made.
+pub(in crate::remote) fn would_leave(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    wishes: &Wishes,
+) -> Result<(u64, u64), SyncError> {
+    let policy = here.device.policy(at.id)?;
+    let (mut originals, mut bytes) = (0, 0);
+    if policy.kind == PolicyKind::ArchiveOnly {
+        let asked_for = wanted(here.catalog, here.device, at.id, &policy, false, here.now_millis())?;
+        for content in here.device.contents_in(at.id, &[SyncState::Synced, SyncState::Waiting])? {
+            let Some(original) = here.catalog.original_of(&content)? else { continue };
+            let is_sealed = original.storage == Storage::Copied;
+            if is_sealed && asked_for.wants(&content) && !is_pinned(here, &wishes.pinned, &content)? {
+                originals += 1;
+                bytes += original.size_bytes;
+            }
+        }
+    }
+    Ok((originals, bytes))
+}
+
 /// What is to go from this device.
-pub(super) struct Leaving {
+struct Leaving {
     /// Removals that were cut short.
     halves: Vec<ContentHash>,
     /// What a policy asks for and the remote holds.
-    pub(super) archived: Vec<ContentHash>,
+    archived: Vec<ContentHash>,
 }
 
 fn is_pinned(here: &Here<'_>, pinned: &Pinned, content: &ContentHash) -> Result<bool, SyncError> {
