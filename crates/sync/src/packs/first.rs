@@ -102,7 +102,7 @@ fn runs_of(
     for entry in entries {
         let known = entry_of(&entry.record);
         if known.kind == RenditionKind::Thumbnail && wanted.remove(&known.content) {
-            found.insert(entry.range.start, (entry.record.clone(), entry.range.end));
+            found.insert(entry.range.start, (entry.record, entry.range.end));
         }
     }
     let mut runs: Vec<Run> = Vec::new();
