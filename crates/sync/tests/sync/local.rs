@@ -156,7 +156,7 @@ async fn a_fetch_that_is_stopped_goes_on_with_the_next_part() {
     let last = place.objects("o").into_keys().find(|name| name.ends_with(&video.parts[2].name.to_string()));
     let last = last.unwrap();
     let kept = place.remove(&last);
-    let failed = fetch_original(&mut two.here(), &[at.clone()], &video, &mut Vec::new()).await;
+    let failed = fetch_original(&mut two.here(), std::slice::from_ref(&at), &video, &mut Vec::new()).await;
     assert!(matches!(failed, Err(SyncError::NotHeld { .. })), "{failed:?}");
     assert_eq!(parts_here(&two, &video), 2);
     std::fs::write(place.path(&last), kept).unwrap();
@@ -182,7 +182,9 @@ async fn a_damaged_part_is_replaced_by_one_that_opened() {
     // While the place has nothing better, what is here stays.
     let there = place.objects("o").into_keys().next().unwrap();
     let kept = place.remove(&there);
-    assert!(fetch_original(&mut phone.here(), &[at.clone()], &photo, &mut Vec::new()).await.is_err());
+    assert!(
+        fetch_original(&mut phone.here(), std::slice::from_ref(&at), &photo, &mut Vec::new()).await.is_err()
+    );
     assert!(path.exists());
     std::fs::write(place.path(&there), kept).unwrap();
     fetch_original(&mut phone.here(), &[at], &photo, &mut Vec::new()).await.unwrap();
@@ -269,7 +271,7 @@ async fn what_is_read_elsewhere_is_what_was_imported_wherever_its_parts_rest() {
     bytes[5000] ^= 1;
     let _outcome = two.place.put_new(&middle, &Sealed::from_bytes(bytes).unwrap()).unwrap();
     let keyring = two.keys.0.clone();
-    let mut reader = OriginalReader::new(&keyring, &two.place, &[at.clone()], &video);
+    let mut reader = OriginalReader::new(&keyring, &two.place, std::slice::from_ref(&at), &video);
     let mut written = Vec::new();
     reader.stream(&mut written).await.unwrap().unwrap();
     assert_eq!(written, content);

@@ -3,7 +3,7 @@
 
 use safelight_catalog::{PolicyKind, SyncState};
 use safelight_crypto::ContentHash;
-use safelight_model::Storage;
+use safelight_store::ObjectPath;
 use safelight_sync::{
     FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original, finish_freeing,
     look_at_thaw, wanted,
@@ -155,10 +155,13 @@ pub(in crate::remote) fn would_leave(
     let (mut originals, mut bytes) = (0, 0);
     if policy.kind == PolicyKind::ArchiveOnly {
         let asked_for = wanted(here.catalog, here.device, at.id, &policy, false, here.now_millis())?;
-        for content in here.device.contents_in(at.id, &[SyncState::Synced, SyncState::Waiting])? {
-            let Some(original) = here.catalog.original_of(&content)? else { continue };
-            let is_sealed = original.storage == Storage::Copied;
-            if is_sealed && asked_for.wants(&content) && !is_pinned(here, &wishes.pinned, &content)? {
+        for content in &asked_for.contents {
+            let Some(original) = here.catalog.original_of(content)? else { continue };
+            let is_here = match original.parts.first() {
+                Some(part) => here.place.contains(&ObjectPath::original(part.name))?,
+                None => false,
+            };
+            if is_here && asked_for.wants(content) && !is_pinned(here, &wishes.pinned, content)? {
                 originals += 1;
                 bytes += original.size_bytes;
             }
