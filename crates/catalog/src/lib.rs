@@ -18,16 +18,17 @@ mod rows;
 mod search;
 
 pub use catalog::{
-    AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, Durability, Fingerprint, HistoryCursor,
-    HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, PlannedPage, Proof, Rebuilt,
-    Shelf, ShelfTotals, StoredSegment, TakenIn,
+    AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, ContentUse, Durability, Fingerprint,
+    HistoryCursor, HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, PlannedPage,
+    Proof, Rebuilt, Shelf, ShelfTotals, StoredMark, StoredSegment, TakenIn,
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
     AgeBy, Archived, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown,
-    NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PackLocation, PackUse, PackedEntry, Pin,
-    PolicyKind, RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF,
-    Source, SourceId, Switched, SyncState, SyncTotals, Visitor, Wanted, compare_entries,
+    NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED, PackLocation, PackUse, PackedEntry,
+    Pin, PolicyKind, Presence, RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions,
+    Replica, SWITCHED_OFF, Silence, Source, SourceId, Switched, SyncState, SyncTotals, Visitor, Wanted,
+    compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};

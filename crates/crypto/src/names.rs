@@ -27,6 +27,12 @@ pub fn head(device: &DeviceId) -> String {
     format!("head/{device}")
 }
 
+/// The id of the remote that this object rests in: `remote/<library id>`.
+#[must_use]
+pub fn remote_id(library: &LibraryId) -> String {
+    format!("remote/{library}")
+}
+
 /// A checkpoint: `ckpt/<name>`.
 #[must_use]
 pub fn checkpoint(name: &ObjectName) -> String {

@@ -327,10 +327,14 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         | SyncError::Model(_)
         | SyncError::RolledBack { .. }
         | SyncError::Emptied { .. }
+        | SyncError::AnotherPlace { .. }
         | SyncError::NoBirth { .. }
         | SyncError::Unbelievable { .. } => ErrorKind::Damaged,
-        SyncError::NeedsNewerVersion { .. } => ErrorKind::Refused,
+        SyncError::NeedsNewerVersion { .. } | SyncError::CopiedPlace { .. } | SyncError::Away { .. } => {
+            ErrorKind::Refused
+        }
         SyncError::Policy { .. } => ErrorKind::Usage,
+        SyncError::MayNotDelete { .. } => ErrorKind::Locked,
         SyncError::Overtaken { .. } => ErrorKind::Network,
         _ => ErrorKind::Failed,
     }
@@ -355,6 +359,19 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
              NAME --accept-rollback lets the next sync fill it again from this device"
         }
         SyncError::Archived { .. } => "safelight local thaw ITEMS asks for it; that takes hours",
+        SyncError::MayNotDelete { .. } => {
+            "collecting needs a credential that may delete: d in a SAS, the role Storage Blob Data Contributor, \
+             s3:DeleteObject, or write access to the folder; give it once with safelight remote set NAME \
+             --credential-file FILE, and take it back the same way"
+        }
+        SyncError::Away { .. } => "run safelight sync, then the same command again",
+        SyncError::CopiedPlace { .. } => {
+            "one of the two does not count as a place of its own: remove the remote that is the copy"
+        }
+        SyncError::AnotherPlace { .. } => {
+            "nothing was changed; if that place was restored or emptied on purpose, remove the remote and add it \
+             again to fill it anew"
+        }
         SyncError::NoLibrary { .. } => {
             "check the address, its prefix, and that these are this library's words"
         }

@@ -1,7 +1,7 @@
 //! History as people read it: one line a change, newest first.
 
 use safelight_catalog::HistoryEntry as Recorded;
-use safelight_model::{Op, OpBody, ProbeKind, Target, Value};
+use safelight_model::{MarkReason, Op, OpBody, ProbeKind, Target, Value};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -105,6 +105,28 @@ fn sentence(op: &Op) -> String {
         }
         OpBody::Packed(pack) => {
             format!("put pack {} of {} bytes into a remote", pack.name, pack.sealed_bytes)
+        }
+        OpBody::Replicas(_) => "recorded what rests in a remote".into(),
+        OpBody::Mark(mark) => {
+            let why = match mark.why {
+                MarkReason::Unreferenced => "nothing needs them",
+                MarkReason::Orphan => "nothing knows them",
+                MarkReason::Damaged => "they are damaged or missing",
+                MarkReason::Dropped | MarkReason::Other(_) => "they are not wanted there",
+            };
+            format!(
+                "marked {} objects to leave remote {}: {why}",
+                mark.objects.len(),
+                short(&mark.place.to_string())
+            )
+        }
+        OpBody::Acknowledged { marks } => format!("acknowledged {} marks", marks.len()),
+        OpBody::Lapse(lapse) => {
+            format!(
+                "no longer waits for device {}, silent since segment {}",
+                short(&lapse.device.to_string()),
+                lapse.seq.0
+            )
         }
         OpBody::Statement(_) => "signed a statement about devices or keys".into(),
         OpBody::Unknown { kind, .. } => format!("something that a newer version knows (kind {})", kind.0),

@@ -45,10 +45,11 @@ pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
-    AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, FetchReport, FreeAgainst,
-    FreePlan, FreeReport, FreeRequest, HeldBack, JoinRequest, Joined, LocalOutcome, LocalSettings,
-    LocalStanding, OpenOriginal, Originals, PinReport, PolicyChange, RemoteCost, RemoteCredential,
-    RemoteRequest, RemoteVerifyReport, SecretText, ShownPolicy, ShownRemote, ShownStanding, SignInTalk,
+    AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, CollectOutcome, CollectWait,
+    ComparedKind, Counted, DrillOutcome, FetchReport, FreeAgainst, FreePlan, FreeReport, FreeRequest,
+    HeldBack, JoinRequest, Joined, LocalOutcome, LocalSettings, LocalStanding, OpenOriginal, Originals,
+    PinReport, PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemoteRequest,
+    RemoteVerifyReport, ReplicateOutcome, SecretText, ShownPolicy, ShownRemote, ShownStanding, SignInTalk,
     SignInWay, Staying, Surroundings, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait,
     TierCost, Traffic, Turn, Urgency, VerifyDepth, sign_in,
 };

@@ -53,6 +53,9 @@ pub enum ModelError {
     /// A segment, head, checkpoint or page that could not be sealed or opened.
     #[error("it could not be sealed or opened: {0}")]
     Sealed(#[source] CryptoError),
+    /// Bytes that open under the name of a remote's id and are none.
+    #[error("this is not the id of a remote")]
+    NotAPlaceId,
     /// States were hashed in another order than that of their keys.
     #[error("the state hash takes in entities in ascending order, each once")]
     StatesOutOfOrder,

@@ -23,6 +23,10 @@ pub struct Life(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AlbumId(pub [u8; 16]);
 
+/// One remote, by the id that rests at the place itself: 16 random bytes (sl1-history §8.9).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlaceId(pub [u8; 16]);
+
 /// One op: the random number of the session that wrote it, and its place in that session.
 ///
 /// A session is drawn anew whenever a catalogue opens, so ids survive restored backups and cloned machines.
@@ -221,6 +225,7 @@ macro_rules! shown_as {
 
 shown_as!(AssetId, |this, formatter| this.0.fmt(formatter));
 shown_as!(AlbumId, |this, formatter| formatter.write_str(&base32(&this.0)));
+shown_as!(PlaceId, |this, formatter| formatter.write_str(&base32(&this.0)));
 shown_as!(SegmentRoot, |this, formatter| write_hex(formatter, &this.0));
 shown_as!(OpId, |this, formatter| write!(formatter, "{:016x}-{}", this.session, this.counter));
 
@@ -245,6 +250,14 @@ impl AssetId {
 }
 
 impl AlbumId {
+    /// Reads what `Display` writes: 26 characters of base32.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        base32_decode(text)?.try_into().ok().map(Self)
+    }
+}
+
+impl PlaceId {
     /// Reads what `Display` writes: 26 characters of base32.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -286,6 +299,7 @@ bytes_codec! {
     ObjectName |value| value.as_bytes(), ObjectName::from_bytes;
     AssetId |value| value.0.as_bytes(), |bytes| AssetId(ContentHash::from_bytes(bytes));
     AlbumId |value| &value.0, AlbumId;
+    PlaceId |value| &value.0, PlaceId;
     SegmentRoot |value| &value.0, SegmentRoot;
 }
 

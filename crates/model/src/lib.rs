@@ -18,6 +18,7 @@ pub mod history;
 mod ids;
 mod op;
 mod original;
+mod placed;
 mod state;
 mod value;
 pub mod view;
@@ -33,13 +34,14 @@ pub use field::{Field, FieldCode, MAX_FIELD_KEY_BYTES, SetName, Target};
 pub use history::{Segment, SegmentBuilder};
 pub use ids::{
     AlbumId, AssetId, ContentHash, DeviceId, EntityId, EpochId, LibraryId, Life, MAX_ENTITY_NAME_BYTES,
-    MAX_OP_IDS, ObjectName, OpId, OpIds, SegmentRoot, SegmentSeq,
+    MAX_OP_IDS, ObjectName, OpId, OpIds, PlaceId, SegmentRoot, SegmentSeq,
 };
 pub use op::{Author, KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 pub use original::{
     MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PackKind, Packed, PartRef, Rendition,
     RenditionKind, SourcePath, Storage,
 };
+pub use placed::{Lapse, MAX_PLACED, Mark, MarkReason, OpRange, PlacedObject, Replicas};
 pub use state::{
     Addition, AssetState, ContentState, Contents, EntityState, FOLD_VERSION, Finding, LifeState, ObservedSet,
     Record, Register, SeenAt, StateHash, StateHasher, Write,

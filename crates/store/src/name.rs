@@ -135,6 +135,8 @@ pub enum Area {
     Log,
     /// `head/<device>`: hints at the newest segment; the only objects that are replaced.
     Head,
+    /// `remote/<library id>`: the id of the place itself.
+    RemoteId,
     /// `ckpt/<name>`: roots of checkpoints.
     Checkpoint,
     /// `page/<hh>/<name>`: pages of checkpoints.
@@ -157,11 +159,12 @@ pub enum Area {
 
 impl Area {
     /// All areas, in the order of SL1 §3.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Root,
         Self::Keys,
         Self::Log,
         Self::Head,
+        Self::RemoteId,
         Self::Checkpoint,
         Self::Page,
         Self::Original,
@@ -181,6 +184,7 @@ impl Area {
             Self::Keys => "keys",
             Self::Log => "log",
             Self::Head => "head",
+            Self::RemoteId => "remote",
             Self::Checkpoint => "ckpt",
             Self::Page => "page",
             Self::Original => "o",
@@ -195,7 +199,7 @@ impl Area {
 
     const fn shape(self) -> Shape {
         match self {
-            Self::Root | Self::Head | Self::Checkpoint | Self::Local => Shape::Flat,
+            Self::Root | Self::Head | Self::RemoteId | Self::Checkpoint | Self::Local => Shape::Flat,
             Self::Keys | Self::Inbox | Self::Share => Shape::Owned,
             Self::Log => Shape::Sequence,
             Self::Page => Shape::Sharded { generations: false },
@@ -227,7 +231,7 @@ pub struct ObjectPath {
 }
 
 impl ObjectPath {
-    /// `<area>/<name>`, for root cards, heads, checkpoints and local packs.
+    /// `<area>/<name>`, for root cards, heads, remote ids, checkpoints and local packs.
     ///
     /// # Errors
     /// [`NameError`] when paths of this area have another shape.
@@ -502,6 +506,7 @@ mod tests {
             ObjectPath::segment(DeviceId::from_bytes([7; 16]), u32::MAX),
             ObjectPath::flat(Area::Root, &name).expect("flat"),
             ObjectPath::flat(Area::Local, &name).expect("flat"),
+            ObjectPath::flat(Area::RemoteId, &name).expect("flat"),
             ObjectPath::owned(Area::Keys, &device, &name).expect("owned"),
             ObjectPath::sharded(Area::Page, &name, Generation(0)).expect("sharded"),
             ObjectPath::sharded(Area::Thumbnails, &name, Generation(4_000_000_000)).expect("sharded"),

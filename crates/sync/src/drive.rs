@@ -8,14 +8,16 @@ use safelight_model::{PackKind, Storage};
 use safelight_store::Tier;
 
 use crate::checkpoint::{take_waiting_pages, write_if_due};
+use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_purged, tell};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::history::{HistoryReport, publish_more, sync_history};
+use crate::history::{HistoryReport, publish_more};
 use crate::keys::send_keys;
 use crate::originals::{
     fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
 };
 use crate::packs::{entries_to_send, kinds_of, learn_packs, replicate_packs, send_packs};
+use crate::place::place_id;
 use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
 
@@ -191,7 +193,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         let thumbnails = |kind| kind == PackKind::Thumbnails;
         report.learnt_packs += learn_packs(here, at, thumbnails, thumbnails, &mut report.problems).await?;
     }
-    report.history = sync_history(here, at).await?;
+    arrive(here, at, &mut report.history).await?;
     send_keys(here, at, &mut report.problems).await?;
     let has_news = queue_new(here, at)? || report.history.taken_segments > 0;
     let now = here.now_millis();
@@ -202,6 +204,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     let are_packs_sent =
         !goes.is_everything() && here.device.plan_stamps(at.id)?.1.as_ref() == Some(&planned.stamp);
     let problems = &mut report.problems;
+    settle_marks(here, at, problems).await?;
     let is_wanted = |kind| match kind {
         PackKind::Thumbnails => true,
         PackKind::Previews => options.fetch_previews,
@@ -251,6 +254,10 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     if has_news {
         report.seen_originals = look_for_absent(here, at).await?;
     }
+    if tell(here, at, &mut report.problems).await? || here.catalog.open_ops()?.ops > 0 {
+        publish_more(here, at, &mut report.history).await?;
+    }
+    remember_silences(here)?;
     if options.fetch_originals {
         report.fetched_originals = fetch_missing(here, at, &mut report.problems).await?;
     }
@@ -272,6 +279,31 @@ fn settle_linked(here: &mut Here<'_>, at: &RemotePlace, contents: &[ContentHash]
     let synced = contents.iter().map(|content| (content, SyncState::Synced, None));
     here.device.set_original_states(at.id, synced)?;
     Ok(contents.len() as u64)
+}
+
+/// Marks what purges left behind, and acknowledges the marks that can be.
+async fn settle_marks(here: &mut Here<'_>, at: &RemotePlace, problems: &mut Vec<Problem>) -> Result<()> {
+    if is_away(here, at)? {
+        return Ok(());
+    }
+    if has_purges(here, at)?
+        && let Some(place) = place_id(here, at, problems).await?
+    {
+        mark_purged(here, at, place)?;
+    }
+    acknowledge(here, at, problems).await?;
+    Ok(())
+}
+
+/// Remembers where each chain ends; a device that stays silent may lapse one day.
+fn remember_silences(here: &mut Here<'_>) -> Result<()> {
+    let Some(roster) = here.roster()? else { return Ok(()) };
+    let mut tips = Vec::new();
+    for device in roster.members().keys() {
+        tips.push((*device, here.catalog.tip(*device)?.seq));
+    }
+    let now = here.now_millis();
+    Ok(here.device.record_silences(tips, now)?)
 }
 
 /// Forgets what a remote held, because it was lost or went back and its owner knows of it: the next sync fills

@@ -2,7 +2,7 @@
 
 use safelight_catalog::CatalogError;
 use safelight_crypto::{CryptoError, DeviceId};
-use safelight_model::ModelError;
+use safelight_model::{ModelError, PlaceId};
 use safelight_store::StoreError;
 
 /// Why a sync, a verification or a join stopped.
@@ -30,6 +30,24 @@ pub enum SyncError {
         device: DeviceId,
         /// Its number.
         seq: u32,
+    },
+    /// A place has another id than it had: it was exchanged, or went back. Nothing was changed.
+    #[error("{place} is another place than before: its id is {found} and was {known}")]
+    AnotherPlace {
+        /// The place.
+        place: String,
+        /// The id that it had.
+        known: PlaceId,
+        /// The id that rests there now.
+        found: PlaceId,
+    },
+    /// Two remotes of this device have the id of one place: one of them is a copy of the other.
+    #[error(
+        "{place} carries the id of another remote of this device: it is a copy of that place, or the same place again"
+    )]
+    CopiedPlace {
+        /// The place.
+        place: String,
     },
     /// A place that held the library holds nothing of it any more. Nothing was changed.
     #[error("{place} is empty: it held this library, and nothing of it is there any more")]
@@ -91,6 +109,18 @@ pub enum SyncError {
         /// Why.
         reason: String,
     },
+    /// This device was away from a place for long, or its clock went backwards: it comes back by a sync.
+    #[error("this device was away from {place} for long; it must sync there first")]
+    Away {
+        /// The place.
+        place: String,
+    },
+    /// The credential of a place may not delete: collecting needs that.
+    #[error("the credential of {place} may not delete objects")]
+    MayNotDelete {
+        /// The place.
+        place: String,
+    },
     /// Other devices of the same name kept publishing first.
     #[error("{place} is busy: other copies of this device publish faster; try again")]
     Overtaken {
@@ -109,7 +139,7 @@ impl SyncError {
     /// Whether the place has lost or hides what it had: an alarm, not a failure that passes.
     #[must_use]
     pub fn is_rollback(&self) -> bool {
-        matches!(self, Self::RolledBack { .. } | Self::Emptied { .. })
+        matches!(self, Self::RolledBack { .. } | Self::Emptied { .. } | Self::AnotherPlace { .. })
     }
 
     /// Whether this is about one object only, so that going on with others makes sense.

@@ -13,6 +13,9 @@
 //! only the place and files. Spec: sl1.md §3, sl1-history.md §8.
 
 mod checkpoint;
+mod collect;
+mod compare;
+mod drill;
 mod drive;
 mod error;
 mod here;
@@ -21,11 +24,19 @@ mod join;
 mod keys;
 mod originals;
 mod packs;
+mod place;
 mod policy;
 mod problem;
+mod replicate;
 mod verify;
 
 pub use checkpoint::take_waiting_pages;
+pub use collect::{
+    AWAY_MILLIS, CollectPlan, CollectReport, DAY_MILLIS, GRACE_MILLIS, Held, LAPSE_MILLIS, Waits, collect,
+    is_away, lapse_silent, mark, mark_damaged, mark_orphans, mark_unreferenced, plan_collection,
+};
+pub use compare::{Compared, Comparison, compare};
+pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, start_over, sync};
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
@@ -36,6 +47,8 @@ pub use originals::{
     WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
 };
 pub use packs::{fetch_entry, fetch_first_thumbnails, read_entry};
+pub use place::place_id;
 pub use policy::{Goes, Planned, apply_policy, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
+pub use replicate::{ReplicateReport, replicate};
 pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

@@ -28,6 +28,18 @@ pub enum Problem {
         /// What it was.
         was: &'static str,
     },
+    /// A marked object that this device still needs, and could not copy: it acknowledges the mark later.
+    #[error("{object} is to leave, but is still needed here: connect its place, or fetch it")]
+    Needed {
+        /// Its full name.
+        object: String,
+    },
+    /// A place says that it deleted an object, and shows it still.
+    #[error("{object} is still there, although its deletion was reported done")]
+    NotDeleted {
+        /// Its full name.
+        object: String,
+    },
     /// An object that nothing speaks of; it is left alone.
     #[error("{object} is not known to belong here")]
     Stranger {
@@ -130,6 +142,8 @@ pub enum Transfer {
     PageTaken,
     /// An object that was verified.
     Verified,
+    /// An object that was deleted.
+    Deleted,
 }
 
 /// Nobody is told.

@@ -9,18 +9,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use safelight_catalog::{HowKnown, RemoteRow, Replica, SyncState};
-use safelight_crypto::{ContentHash, Roster};
-use safelight_model::history::Tip;
-use safelight_model::{Original, Packed, Storage};
+use safelight_crypto::{ContentHash, Roster, names};
+use safelight_model::history::{Tip, open_place_id};
+use safelight_model::{Original, Packed, PlaceId, PlacedObject, Storage};
 use safelight_store::{Area, ObjectPath, Sealed, StoreError};
 
 use crate::checkpoint::forget_missing;
+use crate::collect::{generations, mark_damaged, object_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path, whole_segment};
-use crate::keys::{SMALL_BYTES, check_small, paths_of};
-use crate::originals::{MOST_GENERATIONS, is_here, open_part, path_of_part};
+use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
+use crate::originals::{is_here, open_part, path_of_part};
 use crate::packs::{path_of_pack, prove_pack, tier_of};
+use crate::place::place_id;
 use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 
@@ -54,6 +56,7 @@ pub struct VerifyReport {
 #[derive(Clone, Debug)]
 enum Expected {
     Small,
+    PlaceId(PlaceId),
     Segment(safelight_crypto::DeviceId, Tip),
     Part(ContentHash, u32),
     Pack(Packed),
@@ -81,10 +84,12 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         Depth::All => 1.0,
     };
     let chosen = choose(here, at, &expectation, share)?;
+    let mut damaged = Vec::new();
     for (name, (expected, size)) in &expectation.objects {
         here.stop.check()?;
         let known = here.device.replica_in_any_generation(at.id, name)?;
-        let is_ours = known.is_some() || matches!(expected, Expected::Segment(..) | Expected::Small);
+        let is_ours = known.is_some()
+            || matches!(expected, Expected::Segment(..) | Expected::Small | Expected::PlaceId(_));
         let path = match &known {
             Some(known) => known.object.clone(),
             None => match best_generation(here, at, name, &listed)? {
@@ -121,6 +126,7 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
             && *size != found
         {
             let reason = format!("it has {found} bytes instead of {size}");
+            damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
             let problem = Problem::Damaged { object: path.clone(), reason };
             lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
             continue;
@@ -143,8 +149,12 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
                 report.proven_objects += 1;
                 here.monitor.advance(Transfer::Verified, found);
                 remember(here, at, &path, found, HowKnown::Opened, Some(here.now_millis()))?;
+                if let Expected::Part(content, _) = expected {
+                    here.device.tell_again(at.id, content)?;
+                }
             }
             Proof::Bad(reason) => {
+                damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
                 let problem = Problem::Damaged { object: path.clone(), reason };
                 lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
             }
@@ -152,6 +162,17 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     }
     mark_found(here, at, &expectation)?;
     forget_missing(here, at, &mut report).await?;
+    // Others may rely on what is bad there. What is merely missing is put again under its own name.
+    let is_id_right = here.device.place_id(at.id)?.is_none()
+        || !report.problems.iter().any(|problem| match problem {
+            Problem::Damaged { object, .. } | Problem::Missing { object } => object.starts_with("remote/"),
+            _ => false,
+        });
+    if (!damaged.is_empty() || !is_id_right)
+        && let Some(place) = place_id(here, at, &mut report.problems).await?
+    {
+        mark_damaged(here, at, place, damaged)?;
+    }
     Ok(report)
 }
 
@@ -162,6 +183,10 @@ fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
             let length = here.place.open_object(&path)?.length_bytes();
             objects.insert(path.to_string(), (Expected::Small, Some(length)));
         }
+    }
+    if let Some(id) = here.device.place_id(at.id)? {
+        let path = path_of(&names::remote_id(&here.library()))?;
+        objects.insert(path.to_string(), (Expected::PlaceId(id), None));
     }
     let heads: HashMap<_, _> = here.device.remote_heads(at.id)?.into_iter().collect();
     for stored in here.catalog.segments()? {
@@ -213,8 +238,17 @@ async fn list_all(
     report: &mut VerifyReport,
 ) -> Result<HashMap<String, u64>> {
     let mut listed = HashMap::new();
-    let areas =
-        [Area::Root, Area::Keys, Area::Log, Area::Original, Area::Thumbnails, Area::Previews, Area::Small];
+    let place = here.device.place_id(at.id)?;
+    let areas = [
+        Area::Root,
+        Area::Keys,
+        Area::Log,
+        Area::RemoteId,
+        Area::Original,
+        Area::Thumbnails,
+        Area::Previews,
+        Area::Small,
+    ];
     for area in areas {
         let mut after = None;
         loop {
@@ -228,10 +262,17 @@ async fn list_all(
             }
             for object in page.objects {
                 let name = object.key.as_str();
+                let placed = ObjectPath::parse(name).ok().and_then(|path| object_of(&path));
+                // What is marked waits to be collected.
+                if let Some((place, placed)) = place.zip(placed)
+                    && here.catalog.is_marked(place, &placed)?
+                {
+                    continue;
+                }
                 let is_known = ObjectPath::parse(name).is_ok_and(|path| {
                     let first = name.rsplit_once('-').map_or(name, |(first, _)| first);
                     // Segments, keys and cards that are not known here yet come with the next sync.
-                    matches!(path.area(), Area::Log | Area::Keys | Area::Root)
+                    matches!(path.area(), Area::Log | Area::Keys | Area::Root | Area::RemoteId)
                         || expectation.objects.contains_key(first)
                 });
                 if is_known {
@@ -280,16 +321,25 @@ fn choose(
     Ok(chosen.into_iter().collect())
 }
 
-/// The newest generation of an object that is listed and was not found to be bad.
+/// The generation of an object that is listed and was neither found bad nor marked: the next one first.
 fn best_generation(
     here: &Here<'_>,
     at: &RemotePlace,
     name: &str,
     listed: &HashMap<String, u64>,
 ) -> Result<Option<String>> {
-    for generation in (0..MOST_GENERATIONS).rev() {
+    let place = here.device.place_id(at.id)?;
+    let Some(object) = ObjectPath::parse(name).ok().and_then(|path| object_of(&path)) else {
+        return Ok(listed.contains_key(name).then(|| name.to_owned()));
+    };
+    let (_, generations) = generations(here.catalog, place, object.class, &object.name)?;
+    for generation in generations {
         let path = if generation == 0 { name.to_owned() } else { format!("{name}-{generation}") };
-        if listed.contains_key(&path) && !here.device.is_bad(at.id, &path)? {
+        let is_marked = match place {
+            Some(place) => here.catalog.is_marked(place, &PlacedObject { generation, ..object })?,
+            None => false,
+        };
+        if listed.contains_key(&path) && !is_marked && !here.device.is_bad(at.id, &path)? {
             return Ok(Some(path));
         }
     }
@@ -327,7 +377,7 @@ async fn prove(
 ) -> Result<Proof> {
     let object = ObjectPath::parse(path).map_err(StoreError::from)?;
     let limit = match expected {
-        Expected::Small => SMALL_BYTES,
+        Expected::Small | Expected::PlaceId(_) => SMALL_BYTES,
         Expected::Segment(..) => SEGMENT_BYTES,
         Expected::Part(..) | Expected::Pack(_) => 96 << 20,
     };
@@ -343,6 +393,11 @@ async fn prove(
     report.downloaded_bytes += bytes.len() as u64;
     let opened = match expected {
         Expected::Small => check_small(here, roster, &object, &bytes),
+        Expected::PlaceId(id) => match open_place_id(&bytes, here.library(), here.keys.keyring()) {
+            Ok(found) if found == *id => Ok(()),
+            Ok(_) => Err("it is the id of another place".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
         Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
             Judged::Same(_) => Ok(()),
             Judged::Damaged(reason) => Err(reason),
@@ -427,7 +482,7 @@ async fn lost(
             here.device.set_original_states(at.id, [(content, state, Some(was))])?;
             here.device.forget_plan(at.id)?;
         }
-        Expected::Small | Expected::Pack(_) => {}
+        Expected::Small | Expected::PlaceId(_) | Expected::Pack(_) => {}
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Catalog {
             for (stamp, pack) in &packs {
                 remember_pack(connection, pack, *stamp, None).map_err(in_transaction)?;
             }
-            let mut folder = Folder::new(connection, labels);
+            let mut folder = Folder::new(connection, labels, 0);
             for (entity, state) in states {
                 folder.merge(&entity, state)?;
             }
@@ -145,7 +145,7 @@ impl Catalog {
     /// An op that must be understood and is not refuses the segment.
     pub fn fold_ahead(&mut self, segment: &Segment) -> Result<()> {
         self.within(|connection, labels, _| {
-            let mut folder = Folder::new(connection, labels);
+            let mut folder = Folder::new(connection, labels, 0);
             for op in segment.ops().filter_map(std::result::Result::ok) {
                 match &op.body {
                     OpBody::Packed(pack) => {

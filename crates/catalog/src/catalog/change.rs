@@ -42,7 +42,7 @@ impl Catalog {
         self.within(|connection, labels, author| {
             author.observe(last_stamp(connection).map_err(in_transaction)?, now_millis);
             let device = device_number(connection, device.as_bytes()).map_err(in_transaction)?;
-            let folder = Folder::new(connection, labels);
+            let folder = Folder::new(connection, labels, now_millis);
             let mut change = Change { folder, author, device, now_millis };
             let value = run(&mut change)?;
             change.finish()?;

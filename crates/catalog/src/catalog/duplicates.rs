@@ -72,7 +72,7 @@ impl Catalog {
             replace(connection, &wanted).map_err(in_transaction)?;
             let changed: Vec<_> = changed.into_iter().map(EntityId::Asset).collect();
             for some in changed.chunks(4096) {
-                Folder::new(connection, labels).refresh_entities(some)?;
+                Folder::new(connection, labels, 0).refresh_entities(some)?;
             }
             Ok(())
         })

@@ -18,6 +18,7 @@ use safelight_model::{
 
 use super::duplicates;
 use super::labels::{self, LabelKind, Labels, folded};
+use super::placed;
 use super::project::{States, project, stacks};
 use super::refresh::{Fresh, refresh, write_words};
 use super::timeline::TimelineKey;
@@ -36,6 +37,8 @@ pub(super) struct Folder<'a> {
     states: HashMap<EntityId, Touched>,
     /// The number that the next new entity gets.
     next_number: Option<i64>,
+    /// The wall clock.
+    now_millis: u64,
 }
 
 struct Touched {
@@ -64,8 +67,8 @@ pub(super) struct Origin {
 }
 
 impl<'a> Folder<'a> {
-    pub(super) fn new(connection: &'a Connection, labels: &'a mut Labels) -> Self {
-        Self { connection, labels, states: HashMap::new(), next_number: None }
+    pub(super) fn new(connection: &'a Connection, labels: &'a mut Labels, now_millis: u64) -> Self {
+        Self { connection, labels, states: HashMap::new(), next_number: None, now_millis }
     }
 
     /// Records an op and folds it, unless it is known. Answers whether it is new.
@@ -78,10 +81,12 @@ impl<'a> Folder<'a> {
         if !record(self.connection, op, bytes, entity, origin).map_err(in_transaction)? {
             return Ok(false);
         }
+        let number = self.connection.last_insert_rowid();
         if let OpBody::Packed(pack) = &op.body {
-            let number = self.connection.last_insert_rowid();
             remember_pack(self.connection, pack, op.stamp, Some(number)).map_err(in_transaction)?;
         }
+        placed::fold(self.connection, &op.body, number, origin.device, self.now_millis)
+            .map_err(in_transaction)?;
         for target in &targets {
             let touched = self.touch(target)?;
             if touched.state.fold(op) && touched.written == Written::Same {
@@ -451,7 +456,16 @@ fn record(
     entity: Option<i64>,
     origin: Origin,
 ) -> rusqlite::Result<bool> {
-    let derived = [OpKind::Derive, OpKind::Render, OpKind::Seen, OpKind::Packed].map(OpKind::number);
+    let derived = [
+        OpKind::Derive,
+        OpKind::Render,
+        OpKind::Seen,
+        OpKind::Packed,
+        OpKind::Replicas,
+        OpKind::Acknowledged,
+        OpKind::Lapse,
+    ]
+    .map(OpKind::number);
     let inserted = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO ops (session, counter, stamp, kind, device, segment, entity, listed, bytes)

@@ -9,6 +9,7 @@ mod fold;
 mod history;
 mod labels;
 mod lookup;
+mod placed;
 mod project;
 mod rebuild;
 mod refresh;
@@ -24,6 +25,7 @@ pub use checkpoint::{CheckpointPlan, PlannedPage};
 pub use duplicates::Fingerprint;
 pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
+pub use placed::{ContentUse, StoredMark};
 pub use rebuild::Rebuilt;
 pub use rows::{AssetRow, Month, ShelfTotals};
 pub use segments::{OpenOps, PlacedSegment, TakenIn};
@@ -56,6 +58,8 @@ const STEPS: &[&str] = &[
     include_str!("sync.sql"),
     // What a catalogue begins with that did not replay all ops (begin.rs).
     include_str!("checkpoint.sql"),
+    // What rests in which remote (placed.rs).
+    include_str!("placed.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.

@@ -73,7 +73,7 @@ impl Catalog {
 
     fn take_in_all(&mut self, segments: &[Segment], rebuilt: &mut Rebuilt, now_millis: u64) -> Result<()> {
         self.within(|connection, labels, _| {
-            let mut folder = Folder::new(connection, labels);
+            let mut folder = Folder::new(connection, labels, now_millis);
             for segment in segments {
                 let clear = segment.clear();
                 let name = clear.name();

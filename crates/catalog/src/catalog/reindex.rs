@@ -44,7 +44,7 @@ fn words_up_to(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 fn reindex_some(connection: &Connection, labels: &mut Labels) -> Result<()> {
     let Some(mark) = words_up_to(connection).map_err(in_transaction)? else { return Ok(()) };
     let assets = assets_behind(connection, mark).map_err(in_transaction)?;
-    let mut folder = Folder::new(connection, labels);
+    let mut folder = Folder::new(connection, labels, 0);
     for (key, asset) in &assets {
         folder.reindex(*key, *asset)?;
     }

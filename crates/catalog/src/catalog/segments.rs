@@ -48,6 +48,13 @@ pub struct TakenIn {
     pub unreadable: Vec<ModelError>,
 }
 
+/// Whether a segment may hold no op.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Emptiness {
+    Allowed,
+    Refused,
+}
+
 impl Catalog {
     /// What waits to be closed into a segment: it would be lost with the catalogue.
     ///
@@ -91,7 +98,7 @@ impl Catalog {
         let device = self.device;
         self.within(|connection, labels, _| {
             let device = device_number(connection, device.as_bytes()).map_err(in_transaction)?;
-            let mut folder = Folder::new(connection, labels);
+            let mut folder = Folder::new(connection, labels, now_millis);
             let mut new = 0;
             for bytes in ops {
                 let op = Op::from_bytes(bytes)?;
@@ -116,6 +123,31 @@ impl Catalog {
         epoch: &Epoch,
         entropy: &mut dyn Entropy,
     ) -> Result<Option<PlacedSegment>> {
+        self.close_next(library, device, epoch, entropy, Emptiness::Refused)
+    }
+
+    /// Closes the next segment even if nothing is open: a device that is there says so (sl1-history §10.3).
+    ///
+    /// # Errors
+    /// As [`Catalog::close_segment`].
+    pub fn close_segment_anyway(
+        &mut self,
+        library: LibraryId,
+        device: &Device,
+        epoch: &Epoch,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<PlacedSegment>> {
+        self.close_next(library, device, epoch, entropy, Emptiness::Allowed)
+    }
+
+    fn close_next(
+        &mut self,
+        library: LibraryId,
+        device: &Device,
+        epoch: &Epoch,
+        entropy: &mut dyn Entropy,
+        emptiness: Emptiness,
+    ) -> Result<Option<PlacedSegment>> {
         if device.id() != self.device {
             return Err(CatalogError::NotThisDevice { known: self.device, given: device.id() });
         }
@@ -125,7 +157,7 @@ impl Catalog {
             let seen = Seen::new(others.into_iter().filter(|(other, _)| *other != device.id()));
             let mut builder = SegmentBuilder::new(library, own, seen);
             let numbers = fill(connection, &mut builder)?;
-            if builder.is_empty() {
+            if builder.is_empty() && emptiness == Emptiness::Refused {
                 return Ok(None);
             }
             let closed = builder.close(device, epoch, entropy)?;
@@ -233,7 +265,7 @@ impl Catalog {
                     return Err(out_of_order(format!("segment {} of device {device}", here.seq.0 + 1)));
                 }
             }
-            let mut folder = Folder::new(connection, labels);
+            let mut folder = Folder::new(connection, labels, now_millis);
             let taken = take_in(&mut folder, segment, bytes, now_millis)?;
             folder.finish()?;
             Ok(taken)

@@ -13,6 +13,7 @@ mod local;
 mod originals;
 mod packed;
 mod packs;
+mod places;
 mod plans;
 mod policies;
 mod remotes;
@@ -23,9 +24,10 @@ mod sources;
 pub use files::{FileRecord, FileStamp, FileState, compare_entries};
 pub use jobs::{RenderJob, RenderQueue};
 pub use local::{Archived, Pin, Visitor};
-pub use originals::{OriginalAtRemote, SyncState, SyncTotals};
+pub use originals::{OriginalAtRemote, PURGED, SyncState, SyncTotals};
 pub use packed::PackedEntry;
 pub use packs::{PackLocation, PackUse};
+pub use places::{Presence, Silence};
 pub use plans::{Exposure, Renditions, SWITCHED_OFF, Wanted};
 pub use policies::{AgeBy, EXPOSE_DEFAULT, OLDER_DEFAULT_DAYS, PolicyKind, RemotePolicy, Switched};
 pub use remotes::{NewRemote, RemoteId, RemoteRow};
@@ -46,6 +48,7 @@ const STEPS: &[&str] = &[
     include_str!("policies.sql"),
     include_str!("linked.sql"),
     include_str!("local.sql"),
+    include_str!("places.sql"),
 ];
 
 /// This device's own database.

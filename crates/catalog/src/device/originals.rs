@@ -110,6 +110,9 @@ pub struct SyncTotals {
     pub bytes: u64,
 }
 
+/// Why an original stays: it was purged. One that is imported again is looked at anew.
+pub const PURGED: &str = "it was purged";
+
 /// The wait after the first failure; it doubles with each, up to [`LONGEST_WAIT_MILLIS`].
 const FIRST_WAIT_MILLIS: i64 = 30_000;
 const LONGEST_WAIT_MILLIS: i64 = 6 * 3_600_000;
@@ -158,8 +161,11 @@ impl DeviceDb {
     ) -> Result<()> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "INSERT OR IGNORE INTO remote_originals (remote, content, position, size_bytes, state, reason)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO remote_originals (remote, content, position, size_bytes, state, reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (remote, content) DO UPDATE SET position = excluded.position,
+                     state = excluded.state, reason = excluded.reason, attempts = 0, next_try_millis = 0, told = 0
+                 WHERE remote_originals.state = 4 AND remote_originals.reason = ?7",
             )?;
             for original in originals {
                 statement.execute((
@@ -169,11 +175,13 @@ impl DeviceDb {
                     original.size_bytes,
                     original.state.code(),
                     &original.reason,
+                    PURGED,
                 ))?;
             }
             transaction
                 .execute(
-                    "UPDATE remotes SET catalog = ?2, looked_at = ?3 WHERE id = ?1",
+                    "UPDATE remotes SET purges_until = iif(catalog IS ?2, purges_until, 0), catalog = ?2,
+                         looked_at = ?3 WHERE id = ?1",
                     (remote.0, catalog, looked_at),
                 )
                 .map(drop)
@@ -383,7 +391,8 @@ pub(super) fn set_state(
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "UPDATE remote_originals SET state = ?3, reason = ?4, attempts = 0, next_try_millis = 0
+            "UPDATE remote_originals SET state = ?3, reason = ?4, attempts = 0, next_try_millis = 0,
+                 told = iif(?3 IN (1, 2, 8) AND state IN (1, 2, 8), told, 0)
              WHERE remote = ?1 AND content = ?2",
         )?
         .execute((remote.0, content.as_bytes(), state.code(), reason))

@@ -171,7 +171,8 @@ impl DeviceDb {
             }
             transaction
                 .execute(
-                    "UPDATE remotes SET looked_at = 0, sweep = '', planned = NULL, packed = NULL WHERE id = ?1",
+                    "UPDATE remotes SET looked_at = 0, sweep = '', planned = NULL, packed = NULL, place = NULL,
+                         published_millis = NULL, is_present = 0, purges_until = 0 WHERE id = ?1",
                     [remote.0],
                 )
                 .map(drop)

@@ -70,7 +70,8 @@ fn read_replica(row: &Row<'_>) -> rusqlite::Result<Replica> {
 }
 
 impl DeviceDb {
-    /// Records objects in a remote, in one transaction. A proof that is known stays unless a newer one comes.
+    /// Records objects in a remote, in one transaction. A proof that is known stays unless a newer one comes; what
+    /// was found bad, or is marked, is left out.
     ///
     /// # Errors
     /// Those of the database.
@@ -82,11 +83,12 @@ impl DeviceDb {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
                 "INSERT INTO replicas (remote, object, sealed_bytes, placed_millis, proven_millis, how)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6
+                     WHERE NOT EXISTS (SELECT 1 FROM bad_objects WHERE remote = ?1 AND object = ?2)
                  ON CONFLICT (remote, object) DO UPDATE SET sealed_bytes = excluded.sealed_bytes,
                      placed_millis = excluded.placed_millis,
                      proven_millis = ifnull(excluded.proven_millis, proven_millis),
-                     how = iif(excluded.how = 2, how, excluded.how)",
+                     how = iif(excluded.how = 2, how, excluded.how), told = iif(told = 1, 1, 0)",
             )?;
             for replica in replicas {
                 statement.execute((

@@ -17,6 +17,8 @@ pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod remote;
+pub(crate) mod remote_collect;
+pub(crate) mod remote_second;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod source;

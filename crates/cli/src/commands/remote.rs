@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable, printable_text, size};
 use crate::{prompt, sign_in};
 
-/// Connect other places: add, list, show, change, check or forget them
+/// Connect other places: add, list, show, change, check, collect or forget them
 ///
 /// ADDRESS is azure://account/container[/prefix], https://host/container (Azure), s3://bucket[/prefix]?endpoint=URL,
 /// webdavs://host/path, sftp://user@host/path, dropbox:/path, gdrive:/path, onedrive:/path or folder:/path. Secrets are
@@ -101,6 +101,31 @@ enum Action {
         /// The remote
         name: String,
     },
+    /// Delete what is marked to leave a remote, once every device has agreed and 30 days have passed
+    ///
+    /// Shows first what may go, what waits and for which device. --dry-run only shows it.
+    Collect {
+        /// The remote
+        name: String,
+    },
+    /// Compare what a remote holds with what history expects, and with another remote
+    ///
+    /// Reads listings only: safelight verify --remote looks whether it is whole.
+    Compare {
+        /// The remote
+        first: String,
+        /// Another one
+        second: Option<String>,
+    },
+    /// Fill a remote with what another one holds, through this machine and past its disk
+    ///
+    /// Sealed objects are copied as they are; each is opened first, so damage does not travel. --dry-run only compares.
+    Replicate {
+        /// Where it comes from
+        from: String,
+        /// Where it goes
+        to: String,
+    },
     /// Forget a remote; what rests there stays there
     Remove {
         /// The remote
@@ -113,6 +138,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         Action::List => list(context),
         Action::Show { name } => show(context, name),
         Action::Cost { name } => cost(context, name.as_deref()),
+        Action::Collect { name } => super::remote_collect::run(context, name),
+        Action::Compare { first, second } => super::remote_second::compare(context, first, second.as_deref()),
+        Action::Replicate { from, to } => super::remote_second::replicate(context, from, to),
         action => change(context, action),
     }
 }
@@ -359,7 +387,12 @@ fn act(
             context.output.talk(&format!("Forgot {name}. What rests there stays there."));
             return Ok(());
         }
-        Action::List | Action::Show { .. } | Action::Cost { .. } => return Ok(()),
+        Action::List
+        | Action::Show { .. }
+        | Action::Cost { .. }
+        | Action::Collect { .. }
+        | Action::Compare { .. }
+        | Action::Replicate { .. } => return Ok(()),
     };
     if context.output.json() {
         return Ok(context.output.print_json(&probed)?);

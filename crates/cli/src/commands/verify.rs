@@ -31,6 +31,10 @@ pub(crate) struct Arguments {
     /// Compare the history here with six words that another device shows in safelight status, or that were written down
     #[arg(long, value_name = "WORDS", conflicts_with_all = ["quick", "export", "remote"])]
     six_words: Option<String>,
+    /// Restore so many originals, drawn at random, in memory, and compare their hashes
+    #[arg(long, requires = "remote", value_name = "ORIGINALS", num_args = 0..=1, default_missing_value = "10",
+          conflicts_with_all = ["all", "sample"], value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    drill: Option<u32>,
     /// Check an exported folder instead; needs no library and no key
     #[arg(long, value_name = "DIR", conflicts_with = "quick")]
     export: Option<PathBuf>,
@@ -101,9 +105,45 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
     Ok(())
 }
 
+fn drill(context: &Context, name: Option<&str>, originals: usize) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    let outcomes = library.drill(name, originals, &context.surroundings(), &context.progress);
+    library.close()?;
+    let outcomes = outcomes?;
+    if context.output.json() {
+        context.output.print_json(&outcomes)?;
+    } else {
+        for outcome in &outcomes {
+            for problem in &outcome.damaged {
+                context.output.data(&format!("damaged  {}  {problem}", outcome.remote))?;
+            }
+            context.output.talk(&format!(
+                "{}: {} of {} came back bit for bit ({} downloaded, {:.1} s); {} must be thawed first",
+                outcome.remote,
+                outcome.restored_originals,
+                counted(outcome.drawn_originals, "original", "originals"),
+                size(outcome.downloaded_bytes),
+                outcome.seconds,
+                outcome.archived_originals
+            ));
+        }
+    }
+    if outcomes.iter().any(|outcome| !outcome.damaged.is_empty()) {
+        return Err(Failure::new(Exit::Damaged, "some originals did not come back; they are named above")
+            .hint("safelight verify --remote names everything; sync and remote replicate heal it"));
+    }
+    if context.interrupted() {
+        return Err(Failure::new(Exit::Incomplete, "interrupted before the drill was over"));
+    }
+    Ok(())
+}
+
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     if let Some(words) = &arguments.six_words {
         return compare(context, words);
+    }
+    if let (Some(name), Some(originals)) = (&arguments.remote, arguments.drill) {
+        return drill(context, name.as_deref(), originals as usize);
     }
     if let Some(name) = &arguments.remote {
         return verify_remotes(context, name.as_deref(), arguments);

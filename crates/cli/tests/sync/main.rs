@@ -15,4 +15,5 @@ mod local;
 mod places;
 mod plans;
 mod policies;
+mod second;
 mod trust;

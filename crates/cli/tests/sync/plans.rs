@@ -30,9 +30,10 @@ fn a_dry_run_says_what_then_happens_and_originals_rest_in_the_tier_that_was_set(
     let planned = number(&plan["small_bytes"]) + number(&plan["original_bytes"]);
     let sent = number(&outcome["traffic"]["up_bytes"]);
     assert!(sent >= planned && sent <= planned + (64 << 10), "{planned} planned, {sent} sent");
-    // Requests: keys, cards and the probes of what others wrote come on top once.
+    // Requests: keys, cards, the id of the place, reading after the first publishing, telling history what is there and
+    // the probes of what others wrote come on top once.
     let (planned, made) = (number(&plan["requests"]), number(&outcome["traffic"]["requests"]));
-    assert!(made >= planned.saturating_sub(4) && made <= planned + 12, "{planned} planned, {made} made");
+    assert!(made >= planned.saturating_sub(4) && made <= planned + 16, "{planned} planned, {made} made");
 
     // Afterwards there is nothing to send, and what rests there has a price.
     let plan = one.json(&["--dry-run", "sync"])[0].clone();

@@ -6,6 +6,7 @@
 
 mod at;
 mod check;
+mod collect;
 mod cost;
 mod join;
 mod keeper;
@@ -13,12 +14,14 @@ mod local;
 mod plan;
 mod policy;
 mod run;
+mod second;
 mod sign_in;
 mod standing;
 mod sweep;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
 pub use check::{CheckedRemote, CheckedRow};
+pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
 pub use join::{JoinRequest, Joined};
 pub(crate) use local::Away;
@@ -32,5 +35,6 @@ pub use run::{
     FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
 };
 pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay, Urgency};
+pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome};
 pub use sign_in::sign_in;
 pub use standing::{ShownPolicy, ShownStanding};

@@ -20,6 +20,7 @@ mod builder;
 mod head;
 mod merkle;
 pub(crate) mod packed;
+mod place;
 mod segment;
 mod six_words;
 
@@ -33,6 +34,7 @@ use crate::ids::{SegmentRoot, SegmentSeq};
 
 pub use builder::{ClosedSegment, SegmentBuilder};
 pub use head::HeadHint;
+pub use place::{open_place_id, seal_place_id};
 pub use segment::{Seen, Segment};
 pub use six_words::SixWords;
 

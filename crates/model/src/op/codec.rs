@@ -4,6 +4,7 @@ use super::{KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBo
 use crate::cbor::{Decode, Encode, Malformed, MapWriter, Reader, Unread, Writer};
 use crate::ids::{AssetId, Life, OpIds};
 use crate::original::{Original, Packed};
+use crate::placed::{Lapse, MAX_PLACED, Mark, Replicas};
 use crate::value::Value;
 
 impl Encode for Op {
@@ -116,6 +117,22 @@ impl OpBody {
                 map.entry(3, &pack.sealed_bytes);
                 map.bytes(4, &pack.index_sha256);
             }
+            Self::Replicas(replicas) => {
+                map.entry(0, &replicas.place);
+                map.some_list(1, &replicas.additions);
+                names(map, 2, &replicas.except);
+                map.some_list(3, &replicas.objects);
+            }
+            Self::Mark(mark) => {
+                map.entry(0, &mark.place);
+                map.entry(1, &mark.why);
+                map.list(2, &mark.objects);
+            }
+            Self::Acknowledged { marks } => names(map, 0, marks),
+            Self::Lapse(lapse) => {
+                map.entry(0, &lapse.device);
+                map.entry(1, &lapse.seq);
+            }
             Self::Statement(bytes) => map.bytes(0, bytes),
             Self::Unknown { .. } => {}
         }
@@ -194,6 +211,10 @@ fn decode_body(kind: OpKind, from: &mut Reader<'_>) -> Result<Body, Malformed> {
         OpKind::Seen => seen(from),
         OpKind::Note => note(from),
         OpKind::Packed => packed(from),
+        OpKind::Replicas => replicas(from),
+        OpKind::Mark => mark(from),
+        OpKind::Acknowledged => acknowledged(from),
+        OpKind::Lapse => lapse(from),
         OpKind::Statement => statement(from),
     }
 }
@@ -379,6 +400,47 @@ fn packed(from: &mut Reader<'_>) -> Result<Body, Malformed> {
         index_sha256: needed(index_sha256, from)?,
     };
     Ok((OpBody::Packed(pack), unread))
+}
+
+fn replicas(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 place: Decode::decode(from),
+        1 additions: some_list(from, MAX_PLACED),
+        2 except: some_names(from),
+        3 objects: some_list(from, MAX_PLACED),
+    });
+    let body = Replicas {
+        place: needed(place, from)?,
+        additions: additions.unwrap_or_default(),
+        except: except.unwrap_or_default(),
+        objects: objects.unwrap_or_default(),
+    };
+    Ok((OpBody::Replicas(body), unread))
+}
+
+fn mark(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 place: Decode::decode(from),
+        1 why: Decode::decode(from),
+        2 objects: some_list(from, MAX_PLACED),
+    });
+    let (place, why) = (needed(place, from)?, needed(why, from)?);
+    Ok((OpBody::Mark(Mark { place, why, objects: needed(objects, from)? }), unread))
+}
+
+fn acknowledged(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 marks: some_names(from),
+    });
+    Ok((OpBody::Acknowledged { marks: needed(marks, from)? }, unread))
+}
+
+fn lapse(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 device: Decode::decode(from),
+        1 seq: Decode::decode(from),
+    });
+    Ok((OpBody::Lapse(Lapse { device: needed(device, from)?, seq: needed(seq, from)? }), unread))
 }
 
 fn statement(from: &mut Reader<'_>) -> Result<Body, Malformed> {

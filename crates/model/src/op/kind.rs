@@ -79,20 +79,24 @@ kinds! {
     Note = 7, "note";
     /// [`crate::OpBody::Packed`]
     Packed = 25, "packed";
+    /// [`crate::OpBody::Mark`]
+    Mark = 20, "mark";
+    /// [`crate::OpBody::Acknowledged`]
+    Acknowledged = 9, "acknowledged";
+    /// [`crate::OpBody::Lapse`]
+    Lapse = 11, "lapse";
+    /// [`crate::OpBody::Replicas`]
+    Replicas = 13, "replicas";
 }
 
 /// Kinds with a number and a meaning (sl1-history §4.3) whose bodies later versions define.
 const RESERVED: &[(u16, &str)] = &[
     (18, "forget"),
-    (20, "mark"),
     (22, "segment lost"),
     (24, "version dropped"),
     (26, "quarantine accepted"),
     (28, "inbox taken"),
     (30, "snapshot"),
-    (9, "acknowledged"),
-    (11, "lapse"),
-    (13, "replicas"),
     (15, "proof sweep"),
     (17, "settings"),
     (19, "attested"),
@@ -118,7 +122,7 @@ mod tests {
             assert_eq!(OpKind::from_number(number).map(OpKind::number), Some(number));
             assert_eq!(number.word(), Some(*word));
         }
-        assert_eq!(OpKind::from_number(KindNumber(20)), None);
-        assert_eq!(KindNumber(20).word(), Some("mark"));
+        assert_eq!(OpKind::from_number(KindNumber(18)), None);
+        assert_eq!(KindNumber(18).word(), Some("forget"));
     }
 }

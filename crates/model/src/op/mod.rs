@@ -14,6 +14,7 @@ use crate::facts::{Facts, ProbeKind};
 use crate::field::{Field, SetName, Target};
 use crate::ids::{AssetId, ContentHash, EntityId, Life, OpId, OpIds};
 use crate::original::{Original, Packed, Rendition, SourcePath, source_rule};
+use crate::placed::{Lapse, Mark, Replicas};
 use crate::value::Value;
 
 pub use author::Author;
@@ -160,6 +161,17 @@ pub enum OpBody {
     /// A pack of renditions or tiny originals was made and rests in a remote, so that every device finds its
     /// entries without a listing.
     Packed(Packed),
+    /// Objects were seen whole in a remote.
+    Replicas(Replicas),
+    /// Objects are to leave a remote.
+    Mark(Mark),
+    /// This device relies on no object of these marks any more.
+    Acknowledged {
+        /// The marks, at least one.
+        marks: OpIds,
+    },
+    /// A silent device is no longer waited for.
+    Lapse(Lapse),
     /// A statement about root, devices or epochs, signed on its own and carried as it is.
     Statement(Vec<u8>),
     /// An op of a kind that this version does not know.
@@ -236,7 +248,13 @@ impl Op {
             OpBody::Derive { content, .. } | OpBody::Render { content, .. } => {
                 vec![EntityId::Content(*content)]
             }
-            OpBody::Note { .. } | OpBody::Packed(_) | OpBody::Statement(_) => Vec::new(),
+            OpBody::Note { .. }
+            | OpBody::Packed(_)
+            | OpBody::Replicas(_)
+            | OpBody::Mark(_)
+            | OpBody::Acknowledged { .. }
+            | OpBody::Lapse(_)
+            | OpBody::Statement(_) => Vec::new(),
             OpBody::Unknown { kind, .. } if kind.is_required() => {
                 return Err(ModelError::NeedsNewerVersion { op: self.id, kind: kind.0 });
             }
@@ -274,6 +292,10 @@ impl OpBody {
             Self::Seen { .. } => OpKind::Seen,
             Self::Note { .. } => OpKind::Note,
             Self::Packed(_) => OpKind::Packed,
+            Self::Replicas(_) => OpKind::Replicas,
+            Self::Mark(_) => OpKind::Mark,
+            Self::Acknowledged { .. } => OpKind::Acknowledged,
+            Self::Lapse(_) => OpKind::Lapse,
             Self::Statement(_) => OpKind::Statement,
             Self::Unknown { kind, .. } => return *kind,
         };
@@ -288,6 +310,8 @@ impl OpBody {
             | Self::Set { supersedes, .. } => (Some(supersedes), None),
             Self::RemoveFrom { removes, .. } => (Some(removes), None),
             Self::Purge { trash, contents, .. } => (Some(trash), Some(contents)),
+            Self::Replicas(replicas) => (Some(&replicas.except), None),
+            Self::Acknowledged { marks } => (Some(marks), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -314,7 +338,12 @@ impl OpBody {
                 .then_some("an op records 1 to 64 renditions"),
             Self::Seen { source, .. } => source_rule(source),
             Self::Note { event, details } => note_rule(event, details),
-            Self::Packed(_) | Self::Statement(_) | Self::Unknown { .. } => None,
+            Self::Replicas(replicas) => replicas.broken_rule(),
+            Self::Mark(mark) => mark.broken_rule(),
+            Self::Acknowledged { marks } => {
+                marks.is_empty().then_some("an acknowledgement names the marks that it is about")
+            }
+            Self::Packed(_) | Self::Lapse(_) | Self::Statement(_) | Self::Unknown { .. } => None,
         }
     }
 }

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use safelight_model::{
     AlbumId, AssetId, ContentHash, DatePrecision, DeviceId, EntityId, EntityState, EpochId, Facts, Field,
-    FieldCode, Keywords, KindNumber, Life, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds,
-    Original, PackKind, Packed, PartRef, PlaceName, Placeholder, Position, ProbeKind, Ratio, Rendition,
-    RenditionKind, SetName, SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace,
-    Value,
+    FieldCode, Keywords, KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto, ObjectName, Op,
+    OpBody, OpId, OpIds, OpRange, Original, PackKind, Packed, PartRef, PlaceId, PlaceName, PlacedObject,
+    Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, Replicas, SegmentSeq, SetName,
+    SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
 };
 
 pub(crate) fn content(number: u8) -> ContentHash {
@@ -303,9 +303,47 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
             })
         ),
         vec(any::<u8>(), 0..100).prop_map(OpBody::Statement),
+        (any::<[u8; 16]>(), additions(), placed_objects(1)).prop_map(|(place, additions, objects)| {
+            let except = additions.first().map(|range| OpId { session: range.session, counter: range.first });
+            OpBody::Replicas(Replicas {
+                place: PlaceId(place),
+                additions,
+                except: except.into_iter().collect(),
+                objects,
+            })
+        }),
+        (any::<[u8; 16]>(), any::<u16>(), placed_objects(1)).prop_map(|(place, why, objects)| {
+            OpBody::Mark(Mark { place: PlaceId(place), why: MarkReason::from_code(why), objects })
+        }),
+        vec(op_id(), 1..5).prop_map(|ids| OpBody::Acknowledged { marks: ids.into_iter().collect() }),
+        (any::<[u8; 16]>(), any::<u32>()).prop_map(|(device, seq)| {
+            OpBody::Lapse(Lapse { device: DeviceId::from_bytes(device), seq: SegmentSeq(seq) })
+        }),
         (100..=u16::MAX, select(vec![&[0x80][..], &[0xa1, 0, 0x63, b'n', b'e', b'w'], &[0x18, 99]]))
             .prop_map(|(kind, body)| OpBody::Unknown { kind: KindNumber(kind), body: body.into() }),
     ]
+}
+
+fn placed_objects(least: usize) -> impl Strategy<Value = Vec<PlacedObject>> {
+    proptest::collection::btree_set((any::<u8>(), any::<[u8; 20]>(), any::<u32>()), least..5).prop_map(
+        |objects| {
+            let object = |(class, name, generation)| PlacedObject {
+                class,
+                name: ObjectName::from_bytes(name),
+                generation,
+            };
+            objects.into_iter().map(object).collect()
+        },
+    )
+}
+
+/// Ranges of a session each, ascending.
+fn additions() -> impl Strategy<Value = Vec<OpRange>> {
+    proptest::collection::btree_map(any::<u64>(), (any::<u32>(), any::<u32>()), 0..4).prop_map(|ranges| {
+        let range =
+            |(session, (a, b)): (u64, (u32, u32))| OpRange { session, first: a.min(b), last: a.max(b) };
+        ranges.into_iter().map(range).collect()
+    })
 }
 
 /// Any op that this version can write.

@@ -3,8 +3,8 @@
 use crate::common::{add, asset, at, busy_ops, content, fold, fold_asset, id, op, original, set, value};
 use proptest::prelude::*;
 use safelight_model::{
-    AssetId, EntityId, EntityState, Field, Life, MAX_OP_BYTES, ModelError, Op, OpBody, OpIds, SetName, Stamp,
-    Target, Value,
+    AssetId, EntityId, EntityState, Field, Life, MAX_OP_BYTES, Mark, MarkReason, ModelError, ObjectName, Op,
+    OpBody, OpId, OpIds, OpRange, PlaceId, PlacedObject, Replicas, SetName, Stamp, Target, Value,
 };
 
 /// Decodes and encodes with ciborium, which writes the shortest heads and definite lengths.
@@ -116,6 +116,45 @@ fn what_could_not_be_read_back_is_not_written() {
     for body in bodies {
         let error = Op::new(id(0), at(0), body.clone()).to_bytes().unwrap_err();
         assert!(matches!(error, ModelError::Unwritable { .. }), "{body:?}");
+    }
+}
+
+#[test]
+fn records_and_marks_that_break_a_rule_are_not_written() {
+    let place = PlaceId([1; 16]);
+    let object = |number| PlacedObject::original(ObjectName::from_bytes([number; 20]), 0);
+    let range = |first, last| OpRange { session: 7, first, last };
+    let replicas = |additions: &[OpRange], except: &[u32], objects: &[PlacedObject]| {
+        let except = except.iter().map(|counter| OpId { session: 7, counter: *counter }).collect();
+        OpBody::Replicas(Replicas { place, additions: additions.to_vec(), except, objects: objects.to_vec() })
+    };
+    let mark = |objects: Vec<PlacedObject>| OpBody::Mark(Mark { place, why: MarkReason::Dropped, objects });
+    let many = (0..4097).map(|generation| PlacedObject { generation, ..object(1) }).collect();
+    let bad = [
+        replicas(&[], &[], &[]),
+        replicas(&[range(3, 2)], &[], &[]),
+        replicas(&[range(0, 2), range(2, 5)], &[], &[]),
+        replicas(&[range(0, 2), range(3, 5)], &[], &[]),
+        replicas(&[range(4, 5), range(0, 2)], &[], &[]),
+        replicas(&[range(0, 2), range(0, 2)], &[], &[]),
+        replicas(&[range(0, 2), range(4, 5)], &[3], &[]),
+        replicas(&[], &[3], &[object(1)]),
+        replicas(&[], &[], &[object(2), object(1)]),
+        replicas(&[], &[], &[object(1), object(1)]),
+        mark(Vec::new()),
+        mark(vec![object(1), object(1)]),
+        mark(many),
+        OpBody::Acknowledged { marks: OpIds::new() },
+    ];
+    for body in bad {
+        assert!(Op::new(id(0), at(0), body.clone()).to_bytes().is_err(), "{body:?}");
+    }
+    for body in [
+        replicas(&[range(0, 2), range(4, u32::MAX)], &[1, 9], &[object(1)]),
+        mark((0..4096).map(|generation| PlacedObject { generation, ..object(1) }).collect()),
+    ] {
+        let op = Op::new(id(0), at(0), body);
+        assert_eq!(Op::from_bytes(&op.to_bytes().unwrap()).unwrap(), op);
     }
 }
 

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use safelight_crypto::{Device, Epoch, EpochId, LibraryId, SeededEntropy, VerifyingKey};
 use safelight_model::checkpoint::{Bucket, Checkpoint, Page};
-use safelight_model::history::{SealedSegment, Seen, SegmentBuilder, Tip};
+use safelight_model::history::{SealedSegment, Seen, SegmentBuilder, Tip, open_place_id, seal_place_id};
 use safelight_model::{
     AlbumId, AssetId, DatePrecision, DeviceId, EntityId, EntityState, Facts, Field, Keywords, KindNumber,
-    Life, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds, Original, PackKind, Packed, PartRef,
-    PlaceName, Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, SegmentRoot, SegmentSeq,
-    SetName, SourcePath, Stamp, StateHasher, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace,
-    Value,
+    Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds, OpRange,
+    Original, PackKind, Packed, PartRef, PlaceId, PlaceName, PlacedObject, Placeholder, Position, ProbeKind,
+    Ratio, Rendition, RenditionKind, Replicas, SegmentRoot, SegmentSeq, SetName, SourcePath, Stamp,
+    StateHasher, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
 };
 
 use crate::common::{asset, content, fold, id, original};
@@ -233,6 +233,45 @@ fn later_ops() -> Vec<(&'static str, Op)> {
     vec![("packed", Op::new(id(900), Stamp { millis: 1_795_300_000_900, counter: 0 }, OpBody::Packed(pack)))]
 }
 
+/// Ops about what rests in which remote.
+fn placed_ops() -> Vec<(&'static str, Op)> {
+    let place = PlaceId([0x88; 16]);
+    let object =
+        |class, generation| PlacedObject { class, name: ObjectName::from_bytes([0x66; 20]), generation };
+    let range = |session, first, last| OpRange { session, first, last };
+    let bodies = [
+        (
+            "replicas-of-additions",
+            OpBody::Replicas(Replicas {
+                place,
+                additions: vec![range(7, 0, 0), range(7, 2, 90), range(u64::MAX, 5, u32::MAX)],
+                except: [OpId { session: 7, counter: 3 }].into_iter().collect(),
+                objects: Vec::new(),
+            }),
+        ),
+        (
+            "replicas-of-objects",
+            OpBody::Replicas(Replicas {
+                place,
+                additions: Vec::new(),
+                except: ids(&[]),
+                objects: vec![object(b'o', 1), object(b'o', 300), object(b's', 0), object(255, 0)],
+            }),
+        ),
+        ("mark", OpBody::Mark(Mark { place, why: MarkReason::Damaged, objects: vec![object(b'o', 0)] })),
+        (
+            "mark-other",
+            OpBody::Mark(Mark { place, why: MarkReason::Other(900), objects: vec![object(b't', 2)] }),
+        ),
+        ("acknowledged", OpBody::Acknowledged { marks: ids(&[902, 903]) }),
+        ("lapse", OpBody::Lapse(Lapse { device: OTHER_DEVICE, seq: SegmentSeq(3) })),
+        ("lapse-of-one-never-heard", OpBody::Lapse(Lapse { device: OTHER_DEVICE, seq: SegmentSeq(0) })),
+    ];
+    let stamp = Stamp { millis: 1_795_300_000_901, counter: 1 };
+    let op = |(number, (name, body))| (name, Op::new(id(number), stamp, body));
+    (910..).zip(bodies).map(op).collect()
+}
+
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
@@ -267,6 +306,27 @@ fn ops_of_later_kinds_are_read_and_written_as_ever() {
         assert_eq!(&op.to_bytes().unwrap(), bytes, "{name}");
         assert!(op.kind().0 % 2 == 1 && op.targets().unwrap().is_empty(), "{name} may be ignored");
     }
+}
+
+#[test]
+fn ops_about_remotes_are_read_and_written_as_ever() {
+    let fixture = read_lines("ops-3.txt");
+    assert_eq!(fixture.len(), placed_ops().len());
+    for (name, op) in placed_ops() {
+        let bytes = &fixture[name];
+        assert_eq!(Op::from_bytes(bytes).unwrap(), op, "{name}");
+        assert_eq!(&op.to_bytes().unwrap(), bytes, "{name}");
+        assert_eq!(op.kind().0 == 20, op.kind().is_required(), "{name}: only a mark must be known");
+        assert!(op.targets().unwrap().is_empty(), "{name} is no part of any state");
+    }
+}
+
+#[test]
+fn the_id_of_a_remote_is_opened_as_ever() {
+    let fixture = read_lines("remote-id-1.txt");
+    let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
+    let id = open_place_id(&fixture["sealed"], LIBRARY, &epoch).unwrap();
+    assert_eq!(id, PlaceId([0x88; 16]));
 }
 
 #[test]
@@ -409,6 +469,11 @@ fn write_missing_fixtures() {
     };
     write("ops-1.txt", all_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-2.txt", later_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
+    write("ops-3.txt", placed_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
+    let mut entropy = SeededEntropy::new(2027);
+    let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
+    let sealed = seal_place_id(LIBRARY, PlaceId([0x88; 16]), &epoch, &mut entropy).unwrap();
+    write("remote-id-1.txt", vec![("sealed", sealed)]);
     write("fold-1.txt", vec![("state-hash", golden_state_hash())]);
     write_checkpoint(&write);
 

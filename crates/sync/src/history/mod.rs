@@ -87,11 +87,32 @@ pub(crate) async fn publish_more(
         return Ok(());
     }
     let again = sync_history(here, at).await?;
-    report.taken_segments += again.taken_segments;
-    report.new_ops += again.new_ops;
-    report.sent_segments += again.sent_segments;
-    report.renumbered_segments += again.renumbered_segments;
-    report.own_history_waits = again.own_history_waits;
-    report.problems.extend(again.problems);
+    report.join(again);
     Ok(())
+}
+
+/// Closes a segment, an empty one if nothing is open, and publishes it: this device is there.
+pub(crate) async fn publish_sign_of_life(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    report: &mut HistoryReport,
+) -> Result<()> {
+    outbox::close_anyway(here)?;
+    publish_more(here, at, report).await
+}
+
+impl HistoryReport {
+    /// Adds what a later look at the same place came to.
+    pub(crate) fn join(&mut self, again: Self) {
+        self.taken_segments += again.taken_segments;
+        self.new_ops += again.new_ops;
+        self.sent_segments += again.sent_segments;
+        self.renumbered_segments += again.renumbered_segments;
+        self.own_history_waits = again.own_history_waits;
+        for problem in again.problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+    }
 }

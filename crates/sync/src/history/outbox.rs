@@ -28,6 +28,15 @@ pub(super) fn close_and_place(here: &mut Here<'_>, problems: &mut Vec<Problem>) 
     place_waiting(here, problems)
 }
 
+/// Closes the next segment, an empty one if nothing is open.
+pub(super) fn close_anyway(here: &mut Here<'_>) -> Result<()> {
+    let keyring = here.keys.keyring();
+    let (library, device, epoch) = (keyring.library(), keyring.device(), keyring.epoch());
+    let closed = here.catalog.close_segment_anyway(library, device, epoch, here.entropy)?;
+    tracing::debug!(seq = closed.map(|closed| closed.seq.0), "closed to say that this device is there");
+    Ok(())
+}
+
 /// Puts what waits into the library folder, and tells what could not be.
 pub(crate) fn place_waiting(here: &mut Here<'_>, problems: &mut Vec<Problem>) -> Result<()> {
     for problem in place_outbox(here.catalog, here.place, here.keys.keyring())? {

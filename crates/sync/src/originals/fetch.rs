@@ -2,7 +2,7 @@
 //! is not fetched again; one that is here and damaged is replaced by one that was opened.
 
 use safelight_catalog::{Archived, HowKnown, Replica, SyncState};
-use safelight_crypto::{ContentHash, HEADER_LEN, Sha256};
+use safelight_crypto::{ContentHash, HEADER_LEN, Keyring, LibraryId, Sha256};
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Outcome};
 
@@ -206,7 +206,19 @@ pub(crate) fn open_part(
     part: &PartRef,
     bytes: &[u8],
 ) -> Result<(), String> {
-    Part { original, number, part }.open(here.library(), here.keys.keyring(), bytes).map(drop)
+    opens_as_part(here.library(), here.keys.keyring(), original, number, part, bytes)
+}
+
+/// Opens one part by itself, as [`open_part`] does, beside the driving task.
+pub(crate) fn opens_as_part(
+    library: LibraryId,
+    keyring: &Keyring,
+    original: &Original,
+    number: u32,
+    part: &PartRef,
+    bytes: &[u8],
+) -> Result<(), String> {
+    Part { original, number, part }.open(library, keyring, bytes).map(drop)
 }
 
 pub(super) fn unbelievable(original: &Original, reason: &str) -> SyncError {

@@ -12,6 +12,9 @@ use super::{MOST_GENERATIONS, path_of_part};
 use crate::error::{Result, SyncError};
 use crate::here::RemotePlace;
 
+/// Generations from the first that may all be absent below one that is there.
+const MOST_GAPS: u32 = 3;
+
 /// One part of one original.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
@@ -172,8 +175,8 @@ pub(crate) async fn find(
                     }
                     Err(reason) => bad.push((index, path, reason)),
                 },
-                // A repair may lie beside a gap.
-                Err(StoreError::NotFound { .. }) if generation == 0 => {}
+                // A repair may lie beside gaps: what was marked is collected one day.
+                Err(StoreError::NotFound { .. }) if generation < MOST_GAPS => {}
                 Err(StoreError::NotFound { .. }) => break,
                 Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
                     let reason = "it is longer than it should be, or cannot be read".to_owned();

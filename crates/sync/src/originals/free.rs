@@ -16,6 +16,7 @@ use safelight_store::{Body, Capability, ObjectPath, StoreError, Tier};
 
 use super::find::{InFolder, Opened, Part, parts_of, read_here};
 use super::path_of_part;
+use crate::collect::object_of;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::sync_history;
@@ -250,7 +251,14 @@ fn count_here(here: &Here<'_>, original: &Original) -> Result<usize> {
 /// What is known of a part in a place.
 fn usable_replica(here: &Here<'_>, at: &RemotePlace, part: Part<'_>) -> Result<Option<Replica>> {
     let path = path_of_part(part.part, 0)?;
-    Ok(here.device.replica_in_any_generation(at.id, path.as_str())?)
+    let Some(replica) = here.device.replica_in_any_generation(at.id, path.as_str())? else { return Ok(None) };
+    // What is marked is void from when the mark was read, acknowledged or not.
+    let object = ObjectPath::parse(&replica.object).ok().and_then(|path| object_of(&path));
+    let is_marked = match here.device.place_id(at.id)?.zip(object) {
+        Some((place, object)) => here.catalog.is_marked(place, &object)?,
+        None => false,
+    };
+    Ok(Some(replica).filter(|_| !is_marked))
 }
 
 /// Everything is published and read: proofs may be taken, and bytes freed against them.

@@ -110,7 +110,7 @@ pub(super) async fn send_linked(
                 under_way_bytes = u64::saturating_sub(under_way_bytes, settled);
             }
             here.stop.check()?;
-            let job = match seal(here, &going, &proven, number, part) {
+            let mut job = match seal(here, &going, &proven, number, part) {
                 Ok(job) => job,
                 Err(reason) => {
                     fail(here, at, &going.original, &reason, problems)?;
@@ -118,6 +118,7 @@ pub(super) async fn send_linked(
                     break;
                 }
             };
+            job.generations = sender.generations(here, part)?;
             *sender.open.entry(*content).or_insert(0) += 1;
             under_way_bytes += part.sealed_bytes;
             let (store, epochs) = (at.store.clone(), Arc::clone(&sender.epochs));
@@ -332,7 +333,7 @@ fn seal(
         return Err("history names another size for its parts".to_owned());
     }
     let (content, size_bytes) = (original.content, original.size_bytes);
-    Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, bad: Vec::new() })
+    Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, generations: Vec::new() })
 }
 
 fn fail(

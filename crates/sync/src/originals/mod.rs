@@ -11,13 +11,13 @@ mod read;
 mod send;
 mod thaw;
 
-pub(crate) use fetch::open_part;
 pub use fetch::{fetch_missing, fetch_original};
+pub(crate) use fetch::{open_part, opens_as_part};
 pub use free::{
     FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot, finish_freeing,
 };
 pub(crate) use look::look_for_absent;
-pub(crate) use queue::{is_here, not_queued, published_until, queue_new};
+pub(crate) use queue::{is_here, is_part_here, not_queued, published_until, queue_new};
 pub use read::OriginalReader;
 pub(crate) use send::send_originals;
 pub use thaw::{ThawStep, look_at_thaw, thaw_original};
@@ -29,6 +29,9 @@ use crate::error::Result;
 
 /// Repairs of one part that are tried or looked for.
 pub(crate) const MOST_GENERATIONS: u32 = 8;
+
+/// More than any part has: 32 MiB of content, and what seals it.
+pub(crate) const MOST_PART_BYTES: u64 = 40 << 20;
 
 /// The full name of a part of an original.
 pub(crate) fn path_of_part(part: &PartRef, generation: u32) -> Result<ObjectPath> {

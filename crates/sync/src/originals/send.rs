@@ -2,7 +2,7 @@
 //!
 //! Invariants: a part counts as placed after the place acknowledged it, or after what lies there proved to be it
 //! by size and header; an original counts as synced when all of its parts do. A part that was recorded is never
-//! sent again. A name that holds something bad is left as it is and the next generation of it is used.
+//! sent again. A name that holds something bad is left as it is, marked, and the next generation of it is used.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,15 +13,17 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
+use safelight_catalog::{HowKnown, OriginalAtRemote, PURGED, Replica, SyncState};
 use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names};
-use safelight_model::{Original, PartRef, RenditionKind, Storage};
+use safelight_model::{Original, PartRef, PlaceId, PlacedObject, RenditionKind, Storage};
 use safelight_store::{Capability, ObjectPath, Sealed, SealedRemote, StoreError, Stored, Tier};
 
 use super::linked::send_linked;
-use super::{MOST_GENERATIONS, path_of_part};
+use super::path_of_part;
+use crate::collect::{generations, mark_damaged, object_of};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
+use crate::place::place_id;
 use crate::problem::{Problem, Transfer};
 
 /// Candidates that are looked at, and shuffled, together: the order of uploads says little about the photos'.
@@ -40,8 +42,8 @@ pub(super) struct PartJob {
     pub(super) size_bytes: u64,
     pub(super) sealed: Sealed,
     pub(super) header: [u8; HEADER_LEN],
-    /// Generations under which something bad was found before.
-    pub(super) bad: Vec<u32>,
+    /// Generations that it may be put under, in this order.
+    pub(super) generations: Vec<u32>,
 }
 
 /// What became of it.
@@ -90,6 +92,8 @@ pub(crate) async fn send_originals(
         recorded_millis: here.now_millis(),
         failures: 0,
         synced: 0,
+        place: here.device.place_id(at.id)?,
+        damaged: Vec::new(),
     };
     let mut transfers: Transfers<'_> = FuturesUnordered::new();
     let mut after = None;
@@ -137,6 +141,13 @@ pub(crate) async fn send_originals(
     drop(transfers);
     sender.finished.clear();
     let placed = send_linked(here, at, &mut sender, &linked, concurrency, problems).await?;
+    // Others may rely on what is bad there.
+    let damaged = std::mem::take(&mut sender.damaged);
+    if !damaged.is_empty()
+        && let Some(place) = place_id(here, at, problems).await?
+    {
+        mark_damaged(here, at, place, damaged)?;
+    }
     Ok(SentOriginals { synced: sender.synced, linked: placed })
 }
 
@@ -159,7 +170,7 @@ fn candidates(
             Some(original) if original.storage == Storage::Linked => linked.push(row.content),
             Some(original) => queued.push((row, original)),
             None => {
-                let gone = [(&row.content, SyncState::LocalOnly, Some("it was purged"))];
+                let gone = [(&row.content, SyncState::LocalOnly, Some(PURGED))];
                 here.device.set_original_states(at.id, gone)?;
             }
         }
@@ -201,9 +212,26 @@ pub(super) struct Sender<'a> {
     recorded_millis: i64,
     failures: u32,
     synced: u64,
+    /// The id of the place, as far as it was read there.
+    place: Option<PlaceId>,
+    /// What lies under names that were wanted, and is bad.
+    damaged: Vec<PlacedObject>,
 }
 
 impl Sender<'_> {
+    /// The generations under which a part may be put: the next one, and those above it where something bad lies.
+    pub(super) fn generations(&self, here: &Here<'_>, part: &PartRef) -> Result<Vec<u32>> {
+        let (next, known) = generations(here.catalog, self.place, b'o', &part.name)?;
+        let mut free = Vec::with_capacity(known.len());
+        for generation in known.into_iter().filter(|generation| *generation >= next) {
+            let path = path_of_part(part, generation)?;
+            if !here.device.is_bad(self.at.id, path.as_str())? {
+                free.push(generation);
+            }
+        }
+        Ok(free)
+    }
+
     /// The parts of an original that are not known to be placed; none if something is wrong with it here.
     fn jobs(
         &mut self,
@@ -220,12 +248,7 @@ impl Sender<'_> {
             }
             match self.job(here, original, number, part) {
                 Ok(mut job) => {
-                    for generation in 0..MOST_GENERATIONS {
-                        let path = path_of_part(part, generation)?;
-                        if here.device.is_bad(self.at.id, path.as_str())? {
-                            job.bad.push(generation);
-                        }
-                    }
+                    job.generations = self.generations(here, part)?;
                     jobs.push(job);
                 }
                 Err(StoreError::NotFound { .. }) => {
@@ -277,7 +300,7 @@ impl Sender<'_> {
         }
         opens(&header, self.library, &self.epochs, part, number, original.size_bytes).map_err(damaged)?;
         let (content, size_bytes) = (original.content, original.size_bytes);
-        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, bad: Vec::new() })
+        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, generations: Vec::new() })
     }
 
     /// Takes over what became of a part; a failure that concerns the whole place is given back.
@@ -291,6 +314,7 @@ impl Sender<'_> {
             Ok(placed) => {
                 self.failures = 0;
                 for (path, reason) in placed.bad {
+                    self.damaged.extend(object_of(&path));
                     here.note(problems, Problem::Damaged { object: path.to_string(), reason });
                 }
                 if placed.was_sent {
@@ -401,8 +425,8 @@ async fn place_part(
 ) -> Result<Placed, StoreError> {
     let mut bad = Vec::new();
     let sealed_bytes = job.part.sealed_bytes;
-    for generation in (0..MOST_GENERATIONS).filter(|generation| !job.bad.contains(generation)) {
-        let path = path_of_part(&job.part, generation).map_err(|_| StoreError::Damaged {
+    for generation in &job.generations {
+        let path = path_of_part(&job.part, *generation).map_err(|_| StoreError::Damaged {
             place: store.label().to_owned(),
             object: job.part.name.to_string(),
             reason: "it has no name".to_owned(),

@@ -82,7 +82,7 @@ impl<'a> LocalPackWriter<'a> {
 }
 
 /// Reads a local entry as it is sealed, and checks that it opens.
-pub(super) fn read_entry(
+pub(crate) fn read_entry(
     place: &FolderPlace,
     location: &PackLocation,
     keyring: &Keyring,

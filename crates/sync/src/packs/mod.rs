@@ -10,6 +10,7 @@ mod receive;
 mod send;
 
 pub use first::fetch_first_thumbnails;
+pub(crate) use local::read_entry as read_local_entry;
 pub use receive::{fetch_entry, read_entry};
 pub(crate) use receive::{learn_packs, prove_pack};
 pub(crate) use send::{entries_to_send, replicate_packs, send_packs};

@@ -10,6 +10,7 @@ use safelight_store::{Area, Sealed, StoreError, Tier};
 use super::local::read_entry;
 use super::receive::{PACK_BYTES, prove_pack};
 use super::{entry_of, kinds_of, path_of_pack, tier_of};
+use crate::collect::generations;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::policy::Goes;
@@ -143,8 +144,15 @@ async fn put_pack(
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
     let sealed = Sealed::from(pack.sealed);
-    for generation in 0..MOST_GENERATIONS {
+    let known = here.device.place_id(at.id)?;
+    let first = path_of_pack(area, named, 0)?;
+    let class = first.as_str().as_bytes().first().copied().unwrap_or_default();
+    let (next, _) = generations(here.catalog, known, class, &named.name)?;
+    for generation in next..next.saturating_add(MOST_GENERATIONS) {
         let path = path_of_pack(area, named, generation)?;
+        if here.device.is_bad(at.id, path.as_str())? {
+            continue;
+        }
         match at.store.put(&path, &sealed, tier).await {
             Ok(_) => {}
             Err(StoreError::AlreadyExists { .. }) => {

@@ -441,6 +441,22 @@ pub(crate) struct Counting {
     pub(crate) range_bytes: Mutex<u64>,
     /// Puts that are done and answered with an error, by a part of their name.
     pub(crate) lose_reply: Mutex<Option<String>>,
+    /// What becomes of deletions.
+    pub(crate) deletes: Mutex<Deletes>,
+    /// What listings do not name, by a part of its name.
+    pub(crate) hidden: Mutex<Option<String>>,
+}
+
+/// What a place does when it is asked to delete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Deletes {
+    /// It does.
+    #[default]
+    Done,
+    /// It says that it did.
+    Pretended,
+    /// It refuses.
+    Denied,
 }
 
 #[derive(Clone)]
@@ -452,23 +468,29 @@ pub(crate) struct TestPlace {
 
 impl TestPlace {
     pub(crate) fn new() -> Self {
-        Self::that(true)
+        Self::with(|capabilities| capabilities.set(Capability::PutIfAbsent, Finding::Works))
     }
 
     /// A place that overwrites whatever it is told to.
     pub(crate) fn lax() -> Self {
-        Self::that(false)
+        Self::with(|_| ())
     }
 
-    fn that(refuses_to_overwrite: bool) -> Self {
+    /// A place whose word proves an upload, as that of an object store does.
+    pub(crate) fn vouching() -> Self {
+        Self::with(|capabilities| {
+            capabilities.set(Capability::PutIfAbsent, Finding::Works);
+            capabilities.set(Capability::ProviderChecksum, Finding::Works);
+        })
+    }
+
+    fn with(change: impl FnOnce(&mut Capabilities)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let inner = Folder::open(&root).unwrap();
         let mut capabilities = inner.capabilities().clone();
+        change(&mut capabilities);
         capabilities.tiers = vec![Tier::Hot, Tier::Cool];
-        if refuses_to_overwrite {
-            capabilities.set(Capability::PutIfAbsent, Finding::Works);
-        }
         let remote = Arc::new(Counting {
             folder: inner,
             capabilities,
@@ -477,6 +499,8 @@ impl TestPlace {
             puts_left: Mutex::default(),
             range_bytes: Mutex::default(),
             lose_reply: Mutex::default(),
+            deletes: Mutex::default(),
+            hidden: Mutex::default(),
         });
         let store = SealedRemote::new(Arc::<Counting>::clone(&remote));
         Self { remote, store, _folder: Arc::new(folder) }
@@ -599,12 +623,26 @@ impl Remote for Counting {
 
     async fn list(&self, prefix: &Prefix, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
         self.ask("LIST", prefix.as_str());
-        self.folder.list(prefix, after).await
+        let mut page = self.folder.list(prefix, after).await?;
+        if let Some(hidden) = &*self.hidden.lock().unwrap() {
+            page.objects.retain(|object| !object.key.as_str().contains(hidden.as_str()));
+        }
+        Ok(page)
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         self.ask("DELETE", key.as_str());
-        self.folder.delete(key).await
+        let deletes = *self.deletes.lock().unwrap();
+        match deletes {
+            Deletes::Done => self.folder.delete(key).await,
+            Deletes::Pretended => Ok(()),
+            Deletes::Denied => Err(StoreError::Denied {
+                place: "test".into(),
+                operation: safelight_store::Operation::Delete,
+                object: key.as_str().to_owned(),
+                source: std::io::Error::other("no permission"),
+            }),
+        }
     }
 
     async fn set_tier(&self, key: &Key, tier: Tier) -> Result<(), StoreError> {

@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod checkpoints;
+mod collect;
 mod common;
 mod history;
 mod latency;
 mod local;
 mod objects;
+mod place;
+mod second;
 mod trust;

@@ -1,0 +1,299 @@
+//! Acknowledging marks: this device relies on none of their objects any more (sl1-history §10.3).
+//!
+//! Invariant: before an acknowledgement is written, every proof of a marked object is dropped (nothing is under way:
+//! only the driving task sends, and it is here), and every part of a referenced content that the mark takes has a
+//! replica elsewhere or in a later generation, or its bytes are held here. What is missing is copied to the next
+//! generation first, which is possible because nobody may delete it before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safelight_catalog::{HowKnown, Replica, StoredMark};
+use safelight_crypto::ContentHash;
+use safelight_model::{
+    MAX_OP_IDS, ObjectName, OpBody, OpId, PackKind, PlaceId, PlacedObject, RenditionKind, Replicas,
+};
+use safelight_store::{ObjectPath, Sealed, StoreError};
+
+use super::is_away;
+use super::marks::requeue;
+use super::objects::path_of_object;
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::originals::{MOST_PART_BYTES, is_part_here, open_part, path_of_part};
+use crate::problem::{Problem, Transfer};
+
+/// Marks that are acknowledged together.
+const AT_ONCE: usize = 256;
+/// Assets that are read together.
+const ASSETS_AT_ONCE: usize = 512;
+
+/// Which content each of some names is a part of, and which part.
+pub(super) type Parts = HashMap<ObjectName, (ContentHash, u32)>;
+
+/// Acknowledges what can be, with the place at hand to copy what is needed. Answers whether anything was written;
+/// what must wait is noted.
+pub(crate) async fn acknowledge(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    let mut after = 0;
+    let mut wrote = false;
+    loop {
+        let marks = here.catalog.unacknowledged_marks(after, AT_ONCE)?;
+        let Some(last) = marks.last() else { return Ok(wrote) };
+        if is_away(here, at)? {
+            return Ok(wrote);
+        }
+        after = last.number;
+        wrote |= acknowledge_some(here, at, &marks, problems).await?;
+    }
+}
+
+async fn acknowledge_some(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    marks: &[StoredMark],
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    let mut objects = Vec::with_capacity(marks.len());
+    for mark in marks {
+        objects.push((*mark, here.catalog.marked_objects(mark)?));
+    }
+    let parts = parts_of(here, objects.iter().flat_map(|(_, objects)| objects))?;
+    for (mark, objects) in &objects {
+        let Some(remote) = here.device.remote_at(mark.place)? else { continue };
+        let mut paths = Vec::with_capacity(objects.len());
+        for object in objects {
+            paths.extend(path_of_object(object)?.map(|path| path.to_string()));
+        }
+        here.device.void_objects(remote, paths.iter().map(String::as_str))?;
+        let there = RemotePlace { id: remote, store: at.store.clone() };
+        for object in objects.iter().filter(|object| object.class == b'o') {
+            if let Some((content, _)) = parts.get(&object.name) {
+                requeue(here, &there, content, mark.why)?;
+            }
+        }
+    }
+    let mut acknowledged: Vec<OpId> = Vec::new();
+    let mut copied: BTreeMap<PlaceId, Vec<PlacedObject>> = BTreeMap::new();
+    for (mark, objects) in &objects {
+        here.stop.check()?;
+        let mut missing = None;
+        for object in objects {
+            match can_do_without(here, at, mark, object, &parts, problems).await? {
+                Without::Yes => {}
+                Without::Copied(copy) => copied.entry(mark.place).or_default().push(copy),
+                Without::No => {
+                    missing = Some(*object);
+                    break;
+                }
+            }
+        }
+        match missing {
+            None => acknowledged.push(mark.op),
+            Some(object) => {
+                let name =
+                    path_of_object(&object)?.map_or_else(|| object.name.to_string(), |path| path.to_string());
+                here.note(problems, Problem::Needed { object: name });
+            }
+        }
+    }
+    let mut bodies = Vec::new();
+    for (place, mut objects) in copied {
+        objects.sort_unstable();
+        objects.dedup();
+        bodies.extend(objects.chunks(safelight_model::MAX_PLACED).map(|objects| {
+            let objects = objects.to_vec();
+            OpBody::Replicas(Replicas { place, additions: Vec::new(), except: Default::default(), objects })
+        }));
+    }
+    bodies.extend(
+        acknowledged
+            .chunks(MAX_OP_IDS)
+            .map(|marks| OpBody::Acknowledged { marks: marks.iter().copied().collect() }),
+    );
+    if bodies.is_empty() {
+        return Ok(false);
+    }
+    let now = (here.now)();
+    here.catalog.append(now, bodies)?;
+    Ok(true)
+}
+
+/// The contents that some objects are parts of. Goes through all assets once; memory is that of the objects.
+pub(super) fn parts_of<'a>(
+    here: &Here<'_>,
+    objects: impl Iterator<Item = &'a PlacedObject>,
+) -> Result<Parts> {
+    let mut wanted: HashMap<ObjectName, Option<(ContentHash, u32)>> =
+        objects.filter(|object| object.class == b'o').map(|object| (object.name, None)).collect();
+    if wanted.is_empty() {
+        return Ok(Parts::new());
+    }
+    let mut after = None;
+    loop {
+        let assets = here.catalog.assets_after(after, ASSETS_AT_ONCE)?;
+        let Some((last, _)) = assets.last() else { break };
+        after = Some(*last);
+        let lives = assets.iter().flat_map(|(_, state)| state.lives());
+        for write in lives.flat_map(|(_, life)| life.contents().additions()) {
+            let original = &write.value.original;
+            for (number, part) in (0..).zip(&original.parts) {
+                if let Some(found) = wanted.get_mut(&part.name) {
+                    *found = Some((original.content, number));
+                }
+            }
+        }
+    }
+    Ok(wanted.into_iter().filter_map(|(name, found)| Some((name, found?))).collect())
+}
+
+enum Without {
+    Yes,
+    /// Now: it was copied to the next generation.
+    Copied(PlacedObject),
+    No,
+}
+
+async fn can_do_without(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    mark: &StoredMark,
+    object: &PlacedObject,
+    parts: &Parts,
+    problems: &mut Vec<Problem>,
+) -> Result<Without> {
+    match object.class {
+        b'o' => {}
+        b's' => {
+            let is_spared = can_spare_pack(here, at, object, problems).await?;
+            return Ok(if is_spared { Without::Yes } else { Without::No });
+        }
+        // Renditions are made again; classes of later versions are nothing that this one references.
+        _ => return Ok(Without::Yes),
+    }
+    let Some((content, _)) = parts.get(&object.name) else { return Ok(Without::Yes) };
+    let Some(used) = here.catalog.content_use(content)?.filter(|used| used.is_referenced) else {
+        return Ok(Without::Yes);
+    };
+    let Some((original, number)) = used.part(&object.name) else { return Ok(Without::No) };
+    if here.catalog.has_replica_anywhere(&used, &object.name)? || is_part_here(here, original, number)? {
+        return Ok(Without::Yes);
+    }
+    if here.device.place_id(at.id)? != Some(mark.place) {
+        return Ok(Without::No);
+    }
+    copy_on(here, at, mark, object, original, number, problems).await
+}
+
+/// Copies a marked part that somebody needs to the next generation of its name, in the same place.
+async fn copy_on(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    mark: &StoredMark,
+    object: &PlacedObject,
+    original: &safelight_model::Original,
+    number: u32,
+    problems: &mut Vec<Problem>,
+) -> Result<Without> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(Without::No) };
+    let Some(from) = path_of_object(object)? else { return Ok(Without::No) };
+    let bytes = match at.store.get(&from, MOST_PART_BYTES).await {
+        Ok(bytes) => bytes,
+        // Whether it is gone for good nobody can tell: the mark waits until the content is held somewhere again.
+        Err(
+            StoreError::NotFound { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Archived { .. },
+        ) => return Ok(Without::No),
+        Err(error) => return Err(error.into()),
+    };
+    if let Err(reason) = open_part(here, original, number, part, &bytes) {
+        here.note(problems, Problem::Damaged { object: from.to_string(), reason });
+        return Ok(Without::No);
+    }
+    let (next, _) = super::generations(here.catalog, Some(mark.place), b'o', &part.name)?;
+    let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(Without::No) };
+    for generation in next..next.saturating_add(crate::originals::MOST_GENERATIONS) {
+        let path = path_of_part(part, generation)?;
+        match at.store.put(&path, &sealed, None).await {
+            Ok(_) => {}
+            Err(StoreError::AlreadyExists { .. }) => {
+                let Ok(there) = at.store.get(&path, MOST_PART_BYTES).await else { continue };
+                if open_part(here, original, number, part, &there).is_err() {
+                    continue;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let replica = Replica {
+            object: path.to_string(),
+            sealed_bytes: sealed.length_bytes(),
+            placed_millis: here.now_millis(),
+            proven_millis: None,
+            how: HowKnown::Acknowledged,
+        };
+        here.device.record_replicas(at.id, [&replica])?;
+        here.monitor.advance(Transfer::PartSent, sealed.length_bytes());
+        // Only what was read back may be told of a place that does not vouch; it was read or put just now, whole.
+        return Ok(match prove(here, at, &path, original, number).await? {
+            true => Without::Copied(PlacedObject::original(part.name, generation)),
+            false => Without::No,
+        });
+    }
+    Ok(Without::No)
+}
+
+async fn prove(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    original: &safelight_model::Original,
+    number: u32,
+) -> Result<bool> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(false) };
+    match at.store.get(path, MOST_PART_BYTES).await {
+        Ok(bytes) => Ok(open_part(here, original, number, part, &bytes).is_ok()),
+        Err(StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether every tiny original in a pack that this device references lies here, or in a pack elsewhere. What does not
+/// is fetched.
+async fn can_spare_pack(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    object: &PlacedObject,
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    if !here.catalog.places_of_object(object.class, &object.name)?.is_empty() {
+        return Ok(true);
+    }
+    let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
+    let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(true) };
+    let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(true) };
+    let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
+    if entries.is_empty() {
+        return Ok(false);
+    }
+    for entry in entries {
+        if here.catalog.content_use(&entry.content)?.is_none_or(|used| !used.is_referenced)
+            || here.device.packed(&entry.content, RenditionKind::Original)?.is_some()
+        {
+            continue;
+        }
+        let places = std::slice::from_ref(at);
+        match crate::packs::fetch_entry(here, places, &entry.content, RenditionKind::Original, problems).await
+        {
+            Ok(_) => {}
+            Err(SyncError::NotHeld { .. } | SyncError::Unbelievable { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

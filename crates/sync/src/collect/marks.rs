@@ -1,0 +1,289 @@
+//! Writing marks: what is to leave a remote, and why.
+//!
+//! A mark alone deletes nothing; it obliges everybody who needs the object to copy it first. So it is written only
+//! by a device that is present there, and by preference only for what this device could do without.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, SystemTime};
+
+use safelight_catalog::{PURGED, SyncState};
+use safelight_crypto::ContentHash;
+use safelight_model::{AssetId, MAX_PLACED, Mark, MarkReason, OpBody, PartRef, PlaceId, PlacedObject};
+use safelight_store::{Area, ObjectPath, StoreError};
+
+use super::objects::{object_of, path_of_object};
+use super::{DAY_MILLIS, is_away};
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::originals::path_of_part;
+
+/// Assets that are read together.
+const AT_ONCE: usize = 512;
+/// What lies in a place for so long and nobody speaks of is an orphan; a younger object may still be spoken of.
+const ORPHAN_MILLIS: i64 = 30 * DAY_MILLIS;
+/// The start of every sealed object, which names its epoch (sl1.md §2.2).
+const PREFIX_BYTES: u64 = 24;
+
+/// Marks objects of a remote: they are to leave it. Those that are marked already are passed over. Answers how many
+/// were marked; this device relies on none of them from now on.
+///
+/// # Errors
+/// [`SyncError::Away`] while this device is away from the remote; those of the databases.
+pub fn mark(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    why: MarkReason,
+    objects: impl IntoIterator<Item = PlacedObject>,
+) -> Result<u64> {
+    if is_away(here, at)? {
+        return Err(SyncError::Away { place: at.store.label().to_owned() });
+    }
+    let mut wanted = BTreeSet::new();
+    for object in objects {
+        if !here.catalog.is_marked(place, &object)? {
+            wanted.insert(object);
+        }
+    }
+    let wanted: Vec<PlacedObject> = wanted.into_iter().collect();
+    let mut paths = Vec::with_capacity(wanted.len());
+    for object in &wanted {
+        paths.extend(path_of_object(object)?.map(|path| path.to_string()));
+    }
+    // First nothing is relied on any more, then that is said.
+    here.device.void_objects(at.id, paths.iter().map(String::as_str))?;
+    let marks = wanted.chunks(MAX_PLACED);
+    let bodies: Vec<OpBody> =
+        marks.map(|objects| OpBody::Mark(Mark { place, why, objects: objects.to_vec() })).collect();
+    if !bodies.is_empty() {
+        let now = (here.now)();
+        here.catalog.append(now, bodies)?;
+    }
+    Ok(wanted.len() as u64)
+}
+
+/// Marks what was found damaged or missing, so that nobody relies on it. While this device is away that is only
+/// remembered here.
+///
+/// # Errors
+/// Those of the databases.
+pub fn mark_damaged(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    objects: impl IntoIterator<Item = PlacedObject>,
+) -> Result<u64> {
+    match mark(here, at, place, MarkReason::Damaged, objects) {
+        Err(SyncError::Away { .. }) => Ok(0),
+        other => other,
+    }
+}
+
+/// Marks what purges since the last look left behind.
+pub(crate) fn mark_purged(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
+    let instance = here.catalog.instance()?;
+    let mut after = here.device.purges_until(at.id, instance)?;
+    let mut marked = 0;
+    loop {
+        let (assets, last) = here.catalog.purged_after(after, AT_ONCE)?;
+        if last == after {
+            return Ok(marked);
+        }
+        let mut objects = Vec::new();
+        for asset in assets {
+            objects.extend(unreferenced(here, at, place, asset)?);
+        }
+        marked += mark(here, at, place, MarkReason::Unreferenced, objects)?;
+        here.device.set_purges_until(at.id, last)?;
+        after = last;
+    }
+}
+
+/// Whether there are purges that were not looked at for this remote.
+pub(crate) fn has_purges(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let after = here.device.purges_until(at.id, here.catalog.instance()?)?;
+    Ok(here.catalog.purged_after(after, 1)?.1 != after)
+}
+
+/// Marks everything in a remote that nothing references any more. Goes through all assets, and packs.
+///
+/// # Errors
+/// As [`mark`].
+pub fn mark_unreferenced(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
+    let (mut after, mut marked) = (None, 0);
+    loop {
+        here.stop.check()?;
+        let assets = here.catalog.assets_after(after, AT_ONCE)?;
+        let Some((last, _)) = assets.last() else { break };
+        after = Some(*last);
+        let mut objects = Vec::new();
+        for (asset, state) in &assets {
+            if state.lives().any(|(_, life)| life.is_purged()) {
+                objects.extend(unreferenced(here, at, place, *asset)?);
+            }
+        }
+        marked += mark(here, at, place, MarkReason::Unreferenced, objects)?;
+    }
+    let packs = unreferenced_packs(here, at, place)?;
+    Ok(marked + mark(here, at, place, MarkReason::Unreferenced, packs)?)
+}
+
+/// The objects of contents that only purged lives of an asset have, as far as they rest in the remote.
+fn unreferenced(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    asset: AssetId,
+) -> Result<Vec<PlacedObject>> {
+    let Some(state) = here.catalog.asset_state(asset)? else { return Ok(Vec::new()) };
+    let contents: BTreeSet<ContentHash> = state
+        .lives()
+        .flat_map(|(_, life)| life.contents().additions())
+        .map(|write| write.value.original.content)
+        .collect();
+    let mut objects = Vec::new();
+    for content in contents {
+        let used = here.catalog.content_use(&content)?.filter(|used| !used.is_referenced);
+        let Some(used) = used else { continue };
+        for part in used.additions.iter().flat_map(|(_, original)| &original.parts) {
+            objects.extend(resting(here, at, place, &used, part)?);
+        }
+    }
+    Ok(objects)
+}
+
+/// The unmarked object under which a part is known to rest in a remote, by history or by this device.
+fn resting(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    used: &safelight_catalog::ContentUse,
+    part: &PartRef,
+) -> Result<Option<PlacedObject>> {
+    let first = path_of_part(part, 0)?;
+    if let Some(replica) = here.device.replica_in_any_generation(at.id, first.as_str())? {
+        return Ok(ObjectPath::parse(&replica.object).ok().and_then(|path| object_of(&path)));
+    }
+    if !here.catalog.has_replica(place, used, &part.name)? {
+        return Ok(None);
+    }
+    let generation = here.catalog.next_generation(place, b'o', &part.name)?;
+    Ok(Some(PlacedObject::original(part.name, generation)))
+}
+
+/// Packs of which every entry is of a content that nothing references.
+fn unreferenced_packs(here: &Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<Vec<PlacedObject>> {
+    let mut objects = Vec::new();
+    for pack in here.catalog.remote_packs(None)? {
+        let Some((tier, area)) = crate::packs::tier_of(pack.tier) else { continue };
+        let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
+        let mut is_needed = entries.is_empty();
+        for entry in &entries {
+            is_needed =
+                is_needed || here.catalog.content_use(&entry.content)?.is_none_or(|used| used.is_referenced);
+        }
+        if is_needed {
+            continue;
+        }
+        let first = crate::packs::path_of_pack(area, &pack, 0)?;
+        if let Some(replica) = here.device.replica_in_any_generation(at.id, first.as_str())? {
+            objects.extend(ObjectPath::parse(&replica.object).ok().and_then(|path| object_of(&path)));
+        } else if let Some(object) = object_of(&first)
+            && here.catalog.places_of_object(object.class, &object.name)?.contains(&place)
+        {
+            let generation = here.catalog.next_generation(place, object.class, &object.name)?;
+            objects.push(PlacedObject { generation, ..object });
+        }
+    }
+    Ok(objects)
+}
+
+/// Marks what has rested in a remote for 30 days and nothing speaks of: uploads whose op was never made.
+///
+/// # Errors
+/// As [`mark`]; what the place answers to a listing.
+pub async fn mark_orphans(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
+    let known = known_names(here)?;
+    let before = u64::try_from(here.now_millis().saturating_sub(ORPHAN_MILLIS)).unwrap_or_default();
+    let before = SystemTime::UNIX_EPOCH + Duration::from_millis(before);
+    let mut marked = 0;
+    for area in [Area::Original, Area::Thumbnails, Area::Previews, Area::Small] {
+        let mut after = None;
+        loop {
+            here.stop.check()?;
+            let page = at.store.list(area, after.as_ref()).await?;
+            let mut orphans = Vec::new();
+            for info in &page.objects {
+                let object = ObjectPath::parse(info.key.as_str()).ok().and_then(|path| object_of(&path));
+                let Some(object) = object else { continue };
+                let is_old = info.modified.is_some_and(|modified| modified < before);
+                if is_old && !known.contains(object.name.as_bytes()) && is_ours(here, at, &object).await? {
+                    orphans.push(object);
+                }
+            }
+            marked += mark(here, at, place, MarkReason::Orphan, orphans)?;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    Ok(marked)
+}
+
+/// Whether an object is sealed under an epoch of this library: another library may rest in the same place.
+async fn is_ours(here: &Here<'_>, at: &RemotePlace, object: &PlacedObject) -> Result<bool> {
+    let Some(path) = path_of_object(object)? else { return Ok(false) };
+    let head = match at.store.get_range(&path, 0..PREFIX_BYTES).await {
+        Ok(head) => head,
+        // Archived, gone meanwhile: left alone.
+        Err(StoreError::NotFound { .. } | StoreError::Archived { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let epochs = here.keys.keyring().epochs();
+    Ok(head.get(8..24).is_some_and(|id| epochs.iter().any(|epoch| epoch.id().as_bytes() == id)))
+}
+
+/// The names of all objects that any op speaks of, purged ones too: 20 bytes each.
+fn known_names(here: &Here<'_>) -> Result<HashSet<[u8; 20]>> {
+    let mut known = HashSet::new();
+    let mut after = None;
+    loop {
+        let assets = here.catalog.assets_after(after, AT_ONCE)?;
+        let Some((last, _)) = assets.last() else { break };
+        after = Some(*last);
+        let lives = assets.iter().flat_map(|(_, state)| state.lives());
+        let writes = lives.flat_map(|(_, life)| life.contents().additions());
+        known.extend(writes.flat_map(|write| &write.value.original.parts).map(|part| *part.name.as_bytes()));
+    }
+    known.extend(here.catalog.remote_packs(None)?.iter().map(|pack| *pack.name.as_bytes()));
+    Ok(known)
+}
+
+/// Lets an original that lost its replica wait to be sent again, if it is here and not dropped on purpose.
+pub(super) fn requeue(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    content: &ContentHash,
+    why: MarkReason,
+) -> Result<()> {
+    let rows = here.device.original_at_remotes(content)?;
+    let Some((_, row)) = rows.into_iter().find(|(remote, _)| *remote == at.id) else { return Ok(()) };
+    if !matches!(row.state, SyncState::Synced | SyncState::CloudOnly) {
+        return Ok(());
+    }
+    let original = here.catalog.original_of(content)?;
+    let is_here = match &original {
+        Some(original) => crate::originals::is_here(here, original)?,
+        None => false,
+    };
+    let (state, reason) = match why {
+        _ if original.is_none() => (SyncState::LocalOnly, Some(PURGED)),
+        MarkReason::Damaged if is_here => (SyncState::Waiting, Some("it was damaged there")),
+        MarkReason::Damaged => (SyncState::Elsewhere, None),
+        // The policy decides whether it goes there again.
+        _ if is_here => (SyncState::Off, Some("it was dropped from there")),
+        _ => (SyncState::Elsewhere, None),
+    };
+    Ok(here.device.set_original_states(at.id, [(content, state, reason)])?)
+}

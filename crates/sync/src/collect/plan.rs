@@ -1,0 +1,287 @@
+//! What of the marked objects in a remote may be deleted now, and what the others wait for (sl1-history §10.4).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use safelight_catalog::StoredMark;
+use safelight_crypto::{DeviceId, Roster, Standing};
+use safelight_model::{PackKind, PlaceId, PlacedObject, RenditionKind};
+use safelight_store::{Area, ObjectPath, Tier};
+
+use super::acknowledge::{Parts, parts_of};
+use super::objects::object_of;
+use super::{DAY_MILLIS, GRACE_MILLIS};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::originals::{MOST_PART_BYTES, open_part};
+
+/// Why a marked object is not deleted yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waits {
+    /// These active devices have not acknowledged the mark.
+    ForDevices(BTreeSet<DeviceId>),
+    /// A retired or revoked device's last segment was not read yet.
+    ForHistory(BTreeSet<DeviceId>),
+    /// It rests until this time, in milliseconds since 1970.
+    Until(i64),
+    /// It is still needed: this device could not do without it, because nothing else is known to hold it.
+    StillNeeded,
+}
+
+/// How many objects, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Held {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What a collection would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectPlan {
+    /// What may be deleted now.
+    pub ready: Held,
+    /// What waits, and for what.
+    pub waiting: BTreeMap<Waits, Held>,
+    /// What is listed and not marked: it stays.
+    pub kept: Held,
+    /// Objects that were marked just now, because nothing needs or knows them; they wait from now on.
+    pub newly_marked: u64,
+    /// Why nothing at all can be deleted: this device is away, history is incomplete, or the credential may not.
+    pub hindrances: Vec<String>,
+}
+
+/// One object that may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ready {
+    pub(super) object: PlacedObject,
+    pub(super) path: ObjectPath,
+    pub(super) bytes: u64,
+}
+
+/// Objects that are judged together: a list of them is what a collection holds in memory.
+const AT_ONCE: usize = 16_384;
+
+/// The classes of objects that collecting goes through.
+const AREAS: [Area; 4] = [Area::Original, Area::Thumbnails, Area::Previews, Area::Small];
+
+/// Judges marks and objects; marks are looked up once.
+pub(super) struct Judge {
+    place: PlaceId,
+    roster: Roster,
+    marks: HashMap<i64, MarkStanding>,
+    now_millis: i64,
+}
+
+#[derive(Clone)]
+enum MarkStanding {
+    Acknowledged { last_millis: i64 },
+    Waits(Waits),
+}
+
+impl Judge {
+    pub(super) fn new(here: &Here<'_>, place: PlaceId, roster: Roster) -> Self {
+        Self { place, roster, marks: HashMap::new(), now_millis: here.now_millis() }
+    }
+
+    /// Whether every active device has acknowledged a mark in a segment that was read here.
+    fn mark(&mut self, here: &Here<'_>, mark: &StoredMark) -> Result<MarkStanding> {
+        if let Some(known) = self.marks.get(&mark.number) {
+            return Ok(known.clone());
+        }
+        let acknowledged = here.catalog.acknowledgements(mark.op)?;
+        let (mut missing, mut unread) = (BTreeSet::new(), BTreeSet::new());
+        for (device, member) in self.roster.members() {
+            match member.standing {
+                Standing::Retired { last_seq } | Standing::Revoked { last_seq, .. } => {
+                    if here.catalog.tip(*device)?.seq.0 < last_seq {
+                        unread.insert(*device);
+                    }
+                }
+                _ => {
+                    if !acknowledged.contains_key(device) && !here.catalog.is_lapsed(*device)? {
+                        missing.insert(*device);
+                    }
+                }
+            }
+        }
+        let standing = if !missing.is_empty() {
+            MarkStanding::Waits(Waits::ForDevices(missing))
+        } else if !unread.is_empty() {
+            MarkStanding::Waits(Waits::ForHistory(unread))
+        } else {
+            // A mark that nobody has to wait for rests from when it is first seen to be so: by its own device.
+            let last_millis = acknowledged.values().max().copied().unwrap_or(self.now_millis);
+            MarkStanding::Acknowledged { last_millis }
+        };
+        self.marks.insert(mark.number, standing.clone());
+        Ok(standing)
+    }
+
+    /// Whether an object may go as far as its marks and time are concerned; none if it is not marked.
+    pub(super) fn object(
+        &mut self,
+        here: &Here<'_>,
+        object: &PlacedObject,
+        tier: Option<Tier>,
+    ) -> Result<Option<Option<Waits>>> {
+        let marks = here.catalog.marks_of(self.place, object)?;
+        if marks.is_empty() {
+            return Ok(None);
+        }
+        // One mark that all have acknowledged is enough.
+        let mut nearest: Option<Waits> = None;
+        for mark in &marks {
+            let waits = match self.mark(here, mark)? {
+                MarkStanding::Waits(waits) => waits,
+                MarkStanding::Acknowledged { last_millis } => {
+                    let until = last_millis.saturating_add(GRACE_MILLIS.max(least_millis(tier)));
+                    if until <= self.now_millis {
+                        return Ok(Some(None));
+                    }
+                    Waits::Until(until)
+                }
+            };
+            let is_nearer = match (&nearest, &waits) {
+                (Some(Waits::Until(known)), Waits::Until(until)) => until < known,
+                (Some(Waits::Until(_)), _) => false,
+                (_, Waits::Until(_)) | (None, _) => true,
+                _ => false,
+            };
+            if is_nearer {
+                nearest = Some(waits);
+            }
+        }
+        Ok(Some(nearest))
+    }
+}
+
+/// How long a provider bills an object of a tier at least: Azure's cool 30, cold 90, archive 180 days; those of S3
+/// are not longer.
+fn least_millis(tier: Option<Tier>) -> i64 {
+    DAY_MILLIS
+        * match tier {
+            Some(Tier::Cool) => 30,
+            Some(Tier::Cold) => 90,
+            Some(Tier::Archive) => 180,
+            _ => 0,
+        }
+}
+
+/// Goes through everything that the place lists, page by page, and gives each stretch of objects that may go to
+/// `take`. Memory: one stretch.
+pub(super) async fn go_through(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    judge: &mut Judge,
+    plan: &mut CollectPlan,
+    mut take: impl AsyncFnMut(&mut Here<'_>, Vec<Ready>) -> Result<()>,
+) -> Result<()> {
+    for area in AREAS {
+        let mut after = None;
+        let mut ready: Vec<Ready> = Vec::new();
+        loop {
+            here.stop.check()?;
+            let page = at.store.list(area, after.as_ref()).await?;
+            for info in page.objects {
+                let Ok(path) = ObjectPath::parse(info.key.as_str()) else { continue };
+                let Some(object) = object_of(&path).filter(|_| path.area() == area) else { continue };
+                match judge.object(here, &object, info.tier)? {
+                    None => plan.kept.add(info.length_bytes),
+                    Some(Some(waits)) => plan.waiting.entry(waits).or_default().add(info.length_bytes),
+                    Some(None) => ready.push(Ready { object, path, bytes: info.length_bytes }),
+                }
+            }
+            let is_last = page.next.is_none();
+            if is_last || ready.len() >= AT_ONCE {
+                let spared = spare(here, judge.place, std::mem::take(&mut ready), plan)?;
+                take(here, spared).await?;
+            }
+            if is_last {
+                break;
+            }
+            after = page.next;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps of the objects those that this device can do without, whatever others say that they hold.
+fn spare(here: &Here<'_>, place: PlaceId, ready: Vec<Ready>, plan: &mut CollectPlan) -> Result<Vec<Ready>> {
+    let parts = parts_of(here, ready.iter().map(|ready| &ready.object))?;
+    let mut spared = Vec::with_capacity(ready.len());
+    for one in ready {
+        if can_do_without(here, place, &one.object, &parts)? {
+            plan.ready.add(one.bytes);
+            spared.push(one);
+        } else {
+            plan.waiting.entry(Waits::StillNeeded).or_default().add(one.bytes);
+        }
+    }
+    Ok(spared)
+}
+
+/// Whether an object is not referenced, has a replica elsewhere or in a later generation, or its bytes are here,
+/// whole. Another device's copy and linked files count as nothing.
+fn can_do_without(here: &Here<'_>, place: PlaceId, object: &PlacedObject, parts: &Parts) -> Result<bool> {
+    match object.class {
+        b'o' => {}
+        b's' => return can_spare_pack(here, object),
+        // Renditions are made again.
+        _ => return Ok(true),
+    }
+    let Some((content, _)) = parts.get(&object.name) else { return Ok(true) };
+    let Some(used) = here.catalog.content_use(content)?.filter(|used| used.is_referenced) else {
+        return Ok(true);
+    };
+    if here.catalog.has_replica_anywhere(&used, &object.name)? {
+        return Ok(true);
+    }
+    tracing::debug!(%place, object = %object.name, "only this device may hold it");
+    let Some((original, number)) = used.part(&object.name) else { return Ok(false) };
+    is_whole_here(here, original, number)
+}
+
+/// Whether a part rests here and opens: its size alone would be too little to delete the last other copy for.
+fn is_whole_here(here: &Here<'_>, original: &safelight_model::Original, number: u32) -> Result<bool> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(false) };
+    let object = match here.place.open_object(&ObjectPath::original(part.name)) {
+        Ok(object) => object,
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let bytes = object.read_all(MOST_PART_BYTES)?;
+    Ok(bytes.len() as u64 == part.sealed_bytes && open_part(here, original, number, part, &bytes).is_ok())
+}
+
+fn can_spare_pack(here: &Here<'_>, object: &PlacedObject) -> Result<bool> {
+    if !here.catalog.places_of_object(object.class, &object.name)?.is_empty() {
+        return Ok(true);
+    }
+    let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
+    let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(true) };
+    let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(true) };
+    let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
+    if entries.is_empty() {
+        return Ok(false);
+    }
+    for entry in entries {
+        let is_referenced = here.catalog.content_use(&entry.content)?.is_some_and(|used| used.is_referenced);
+        if is_referenced {
+            let Some(location) = here.device.packed(&entry.content, RenditionKind::Original)? else {
+                return Ok(false);
+            };
+            if crate::packs::read_local_entry(here.place, &location, here.keys.keyring()).is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,146 @@
+//! Which place a remote is: the id that rests there, the same for every device (sl1-history §8.9).
+//!
+//! Invariant: nothing names a remote in history, and nothing is deleted there, before the id was read at the place
+//! in this process. It is drawn once, put if absent, and what then rests there is taken.
+
+use safelight_crypto::{Fault, names};
+use safelight_model::history::{open_place_id, seal_place_id};
+use safelight_model::{ModelError, PlaceId};
+use safelight_store::{Sealed, StoreError};
+
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::history::replace_damaged;
+use crate::keys::path_of;
+use crate::problem::Problem;
+
+/// More than any id has.
+const ID_BYTES: u64 = 64 << 10;
+/// So often another writer may come between a look and a put.
+const MOST_ROUNDS: usize = 4;
+
+/// What rests under the name of the id.
+enum Found {
+    Id(PlaceId),
+    Nothing,
+    /// Bytes that do not open; `is_for_nobody`: with no key that there ever was, as far as is known here.
+    Garbage {
+        reason: String,
+        is_for_nobody: bool,
+    },
+}
+
+/// Reads the id of the place, and gives it one if it has none. None where something unreadable rests under its
+/// name, which is noted: then nothing may name the remote.
+///
+/// # Errors
+/// [`SyncError::AnotherPlace`], [`SyncError::CopiedPlace`]; what the place and the databases answer.
+pub async fn place_id(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<PlaceId>> {
+    let path = path_of(&names::remote_id(&here.library()))?;
+    let known = here.device.place_id(at.id)?;
+    let mut wanted = known;
+    for _ in 0..MOST_ROUNDS {
+        match look(here, at).await? {
+            Found::Id(found) => return settle(here, at, known, found).map(Some),
+            Found::Nothing => {
+                if known.is_some() {
+                    let (object, was) = (path.to_string(), "missing");
+                    here.note(problems, Problem::Repaired { object, was });
+                }
+                let sealed = sealed_id(here, &mut wanted)?;
+                match at.store.put(&path, &sealed, None).await {
+                    // What rests there now is read back: another device may have been as fast.
+                    Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Found::Garbage { reason, is_for_nobody } => {
+                if known.is_none() && (!is_for_nobody || may_be_known_to_others(here)?) {
+                    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                    return Ok(None);
+                }
+                let sealed = sealed_id(here, &mut wanted)?;
+                match replace_damaged(&at.store, &path, &sealed).await {
+                    Ok(()) => {
+                        let (object, was) = (path.to_string(), "damaged");
+                        here.monitor.problem(&Problem::Repaired { object, was });
+                    }
+                    Err(StoreError::AlreadyExists { .. }) => {}
+                    Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => {
+                        here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                        return Ok(known);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Err(SyncError::Overtaken { place: at.store.label().to_owned() })
+}
+
+async fn look(here: &Here<'_>, at: &RemotePlace) -> Result<Found> {
+    let path = path_of(&names::remote_id(&here.library()))?;
+    let bytes = match at.store.get(&path, ID_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Ok(Found::Nothing),
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
+            return Ok(Found::Garbage { reason: error.to_string(), is_for_nobody: true });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(match open_place_id(&bytes, here.library(), here.keys.keyring()) {
+        Ok(id) => Found::Id(id),
+        Err(error) => {
+            let is_for_nobody = !matches!(&error, ModelError::Sealed(error)
+                if matches!(error.fault(), Some(Fault::UnknownKey { .. })));
+            Found::Garbage { reason: error.to_string(), is_for_nobody }
+        }
+    })
+}
+
+/// Whether history names a remote that is none of this device's: it may be this one, and its id come back.
+fn may_be_known_to_others(here: &Here<'_>) -> Result<bool> {
+    for place in here.catalog.places()? {
+        if here.device.remote_at(place)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Takes over what was found, unless it contradicts what is known.
+fn settle(here: &mut Here<'_>, at: &RemotePlace, known: Option<PlaceId>, found: PlaceId) -> Result<PlaceId> {
+    let place = || at.store.label().to_owned();
+    if let Some(known) = known.filter(|known| *known != found)
+        && here.catalog.names_place(known)?
+    {
+        return Err(SyncError::AnotherPlace { place: place(), known, found });
+    }
+    if here.device.remote_at(found)?.is_some_and(|other| other != at.id) {
+        return Err(SyncError::CopiedPlace { place: place() });
+    }
+    if known != Some(found) {
+        here.device.set_place_id(at.id, found)?;
+    }
+    Ok(found)
+}
+
+fn sealed_id(here: &mut Here<'_>, wanted: &mut Option<PlaceId>) -> Result<Sealed> {
+    let entropy = &mut *here.entropy;
+    let id = *wanted.get_or_insert_with(|| {
+        let mut id = [0; 16];
+        entropy.fill(&mut id);
+        PlaceId(id)
+    });
+    let keyring = here.keys.keyring();
+    let bytes = seal_place_id(keyring.library(), id, keyring.epoch(), here.entropy)?;
+    Ok(Sealed::from_bytes(bytes).map_err(|error| StoreError::Damaged {
+        place: "this device".to_owned(),
+        object: names::remote_id(&keyring.library()),
+        reason: error.to_string(),
+    })?)
+}

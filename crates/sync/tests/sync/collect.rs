@@ -1,0 +1,500 @@
+//! Dropping and collecting with whole devices: the stories that the model checker found, told to the shipping code.
+
+use std::collections::BTreeSet;
+
+use safelight_catalog::{PolicyKind, RemotePolicy, SyncState};
+use safelight_model::{
+    AssetId, Field, MarkReason, OpBody, Original, PlaceId, PlacedObject, RenditionKind, Replicas,
+};
+use safelight_sync::{
+    CollectReport, DAY_MILLIS, Depth, Problem, SyncError, Waits, collect, fetch_original, mark, place_id,
+    plan_collection, replicas_of, verify_remote,
+};
+
+use crate::common::*;
+
+const DAY: u64 = DAY_MILLIS.unsigned_abs();
+
+async fn collected(phone: &mut Phone, place: &TestPlace) -> CollectReport {
+    let at = phone.at(&place.store);
+    let report = collect(&mut phone.here(), &at, &[]).await.unwrap();
+    assert_eq!(report.plan.hindrances, Vec::<String>::new());
+    report
+}
+
+async fn planned(phone: &mut Phone, place: &TestPlace) -> CollectReport {
+    let at = phone.at(&place.store);
+    plan_collection(&mut phone.here(), &at, &[]).await.unwrap()
+}
+
+async fn settled(phone: &mut Phone, place: &TestPlace) {
+    let report = phone.sync(&place.store).await.unwrap();
+    assert_eq!(report.problems, []);
+    assert_eq!(report.history.problems, []);
+}
+
+async fn id(phone: &mut Phone, place: &TestPlace) -> PlaceId {
+    let at = phone.at(&place.store);
+    place_id(&mut phone.here(), &at, &mut Vec::new()).await.unwrap().unwrap()
+}
+
+fn first(original: &Original) -> PlacedObject {
+    PlacedObject::original(original.parts[0].name, 0)
+}
+
+fn path(original: &Original, generation: u32) -> String {
+    let name = original.parts[0].name;
+    let shard = name.shard();
+    if generation == 0 { format!("o/{shard}/{name}") } else { format!("o/{shard}/{name}-{generation}") }
+}
+
+fn trash(phone: &mut Phone, original: &Original, is_trashed: bool) {
+    let asset = asset(original);
+    let state = phone.catalog.asset_state(asset).unwrap().unwrap();
+    phone.record(vec![state.write_field(asset, Field::TRASHED, is_trashed)]);
+}
+
+fn purge(phone: &mut Phone, original: &Original) {
+    trash(phone, original, true);
+    let asset = asset(original);
+    let state = phone.catalog.asset_state(asset).unwrap().unwrap();
+    phone.record(vec![state.purge(asset).unwrap()]);
+}
+
+/// Imports it again after a purge: a new life.
+fn import_again(phone: &mut Phone, original: &Original) {
+    let asset = asset(original);
+    let state = phone.catalog.asset_state(asset).unwrap().unwrap();
+    phone.record(vec![state.add(asset, original.clone())]);
+}
+
+/// Frees the bytes on this device, as `local free` does.
+fn free(phone: &Phone, original: &Original) {
+    for part in &original.parts {
+        phone.place.remove_object(&safelight_store::ObjectPath::original(part.name)).unwrap();
+    }
+}
+
+async fn fetches(phone: &mut Phone, place: &TestPlace, original: &Original) -> bool {
+    let at = phone.at(&place.store);
+    fetch_original(&mut phone.here(), &[at], original, &mut Vec::new()).await.is_ok()
+}
+
+fn let_pass(phones: &mut [&mut Phone], days: u64) {
+    phones.iter_mut().for_each(|phone| phone.now += days * DAY);
+}
+
+/// A place, two devices in step, and a photo that the first imported and the place vouches for.
+async fn two(seed: u64) -> (TestPlace, Phone, Phone, Original) {
+    let place = TestPlace::vouching();
+    let (mut one, words) = Phone::founder(seed);
+    let photo = one.import("a.jpg", &noise(seed, 3000));
+    settled(&mut one, &place).await;
+    let mut two = Phone::join(&place.store, &words, seed + 1).await.unwrap();
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    (place, one, two, photo)
+}
+
+#[tokio::test]
+async fn what_nothing_needs_any_more_goes_after_everybody_agreed_and_thirty_days() {
+    let (place, mut one, mut two, photo) = two(400).await;
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    let device = two.catalog.device();
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0);
+    let waits: Vec<_> = report.plan.waiting.into_keys().collect();
+    assert_eq!(waits, [Waits::ForDevices(BTreeSet::from([device]))], "it names who it waits for");
+
+    settled(&mut two, &place).await;
+    let report = collected(&mut one, &place).await;
+    let waits: Vec<_> = report.plan.waiting.into_keys().collect();
+    assert!(matches!(waits.as_slice(), [Waits::Until(until)] if until.unsigned_abs() > one.now + 29 * DAY));
+
+    let_pass(&mut [&mut one, &mut two], 31);
+    let plan = planned(&mut one, &place).await.plan;
+    assert_eq!((plan.ready.objects, plan.ready.bytes), (1, photo.parts[0].sealed_bytes));
+    assert!(place.objects("o").contains_key(&path(&photo, 0)), "a plan deletes nothing");
+    let report = collected(&mut one, &place).await;
+    assert_eq!((report.deleted.objects, report.problems), (1, vec![]));
+    assert_eq!(place.objects("o").len(), 0);
+    assert_eq!(collected(&mut two, &place).await.deleted.objects, 0);
+}
+
+#[tokio::test]
+async fn kopia_a_photo_that_was_taken_up_again_is_copied_before_it_may_go() {
+    let (place, mut one, mut two, photo) = two(410).await;
+    // The first device finds it unneeded and marks it; the second, which holds no copy, restored it meanwhile.
+    purge(&mut one, &photo);
+    trash(&mut two, &photo, false);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    assert!(place.objects("o").contains_key(&path(&photo, 1)), "{:?}", place.objects("o"));
+    free(&one, &photo);
+    let_pass(&mut [&mut one, &mut two], 31);
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 1, "{report:?}");
+    assert_eq!(place.objects("o").into_keys().collect::<Vec<_>>(), [path(&photo, 1)]);
+    assert!(fetches(&mut two, &place, &photo).await && fetches(&mut one, &place, &photo).await);
+}
+
+#[tokio::test]
+async fn restic_prune_a_proof_of_what_is_marked_is_dropped_before_it_is_acknowledged() {
+    let (place, mut one, mut two, photo) = two(420).await;
+    let at = two.at(&place.store);
+    let proven = verify_remote(&mut two.here(), &at, Depth::All).await.unwrap();
+    assert_eq!(proven.problems, []);
+    let remote = at.id;
+    assert!(two.device.replica(remote, &path(&photo, 0)).unwrap().unwrap().proven_millis.is_some());
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    assert_eq!(two.device.replica(remote, &path(&photo, 0)).unwrap(), None);
+    // Not even what is seen there again counts.
+    let report = verify_remote(&mut two.here(), &at, Depth::All).await.unwrap();
+    assert_eq!(report.problems, [], "what waits to be collected is no stranger");
+    assert_eq!(two.device.replica(remote, &path(&photo, 0)).unwrap(), None);
+}
+
+#[tokio::test]
+async fn slatedb_a_deletion_that_is_carried_out_late_meets_another_name() {
+    let (place, mut one, mut two, photo) = two(430).await;
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    let_pass(&mut [&mut one, &mut two], 31);
+    settled(&mut two, &place).await;
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 1);
+    import_again(&mut one, &photo);
+    settled(&mut one, &place).await;
+    assert_eq!(place.objects("o").into_keys().collect::<Vec<_>>(), [path(&photo, 1)]);
+    free(&one, &photo);
+    // The writer that stalled, or the place that deletes when it likes.
+    let late = safelight_store::ObjectPath::parse(&path(&photo, 0)).unwrap();
+    place.store.delete(&late).await.unwrap();
+    settled(&mut two, &place).await;
+    assert!(fetches(&mut two, &place, &photo).await);
+}
+
+#[tokio::test]
+async fn three_devices_that_each_rely_on_another_one_keep_a_replica() {
+    let (place, mut one, mut two, photo) = two(440).await;
+    let place_id = id(&mut one, &place).await;
+    assert!(fetches(&mut two, &place, &photo).await);
+    for phone in [&mut one, &mut two] {
+        // Nothing is sent before somebody asks.
+        let remote = phone.at(&place.store).id;
+        let policy = RemotePolicy { kind: PolicyKind::OnDemand, ..RemotePolicy::default() };
+        phone.device.set_policy(remote, &policy).unwrap();
+    }
+    // Both hold a copy, both say that the place need not, and then both free theirs.
+    for phone in [&mut one, &mut two] {
+        let at = phone.at(&place.store);
+        mark(&mut phone.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]).unwrap();
+        settled(phone, &place).await;
+    }
+    settled(&mut one, &place).await;
+    for phone in [&one, &two] {
+        free(phone, &photo);
+    }
+    let_pass(&mut [&mut one, &mut two], 31);
+    for phone in [&mut one, &mut two] {
+        let report = collected(phone, &place).await;
+        assert_eq!(report.deleted.objects, 0);
+        assert!(report.plan.waiting.contains_key(&Waits::StillNeeded), "{report:?}");
+    }
+    assert!(fetches(&mut one, &place, &photo).await);
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 1, "who holds it itself may delete it");
+    assert!(!fetches(&mut two, &place, &photo).await);
+}
+
+#[tokio::test]
+async fn two_places_that_are_each_dropped_because_of_the_other_keep_one_copy() {
+    let (first_place, mut one, mut two, photo) = two(450).await;
+    let second_place = TestPlace::vouching();
+    settled(&mut one, &second_place).await;
+    settled(&mut two, &second_place).await;
+    settled(&mut two, &first_place).await;
+    settled(&mut one, &first_place).await;
+    let ids = [id(&mut one, &first_place).await, id(&mut one, &second_place).await];
+    let used = one.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert_eq!(one.catalog.places_of(&used).unwrap(), BTreeSet::from(ids));
+    free(&one, &photo);
+    // In good faith, before either has heard of the other's mark.
+    let places = [&first_place, &second_place];
+    for ((phone, place), place_id) in [&mut one, &mut two].into_iter().zip(places).zip(ids) {
+        let at = phone.at(&place.store);
+        mark(&mut phone.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]).unwrap();
+    }
+    for _ in 0..2 {
+        for phone in [&mut one, &mut two] {
+            for place in places {
+                phone.sync(&place.store).await.unwrap();
+            }
+        }
+    }
+    let_pass(&mut [&mut one, &mut two], 31);
+    for phone in [&mut one, &mut two] {
+        for place in places {
+            collected(phone, place).await;
+        }
+    }
+    assert!(fetches(&mut one, &first_place, &photo).await || fetches(&mut one, &second_place, &photo).await);
+}
+
+#[tokio::test]
+async fn a_silent_device_is_not_waited_for_and_says_that_it_is_back_before_it_reads() {
+    let (place, mut one, mut two, photo) = two(460).await;
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    for _ in 0..4 {
+        one.now += 24 * DAY;
+        settled(&mut one, &place).await;
+    }
+    let device = two.catalog.device();
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.lapsed, [device]);
+    assert_eq!(report.deleted.objects, 1, "the own acknowledgement is old enough");
+
+    two.now = one.now;
+    let before = two.catalog.tip(device).unwrap().seq;
+    place.requests();
+    settled(&mut two, &place).await;
+    assert!(two.catalog.tip(device).unwrap().seq > before, "an empty segment, if need be");
+    let requests = place.requests();
+    let of = |what: &str| requests.iter().position(|request| request.contains(what)).unwrap();
+    let own = format!("log/{device}");
+    let put =
+        requests.iter().position(|request| request.starts_with("CREATE") && request.contains(&own)).unwrap();
+    let other = format!("log/{}", one.catalog.device());
+    let read =
+        requests.iter().rposition(|request| request.starts_with("GET") && request.contains(&other)).unwrap();
+    assert!(put < read && of("log/") < read, "published, then read: {requests:?}");
+    settled(&mut one, &place).await;
+    assert!(!one.catalog.is_lapsed(device).unwrap());
+}
+
+#[tokio::test]
+async fn a_device_that_was_away_marks_nothing_before_it_has_come_back() {
+    let (place, mut one, _, photo) = two(470).await;
+    let place_id = id(&mut one, &place).await;
+    let at = one.at(&place.store);
+    one.now += 46 * DAY;
+    let refused = mark(&mut one.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]);
+    assert!(matches!(refused, Err(SyncError::Away { .. })));
+    settled(&mut one, &place).await;
+    assert_eq!(mark(&mut one.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]).unwrap(), 1);
+    assert_eq!(mark(&mut one.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]).unwrap(), 0);
+    // So is one whose clock went backwards, until it has synced.
+    one.now -= 3 * DAY;
+    settled(&mut one, &place).await;
+    assert!(!safelight_sync::is_away(&one.here(), &at).unwrap());
+}
+
+#[tokio::test]
+async fn a_device_that_is_there_publishes_before_a_month_has_passed() {
+    let (place, mut one, _, _) = two(475).await;
+    let own = one.catalog.device();
+    let before = one.catalog.tip(own).unwrap().seq;
+    one.now += 20 * DAY;
+    settled(&mut one, &place).await;
+    assert_eq!(one.catalog.tip(own).unwrap().seq, before, "nothing to say yet");
+    one.now += 6 * DAY;
+    settled(&mut one, &place).await;
+    assert!(one.catalog.tip(own).unwrap().seq > before);
+}
+
+#[tokio::test]
+async fn a_whole_import_is_recorded_as_one_range() {
+    let place = TestPlace::vouching();
+    let (mut one, _words) = Phone::founder(480);
+    let mut photos = Vec::new();
+    for number in 0..20 {
+        let photo = one.import(&format!("{number}.jpg"), &noise(number, 2000));
+        one.render(&photo, RenditionKind::Thumbnail, &noise(100 + number, 900));
+        photos.push(photo);
+    }
+    settled(&mut one, &place).await;
+    let place_id = id(&mut one, &place).await;
+    let mut ranges = 0;
+    for seq in 1.. {
+        let path = safelight_store::ObjectPath::segment(one.catalog.device(), seq);
+        let Ok(object) = one.place.open_object(&path) else { break };
+        let bytes = object.read_all(1 << 20).unwrap();
+        let sealed = safelight_model::history::SealedSegment::parse(&bytes).unwrap();
+        let keyring = one.keys.0.clone();
+        let signed = sealed.verify(keyring.library(), keyring.device().card().verifying_key()).unwrap();
+        let segment = signed.open(&keyring).unwrap();
+        for op in segment.ops() {
+            if let OpBody::Replicas(Replicas { place, additions, except, .. }) = op.unwrap().body {
+                assert_eq!((place, except.len()), (place_id, 0));
+                ranges += additions.len();
+            }
+        }
+    }
+    assert_eq!(ranges, 1);
+    for photo in &photos {
+        let used = one.catalog.content_use(&photo.content).unwrap().unwrap();
+        assert_eq!(one.catalog.places_of(&used).unwrap(), BTreeSet::from([place_id]));
+    }
+    // What comes later is not in it, and nothing is told twice.
+    let later = one.import("later.jpg", &noise(900, 2000));
+    let used = one.catalog.content_use(&later.content).unwrap().unwrap();
+    assert_eq!(one.catalog.places_of(&used).unwrap(), BTreeSet::new());
+    settled(&mut one, &place).await;
+    let ops = one.catalog.open_ops().unwrap().ops;
+    settled(&mut one, &place).await;
+    assert_eq!((ops, one.catalog.open_ops().unwrap().ops), (0, 0));
+}
+
+#[tokio::test]
+async fn a_place_that_does_not_vouch_is_told_of_only_after_it_was_read_back() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(485);
+    let photo = one.import("a.jpg", &noise(1, 3000));
+    settled(&mut one, &place).await;
+    let used = one.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert_eq!(one.catalog.places_of(&used).unwrap(), BTreeSet::new(), "a folder cannot prove an upload");
+    let at = one.at(&place.store);
+    assert_eq!(verify_remote(&mut one.here(), &at, Depth::All).await.unwrap().problems, []);
+    settled(&mut one, &place).await;
+    assert_eq!(one.catalog.places_of(&used).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn damage_is_marked_and_the_next_generation_takes_its_place() {
+    let (place, mut one, mut two, photo) = two(490).await;
+    place.flip(&path(&photo, 0), 700);
+    let at = two.at(&place.store);
+    let found = verify_remote(&mut two.here(), &at, Depth::All).await.unwrap();
+    assert!(found.problems.iter().any(is_damaged), "{found:?}");
+    // The second device holds no copy, so it cannot acknowledge; the first repairs.
+    two.sync(&place.store).await.unwrap();
+    settled(&mut one, &place).await;
+    assert!(place.objects("o").contains_key(&path(&photo, 1)));
+    settled(&mut two, &place).await;
+    assert!(fetches(&mut two, &place, &photo).await);
+    settled(&mut one, &place).await;
+    let_pass(&mut [&mut one, &mut two], 31);
+    settled(&mut two, &place).await;
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 1);
+    assert_eq!(place.objects("o").into_keys().collect::<Vec<_>>(), [path(&photo, 1)]);
+}
+
+#[tokio::test]
+async fn a_credential_without_delete_says_so_and_deletes_nothing() {
+    let (place, mut one, mut two, photo) = two(500).await;
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    let_pass(&mut [&mut one, &mut two], 31);
+    *place.remote.deletes.lock().unwrap() = Deletes::Denied;
+    let at = one.at(&place.store);
+    let refused = collect(&mut one.here(), &at, &[]).await;
+    assert!(matches!(refused, Err(SyncError::MayNotDelete { .. })), "{refused:?}");
+    assert_eq!(place.objects("o").len(), 1);
+}
+
+#[tokio::test]
+async fn places_that_lie_about_what_they_hold_or_deleted_lose_nothing() {
+    let (place, mut one, mut two, photo) = two(510).await;
+    let kept = one.import("kept.jpg", &noise(511, 3000));
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    let_pass(&mut [&mut one, &mut two], 31);
+    settled(&mut two, &place).await;
+
+    // A listing that hides the object: it stays until it is shown.
+    *place.remote.hidden.lock().unwrap() = Some(path(&photo, 0));
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 0);
+    *place.remote.hidden.lock().unwrap() = None;
+
+    // A deletion that is reported done and was not.
+    *place.remote.deletes.lock().unwrap() = Deletes::Pretended;
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0);
+    assert_eq!(report.problems, [Problem::NotDeleted { object: path(&photo, 0) }]);
+    *place.remote.deletes.lock().unwrap() = Deletes::Done;
+
+    // A place that went back after the collection: what was marked goes again, what was kept is there.
+    let old = std::fs::read(place.path(&path(&photo, 0))).unwrap();
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 1);
+    std::fs::create_dir_all(place.path(&path(&photo, 0)).parent().unwrap()).unwrap();
+    std::fs::write(place.path(&path(&photo, 0)), old).unwrap();
+    assert_eq!(collected(&mut two, &place).await.deleted.objects, 1);
+    assert_eq!(place.objects("o").into_keys().collect::<Vec<_>>(), [path(&kept, 0)]);
+    assert!(fetches(&mut two, &place, &kept).await);
+}
+
+#[tokio::test]
+async fn what_another_library_keeps_in_the_same_place_is_never_an_orphan() {
+    let (place, mut one, mut two, photo) = two(520).await;
+    let (mut other, _words) = Phone::founder(529);
+    let theirs = other.import("theirs.jpg", &noise(529, 3000));
+    other.sync(&place.store).await.unwrap();
+    // An upload of ours whose op was never made.
+    let orphan = one.import("orphan.jpg", &noise(521, 3000));
+    let lost = place.path(&path(&orphan, 0));
+    std::fs::create_dir_all(lost.parent().unwrap()).unwrap();
+    let local = one.place.open_object(&safelight_store::ObjectPath::original(orphan.parts[0].name)).unwrap();
+    std::fs::write(&lost, local.read_all(1 << 20).unwrap()).unwrap();
+    let month = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(NOW - 40 * DAY);
+    for name in place.objects("o").into_keys() {
+        std::fs::File::options().write(true).open(place.path(&name)).unwrap().set_modified(month).unwrap();
+    }
+    let report = collected(&mut two, &place).await;
+    assert_eq!(report.plan.newly_marked, 1, "ours alone");
+    // Its device makes the op at last: the orphan was marked, so the next generation is sent.
+    one.sync(&place.store).await.unwrap();
+    assert!(place.objects("o").contains_key(&path(&orphan, 1)), "{:?}", place.objects("o"));
+    two.sync(&place.store).await.unwrap();
+    one.sync(&place.store).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    let_pass(&mut [&mut one, &mut two], 31);
+    one.sync(&place.store).await.unwrap();
+    collected(&mut two, &place).await;
+    let names = BTreeSet::from([path(&photo, 0), path(&theirs, 0), path(&orphan, 1)]);
+    assert_eq!(place.objects("o").into_keys().collect::<BTreeSet<_>>(), names);
+}
+
+#[tokio::test]
+async fn records_and_marks_survive_a_rebuild_of_the_catalogue() {
+    let (place, mut one, mut two, photo) = two(530).await;
+    let kept = one.import("kept.jpg", &noise(531, 3000));
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    let place_id = id(&mut one, &place).await;
+    let other = two.keys.0.device().clone();
+    let ask = |phone: &Phone| {
+        let used = phone.catalog.content_use(&kept.content).unwrap().unwrap();
+        let gone = phone.catalog.content_use(&photo.content).unwrap().unwrap();
+        let marks = phone.catalog.marks_of(place_id, &first(&photo)).unwrap();
+        let acknowledged: Vec<_> =
+            marks.iter().map(|mark| phone.catalog.acknowledgements(mark.op).unwrap().into_keys()).collect();
+        (
+            phone.catalog.places_of(&used).unwrap(),
+            phone.catalog.places_of(&gone).unwrap(),
+            phone.catalog.next_generation(place_id, b'o', &photo.parts[0].name).unwrap(),
+            acknowledged.into_iter().flatten().collect::<BTreeSet<_>>(),
+        )
+    };
+    let before = ask(&one);
+    assert_eq!(before.0, BTreeSet::from([place_id]));
+    assert_eq!((before.1.len(), before.2, before.3.len()), (0, 1, 2));
+    one.rebuild(&other);
+    assert_eq!(ask(&one), before);
+    let at = one.at(&place.store);
+    let held = replicas_of(&one.here(), &kept).unwrap();
+    assert_eq!((held.len(), at.id == held[0].0.id), (1, true));
+    let rows = one.device.originals_in(at.id, SyncState::Synced, None, 9).unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(AssetId(rows[0].content), asset(&kept));
+}

@@ -1,0 +1,139 @@
+//! A second place: filled from the first past this device's disk, compared with it, and a restore rehearsed.
+
+use safelight_catalog::SyncState;
+use safelight_model::{Original, RenditionKind};
+use safelight_sync::{Depth, SyncError, compare, drill, replicate, verify_remote};
+
+use crate::common::*;
+
+/// A full first place, an empty second one, and a device that joined and holds no originals.
+async fn two_places(seed: u64, photos: u64) -> (TestPlace, TestPlace, Phone, Vec<Original>) {
+    let (first, second) = (TestPlace::vouching(), TestPlace::vouching());
+    let (mut one, words) = Phone::founder(seed);
+    let mut originals = Vec::new();
+    for number in 0..photos {
+        let photo = one.import(&format!("{number}.jpg"), &noise(seed + number, 3000));
+        one.render(&photo, RenditionKind::Thumbnail, &noise(seed + 100 + number, 900));
+        originals.push(photo);
+    }
+    one.import_tiny("tiny.gif", &noise(seed + 500, 300));
+    assert_eq!(one.sync(&first.store).await.unwrap().problems, []);
+    let mut two = Phone::join(&first.store, &words, seed + 1).await.unwrap();
+    two.sync(&first.store).await.unwrap();
+    (first, second, two, originals)
+}
+
+fn path(original: &Original) -> String {
+    let name = original.parts[0].name;
+    format!("o/{}/{name}", name.shard())
+}
+
+/// The objects that both must hold: all but heads, the ids of the places, and history, which goes on.
+fn sealed(place: &TestPlace) -> std::collections::BTreeMap<String, u64> {
+    let mut objects = place.objects("");
+    objects.retain(|name, _| {
+        ["o/", "t/", "p/", "s/", "root/", "keys/"].iter().any(|area| name.starts_with(area))
+    });
+    objects
+}
+
+#[tokio::test]
+async fn a_second_place_is_filled_from_the_first_without_local_copies() {
+    let (first, second, mut two, originals) = two_places(700, 6).await;
+    let (from, to) = (two.at(&first.store), two.at(&second.store));
+    let report = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    assert_eq!(report.problems, []);
+    assert_eq!(
+        (report.copied_objects, report.missing_objects),
+        (8, 0),
+        "six parts and two packs: {report:?}"
+    );
+    assert_eq!(sealed(&second), sealed(&first));
+    let found = verify_remote(&mut two.here(), &to, Depth::All).await.unwrap();
+    assert_eq!(found.problems, []);
+    assert!(two.place.walk_below("o").unwrap().next().is_none(), "nothing was kept on this disk");
+    let rows = two.device.originals_in(to.id, SyncState::CloudOnly, None, 99).unwrap();
+    assert_eq!(rows.len(), originals.len());
+    let used = two.catalog.content_use(&originals[0].content).unwrap().unwrap();
+    assert_eq!(two.catalog.places_of(&used).unwrap().len(), 2, "history knows both places");
+
+    second.requests();
+    let again = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    assert_eq!((again.copied_objects, again.present_objects), (0, 8));
+    assert_eq!(second.requests().iter().filter(|request| request.contains(" o/")).count(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_cut_goes_on_with_the_next_part() {
+    let (first, second, mut two, originals) = two_places(720, 6).await;
+    let (from, to) = (two.at(&first.store), two.at(&second.store));
+    // History is there; then the second place goes away in the middle.
+    two.sync(&second.store).await.unwrap();
+    *second.remote.puts_left.lock().unwrap() = Some(7);
+    assert!(matches!(replicate(&mut two.here(), &from, &to, None).await, Err(SyncError::Store(_))));
+    *second.remote.puts_left.lock().unwrap() = None;
+    let there = second.objects("o").len();
+    assert!(there > 0 && there < originals.len(), "{there}");
+    second.requests();
+    assert_eq!(replicate(&mut two.here(), &from, &to, None).await.unwrap().problems, []);
+    assert_eq!(sealed(&second), sealed(&first));
+    let sent = second.requests().iter().filter(|r| r.starts_with("CREATE") && r.contains(" o/")).count();
+    // What was under way when it was cut may be offered once more.
+    assert!(sent <= originals.len() - there + 3, "{sent} of {} after {there}", originals.len());
+}
+
+#[tokio::test]
+async fn damage_does_not_travel_and_the_other_place_heals_what_was_lost() {
+    let (first, second, mut two, originals) = two_places(740, 3).await;
+    let (from, to) = (two.at(&first.store), two.at(&second.store));
+    let damaged = path(&originals[1]);
+    first.flip(&damaged, 900);
+    let report = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    assert_eq!((report.copied_objects, report.missing_objects), (4, 1));
+    assert!(report.problems.iter().all(is_damaged) && report.problems.len() == 1, "{report:?}");
+    assert!(!second.objects("o").contains_key(&damaged));
+
+    // The other way round: what the first place lost comes back from the second.
+    let lost = path(&originals[0]);
+    first.remove(&lost);
+    verify_remote(&mut two.here(), &from, Depth::All).await.unwrap();
+    let report = replicate(&mut two.here(), &to, &from, None).await.unwrap();
+    assert_eq!((report.copied_objects, report.missing_objects), (1, 1), "{report:?}");
+    assert!(first.objects("o").contains_key(&lost));
+}
+
+#[tokio::test]
+async fn a_comparison_counts_what_each_place_lacks() {
+    let (first, second, mut two, originals) = two_places(760, 4).await;
+    let (from, to) = (two.at(&first.store), two.at(&second.store));
+    let alone = compare(&two.here(), &from, None).await.unwrap();
+    assert_eq!((alone.originals.expected.objects, alone.originals.in_first.objects), (4, 4));
+    assert_eq!((alone.packs.expected.objects, alone.originals.in_neither.objects), (2, 0));
+
+    replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    first.remove(&path(&originals[0]));
+    second.remove(&path(&originals[1]));
+    let cut = second.path(&path(&originals[2]));
+    std::fs::write(&cut, &std::fs::read(&cut).unwrap()[..500]).unwrap();
+    std::fs::write(second.path(&format!("{}-1", path(&originals[3]))), b"something else").unwrap();
+    let found = compare(&two.here(), &from, Some(&to)).await.unwrap().originals;
+    let counts = [found.expected, found.in_first, found.in_second, found.only_first, found.only_second];
+    assert_eq!(counts.map(|held| held.objects), [4, 3, 2, 2, 1]);
+    assert_eq!(found.in_neither.objects, 0);
+    assert_eq!(found.only_second.bytes, originals[0].parts[0].sealed_bytes);
+}
+
+#[tokio::test]
+async fn a_drill_restores_in_memory_and_names_what_does_not_come_back() {
+    let (first, _, mut two, originals) = two_places(780, 5).await;
+    let at = two.at(&first.store);
+    verify_remote(&mut two.here(), &at, Depth::Presence).await.unwrap();
+    let report = drill(&mut two.here(), &at, 3).await.unwrap();
+    assert_eq!((report.drawn_originals, report.restored_originals), (3, 3), "{report:?}");
+    assert_eq!((report.content_bytes, report.problems.len()), (9000, 0));
+    first.flip(&path(&originals[2]), 900);
+    first.remove(&path(&originals[3]));
+    let report = drill(&mut two.here(), &at, 100).await.unwrap();
+    assert_eq!((report.drawn_originals, report.restored_originals, report.problems.len()), (5, 3, 2));
+    assert!(two.place.walk_below("o").unwrap().next().is_none(), "nothing was kept on this disk");
+}
