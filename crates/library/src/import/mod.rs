@@ -283,8 +283,7 @@ impl Library {
         let pool = self.pool()?;
         // Files whose damaged predecessors had to make room are taken once more, and once only.
         for _ in 0..2 {
-            let PlannedSource { source, root, .. } = &*part;
-            let taken = self.take_all(request, &pool, source, root, &candidates, looks_left, monitor)?;
+            let taken = self.take_all(request, &pool, part, &candidates, looks_left, monitor)?;
             report.absorb(&taken.report);
             part.scanned.candidates.extend(taken.young);
             candidates = taken.retake;
@@ -324,8 +323,7 @@ impl Library {
         &mut self,
         request: &ImportRequest,
         pool: &Pool,
-        source: &KnownSource,
-        root: &Path,
+        part: &PlannedSource,
         candidates: &[Candidate],
         looks_left: usize,
         monitor: &dyn Monitor,
@@ -364,7 +362,7 @@ impl Library {
             large: &large,
             has_content: &has_content,
         };
-        let mut writer = Writer::new(room, source.id, root, monitor);
+        let mut writer = Writer::new(room, part.source.id, &part.root, monitor);
         let threads = pool_threads();
         let (sender, receiver) = crossbeam_channel::bounded::<(usize, Result<Taking>)>(threads * 2);
         let next = AtomicUsize::new(0);
