@@ -356,7 +356,7 @@ async fn a_policy_changes_within_a_second_at_a_hundred_thousand_photos() {
         safelight_sync::apply_policy(&one.catalog, &mut one.device, at.id, false, true, now).unwrap();
         let taken = cpu() - began;
         let waiting = totals(&one, at.id, SyncState::Waiting);
-        eprintln!("{kind:?} {only:?}: {:?}, {waiting} waiting", taken);
+        eprintln!("{kind:?} {only:?}: {taken:?}, {waiting} waiting");
         let began = cpu();
         safelight_sync::apply_policy(&one.catalog, &mut one.device, at.id, false, true, now).unwrap();
         eprintln!("    again: {:?}", cpu() - began);
