@@ -367,10 +367,13 @@ fn the_first_fold_comes_to_the_same_states_as_ever() {
     assert_eq!(golden_state_hash(), read_lines("fold-1.txt")["state-hash"]);
 }
 
+/// Keys and values.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Pages of everything that the golden ops come to, and of one pack.
 fn golden_pages() -> Vec<Page> {
     let states = fold(golden_ops().iter().map(|(_, op)| op));
-    let mut buckets: BTreeMap<Bucket, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+    let mut buckets: BTreeMap<Bucket, Entries> = BTreeMap::new();
     for (entity, state) in &states {
         let photo = match entity {
             EntityId::Asset(AssetId(name)) | EntityId::Content(name) => Some(*name),
@@ -439,7 +442,7 @@ fn golden_root() -> Checkpoint {
     Checkpoint::new(Seen::new([(OTHER_DEVICE, OTHER_TIP)]), statements, pages, 1_795_000_000_000)
 }
 
-fn write_checkpoint(write: &dyn Fn(&str, Vec<(&str, Vec<u8>)>)) {
+fn checkpoint_lines() -> Vec<(String, Vec<u8>)> {
     let mut entropy = SeededEntropy::new(2027);
     let device = Device::generate(&mut entropy);
     let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
@@ -454,7 +457,7 @@ fn write_checkpoint(write: &dyn Fn(&str, Vec<(&str, Vec<u8>)>)) {
     let (name, bytes) = golden_root().seal(LIBRARY, &device, &epoch, &mut entropy).unwrap();
     lines.push(("root-name".to_owned(), name.as_bytes().to_vec()));
     lines.push(("root-sealed".to_owned(), bytes));
-    write("checkpoint-1.txt", lines.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect());
+    lines
 }
 
 #[test]
@@ -475,7 +478,8 @@ fn write_missing_fixtures() {
     let sealed = seal_place_id(LIBRARY, PlaceId([0x88; 16]), &epoch, &mut entropy).unwrap();
     write("remote-id-1.txt", vec![("sealed", sealed)]);
     write("fold-1.txt", vec![("state-hash", golden_state_hash())]);
-    write_checkpoint(&write);
+    let lines = checkpoint_lines();
+    write("checkpoint-1.txt", lines.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect());
 
     let mut entropy = SeededEntropy::new(2026);
     let device = Device::generate(&mut entropy);

@@ -81,15 +81,14 @@ pub(super) async fn send_linked(
 ) -> Result<Vec<ContentHash>> {
     let mut transfers: Transfers<'_> = futures_util::stream::FuturesUnordered::new();
     let mut under_way_bytes = 0;
-    let (mut placed, mut ops) = (Vec::new(), Vec::new());
+    let (mut placed, mut ops, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for content in contents {
         here.stop.check()?;
         let Some(going) = look_up(here, at, content)? else { continue };
         let proven = match prove(here, &going.original) {
             Ok(proven) => proven,
             Err(Refused::Absent(reason)) => {
-                let waits = [(content, SyncState::Waiting, Some(reason.as_str()))];
-                here.device.set_original_states(at.id, waits)?;
+                absent.push((*content, reason));
                 continue;
             }
             Err(Refused::Changed(reason)) => {
@@ -134,7 +133,29 @@ pub(super) async fn send_linked(
         }
     }
     finish(here, at, sender, &mut transfers, &mut placed, &mut ops, problems).await?;
+    say_absent(here, at, &absent)?;
     Ok(placed)
+}
+
+/// Says why absent files wait, in one transaction; what was said by an earlier sync is not written again. The disk of a
+/// whole library may not be connected.
+fn say_absent(here: &mut Here<'_>, at: &RemotePlace, absent: &[(ContentHash, String)]) -> Result<()> {
+    let mut news = Vec::new();
+    for (content, reason) in absent {
+        let known = here.device.original_at_remotes(content)?;
+        let is_said = known.iter().any(|(remote, row)| {
+            *remote == at.id
+                && row.state == SyncState::Waiting
+                && row.reason.as_deref() == Some(reason.as_str())
+        });
+        if !is_said {
+            news.push((content, SyncState::Waiting, Some(reason.as_str())));
+        }
+    }
+    if !news.is_empty() {
+        here.device.set_original_states(at.id, news)?;
+    }
+    Ok(())
 }
 
 /// Waits for everything under way, and records the ops of those originals that are whole there.

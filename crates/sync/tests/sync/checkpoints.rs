@@ -612,13 +612,13 @@ fn whole_photo(phone: &Phone, number: u64, millis: i64) -> Vec<OpBody> {
         vec![rendition(RenditionKind::Thumbnail, 9_000), rendition(RenditionKind::Preview, 120_000)];
     vec![
         OpBody::AddAsset { asset: AssetId(content), life: Life(0), original },
-        OpBody::Derive { content, probe: ProbeKind::Metadata, version: 1, facts: facts },
+        OpBody::Derive { content, probe: ProbeKind::Metadata, version: 1, facts },
         OpBody::Derive { content, probe: ProbeKind::Pixels, version: 1, facts: pixels },
         OpBody::Render { content, renditions },
     ]
 }
 
-fn megabytes(objects: std::collections::BTreeMap<String, u64>) -> String {
+fn megabytes(objects: &std::collections::BTreeMap<String, u64>) -> String {
     let bytes: u64 = objects.values().sum();
     format!(
         "{} objects, {:.1} MB, largest {} KB",
@@ -661,14 +661,14 @@ async fn the_sizes_and_times_of_a_large_library() {
     let first = one.sync(&place.store).await.unwrap();
     timed("first sync", started);
     println!("{first:?}");
-    println!("log: {}", megabytes(place.objects("log")));
+    println!("log: {}", megabytes(&place.objects("log")));
     let started = std::time::Instant::now();
     println!("planned pages: {}", one.catalog.plan_checkpoint().unwrap().map_or(0, |plan| plan.pages.len()));
     timed("planned a checkpoint", started);
     let started = std::time::Instant::now();
     sync_and_write(&mut one, &place.store).await;
     timed("wrote a checkpoint", started);
-    println!("pages: {}; roots: {}", megabytes(place.objects("page")), megabytes(place.objects("ckpt")));
+    println!("pages: {}; roots: {}", megabytes(&place.objects("page")), megabytes(&place.objects("ckpt")));
     for _ in 0..2 {
         let started = std::time::Instant::now();
         one.sync(&place.store).await.unwrap();
