@@ -43,8 +43,9 @@ pub async fn drill(here: &mut Here<'_>, at: &RemotePlace, count: usize) -> Resul
     for content in draw(here, at, count)? {
         here.stop.check()?;
         let Some(used) = here.catalog.content_use(&content)? else { continue };
-        let original = used.additions.iter().map(|(_, original)| original);
-        let Some(original) = original.filter(|original| !original.parts.is_empty()).last() else { continue };
+        let originals = used.additions.iter().map(|(_, original)| original);
+        let mut sealed = originals.filter(|original| !original.parts.is_empty());
+        let Some(original) = sealed.next_back() else { continue };
         report.drawn_originals += 1;
         match restore(here, at, original, &mut report).await? {
             Restored::Whole => {
