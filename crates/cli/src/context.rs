@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use jiff::tz::TimeZone;
 use safelight_library::folder::{LibraryFolder, UserFolders, default_agent_folder, default_library_path};
 use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
 use safelight_library::{
-    AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, RecoveryWords, Surroundings,
-    WorkerProgram,
+    AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, MinuteOfDay, RecoveryWords,
+    Surroundings, WallClock, WorkerProgram,
 };
 use zeroize::Zeroizing;
 
@@ -124,7 +125,10 @@ impl Context {
 
     /// What connecting to remotes takes from the environment.
     pub(crate) fn surroundings(&self) -> Surroundings {
-        Surroundings { azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)) }
+        Surroundings {
+            azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)),
+            clock: WallClock(minute_here),
+        }
     }
 
     /// The library's folder, still locked.
@@ -315,4 +319,17 @@ fn tell_diagnostics() {
         .with_target(false);
     // A second subscriber cannot be set; the first one then stays.
     let _set_already = subscriber.try_init();
+}
+
+/// The minute of the day by the clock on the wall: of the zone that `TZ` names, else of this system.
+fn minute_here() -> MinuteOfDay {
+    let named = std::env::var("TZ").ok().and_then(|name| TimeZone::get(name.trim_start_matches(':')).ok());
+    let of_system = || {
+        let rules = std::fs::read("/etc/localtime").ok()?;
+        TimeZone::tzif("here", &rules).ok()
+    };
+    let zone = named.or_else(of_system).unwrap_or(TimeZone::UTC);
+    let now = jiff::Timestamp::now().to_zoned(zone);
+    let part = |number: i8| u8::try_from(number).unwrap_or_default();
+    MinuteOfDay::new(part(now.hour()), part(now.minute())).unwrap_or_default()
 }

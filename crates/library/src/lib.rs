@@ -47,11 +47,12 @@ pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
     AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, CollectOutcome, CollectWait,
     ComparedKind, Counted, DrillOutcome, FetchReport, FreeAgainst, FreePlan, FreeReport, FreeRequest,
-    HeldBack, JoinRequest, Joined, LocalOutcome, LocalSettings, LocalStanding, OpenOriginal, Originals,
-    PinReport, PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemoteRequest,
-    RemoteVerifyReport, ReplicateOutcome, SecretText, ShownPolicy, ShownRemote, ShownStanding, SignInTalk,
-    SignInWay, Staying, Surroundings, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait,
-    TierCost, Traffic, Turn, Urgency, VerifyDepth, sign_in,
+    HeldBack, JoinRequest, Joined, LinkCost, LocalNews, LocalOutcome, LocalSettings, LocalStanding,
+    MinuteOfDay, OpenOriginal, Originals, PinReport, PolicyChange, RemoteComparison, RemoteCost,
+    RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, SecretText, ShownPolicy,
+    ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SyncOutcome, SyncPlan,
+    SyncRequest, SyncRun, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WallClock,
+    link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};

@@ -68,11 +68,12 @@ enum Action {
     /// albumsize:<10GB albums of that size) and what sync on names. policy=on-demand sends thumbnails and previews, and originals when asked
     /// (unmetered=yes: and all others while the link costs nothing). policy=archive-only sends originals that are
     /// older=2y, by=captured or by=added. tier=hot|cool|cold|archive is where originals are written; price.cool.month=0.009 and the like are your own prices; expose=N is how
-    /// many originals may newly go without --yes. What is there stays there, whatever the policy says.
+    /// many originals may newly go without --yes. limit=2MB/s, or limit=500kB/s@08:00-18:00 at some hours, is how fast it is used at most;
+    /// quiet=22:00-07:00 are hours at which sync leaves it alone; none takes either away. What is there stays there, whatever the policy says.
     Set {
         /// The remote
         name: String,
-        /// Settings: policy= only= older= by= unmetered= expose= tier=
+        /// Settings: policy= only= older= by= unmetered= expose= tier= limit= quiet=
         settings: Vec<String>,
         /// A file with the new SAS, keys, password or client
         #[arg(long, value_name = "FILE")]
@@ -194,6 +195,8 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
         ("credential", credential_in_use(&remote)),
     ];
     rows.extend(policy_rows(&remote.policy));
+    rows.extend(remote.limit.clone().map(|limit| ("limit", limit)));
+    rows.extend(remote.quiet.clone().map(|quiet| ("quiet hours", quiet)));
     rows.push(("standing", standing(&remote)));
     for (name, value) in rows {
         context.output.data(&format!("{name:>18}  {}", printable_text(&value)))?;

@@ -1,10 +1,12 @@
 //! `safelight sync`: makes this device and its remotes hold what the other has.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    ErrorKind, Library, LibraryError, PolicyChange, SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn,
+    ErrorKind, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SyncOutcome, SyncPlan, SyncRequest,
+    SyncRun, Turn, link_cost,
 };
 
 use crate::commands::list::joined;
@@ -27,13 +29,25 @@ pub(crate) struct Arguments {
     switch: Option<Switch>,
     /// The remote; all of them when none is named
     remote: Option<String>,
-    /// Go on syncing: look for news again and again until Ctrl-C
+    /// Go on syncing until Ctrl-C: at once when something changed here, and again and again for what changed elsewhere
     #[arg(long)]
     watch: bool,
-    /// Seconds between two looks of --watch
+    /// Seconds between two looks of --watch for what changed elsewhere
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "watch",
           value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
+    /// Sync only over a link that costs nothing by the byte; where this system cannot tell, nothing is synced
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Always)]
+    when: When,
+    /// Sync in quiet hours too
+    #[arg(long)]
+    now: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    Always,
+    Unmetered,
 }
 
 /// Photos that are switched by hand.
@@ -61,14 +75,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(switch) = &arguments.switch {
         return turn(context, switch);
     }
-    let remote = arguments.remote.as_deref();
     if context.global.dry_run {
-        return dry_run(context, remote);
+        return dry_run(context, arguments);
     }
     if arguments.watch {
         return watch(context, arguments);
     }
-    let run = once(context, remote)?;
+    if let Some(failure) = costly(arguments) {
+        return Err(failure);
+    }
+    let run = once(context, arguments)?;
     report(context, &run.outcomes)?;
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted; the next sync goes on from here"));
@@ -134,8 +150,30 @@ fn switch_in(
     Ok(library.switch_sync(&remote, items, &joined(items), turn, yes)?)
 }
 
-fn request<'a>(context: &Context, remote: Option<&'a str>) -> SyncRequest<'a> {
-    SyncRequest { remote, consent: context.global.yes, is_unmetered: false }
+fn request<'a>(context: &Context, arguments: &'a Arguments) -> SyncRequest<'a> {
+    SyncRequest {
+        remote: arguments.remote.as_deref(),
+        consent: context.global.yes,
+        is_unmetered: matches!(link_cost(Path::new("/")), LinkCost::Unmetered(_)),
+        despite_quiet: arguments.now,
+    }
+}
+
+/// Why nothing is synced over this link; nothing when it may be.
+fn costly(arguments: &Arguments) -> Option<Failure> {
+    let (message, hint) = match link_cost(Path::new("/")) {
+        _ if arguments.when == When::Always => return None,
+        LinkCost::Unmetered(_) => return None,
+        LinkCost::Metered(why) => (
+            format!("this link costs by the byte: {why}; nothing was synced"),
+            "sync over another link, or with --when always",
+        ),
+        LinkCost::Unknown(why) => (
+            format!("whether this link costs by the byte is not known: {why}; nothing was synced"),
+            "where you know it, sync with --when always",
+        ),
+    };
+    Some(Failure::new(Exit::Refused, message).hint(hint))
 }
 
 /// What failed was named while it happened. The code is that of the failure where nothing else was done.
@@ -154,9 +192,9 @@ pub(crate) fn failed(outcomes: &[SyncOutcome], error: LibraryError) -> Failure {
     }
 }
 
-fn once(context: &Context, remote: Option<&str>) -> Result<SyncRun, Failure> {
+fn once(context: &Context, arguments: &Arguments) -> Result<SyncRun, Failure> {
     let mut library = context.open_library()?;
-    let result = library.sync(&request(context, remote), &context.surroundings(), &context.progress);
+    let result = library.sync(&request(context, arguments), &context.surroundings(), &context.progress);
     library.close()?;
     Ok(result?)
 }
@@ -166,6 +204,13 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
         return Ok(context.output.print_json(outcomes)?);
     }
     for outcome in outcomes.iter().filter(|outcome| outcome.error.is_none()) {
+        if let Some(until) = &outcome.quiet_until {
+            context.output.talk(&format!(
+                "{}: quiet until {until}; safelight sync --now passes over that",
+                outcome.remote
+            ));
+            continue;
+        }
         context.output.talk(&format!(
             "{}: {} and {} sent, {} taken in; {} up, {} down",
             outcome.remote,
@@ -199,9 +244,9 @@ fn local(outcome: &SyncOutcome) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
-fn dry_run(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
+fn dry_run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let mut library = context.open_library()?;
-    let plans = library.plan_sync(&request(context, remote), &context.surroundings());
+    let plans = library.plan_sync(&request(context, arguments), &context.surroundings());
     library.close()?;
     let plans = plans?;
     if context.output.json() {
@@ -243,14 +288,45 @@ fn line(plan: &SyncPlan) -> String {
     )
 }
 
-/// Syncs, waits, and syncs again. What passes by itself does not end it; what needs a person does.
+/// Syncs, waits until something changed here or it is time to look what changed elsewhere, and syncs again. What passes by itself does not end it; what needs a person does.
 fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let every = Duration::from_secs(arguments.every);
     let mut failed_in_a_row = 0_u32;
     let mut told = Vec::new();
+    let mut costs = None;
+    let news = match LocalNews::listen(&context.library_path()?) {
+        Ok(news) => Some(news),
+        Err(error) => {
+            context.output.talk(&format!("{error}; changes made here wait for the next look"));
+            None
+        }
+    };
+    let wait = |until: Instant| {
+        let is_enough = || context.interrupted();
+        match &news {
+            Some(news) => {
+                news.wait(until, &is_enough);
+            }
+            None => {
+                while Instant::now() < until && !is_enough() {
+                    std::thread::sleep(NAP);
+                }
+            }
+        }
+    };
     while !context.interrupted() {
+        // A link that costs is waited out; another may come.
+        if let Some(failure) = costly(arguments) {
+            if costs.as_ref() != Some(&failure.message) {
+                context.output.talk(&failure.message);
+            }
+            costs = Some(failure.message);
+            wait(Instant::now() + every);
+            continue;
+        }
+        costs = None;
         let mut library = context.open_library()?;
-        let request = request(context, arguments.remote.as_deref());
+        let request = request(context, arguments);
         let result = library.sync(&request, &context.surroundings(), &context.progress);
         library.close()?;
         let run = result?;
@@ -274,10 +350,7 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
             Some(error) => return Err(failed(&run.outcomes, error)),
         }
         // After failures the wait doubles, up to 32 times the usual one.
-        let until = Instant::now() + every * 2_u32.pow(failed_in_a_row);
-        while Instant::now() < until && !context.interrupted() {
-            std::thread::sleep(NAP);
-        }
+        wait(Instant::now() + every * 2_u32.pow(failed_in_a_row));
     }
     Ok(())
 }

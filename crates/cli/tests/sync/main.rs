@@ -16,4 +16,5 @@ mod places;
 mod plans;
 mod policies;
 mod second;
+mod terms;
 mod trust;

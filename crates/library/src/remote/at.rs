@@ -6,9 +6,7 @@ use data_encoding::HEXLOWER;
 use safelight_catalog::{NewRemote, PolicyKind, RemoteRow, SyncState};
 use safelight_crypto::{ContentHash, Entropy as _, OsEntropy};
 use safelight_model::Original;
-use safelight_store::layer::{
-    Clock, Counting, Limit, LimitOptions, Retry, RetryOptions, SystemClock, Tracing,
-};
+use safelight_store::layer::{Clock, Counting, Limit, Retry, RetryOptions, SystemClock, Tracing};
 use safelight_store::{
     AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, Remote, RemoteAddress,
     RemoteCredential, SealedRemote, StoreError, Tier, connect,
@@ -17,6 +15,7 @@ use safelight_sync::{RemotePlace, SyncError};
 use serde::Serialize;
 
 use super::keeper::Keeper;
+use super::terms::{RECONSIDER, Terms, WallClock};
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::{Library, device_key};
@@ -27,6 +26,8 @@ use crate::remote::standing::ShownPolicy;
 pub struct Surroundings {
     /// What decides which identity is used at Azure.
     pub azure: AzureEnvironment,
+    /// What tells the hours of limits and quiet hours.
+    pub clock: WallClock,
 }
 
 /// A remote to be added.
@@ -77,6 +78,10 @@ pub struct ShownRemote {
     pub proof: Option<String>,
     /// What goes there.
     pub policy: ShownPolicy,
+    /// How fast it is used at most, as `2MB/s` or `500kB/s@08:00-18:00`.
+    pub limit: Option<String>,
+    /// The hours at which it is not used, as `22:00-07:00`.
+    pub quiet: Option<String>,
     /// What it can do.
     pub capabilities: Vec<CapabilityFinding>,
     /// When the last sync ended well, in milliseconds since 1970.
@@ -133,6 +138,7 @@ pub(super) async fn connect_to(
     surroundings: &Surroundings,
     known: Option<Capabilities>,
 ) -> Result<Connected> {
+    let terms = keeper.terms();
     let options = ConnectOptions {
         known,
         azure: surroundings.azure.clone(),
@@ -146,11 +152,27 @@ pub(super) async fn connect_to(
     OsEntropy.fill(&mut seed);
     let retries = RetryOptions { seed: u64::from_le_bytes(seed), ..RetryOptions::default() };
     let (counted, counting) = Counting::around(bare);
-    let limit = Arc::new(Limit::new(LimitOptions::default(), Arc::clone(&clock)));
+    let limit = Arc::new(Limit::new(terms.limits(surroundings.clock.now()), Arc::clone(&clock)));
+    keep_to_schedule(&limit, terms, surroundings.clock);
     let limited: Arc<dyn Remote> = Arc::new(Limit::around(Arc::new(counted), limit));
     let retried: Arc<dyn Remote> = Arc::new(Retry::around(limited, retries, Arc::clone(&clock)));
     let remote: Arc<dyn Remote> = Arc::new(Tracing::around(retried, clock));
     Ok(Connected { store: SealedRemote::new(Arc::clone(&remote)), remote, counting, keeper })
+}
+
+/// Changes a limit as its hours come and go, for as long as the remote is used.
+fn keep_to_schedule(limit: &Arc<Limit>, terms: Terms, wall: WallClock) {
+    let limit = Arc::downgrade(limit);
+    if terms.limit.is_none() {
+        return;
+    }
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(RECONSIDER).await;
+            let Some(limit) = limit.upgrade() else { return };
+            limit.change(terms.limits(wall.now()));
+        }
+    });
 }
 
 /// A name that no earlier probe used.
@@ -298,7 +320,7 @@ impl Library {
 
     /// Keeps the credential of a remembered remote, where its provider replaces it.
     pub(super) fn keeper(&self, row: &RemoteRow) -> Result<Keeper> {
-        let keeper = Keeper::new(kept_credential(row)?);
+        let keeper = Keeper::new(kept_credential(row)?).on(self.terms_of(row)?);
         keeper.rest_in(&self.folder, device_key(self.keyring()), row.id);
         Ok(keeper)
     }
@@ -367,12 +389,14 @@ impl Library {
     }
 
     fn shown_remote(&self, row: RemoteRow) -> Result<ShownRemote> {
-        let counts = self.counts_at(&row)?;
+        let (counts, terms) = (self.counts_at(&row)?, self.terms_of(&row)?);
         let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
         Ok(ShownRemote {
             credential: kept_credential(&row)?.map(|credential| credential.description()),
             proof: capabilities.as_ref().and_then(|capabilities| capabilities.proof.clone()),
             policy: self.shown_policy(&row, capabilities.as_ref())?,
+            limit: terms.limit.map(|limit| limit.to_string()),
+            quiet: terms.quiet.map(|quiet| quiet.to_string()),
             safe_originals: counts.safe,
             waiting_originals: counts.waiting,
             held_originals: counts.held,

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use safelight_catalog::{CatalogKey, DeviceDb, RemoteId};
 use safelight_store::{CredentialKeeper, KeptCredential, RemoteCredential};
 
+use super::terms::Terms;
 use crate::folder::LibraryFolder;
 
 /// Where a credential rests.
@@ -39,11 +40,22 @@ struct State {
 #[derive(Debug, Clone)]
 pub(super) struct Keeper {
     state: Arc<Mutex<State>>,
+    /// On which terms the remote is used with it.
+    terms: Terms,
 }
 
 impl Keeper {
     pub(super) fn new(credential: Option<RemoteCredential>) -> Self {
-        Self { state: Arc::new(Mutex::new(State { credential, rest: None })) }
+        Self { state: Arc::new(Mutex::new(State { credential, rest: None })), terms: Terms::default() }
+    }
+
+    /// The same for a remote that is used on some terms.
+    pub(super) fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// From now on the credential rests in the row of a remote.

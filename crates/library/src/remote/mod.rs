@@ -10,7 +10,9 @@ mod collect;
 mod cost;
 mod join;
 mod keeper;
+mod link;
 mod local;
+mod news;
 mod plan;
 mod policy;
 mod run;
@@ -18,17 +20,20 @@ mod second;
 mod sign_in;
 mod standing;
 mod sweep;
+mod terms;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
 pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
 pub use join::{JoinRequest, Joined};
+pub use link::{LinkCost, link_cost};
 pub(crate) use local::Away;
 pub use local::{
     FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalOutcome, LocalSettings, LocalStanding, OpenOriginal,
     Originals, PinReport, Staying, ThawReport, ThawWait,
 };
+pub use news::LocalNews;
 pub use plan::SyncPlan;
 pub use policy::{PolicyChange, Turn};
 pub use run::{
@@ -38,3 +43,4 @@ pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignIn
 pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome};
 pub use sign_in::sign_in;
 pub use standing::{ShownPolicy, ShownStanding};
+pub use terms::{MinuteOfDay, WallClock};

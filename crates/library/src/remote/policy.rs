@@ -13,6 +13,7 @@ use safelight_sync::{apply_policy, newly_exposed, wanted};
 use serde::Serialize;
 
 use super::cost::PRICE;
+use super::terms::{LIMIT, QUIET, kept};
 use crate::edit::{Among, pointed};
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
@@ -22,7 +23,7 @@ use crate::library::Library;
 pub(super) const TIER: &str = "tier";
 
 /// What can be set, for messages.
-const KNOWN: &str = "policy, only, older, by, unmetered, expose, tier and price.… can be set";
+const KNOWN: &str = "policy, only, older, by, unmetered, expose, tier, limit, quiet and price.… can be set";
 
 /// What a change of a remote's policy comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,7 +65,8 @@ impl Turn {
 struct Settings {
     policy: RemotePolicy,
     tier: Option<Option<Tier>>,
-    price: Vec<(String, Option<String>)>,
+    /// Those that are kept as they are written: prices, limit, quiet hours.
+    plain: Vec<(String, Option<String>)>,
     /// The word that first spoke of each, to point at.
     only_word: Option<String>,
     age_word: Option<String>,
@@ -127,6 +129,10 @@ impl Settings {
                 (_, Some(tier)) => self.tier = Some(Some(tier)),
                 _ => return wrong("tiers are hot, cool, cold and archive, or default"),
             },
+            LIMIT | QUIET => match kept(name, value) {
+                Ok(kept) => self.plain.push((name.to_owned(), kept)),
+                Err(reason) => return wrong(reason),
+            },
             _ if name.starts_with(PRICE) => {
                 let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
                 if number.is_none() && value != "default" {
@@ -138,7 +144,7 @@ impl Settings {
                         "prices are price.out and price.TIER.month, .writes, .reads, .retrieval and .days";
                     return Err(pointed(word, 0..name.len(), known));
                 }
-                self.price.push((name.to_owned(), number.map(|number| number.to_string())));
+                self.plain.push((name.to_owned(), number.map(|number| number.to_string())));
             }
             _ => {
                 return Err(pointed(
@@ -261,7 +267,7 @@ impl Library {
         if let Some(tier) = settings.tier {
             self.device.set_remote_setting(id, TIER, tier.map(Tier::word))?;
         }
-        for (setting, value) in &settings.price {
+        for (setting, value) in &settings.plain {
             self.device.set_remote_setting(id, setting, value.as_deref())?;
         }
         self.replan(name, id, new)
@@ -330,7 +336,7 @@ impl Library {
 
 impl Settings {
     fn new(policy: RemotePolicy) -> Self {
-        Self { policy, tier: None, price: Vec::new(), only_word: None, age_word: None, unmetered_word: None }
+        Self { policy, tier: None, plain: Vec::new(), only_word: None, age_word: None, unmetered_word: None }
     }
 }
 

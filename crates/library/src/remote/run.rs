@@ -22,6 +22,7 @@ use super::at::{Surroundings, reconnect, runtime};
 use super::local::{LocalOutcome, after_sync, would_leave};
 use super::plan::SyncPlan;
 use super::sweep::sweep;
+use super::terms::{Hushed, MinuteOfDay};
 use crate::edit::Selection;
 use crate::effects::{now_millis, now_stamp_millis};
 use crate::error::{LibraryError, Result};
@@ -52,6 +53,8 @@ pub struct SyncOutcome {
     pub remote: String,
     /// Why it ended early, where something concerns the whole remote; the numbers are then unknown and zero.
     pub error: Option<String>,
+    /// When its quiet hours end, if they kept it from being used, or from being used on; the numbers are then zero.
+    pub quiet_until: Option<String>,
     /// What can be done about that.
     pub hint: Option<String>,
     /// Segments of history that were put.
@@ -139,6 +142,8 @@ pub struct SyncRequest<'a> {
     pub consent: bool,
     /// Whether the link costs nothing, as far as is known.
     pub is_unmetered: bool,
+    /// Whether quiet hours are passed over.
+    pub despite_quiet: bool,
 }
 
 /// What waits for a person's consent.
@@ -177,9 +182,27 @@ impl Library {
         let mut run = SyncRun { outcomes: Vec::new(), first_error: None };
         let is_one = rows.len() == 1;
         for row in rows {
+            let mut terms = self.terms_of(&row)?;
+            terms.quiet = terms.quiet.filter(|_| !request.despite_quiet);
+            let hushed = Hushed { monitor, terms, clock: surroundings.clock };
+            let quiet = |row: RemoteRow, until: MinuteOfDay| SyncOutcome {
+                remote: row.name,
+                quiet_until: Some(until.to_string()),
+                ..SyncOutcome::default()
+            };
+            if let Some(until) = hushed.quiet_until() {
+                run.outcomes.push(quiet(row, until));
+                continue;
+            }
             monitor.begin(Task::Sync, None, None);
-            let result = self.sync_with(&row, request, &runtime, surroundings, monitor);
+            let result = self.sync_with(&row, request, &runtime, surroundings, &hushed);
             monitor.end();
+            if let (Err(LibraryError::Sync(SyncError::Stopped)), Some(until)) =
+                (&result, hushed.quiet_until())
+            {
+                run.outcomes.push(quiet(row, until));
+                continue;
+            }
             match result {
                 Ok(outcome) => {
                     if outcome.problems.is_empty() {
@@ -241,6 +264,7 @@ impl Library {
             Ok::<_, LibraryError>(SyncOutcome {
                 remote: row.name.clone(),
                 error: None,
+                quiet_until: None,
                 hint: None,
                 sent_segments: report.history.sent_segments,
                 taken_segments: report.history.taken_segments,
