@@ -73,6 +73,28 @@ fn a_copy_that_goes_on_is_named_with_the_next_step_and_nothing_of_it_is_taken() 
 }
 
 #[test]
+fn a_copy_that_stalls_for_longer_than_the_settle_time_is_not_taken_half_while_it_is_open() {
+    let room = Room::with_library();
+    room.put("finished.jpg", photo(1));
+    let whole = heavy_photo(2, 1 << 20);
+    let path = room.photos().join("stalled.jpg");
+    let mut writer = std::fs::File::create(&path).unwrap();
+    writer.write_all(&whole[..whole.len() / 3]).unwrap();
+    std::thread::sleep(Duration::from_millis(1200));
+    let report = import(&room, "1").0.ends_with(&[1]).json();
+    assert_eq!((&report["imported"], &report["failed"]), (&1.into(), &1.into()), "{report}");
+    let named = report["problems"][0].to_string();
+    assert!(named.contains("stalled.jpg") && named.contains("import it again"), "{named}");
+    assert_eq!(room.listed().len(), 1, "{:?}", room.listed());
+
+    writer.write_all(&whole[whole.len() / 3..]).unwrap();
+    drop(writer);
+    import(&room, "1").0.ends_with(&[0]);
+    assert!(room.original(&sha256(&whole)) == whole);
+    assert_eq!(room.listed().len(), 2, "{:?}", room.listed());
+}
+
+#[test]
 fn a_sidecar_that_is_being_written_is_read_once_it_stands_still() {
     let room = Room::with_library();
     room.put("a.jpg", photo(1));

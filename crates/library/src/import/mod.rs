@@ -6,6 +6,7 @@
 //! queue, not by the import. An interrupted run is resumed by running it again.
 
 mod facts;
+mod held_open;
 pub(crate) mod rendition;
 mod report;
 mod room;

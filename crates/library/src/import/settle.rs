@@ -6,14 +6,17 @@
 //! second rule is by a clock that only goes forward, so a wrong clock or a date to come postpones no file for ever.
 //! What still changes then is named and left to the next import.
 //!
-//! A copy that stalls for longer than the settle time cannot be told from a finished one; for slow networks the time
-//! can be made longer.
+//! A copy that stalls for longer still counts as unfinished while somebody holds it open for writing, where that can
+//! be known ([`super::held_open`]). One whose writer closes it between the pieces cannot be told from a finished one;
+//! for those the time can be made longer. A settle time of zero asks nothing and takes everything as it is.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use safelight_catalog::FileStamp;
 
 use super::PlannedSource;
+use super::held_open::is_held_open_for_writing;
+use super::take::open_plain;
 use crate::monitor::{Monitor, Task};
 use crate::scan::Candidate;
 use crate::scan::trust::stamp_of;
@@ -45,6 +48,12 @@ impl Sighting {
         let stood_still =
             before.is_some_and(|before| before.stamp == stamp && at.duration_since(before.at) >= settle);
         (!stood_still).then(|| Self { stamp, at, due: at + wait })
+    }
+
+    /// A file that somebody still holds open for writing, however long ago it last changed.
+    pub(crate) fn of_unfinished(stamp: FileStamp, settle: Duration) -> Self {
+        let at = Instant::now();
+        Self { stamp, at, due: at + settle }
     }
 }
 
@@ -83,7 +92,11 @@ pub(crate) fn sight_sidecars(parts: &mut [PlannedSource], settle: Duration) {
 fn look_again(candidate: &mut Candidate, settle: Duration) {
     if let Ok(metadata) = std::fs::metadata(&candidate.path) {
         candidate.stamp = stamp_of(&metadata);
-        candidate.sighting = Sighting::of(candidate.stamp, candidate.sighting.as_ref(), settle);
+        let is_unfinished = || {
+            !settle.is_zero() && open_plain(&candidate.path).is_ok_and(|file| is_held_open_for_writing(&file))
+        };
+        candidate.sighting = Sighting::of(candidate.stamp, candidate.sighting.as_ref(), settle)
+            .or_else(|| is_unfinished().then(|| Sighting::of_unfinished(candidate.stamp, settle)));
     }
 }
 

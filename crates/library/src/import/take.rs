@@ -21,6 +21,7 @@ use safelight_model::{EpochId, Facts, PartRef, Storage};
 use safelight_store::{FolderPlace, ObjectFile, StoreError};
 
 use super::rendition::{MadeRendition, Sealer};
+use super::held_open::is_held_open_for_writing;
 use super::settle::{STILL_CHANGING, Sighting};
 use super::{facts, locked};
 use crate::error::{LibraryError, Result};
@@ -177,6 +178,9 @@ impl Intake<'_> {
         let stamp = stamp_of(&before);
         if let Some(sighting) = Sighting::of(stamp, candidate.sighting.as_ref(), self.settle) {
             return Ok(Attempt::Young(sighting));
+        }
+        if !self.settle.is_zero() && is_held_open_for_writing(&file) {
+            return Ok(Attempt::Young(Sighting::of_unfinished(stamp, self.settle)));
         }
         let size = before.len();
         let mut head = vec![0; SNIFF_BYTES.min(usize::try_from(size).unwrap_or(SNIFF_BYTES))];
@@ -417,7 +421,7 @@ fn unsettled() -> Settled {
 }
 
 /// Opens without waiting, so that a pipe with a photo's name cannot stop the import.
-fn open_plain(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_plain(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path)
