@@ -8,6 +8,7 @@ use std::fs::File;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use safelight_store::FolderPlace;
 
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
@@ -49,5 +50,33 @@ impl FolderLock {
         let held =
             File::open(folder.path()).map_err(|source| LibraryError::reading(folder.path(), source))?;
         Ok(Self { held })
+    }
+}
+
+/// The turn to add originals, held; it ends when it is dropped.
+///
+/// Several imports may seal the same content at once. Whoever has the turn looks once more what history knows, and
+/// nobody else adds anything until it has recorded what it adds, so no content comes to rest twice.
+#[derive(Debug)]
+pub(crate) struct AddingTurn {
+    _held: Option<File>,
+}
+
+impl AddingTurn {
+    /// Waits until no other process is adding originals.
+    pub(crate) fn take(place: &FolderPlace) -> Result<Self> {
+        let path = place.path();
+        let held = File::open(path).map_err(|source| LibraryError::reading(path, source))?;
+        loop {
+            match rustix::fs::flock(&held, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Self { _held: Some(held) }),
+                // NFS locks no folder that is open to be read only.
+                Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => {
+                    return Ok(Self { _held: None });
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(LibraryError::reading(path, error.into())),
+            }
+        }
     }
 }

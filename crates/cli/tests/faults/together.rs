@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::pictures::photo;
-use crate::room::{PATIENCE, Room, finish, sha256, text};
+use crate::pictures::{heavy_photo, photo};
+use crate::room::{PATIENCE, Room, files_below, finish, sha256, text};
 
 #[test]
 fn the_same_content_twice_in_one_run_is_one_asset_found_in_two_places() {
@@ -63,6 +63,30 @@ fn two_imports_at_once_lose_nothing_and_double_nothing() {
     let wanted = (0..60).map(|seed| sha256(&photo(seed))).collect::<BTreeSet<_>>();
     assert_eq!(ids.len(), 60);
     assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), wanted);
+    room.verify_is_clean();
+}
+
+#[test]
+fn several_imports_of_the_same_contents_keep_each_once_and_repair_nothing() {
+    let room = Room::with_library();
+    for seed in 0..40 {
+        // Small ones lie in a pack, large ones in a file of their own.
+        let bytes = if seed % 2 == 0 { photo(seed) } else { heavy_photo(seed, 200 << 10) };
+        room.put(format!("a/{seed}.jpg"), &bytes);
+        room.put(format!("b/{seed}.jpg"), &bytes);
+        room.put(format!("c/{seed}.jpg"), &bytes);
+    }
+    let children = ["a", "b", "c", "", ""].map(|below| {
+        let mut import = room.unlocked();
+        import.args(["--json", "--yes", "import", "--wait", "--settle=0"]).arg(room.photos().join(below));
+        import.spawn().unwrap()
+    });
+    let reports = children.map(|child| finish(child, PATIENCE).ends_with(&[0]).json());
+    let sum = |field: &str| reports.iter().map(|report| report[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("imported"), sum("repaired"), sum("failed")), (40, 0, 0), "{reports:#?}");
+    assert_eq!(room.list().len(), 40);
+    let originals = files_below(&room.library().join("objects/o"));
+    assert_eq!(originals.len(), 20, "each large original rests once, whoever sealed it");
     room.verify_is_clean();
 }
 

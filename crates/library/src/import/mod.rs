@@ -349,6 +349,7 @@ impl Library {
             device_id: keys.keyring.device().id(),
             claimed: &claimed,
             damaged,
+            has_content: &has_content,
         };
         let intake = Intake {
             library,

@@ -24,6 +24,8 @@ pub(crate) struct Workroom<'a> {
     pub(crate) device_id: DeviceId,
     pub(crate) claimed: &'a Mutex<HashSet<ContentHash>>,
     pub(crate) damaged: &'a Damaged,
+    /// Whether the library has a content already, fit to answer for a file.
+    pub(crate) has_content: &'a (dyn Fn(&ContentHash) -> Result<bool> + Sync),
 }
 
 impl Workroom<'_> {

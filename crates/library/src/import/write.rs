@@ -20,6 +20,7 @@ use super::settle::STILL_CHANGING;
 use super::take::{NewOriginal, Settled, Taking};
 use super::{ImportReport, Workroom};
 use crate::error::{LibraryError, Result};
+use crate::folder_lock::AddingTurn;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
@@ -150,6 +151,9 @@ impl<'a> Writer<'a> {
         self.batch_begun = None;
         let batch = std::mem::take(&mut self.batch);
         let mut failure = None;
+        // Held until history speaks of what is added.
+        let _turn = AddingTurn::take(self.room.place)?;
+        let batch = self.leave_out_known(batch)?;
         let mut durable = self.commit_objects(batch, &mut failure)?;
         let locations = self.commit_entries(&mut durable, &mut failure)?;
         // The index may know entries that history does not speak of yet, never the other way round.
@@ -182,6 +186,23 @@ impl<'a> Writer<'a> {
             self.segment_begun = Instant::now();
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Another import may have added a content since this one looked. What was sealed of it here is dropped, nameless
+    /// as it still is, and its file counts as one whose content is known.
+    fn leave_out_known(
+        &mut self,
+        batch: Vec<(Candidate, Box<NewOriginal>)>,
+    ) -> Result<Vec<(Candidate, Box<NewOriginal>)>> {
+        let mut new = Vec::with_capacity(batch.len());
+        for (candidate, original) in batch {
+            if (self.room.has_content)(&original.content)? {
+                self.again.push((candidate, original.content, original.settled));
+            } else {
+                new.push((candidate, original));
+            }
+        }
+        Ok(new)
     }
 
     /// Gives the sealed parts their names, durably. What was there already is proven before it counts.
