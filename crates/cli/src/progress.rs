@@ -141,7 +141,7 @@ impl Monitor for Progress {
     }
 
     fn problem(&self, problem: &Problem) {
-        let show = problem.weight == Weight::Failure || self.output.verbose();
+        let show = problem.weight != Weight::Notice || self.output.verbose();
         if show {
             let line = format!("{}: {}", printable(&problem.path), problem.reason);
             match self.bar().as_ref() {

@@ -49,6 +49,8 @@ pub struct Problem {
 pub enum Weight {
     /// Worth knowing; nothing is missing because of it.
     Notice,
+    /// It was left out by rule, and somebody may miss it.
+    Omission,
     /// This one thing was not done.
     Failure,
 }
@@ -58,6 +60,12 @@ impl Problem {
     #[must_use]
     pub fn failure(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self { path: path.into(), reason: reason.into(), weight: Weight::Failure }
+    }
+
+    /// Something that was left out, and that a person should hear of.
+    #[must_use]
+    pub fn omission(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into(), weight: Weight::Omission }
     }
 
     /// Something worth knowing.

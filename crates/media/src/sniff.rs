@@ -37,6 +37,8 @@ pub enum NotMedia {
     AppleDouble,
     /// A document, archive or program.
     OtherKind,
+    /// Content of another kind under the name of a photo or video: a file that was saved wrongly, or is damaged.
+    Disguised,
     /// Nothing recognisable, and not named like a photo or video.
     Unrecognised,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for NotMedia {
             Self::Audio => "sound without pictures",
             Self::AppleDouble => "a macOS resource fork, not a photo",
             Self::OtherKind => "a document, archive or program, not a photo or video",
+            Self::Disguised => "named like a photo or video, but its content is of another kind",
             Self::Unrecognised => "neither content nor name is of a photo or video",
         })
     }
@@ -73,6 +76,7 @@ pub(crate) fn sniff_source(source: &Source<'_>, name: &Path) -> Sniffed {
     }
     if let Some(reason) = known_other(&head) {
         // A web page saved as photo.jpg is still no photo; a damaged photo has no such beginning.
+        let reason = if by_name(name).is_some() { NotMedia::Disguised } else { reason };
         return Sniffed::NotMedia(reason);
     }
     match by_name(name) {

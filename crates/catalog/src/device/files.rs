@@ -39,6 +39,8 @@ pub enum FileState {
     Unsettled(String),
     /// It was not there at the last complete scan of its source. The library keeps the photo.
     Gone,
+    /// Its content was in the library, and was purged from it; not taken again until it changes.
+    Purged,
 }
 
 impl FileState {
@@ -48,13 +50,14 @@ impl FileState {
             Self::Refused(_) => 1,
             Self::Unsettled(_) => 2,
             Self::Gone => 3,
+            Self::Purged => 4,
         }
     }
 
     fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused(reason) | Self::Unsettled(reason) => Some(reason),
-            Self::Imported | Self::Gone => None,
+            Self::Imported | Self::Gone | Self::Purged => None,
         }
     }
 
@@ -63,6 +66,7 @@ impl FileState {
             0 => Self::Imported,
             1 => Self::Refused(reason.unwrap_or_default()),
             3 => Self::Gone,
+            4 => Self::Purged,
             _ => Self::Unsettled(reason.unwrap_or_default()),
         }
     }
@@ -205,6 +209,27 @@ impl DeviceDb {
                 ))?
                 .query_map([content.as_bytes()], |row| Ok((SourceId(row.get(10)?), read_file(row)?)))?
                 .collect()
+        })
+    }
+
+    /// Records that contents were purged: the files that held them are not in the library any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn mark_purged<'a>(&mut self, contents: impl IntoIterator<Item = &'a ContentHash>) -> Result<()> {
+        self.write(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "UPDATE files SET state = ?2, reason = NULL WHERE content = ?1 AND state IN (?3, ?4)",
+            )?;
+            for content in contents {
+                statement.execute((
+                    content.as_bytes(),
+                    FileState::Purged.code(),
+                    FileState::Imported.code(),
+                    FileState::Gone.code(),
+                ))?;
+            }
+            Ok(())
         })
     }
 

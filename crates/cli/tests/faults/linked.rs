@@ -59,6 +59,30 @@ fn linked_originals_that_are_absent_are_counted_and_named_by_everything_that_nee
 }
 
 #[test]
+fn an_import_says_of_files_that_are_gone_which_the_library_keeps_and_which_it_does_not() {
+    let room = Room::with_library();
+    let linked = room.put("linked/a.jpg", photo(1));
+    let moved = room.put("linked/b.jpg", photo(2));
+    room.put("linked/stays.jpg", photo(3));
+    link(&room).ends_with(&[0]);
+    let copied = room.put("copied/c.jpg", photo(4));
+    room.import().ends_with(&[0]);
+    std::fs::remove_file(&linked).unwrap();
+    std::fs::remove_file(&copied).unwrap();
+    std::fs::rename(&moved, room.photos().join("linked/renamed.jpg")).unwrap();
+
+    let mut import = room.unlocked();
+    let said =
+        room.run(import.args(["import", "--link", "--settle=0"]).arg(room.photos())).ends_with(&[0]).said();
+    assert!(said.contains("1 linked file is absent, and the library holds no copy of it"), "{said}");
+    assert!(said.contains("1 file is no longer at the source; the library keeps its photo"), "{said}");
+    assert!(
+        said.contains("1 file is no longer at the source\n"),
+        "of the one that moved nothing is lost: {said}"
+    );
+}
+
+#[test]
 fn a_linked_file_that_is_changed_in_place_is_settled_by_importing_it_again_and_nothing_is_lost_silently() {
     for is_verified_between in [false, true] {
         let room = Room::with_library();

@@ -136,10 +136,59 @@ fn what_is_no_file_does_not_hold_an_import_up() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
     let _socket = std::os::unix::net::UnixListener::bind(room.photos().join("socket.jpg")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", room.photos().join("null.jpg")).unwrap();
     let begun = Instant::now();
-    room.import();
+    let outcome = room.import().ends_with(&[0]);
     assert!(begun.elapsed() < Duration::from_secs(20), "took {:?}", begun.elapsed());
     assert_eq!(room.listed().len(), 1);
+
+    assert_eq!(outcome.json()["left_out"], 3, "{}", outcome.said());
+    for (name, kind) in [("pipe.jpg", "a named pipe"), ("socket.jpg", "a socket"), ("null.jpg", "a device")] {
+        let reason =
+            reason(&outcome, name).unwrap_or_else(|| panic!("{name} is not named: {}", outcome.said()));
+        assert!(reason.contains(kind), "{name}: {reason}");
+        assert!(outcome.stderr.contains(name), "{name} is named without -v too: {}", outcome.said());
+    }
+    // What was asked for by name and cannot be done is a failure.
+    let shown = room.run(room.bare().args(["show", "--file"]).arg(&pipe)).ends_with(&[1]);
+    assert!(shown.stderr.contains("pipe.jpg") && shown.stderr.contains("a named pipe"), "{}", shown.said());
+    let mut import = room.unlocked();
+    let imported = room.run(import.args(["import", "--settle=0"]).arg(&pipe)).ends_with(&[1]);
+    assert!(imported.stderr.contains("a named pipe"), "{}", imported.said());
+}
+
+#[test]
+fn a_photo_by_name_with_the_content_of_something_else_is_named_and_all_files_takes_it() {
+    let room = Room::with_library();
+    room.put("good.jpg", photo(1));
+    let packed = [b"\x1f\x8b\x08\0".as_slice(), &photo(2)].concat();
+    room.put("packed.jpg", &packed);
+    let outcome = room.import().ends_with(&[0]);
+    assert!(
+        outcome.stderr.contains("packed.jpg") && outcome.stderr.contains("--all-files"),
+        "{}",
+        outcome.said()
+    );
+    assert_eq!(room.listed().len(), 1);
+
+    let mut import = room.unlocked();
+    room.run(import.args(["--yes", "import", "--settle=0", "--all-files"]).arg(room.photos()))
+        .ends_with(&[0]);
+    assert!(room.original(&sha256(&packed)) == packed);
+}
+
+#[test]
+fn a_photo_that_is_named_like_a_sidecar_is_named_and_comes_in_once_it_is_renamed() {
+    let room = Room::with_library();
+    room.put("a.jpg", photo(1));
+    let path = room.put("b.jpg.xmp", photo(2));
+    let outcome = room.import().ends_with(&[0]);
+    let report = outcome.json();
+    assert_eq!((&report["sidecars"], &report["left_out"]), (&0.into(), &1.into()), "{report}");
+    assert!(outcome.stderr.contains("b.jpg.xmp") && outcome.stderr.contains("rename"), "{}", outcome.said());
+    std::fs::rename(&path, room.photos().join("b.jpg")).unwrap();
+    room.import().ends_with(&[0]);
+    assert!(room.original(&sha256(&photo(2))) == photo(2));
 }
 
 #[test]

@@ -290,6 +290,38 @@ fn emptying_the_trash_frees_its_bytes_and_nothing_else() {
 }
 
 #[test]
+fn a_file_whose_photo_was_removed_for_good_is_told_apart_from_one_that_is_unchanged() {
+    let room = Room::with_library();
+    let path = room.put("removed.jpg", photo(1));
+    room.put("kept.jpg", photo(2));
+    room.import().ends_with(&[0]);
+    room.safelight(&["trash", "removed.jpg"]).ends_with(&[0]);
+    let report = room.import().ends_with(&[0]).json();
+    assert_eq!((&report["unchanged"], &report["purged_before"]), (&2.into(), &0.into()), "{report}");
+    room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
+
+    let report = room.import().ends_with(&[0]).json();
+    assert_eq!((&report["unchanged"], &report["purged_before"]), (&1.into(), &1.into()), "{report}");
+    let mut import = room.unlocked();
+    let named = room.run(import.args(["import", "--settle=0"]).arg(&path)).ends_with(&[0]);
+    let told = "removed.jpg: it was removed from the library before (trash empty)";
+    assert!(named.stderr.contains(told) && !named.said().contains("unchanged"), "{}", named.said());
+    assert_eq!(room.listed().len(), 1);
+
+    // As was said: touched, it comes in again.
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    room.import().ends_with(&[0]);
+    assert!(room.original(&sha256(&photo(1))) == photo(1));
+    let report = room.import().ends_with(&[0]).json();
+    assert_eq!((&report["unchanged"], &report["purged_before"]), (&2.into(), &0.into()), "{report}");
+}
+
+#[test]
 fn emptying_the_trash_never_touches_a_linked_file() {
     let room = Room::with_library();
     let path = room.put("linked.jpg", photo(1));

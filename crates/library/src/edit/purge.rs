@@ -92,21 +92,25 @@ impl Library {
     /// Those of the catalogue; what was purged then stays so.
     pub fn purge(&mut self, plan: PurgePlan, monitor: &dyn Monitor) -> Result<PurgeReport> {
         let PurgePlan { assets, trashed_before, .. } = plan;
-        let mut report = self.change(|change| {
+        let (mut report, contents) = self.change(|change| {
             let mut report = PurgeReport::default();
+            let mut contents = HashSet::new();
             for asset in assets {
                 let state = read(change, asset, false)?.map(|(state, _)| state);
                 let state = state.filter(|state| may_go(asset, state, trashed_before));
-                match state.and_then(|state| state.purge(asset)) {
-                    Some(body) => {
+                match state.and_then(|state| state.purge(asset).map(|body| (state, body))) {
+                    Some((state, body)) => {
+                        let additions = state.current().contents().additions().iter();
+                        contents.extend(additions.map(|write| write.value.original.content));
                         change.push(body)?;
                         report.purged += 1;
                     }
                     None => report.restored_meanwhile += 1,
                 }
             }
-            Ok(report)
+            Ok((report, contents))
         })?;
+        self.device.mark_purged(&contents)?;
         match self.reclaim(monitor)? {
             Reclaimed::Freed(bytes) => report.freed_bytes = bytes,
             Reclaimed::Later(reason) => report.bytes_left = Some(reason),

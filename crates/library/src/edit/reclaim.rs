@@ -81,6 +81,8 @@ impl Library {
             }
         }
         freed += self.reclaim_packs(&purged.contents)?;
+        // Also what other devices purged.
+        self.device.mark_purged(&purged.contents)?;
         for content in &purged.contents {
             self.damaged.forget(&mut self.device, content)?;
         }

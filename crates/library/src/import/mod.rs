@@ -22,8 +22,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use safelight_catalog::{NewSource, Source as KnownSource};
+use safelight_catalog::{FileRecord, FileState, NewSource, Source as KnownSource};
 use safelight_media::pool::Pool;
+use safelight_model::Storage;
 
 pub use report::{ImportReport, RefusedCount};
 pub(crate) use room::Workroom;
@@ -32,6 +33,7 @@ pub(crate) use settle::Sighting;
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
+use crate::linked;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use crate::scan::trust::stamp_of;
@@ -132,6 +134,8 @@ impl ImportPlan {
             report.failed += part.scanned.failed_files;
             report.gone += part.scanned.gone.len() as u64;
             report.opened_to_compare += part.scanned.opened_files;
+            report.purged_before += part.scanned.purged.len() as u64;
+            report.left_out += part.scanned.left_out;
         }
         report
     }
@@ -188,7 +192,36 @@ impl Library {
             ));
             scanned.gone.clear();
         }
+        self.sort_purged(&mut scanned, path, monitor)?;
         Ok(PlannedSource { source, root, scanned })
+    }
+
+    /// A purge may have been undone by a device that did not know of it; then the file is one that is unchanged. One
+    /// that was asked for by name is named.
+    fn sort_purged(&mut self, scanned: &mut Scanned, path: &Path, monitor: &dyn Monitor) -> Result<()> {
+        let mut purged = Vec::new();
+        for candidate in std::mem::take(&mut scanned.purged) {
+            let Some(record) = &candidate.remembered else { continue };
+            let is_back = match record.content {
+                Some(content) => self.catalog().find_content(content)?.is_some(),
+                None => false,
+            };
+            if is_back {
+                scanned.unchanged_files += 1;
+                let record =
+                    FileRecord { stamp: candidate.stamp, state: FileState::Imported, ..record.clone() };
+                scanned.refreshed.push(record);
+                continue;
+            }
+            if candidate.path == path {
+                let reason = "it was removed from the library before (trash empty); a copy, or the file after touch, \
+                              comes in as a new photo";
+                monitor.problem(&Problem::omission(path, reason));
+            }
+            purged.push(candidate);
+        }
+        scanned.purged = purged;
+        Ok(())
     }
 
     /// A folder that held files and is now wholly empty is a mount that is missing.
@@ -311,11 +344,28 @@ impl Library {
             }
             is_still
         });
-        report.sidecars += self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
-        self.device.mark_gone(source.id, scanned.gone.iter().map(Vec::as_slice))?;
+        let sidecars = self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
+        report.sidecars += sidecars.read;
+        report.left_out += sidecars.left_out;
+        self.tell_gone_apart(&scanned.gone, report)?;
+        self.device.mark_gone(source.id, scanned.gone.iter().map(|record| record.path.as_slice()))?;
         self.device.finish_scan(source.id, now_millis())?;
         if request.remove_after_proof {
             report.removed += self.remove_proven(&source, &root, monitor)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the files that are gone by whether anything else has what they held.
+    fn tell_gone_apart(&self, gone: &[FileRecord], report: &mut ImportReport) -> Result<()> {
+        let here = self.keyring().device().id();
+        for content in gone.iter().filter_map(|record| record.content) {
+            match self.original_of(&content)? {
+                Some(original) if original.storage != Storage::Linked => report.gone_kept += 1,
+                Some(original) if linked::look(&original, here).is_err() => report.gone_linked += 1,
+                // It was found elsewhere, or is in no library any more.
+                Some(_) | None => {}
+            }
         }
         Ok(())
     }
@@ -433,9 +483,7 @@ impl Library {
                 if monitor.cancelled() {
                     return Ok(removed);
                 }
-                let Some(content) =
-                    row.content.filter(|_| row.state == safelight_catalog::FileState::Imported)
-                else {
+                let Some(content) = row.content.filter(|_| row.state == FileState::Imported) else {
                     continue;
                 };
                 let path = crate::scan::path_below(root, &row.path);
@@ -453,7 +501,7 @@ impl Library {
     fn remove_if_proven(
         &mut self,
         path: &Path,
-        row: &safelight_catalog::FileRecord,
+        row: &FileRecord,
         content: &safelight_crypto::ContentHash,
     ) -> Result<bool> {
         let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(false) };

@@ -40,8 +40,16 @@ pub struct ImportReport {
     pub refused_before: u64,
     /// Files that were not taken and should have been.
     pub failed: u64,
-    /// Files that are no longer where they were; the library keeps the photos.
+    /// Files that are no longer where they were.
     pub gone: u64,
+    /// Of these, such as the library keeps a sealed copy of, here or in a remote.
+    pub gone_kept: u64,
+    /// Of these, linked ones that lie nowhere else that is known: the library holds no copy of them.
+    pub gone_linked: u64,
+    /// Files whose photo was removed from the library for good (`trash empty`), and that have not changed since.
+    pub purged_before: u64,
+    /// What was met that is neither file nor folder, links that are not followed, and sidecars that are none.
+    pub left_out: u64,
     /// Files removed from a source after proof.
     pub removed: u64,
     /// Previews left to the background.
@@ -70,6 +78,10 @@ impl ImportReport {
         self.refused_before += other.refused_before;
         self.failed += other.failed;
         self.gone += other.gone;
+        self.gone_kept += other.gone_kept;
+        self.gone_linked += other.gone_linked;
+        self.purged_before += other.purged_before;
+        self.left_out += other.left_out;
         self.removed += other.removed;
         self.previews_pending += other.previews_pending;
         self.opened_to_compare += other.opened_to_compare;
@@ -96,7 +108,8 @@ impl ImportReport {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.would_read > 0 {
-            lines.push(format!("Would read {} files, {} bytes", self.would_read, self.would_read_bytes));
+            let files = counted(self.would_read, "file", "files");
+            lines.push(format!("Would read {files}, {} bytes", self.would_read_bytes));
             return lines;
         }
         let mut first = format!("Imported {}", self.imported);
@@ -112,6 +125,7 @@ impl ImportReport {
         also(self.sidecars, "sidecars read");
         also(self.undecodable, "without a preview");
         also(self.removed, "removed at the source after proof");
+        also(self.left_out, "left out");
         also(self.failed, "failed");
         lines.push(first);
         for count in &self.refused {
@@ -120,18 +134,70 @@ impl ImportReport {
         if self.refused_before > 0 {
             lines.push(format!("Passed over {} as before", self.refused_before));
         }
-        if self.written_over > 0 {
+        if self.purged_before > 0 {
+            let were = counted(self.purged_before, "file was", "files were");
             lines.push(format!(
-                "{} linked files were changed in place; what they held before is in no copy here",
-                self.written_over
+                "{were} removed from the library before (trash empty) and not taken again; a copy, or the file after \
+                 touch, comes in as a new photo"
             ));
         }
-        if self.gone > 0 {
-            lines.push(format!("{} files are no longer at their source; the library keeps them", self.gone));
+        if self.written_over > 0 {
+            lines.push(format!(
+                "{} changed in place; what was held before is in no copy here",
+                counted(self.written_over, "linked file was", "linked files were")
+            ));
         }
+        lines.extend(self.lines_about_gone());
         if self.previews_pending > 0 {
-            lines.push(format!("{} large previews follow in the background", self.previews_pending));
+            let previews = counted(self.previews_pending, "large preview follows", "large previews follow");
+            lines.push(format!("{previews} in the background"));
         }
         lines
+    }
+
+    fn lines_about_gone(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let kept = match self.gone_kept {
+            1 => "the library keeps its photo",
+            _ => "the library keeps their photos",
+        };
+        if self.gone_kept > 0 {
+            let files = counted(self.gone_kept, "file is", "files are");
+            lines.push(format!("{files} no longer at the source; {kept}"));
+        }
+        if self.gone_linked > 0 {
+            let files = counted(self.gone_linked, "linked file is", "linked files are");
+            let them = if self.gone_linked == 1 { "it" } else { "them" };
+            lines.push(format!(
+                "{files} absent, and the library holds no copy of {them}: connect the disk or put {them} back, then \
+                 import again (safelight verify names {them})"
+            ));
+        }
+        let elsewhere = self.gone.saturating_sub(self.gone_kept + self.gone_linked);
+        if elsewhere > 0 {
+            lines.push(format!("{} no longer at the source", counted(elsewhere, "file is", "files are")));
+        }
+        lines
+    }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_said_as_it_is_in_singular_and_plural() {
+        let report = ImportReport { gone: 4, gone_kept: 1, gone_linked: 2, ..ImportReport::default() };
+        let lines = report.lines();
+        assert_eq!(lines[1], "1 file is no longer at the source; the library keeps its photo");
+        assert!(
+            lines[2].starts_with("2 linked files are absent, and the library holds no copy of them"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[3], "1 file is no longer at the source");
     }
 }

@@ -4,13 +4,16 @@
 //! says are findings of their own kind, whose version is the sidecar's time of change: the newest wins,
 //! and what a person types in Safelight stands above both.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use safelight_catalog::{FileRecord, FileState, Source};
 use safelight_crypto::ContentHash;
+use safelight_media::{SNIFF_BYTES, Sniffed, sniff};
 use safelight_model::{OpBody, ProbeKind};
 
 use super::facts;
+use super::take::open_plain;
 use crate::error::Result;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem};
@@ -23,18 +26,35 @@ const SIDECAR_BYTES: u64 = 16 << 20;
 /// How many siblings one sidecar may have.
 const SIBLINGS: usize = 64;
 
+/// What became of the sidecars of a source.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct SidecarsRead {
+    pub(crate) read: u64,
+    /// Those that are no sidecars, and were named.
+    pub(crate) left_out: u64,
+}
+
+/// Whether a file named like a sidecar holds a photo or video. What cannot be read is for the reader to name.
+fn is_media(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = open_plain(path).and_then(|file| file.take(SNIFF_BYTES as u64).read_to_end(&mut head));
+    read.is_ok() && matches!(sniff(&head, path), Sniffed::Media(_))
+}
+
 impl Library {
-    /// Reads new and changed sidecars; answers how many.
+    /// Reads new and changed sidecars; answers how many, and how many are none.
     pub(crate) fn apply_sidecars(
         &mut self,
         source: &Source,
         root: &Path,
         sidecars: &[Candidate],
         monitor: &dyn Monitor,
-    ) -> Result<u64> {
+    ) -> Result<SidecarsRead> {
+        let mut read = SidecarsRead::default();
         let mut bodies = Vec::new();
         let mut rows = Vec::new();
         for candidate in sidecars {
+            read.read += 1;
             let state = match self.read_sidecar(source, candidate) {
                 Ok(Some(said)) => {
                     bodies.extend(said);
@@ -43,7 +63,9 @@ impl Library {
                 // Its photo may still come: it is looked at again with every import until then.
                 Ok(None) => FileState::Unsettled("no photo lies beside this sidecar".into()),
                 Err(reason) => {
-                    monitor.problem(&Problem::notice(&candidate.path, &reason));
+                    read.read -= 1;
+                    read.left_out += 1;
+                    monitor.problem(&Problem::omission(&candidate.path, &reason));
                     FileState::Refused(reason)
                 }
             };
@@ -59,7 +81,6 @@ impl Library {
             });
         }
         tracing::debug!(root = %root.display(), sidecars = rows.len(), "sidecars read");
-        let read = rows.len() as u64;
         self.record(bodies)?;
         self.device.record_files(source.id, &rows)?;
         self.close_segment()?;
@@ -68,6 +89,11 @@ impl Library {
 
     /// What a sidecar says about its photos; the error is a sentence.
     fn read_sidecar(&self, source: &Source, candidate: &Candidate) -> Result<Option<Vec<OpBody>>, String> {
+        if is_media(&candidate.path) {
+            return Err(
+                "named like a sidecar, but its content is a photo or video; rename it to import it".into()
+            );
+        }
         let siblings = self.siblings(source, &candidate.below).map_err(|error| error.to_string())?;
         if siblings.is_empty() {
             return Ok(None);

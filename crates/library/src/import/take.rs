@@ -16,12 +16,12 @@ use std::time::{Duration, SystemTime};
 use safelight_catalog::FileStamp;
 use safelight_crypto::{ContentHash, Epoch, LibraryId, OriginalSealer, OsEntropy, SealedOriginal, Sha256};
 use safelight_media::pool::{Pool, RenderError, RenderRequest, Rendered, StillFormat, Wanted, still_format};
-use safelight_media::{MediaKind, Probe, SNIFF_BYTES, Sniffed};
+use safelight_media::{MediaKind, NotMedia, Probe, SNIFF_BYTES, Sniffed};
 use safelight_model::{EpochId, Facts, PartRef, Storage};
 use safelight_store::{FolderPlace, ObjectFile, StoreError};
 
-use super::rendition::{MadeRendition, Sealer};
 use super::held_open::is_held_open_for_writing;
+use super::rendition::{MadeRendition, Sealer};
 use super::settle::{STILL_CHANGING, Sighting};
 use super::{facts, locked};
 use crate::error::{LibraryError, Result};
@@ -57,7 +57,7 @@ pub(crate) enum Taking {
     /// A content that it has, or that another file of this import brought.
     Again(ContentHash, Settled),
     /// Not a photo or video.
-    Refused(String, Settled),
+    Refused(NotMedia, Settled),
     /// It could not be read, or would not settle.
     Unsettled(String),
     /// It changed a moment ago and was not read.
@@ -132,7 +132,7 @@ struct Reading {
 
 enum Attempt {
     Done(Box<Reading>, MediaKind),
-    NotMedia(String, Settled),
+    NotMedia(NotMedia, Settled),
     Moved,
     Young(Sighting),
 }
@@ -190,7 +190,7 @@ impl Intake<'_> {
             Sniffed::NotMedia(_) if self.all_files => MediaKind::Other,
             Sniffed::NotMedia(reason) => {
                 let sampled = sampled_fingerprint(&file, size).map_err(reading)?;
-                return Ok(Attempt::NotMedia(reason.to_string(), Settled { stamp, sampled }));
+                return Ok(Attempt::NotMedia(reason, Settled { stamp, sampled }));
             }
         };
         let picture = matches!(kind, MediaKind::Photo | MediaKind::Raw);

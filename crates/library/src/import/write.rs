@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
+use safelight_media::NotMedia;
 use safelight_model::{
     AssetId, AssetState, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
 };
@@ -109,8 +110,15 @@ impl<'a> Writer<'a> {
             }
             Taking::Again(content, settled) => self.again.push((candidate, content, settled)),
             Taking::Refused(reason, settled) => {
-                self.report.refuse(&reason);
-                self.monitor.problem(&Problem::notice(&candidate.path, &reason));
+                let said = reason.to_string();
+                self.report.refuse(&said);
+                self.monitor.problem(&if reason == NotMedia::Disguised {
+                    let next = "if it is a damaged photo that you want to keep, --all-files takes it";
+                    Problem::omission(&candidate.path, format!("{said}; {next}"))
+                } else {
+                    Problem::notice(&candidate.path, &said)
+                });
+                let reason = said;
                 self.remember(candidate, FileState::Refused(reason), Some(settled), None);
             }
             Taking::Unsettled(reason) => self.leave(candidate, reason),

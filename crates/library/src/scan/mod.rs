@@ -15,7 +15,7 @@ use safelight_catalog::{DeviceDb, FileRecord, FileStamp, FileState, SourceId};
 
 use crate::error::{LibraryError, Result};
 use crate::import::Sighting;
-use crate::monitor::{Monitor, Problem, Task};
+use crate::monitor::{Monitor, Problem, Task, Weight};
 use trust::Trust;
 use walk::{Found, Step, Walk};
 
@@ -51,8 +51,12 @@ pub(crate) struct Scanned {
     pub(crate) opened_files: u64,
     /// Rows whose stamp moved while the content stayed.
     pub(crate) refreshed: Vec<FileRecord>,
-    /// Paths below the source that are no longer there.
-    pub(crate) gone: Vec<Vec<u8>>,
+    /// Files whose content was purged from the library, and that have not changed since.
+    pub(crate) purged: Vec<Candidate>,
+    /// Files that are no longer there.
+    pub(crate) gone: Vec<FileRecord>,
+    /// What is neither file nor folder, and links that are not followed.
+    pub(crate) left_out: u64,
     /// Folders that could not be read: with one, nothing below counts as gone.
     pub(crate) unreadable: bool,
     pub(crate) failed_files: u64,
@@ -94,9 +98,14 @@ impl Scan<'_> {
             }
             match step {
                 Step::Skipped(problem) => {
-                    if problem.weight == crate::monitor::Weight::Failure {
-                        scanned.unreadable = true;
-                        scanned.failed_files += 1;
+                    let problem = grave_if_named(problem, |path| path == start);
+                    match problem.weight {
+                        Weight::Failure => {
+                            scanned.unreadable = true;
+                            scanned.failed_files += 1;
+                        }
+                        Weight::Omission => scanned.left_out += 1,
+                        Weight::Notice => {}
                     }
                     monitor.problem(&problem);
                 }
@@ -152,7 +161,7 @@ impl Scan<'_> {
         match &record.state {
             FileState::Unsettled(_) => return Ok(false),
             FileState::Refused(_) if self.all_files => return Ok(false),
-            FileState::Refused(_) | FileState::Imported | FileState::Gone => {}
+            FileState::Refused(_) | FileState::Imported | FileState::Gone | FileState::Purged => {}
         }
         let unchanged = match trust::judge(&record.stamp, &candidate.stamp) {
             Trust::Unchanged => true,
@@ -176,10 +185,10 @@ impl Scan<'_> {
             });
         }
         if unchanged {
-            if matches!(record.state, FileState::Refused(_)) {
-                scanned.refused_files += 1;
-            } else {
-                scanned.unchanged_files += 1;
+            match record.state {
+                FileState::Refused(_) => scanned.refused_files += 1,
+                FileState::Purged => scanned.purged.push(candidate.clone()),
+                _ => scanned.unchanged_files += 1,
             }
         }
         Ok(unchanged)
@@ -239,7 +248,7 @@ impl<'a> Cache<'a> {
     }
 
     /// The row of this path; rows before it are of files that are gone.
-    fn advance_to(&mut self, path: &[u8], gone: &mut Vec<Vec<u8>>) -> Result<Option<FileRecord>> {
+    fn advance_to(&mut self, path: &[u8], gone: &mut Vec<FileRecord>) -> Result<Option<FileRecord>> {
         while let Some(row) = self.peek()? {
             match row.path.as_slice().cmp(path) {
                 std::cmp::Ordering::Greater => return Ok(None),
@@ -250,15 +259,15 @@ impl<'a> Cache<'a> {
         Ok(None)
     }
 
-    fn pop_gone(&mut self, gone: &mut Vec<Vec<u8>>) {
+    fn pop_gone(&mut self, gone: &mut Vec<FileRecord>) {
         if let Some(row) = self.rows.pop_front()
-            && row.state != FileState::Gone
+            && !matches!(row.state, FileState::Gone | FileState::Purged)
         {
-            gone.push(row.path);
+            gone.push(row);
         }
     }
 
-    fn drain_into(mut self, gone: &mut Vec<Vec<u8>>) -> Result<()> {
+    fn drain_into(mut self, gone: &mut Vec<FileRecord>) -> Result<()> {
         while self.peek()?.is_some() {
             self.pop_gone(gone);
         }
@@ -274,6 +283,15 @@ pub(crate) fn path_below(root: &Path, below: &[u8]) -> PathBuf {
     root.join(PathBuf::from(std::ffi::OsString::from_vec(below.to_vec())))
 }
 
+/// What is passed over on the way is a failure where it was asked for by name.
+fn grave_if_named(problem: Problem, is_named: impl Fn(&Path) -> bool) -> Problem {
+    if problem.weight == Weight::Omission && is_named(&problem.path) {
+        Problem { weight: Weight::Failure, ..problem }
+    } else {
+        problem
+    }
+}
+
 /// All files at and below some paths, in order; what cannot be read is told to the monitor.
 pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -282,7 +300,10 @@ pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Ve
         for step in walk {
             match step {
                 Step::File(found) => files.push(found.path),
-                Step::Skipped(problem) => monitor.problem(&problem),
+                Step::Skipped(problem) => {
+                    let is_named = |named: &Path| named == path;
+                    monitor.problem(&grave_if_named(problem, is_named));
+                }
             }
         }
     }

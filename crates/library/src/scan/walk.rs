@@ -86,7 +86,8 @@ impl Iterator for Walk {
                     } else if metadata.is_file() {
                         return Some(Step::File(Found { path, metadata }));
                     } else {
-                        return Some(Step::Skipped(Problem::notice(path, "not a regular file")));
+                        let reason = format!("{}, which holds no photo: left out", kind_of(&metadata));
+                        return Some(Step::Skipped(Problem::omission(path, reason)));
                     }
                 }
             }
@@ -111,6 +112,22 @@ fn sorted_listing(folder: &Path) -> std::io::Result<Vec<Result<Pending, Problem>
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
+/// What something is that is neither file nor folder.
+fn kind_of(metadata: &Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_char_device() || kind.is_block_device() {
+        "a device"
+    } else {
+        "no file"
+    }
+}
+
 fn examine(path: PathBuf) -> Result<Pending, Problem> {
     let metadata = match std::fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,
@@ -121,7 +138,13 @@ fn examine(path: PathBuf) -> Result<Pending, Problem> {
     }
     match std::fs::metadata(&path) {
         Ok(target) if target.is_file() => Ok(Pending { path, metadata: target }),
-        Ok(_) => Err(Problem::notice(path, "a link to a folder; name the folder itself to import it")),
+        Ok(target) if target.is_dir() => {
+            Err(Problem::omission(path, "a link to a folder; name the folder itself to import it"))
+        }
+        Ok(target) => {
+            let reason = format!("a link to {}, which holds no photo: left out", kind_of(&target));
+            Err(Problem::omission(path, reason))
+        }
         Err(error) => Err(Problem::failure(path, format!("a link that leads nowhere: {error}"))),
     }
 }

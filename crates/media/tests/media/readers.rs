@@ -65,7 +65,7 @@ fn what_is_no_photo_is_told_from_a_broken_one() {
     assert_eq!(sniff(b"", "a.jpg"), Sniffed::NamedLike(Format::Jpeg));
     assert_eq!(sniff(&[0; 512], "a.MOV"), Sniffed::NamedLike(Format::Mov));
     assert_eq!(sniff(b"FOVb", "sigma.x3f"), Sniffed::NamedLike(Format::Unknown));
-    assert_eq!(sniff(b"%PDF-1.7", "scan.jpg"), Sniffed::NotMedia(NotMedia::OtherKind));
+    assert_eq!(sniff(b"%PDF-1.7", "scan.jpg"), Sniffed::NotMedia(NotMedia::Disguised));
     assert_eq!(sniff(b"\0\x05\x16\x07\0\x02", "._a.jpg"), Sniffed::NotMedia(NotMedia::AppleDouble));
     assert_eq!(sniff(b"<?xml version", "a.xmp"), Sniffed::NotMedia(NotMedia::Sidecar));
     assert_eq!(sniff(b"ID3\x04", "song.mp3"), Sniffed::NotMedia(NotMedia::Audio));
