@@ -35,12 +35,23 @@ pub(crate) fn original_of(catalog: &Catalog, content: &ContentHash) -> Result<Op
 }
 
 /// Whether a recorded original answers for a file that is to be imported, so that the file need not be taken: a sealed
-/// copy always does; a linked file only where linking is all that is asked for, and while it is there.
-pub(crate) fn serves(original: &Original, link: bool, here: DeviceId) -> bool {
-    match original.storage {
-        Storage::Linked => link && linked::look(original, here).is_ok(),
-        _ => true,
-    }
+/// copy does while all of it is here or known to rest in a remote, for what history says another device has may be lost
+/// before it is ever sent; a linked file only where linking is all that is asked for, and while it is there. Who links
+/// keeps the file, so that any sealed copy answers.
+pub(crate) fn serves(
+    original: &Original,
+    link: bool,
+    here: DeviceId,
+    place: &FolderPlace,
+    device: &DeviceDb,
+) -> Result<bool> {
+    let is_here = match original.storage {
+        Storage::Linked => return Ok(link && linked::look(original, here).is_ok()),
+        _ if link => return Ok(true),
+        Storage::Packed => device.packed(&original.content, RenditionKind::Original)?.is_some(),
+        _ => are_parts_here(place, original)?,
+    };
+    Ok(is_here || device.count_remotes_holding(&original.content)? > 0)
 }
 
 impl Library {

@@ -14,7 +14,6 @@ use safelight_crypto::ContentHash;
 use safelight_model::{AlbumId, PackKind, PartRef};
 
 use crate::error::{Result, SyncError};
-use crate::here::Here;
 use crate::originals::path_of_part;
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -213,27 +212,30 @@ pub fn newly_exposed(
 }
 
 /// An original came here: where all of it is known to rest it is synced, elsewhere the policy decides anew.
-pub(crate) fn came_here(here: &mut Here<'_>, content: &ContentHash, parts: &[PartRef]) -> Result<()> {
-    for (remote, row) in here.device.original_at_remotes(content)? {
+///
+/// # Errors
+/// Those of the database.
+pub fn came_here(device: &mut DeviceDb, content: &ContentHash, parts: &[PartRef]) -> Result<()> {
+    for (remote, row) in device.original_at_remotes(content)? {
         let state = match row.state {
             SyncState::CloudOnly | SyncState::Thawing => SyncState::Synced,
-            SyncState::Elsewhere if rests_whole(here, remote, parts)? => SyncState::Synced,
+            SyncState::Elsewhere if rests_whole(device, remote, parts)? => SyncState::Synced,
             SyncState::Elsewhere => SyncState::Off,
             _ => continue,
         };
-        here.device.set_original_states(remote, [(content, state, None)])?;
+        device.set_original_states(remote, [(content, state, None)])?;
         if state == SyncState::Off {
-            here.device.forget_plan(remote)?;
+            device.forget_plan(remote)?;
         }
     }
     Ok(())
 }
 
 /// Whether every one of these parts is known to rest in a remote.
-pub(crate) fn rests_whole(here: &Here<'_>, remote: RemoteId, parts: &[PartRef]) -> Result<bool> {
+pub(crate) fn rests_whole(device: &DeviceDb, remote: RemoteId, parts: &[PartRef]) -> Result<bool> {
     for part in parts {
         let path = path_of_part(part, 0)?;
-        if here.device.replica_in_any_generation(remote, path.as_str())?.is_none() {
+        if device.replica_in_any_generation(remote, path.as_str())?.is_none() {
             return Ok(false);
         }
     }

@@ -499,7 +499,7 @@ fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) 
             after = Some((last.position, last.content));
             for row in rows {
                 let Some(original) = expectation.originals.get(&row.content) else { continue };
-                if rests_whole(here, at.id, &original.parts)? {
+                if rests_whole(here.device, at.id, &original.parts)? {
                     here.device.set_original_states(at.id, [(&row.content, found, None)])?;
                 }
             }

@@ -68,3 +68,60 @@ fn a_lost_original_is_fetched_again() {
     one.has_whole(&(0..3).map(photo).collect::<Vec<_>>(), "out");
     one.ends(&["verify"], 0);
 }
+
+#[test]
+fn what_another_device_never_sent_is_taken_from_the_card_and_outlives_that_device() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(&place);
+    let one = world.first("one");
+    let card = world.photos("card", 0..3);
+    let tiny = photo(20)[..20_000].to_vec();
+    std::fs::write(card.join("tiny-20.jpg"), &tiny).unwrap();
+    one.import(&card);
+    // History is published, the originals wait.
+    one.ends(&["remote", "set", "place", "policy=selective"], 0);
+    one.sync();
+    let two = world.join("two");
+    assert_eq!(two.listed().len(), 4);
+    two.import(&card);
+    std::fs::remove_dir_all(&card).unwrap();
+    std::fs::remove_dir_all(one.folder()).unwrap();
+
+    let mut originals: Vec<_> = (0..3).map(photo).collect();
+    originals.push(tiny);
+    two.ends(&["verify"], 0);
+    two.has_whole(&originals, "out");
+    // And they go on from there as if they had been taken there first.
+    two.sync();
+    assert_eq!(two.json(&["list", "--count", "--", "sync:synced"])["count"], 4);
+    world.join("three").has_whole(&originals, "out-three");
+}
+
+#[test]
+fn what_a_remote_holds_is_known_and_is_not_taken_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(&place);
+    let one = world.first("one");
+    let card = world.photos("card", 0..3);
+    one.import(&card);
+    one.sync();
+    let two = world.join("two");
+    two.sync();
+    let report = two.json(&["import", "--settle=0", card.to_str().unwrap()]);
+    assert_eq!((&report["known"], &report["imported"]), (&3.into(), &0.into()), "{report}");
+    assert!(!two.folder().join("objects/o").exists(), "nothing was sealed a second time");
+}
+
+#[test]
+fn a_lost_original_is_healed_by_importing_a_backup_of_its_file() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(&place);
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    std::fs::remove_dir_all(world.path("pics")).unwrap();
+    // Nobody has verified since, so that no damage is known.
+    std::fs::remove_dir_all(one.folder().join("objects/o")).unwrap();
+    one.import(&world.photos("backup", 0..3));
+    one.ends(&["verify"], 0);
+    one.has_whole(&(0..3).map(photo).collect::<Vec<_>>(), "out");
+}

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use safelight_catalog::{FileRecord, FileState, NewSource, Source as KnownSource};
+use safelight_catalog::{Access, DeviceDb, FileRecord, FileState, NewSource, Source as KnownSource};
 use safelight_media::pool::Pool;
 use safelight_model::Storage;
 
@@ -32,7 +32,7 @@ pub(crate) use settle::Sighting;
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
-use crate::library::Library;
+use crate::library::{Library, device_key};
 use crate::linked;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
@@ -383,12 +383,19 @@ impl Library {
         let keyring = self.keyring().clone();
         let place = self.place.clone();
         let (library, here) = (self.id(), keyring.device().id());
+        // Those who read files look where originals rest, while the writer writes.
+        let known = DeviceDb::open_as(&self.folder.device_path(), &device_key(&keyring), Access::ReadOnly)?;
+        let known = Mutex::new(known);
         let Self { catalog, device, place: folder, packs, damaged, keys, .. } = self;
         let (catalog, damaged) = (&*catalog, &*damaged);
         let has_content = |content: &safelight_crypto::ContentHash| {
-            let original = objects::original_of(&locked(catalog), content)?;
-            Ok(!damaged.has(content)
-                && original.is_some_and(|original| objects::serves(&original, request.link, here)))
+            if damaged.has(content) {
+                return Ok(false);
+            }
+            match objects::original_of(&locked(catalog), content)? {
+                Some(original) => objects::serves(&original, request.link, here, &place, &locked(&known)),
+                None => Ok(false),
+            }
         };
         let room = Workroom {
             catalog,

@@ -92,6 +92,12 @@ impl Workroom<'_> {
         locked(self.claimed).remove(content);
     }
 
+    /// An original that was recorded and not here is here now: remotes that do not hold it may want it from here.
+    pub(crate) fn came_here(&mut self, content: &ContentHash) -> Result<()> {
+        let parts = self.original_of(content)?.map(|original| original.parts).unwrap_or_default();
+        Ok(safelight_sync::came_here(self.device, content, &parts)?)
+    }
+
     /// An original that was found damaged is whole again.
     pub(crate) fn forget_damage(&mut self, content: &ContentHash) -> Result<()> {
         self.damaged.forget(self.device, content)

@@ -173,6 +173,7 @@ impl<'a> Writer<'a> {
         self.room.record(bodies)?;
         for content in std::mem::take(&mut self.whole_again) {
             self.room.forget_damage(&content)?;
+            self.room.came_here(&content)?;
         }
         let pending: Vec<_> = durable
             .iter()

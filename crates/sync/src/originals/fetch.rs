@@ -74,7 +74,7 @@ pub async fn fetch_original(
         }
         return Err(unbelievable(original, "its content is not the recorded one"));
     }
-    came_here(here, &original.content, &original.parts)?;
+    came_here(here.device, &original.content, &original.parts)?;
     Ok(fetched_bytes)
 }
 

@@ -491,7 +491,7 @@ pub fn finish_freeing(here: &mut Here<'_>) -> Result<Vec<ContentHash>> {
         };
         match original {
             Some(original) if count == original.parts.len() => {
-                came_here(here, &content, &original.parts)?;
+                came_here(here.device, &content, &original.parts)?;
                 here.device.finish_freeing(&content)?;
             }
             Some(_) if count > 0 => halves.push(content),

@@ -344,7 +344,7 @@ pub async fn fetch_entry(
     writer.commit(here.device)?;
     here.device.mark_packed(&entry_of(&found.record))?;
     if kind == RenditionKind::Original {
-        came_here(here, content, &[])?;
+        came_here(here.device, content, &[])?;
         if let Some(at) = places.get(found.place) {
             here.device.set_original_states(at.id, [(content, SyncState::Synced, None)])?;
         }
