@@ -22,7 +22,7 @@ pub(crate) use objects::{generations, object_of};
 pub use plan::{CollectPlan, Held, Waits};
 pub use run::{CollectReport, collect, lapse_silent, plan_collection};
 pub use standing::is_away;
-pub(crate) use standing::{Arrival, arrive};
+pub(crate) use standing::{Arrival, arrive, hides_history};
 pub(crate) use tell::tell;
 
 /// Milliseconds of a day.

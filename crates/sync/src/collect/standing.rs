@@ -102,7 +102,7 @@ pub(crate) async fn arrive(
 
 /// Whether a place shows less of the history of this library's devices than others have seen, or two histories of
 /// one. What other libraries keep there is no concern of this one.
-pub(super) fn hides_history(here: &Here<'_>, report: &HistoryReport) -> Result<bool> {
+pub(crate) fn hides_history(here: &Here<'_>, report: &HistoryReport) -> Result<bool> {
     let Some(roster) = here.roster()? else { return Ok(true) };
     Ok(report.problems.iter().any(|problem| {
         let device = match problem {

@@ -16,18 +16,16 @@ use safelight_store::{Body, Capability, ObjectPath, StoreError, Tier};
 
 use super::find::{InFolder, Opened, Part, parts_of, read_here};
 use super::path_of_part;
-use crate::collect::object_of;
-use crate::error::Result;
+use crate::collect::{Arrival, DAY_MILLIS, arrive, hides_history, is_away, object_of};
+use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::history::sync_history;
+use crate::history::HistoryReport;
+use crate::place::place_id;
 use crate::policy::came_here;
 use crate::problem::Problem;
 
-const DAY_MILLIS: i64 = 86_400_000;
 /// A proof lives at most so long (sl1-history §10.6).
 pub const OLDEST_PROOF_MILLIS: i64 = 30 * DAY_MILLIS;
-/// A device that has not synced with a place for so long forgets its proofs there (sl1-history §10.5).
-const AWAY_MILLIS: i64 = 45 * DAY_MILLIS;
 
 /// What freeing may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +72,14 @@ pub enum WhyNot {
     MayBeOverwritten,
     /// Not all that this device did is published there.
     Unpublished,
+    /// Which place the remote is cannot be told, or it is another one: no mark can be looked up.
+    UnknownPlace,
+    /// The place shows less history than others have seen, or two of one device: a mark may be hidden.
+    HistoryHidden,
+    /// This device was away and could not come back.
+    Away,
+    /// The catalogue is what a checkpoint says and was not proven by history yet: marks may be missing.
+    Provisional,
 }
 
 impl fmt::Display for WhyNot {
@@ -98,6 +104,14 @@ impl fmt::Display for WhyNot {
                 "the remote cannot refuse to overwrite, and another device may write there"
             }
             Self::Unpublished => "not everything that this device did is published there yet",
+            Self::UnknownPlace => {
+                "it is not known which place the remote is, or it is another one than before: run a sync"
+            }
+            Self::HistoryHidden => {
+                "the remote withholds history or shows two histories of one device: run a sync to see which"
+            }
+            Self::Away => "this device was away for long and could not come back yet: run a sync",
+            Self::Provisional => "history was not read to its end on this device yet: run a sync",
         })
     }
 }
@@ -136,8 +150,13 @@ impl Freeing {
         let others = here.roster()?.is_none_or(|roster| {
             roster.members().iter().any(|(id, member)| *id != own && !has_left(member.standing))
         });
-        let refuses =
-            (others && !capabilities.has(Capability::PutIfAbsent)).then_some(WhyNot::MayBeOverwritten);
+        let refuses = if here.catalog.begun_with()?.is_some() {
+            Some(WhyNot::Provisional)
+        } else if here.device.place_id(at.id)?.is_none() {
+            Some(WhyNot::UnknownPlace)
+        } else {
+            (others && !capabilities.has(Capability::PutIfAbsent)).then_some(WhyNot::MayBeOverwritten)
+        };
         let vouches = capabilities.has(Capability::ProviderChecksum);
         Ok(Self { options, refuses, vouches })
     }
@@ -198,7 +217,9 @@ impl Freeing {
         replica.proven_millis.filter(|proven| (now.saturating_sub(age)..=now).contains(proven))
     }
 
-    /// Publishes what this device did and reads what others did, so that bytes may go.
+    /// Publishes what this device did and reads what others did, so that bytes may go; comes back first where this
+    /// device was away. Where the place or this device does not stand so that a proof means anything
+    /// (sl1-history §10.5), nothing can be proven, and every original is told why.
     ///
     /// # Errors
     /// As a sync of history: without the place nothing is freed.
@@ -208,26 +229,45 @@ impl Freeing {
         options: FreeOptions,
         problems: &mut Vec<Problem>,
     ) -> Result<ReadyToFree> {
-        forget_proofs_after_absence(here, at)?;
-        let report = sync_history(here, at).await?;
-        problems.extend(report.problems);
+        let mut history = HistoryReport::default();
+        let arrival = arrive(here, at, &mut history).await?;
+        let hides_history = hides_history(here, &history)?;
+        let own_history_waits = history.own_history_waits;
+        problems.append(&mut history.problems);
+        let is_same_place = is_same_place(here, at, problems).await?;
         let mut freeing = Self::plan(here, at, options)?;
-        if report.own_history_waits || !is_published(here, at)? {
-            freeing.refuses = Some(WhyNot::Unpublished);
-        }
+        let refuses = if freeing.refuses == Some(WhyNot::Provisional) {
+            Some(WhyNot::Provisional)
+        } else if arrival == Arrival::StaysAway || is_away(here, at)? {
+            Some(WhyNot::Away)
+        } else if hides_history {
+            Some(WhyNot::HistoryHidden)
+        } else if !is_same_place {
+            Some(WhyNot::UnknownPlace)
+        } else if own_history_waits || !is_published(here, at)? {
+            Some(WhyNot::Unpublished)
+        } else {
+            None
+        };
+        freeing.refuses = refuses.or(freeing.refuses);
         Ok(ReadyToFree(freeing))
     }
 }
 
-/// A device that was away relies on no proof that it took before.
-fn forget_proofs_after_absence(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
-    let remotes = here.device.remotes()?;
-    let synced = remotes.iter().find(|row| row.id == at.id).and_then(|row| row.synced_millis);
-    let now = here.now_millis();
-    if !synced.is_some_and(|synced| (now.saturating_sub(AWAY_MILLIS)..=now).contains(&synced)) {
-        here.device.forget_proofs(at.id)?;
+/// Whether the place is the one that this device's proofs and everybody's marks speak of.
+async fn is_same_place(here: &mut Here<'_>, at: &RemotePlace, problems: &mut Vec<Problem>) -> Result<bool> {
+    let known = here.device.place_id(at.id)?;
+    match place_id(here, at, problems).await {
+        Ok(Some(found)) => {
+            if known.is_some_and(|known| known != found) {
+                // Proofs that were taken at the other place say nothing of this one.
+                here.device.forget_proofs(at.id)?;
+            }
+            Ok(true)
+        }
+        Ok(None) | Err(SyncError::AnotherPlace { .. } | SyncError::CopiedPlace { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Whether every op of this device is in segments that the place holds.
@@ -248,17 +288,15 @@ fn count_here(here: &Here<'_>, original: &Original) -> Result<usize> {
     Ok(count)
 }
 
-/// What is known of a part in a place.
-fn usable_replica(here: &Here<'_>, at: &RemotePlace, part: Part<'_>) -> Result<Option<Replica>> {
+/// What is known of a part in a place. What is marked is void from when the mark was read, acknowledged or not; where
+/// no mark can be looked up nothing is known.
+pub(super) fn usable_replica(here: &Here<'_>, at: &RemotePlace, part: Part<'_>) -> Result<Option<Replica>> {
     let path = path_of_part(part.part, 0)?;
     let Some(replica) = here.device.replica_in_any_generation(at.id, path.as_str())? else { return Ok(None) };
-    // What is marked is void from when the mark was read, acknowledged or not.
     let object = ObjectPath::parse(&replica.object).ok().and_then(|path| object_of(&path));
-    let is_marked = match here.device.place_id(at.id)?.zip(object) {
-        Some((place, object)) => here.catalog.is_marked(place, &object)?,
-        None => false,
-    };
-    Ok(Some(replica).filter(|_| !is_marked))
+    let (Some(place), Some(object)) = (here.device.place_id(at.id)?, object) else { return Ok(None) };
+    let is_void = here.catalog.is_marked(place, &object)? || here.device.is_bad(at.id, &replica.object)?;
+    Ok(Some(replica).filter(|_| !is_void))
 }
 
 /// Everything is published and read: proofs may be taken, and bytes freed against them.

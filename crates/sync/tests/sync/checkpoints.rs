@@ -12,8 +12,8 @@ use safelight_model::{
 };
 use safelight_store::SealedRemote;
 use safelight_sync::{
-    Depth, Problem, SyncError, SyncOptions, SyncReport, fetch_first_thumbnails, find_library,
-    prepare_admission, start_over, sync, verify_remote,
+    Depth, FreeOptions, Freeing, OLDEST_PROOF_MILLIS, Problem, SyncError, SyncOptions, SyncReport, WhyNot,
+    fetch_first_thumbnails, find_library, prepare_admission, start_over, sync, verify_remote,
 };
 
 use crate::common::*;
@@ -385,6 +385,14 @@ async fn a_place_that_went_back_behind_its_checkpoint_is_told() {
     let is_withheld = |problem: &Problem| matches!(problem, Problem::Withheld { named_by, .. } if named_by == "the checkpoint");
     assert!(report.history.problems.iter().any(is_withheld), "{:?}", report.history.problems);
     assert!(two.catalog.begun_with().unwrap().is_some(), "it stays provisional");
+    // What it has not read may be marks, so it frees nothing.
+    let photo = two.import("a.jpg", &noise(72, 200_000));
+    two.sync(&place.store).await.unwrap();
+    let at = two.at(&place.store);
+    let options = FreeOptions { proof_millis: OLDEST_PROOF_MILLIS, download: true, is_enough: true };
+    let ready = Freeing::begin(&mut two.here(), &at, options, &mut Vec::new()).await.unwrap();
+    let refused = ready.prove(&mut two.here(), &at, &photo, &mut Vec::new()).await.unwrap();
+    assert_eq!(refused.err(), Some(WhyNot::Provisional));
 }
 
 /// Puts a checkpoint of these pages into the place, as a device of the library may.

@@ -7,7 +7,7 @@ use safelight_sync::{Problem, SyncError};
 
 use crate::common::*;
 
-fn segment(phone: &Phone, seq: u32) -> String {
+pub(crate) fn segment(phone: &Phone, seq: u32) -> String {
     format!("log/{}/{seq:010}", phone.catalog.device())
 }
 

@@ -84,6 +84,63 @@ async fn a_proof_dies_of_age_of_absence_and_of_a_clock_that_went_back() {
 }
 
 #[tokio::test]
+async fn nothing_goes_while_the_place_hides_history_that_others_have_read() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(40);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 41).await.unwrap();
+    let mut three = Phone::join(&place.store, &words, 42).await.unwrap();
+    let photo = three.import("a.jpg", &noise(40, 200_000));
+    three.sync(&place.store).await.unwrap();
+    verify(&mut three, &place.store).await;
+    // What the first wrote, a mark perhaps, is withheld; the second has read it.
+    let named = one.import("b.jpg", &noise(41, 3000));
+    one.sync(&place.store).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    two.caption(crate::common::asset(&named), "I saw it");
+    two.sync(&place.store).await.unwrap();
+    let hidden = crate::history::segment(&one, 2);
+    let bytes = place.remove(&hidden);
+    let refused = free(&mut three, &place.store, &photo, options(true)).await;
+    assert_eq!((refused, parts_here(&three, &photo)), (Err(WhyNot::HistoryHidden), 1));
+    // Who was away cannot come back by what it is shown.
+    three.now += 46 * DAY;
+    let refused = free(&mut three, &place.store, &photo, options(true)).await;
+    assert_eq!((refused, parts_here(&three, &photo)), (Err(WhyNot::Away), 1));
+    std::fs::write(place.path(&hidden), bytes).unwrap();
+    assert!(free(&mut three, &place.store, &photo, options(true)).await.is_ok());
+}
+
+#[tokio::test]
+async fn nothing_goes_at_a_place_that_is_not_known_to_be_the_one_that_was_proven() {
+    let place = TestPlace::new();
+    let (mut phone, _) = Phone::founder(43);
+    let photo = phone.import("a.jpg", &noise(43, 200_000));
+    phone.sync(&place.store).await.unwrap();
+    verify(&mut phone, &place.store).await;
+    let id = format!("remote/{}", phone.keys.0.library());
+    let sealed = std::fs::read(place.path(&id)).unwrap();
+    // Another place took its name: history names the first one.
+    let keyring = phone.keys.0.clone();
+    let another = safelight_model::history::seal_place_id(
+        keyring.library(),
+        safelight_model::PlaceId([9; 16]),
+        keyring.epoch(),
+        &mut phone.entropy,
+    );
+    let at = phone.at(&place.store);
+    let known = phone.device.place_id(at.id).unwrap().unwrap();
+    let objects = vec![safelight_model::PlacedObject::original(photo.parts[0].name, 7)];
+    let why = safelight_model::MarkReason::Dropped;
+    phone.record(vec![safelight_model::OpBody::Mark(safelight_model::Mark { place: known, why, objects })]);
+    std::fs::write(place.path(&id), another.unwrap()).unwrap();
+    let refused = free(&mut phone, &place.store, &photo, options(true)).await;
+    assert_eq!((refused, parts_here(&phone, &photo)), (Err(WhyNot::UnknownPlace), 1));
+    std::fs::write(place.path(&id), sealed).unwrap();
+    assert!(free(&mut phone, &place.store, &photo, options(false)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_place_that_may_overwrite_vouches_only_while_nobody_else_may_write_there() {
     let place = TestPlace::lax();
     let (mut phone, words) = Phone::founder(3);

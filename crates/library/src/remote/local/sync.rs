@@ -6,7 +6,7 @@ use safelight_crypto::ContentHash;
 use safelight_store::ObjectPath;
 use safelight_sync::{
     FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original, finish_freeing,
-    look_at_thaw, wanted,
+    is_away, look_at_thaw, wanted,
 };
 use serde::Serialize;
 
@@ -196,7 +196,8 @@ async fn free_all(
     problems: &mut Vec<Problem>,
     outcome: &mut LocalOutcome,
 ) -> Result<(), SyncError> {
-    if leaving.halves.is_empty() && leaving.archived.is_empty() {
+    // Who stayed away in the sync that just ended frees nothing.
+    if leaving.halves.is_empty() && leaving.archived.is_empty() || is_away(here, at)? {
         return Ok(());
     }
     let proof_millis = wishes.settings.proof_millis();
