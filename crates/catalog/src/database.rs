@@ -143,10 +143,12 @@ impl Database {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
                 match Self::start(path, path, flags, key, role, steps, access) {
                     // A WAL database in a folder that cannot be written opens only as immutable, which is
-                    // right as long as no log waits beside it.
-                    Err(CatalogError::ReadOnly { .. } | CatalogError::Sqlite { .. })
-                        if !sibling(path, "-wal").exists() =>
-                    {
+                    // right as long as no log waits beside it. On a full disk the index of a log cannot be made.
+                    Err(
+                        CatalogError::ReadOnly { .. }
+                        | CatalogError::DiskFull { .. }
+                        | CatalogError::Sqlite { .. },
+                    ) if !has_log(path) => {
                         let uri = immutable_uri(path);
                         let flags = flags | OpenFlags::SQLITE_OPEN_URI;
                         Self::start(path, Path::new(&uri), flags, key, role, steps, access)
@@ -292,6 +294,11 @@ pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Whether a log with anything in it waits to be written back.
+fn has_log(path: &Path) -> bool {
+    sibling(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
 }
 
 fn key_pragma(key: &[u8; 32], salt: &[u8; SALT_LEN]) -> Zeroizing<String> {

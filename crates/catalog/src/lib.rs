@@ -20,7 +20,7 @@ mod search;
 pub use catalog::{
     AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, ContentUse, Durability, Fingerprint,
     HistoryCursor, HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, PlannedPage,
-    Proof, Rebuilt, Shelf, ShelfTotals, StoredMark, StoredSegment, TakenIn,
+    Proof, Rebuilt, Shelf, ShelfTotals, StoredMark, StoredSegment, TakenIn, sweep_unfinished_rebuild,
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{

@@ -152,7 +152,33 @@ impl Context {
     pub(crate) fn open_library_to_read(&self) -> Result<Library, Failure> {
         let folder = self.folder()?;
         let keys = self.unlock(&folder)?;
-        Ok(Library::open_to_read(folder, keys, &self.library_options())?)
+        let opened = Library::open_to_read(folder.clone(), keys.clone(), &self.library_options());
+        self.or_look_only(opened, folder, keys)
+    }
+
+    /// Opens the library for a command that would record what it finds, but can also do without: on a full disk
+    /// it only looks.
+    pub(crate) fn open_library_to_check(&self) -> Result<Library, Failure> {
+        let folder = self.folder()?;
+        let keys = self.unlock(&folder)?;
+        let opened = Library::open(folder.clone(), keys.clone(), &self.library_options());
+        self.or_look_only(opened, folder, keys)
+    }
+
+    fn or_look_only(
+        &self,
+        opened: Result<Library, LibraryError>,
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+    ) -> Result<Library, Failure> {
+        match opened {
+            Err(error) if error.is_full() => {
+                self.output
+                    .warn("no space is left on the library's disk: nothing is recorded, it is only read");
+                Ok(Library::open_to_read(folder.to_look_only(), keys, &self.library_options())?)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// Unlocks the keys by the first way that is there.
@@ -265,7 +291,11 @@ impl Context {
             .mode(0o600)
             .open(file)
             .map_err(failed)?;
-        output.write_all(&*bytes).and_then(|()| output.sync_all()).map_err(failed)?;
+        if let Err(error) = output.write_all(&*bytes).and_then(|()| output.sync_all()) {
+            // Half a key opens nothing; what cannot be removed either is named by the error.
+            drop(std::fs::remove_file(file));
+            return Err(failed(error));
+        }
         self.output
             .talk(&format!("Made the key file {}; whoever has it can open the library.", printable(file)));
         Ok(())

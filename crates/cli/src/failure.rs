@@ -22,6 +22,21 @@ pub(crate) enum Exit {
     Network = 7,
 }
 
+impl Exit {
+    /// The kind of failure in one word, as `--json` gives it.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::Usage => "usage",
+            Self::Locked => "locked",
+            Self::NotFound => "not-found",
+            Self::Refused => "refused",
+            Self::Damaged => "damaged",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// An end without success.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -44,6 +59,17 @@ impl Failure {
     /// Ends with a code when all there is to say has been said.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self::new(exit, "")
+    }
+
+    /// The failure as one line of JSON: `{"error": {"kind", "message", "hint", "exit"}}`.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::json!({ "error": {
+            "kind": self.exit.kind(),
+            "message": self.message,
+            "hint": self.hint,
+            "exit": self.exit as u8,
+        }})
+        .to_string()
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

@@ -21,18 +21,22 @@ use context::Context;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
     // Workers hold nothing worth guarding and must start before anything else is set up.
     if let Command::Worker(worker) = &arguments.command {
         return commands::worker::run(worker);
     }
+    let is_json = arguments.global.json;
     let context = match Context::new(arguments.global) {
         Ok(context) => context,
-        Err(failure) => return report(None, &failure),
+        Err(failure) => return report(is_json, &failure),
     };
     match run(&context, &arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => report(Some(&context), &failure),
+        Err(failure) => report(is_json, &failure),
     }
 }
 
@@ -67,14 +71,28 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
     }
 }
 
-fn report(context: Option<&Context>, failure: &Failure) -> ExitCode {
-    let output =
-        context.map_or_else(|| output::Output::new(false, false, false, true), |context| context.output);
-    if !failure.message.is_empty() {
+/// Says why a command line is not understood; help and the version are asked for in the same way.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if error.use_stderr() && wants_json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        return report(true, &Failure::usage(message).hint("--help shows what can be written"));
+    }
+    error.exit()
+}
+
+fn report(is_json: bool, failure: &Failure) -> ExitCode {
+    let output = output::Output::new(is_json, false, false, true);
+    if is_json && !failure.message.is_empty() {
+        output.say(&failure.to_json());
+    } else if !failure.message.is_empty() {
         // What follows in further lines, such as a mark below a word, stays below it.
-        output.say(&format!("safelight: {}", failure.message.replace('\n', "\n           ")));
+        let message = output::printable_lines(&failure.message).replace('\n', "\n           ");
+        output.say(&format!("safelight: {message}"));
         if let Some(hint) = &failure.hint {
-            output.say(&format!("  hint: {hint}"));
+            output.say(&format!("  hint: {}", output::printable_lines(hint)));
         }
     }
     ExitCode::from(failure.exit as u8)

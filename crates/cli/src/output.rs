@@ -75,7 +75,7 @@ impl Output {
     }
 }
 
-/// A path as it can be shown: control characters, bytes that are not UTF-8 and backslashes escaped.
+/// A path as it can be shown: control characters, what turns the direction of text, and bytes that are not UTF-8 escaped.
 pub(crate) fn printable(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     printable_bytes(path.as_os_str().as_bytes())
@@ -86,11 +86,7 @@ pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() {
-                out.extend(character.escape_default());
-            } else {
-                out.push(character);
-            }
+            push_shown(&mut out, character);
         }
         for byte in chunk.invalid() {
             out.push_str(&format!("\\x{byte:02x}"));
@@ -99,18 +95,27 @@ pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
     out
 }
 
-/// What a person typed as it can be shown in a line: the same, and without what turns the direction of text.
+/// What a person typed as it can be shown in a line.
 pub(crate) fn printable_text(text: &str) -> String {
-    let turns = |letter: char| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() || turns(letter) {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
+    printable_bytes(text.as_bytes())
+}
+
+/// The same for a message, whose own line breaks stay.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable_text).collect::<Vec<_>>().join("\n")
+}
+
+fn push_shown(out: &mut String, letter: char) {
+    if letter.is_control() || is_unseen_order(letter) {
+        out.extend(letter.escape_default());
+    } else {
+        out.push(letter);
     }
-    out
+}
+
+/// What turns the direction of the text around it, or breaks a line where a terminal may not.
+fn is_unseen_order(letter: char) -> bool {
+    matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A size as people say it.
@@ -148,6 +153,9 @@ mod tests {
     #[test]
     fn text_cannot_turn_the_line_that_it_stands_in() {
         assert_eq!(printable_text("שלום\u{202e}gpj.\nx"), "שלום\\u{202e}gpj.\\nx");
+        let path = Path::new("a\u{2066}b\u{2069}\u{2028}c\u{2029}");
+        assert_eq!(printable(path), "a\\u{2066}b\\u{2069}\\u{2028}c\\u{2029}");
+        assert_eq!(printable_lines("one \u{202e}\n  ^^^\u{1b}"), "one \\u{202e}\n  ^^^\\u{1b}");
     }
 
     #[test]

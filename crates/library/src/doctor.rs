@@ -3,7 +3,7 @@
 //! Nothing here is silent and nothing is mended unasked: every finding is one line, with the next step.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safelight_catalog::{Catalog, CatalogError, DeviceDb, FileState};
 use safelight_crypto::{ContentHash, Keyring, OsEntropy};
@@ -187,13 +187,17 @@ impl Library {
         for notice in report.notices {
             let says = format!("{}: {}", notice.path, notice.reason);
             findings.push(match notice.is_stray {
-                true if sweepable.contains(&notice.path) => {
-                    Finding::unwell("leftover", says, "safelight doctor --fix removes what nothing speaks of")
-                }
+                // The removal asks for consent, which one line can give at once.
+                true if sweepable.contains(&notice.path) => Finding::unwell(
+                    "leftover",
+                    says,
+                    "safelight doctor --fix --yes removes what nothing speaks of",
+                ),
                 true => Finding::unwell("stray file", says, "it is none of the library's: move it elsewhere"),
                 false => Finding::well("note", says),
             });
         }
+        findings.extend(self.folder.old_databases().iter().map(|old| examine_old_database(old)));
         findings.push(self.examine_space());
         findings.push(self.examine_previews()?);
         if findings.iter().all(|finding| finding.well) {
@@ -205,10 +209,25 @@ impl Library {
         Ok(findings)
     }
 
+    /// Says who has the library when it could not be had alone.
+    fn name_who_works(&self, error: LibraryError) -> LibraryError {
+        match (&error, Self::take_render_turn(&self.folder)) {
+            (LibraryError::Refused { .. }, Ok(None)) => LibraryError::Refused {
+                reason: "previews are being made in the background for this library".into(),
+                hint:
+                    "safelight status says how many wait; safelight import --wait returns when they are made"
+                        .into(),
+            },
+            _ => error,
+        }
+    }
+
     /// Keeps others out while something may be removed, and writes a damaged description anew.
     fn hold_alone(&mut self) -> Result<()> {
-        if let Some(lock) = &mut self.lock {
-            lock.become_alone()?;
+        if let Some(lock) = &mut self.lock
+            && let Err(error) = lock.become_alone()
+        {
+            return Err(self.name_who_works(error));
         }
         if self.folder.authenticate(self.keyring()).is_err() {
             self.folder.restore_description(self.keyring())?;
@@ -232,9 +251,12 @@ impl Library {
                 format!("nothing is removed while history is damaged: {}: {}", damage.path, damage.reason);
             return Ok(Finding::damaged(WHAT, says, "safelight history --verify names all of it"));
         }
+        if agreed {
+            self.folder.remove_old_databases()?;
+        }
         let count = report.leftovers.len();
         if count > 0 && !agreed {
-            let says = format!("{count} sealed parts that nothing speaks of would be removed");
+            let says = format!("{} that nothing speaks of would be removed", sealed_parts(count));
             return Ok(Finding::unwell(WHAT, says, "safelight doctor --fix --yes removes them"));
         }
         for path in std::mem::take(&mut report.leftovers) {
@@ -242,7 +264,7 @@ impl Library {
             let named = format!("objects/{}", path.as_str());
             report.notices.retain(|notice| notice.path != named);
         }
-        Ok(Finding::well(WHAT, format!("{count} sealed parts that nothing spoke of were removed")))
+        Ok(Finding::well(WHAT, format!("removed, as nothing spoke of them: {}", sealed_parts(count))))
     }
 
     fn examine_space(&self) -> Finding {
@@ -328,6 +350,21 @@ impl Library {
     }
 }
 
+fn sealed_parts(count: usize) -> String {
+    if count == 1 { "1 sealed part".into() } else { format!("{count} sealed parts") }
+}
+
+/// A database that was replaced and is kept.
+fn examine_old_database(old: &Path) -> Finding {
+    let name = old.file_name().unwrap_or_default().to_string_lossy();
+    Finding::well(
+        "old database",
+        format!(
+            "{name} is kept from before it was made anew; safelight doctor --fix --yes removes it, when nothing is missed"
+        ),
+    )
+}
+
 /// What the old catalogue knows beyond the history in the folder, as far as it can still be read: closed segments
 /// are placed, open operations are handed over, and the old file is kept beside the new one.
 fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
@@ -344,7 +381,7 @@ fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
         Err(error) => tracing::warn!(%error, "the old catalogue cannot be read"),
     }
     if path.exists() {
-        let kept = path.with_extension("db.before");
+        let kept = folder.old_catalog_path();
         std::fs::copy(&path, &kept).map_err(|source| LibraryError::writing(&kept, source))?;
         crate::birth::keep_private(&kept)?;
     }
@@ -358,7 +395,7 @@ fn set_device_aside_if_damaged(folder: &LibraryFolder, keyring: &Keyring) -> Res
     match DeviceDb::open(&path, &device_key(keyring)) {
         Ok(device) => Ok(device.close()?),
         Err(CatalogError::Damaged { .. } | CatalogError::WrongKey { .. }) => {
-            let aside = path.with_extension("db.damaged");
+            let aside = folder.old_device_path();
             std::fs::rename(&path, &aside).map_err(|source| LibraryError::writing(&aside, source))
         }
         Err(_) => Ok(()),

@@ -120,7 +120,7 @@ pub enum LibraryError {
         /// What was asked for.
         item: String,
         /// How many answer.
-        count: usize,
+        count: String,
         /// Some of them.
         examples: String,
     },
@@ -219,8 +219,12 @@ impl LibraryError {
     }
 
     /// Whether the disk has no room.
-    pub(crate) fn is_full(&self) -> bool {
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         match self {
+            Self::Catalog(error) | Self::Sync(SyncError::Catalog(error)) => {
+                matches!(error, CatalogError::DiskFull { .. })
+            }
             Self::Store(error) | Self::Sync(SyncError::Store(error)) => error.is_full(),
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
             _ => false,

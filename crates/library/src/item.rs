@@ -77,7 +77,9 @@ impl Library {
             let id = asset.to_string();
             examples.push(format!("{} ({})", id.get(..10).unwrap_or(&id), path.unwrap_or_default()));
         }
-        let count = assets.len();
+        // No more than one beyond the examples is looked for.
+        let is_more = assets.len() > EXAMPLES;
+        let count = if is_more { format!("more than {EXAMPLES}") } else { assets.len().to_string() };
         let examples = examples.join(", ");
         Ok(LibraryError::Ambiguous { item: item.to_owned(), count, examples })
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb};
+use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb, sweep_unfinished_rebuild};
 use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_media::pool::Pool;
 use safelight_model::OpBody;
@@ -130,10 +130,13 @@ impl Library {
         library.doubt_description();
         if !library.is_read_only() {
             let swept = library.folder.sweep(std::time::SystemTime::now())?;
+            // This process shares the folder, so nobody, who would have it alone, is rebuilding.
+            sweep_unfinished_rebuild(&library.folder.catalog_path())?;
             tracing::debug!(?swept, "unfinished files of earlier runs swept");
             reconcile_packs(&library.place, &library.keys.keyring, &mut library.device)?;
             library.note_failed_attempts()?;
             library.close_segment()?;
+            library.finish_reclaiming()?;
         }
         Ok(library)
     }

@@ -89,6 +89,9 @@ impl Library {
     }
 
     pub(crate) fn mark_offline(&mut self, path: &Path) -> Result<()> {
+        if self.is_read_only() {
+            return Ok(());
+        }
         let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if let Some(source) = self.device.source_by_path(full.as_os_str().as_bytes())? {
             self.device.set_source_offline(source.id, true)?;

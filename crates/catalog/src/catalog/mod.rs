@@ -26,7 +26,7 @@ pub use duplicates::Fingerprint;
 pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
 pub use placed::{ContentUse, StoredMark};
-pub use rebuild::Rebuilt;
+pub use rebuild::{Rebuilt, sweep_unfinished_rebuild};
 pub use rows::{AssetRow, Month, ShelfTotals};
 pub use segments::{OpenOps, PlacedSegment, TakenIn};
 pub use sync::{AddedOriginal, StoredSegment};

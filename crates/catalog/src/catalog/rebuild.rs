@@ -18,6 +18,8 @@ use crate::error::{CatalogError, Result};
 
 /// Page cache while rebuilding, in KiB: the indexes over random keys are filled all at once.
 const CACHE_KIB: i64 = 256 * 1024;
+/// What follows the catalogue's name while another is made.
+const UNFINISHED: &str = ".rebuilding";
 /// Segments to a transaction.
 const SEGMENTS_AT_ONCE: usize = 16;
 
@@ -30,6 +32,14 @@ pub struct Rebuilt {
     pub ops: u64,
     /// What could not be: a gap in a chain, a fork, an op that cannot be read. One sentence each.
     pub left_out: Vec<String>,
+}
+
+/// Removes what a rebuild that was killed has left beside the catalogue. No rebuild may be running.
+///
+/// # Errors
+/// [`CatalogError::Io`] if a file is there and cannot be deleted.
+pub fn sweep_unfinished_rebuild(path: &Path) -> Result<()> {
+    remove_database(&sibling(path, UNFINISHED))
 }
 
 impl Catalog {
@@ -48,7 +58,7 @@ impl Catalog {
         open_ops: &[Vec<u8>],
         now_millis: u64,
     ) -> Result<(Self, Rebuilt)> {
-        let beside = sibling(path, ".rebuilding");
+        let beside = sibling(path, UNFINISHED);
         remove_database(&beside)?;
         let mut catalog = Self::create(&beside, key, device, entropy)?;
         catalog.set_durability(Durability::Relaxed)?;

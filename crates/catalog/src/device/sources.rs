@@ -38,6 +38,24 @@ pub struct Source {
     pub scanned_millis: Option<i64>,
 }
 
+impl Source {
+    /// A source that nobody remembers: with no file in the stat cache, for a look where nothing may be written.
+    #[must_use]
+    pub fn unremembered(new: &NewSource<'_>) -> Self {
+        Self {
+            // SQLite numbers rows from one.
+            id: SourceId(0),
+            path: new.path.to_vec(),
+            watched: new.watched,
+            link: new.link,
+            remove_after_proof: new.remove_after_proof,
+            offline: false,
+            added_millis: new.now_millis,
+            scanned_millis: None,
+        }
+    }
+}
+
 /// What to remember about a source that is added, or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewSource<'a> {

@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 }
 
 fn list(context: &Context) -> Result<(), Failure> {
-    let library = context.open_library()?;
+    let library = context.open_library_to_check()?;
     let conflicts = library.list_conflicts()?;
     library.close()?;
     if context.output.json() {

@@ -36,7 +36,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         if matches!(repair, Some(Repair::Catalog)) && !context.global.dry_run {
             findings.extend(context.rebuild_catalog()?);
         }
-        let mut library = context.open_library()?;
+        let mut library = match repair {
+            Some(_) => context.open_library()?,
+            None => context.open_library_to_check()?,
+        };
         findings.extend(library.doctor(&DoctorRequest { repair, agreed }, &context.progress)?);
         library.close()?;
     } else {

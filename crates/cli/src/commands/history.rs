@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::output::counted;
 
 /// Show the changes of the library, newest first
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let library = context.open_library()?;
+    let library = context.open_library_to_check()?;
     if arguments.verify {
         let report = library.verify_history(&context.progress)?;
         library.close()?;
@@ -25,10 +26,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.print_json(&report)?;
         } else {
             context.output.talk(&format!(
-                "{} segments of {} devices checked, {} operations; {} damaged",
-                report.segments,
-                report.devices,
-                report.operations,
+                "{} of {} checked, {}; {} damaged",
+                counted(report.segments, "segment", "segments"),
+                counted(report.devices, "device", "devices"),
+                counted(report.operations, "operation", "operations"),
                 report.damaged.len()
             ));
             for damage in &report.damaged {

@@ -106,6 +106,8 @@ fn add(
 ) -> Result<(), Failure> {
     let folder = context.folder()?;
     let keys = context.unlock(&folder)?;
+    folder.require_writable().map_err(LibraryError::from)?;
+    let made = key_file.filter(|file| !file.exists());
     let new = match (key_file, passphrase_file) {
         (Some(file), _) => context.new_key_file_slot(file, label.unwrap_or("key file"))?,
         (None, Some(file)) => {
@@ -126,7 +128,13 @@ fn add(
     let slot = folder
         .keys()
         .add_slot(&keys, new.label(), &new.secret(), new.cost(), &mut context.entropy())
-        .map_err(LibraryError::from)?;
+        .map_err(|error| {
+            // A file that opens nothing would be taken for a key.
+            if let Some(made) = made {
+                drop(std::fs::remove_file(made));
+            }
+            LibraryError::from(error)
+        })?;
     context.output.talk(&format!("Added {} ({:.10}).", slot.label(), slot.id().to_string()));
     Ok(())
 }

@@ -5,7 +5,7 @@ use safelight_library::Status;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, size};
+use crate::output::{counted, grouped, size};
 
 /// Say how many photos are safe, and what waits or failed
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     } else {
         context.output.data(&format!(
             "{} safe in {}, {} waiting, {} failed{}",
-            counted(status.assets - status.linked_absent, "photo", "photos"),
+            safe(&status),
             counted(status.places, "place", "places"),
             status.waiting,
             status.failed,
@@ -37,12 +37,19 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         let rows = [
             ("library", status.library.clone()),
             ("folder", crate::output::printable(status.folder.as_ref())),
-            ("photos", format!("{}, {} videos", status.photos, status.videos)),
+            ("photos", kinds(&status)),
             ("originals", originals(&status)),
             ("previews", format!("{} waiting", status.previews_pending)),
             ("not decoded", status.undecodable.to_string()),
             ("sources", counted(status.sources, "watched folder", "watched folders")),
-            ("history", format!("{} operations in {} segments", status.operations, status.segments)),
+            (
+                "history",
+                format!(
+                    "{} in {}",
+                    counted(status.operations, "operation", "operations"),
+                    counted(status.segments, "segment", "segments")
+                ),
+            ),
         ];
         for (name, value) in rows {
             context.output.data(&format!("{name:>14}  {value}"))?;
@@ -76,6 +83,25 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// What is safe: photos, and videos where there are any.
+fn safe(status: &Status) -> String {
+    let count = status.assets - status.linked_absent;
+    if status.photos == status.assets {
+        return counted(count, "photo", "photos");
+    }
+    format!("{} photos and videos", grouped(count))
+}
+
+/// How many of each kind; what is neither photo nor video is kept all the same, and said.
+fn kinds(status: &Status) -> String {
+    let mut text = format!("{}, {}", grouped(status.photos), counted(status.videos, "video", "videos"));
+    let others = status.assets.saturating_sub(status.photos + status.videos);
+    if others > 0 {
+        text.push_str(&format!(", {} of no known kind", counted(others, "file", "files")));
+    }
+    text
 }
 
 /// How much is sealed, and how much only linked: of that the library holds no copy.

@@ -62,7 +62,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 }
 
 fn list(context: &Context, query: &[String]) -> Result<(), Failure> {
-    let library = context.open_library()?;
+    let library = context.open_library_to_check()?;
     let trashed = library.list_trash(&joined(query))?;
     library.close()?;
     if context.output.json() {
@@ -150,7 +150,7 @@ fn told(plan: &PurgePlan) -> String {
     );
     if plan.linked > 0 {
         message.push_str(&format!(
-            "; the files of {} of them are linked and stay where they are",
+            "; of {} of them the file is linked and stays where it is",
             crate::output::grouped(plan.linked)
         ));
     }

@@ -19,19 +19,25 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let folder = context.folder()?;
     let keys = context.unlock(&folder)?;
     context.start_agent(&folder, &keys, arguments.lifetime)?;
-    let minutes = arguments.lifetime.as_secs().div_ceil(60);
     if context.output.json() {
         context
             .output
             .print_json(&serde_json::json!({ "unlocked_for_seconds": arguments.lifetime.as_secs() }))?;
     } else {
-        context.output.talk(&format!(
-            "Unlocked for {} h {:02} min. safelight lock ends it.",
-            minutes / 60,
-            minutes % 60
-        ));
+        context
+            .output
+            .talk(&format!("Unlocked for {}. safelight lock ends it.", spoken(arguments.lifetime.as_secs())));
     }
     Ok(())
+}
+
+/// `45 s` below two minutes, else hours and minutes.
+fn spoken(seconds: u64) -> String {
+    if seconds < 120 {
+        return format!("{seconds} s");
+    }
+    let minutes = seconds / 60;
+    format!("{} h {:02} min", minutes / 60, minutes % 60)
 }
 
 /// Reads `90s`, `30m`, `8h` or `2d`.
@@ -54,6 +60,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_time_is_said_in_seconds() {
+        assert_eq!(spoken(1), "1 s");
+        assert_eq!(spoken(119), "119 s");
+        assert_eq!(spoken(120), "0 h 02 min");
+        assert_eq!(spoken(28_800), "8 h 00 min");
+    }
 
     #[test]
     fn times_are_read_with_their_units() {

@@ -151,16 +151,23 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let report = if let Some(directory) = &arguments.export {
         safelight_library::verify_export(directory, &context.progress)?
     } else {
-        let mut library = context.open_library()?;
+        let mut library = context.open_library_to_check()?;
         let request = VerifyRequest { quick: arguments.quick };
         let report = library.verify(&request, &context.progress)?;
         library.close()?;
         report
     };
-    answer(context, &report)
+    let mend = match &arguments.export {
+        Some(_) => "an export is a copy: export again into a new folder",
+        None => {
+            "keep the library as it is and restore the named originals from another copy by importing them again"
+        }
+    };
+    answer(context, &report, mend)
 }
 
-fn answer(context: &Context, report: &VerifyReport) -> Result<(), Failure> {
+/// Prints what was found; `mend` is what to do about damage.
+fn answer(context: &Context, report: &VerifyReport, mend: &str) -> Result<(), Failure> {
     let absent = report.absent.len() as u64;
     if context.output.json() {
         context.output.print_json(report)?;
@@ -195,8 +202,7 @@ fn answer(context: &Context, report: &VerifyReport) -> Result<(), Failure> {
         }
     }
     if !report.damaged.is_empty() {
-        return Err(Failure::new(Exit::Damaged, "damage was found; it is named above")
-            .hint("keep the library as it is and restore the named originals from another copy by importing them again"));
+        return Err(Failure::new(Exit::Damaged, "damage was found; it is named above").hint(mend));
     }
     if absent > 0 {
         let files = counted(absent, "linked original is", "linked originals are");

@@ -182,6 +182,32 @@ fn a_full_disk_is_said_harms_nothing_and_once_there_is_room_it_goes_on() {
 }
 
 #[test]
+fn on_a_full_disk_a_library_can_still_be_looked_at_and_checked() {
+    let room = Room::empty();
+    let library = room.library();
+    let Some(_disk) = SmallDisk::mount(&library, 24) else {
+        return skip("no tmpfs can be mounted here (it needs root); the full disk was not tried");
+    };
+    room.init();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let filler = library.join("tmp/filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
+    for looking in [&["verify"][..], &["verify", "--quick"], &["status"], &["list"]] {
+        let outcome = room.safelight(looking).ends_with(&[0]);
+        assert!(outcome.stderr.contains("no space is left"), "{looking:?}: {}", outcome.said());
+    }
+    assert!(room.original(&sha256(&photo(1))) == photo(1));
+    let refused = room.safelight(&["set", "one.jpg", "rating=4"]).ends_with(&[1]);
+    assert!(refused.stderr.contains("free some space"), "{}", refused.said());
+    std::fs::remove_file(filler).unwrap();
+    room.safelight(&["set", "one.jpg", "rating=4"]).ends_with(&[0]);
+    room.verify_is_clean();
+}
+
+#[test]
 fn a_library_that_cannot_be_written_can_be_read_and_left_and_says_why_it_takes_nothing_in() {
     let room = Room::with_library();
     room.put("one.jpg", photo(1));
@@ -198,6 +224,18 @@ fn a_library_that_cannot_be_written_can_be_read_and_left_and_says_why_it_takes_n
         "{}",
         refused.said()
     );
+    let foretold =
+        reader.run(&["--json", "--dry-run", "import", "--settle=0", room.photos().to_str().unwrap()]);
+    assert_eq!(foretold.ends_with(&[0]).json()["would_read"], 1);
+    let elsewhere = room.path("home/elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("three.jpg"), photo(3)).unwrap();
+    let foretold = reader.run(&["--json", "--dry-run", "import", "--settle=0", elsewhere.to_str().unwrap()]);
+    assert_eq!(foretold.ends_with(&[0]).json()["would_read"], 1);
+    let key = room.path("home/new key");
+    let refused = reader.run(&["key", "add", "--new-key-file", key.to_str().unwrap()]);
+    assert!(refused.code.is_some_and(|code| code != 0), "{}", refused.said());
+    assert!(!key.exists(), "a key file that opens nothing was left");
     let listed = reader.run(&["--json", "list"]).ends_with(&[0]).json();
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
     for edit in [

@@ -345,3 +345,31 @@ fn what_a_clean_verify_finds_whole_counts_as_damaged_no_more() {
     let report = import();
     assert_eq!((report["repaired"].as_u64(), report["unchanged"].as_u64()), (Some(0), Some(2)), "{report}");
 }
+
+#[test]
+fn the_catalogue_from_before_a_rebuild_is_known_by_name_and_goes_when_that_is_agreed_to() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0]);
+    let old = room.library().join("catalog.db.before");
+    assert!(old.exists());
+    let healthy = room.safelight(&["doctor"]).ends_with(&[0]);
+    assert!(healthy.text().contains("catalog.db.before is kept"), "{}", healthy.said());
+    let verified = room.safelight(&["verify"]).ends_with(&[0]);
+    assert!(!verified.said().contains("catalog.db.before"), "{}", verified.said());
+    room.safelight(&["doctor", "--fix"]).ends_with(&[0]);
+    assert!(old.exists(), "it went without consent");
+    room.safelight(&["--yes", "doctor", "--fix"]).ends_with(&[0]);
+    assert!(!old.exists());
+
+    let killed = ["catalog.db.rebuilding", "catalog.db.rebuilding-wal", "catalog.db.rebuilding-shm"];
+    for name in killed {
+        std::fs::write(room.library().join(name), b"half a rebuild").unwrap();
+    }
+    room.safelight(&["history"]).ends_with(&[0]);
+    for name in killed {
+        assert!(!room.library().join(name).exists(), "{name} was not swept");
+    }
+    room.verify_is_clean();
+}

@@ -206,3 +206,50 @@ fn a_list_says_why_there_is_no_preview_and_whose_time_stands_for_a_date() {
     let line = text.lines().find(|line| line.contains("undated.jpg")).unwrap();
     assert!(line.contains(" ~2"), "the time of the file is not marked: {line}");
 }
+
+#[test]
+fn with_json_an_error_is_a_line_of_json_on_stderr() {
+    let room = Room::with_library();
+    let error = |outcome: crate::room::Outcome| -> serde_json::Value {
+        assert!(outcome.stdout.is_empty(), "{}", outcome.said());
+        serde_json::from_str(outcome.stderr.lines().last().unwrap()).unwrap()
+    };
+    let missing = error(room.safelight(&["--json", "show", "nothing\u{202e}.jpg"]).ends_with(&[4]));
+    assert_eq!(missing["error"]["kind"], "not-found");
+    assert_eq!(missing["error"]["exit"], 4);
+    assert!(missing["error"]["message"].as_str().unwrap().contains("nothing"), "{missing}");
+    assert!(missing["error"]["hint"].as_str().unwrap().contains("safelight list"), "{missing}");
+    let misspelt = error(room.safelight(&["--json", "lisst"]).ends_with(&[2]));
+    assert_eq!(misspelt["error"]["kind"], "usage");
+    assert!(misspelt["error"]["message"].as_str().unwrap().contains("lisst"), "{misspelt}");
+    // Without it, words; and what would turn a terminal's line around does not get there.
+    let plain = room.safelight(&["show", "nothing\u{202e}.jpg"]).ends_with(&[4]);
+    assert!(plain.stderr.contains("safelight: nothing in the library"), "{}", plain.said());
+    assert!(!plain.stderr.contains('\u{202e}'), "{}", plain.said());
+}
+
+#[test]
+fn what_to_do_next_fits_what_went_wrong() {
+    let room = Room::with_library();
+    for folder in 0..6_u64 {
+        room.put(format!("{folder}/same.jpg"), photo(folder));
+    }
+    room.import().ends_with(&[0]);
+    let ambiguous = room.safelight(&["show", "same.jpg"]).ends_with(&[2]);
+    assert!(ambiguous.stderr.contains("could be more than 4 things"), "{}", ambiguous.said());
+
+    let wrong = room.path("wrong");
+    std::fs::write(&wrong, [8; 64]).unwrap();
+    crate::room::set_mode(&wrong, 0o600);
+    let locked = room.run(room.bare().arg("--key-file").arg(&wrong).arg("list")).ends_with(&[3]);
+    assert!(locked.stderr.contains("which file"), "{}", locked.said());
+    assert!(!locked.stderr.contains("keyboard"), "{}", locked.said());
+
+    let out = room.path("out");
+    room.safelight(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+    let exported =
+        crate::room::files_below(&out).into_iter().find(|path| path.ends_with("0/same.jpg")).unwrap();
+    std::fs::write(exported, b"rotten").unwrap();
+    let damaged = room.run(room.bare().args(["verify", "--export"]).arg(&out)).ends_with(&[6]);
+    assert!(damaged.stderr.contains("export again"), "{}", damaged.said());
+}

@@ -365,13 +365,18 @@ fn killed_while_the_trash_is_emptied_nothing_that_stays_is_lost() {
         std::fs::remove_dir_all(room.library()).unwrap();
         copy_folder(&full, &room.library());
         kill_within(&mut empty(), whole, &mut chance);
+        let parts = sealed_parts(&room);
         let left = count(&room, "is:trashed");
         assert!(left == "0" || left == "15", "{left} of 15 were purged");
-        between += u64::from(left == "0" && sealed_parts(&room) > 5);
+        if left == "0" {
+            between += u64::from(parts > 5);
+            // Listing only looks; whatever opens the library to change it finishes what was cut short.
+            room.safelight(&["history"]).ends_with(&[0]);
+            assert_eq!(sealed_parts(&room), 5, "{parts} were there before");
+        }
         for bytes in kept.iter().take(4) {
             assert!(&room.original(&sha256(bytes)) == bytes);
         }
-        // What was cut short is finished by the next one.
         room.run(&mut empty()).ends_with(&[0]);
         room.verify_is_clean();
         assert_eq!(sealed_parts(&room), kept.iter().filter(|bytes| bytes.len() > 128 << 10).count());

@@ -106,7 +106,7 @@ impl Albums {
             [only] => Ok(*only),
             several => Err(LibraryError::Ambiguous {
                 item: word.to_owned(),
-                count: several.len(),
+                count: several.len().to_string(),
                 examples: several
                     .iter()
                     .map(|album| format!("{} ({})", short(&album.to_string()), self.path(*album)))

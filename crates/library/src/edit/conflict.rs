@@ -197,7 +197,7 @@ impl Library {
                 None => {
                     return Err(LibraryError::Ambiguous {
                         item: item.to_owned(),
-                        count: disputes.len(),
+                        count: disputes.len().to_string(),
                         examples: fields.join(", "),
                     });
                 }

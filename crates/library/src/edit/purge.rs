@@ -92,6 +92,8 @@ impl Library {
     /// Those of the catalogue; what was purged then stays so.
     pub fn purge(&mut self, plan: PurgePlan, monitor: &dyn Monitor) -> Result<PurgeReport> {
         let PurgePlan { assets, trashed_before, .. } = plan;
+        self.folder.require_writable()?;
+        self.begin_reclaiming()?;
         let (mut report, contents) = self.change(|change| {
             let mut report = PurgeReport::default();
             let mut contents = HashSet::new();

@@ -15,10 +15,13 @@ use crate::error::{LibraryError, Result};
 use crate::folder_lock::FolderLock;
 use crate::import::rendition::{LocalPacks, pack_paths};
 use crate::library::Library;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Unwatched};
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
+
+/// The setting that stands from before photos are purged until their bytes are gone.
+const RECLAIMING: &str = "reclaiming";
 
 /// What became of the bytes.
 pub(super) enum Reclaimed {
@@ -37,6 +40,24 @@ struct Purged {
 }
 
 impl Library {
+    /// Notes that bytes are about to be given up, so that what is cut short is finished.
+    pub(super) fn begin_reclaiming(&mut self) -> Result<()> {
+        Ok(self.device.set_setting(RECLAIMING, Some(b"1"))?)
+    }
+
+    /// Removes the bytes that a killed emptying of the trash left, by the same rules and in the same way; while
+    /// somebody else works on the library they stay until the next time.
+    pub(crate) fn finish_reclaiming(&mut self) -> Result<()> {
+        if self.device.setting(RECLAIMING)?.is_none() {
+            return Ok(());
+        }
+        match self.reclaim(&Unwatched)? {
+            Reclaimed::Freed(bytes) => tracing::debug!(bytes, "an emptying of the trash was finished"),
+            Reclaimed::Later(reason) => tracing::debug!(reason, "the trash's bytes stay for now"),
+        }
+        Ok(())
+    }
+
     /// Removes what belongs to purged photos alone, if nobody else works on the library.
     pub(super) fn reclaim(&mut self, monitor: &dyn Monitor) -> Result<Reclaimed> {
         if let Some(lock) = &mut self.lock
@@ -47,6 +68,9 @@ impl Library {
             return Ok(Reclaimed::Later(reason));
         }
         let freed = self.reclaim_alone(monitor);
+        if freed.is_ok() && !monitor.cancelled() {
+            self.device.set_setting(RECLAIMING, None)?;
+        }
         if self.lock.is_some() {
             self.lock = None;
             self.lock = Some(FolderLock::share(&self.folder)?);

@@ -147,7 +147,6 @@ impl Library {
     /// # Errors
     /// When the library is read-only, a path does not exist, or the device's database fails.
     pub fn plan_import(&mut self, request: &ImportRequest, monitor: &dyn Monitor) -> Result<ImportPlan> {
-        self.folder.require_writable()?;
         let mut parts = Vec::new();
         for path in &request.paths {
             let path = match std::fs::canonicalize(path) {
@@ -185,7 +184,9 @@ impl Library {
         };
         let mut scanned = scan.run(monitor)?;
         if self.looks_unmounted(&source, &scanned)? {
-            self.device.set_source_offline(source.id, true)?;
+            if !self.is_read_only() {
+                self.device.set_source_offline(source.id, true)?;
+            }
             monitor.problem(&Problem::failure(
                 path,
                 "it is empty though it held photos before: offline, nothing in it counts as deleted",
@@ -251,7 +252,11 @@ impl Library {
             remove_after_proof: false,
             now_millis: now_millis(),
         };
-        Ok((self.device.add_source(&new)?, PathBuf::new()))
+        let source = match self.is_read_only() {
+            true => KnownSource::unremembered(&new),
+            false => self.device.add_source(&new)?,
+        };
+        Ok((source, PathBuf::new()))
     }
 
     /// Runs a plan. What was reported as imported is durable when this returns, also with an error.
@@ -260,6 +265,7 @@ impl Library {
     /// When the library or the machine fails; what is wrong with single files is in the report and was
     /// told to the monitor.
     pub fn import(&mut self, plan: ImportPlan, monitor: &dyn Monitor) -> Result<ImportReport> {
+        self.folder.require_writable()?;
         let mut report = plan.scan_report();
         monitor.begin(Task::Import, Some(plan.files()), Some(plan.bytes()));
         let outcome = self.import_parts(&plan.request, plan.parts, &mut report, monitor);

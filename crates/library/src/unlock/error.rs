@@ -91,8 +91,14 @@ impl UnlockError {
             Self::Locked { .. } => {
                 "run safelight unlock, or pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE"
             }
-            Self::WrongSecret { .. } => {
+            Self::WrongSecret { way: AttemptWay::Passphrase, .. } => {
                 "check the layout of the keyboard and which library is meant, then try again"
+            }
+            Self::WrongSecret { way: AttemptWay::KeyFile, .. } => {
+                "check which file and which library are meant: a key file opens only the libraries that it was added to"
+            }
+            Self::WrongSecret { way: AttemptWay::Recovery, .. } => {
+                "check which library is meant: these are the words of another one, or not written as they were shown"
             }
             Self::SecretFile { .. } => "check that the file is there, readable, and the right one",
             Self::AgentFolder { .. } => "remove the folder or make it yours alone with: chmod 700",
