@@ -15,16 +15,18 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     if context.global.dry_run {
         return show(context, &plan);
     }
+    // What counts as another good copy is still a record of any age: nothing is deleted on that alone.
+    if plan.ready_objects > 0 {
+        show_plan(context, &plan)?;
+        return Err(Failure::new(Exit::Refused, "this version marks what may go, and deletes nothing").hint(
+            "--dry-run shows the plan; a later version deletes against a fresh proof of another copy",
+        ));
+    }
     if !context.global.yes {
         show_plan(context, &plan)?;
-        let question = format!(
-            "Mark in {} what nothing needs any more, and delete {} ({})?",
-            plan.remote,
-            counted(plan.ready_objects, "object", "objects"),
-            size(plan.ready_bytes)
-        );
+        let question = format!("Mark in {} what nothing needs any more?", plan.remote);
         if !(prompt::someone_is_there() && prompt::agree(&question)?) {
-            return Err(Failure::new(Exit::Refused, "nothing was deleted")
+            return Err(Failure::new(Exit::Refused, "nothing was marked")
                 .hint("--yes does what the plan says; --dry-run only shows it"));
         }
     }
