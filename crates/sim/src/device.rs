@@ -352,6 +352,12 @@ impl SimDevice {
         Ok(paths.into_iter().all(|path| self.holds(&path)))
     }
 
+    /// The names of the parts of an original, as this device knows them.
+    pub(crate) fn parts_of(&mut self, content: &ContentHash) -> Result<Vec<String>, Broken> {
+        let original = self.opened()?.catalog.original_of(content)?;
+        Ok(original.iter().flat_map(|original| &original.parts).map(|part| part.name.to_string()).collect())
+    }
+
     /// Closes a segment, as the library does now and then without a sync.
     pub(crate) fn close_segment(&mut self) -> Result<(), Broken> {
         self.start()?;
