@@ -7,14 +7,24 @@
 )]
 
 mod azure;
+#[path = "../faults/chance.rs"]
+#[expect(dead_code, reason = "the fault tests use all of it")]
+mod chance;
+mod clones;
 mod clouds;
+mod cut;
 mod devices;
+mod hostile;
 mod kills;
 mod linked;
 mod local;
+#[path = "../faults/pictures.rs"]
+#[expect(dead_code, reason = "the fault tests use all of it")]
+mod pictures;
 mod places;
 mod plans;
 mod policies;
 mod second;
+mod story;
 mod terms;
 mod trust;
