@@ -110,6 +110,9 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         }
         report.expected_objects += 1;
         let Some(found) = found else {
+            if is_gone(here, at, expected, &path, &expectation).await? {
+                damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
+            }
             lost(
                 here,
                 at,
@@ -162,7 +165,7 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     }
     mark_found(here, at, &expectation)?;
     forget_missing(here, at, &mut report).await?;
-    // Others may rely on what is bad there. What is merely missing is put again under its own name.
+    // Others may rely on what is bad there, or gone. What is missing and held here is put again under its own name.
     let is_id_right = here.device.place_id(at.id)?.is_none()
         || !report.problems.iter().any(|problem| match problem {
             Problem::Damaged { object, .. } | Problem::Missing { object } => object.starts_with("remote/"),
@@ -344,6 +347,23 @@ fn best_generation(
         }
     }
     Ok(None)
+}
+
+/// Whether a part is missing that this device cannot put again: the place says so twice, and its bytes are not here.
+async fn is_gone(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    expected: &Expected,
+    path: &str,
+    expectation: &Expectation,
+) -> Result<bool> {
+    let Expected::Part(content, _) = expected else { return Ok(false) };
+    if let Some(original) = expectation.originals.get(content)
+        && is_here(here, original)?
+    {
+        return Ok(false);
+    }
+    Ok(length_of(at, path).await?.is_none())
 }
 
 async fn length_of(at: &RemotePlace, path: &str) -> Result<Option<u64>> {

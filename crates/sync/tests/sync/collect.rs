@@ -134,6 +134,11 @@ async fn kopia_a_photo_that_was_taken_up_again_is_copied_before_it_may_go() {
     assert!(place.objects("o").contains_key(&path(&photo, 1)), "{:?}", place.objects("o"));
     free(&one, &photo);
     let_pass(&mut [&mut one, &mut two], 31);
+    let at = one.at(&place.store);
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0, "the copy was not proven by the one that deletes: {report:?}");
+    assert!(report.plan.waiting.contains_key(&Waits::ForProof(BTreeSet::from([at.id]))), "{report:?}");
+    verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
     let report = collected(&mut one, &place).await;
     assert_eq!(report.deleted.objects, 1, "{report:?}");
     assert_eq!(place.objects("o").into_keys().collect::<Vec<_>>(), [path(&photo, 1)]);
@@ -243,6 +248,101 @@ async fn two_places_that_are_each_dropped_because_of_the_other_keep_one_copy() {
         }
     }
     assert!(fetches(&mut one, &first_place, &photo).await || fetches(&mut one, &second_place, &photo).await);
+}
+
+/// A photo at two places, of which no device holds the bytes, marked at the first and acknowledged by all.
+async fn dropped_for_another_place(seed: u64) -> (TestPlace, TestPlace, Phone, Original) {
+    let (first_place, mut one, mut two, photo) = two(seed).await;
+    let second_place = TestPlace::vouching();
+    settled(&mut one, &second_place).await;
+    settled(&mut two, &second_place).await;
+    settled(&mut one, &first_place).await;
+    free(&one, &photo);
+    let place_id = id(&mut one, &first_place).await;
+    let at = one.at(&first_place.store);
+    mark(&mut one.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]).unwrap();
+    for phone in [&mut one, &mut two, &mut one] {
+        phone.sync(&first_place.store).await.unwrap();
+    }
+    let_pass(&mut [&mut one, &mut two], 31);
+    settled(&mut two, &first_place).await;
+    (first_place, second_place, one, photo)
+}
+
+#[tokio::test]
+async fn the_last_known_copy_stays_until_the_other_place_is_proven_afresh() {
+    let (place, second_place, mut one, photo) = dropped_for_another_place(900).await;
+    let other = one.at(&second_place.store);
+    // A record of 31 days ago, in a place that has lost everything since.
+    let kept = second_place.remove(&path(&photo, 0));
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0, "{report:?}");
+    assert!(report.plan.waiting.contains_key(&Waits::ForProof(BTreeSet::from([other.id]))), "{report:?}");
+    // What is there by name and size is no proof either.
+    std::fs::write(second_place.path(&path(&photo, 0)), kept).unwrap();
+    verify_remote(&mut one.here(), &other, Depth::Presence).await.unwrap();
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 0);
+    verify_remote(&mut one.here(), &other, Depth::All).await.unwrap();
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 1);
+    assert!(fetches(&mut one, &second_place, &photo).await);
+}
+
+#[tokio::test]
+async fn the_last_known_copy_stays_when_the_other_place_is_not_connected_here() {
+    let (place, second_place, mut one, photo) = dropped_for_another_place(910).await;
+    let other = one.at(&second_place.store);
+    verify_remote(&mut one.here(), &other, Depth::All).await.unwrap();
+    one.device.remove_remote(other.id).unwrap();
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0, "{report:?}");
+    assert!(report.plan.waiting.contains_key(&Waits::StillNeeded), "{report:?}");
+    assert!(place.objects("o").contains_key(&path(&photo, 0)));
+}
+
+#[tokio::test]
+async fn a_part_that_is_missing_and_not_held_here_stops_counting() {
+    let (place, mut one, mut two, photo) = two(920).await;
+    let place_id = id(&mut two, &place).await;
+    place.remove(&path(&photo, 0));
+    let at = two.at(&place.store);
+    let found = verify_remote(&mut two.here(), &at, Depth::Presence).await.unwrap();
+    assert_eq!(found.problems, [Problem::Missing { object: path(&photo, 0) }]);
+    let used = two.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert!(!two.catalog.has_replica(place_id, &used, &photo.parts[0].name).unwrap());
+    assert_eq!(two.catalog.marks_of(place_id, &first(&photo)).unwrap()[0].why, MarkReason::Damaged);
+    // Who holds the bytes hears of it and sends them again.
+    two.sync(&place.store).await.unwrap();
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    assert!(place.objects("o").contains_key(&path(&photo, 1)), "{:?}", place.objects("o"));
+    assert!(fetches(&mut two, &place, &photo).await);
+}
+
+#[tokio::test]
+async fn a_place_of_which_it_is_not_known_whether_it_vouches_is_not_believed() {
+    let place = TestPlace::unasked();
+    let (mut one, _words) = Phone::founder(930);
+    let photo = one.import("a.jpg", &noise(1, 3000));
+    settled(&mut one, &place).await;
+    let used = one.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert_eq!(one.catalog.places_of(&used).unwrap(), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_plan_counts_what_would_be_marked_and_marks_nothing() {
+    let (place, mut one, _two, _photo) = two(940).await;
+    let unknown = one.import_unrecorded("orphan.jpg", &noise(941, 3000));
+    let lost = place.path(&path(&unknown, 0));
+    std::fs::create_dir_all(lost.parent().unwrap()).unwrap();
+    let local = one.place.open_object(&safelight_store::ObjectPath::original(unknown.parts[0].name)).unwrap();
+    std::fs::write(&lost, local.read_all(1 << 20).unwrap()).unwrap();
+    let month = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(NOW - 40 * DAY);
+    std::fs::File::options().write(true).open(&lost).unwrap().set_modified(month).unwrap();
+    let place_id = id(&mut one, &place).await;
+    assert_eq!(planned(&mut one, &place).await.plan.newly_marked, 1);
+    assert!(!one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
+    assert_eq!(collected(&mut one, &place).await.plan.newly_marked, 1);
+    assert!(one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
 }
 
 #[tokio::test]
