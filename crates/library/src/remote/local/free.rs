@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use safelight_catalog::RemoteRow;
 use safelight_crypto::OsEntropy;
 use safelight_model::Original;
-use safelight_sync::{FreeOptions, Freeing, Judgement, RemotePlace, Stop, SyncError, WhyNot, finish_freeing};
+use safelight_sync::{
+    FreeOptions, Freeing, Judgement, Problem, RemotePlace, Stop, SyncError, WhyNot, finish_freeing,
+};
 use serde::Serialize;
 
 use crate::edit::Selection;
@@ -192,7 +194,8 @@ impl Library {
     /// Frees what was planned, each against a proof that is taken or checked at this moment.
     ///
     /// # Errors
-    /// What concerns a whole remote; what was freed before stays so.
+    /// What concerns a whole remote, where nothing went at any; what was freed before stays so. Where something went,
+    /// the report says why the rest stays.
     pub fn free(
         &mut self,
         plan: FreePlan,
@@ -208,63 +211,91 @@ impl Library {
         let mut gone = Vec::new();
         monitor.begin(Task::Free, Some(plan.originals), Some(plan.bytes));
         let mut reasons = Reasons::default();
-        let result = runtime.block_on(async {
-            for (index, originals) in &plan.chosen {
-                let Some(row) = plan.rows.get(*index) else { continue };
+        let mut first_error = None;
+        for (index, originals) in &plan.chosen {
+            let Some(row) = plan.rows.get(*index) else { continue };
+            let mut tried = 0;
+            let result = runtime.block_on(async {
                 let (at, _) = reconnect(row, self.keeper(row)?, surroundings).await?;
                 let (told, mut keys, mut entropy) = (Told(monitor), None, OsEntropy);
                 let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-                let work = free_each(
-                    &mut here,
-                    &at,
-                    options,
-                    originals,
-                    monitor,
-                    &mut report,
-                    &mut reasons,
-                    &mut gone,
-                );
-                until_stopped(work, &stop, monitor).await?;
+                let mut tally =
+                    Tally { report: &mut report, reasons: &mut reasons, gone: &mut gone, tried: &mut tried };
+                let work = free_each(&mut here, &at, options, originals, monitor, &mut tally);
+                until_stopped(work, &stop, monitor).await
+            });
+            if let Err(error) = result {
+                // What another remote holds may still go, unless somebody asked to stop.
+                let reason = format!("{}: {error}", row.name);
+                let untried = (originals.len() as u64).saturating_sub(tried);
+                merge(&mut report.staying, vec![Staying { reason, originals: untried }]);
+                let is_over = monitor.cancelled() || stop.is_asked();
+                first_error = first_error.or(Some(error));
+                if is_over {
+                    break;
+                }
             }
-            Ok(())
-        });
+        }
         monitor.end();
         // A copy that was damaged here is not missed: the remote's was proven.
         for content in &gone {
             self.damaged.forget(&mut self.device, content)?;
         }
         merge(&mut report.staying, reasons.into_staying());
-        result.map(|()| report)
+        match first_error {
+            // What went is said, and why the rest did not.
+            Some(error) if report.freed_originals == 0 || monitor.cancelled() => Err(error),
+            _ => Ok(report),
+        }
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one run over one remote; what it counts outlives it")]
+/// What a run over one remote counts, however it ends.
+struct Tally<'a> {
+    report: &'a mut FreeReport,
+    reasons: &'a mut Reasons,
+    gone: &'a mut Vec<safelight_crypto::ContentHash>,
+    tried: &'a mut u64,
+}
+
 async fn free_each(
     here: &mut safelight_sync::Here<'_>,
     at: &RemotePlace,
     options: FreeOptions,
     originals: &[Original],
     monitor: &dyn Monitor,
-    report: &mut FreeReport,
-    reasons: &mut Reasons,
-    gone: &mut Vec<safelight_crypto::ContentHash>,
+    tally: &mut Tally<'_>,
+) -> Result<(), SyncError> {
+    let mut problems = Vec::new();
+    let result = try_each(here, at, options, originals, monitor, tally, &mut problems).await;
+    tally.report.problems.extend(problems.iter().map(ToString::to_string));
+    result
+}
+
+async fn try_each(
+    here: &mut safelight_sync::Here<'_>,
+    at: &RemotePlace,
+    options: FreeOptions,
+    originals: &[Original],
+    monitor: &dyn Monitor,
+    tally: &mut Tally<'_>,
+    problems: &mut Vec<Problem>,
 ) -> Result<(), SyncError> {
     finish_freeing(here)?;
-    let mut problems = Vec::new();
-    let ready = Freeing::begin(here, at, options, &mut problems).await?;
+    let ready = Freeing::begin(here, at, options, problems).await?;
     for original in originals {
         here.stop.check()?;
-        match ready.prove(here, at, original, &mut problems).await? {
+        match ready.prove(here, at, original, problems).await? {
             Ok(proof) => {
-                report.freed_bytes += proof.free(here)?;
-                report.freed_originals += 1;
-                gone.push(original.content);
+                tally.report.freed_bytes += proof.free(here)?;
+                tally.report.freed_originals += 1;
+                tally.gone.push(original.content);
                 monitor.advance(1, original.size_bytes);
             }
-            Err(why) => reasons.add(why),
+            Err(why) => tally.reasons.add(why),
         }
+        *tally.tried += 1;
     }
-    report.problems.extend(problems.iter().map(ToString::to_string));
     Ok(())
 }
 
