@@ -8,8 +8,9 @@ import time
 import urllib.request
 
 CACHE = os.environ.get("SAFELIGHT_CACHE") or os.path.expanduser("~/.cache/safelight")
-# The emulator's only account and a signature for all of it, made with the key that Microsoft publishes.
+# The emulator's only account, its key, which Microsoft publishes, and a signature for all of it made with that.
 ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 ACCOUNT_SAS = ("sv=2020-12-06&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00:00:00Z&spr=https,http"
                "&sig=wuAW2s2z8U7NhHG8Efazfqb52Qnj74OIPXvd3nVp8a4%3D")
 
@@ -43,12 +44,6 @@ class Server:
     def request(self, method, path, headers=None):
         urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=b"", method=method, headers=headers or {})).read()
 
-    def processor_seconds(self):
-        """What the server itself has used so far: it has the same two cores as the programs that are measured."""
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def stop(self):
         self.process.kill()
         self.process.wait()
@@ -73,9 +68,6 @@ class Azurite(Server):
     def rclone(self, name):
         self.container(name)
         return f":azureblob:{name}", ["--azureblob-sas-url", f"http://127.0.0.1:{self.port}/{ACCOUNT}?{ACCOUNT_SAS}"]
-
-
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 class Moto(Server):
