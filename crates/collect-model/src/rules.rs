@@ -10,7 +10,9 @@ pub enum Rule {
     RetargetBeforeAcknowledging = 1 << 1,
     /// An object of a marked generation is never written again: the next one has another name.
     NewGeneration = 1 << 2,
-    /// Before an object is deleted, the merged history is asked again whether it may go.
+    /// Before an object is deleted, the merged history is asked again whether it may go. Here a record is as good as a
+    /// proof, as places lose nothing by themselves; the shipping code also asks for its own proof of 30 days at most,
+    /// for deleting and not for acknowledging, which forbids deletions that are explored here and allows no others.
     CheckAgain = 1 << 3,
     /// What another device holds counts neither when local bytes are freed nor when a remote replica is dropped.
     OthersHoldNothing = 1 << 4,

@@ -62,7 +62,7 @@ struct Job {
 
 enum Done {
     /// It rests under this name now.
-    Placed { path: ObjectPath, from: ObjectPath, bytes: u64, was_sent: bool },
+    Placed { path: ObjectPath, from: ObjectPath, bytes: u64, how: HowKnown },
     /// The first place does not have it whole; what is wrong there.
     Missing(Vec<(ObjectPath, String)>),
 }
@@ -293,8 +293,8 @@ impl Run<'_> {
         done: Done,
         report: &mut ReplicateReport,
     ) -> Result<()> {
-        let (path, from, bytes, was_sent) = match done {
-            Done::Placed { path, from, bytes, was_sent } => (path, from, bytes, was_sent),
+        let (path, from, bytes, how) = match done {
+            Done::Placed { path, from, bytes, how } => (path, from, bytes, how),
             Done::Missing(bad) => {
                 report.missing_objects += 1;
                 for (path, reason) in bad {
@@ -311,9 +311,10 @@ impl Run<'_> {
             proven_millis,
             how,
         };
-        here.device.record_replicas(self.to.id, [&replica(&path, HowKnown::Acknowledged, None)])?;
+        here.device
+            .record_replicas(self.to.id, [&replica(&path, how, (how == HowKnown::Opened).then_some(now))])?;
         here.device.record_replicas(self.from.id, [&replica(&from, HowKnown::Opened, Some(now))])?;
-        if was_sent {
+        if how == HowKnown::Acknowledged {
             report.copied_objects += 1;
             report.copied_bytes += bytes;
         } else {
@@ -352,7 +353,7 @@ async fn hand_on(
                 break;
             }
             Got::Bad(reason) => bad.push((path.clone(), reason)),
-            Got::Nothing => {}
+            Got::Archived | Got::Nothing => {}
         }
     }
     let Some((origin, bytes)) = found else { return Ok(Done::Missing(bad)) };
@@ -362,17 +363,19 @@ async fn hand_on(
         Err(error) => return Ok(Done::Missing(vec![(origin, error.to_string())])),
     };
     for path in &job.to {
-        let was_sent = match to.put(path, &sealed, job.tier).await {
-            Ok(_) => true,
+        let how = match to.put(path, &sealed, job.tier).await {
+            Ok(_) => HowKnown::Acknowledged,
             Err(StoreError::AlreadyExists { .. }) => {
                 match get(to, path, library, secrets, &job.what).await? {
-                    Got::Whole(_) => false,
-                    Got::Bad(_) | Got::Nothing => continue,
+                    Got::Whole(_) => HowKnown::Opened,
+                    // It cannot be opened before it is thawed: its name and size are what can be known of it.
+                    Got::Archived if to.head(path).await?.length_bytes == length => HowKnown::Found,
+                    Got::Bad(_) | Got::Archived | Got::Nothing => continue,
                 }
             }
             Err(error) => return Err(error),
         };
-        return Ok(Done::Placed { path: path.clone(), from: origin, bytes: length, was_sent });
+        return Ok(Done::Placed { path: path.clone(), from: origin, bytes: length, how });
     }
     Err(StoreError::Damaged {
         place: to.label().to_owned(),
@@ -384,6 +387,7 @@ async fn hand_on(
 enum Got {
     Whole(Bytes),
     Bad(String),
+    Archived,
     Nothing,
 }
 
@@ -397,7 +401,8 @@ async fn get(
 ) -> Result<Got, StoreError> {
     let bytes = match store.get(path, MOST_PART_BYTES).await {
         Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. } | StoreError::Archived { .. }) => return Ok(Got::Nothing),
+        Err(StoreError::NotFound { .. }) => return Ok(Got::Nothing),
+        Err(StoreError::Archived { .. }) => return Ok(Got::Archived),
         Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
             return Ok(Got::Bad(error.to_string()));
         }

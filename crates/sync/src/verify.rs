@@ -84,7 +84,7 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         Depth::All => 1.0,
     };
     let chosen = choose(here, at, &expectation, share)?;
-    let mut damaged = Vec::new();
+    let (mut damaged, mut gone) = (Vec::new(), Vec::new());
     for (name, (expected, size)) in &expectation.objects {
         here.stop.check()?;
         let known = here.device.replica_in_any_generation(at.id, name)?;
@@ -110,6 +110,9 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         }
         report.expected_objects += 1;
         let Some(found) = found else {
+            if is_gone(here, at, expected, &path, &expectation).await? {
+                gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
+            }
             lost(
                 here,
                 at,
@@ -162,12 +165,16 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     }
     mark_found(here, at, &expectation)?;
     forget_missing(here, at, &mut report).await?;
-    // Others may rely on what is bad there. What is merely missing is put again under its own name.
     let is_id_right = here.device.place_id(at.id)?.is_none()
         || !report.problems.iter().any(|problem| match problem {
             Problem::Damaged { object, .. } | Problem::Missing { object } => object.starts_with("remote/"),
             _ => false,
         });
+    // Others may rely on what is bad there, or gone. What is missing and held here is put again under its own name. A
+    // place that does not even show its id may be a disk that is not mounted: nothing is gone for that.
+    if is_id_right {
+        damaged.append(&mut gone);
+    }
     if (!damaged.is_empty() || !is_id_right)
         && let Some(place) = place_id(here, at, &mut report.problems).await?
     {
@@ -344,6 +351,23 @@ fn best_generation(
         }
     }
     Ok(None)
+}
+
+/// Whether a part is missing that this device cannot put again: the place says so twice, and its bytes are not here.
+async fn is_gone(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    expected: &Expected,
+    path: &str,
+    expectation: &Expectation,
+) -> Result<bool> {
+    let Expected::Part(content, _) = expected else { return Ok(false) };
+    if let Some(original) = expectation.originals.get(content)
+        && is_here(here, original)?
+    {
+        return Ok(false);
+    }
+    Ok(length_of(at, path).await?.is_none())
 }
 
 async fn length_of(at: &RemotePlace, path: &str) -> Result<Option<u64>> {

@@ -13,20 +13,20 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     library.close()?;
     let plan = planned?;
     if context.global.dry_run {
-        return show(context, &plan);
+        return show(context, &plan, true);
     }
-    // What counts as another good copy is still a record of any age: nothing is deleted on that alone.
-    if plan.ready_objects > 0 {
-        show_plan(context, &plan)?;
-        return Err(Failure::new(Exit::Refused, "this version marks what may go, and deletes nothing").hint(
-            "--dry-run shows the plan; a later version deletes against a fresh proof of another copy",
-        ));
-    }
+    // Whoever deletes is shown first what goes, asked or not; JSON has stdout for itself.
+    show_plan(context, &plan, true)?;
     if !context.global.yes {
-        show_plan(context, &plan)?;
-        let question = format!("Mark in {} what nothing needs any more?", plan.remote);
+        let question = format!(
+            "Mark {} in {} that nothing needs any more, and delete {} ({})?",
+            counted(plan.newly_marked, "object", "objects"),
+            plan.remote,
+            counted(plan.ready_objects, "object", "objects"),
+            size(plan.ready_bytes)
+        );
         if !(prompt::someone_is_there() && prompt::agree(&question)?) {
-            return Err(Failure::new(Exit::Refused, "nothing was marked")
+            return Err(Failure::new(Exit::Refused, "nothing was marked or deleted")
                 .hint("--yes does what the plan says; --dry-run only shows it"));
         }
     }
@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     let collected = library.collect(name, &context.surroundings(), &context.progress);
     library.close()?;
     let outcome = collected?;
-    show(context, &outcome)?;
+    show(context, &outcome, false)?;
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted; the next collection goes on from here"));
     }
@@ -47,33 +47,38 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(context: &Context, outcome: &CollectOutcome) -> Result<(), Failure> {
+fn show(context: &Context, outcome: &CollectOutcome, is_plan: bool) -> Result<(), Failure> {
     if context.output.json() {
         return Ok(context.output.print_json(outcome)?);
     }
-    show_plan(context, outcome)
+    show_plan(context, outcome, is_plan)
 }
 
-fn show_plan(context: &Context, outcome: &CollectOutcome) -> Result<(), Failure> {
-    if context.output.json() {
-        return Ok(());
-    }
+fn show_plan(context: &Context, outcome: &CollectOutcome, is_plan: bool) -> Result<(), Failure> {
+    let print = |line: &str| {
+        if context.output.json() {
+            context.output.say(line);
+            return Ok(());
+        }
+        context.output.data(line)
+    };
     let line = |what: &str, objects: u64, bytes: u64| {
         format!("{what:>14}  {} ({})", counted(objects, "object", "objects"), size(bytes))
     };
     if outcome.deleted_objects > 0 {
-        context.output.data(&line("deleted", outcome.deleted_objects, outcome.deleted_bytes))?;
+        print(&line("deleted", outcome.deleted_objects, outcome.deleted_bytes))?;
     } else {
-        context.output.data(&line("may go now", outcome.ready_objects, outcome.ready_bytes))?;
+        print(&line("may go now", outcome.ready_objects, outcome.ready_bytes))?;
     }
     for wait in &outcome.waiting {
         let text = line("waits", wait.objects, wait.bytes);
-        context.output.data(&format!("{text}: {}", reason(wait)))?;
+        print(&format!("{text}: {}", reason(wait, &outcome.remote)))?;
     }
-    context.output.data(&line("stays", outcome.kept_objects, outcome.kept_bytes))?;
-    if outcome.newly_marked > 0 {
+    print(&line("stays", outcome.kept_objects, outcome.kept_bytes))?;
+    if outcome.newly_marked > 0 && (is_plan || outcome.hindrances.is_empty()) {
         let marked = counted(outcome.newly_marked, "object", "objects");
-        context.output.talk(&format!("{marked} marked now: nothing needs them any more"));
+        let when = if is_plan { "would be marked" } else { "marked now" };
+        context.output.talk(&format!("{marked} {when}: nothing needs them any more"));
     }
     for device in &outcome.lapsed_devices {
         context.output.talk(&format!("device {device} was silent for 90 days and is no longer waited for"));
@@ -84,12 +89,25 @@ fn show_plan(context: &Context, outcome: &CollectOutcome) -> Result<(), Failure>
     Ok(())
 }
 
-fn reason(wait: &CollectWait) -> String {
+fn reason(wait: &CollectWait, remote: &str) -> String {
     let devices = wait.devices.join(", ");
     match wait.waits_for {
         "devices" => format!("not agreed yet: device {devices}; safelight sync there does it"),
         "history" => format!("the last history of device {devices} was not read here yet"),
         "time" => format!("until {}", wait.until.as_deref().unwrap_or_default()),
-        _ => "still needed: nothing else is known to hold it".to_owned(),
+        "proof" => {
+            let remotes = wait.remotes.join(", ");
+            let commands: Vec<String> =
+                wait.remotes.iter().map(|name| format!("safelight verify --remote {name} --all")).collect();
+            format!(
+                "still needed: {} was not read back here within 30 days; {}",
+                printable_text(&remotes),
+                printable_text(&commands.join(" or "))
+            )
+        }
+        _ => format!(
+            "still needed: nothing else connected here is known to hold it; safelight remote replicate {} OTHER",
+            printable_text(remote)
+        ),
     }
 }

@@ -1,10 +1,13 @@
 //! Devices of one library: each a folder, all with the same words.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::clock;
 
 /// Where devices meet: an address, and a file with what opens it.
 pub(crate) struct Meeting {
@@ -17,6 +20,7 @@ pub(crate) struct World {
     folder: TempDir,
     credential: Option<PathBuf>,
     address: String,
+    passed_days: Cell<u64>,
 }
 
 pub(crate) struct Device<'a> {
@@ -32,7 +36,12 @@ impl World {
             write_secret(&path, &text);
             path
         });
-        Self { folder, credential, address: meeting.address }
+        Self { folder, credential, address: meeting.address, passed_days: Cell::new(0) }
+    }
+
+    /// Lets days pass for every device.
+    pub(crate) fn let_pass(&self, days: u64) {
+        self.passed_days.set(self.passed_days.get() + days);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -113,6 +122,12 @@ impl Device<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let days = self.world.passed_days.get();
+        if days > 0 {
+            command
+                .env("LD_PRELOAD", clock::build(&self.world.path("")))
+                .env(clock::AHEAD, (days * 86_400).to_string());
+        }
         command
     }
 

@@ -7,7 +7,9 @@
 )]
 
 mod azure;
+mod clock;
 mod clouds;
+mod collect;
 mod devices;
 mod kills;
 mod linked;

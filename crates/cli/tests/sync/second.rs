@@ -72,6 +72,12 @@ fn what_was_removed_for_good_waits_for_the_other_device_and_for_time() {
     );
     assert!(plan["waiting"][0]["until"].as_str().unwrap().starts_with("20"), "{plan}");
     one.ends(&["remote", "collect", &name], 5);
+    let output = one.command(&["--yes", "--json", "remote", "collect", &name]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("may go now") && told.contains("waits"),
+        "the plan comes before the deletion: {told}"
+    );
     let done = one.json(&["--yes", "remote", "collect", &name]);
     assert_eq!((&done["deleted_objects"], &done["hindrances"]), (&0.into(), &serde_json::json!([])));
     two.ends(&["verify", "--remote", "--all"], 0);

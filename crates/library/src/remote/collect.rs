@@ -1,6 +1,6 @@
 //! Collecting at a remote, for the people who ask for it: what may go, what is waited for, what went.
 
-use safelight_catalog::RemoteRow;
+use safelight_catalog::{RemoteId, RemoteRow};
 use safelight_crypto::OsEntropy;
 use safelight_sync::{CollectReport, Stop, SyncError, Waits, collect, plan_collection};
 use serde::Serialize;
@@ -14,10 +14,12 @@ use crate::monitor::{Monitor, Task};
 /// What some marked objects wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CollectWait {
-    /// What: `devices`, `history`, `time` or `needed`.
+    /// What: `devices`, `history`, `time`, `proof` or `needed`.
     pub waits_for: &'static str,
     /// The devices that have not agreed, or whose last history was not read here.
     pub devices: Vec<String>,
+    /// The remotes that are said to hold them too, and that this device must read back first.
+    pub remotes: Vec<String>,
     /// Until when: `2026-12-24`, UTC.
     pub until: Option<String>,
     /// How many objects.
@@ -41,7 +43,7 @@ pub struct CollectOutcome {
     pub kept_objects: u64,
     /// Their bytes.
     pub kept_bytes: u64,
-    /// Objects that were marked now, because nothing needs or knows them any more.
+    /// Objects that were marked now, or in a plan would be, because nothing needs or knows them any more.
     pub newly_marked: u64,
     /// Objects that were deleted.
     pub deleted_objects: u64,
@@ -123,21 +125,31 @@ impl Library {
             until_stopped(work, &stop, monitor).await
         });
         monitor.end();
-        Ok(outcome(row.name, report?))
+        let names = |id: &RemoteId| {
+            let row = others.iter().chain([&row]).find(|row| row.id == *id);
+            row.map_or_else(String::new, |row| row.name.clone())
+        };
+        Ok(outcome(row.name.clone(), report?, &names))
     }
 }
 
-fn outcome(remote: String, report: CollectReport) -> CollectOutcome {
+fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> String) -> CollectOutcome {
     let waiting = report.plan.waiting.iter().map(|(waits, held)| {
+        let mut remotes = Vec::new();
         let (waits_for, devices, until) = match waits {
             Waits::ForDevices(devices) => ("devices", devices.iter().collect(), None),
             Waits::ForHistory(devices) => ("history", devices.iter().collect(), None),
             Waits::Until(until) => ("time", Vec::new(), Some(day(*until))),
+            Waits::ForProof(unproven) => {
+                remotes.extend(unproven.iter().map(name));
+                ("proof", Vec::new(), None)
+            }
             Waits::StillNeeded => ("needed", Vec::new(), None),
         };
         CollectWait {
             waits_for,
             devices: devices.into_iter().map(ToString::to_string).collect(),
+            remotes,
             until,
             objects: held.objects,
             bytes: held.bytes,

@@ -16,10 +16,11 @@ use safelight_store::{ObjectPath, Sealed, StoreError};
 
 use super::is_away;
 use super::marks::requeue;
+use super::need::{Trust, Without, can_do_without};
 use super::objects::path_of_object;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::originals::{MOST_PART_BYTES, is_part_here, open_part, path_of_part};
+use crate::originals::{MOST_PART_BYTES, open_part, path_of_part};
 use crate::problem::{Problem, Transfer};
 
 /// Marks that are acknowledged together.
@@ -68,10 +69,9 @@ async fn acknowledge_some(
             paths.extend(path_of_object(object)?.map(|path| path.to_string()));
         }
         here.device.void_objects(remote, paths.iter().map(String::as_str))?;
-        let there = RemotePlace { id: remote, store: at.store.clone() };
         for object in objects.iter().filter(|object| object.class == b'o') {
             if let Some((content, _)) = parts.get(&object.name) {
-                requeue(here, &there, content, mark.why)?;
+                requeue(here, remote, content, mark.why)?;
             }
         }
     }
@@ -81,10 +81,10 @@ async fn acknowledge_some(
         here.stop.check()?;
         let mut missing = None;
         for object in objects {
-            match can_do_without(here, at, mark, object, &parts, problems).await? {
-                Without::Yes => {}
-                Without::Copied(copy) => copied.entry(mark.place).or_default().push(copy),
-                Without::No => {
+            match relies(here, at, mark, object, &parts, problems).await? {
+                Relies::Not => {}
+                Relies::Copied(copy) => copied.entry(mark.place).or_default().push(copy),
+                Relies::Still => {
                     missing = Some(*object);
                     break;
                 }
@@ -149,42 +149,38 @@ pub(super) fn parts_of<'a>(
     Ok(wanted.into_iter().filter_map(|(name, found)| Some((name, found?))).collect())
 }
 
-enum Without {
-    Yes,
-    /// Now: it was copied to the next generation.
+enum Relies {
+    Not,
+    /// Not now: it was copied to the next generation.
     Copied(PlacedObject),
-    No,
+    Still,
 }
 
-async fn can_do_without(
+async fn relies(
     here: &mut Here<'_>,
     at: &RemotePlace,
     mark: &StoredMark,
     object: &PlacedObject,
     parts: &Parts,
     problems: &mut Vec<Problem>,
-) -> Result<Without> {
-    match object.class {
-        b'o' => {}
-        b's' => {
-            let is_spared = can_spare_pack(here, at, object, problems).await?;
-            return Ok(if is_spared { Without::Yes } else { Without::No });
-        }
-        // Renditions are made again; classes of later versions are nothing that this one references.
-        _ => return Ok(Without::Yes),
+) -> Result<Relies> {
+    if can_do_without(here, object, parts, Trust::Recorded)? == Without::Yes {
+        return Ok(Relies::Not);
     }
-    let Some((content, _)) = parts.get(&object.name) else { return Ok(Without::Yes) };
-    let Some(used) = here.catalog.content_use(content)?.filter(|used| used.is_referenced) else {
-        return Ok(Without::Yes);
-    };
-    let Some((original, number)) = used.part(&object.name) else { return Ok(Without::No) };
-    if here.catalog.has_replica_anywhere(&used, &object.name)? || is_part_here(here, original, number)? {
-        return Ok(Without::Yes);
+    if object.class == b's' {
+        fetch_entries(here, at, object, problems).await?;
+        let is_spared = can_do_without(here, object, parts, Trust::Recorded)? == Without::Yes;
+        return Ok(if is_spared { Relies::Not } else { Relies::Still });
     }
     if here.device.place_id(at.id)? != Some(mark.place) {
-        return Ok(Without::No);
+        return Ok(Relies::Still);
     }
-    copy_on(here, at, mark, object, original, number, problems).await
+    let Some((content, _)) = parts.get(&object.name) else { return Ok(Relies::Not) };
+    let used = here.catalog.content_use(content)?;
+    match used.as_ref().and_then(|used| used.part(&object.name)) {
+        Some((original, number)) => copy_on(here, at, mark, object, original, number, problems).await,
+        None => Ok(Relies::Still),
+    }
 }
 
 /// Copies a marked part that somebody needs to the next generation of its name, in the same place.
@@ -196,9 +192,9 @@ async fn copy_on(
     original: &safelight_model::Original,
     number: u32,
     problems: &mut Vec<Problem>,
-) -> Result<Without> {
-    let Some(part) = original.parts.get(number as usize) else { return Ok(Without::No) };
-    let Some(from) = path_of_object(object)? else { return Ok(Without::No) };
+) -> Result<Relies> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(Relies::Still) };
+    let Some(from) = path_of_object(object)? else { return Ok(Relies::Still) };
     let bytes = match at.store.get(&from, MOST_PART_BYTES).await {
         Ok(bytes) => bytes,
         // Whether it is gone for good nobody can tell: the mark waits until the content is held somewhere again.
@@ -207,18 +203,20 @@ async fn copy_on(
             | StoreError::TooLarge { .. }
             | StoreError::Damaged { .. }
             | StoreError::Archived { .. },
-        ) => return Ok(Without::No),
+        ) => return Ok(Relies::Still),
         Err(error) => return Err(error.into()),
     };
     if let Err(reason) = open_part(here, original, number, part, &bytes) {
         here.note(problems, Problem::Damaged { object: from.to_string(), reason });
-        return Ok(Without::No);
+        return Ok(Relies::Still);
     }
+    // It goes on resting as it did.
+    let tier = at.store.head(&from).await?.tier;
     let (next, _) = super::generations(here.catalog, Some(mark.place), b'o', &part.name)?;
-    let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(Without::No) };
+    let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(Relies::Still) };
     for generation in next..next.saturating_add(crate::originals::MOST_GENERATIONS) {
         let path = path_of_part(part, generation)?;
-        match at.store.put(&path, &sealed, None).await {
+        match at.store.put(&path, &sealed, tier).await {
             Ok(_) => {}
             Err(StoreError::AlreadyExists { .. }) => {
                 let Ok(there) = at.store.get(&path, MOST_PART_BYTES).await else { continue };
@@ -228,22 +226,24 @@ async fn copy_on(
             }
             Err(error) => return Err(error.into()),
         }
-        let replica = Replica {
+        let now = here.now_millis();
+        let replica = |how, proven_millis| Replica {
             object: path.to_string(),
             sealed_bytes: sealed.length_bytes(),
-            placed_millis: here.now_millis(),
-            proven_millis: None,
-            how: HowKnown::Acknowledged,
+            placed_millis: now,
+            proven_millis,
+            how,
         };
-        here.device.record_replicas(at.id, [&replica])?;
+        here.device.record_replicas(at.id, [&replica(HowKnown::Acknowledged, None)])?;
         here.monitor.advance(Transfer::PartSent, sealed.length_bytes());
         // Only what was read back may be told of a place that does not vouch; it was read or put just now, whole.
-        return Ok(match prove(here, at, &path, original, number).await? {
-            true => Without::Copied(PlacedObject::original(part.name, generation)),
-            false => Without::No,
-        });
+        if !prove(here, at, &path, original, number).await? {
+            return Ok(Relies::Still);
+        }
+        here.device.record_replicas(at.id, [&replica(HowKnown::Opened, Some(now))])?;
+        return Ok(Relies::Copied(PlacedObject::original(part.name, generation)));
     }
-    Ok(Without::No)
+    Ok(Relies::Still)
 }
 
 async fn prove(
@@ -263,25 +263,17 @@ async fn prove(
     }
 }
 
-/// Whether every tiny original in a pack that this device references lies here, or in a pack elsewhere. What does not
-/// is fetched.
-async fn can_spare_pack(
+/// Fetches what this device references of a pack of tiny originals and does not hold.
+async fn fetch_entries(
     here: &mut Here<'_>,
     at: &RemotePlace,
     object: &PlacedObject,
     problems: &mut Vec<Problem>,
-) -> Result<bool> {
-    if !here.catalog.places_of_object(object.class, &object.name)?.is_empty() {
-        return Ok(true);
-    }
+) -> Result<()> {
     let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
-    let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(true) };
-    let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(true) };
-    let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
-    if entries.is_empty() {
-        return Ok(false);
-    }
-    for entry in entries {
+    let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(()) };
+    let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(()) };
+    for entry in here.device.entries_of_remote_pack(&tier.logical(&pack.name))? {
         if here.catalog.content_use(&entry.content)?.is_none_or(|used| !used.is_referenced)
             || here.device.packed(&entry.content, RenditionKind::Original)?.is_some()
         {
@@ -291,9 +283,9 @@ async fn can_spare_pack(
         match crate::packs::fetch_entry(here, places, &entry.content, RenditionKind::Original, problems).await
         {
             Ok(_) => {}
-            Err(SyncError::NotHeld { .. } | SyncError::Unbelievable { .. }) => return Ok(false),
+            Err(SyncError::NotHeld { .. } | SyncError::Unbelievable { .. }) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
+    Ok(())
 }

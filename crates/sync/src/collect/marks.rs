@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};
 
-use safelight_catalog::{PURGED, SyncState};
+use safelight_catalog::{PURGED, RemoteId, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_model::{AssetId, MAX_PLACED, Mark, MarkReason, OpBody, PartRef, PlaceId, PlacedObject};
 use safelight_store::{Area, ObjectPath, StoreError};
@@ -39,13 +39,7 @@ pub fn mark(
     if is_away(here, at)? {
         return Err(SyncError::Away { place: at.store.label().to_owned() });
     }
-    let mut wanted = BTreeSet::new();
-    for object in objects {
-        if !here.catalog.is_marked(place, &object)? {
-            wanted.insert(object);
-        }
-    }
-    let wanted: Vec<PlacedObject> = wanted.into_iter().collect();
+    let wanted = unmarked(here, place, objects)?;
     let mut paths = Vec::with_capacity(wanted.len());
     for object in &wanted {
         paths.extend(path_of_object(object)?.map(|path| path.to_string()));
@@ -60,6 +54,54 @@ pub fn mark(
         here.catalog.append(now, bodies)?;
     }
     Ok(wanted.len() as u64)
+}
+
+fn unmarked(
+    here: &Here<'_>,
+    place: PlaceId,
+    objects: impl IntoIterator<Item = PlacedObject>,
+) -> Result<Vec<PlacedObject>> {
+    let mut wanted = BTreeSet::new();
+    for object in objects {
+        if !here.catalog.is_marked(place, &object)? {
+            wanted.insert(object);
+        }
+    }
+    Ok(wanted.into_iter().collect())
+}
+
+/// Whether what nothing needs is marked, or only counted for a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marking {
+    Writes,
+    Counts,
+}
+
+impl Marking {
+    fn take(
+        self,
+        here: &mut Here<'_>,
+        at: &RemotePlace,
+        place: PlaceId,
+        why: MarkReason,
+        objects: Vec<PlacedObject>,
+    ) -> Result<u64> {
+        match self {
+            Self::Writes => mark(here, at, place, why, objects),
+            Self::Counts => Ok(unmarked(here, place, objects)?.len() as u64),
+        }
+    }
+}
+
+/// Marks, or counts, what nothing references and what nothing speaks of.
+pub(super) async fn mark_unneeded(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    marking: Marking,
+) -> Result<u64> {
+    let unreferenced = go_over_unreferenced(here, at, place, marking)?;
+    Ok(unreferenced + go_over_orphans(here, at, place, marking).await?)
 }
 
 /// Marks what was found damaged or missing, so that nobody relies on it. While this device is away that is only
@@ -110,6 +152,15 @@ pub(crate) fn has_purges(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
 /// # Errors
 /// As [`mark`].
 pub fn mark_unreferenced(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
+    go_over_unreferenced(here, at, place, Marking::Writes)
+}
+
+fn go_over_unreferenced(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    marking: Marking,
+) -> Result<u64> {
     let (mut after, mut marked) = (None, 0);
     loop {
         here.stop.check()?;
@@ -122,10 +173,10 @@ pub fn mark_unreferenced(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) 
                 objects.extend(unreferenced(here, at, place, *asset)?);
             }
         }
-        marked += mark(here, at, place, MarkReason::Unreferenced, objects)?;
+        marked += marking.take(here, at, place, MarkReason::Unreferenced, objects)?;
     }
     let packs = unreferenced_packs(here, at, place)?;
-    Ok(marked + mark(here, at, place, MarkReason::Unreferenced, packs)?)
+    Ok(marked + marking.take(here, at, place, MarkReason::Unreferenced, packs)?)
 }
 
 /// The objects of contents that only purged lives of an asset have, as far as they rest in the remote.
@@ -203,6 +254,15 @@ fn unreferenced_packs(here: &Here<'_>, at: &RemotePlace, place: PlaceId) -> Resu
 /// # Errors
 /// As [`mark`]; what the place answers to a listing.
 pub async fn mark_orphans(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
+    go_over_orphans(here, at, place, Marking::Writes).await
+}
+
+async fn go_over_orphans(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    place: PlaceId,
+    marking: Marking,
+) -> Result<u64> {
     let known = known_names(here)?;
     let before = u64::try_from(here.now_millis().saturating_sub(ORPHAN_MILLIS)).unwrap_or_default();
     let before = SystemTime::UNIX_EPOCH + Duration::from_millis(before);
@@ -221,7 +281,7 @@ pub async fn mark_orphans(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId)
                     orphans.push(object);
                 }
             }
-            marked += mark(here, at, place, MarkReason::Orphan, orphans)?;
+            marked += marking.take(here, at, place, MarkReason::Orphan, orphans)?;
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,
@@ -263,12 +323,12 @@ fn known_names(here: &Here<'_>) -> Result<HashSet<[u8; 20]>> {
 /// Lets an original that lost its replica wait to be sent again, if it is here and not dropped on purpose.
 pub(super) fn requeue(
     here: &mut Here<'_>,
-    at: &RemotePlace,
+    remote: RemoteId,
     content: &ContentHash,
     why: MarkReason,
 ) -> Result<()> {
     let rows = here.device.original_at_remotes(content)?;
-    let Some((_, row)) = rows.into_iter().find(|(remote, _)| *remote == at.id) else { return Ok(()) };
+    let Some((_, row)) = rows.into_iter().find(|(at, _)| *at == remote) else { return Ok(()) };
     if !matches!(row.state, SyncState::Synced | SyncState::CloudOnly) {
         return Ok(());
     }
@@ -285,5 +345,5 @@ pub(super) fn requeue(
         _ if is_here => (SyncState::Off, Some("it was dropped from there")),
         _ => (SyncState::Elsewhere, None),
     };
-    Ok(here.device.set_original_states(at.id, [(content, state, reason)])?)
+    Ok(here.device.set_original_states(remote, [(content, state, reason)])?)
 }

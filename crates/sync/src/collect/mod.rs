@@ -9,6 +9,7 @@
 
 mod acknowledge;
 mod marks;
+mod need;
 mod objects;
 mod plan;
 mod run;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use safelight_catalog::StoredMark;
+use safelight_catalog::{RemoteId, StoredMark};
 use safelight_crypto::{DeviceId, Roster, Standing};
-use safelight_model::{PackKind, PlaceId, PlacedObject, RenditionKind};
+use safelight_model::{PlaceId, PlacedObject};
 use safelight_store::{Area, ObjectPath, Tier};
 
-use super::acknowledge::{Parts, parts_of};
+use super::acknowledge::parts_of;
+use super::need::{Trust, Without, can_do_without};
 use super::objects::object_of;
 use super::{DAY_MILLIS, GRACE_MILLIS};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::originals::{MOST_PART_BYTES, open_part};
 
 /// Why a marked object is not deleted yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,11 @@ pub enum Waits {
     ForHistory(BTreeSet<DeviceId>),
     /// It rests until this time, in milliseconds since 1970.
     Until(i64),
-    /// It is still needed: this device could not do without it, because nothing else is known to hold it.
+    /// It is still needed: these remotes of this device are said to hold it too, and this device has not proven that
+    /// within 30 days.
+    ForProof(BTreeSet<RemoteId>),
+    /// It is still needed: this device could not do without it, because nothing else that is connected here is known
+    /// to hold it.
     StillNeeded,
 }
 
@@ -52,7 +56,8 @@ pub struct CollectPlan {
     pub waiting: BTreeMap<Waits, Held>,
     /// What is listed and not marked: it stays.
     pub kept: Held,
-    /// Objects that were marked just now, because nothing needs or knows them; they wait from now on.
+    /// Objects that were marked just now, or in a plan would be, because nothing needs or knows them; they wait from
+    /// then on.
     pub newly_marked: u64,
     /// Why nothing at all can be deleted: this device is away, history is incomplete, or the credential may not.
     pub hindrances: Vec<String>,
@@ -201,7 +206,7 @@ pub(super) async fn go_through(
             }
             let is_last = page.next.is_none();
             if is_last || ready.len() >= AT_ONCE {
-                let spared = spare(here, judge.place, std::mem::take(&mut ready), plan)?;
+                let spared = spare(here, std::mem::take(&mut ready), plan)?;
                 take(here, spared).await?;
             }
             if is_last {
@@ -214,74 +219,21 @@ pub(super) async fn go_through(
 }
 
 /// Keeps of the objects those that this device can do without, whatever others say that they hold.
-fn spare(here: &Here<'_>, place: PlaceId, ready: Vec<Ready>, plan: &mut CollectPlan) -> Result<Vec<Ready>> {
+fn spare(here: &Here<'_>, ready: Vec<Ready>, plan: &mut CollectPlan) -> Result<Vec<Ready>> {
     let parts = parts_of(here, ready.iter().map(|ready| &ready.object))?;
     let mut spared = Vec::with_capacity(ready.len());
     for one in ready {
-        if can_do_without(here, place, &one.object, &parts)? {
-            plan.ready.add(one.bytes);
-            spared.push(one);
-        } else {
-            plan.waiting.entry(Waits::StillNeeded).or_default().add(one.bytes);
-        }
+        let waits = match can_do_without(here, &one.object, &parts, Trust::Proven)? {
+            Without::Yes => {
+                plan.ready.add(one.bytes);
+                spared.push(one);
+                continue;
+            }
+            Without::Unproven(remotes) => Waits::ForProof(remotes),
+            Without::No => Waits::StillNeeded,
+        };
+        tracing::debug!(object = %one.path, "this device cannot do without it yet");
+        plan.waiting.entry(waits).or_default().add(one.bytes);
     }
     Ok(spared)
-}
-
-/// Whether an object is not referenced, has a replica elsewhere or in a later generation, or its bytes are here,
-/// whole. Another device's copy and linked files count as nothing.
-fn can_do_without(here: &Here<'_>, place: PlaceId, object: &PlacedObject, parts: &Parts) -> Result<bool> {
-    match object.class {
-        b'o' => {}
-        b's' => return can_spare_pack(here, object),
-        // Renditions are made again.
-        _ => return Ok(true),
-    }
-    let Some((content, _)) = parts.get(&object.name) else { return Ok(true) };
-    let Some(used) = here.catalog.content_use(content)?.filter(|used| used.is_referenced) else {
-        return Ok(true);
-    };
-    if here.catalog.has_replica_anywhere(&used, &object.name)? {
-        return Ok(true);
-    }
-    tracing::debug!(%place, object = %object.name, "only this device may hold it");
-    let Some((original, number)) = used.part(&object.name) else { return Ok(false) };
-    is_whole_here(here, original, number)
-}
-
-/// Whether a part rests here and opens: its size alone would be too little to delete the last other copy for.
-fn is_whole_here(here: &Here<'_>, original: &safelight_model::Original, number: u32) -> Result<bool> {
-    let Some(part) = original.parts.get(number as usize) else { return Ok(false) };
-    let object = match here.place.open_object(&ObjectPath::original(part.name)) {
-        Ok(object) => object,
-        Err(error) if error.is_not_found() => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    let bytes = object.read_all(MOST_PART_BYTES)?;
-    Ok(bytes.len() as u64 == part.sealed_bytes && open_part(here, original, number, part, &bytes).is_ok())
-}
-
-fn can_spare_pack(here: &Here<'_>, object: &PlacedObject) -> Result<bool> {
-    if !here.catalog.places_of_object(object.class, &object.name)?.is_empty() {
-        return Ok(true);
-    }
-    let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
-    let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(true) };
-    let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(true) };
-    let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
-    if entries.is_empty() {
-        return Ok(false);
-    }
-    for entry in entries {
-        let is_referenced = here.catalog.content_use(&entry.content)?.is_some_and(|used| used.is_referenced);
-        if is_referenced {
-            let Some(location) = here.device.packed(&entry.content, RenditionKind::Original)? else {
-                return Ok(false);
-            };
-            if crate::packs::read_local_entry(here.place, &location, here.keys.keyring()).is_err() {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
 }

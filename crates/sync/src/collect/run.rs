@@ -12,9 +12,10 @@ use safelight_crypto::{DeviceId, Standing};
 use safelight_model::{Lapse, OpBody};
 use safelight_store::{Capability, Finding, ObjectPath, SealedRemote, StoreError};
 
+use super::marks::{Marking, mark_unneeded};
 use super::plan::{CollectPlan, Held, Judge, Ready, go_through};
 use super::standing::hides_history;
-use super::{Arrival, LAPSE_MILLIS, acknowledge, arrive, is_away, mark_orphans, mark_unreferenced, tell};
+use super::{Arrival, LAPSE_MILLIS, acknowledge, arrive, is_away, tell};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
@@ -94,13 +95,14 @@ async fn run(
     }
     if deletes && report.plan.hindrances.is_empty() {
         report.lapsed = lapse_silent(here)?;
-        report.plan.newly_marked =
-            mark_unreferenced(here, at, place)? + mark_orphans(here, at, place).await?;
+        report.plan.newly_marked = mark_unneeded(here, at, place, Marking::Writes).await?;
         let told = tell(here, at, &mut report.problems).await?;
         let acknowledged = acknowledge(here, at, &mut report.problems).await?;
         if told || acknowledged || report.plan.newly_marked > 0 || !report.lapsed.is_empty() {
             publish_more(here, at, &mut history).await?;
         }
+    } else {
+        report.plan.newly_marked = mark_unneeded(here, at, place, Marking::Counts).await?;
     }
     report.problems.splice(0..0, history.problems);
     if let Finding::Missing(reason) = at.store.capabilities().finding(Capability::Delete) {

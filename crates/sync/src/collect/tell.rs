@@ -10,7 +10,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::{
     MAX_PLACED, OpBody, OpId, OpRange, Original, PlaceId, PlacedObject, Replicas, Storage,
 };
-use safelight_store::{Capability, Finding, ObjectPath};
+use safelight_store::{Capability, ObjectPath};
 
 use super::objects::object_of;
 use crate::error::Result;
@@ -138,9 +138,7 @@ fn is_sure(here: &Here<'_>, at: &RemotePlace, object: &str) -> Result<bool> {
 fn vouches(at: &RemotePlace, how: HowKnown) -> bool {
     match how {
         HowKnown::Opened | HowKnown::Vouched => true,
-        HowKnown::Acknowledged => {
-            !matches!(at.store.capabilities().finding(Capability::ProviderChecksum), Finding::Missing(_))
-        }
+        HowKnown::Acknowledged => at.store.capabilities().has(Capability::ProviderChecksum),
         HowKnown::Found => false,
     }
 }

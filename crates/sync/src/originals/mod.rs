@@ -17,7 +17,7 @@ pub use free::{
     FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot, finish_freeing,
 };
 pub(crate) use look::look_for_absent;
-pub(crate) use queue::{is_here, is_part_here, not_queued, published_until, queue_new};
+pub(crate) use queue::{is_here, not_queued, published_until, queue_new};
 pub use read::OriginalReader;
 pub(crate) use send::send_originals;
 pub use thaw::{ThawStep, look_at_thaw, thaw_original};

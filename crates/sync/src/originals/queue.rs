@@ -8,7 +8,7 @@ use safelight_catalog::{OriginalAtRemote, PolicyKind, SyncState, Wanted};
 use safelight_crypto::DeviceId;
 use safelight_model::history::Tip;
 use safelight_model::{Original, RenditionKind, Storage};
-use safelight_store::{ObjectPath, StoreError};
+use safelight_store::ObjectPath;
 
 use super::linked::{is_linked_here, linked_path};
 use crate::error::Result;
@@ -119,14 +119,4 @@ pub(crate) fn is_here(here: &Here<'_>, original: &Original) -> Result<bool> {
         }
     }
     Ok(!original.parts.is_empty())
-}
-
-/// Whether one part of an original rests in the library folder, of the right size.
-pub(crate) fn is_part_here(here: &Here<'_>, original: &Original, number: u32) -> Result<bool> {
-    let Some(part) = original.parts.get(number as usize) else { return Ok(false) };
-    match here.place.open_object(&ObjectPath::original(part.name)) {
-        Ok(object) => Ok(object.length_bytes() == part.sealed_bytes),
-        Err(StoreError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }

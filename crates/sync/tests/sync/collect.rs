@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use safelight_catalog::{PolicyKind, RemotePolicy, SyncState};
+use safelight_catalog::{HowKnown, PolicyKind, RemotePolicy, Replica, SyncState};
 use safelight_model::{
     AssetId, Field, MarkReason, OpBody, Original, PlaceId, PlacedObject, RenditionKind, Replicas,
 };
@@ -134,6 +134,11 @@ async fn kopia_a_photo_that_was_taken_up_again_is_copied_before_it_may_go() {
     assert!(place.objects("o").contains_key(&path(&photo, 1)), "{:?}", place.objects("o"));
     free(&one, &photo);
     let_pass(&mut [&mut one, &mut two], 31);
+    let at = one.at(&place.store);
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0, "the copy was not proven by the one that deletes: {report:?}");
+    assert!(report.plan.waiting.contains_key(&Waits::ForProof(BTreeSet::from([at.id]))), "{report:?}");
+    verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
     let report = collected(&mut one, &place).await;
     assert_eq!(report.deleted.objects, 1, "{report:?}");
     assert_eq!(place.objects("o").into_keys().collect::<Vec<_>>(), [path(&photo, 1)]);
@@ -243,6 +248,161 @@ async fn two_places_that_are_each_dropped_because_of_the_other_keep_one_copy() {
         }
     }
     assert!(fetches(&mut one, &first_place, &photo).await || fetches(&mut one, &second_place, &photo).await);
+}
+
+/// A photo at two places, of which no device holds the bytes, marked at the first and acknowledged by all.
+async fn dropped_for_another_place(seed: u64) -> (TestPlace, TestPlace, Phone, Original) {
+    let (first_place, mut one, mut two, photo) = two(seed).await;
+    let second_place = TestPlace::vouching();
+    settled(&mut one, &second_place).await;
+    settled(&mut two, &second_place).await;
+    settled(&mut one, &first_place).await;
+    free(&one, &photo);
+    let place_id = id(&mut one, &first_place).await;
+    let at = one.at(&first_place.store);
+    mark(&mut one.here(), &at, place_id, MarkReason::Dropped, [first(&photo)]).unwrap();
+    one.sync(&first_place.store).await.unwrap();
+    two.sync(&first_place.store).await.unwrap();
+    one.sync(&first_place.store).await.unwrap();
+    let_pass(&mut [&mut one, &mut two], 31);
+    settled(&mut two, &first_place).await;
+    (first_place, second_place, one, photo)
+}
+
+#[tokio::test]
+async fn the_last_known_copy_stays_until_the_other_place_is_proven_afresh() {
+    let (place, second_place, mut one, photo) = dropped_for_another_place(900).await;
+    let other = one.at(&second_place.store);
+    // A record of 31 days ago, in a place that has lost everything since.
+    let kept = second_place.remove(&path(&photo, 0));
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0, "{report:?}");
+    assert!(report.plan.waiting.contains_key(&Waits::ForProof(BTreeSet::from([other.id]))), "{report:?}");
+    // What is there by name and size is no proof either.
+    std::fs::write(second_place.path(&path(&photo, 0)), kept).unwrap();
+    verify_remote(&mut one.here(), &other, Depth::Presence).await.unwrap();
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 0);
+    verify_remote(&mut one.here(), &other, Depth::All).await.unwrap();
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 1);
+    assert!(fetches(&mut one, &second_place, &photo).await);
+}
+
+#[tokio::test]
+async fn no_proof_counts_that_is_stale_of_the_future_or_of_what_was_found_bad_since() {
+    let (place, second_place, mut one, photo) = dropped_for_another_place(905).await;
+    let other = one.at(&second_place.store);
+    let name = path(&photo, 0);
+    let proven = |one: &mut Phone, millis: Option<i64>| {
+        let replica = Replica {
+            object: name.clone(),
+            sealed_bytes: photo.parts[0].sealed_bytes,
+            placed_millis: 0,
+            proven_millis: millis,
+            how: HowKnown::Opened,
+        };
+        one.device.forget_replicas(other.id, [name.as_str()]).unwrap();
+        one.device.record_replicas(other.id, [&replica]).unwrap();
+    };
+    let now = i64::try_from(one.now).unwrap();
+    for millis in [None, Some(now - 30 * DAY_MILLIS - 1), Some(now + 1)] {
+        proven(&mut one, millis);
+        let plan = planned(&mut one, &place).await.plan;
+        assert_eq!(plan.ready.objects, 0, "{millis:?}");
+        assert!(plan.waiting.contains_key(&Waits::ForProof(BTreeSet::from([other.id]))), "{millis:?}");
+    }
+    proven(&mut one, Some(now - 30 * DAY_MILLIS));
+    assert_eq!(planned(&mut one, &place).await.plan.ready.objects, 1, "thirty days are young enough");
+    one.device.mark_bad(other.id, &name).unwrap();
+    assert_eq!(planned(&mut one, &place).await.plan.ready.objects, 0);
+    one.device.forget_replicas(other.id, [name.as_str()]).unwrap();
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 0);
+}
+
+#[tokio::test]
+async fn bytes_held_here_count_only_if_they_open() {
+    let (place, second_place, mut one, photo) = dropped_for_another_place(907).await;
+    assert!(fetches(&mut one, &second_place, &photo).await);
+    let other = one.at(&second_place.store);
+    one.device.remove_remote(other.id).unwrap();
+    assert_eq!(planned(&mut one, &place).await.plan.ready.objects, 1);
+    let local = one.folder.path().join("objects").join(path(&photo, 0));
+    let mut bytes = std::fs::read(&local).unwrap();
+    bytes[700] ^= 1;
+    std::fs::set_permissions(&local, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(&local, bytes).unwrap();
+    assert!(planned(&mut one, &place).await.plan.waiting.contains_key(&Waits::StillNeeded));
+    assert_eq!(collected(&mut one, &place).await.deleted.objects, 0);
+}
+
+#[tokio::test]
+async fn the_last_known_copy_stays_when_the_other_place_is_not_connected_here() {
+    let (place, second_place, mut one, photo) = dropped_for_another_place(910).await;
+    let other = one.at(&second_place.store);
+    verify_remote(&mut one.here(), &other, Depth::All).await.unwrap();
+    one.device.remove_remote(other.id).unwrap();
+    let report = collected(&mut one, &place).await;
+    assert_eq!(report.deleted.objects, 0, "{report:?}");
+    assert!(report.plan.waiting.contains_key(&Waits::StillNeeded), "{report:?}");
+    assert!(place.objects("o").contains_key(&path(&photo, 0)));
+}
+
+#[tokio::test]
+async fn a_part_that_is_missing_and_not_held_here_stops_counting() {
+    let (place, mut one, mut two, photo) = two(920).await;
+    let place_id = id(&mut two, &place).await;
+    place.remove(&path(&photo, 0));
+    let at = two.at(&place.store);
+    let found = verify_remote(&mut two.here(), &at, Depth::Presence).await.unwrap();
+    assert_eq!(found.problems, [Problem::Missing { object: path(&photo, 0) }]);
+    let used = two.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert!(!two.catalog.has_replica(place_id, &used, &photo.parts[0].name).unwrap());
+    assert_eq!(two.catalog.marks_of(place_id, &first(&photo)).unwrap()[0].why, MarkReason::Damaged);
+    // Who holds the bytes hears of it and sends them again.
+    two.sync(&place.store).await.unwrap();
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    assert!(place.objects("o").contains_key(&path(&photo, 1)), "{:?}", place.objects("o"));
+    assert!(fetches(&mut two, &place, &photo).await);
+}
+
+#[tokio::test]
+async fn a_place_that_does_not_show_its_id_has_nothing_marked_as_gone() {
+    let (place, _one, mut two, photo) = two(925).await;
+    let place_id = id(&mut two, &place).await;
+    place.remove(&path(&photo, 0));
+    let names: Vec<String> = place.objects("remote").into_keys().collect();
+    names.iter().for_each(|name| drop(place.remove(name)));
+    let at = two.at(&place.store);
+    let found = verify_remote(&mut two.here(), &at, Depth::Presence).await.unwrap();
+    assert!(found.problems.contains(&Problem::Missing { object: path(&photo, 0) }), "{found:?}");
+    assert_eq!(two.catalog.marks_of(place_id, &first(&photo)).unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_place_of_which_it_is_not_known_whether_it_vouches_is_not_believed() {
+    let place = TestPlace::unasked();
+    let (mut one, _words) = Phone::founder(930);
+    let photo = one.import("a.jpg", &noise(1, 3000));
+    settled(&mut one, &place).await;
+    let used = one.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert_eq!(one.catalog.places_of(&used).unwrap(), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_plan_counts_what_would_be_marked_and_marks_nothing() {
+    let (place, mut one, _two, _photo) = two(940).await;
+    let unknown = one.import_unrecorded("orphan.jpg", &noise(941, 3000));
+    let lost = place.path(&path(&unknown, 0));
+    std::fs::create_dir_all(lost.parent().unwrap()).unwrap();
+    let local = one.place.open_object(&safelight_store::ObjectPath::original(unknown.parts[0].name)).unwrap();
+    std::fs::write(&lost, local.read_all(1 << 20).unwrap()).unwrap();
+    let month = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(NOW - 40 * DAY);
+    std::fs::File::options().write(true).open(&lost).unwrap().set_modified(month).unwrap();
+    let place_id = id(&mut one, &place).await;
+    assert_eq!(planned(&mut one, &place).await.plan.newly_marked, 1);
+    assert!(!one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
+    assert_eq!(collected(&mut one, &place).await.plan.newly_marked, 1);
+    assert!(one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
 }
 
 #[tokio::test]
@@ -458,6 +618,8 @@ async fn what_another_library_keeps_in_the_same_place_is_never_an_orphan() {
     two.sync(&place.store).await.unwrap();
     let_pass(&mut [&mut one, &mut two], 31);
     one.sync(&place.store).await.unwrap();
+    let at = two.at(&place.store);
+    verify_remote(&mut two.here(), &at, Depth::All).await.unwrap();
     collected(&mut two, &place).await;
     let names = BTreeSet::from([path(&photo, 0), path(&theirs, 0), path(&orphan, 1)]);
     assert_eq!(place.objects("o").into_keys().collect::<BTreeSet<_>>(), names);

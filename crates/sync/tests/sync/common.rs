@@ -443,6 +443,8 @@ pub(crate) struct Counting {
     pub(crate) lose_reply: Mutex<Option<String>>,
     /// What becomes of deletions.
     pub(crate) deletes: Mutex<Deletes>,
+    /// What cannot be read before it is thawed, by the start of its name.
+    pub(crate) archived: Mutex<Option<String>>,
     /// What listings do not name, by a part of its name.
     pub(crate) hidden: Mutex<Option<String>>,
 }
@@ -469,6 +471,14 @@ pub(crate) struct TestPlace {
 impl TestPlace {
     pub(crate) fn new() -> Self {
         Self::with(|capabilities| capabilities.set(Capability::PutIfAbsent, Finding::Works))
+    }
+
+    /// A place that nobody has asked yet whether its word proves an upload.
+    pub(crate) fn unasked() -> Self {
+        Self::with(|capabilities| {
+            capabilities.set(Capability::PutIfAbsent, Finding::Works);
+            capabilities.set(Capability::ProviderChecksum, Finding::Untried);
+        })
     }
 
     /// A place that overwrites whatever it is told to.
@@ -500,6 +510,7 @@ impl TestPlace {
             range_bytes: Mutex::default(),
             lose_reply: Mutex::default(),
             deletes: Mutex::default(),
+            archived: Mutex::default(),
             hidden: Mutex::default(),
         });
         let store = SealedRemote::new(Arc::<Counting>::clone(&remote));
@@ -606,6 +617,9 @@ impl Remote for Counting {
 
     async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
         self.ask("GET", key.as_str());
+        if self.archived.lock().unwrap().as_deref().is_some_and(|start| key.as_str().starts_with(start)) {
+            return Err(StoreError::Archived { place: "test".into(), object: key.as_str().into() });
+        }
         self.folder.get(key, at_most_bytes).await
     }
 
