@@ -49,10 +49,10 @@ pub use remote::{
     ComparedKind, Counted, DrillOutcome, FetchReport, FreeAgainst, FreePlan, FreeReport, FreeRequest,
     HeldBack, JoinRequest, Joined, LinkCost, LocalNews, LocalOutcome, LocalSettings, LocalStanding,
     MinuteOfDay, OpenOriginal, Originals, PinReport, PolicyChange, RemoteComparison, RemoteCost,
-    RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, SecretText, ShownPolicy,
-    ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SyncOutcome, SyncPlan,
-    SyncRequest, SyncRun, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WallClock,
-    link_cost, sign_in,
+    RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText,
+    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SyncOutcome,
+    SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth,
+    WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};

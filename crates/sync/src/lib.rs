@@ -50,5 +50,5 @@ pub use packs::{fetch_entry, fetch_first_thumbnails, read_entry};
 pub use place::place_id;
 pub use policy::{Goes, Planned, apply_policy, came_here, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
-pub use replicate::{ReplicateReport, replicate};
+pub use replicate::{ReplicateOptions, ReplicateReport, replicate};
 pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};

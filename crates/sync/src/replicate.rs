@@ -2,17 +2,18 @@
 //!
 //! Invariants: every part and pack is opened before it is handed on, so damage does not spread; what was handed on is
 //! recorded part by part, so a run that is cut goes on with the next part. Memory: the parts under way, three at most,
-//! and one opened. History goes first, by the same code as every sync.
+//! and one opened. History goes first, by the same code as every sync. What the policy of the second place keeps away from
+//! it, and what waits for consent there, is not handed on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use safelight_catalog::{HowKnown, Replica, SyncState};
+use safelight_catalog::{Exposure, HowKnown, Renditions, Replica, SyncState, Wanted};
 use safelight_crypto::{ContentHash, Keyring, LibraryId};
-use safelight_model::{Original, Packed, PartRef};
+use safelight_model::{Original, PackKind, Packed, PartRef};
 use safelight_store::{Area, Generation, ObjectPath, PathPart, Sealed, SealedRemote, StoreError, Tier};
 
 use crate::collect::{Arrival, arrive, generations, tell};
@@ -21,14 +22,29 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
 use crate::keys::{SMALL_BYTES, check_small, send_keys};
 use crate::originals::{MOST_PART_BYTES, is_here, opens_as_part, path_of_part, queue_new};
-use crate::packs::{path_of_pack, prove_pack, tier_of};
+use crate::packs::{learn_packs, path_of_pack, prove_pack, tier_of};
 use crate::place::place_id;
+use crate::policy::{Goes, Planned, apply_policy, most, rests_whole, wanted};
 use crate::problem::{Problem, Transfer};
 
 /// Objects under way at once: what they hold is what memory is used for.
 const CONCURRENCY: usize = 3;
 /// Assets that are read together.
 const ASSETS_AT_ONCE: usize = 128;
+
+/// Rows of originals that are read together.
+const ROWS_AT_ONCE: usize = 512;
+
+/// What goes to a place that is filled, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplicateOptions {
+    /// The tier that originals are written into; a place without it uses its own.
+    pub originals_tier: Option<Tier>,
+    /// Whether the link costs nothing, as far as is known.
+    pub is_unmetered: bool,
+    /// Whether a person consented to whatever is newly exposed.
+    pub consent: bool,
+}
 
 /// What filling a place came to.
 #[derive(Debug, Default)]
@@ -41,6 +57,10 @@ pub struct ReplicateReport {
     pub present_objects: u64,
     /// Objects that the first place does not hold either, or not whole.
     pub missing_objects: u64,
+    /// Objects that the policy or a switch keeps away from the second place; packs of which only a part may go there too.
+    pub kept_objects: u64,
+    /// What waits for a person's consent, because so much came to be exposed at once.
+    pub held: Option<Exposure>,
     /// What is wrong with single objects.
     pub problems: Vec<Problem>,
 }
@@ -67,8 +87,8 @@ enum Done {
     Missing(Vec<(ObjectPath, String)>),
 }
 
-/// Fills `to` with what history knows and `from` holds: parts of originals and packs. What only this device holds is
-/// a matter of its next sync.
+/// Fills `to` with what history knows, `from` holds and the policy of `to` asks for: parts of originals and packs. What
+/// only this device holds is a matter of its next sync.
 ///
 /// # Errors
 /// [`SyncError::CopiedPlace`] if both are one place; as [`crate::sync`] for either; [`SyncError::Stopped`].
@@ -76,7 +96,7 @@ pub async fn replicate(
     here: &mut Here<'_>,
     from: &RemotePlace,
     to: &RemotePlace,
-    tier: Option<Tier>,
+    options: &ReplicateOptions,
 ) -> Result<ReplicateReport> {
     let mut report = ReplicateReport::default();
     let (mut there, mut history) = (HistoryReport::default(), HistoryReport::default());
@@ -94,8 +114,12 @@ pub async fn replicate(
         return Err(SyncError::Away { place: to.store.label().to_owned() });
     }
     queue_new(here, to)?;
-    let mut run =
-        Run { from, to, tier, open: HashMap::new(), secrets: Arc::new(here.keys.keyring().clone()) };
+    // Whether a pack may go is told by what is in it.
+    learn_packs(here, from, |_| true, |_| false, &mut report.problems).await?;
+    let (allowed, held) = Allowed::by_policy(here, to, options)?;
+    report.held = held;
+    let (tier, secrets) = (options.originals_tier, Arc::new(here.keys.keyring().clone()));
+    let mut run = Run { from, to, tier, allowed, open: HashMap::new(), secrets };
     run.packs(here, &mut report).await?;
     run.originals(here, &mut report).await?;
     if tell(here, to, &mut report.problems).await? || here.catalog.open_ops()?.ops > 0 {
@@ -151,10 +175,105 @@ async fn copy_keys(
     }
 }
 
+/// What may go to the second place.
+struct Allowed {
+    goes: Goes,
+    wanted: Wanted,
+    /// What is wanted and waits for consent.
+    held: HashSet<ContentHash>,
+}
+
+impl Allowed {
+    /// What the policy asks for. As in a sync, more that is newly exposed than may go without consent is held, all of it; here
+    /// that also means what this device does not hold, because it would send that too.
+    fn by_policy(
+        here: &mut Here<'_>,
+        to: &RemotePlace,
+        options: &ReplicateOptions,
+    ) -> Result<(Self, Option<Exposure>)> {
+        let now = here.now_millis();
+        let (is_unmetered, consent) = (options.is_unmetered, options.consent);
+        let Planned { policy, goes, held, .. } =
+            apply_policy(here.catalog, here.device, to.id, is_unmetered, consent, now)?;
+        let wanted = wanted(here.catalog, here.device, to.id, &policy, is_unmetered, now)?;
+        let mut allowed = Self { goes, wanted, held: HashSet::new() };
+        allowed.held.extend(here.device.contents_in(to.id, &[SyncState::Held])?);
+        let Some(most) = most(&policy).filter(|_| !consent) else { return Ok((allowed, held)) };
+        let (contents, absent) = allowed.newly_exposed(here, to)?;
+        let before = held.unwrap_or_default();
+        let all = Exposure {
+            originals: before.originals + absent.originals,
+            bytes: before.bytes + absent.bytes,
+            is_held: true,
+        };
+        if all.originals <= most {
+            return Ok((allowed, held));
+        }
+        allowed.held.extend(contents);
+        Ok((allowed, Some(all)))
+    }
+
+    /// What is wanted there, was not sent by anybody, and is not here.
+    fn newly_exposed(&self, here: &Here<'_>, to: &RemotePlace) -> Result<(HashSet<ContentHash>, Exposure)> {
+        let (mut contents, mut exposed) = (HashSet::new(), Exposure::default());
+        let tiny = tiny_there(here, to)?;
+        let mut after = None;
+        loop {
+            let rows = here.device.originals_in(to.id, SyncState::Elsewhere, after, ROWS_AT_ONCE)?;
+            let Some(last) = rows.last() else { return Ok((contents, exposed)) };
+            after = Some((last.position, last.content));
+            for row in rows.iter().filter(|row| self.wanted.wants(&row.content)) {
+                let rests = match here.catalog.original_of(&row.content)? {
+                    Some(original) => rests_whole(here.device, to.id, &original.parts)?,
+                    None => false,
+                };
+                if !rests && !tiny.contains(&row.content) && contents.insert(row.content) {
+                    exposed.originals += 1;
+                    exposed.bytes += row.size_bytes;
+                }
+            }
+        }
+    }
+
+    fn original(&self, content: &ContentHash) -> bool {
+        self.wanted.wants(content) && !self.held.contains(content)
+    }
+
+    /// Whether every entry of a pack may go; of what is in an unknown one nobody can tell.
+    fn pack(&self, here: &Here<'_>, kind: PackKind, logical: &str) -> Result<bool> {
+        let which = self.goes.of(kind);
+        if which == Renditions::All {
+            return Ok(true);
+        }
+        let entries = here.device.entries_of_remote_pack(logical)?;
+        Ok(!entries.is_empty()
+            && entries.iter().all(|entry| match which {
+                Renditions::All => true,
+                Renditions::NotSwitchedOff => !self.wanted.off.contains(&entry.content),
+                Renditions::OfWanted => self.original(&entry.content),
+            }))
+    }
+}
+
+/// The tiny originals in packs that rest in a place.
+fn tiny_there(here: &Here<'_>, to: &RemotePlace) -> Result<HashSet<ContentHash>> {
+    let mut there = HashSet::new();
+    for pack in here.catalog.remote_packs(Some(PackKind::TinyOriginals))? {
+        let Some((tier, area)) = tier_of(pack.tier) else { continue };
+        let path = path_of_pack(area, &pack, 0)?;
+        if here.device.replica_in_any_generation(to.id, path.as_str())?.is_some() {
+            let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
+            there.extend(entries.into_iter().map(|entry| entry.content));
+        }
+    }
+    Ok(there)
+}
+
 struct Run<'a> {
     from: &'a RemotePlace,
     to: &'a RemotePlace,
     tier: Option<Tier>,
+    allowed: Allowed,
     /// Parts of each original that are still to be placed.
     open: HashMap<ContentHash, usize>,
     secrets: Arc<Keyring>,
@@ -164,10 +283,14 @@ impl Run<'_> {
     async fn packs(&mut self, here: &mut Here<'_>, report: &mut ReplicateReport) -> Result<()> {
         let mut jobs = Vec::new();
         for pack in here.catalog.remote_packs(None)? {
-            let Some((_, area)) = tier_of(pack.tier) else { continue };
+            let Some((tier, area)) = tier_of(pack.tier) else { continue };
             let first = path_of_pack(area, &pack, 0)?;
             if here.device.replica_in_any_generation(self.to.id, first.as_str())?.is_some() {
                 report.present_objects += 1;
+                continue;
+            }
+            if !self.allowed.pack(here, pack.tier, &tier.logical(&pack.name))? {
+                report.kept_objects += 1;
                 continue;
             }
             let class = first.as_str().as_bytes().first().copied().unwrap_or_default();
@@ -203,11 +326,16 @@ impl Run<'_> {
         report: &mut ReplicateReport,
     ) -> Result<()> {
         let shared = Arc::new(original.clone());
-        let before = jobs.len();
+        let (before, mut is_kept) = (jobs.len(), false);
         for (number, part) in (0..).zip(&original.parts) {
             let first = path_of_part(part, 0)?;
             if here.device.replica_in_any_generation(self.to.id, first.as_str())?.is_some() {
                 report.present_objects += 1;
+                continue;
+            }
+            if !self.allowed.original(&original.content) {
+                report.kept_objects += 1;
+                is_kept = true;
                 continue;
             }
             let (from, to) = self.names(here, Area::Original, b'o', &part.name)?;
@@ -215,7 +343,7 @@ impl Run<'_> {
             jobs.push(Job { what, class: b'o', from, to, tier: self.tier });
             *self.open.entry(original.content).or_insert(0) += 1;
         }
-        if jobs.len() == before && !original.parts.is_empty() {
+        if jobs.len() == before && !is_kept && !original.parts.is_empty() {
             // All of it was placed by a run that was cut before it could say so.
             let rows = here.device.original_at_remotes(&original.content)?;
             let is_late = |state| state == SyncState::Elsewhere;

@@ -1,7 +1,10 @@
 //! `safelight remote replicate` and `safelight remote compare`: a second place beside the first.
 
-use safelight_library::{ComparedKind, Counted};
+use std::path::Path;
 
+use safelight_library::{ComparedKind, Counted, LinkCost, ReplicateRequest, link_cost};
+
+use crate::commands::sync::refuse_held_at;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, size};
@@ -11,7 +14,9 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
         return compare(context, from, Some(to));
     }
     let mut library = context.open_library()?;
-    let outcome = library.replicate_remote(from, to, &context.surroundings(), &context.progress);
+    let is_unmetered = matches!(link_cost(Path::new("/")), LinkCost::Unmetered(_));
+    let request = ReplicateRequest { from, to, consent: context.global.yes, is_unmetered };
+    let outcome = library.replicate_remote(&request, &context.surroundings(), &context.progress);
     library.close()?;
     let outcome = outcome?;
     if context.output.json() {
@@ -24,6 +29,12 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
             outcome.present_objects,
             outcome.missing_objects
         ));
+        if outcome.kept_objects > 0 {
+            context.output.talk(&format!(
+                "{} kept away from {to} by its policy",
+                counted(outcome.kept_objects, "object was", "objects were")
+            ));
+        }
     }
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted; the same command goes on from here"));
@@ -32,7 +43,7 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
         return Err(Failure::new(Exit::Incomplete, format!("{from} does not hold everything"))
             .hint(format!("safelight sync {to} sends what only this device holds")));
     }
-    Ok(())
+    refuse_held_at(&[(to, outcome.held)], "the same command with --yes sends them")
 }
 
 pub(crate) fn compare(context: &Context, first: &str, second: Option<&str>) -> Result<(), Failure> {

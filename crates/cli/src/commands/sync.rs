@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    ErrorKind, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SyncOutcome, SyncPlan, SyncRequest,
-    SyncRun, Turn, link_cost,
+    ErrorKind, HeldBack, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SyncOutcome, SyncPlan,
+    SyncRequest, SyncRun, Turn, link_cost,
 };
 
 use crate::commands::list::joined;
@@ -100,24 +100,32 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 /// Everything else was done: what waits for consent is a safeguard's no.
 fn refuse_held(outcomes: &[SyncOutcome]) -> Result<(), Failure> {
-    let held: Vec<String> = outcomes.iter().filter_map(held).collect();
+    let held: Vec<_> = outcomes.iter().map(|outcome| (outcome.remote.as_str(), outcome.held)).collect();
+    refuse_held_at(&held, "safelight sync --yes sends them")
+}
+
+/// The same for remotes and what waits there, with what sends it.
+pub(crate) fn refuse_held_at(remotes: &[(&str, Option<HeldBack>)], remedy: &str) -> Result<(), Failure> {
+    let held: Vec<String> =
+        remotes.iter().filter_map(|(remote, held)| held.map(|held| in_words(remote, held))).collect();
     if held.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, held.join("; ")).hint(
-        "safelight sync --yes sends them; remote set NAME expose=N changes how many may newly go without it",
-    ))
+    let hint = format!("{remedy}; remote set NAME expose=N changes how many may newly go without it");
+    Err(Failure::new(Exit::Refused, held.join("; ")).hint(hint))
 }
 
 /// What waits for consent, in words.
 fn held(outcome: &SyncOutcome) -> Option<String> {
-    let held = outcome.held?;
+    outcome.held.map(|held| in_words(&outcome.remote, held))
+}
+
+fn in_words(remote: &str, held: HeldBack) -> String {
     let originals = counted(held.originals, "original", "originals");
-    Some(format!(
-        "{}: {originals} ({}) came to be exposed at once and wait for your consent",
-        outcome.remote,
+    format!(
+        "{remote}: {originals} ({}) came to be exposed at once and wait for your consent",
         size(held.bytes)
-    ))
+    )
 }
 
 fn turn(context: &Context, switch: &Switch) -> Result<(), Failure> {

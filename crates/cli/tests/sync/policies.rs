@@ -299,3 +299,49 @@ fn what_another_device_sent_is_found_by_a_verification_though_the_policy_does_no
     two.ends(&["verify", "--remote"], 0);
     assert_eq!(count(&two, "sync:synced"), 3);
 }
+
+#[test]
+fn a_remote_is_filled_from_another_as_far_as_its_own_policy_and_consent_go() {
+    let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    let card = world.photos("pics", 0..6);
+    std::fs::write(card.join("tiny-20.jpg"), &photo(20)[..20_000]).unwrap();
+    one.import(&card);
+    for seed in 0..4 {
+        one.ends(&["set", &id_of(&one, seed), "rating=5"], 0);
+    }
+    one.sync();
+    // It holds none of the originals, and whatever it hands on is newly exposed all the same.
+    let two = world.join("two");
+    let address = format!("folder:{}", second.path().display());
+    two.ends(&["remote", "add", "cellar", &address, "policy=selective", "expose=3"], 0);
+    let filled = |arguments: &[&str], code| {
+        let all = [arguments, &["remote", "replicate", "place", "cellar"]].concat();
+        let outcome = two.json_ending(&all, code);
+        (objects(second.path(), "o"), outcome)
+    };
+    let (originals, outcome) = filled(&[], 0);
+    assert_eq!((originals, &outcome["held"]), (0, &Value::Null), "{outcome}");
+    assert!(outcome["kept_objects"].as_u64().unwrap() >= 7, "six originals and a pack: {outcome}");
+    assert_eq!(objects(second.path(), "s"), 0, "a tiny original is one too");
+    assert!(objects(second.path(), "log") > 0, "history goes everywhere");
+
+    two.ends(&["remote", "set", "cellar", "only=rating:5"], 0);
+    let (originals, outcome) = filled(&[], 5);
+    assert_eq!((originals, &outcome["held"]["originals"]), (0, &4.into()), "{outcome}");
+    let off = id_of(&two, 0);
+    two.ends(&["sync", "off", &off, "--remote", "cellar"], 0);
+    assert_eq!(filled(&[], 0).0, 3, "so few need no consent");
+    two.ends(&["sync", "auto", &off, "--remote", "cellar"], 0);
+    assert_eq!(filled(&[], 0).0, 4);
+    two.ends(&["remote", "set", "cellar", "only=size:>100KB", "--yes"], 0);
+    two.ends(&["remote", "set", "cellar", "expose=1"], 0);
+    assert_eq!(filled(&[], 5).0, 4, "what went before stays");
+    let (originals, outcome) = filled(&["--yes"], 0);
+    assert_eq!((originals, &outcome["held"]), (6, &Value::Null), "{outcome}");
+    assert_eq!(objects(second.path(), "s"), 0);
+    two.ends(&["remote", "set", "cellar", "policy=full"], 0);
+    filled(&[], 0);
+    assert_eq!((objects(second.path(), "o"), objects(second.path(), "s")), (6, 1));
+}

@@ -40,7 +40,7 @@ pub use run::{
     FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
 };
 pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay, Urgency};
-pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome};
+pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome, ReplicateRequest};
 pub use sign_in::sign_in;
 pub use standing::{ShownPolicy, ShownStanding};
 pub use terms::{MinuteOfDay, WallClock};

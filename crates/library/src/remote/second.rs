@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use safelight_catalog::RemoteRow;
 use safelight_crypto::OsEntropy;
-use safelight_sync::{Compared, Held, Stop, compare, drill, replicate};
+use safelight_sync::{Compared, Held, ReplicateOptions, Stop, compare, drill, replicate};
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
-use super::run::{SyncLock, Told, here, until_stopped};
+use super::run::{HeldBack, SyncLock, Told, here, until_stopped};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
@@ -75,6 +75,19 @@ pub struct RemoteComparison {
     pub strangers: [Counted; 2],
 }
 
+/// Which remote is filled from which.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplicateRequest<'a> {
+    /// Where it comes from.
+    pub from: &'a str,
+    /// Where it goes.
+    pub to: &'a str,
+    /// Whether as much may go as the policy newly exposes.
+    pub consent: bool,
+    /// Whether the link costs nothing, as far as is known.
+    pub is_unmetered: bool,
+}
+
 /// What filling a remote from another came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReplicateOutcome {
@@ -88,6 +101,10 @@ pub struct ReplicateOutcome {
     pub present_objects: u64,
     /// Objects that the first does not hold, or not whole.
     pub missing_objects: u64,
+    /// Objects that the policy or a switch keeps away from the second.
+    pub kept_objects: u64,
+    /// What waits for your consent, because so much came to be exposed at once.
+    pub held: Option<HeldBack>,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
 }
@@ -151,18 +168,19 @@ impl Library {
         })
     }
 
-    /// Fills a remote with what another holds: sealed bytes, opened to prove them, and never written to this disk.
+    /// Fills a remote with what another holds and its own policy asks for: sealed bytes, opened to prove them, and never
+    /// written to this disk. What waits for consent is in the outcome.
     ///
     /// # Errors
     /// [`LibraryError::NoSuchRemote`], [`LibraryError::Refused`] for one remote twice, and what the remotes answer; what was copied
     /// is not copied again.
     pub fn replicate_remote(
         &mut self,
-        from: &str,
-        to: &str,
+        request: &ReplicateRequest<'_>,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<ReplicateOutcome> {
+        let ReplicateRequest { from, to, consent, is_unmetered } = *request;
         self.folder.require_writable()?;
         let rows: [RemoteRow; 2] = [self.remote_row(from)?, self.remote_row(to)?];
         if rows[0].id == rows[1].id {
@@ -172,7 +190,8 @@ impl Library {
             });
         }
         let _only = SyncLock::take(&self.folder)?;
-        let tier = self.originals_tier(&rows[1])?;
+        let options =
+            ReplicateOptions { originals_tier: Some(self.originals_tier(&rows[1])?), is_unmetered, consent };
         let runtime = runtime()?;
         let stop = Stop::default();
         monitor.begin(Task::Sync, None, None);
@@ -182,7 +201,7 @@ impl Library {
             let (told, mut keys) = (Told(monitor), None);
             let mut entropy = OsEntropy;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-            until_stopped(replicate(&mut here, &source, &target, Some(tier)), &stop, monitor).await
+            until_stopped(replicate(&mut here, &source, &target, &options), &stop, monitor).await
         });
         monitor.end();
         let report = report?;
@@ -192,6 +211,8 @@ impl Library {
             copied: Counted { objects: report.copied_objects, bytes: report.copied_bytes },
             present_objects: report.present_objects,
             missing_objects: report.missing_objects,
+            kept_objects: report.kept_objects,
+            held: report.held.map(HeldBack::of),
             problems: report.problems.iter().map(ToString::to_string).collect(),
         })
     }

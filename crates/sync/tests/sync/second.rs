@@ -2,7 +2,7 @@
 
 use safelight_catalog::{HowKnown, SyncState};
 use safelight_model::{Original, RenditionKind};
-use safelight_sync::{Depth, SyncError, compare, drill, replicate, verify_remote};
+use safelight_sync::{Depth, ReplicateOptions, SyncError, compare, drill, replicate, verify_remote};
 
 use crate::common::*;
 
@@ -41,7 +41,7 @@ fn sealed(place: &TestPlace) -> std::collections::BTreeMap<String, u64> {
 async fn a_second_place_is_filled_from_the_first_without_local_copies() {
     let (first, second, mut two, originals) = two_places(700, 6).await;
     let (from, to) = (two.at(&first.store), two.at(&second.store));
-    let report = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    let report = replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await.unwrap();
     assert_eq!(report.problems, []);
     assert_eq!(
         (report.copied_objects, report.missing_objects),
@@ -58,7 +58,7 @@ async fn a_second_place_is_filled_from_the_first_without_local_copies() {
     assert_eq!(two.catalog.places_of(&used).unwrap().len(), 2, "history knows both places");
 
     second.requests();
-    let again = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    let again = replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await.unwrap();
     assert_eq!((again.copied_objects, again.present_objects), (0, 8));
     assert_eq!(second.requests().iter().filter(|request| request.contains(" o/")).count(), 0);
 }
@@ -70,12 +70,18 @@ async fn a_copy_that_is_cut_goes_on_with_the_next_part() {
     // History is there; then the second place goes away in the middle.
     two.sync(&second.store).await.unwrap();
     *second.remote.puts_left.lock().unwrap() = Some(7);
-    assert!(matches!(replicate(&mut two.here(), &from, &to, None).await, Err(SyncError::Store(_))));
+    assert!(matches!(
+        replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await,
+        Err(SyncError::Store(_))
+    ));
     *second.remote.puts_left.lock().unwrap() = None;
     let there = second.objects("o").len();
     assert!(there > 0 && there < originals.len(), "{there}");
     second.requests();
-    assert_eq!(replicate(&mut two.here(), &from, &to, None).await.unwrap().problems, []);
+    assert_eq!(
+        replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await.unwrap().problems,
+        []
+    );
     assert_eq!(sealed(&second), sealed(&first));
     let sent = second.requests().iter().filter(|r| r.starts_with("CREATE") && r.contains(" o/")).count();
     // What was under way when it was cut may be offered once more.
@@ -88,7 +94,7 @@ async fn damage_does_not_travel_and_the_other_place_heals_what_was_lost() {
     let (from, to) = (two.at(&first.store), two.at(&second.store));
     let damaged = path(&originals[1]);
     first.flip(&damaged, 900);
-    let report = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    let report = replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await.unwrap();
     assert_eq!((report.copied_objects, report.missing_objects), (4, 1));
     assert!(report.problems.iter().all(is_damaged) && report.problems.len() == 1, "{report:?}");
     assert!(!second.objects("o").contains_key(&damaged));
@@ -97,7 +103,7 @@ async fn damage_does_not_travel_and_the_other_place_heals_what_was_lost() {
     let lost = path(&originals[0]);
     first.remove(&lost);
     verify_remote(&mut two.here(), &from, Depth::All).await.unwrap();
-    let report = replicate(&mut two.here(), &to, &from, None).await.unwrap();
+    let report = replicate(&mut two.here(), &to, &from, &ReplicateOptions::default()).await.unwrap();
     assert_eq!((report.copied_objects, report.missing_objects), (1, 1), "{report:?}");
     // Nobody holds its bytes, so its name was marked there: the next one is another.
     assert!(first.objects("o").contains_key(&format!("{lost}-1")), "{:?}", first.objects("o"));
@@ -111,7 +117,7 @@ async fn a_comparison_counts_what_each_place_lacks() {
     assert_eq!((alone.originals.expected.objects, alone.originals.in_first.objects), (4, 4));
     assert_eq!((alone.packs.expected.objects, alone.originals.in_neither.objects), (2, 0));
 
-    replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await.unwrap();
     first.remove(&path(&originals[0]));
     second.remove(&path(&originals[1]));
     let cut = second.path(&path(&originals[2]));
@@ -151,7 +157,7 @@ async fn what_rests_archived_in_the_second_place_is_not_sent_again() {
         std::fs::write(target, bytes.unwrap_or(whole)).unwrap();
     }
     *second.remote.archived.lock().unwrap() = Some("o/".to_owned());
-    let report = replicate(&mut two.here(), &from, &to, None).await.unwrap();
+    let report = replicate(&mut two.here(), &from, &to, &ReplicateOptions::default()).await.unwrap();
     assert_eq!((report.missing_objects, report.problems), (0, vec![]));
     let names = second.objects("o");
     let again = |photo: &Original| format!("{}-1", path(photo));
