@@ -9,11 +9,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::StreamExt as _;
+use futures_util::future::poll_fn;
 use safelight_catalog::SyncState;
 use safelight_crypto::{
     ContentHash, Epoch, HEADER_LEN, Kind, ObjectContext, PART_LEN, Sha256, names, original_part_names,
@@ -24,8 +26,8 @@ use safelight_store::Sealed;
 
 use super::path_of_part;
 use super::send::{PartJob, Sender, Transfers, send_part};
-use crate::error::Result;
-use crate::here::{Here, RemotePlace};
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace, Stop};
 use crate::policy::rests_whole;
 use crate::problem::Problem;
 
@@ -58,6 +60,8 @@ enum Refused {
     Absent(String),
     /// It is another one now.
     Changed(String),
+    /// Somebody wants to stop.
+    Stopped,
 }
 
 /// Where a linked original lies, if this is the device that linked it.
@@ -85,8 +89,9 @@ pub(super) async fn send_linked(
     for content in contents {
         here.stop.check()?;
         let Some(going) = look_up(here, at, content)? else { continue };
-        let proven = match prove(here, &going.original) {
+        let proven = match prove(linked_path(here, &going.original), &going.original, here.stop).await {
             Ok(proven) => proven,
+            Err(Refused::Stopped) => return Err(SyncError::Stopped),
             Err(Refused::Absent(reason)) => {
                 absent.push((*content, reason));
                 continue;
@@ -277,9 +282,33 @@ fn naming(asset: AssetId, life: Life, linked: &Write<Addition>, original: Origin
     }
 }
 
-/// Reads the file from end to end: it must be what was imported.
-fn prove(here: &Here<'_>, original: &Original) -> std::result::Result<Proven, Refused> {
-    let Some(path) = linked_path(here, original) else {
+/// Opens without waiting, so that a pipe in the place of a photo cannot stop the sync.
+fn open_plain(path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    File::options().read(true).custom_flags(nonblocking).open(path)
+}
+
+/// Lets whoever drives this sync look up, once.
+async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Reads the file from end to end: it must be what was imported. Gives way after each stretch: it may be large, and on
+/// a slow disk.
+async fn prove(
+    path: Option<PathBuf>,
+    original: &Original,
+    stop: &Stop,
+) -> std::result::Result<Proven, Refused> {
+    let Some(path) = path else {
         return Err(Refused::Absent("it is linked on another device".to_owned()));
     };
     let absent = |error: &io::Error| {
@@ -289,14 +318,19 @@ fn prove(here: &Here<'_>, original: &Original) -> std::result::Result<Proven, Re
         let path = path.display();
         Refused::Changed(format!("{path} is no longer the file that was imported; import it again"))
     };
-    let file = File::open(&path).map_err(|error| absent(&error))?;
-    if file.metadata().map_err(|error| absent(&error))?.len() != original.size_bytes {
+    let file = open_plain(&path).map_err(|error| absent(&error))?;
+    let metadata = file.metadata().map_err(|error| absent(&error))?;
+    if !metadata.is_file() || metadata.len() != original.size_bytes {
         return Err(changed());
     }
     let (mut whole, mut part) = (Sha256::new(), Sha256::new());
     let (mut parts, mut at) = (Vec::new(), 0_u64);
     let mut stretch = vec![0; STRETCH_BYTES];
     while at < original.size_bytes {
+        if stop.is_asked() {
+            return Err(Refused::Stopped);
+        }
+        give_way().await;
         // No stretch crosses the end of a part.
         let left = (original.size_bytes - at).min(PART_LEN - at % PART_LEN).min(STRETCH_BYTES as u64);
         let stretch = stretch.get_mut(..usize::try_from(left).unwrap_or(STRETCH_BYTES)).unwrap_or_default();
@@ -373,4 +407,77 @@ fn fail(
 /// Whether a linked original can be sent from here: its file is where it was.
 pub(crate) fn is_linked_here(here: &Here<'_>, original: &Original) -> bool {
     original.storage == Storage::Linked && linked_path(here, original).is_some_and(|path| path.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use safelight_crypto::{DeviceId, EpochId};
+    use safelight_model::SourcePath;
+
+    use super::*;
+
+    fn linked(content: &[u8]) -> Original {
+        Original {
+            content: ContentHash::of(content),
+            size_bytes: content.len() as u64,
+            media_type: "image/jpeg".into(),
+            epoch: EpochId::from_bytes([0; 16]),
+            parts: Vec::new(),
+            storage: Storage::Linked,
+            source: SourcePath {
+                device: DeviceId::from_bytes([1; 16]),
+                root: b"/photos".to_vec(),
+                relative: b"one.jpg".to_vec(),
+            },
+            modified_millis: 0,
+            unread: Default::default(),
+        }
+    }
+
+    /// Polls once and again until it is ready; answers how often it gave way.
+    fn run<T>(work: impl Future<Output = T>, mut each: impl FnMut(usize)) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for round in 0.. {
+            if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+                return done;
+            }
+            each(round);
+        }
+        unreachable!("rounds do not end");
+    }
+
+    #[test]
+    fn a_large_linked_file_is_read_in_stretches_and_stops_between_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.jpg");
+        let content = vec![7; 5 * STRETCH_BYTES];
+        std::fs::write(&path, &content).unwrap();
+        let original = linked(&content);
+        let mut rounds = 0;
+        let stop = Stop::default();
+        let proven = run(prove(Some(path.clone()), &original, &stop), |_| rounds += 1);
+        assert!(proven.is_ok_and(|proven| proven.parts.len() == 1));
+        assert_eq!(rounds, 5);
+
+        let mut last = 0;
+        let stopped = run(prove(Some(path), &original, &stop), |round| {
+            last = round;
+            if round == 1 {
+                stop.ask();
+            }
+        });
+        assert!(matches!(stopped, Err(Refused::Stopped)));
+        assert_eq!(last, 1, "nothing is read behind the stretch in which somebody wants to stop");
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_linked_file_is_refused_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.jpg");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let proven = run(prove(Some(path), &linked(b""), &Stop::default()), |_| ());
+        assert!(matches!(proven, Err(Refused::Changed(_))));
+    }
 }

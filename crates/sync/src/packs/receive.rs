@@ -260,6 +260,21 @@ struct FoundEntry {
     place: usize,
 }
 
+/// Opens an entry; a tiny original must be the content that it is kept under.
+fn opened_entry(
+    sealed: &[u8],
+    library: LibraryId,
+    record: &EntryRecord,
+    secrets: &(impl EpochSecrets + ?Sized),
+) -> Result<Vec<u8>, String> {
+    let opened = open_entry(sealed, library, record, secrets).map_err(|error| error.to_string())?;
+    let entry = entry_of(record);
+    if entry.kind == RenditionKind::Original && ContentHash::of(&opened) != entry.content {
+        return Err(format!("what it holds as the original {} is another content", entry.content));
+    }
+    Ok(opened)
+}
+
 /// Looks for an entry in the packs that are known to hold it, in each place. What is wrong is in `problems`.
 #[expect(
     clippy::too_many_arguments,
@@ -306,10 +321,10 @@ async fn find_entry(
                     continue;
                 }
             };
-            match open_entry(&sealed, library, &entry.record, secrets) {
+            match opened_entry(&sealed, library, &entry.record, secrets) {
                 Ok(opened) => return Ok(FoundEntry { record: entry.record, sealed, opened, place }),
-                Err(error) => {
-                    let (object, reason) = (found.path.to_string(), error.to_string());
+                Err(reason) => {
+                    let object = found.path.to_string();
                     problems.push(Problem::Damaged { object, reason });
                 }
             }
@@ -367,9 +382,6 @@ pub async fn read_entry(
     let library = keyring.library();
     let mut wrong = Vec::new();
     let found = find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await?;
-    if kind == RenditionKind::Original && ContentHash::of(&found.opened) != *content {
-        return Err(SyncError::NotHeld { object: format!("the original {content}, whole") });
-    }
     Ok(found.opened)
 }
 
@@ -385,7 +397,36 @@ pub(crate) fn prove_pack(
     let index = checked(index.map_err(|error| error.to_string())?, pack)?;
     for entry in index.entries() {
         let sealed = part_of(bytes, &entry.range);
-        open_entry(sealed, library, &entry.record, secrets).map_err(|error| error.to_string())?;
+        opened_entry(sealed, library, &entry.record, secrets)?;
     }
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use safelight_crypto::{EntryName, Epoch, SeededEntropy, seal_entry};
+
+    use super::*;
+
+    #[test]
+    fn a_tiny_original_that_is_another_content_is_refused_though_it_opens() {
+        let mut entropy = SeededEntropy::new(7);
+        let epoch = Epoch::generate(&mut entropy);
+        let library = LibraryId::from_bytes([9; 20]);
+        let secrets = [epoch.clone()];
+        let sealed = |kind: RenditionKind, content: &[u8], bytes: &[u8], entropy: &mut SeededEntropy| {
+            let kind = u8::try_from(kind.code()).unwrap();
+            let name = EntryName { content: ContentHash::of(content), kind, recipe: 1 };
+            seal_entry(&epoch, library, name, bytes, entropy).unwrap()
+        };
+        let opened = |entry: &safelight_crypto::SealedEntry| {
+            opened_entry(entry.as_bytes(), library, entry.record(), secrets.as_slice())
+        };
+        let good = sealed(RenditionKind::Original, b"photo", b"photo", &mut entropy);
+        assert_eq!(opened(&good).unwrap(), b"photo");
+        let swapped = sealed(RenditionKind::Original, b"photo", b"another", &mut entropy);
+        assert!(opened(&swapped).unwrap_err().contains("another content"));
+        let thumbnail = sealed(RenditionKind::Thumbnail, b"photo", b"small", &mut entropy);
+        assert_eq!(opened(&thumbnail).unwrap(), b"small");
+    }
 }
