@@ -191,7 +191,7 @@ impl Library {
         Ok(())
     }
 
-    /// Originals that could not be sent to a remote.
+    /// Originals that could not be sent to a remote, and those that one lost and that are not here.
     fn count_unsent(&self, unsent: u64, failures: &mut Failures) -> Result<()> {
         let mut named = 0;
         for remote in self.device.remotes()? {
@@ -200,6 +200,12 @@ impl Library {
                 let path = || original.map_or(row.content.to_string(), |original| original.source.display());
                 let reason = row.reason.unwrap_or_else(|| "it could not be sent".into());
                 failures.add(path, format!("{}: {reason}", remote.name));
+                named += 1;
+            }
+            for row in self.device.originals_in(remote.id, SyncState::Lost, None, NAMED_FAILURES)? {
+                let original = self.original_of(&row.content)?;
+                let path = || original.map_or(row.content.to_string(), |original| original.source.display());
+                failures.add(path, format!("{}: {}", remote.name, self.why_lost(&remote.name, &row)?));
                 named += 1;
             }
         }

@@ -219,8 +219,10 @@ pub fn came_here(device: &mut DeviceDb, content: &ContentHash, parts: &[PartRef]
     for (remote, row) in device.original_at_remotes(content)? {
         let state = match row.state {
             SyncState::CloudOnly | SyncState::Thawing => SyncState::Synced,
-            SyncState::Elsewhere if rests_whole(device, remote, parts)? => SyncState::Synced,
-            SyncState::Elsewhere => SyncState::Off,
+            SyncState::Elsewhere | SyncState::Lost if rests_whole(device, remote, parts)? => {
+                SyncState::Synced
+            }
+            SyncState::Elsewhere | SyncState::Lost => SyncState::Off,
             _ => continue,
         };
         device.set_original_states(remote, [(content, state, None)])?;

@@ -346,7 +346,7 @@ impl Run<'_> {
         if jobs.len() == before && !is_kept && !original.parts.is_empty() {
             // All of it was placed by a run that was cut before it could say so.
             let rows = here.device.original_at_remotes(&original.content)?;
-            let is_late = |state| state == SyncState::Elsewhere;
+            let is_late = |state| matches!(state, SyncState::Elsewhere | SyncState::Lost);
             if rows.iter().any(|(remote, row)| *remote == self.to.id && is_late(row.state)) {
                 let whole = [(&original.content, SyncState::CloudOnly, None)];
                 here.device.set_original_states(self.to.id, whole)?;

@@ -502,7 +502,7 @@ async fn lost(
                 Some(original) => is_here(here, original)?,
                 None => false,
             };
-            let state = if is_here { SyncState::Waiting } else { SyncState::Elsewhere };
+            let state = if is_here { SyncState::Waiting } else { SyncState::Lost };
             here.device.set_original_states(at.id, [(content, state, Some(was))])?;
             here.device.forget_plan(at.id)?;
         }
@@ -514,8 +514,11 @@ async fn lost(
 /// Originals that others sent, and all of whose parts were found: they are in the cloud, and here as well where the
 /// policy merely did not ask this device to send them.
 fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) -> Result<()> {
-    for (state, found) in [(SyncState::Elsewhere, SyncState::CloudOnly), (SyncState::Off, SyncState::Synced)]
-    {
+    for (state, found) in [
+        (SyncState::Elsewhere, SyncState::CloudOnly),
+        (SyncState::Lost, SyncState::CloudOnly),
+        (SyncState::Off, SyncState::Synced),
+    ] {
         let mut after = None;
         loop {
             let rows = here.device.originals_in(at.id, state, after, 500)?;

@@ -163,7 +163,7 @@ impl DeviceDb {
             transaction
                 .prepare_cached(
                     "UPDATE remote_originals SET state = iif(state IN (?2, ?3), ?3, ?4), reason = NULL
-                     WHERE content = ?1 AND state NOT IN (?5, ?6)",
+                     WHERE content = ?1 AND state NOT IN (?5, ?6, ?7)",
                 )?
                 .execute((
                     content.as_bytes(),
@@ -172,6 +172,7 @@ impl DeviceDb {
                     SyncState::Elsewhere.code(),
                     SyncState::LocalOnly.code(),
                     SyncState::Thawing.code(),
+                    SyncState::Lost.code(),
                 ))
                 .map(drop)
         })

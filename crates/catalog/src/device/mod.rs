@@ -49,6 +49,7 @@ const STEPS: &[&str] = &[
     include_str!("linked.sql"),
     include_str!("local.sql"),
     include_str!("places.sql"),
+    include_str!("lost.sql"),
 ];
 
 /// This device's own database.

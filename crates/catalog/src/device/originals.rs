@@ -22,7 +22,7 @@ pub enum SyncState {
     Synced,
     /// It is not here, and the remote was seen to hold all of it.
     CloudOnly,
-    /// It is not here and was not seen in the remote: another device is to send it, or it was lost.
+    /// It is not here and was not seen in the remote: another device is to send it.
     Elsewhere,
     /// It is here and cannot be sent, for the reason that is given.
     LocalOnly,
@@ -34,11 +34,13 @@ pub enum SyncState {
     Held,
     /// It is not here, and the remote was asked to thaw it.
     Thawing,
+    /// It is not here, and the remote lost what it held of it, or holds it damaged.
+    Lost,
 }
 
 impl SyncState {
     /// All states.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Synced,
         Self::CloudOnly,
@@ -48,6 +50,7 @@ impl SyncState {
         Self::Off,
         Self::Held,
         Self::Thawing,
+        Self::Lost,
     ];
 
     /// The word that people are shown.
@@ -58,7 +61,7 @@ impl SyncState {
             Self::Synced => "synced",
             Self::CloudOnly => "cloud-only",
             Self::LocalOnly | Self::Off => "local-only",
-            Self::Failed => "failed",
+            Self::Failed | Self::Lost => "failed",
             Self::Thawing => "thawing",
         }
     }
@@ -74,6 +77,7 @@ impl SyncState {
             Self::Off => 6,
             Self::Held => 7,
             Self::Thawing => 8,
+            Self::Lost => 9,
         }
     }
 

@@ -149,6 +149,7 @@ impl DeviceDb {
             SyncState::LocalOnly,
             SyncState::Failed,
             SyncState::Thawing,
+            SyncState::Lost,
         ];
         Ok(self.contents_in(remote, &states)?.into_iter().collect())
     }

@@ -389,3 +389,145 @@ fn archived_objects_of_s3_are_a_state_until_they_are_thawed() {
     let (address, credential) = (server.bucket("photos"), Some(server.credential().to_owned()));
     archived_originals_are_a_state(Meeting { address, credential }, true);
 }
+
+#[test]
+fn one_remote_that_fails_does_not_keep_what_another_holds_and_the_report_says_both() {
+    let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..5));
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", second.path().display())], 0);
+    let ids = ids(&one);
+    for (remote, off) in [("place", &ids[..2]), ("cellar", &ids[2..])] {
+        let all: Vec<&str> = ["sync", "off", "--remote", remote].into_iter().collect();
+        one.ends(&[all, off.iter().map(String::as_str).collect()].concat(), 0);
+    }
+    one.sync();
+    one.ends(&["verify", "--remote", "--all"], 0);
+    let away = place.path().with_extension("away");
+    std::fs::rename(place.path(), &away).unwrap();
+    let report = one.json_ending(&["local", "free", "--all", "--yes"], 1);
+    std::fs::rename(&away, place.path()).unwrap();
+    assert_eq!((&report["freed_originals"], here(&one)), (&2.into(), 3), "{report}");
+    let staying = &report["staying"][0];
+    assert!(staying["reason"].as_str().unwrap().starts_with("place: "), "{report}");
+    assert_eq!(staying["originals"], 3, "{report}");
+    let report = one.json_ending(&["local", "free", "--all", "--yes"], 1);
+    assert_eq!((&report["freed_originals"], here(&one)), (&3.into(), 0), "two were gone before: {report}");
+    exports_whole(&world, &one, "out");
+}
+
+/// Removes the one object of the first original in a folder place; answers where it lay and its bytes.
+fn lose(place: &Path) -> (std::path::PathBuf, Vec<u8>) {
+    let path = first_file(&place.join("o"));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    (path, bytes)
+}
+
+/// The one original that is shown as failed, and why.
+fn failed(device: &Device<'_>) -> (String, String) {
+    let found = device.json(&["list", "--", "sync:failed"]);
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found[0]["sync"], "failed");
+    let id = found[0]["id"].as_str().unwrap().to_owned();
+    let shown = device.json(&["show", &id]);
+    assert_eq!(shown["sync"][0]["state"], "failed", "{shown}");
+    let reason = shown["sync"][0]["reason"].as_str().unwrap().to_owned();
+    let status = device.json(&["status"]);
+    assert!(status.to_string().contains(&reason), "{status}");
+    assert_eq!(device.json(&["remote", "show", "place"])["failed_originals"], 1);
+    (id, reason)
+}
+
+fn state(device: &Device<'_>, id: &str) -> String {
+    device.json(&["show", id])["sync"][0]["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_the_only_remote_lost_is_shown_as_failed_until_it_is_put_back() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    std::fs::remove_dir_all(world.path("pics")).unwrap();
+    one.sync();
+    one.ends(&["local", "free", "--all", "--prove", "--yes"], 0);
+    let (path, bytes) = lose(place.path());
+    one.ends(&["verify", "--remote"], 6);
+    let (id, reason) = failed(&one);
+    assert!(reason.contains("missing") && reason.contains("import its file again"), "{reason}");
+    // A sync finds nothing to rely on, and it stays so.
+    told(&one, &["sync"], 1);
+    assert_eq!(failed(&one).0, id);
+    told(&one, &["local", "fetch", &id], 1);
+
+    std::fs::write(&path, bytes).unwrap();
+    one.sync();
+    assert_eq!(state(&one, &id), "cloud-only");
+    one.ends(&["verify", "--remote", "--all"], 0);
+    one.ends(&["local", "fetch", "--all"], 0);
+    assert_eq!((state(&one, &id).as_str(), here(&one)), ("synced", 3));
+    exports_whole(&world, &one, "out");
+}
+
+#[test]
+fn what_the_only_remote_lost_comes_back_from_its_file() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.sync();
+    one.ends(&["local", "free", "--all", "--prove", "--yes"], 0);
+    lose(place.path());
+    one.ends(&["verify", "--remote"], 6);
+    let (id, _) = failed(&one);
+    one.import(&world.photos("backup", 0..3));
+    one.sync();
+    assert_eq!(state(&one, &id), "synced");
+    one.ends(&["verify", "--remote", "--all"], 0);
+    let two = world.join("two");
+    exports_whole(&world, &two, "out");
+}
+
+#[test]
+fn what_a_remote_lost_names_the_device_that_may_have_it_and_comes_back_from_there() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.sync();
+    let two = world.join("two");
+    two.sync();
+    lose(place.path());
+    two.ends(&["verify", "--remote"], 6);
+    let (id, reason) = failed(&two);
+    assert!(reason.contains("imported it and may still have it: safelight sync there"), "{reason}");
+    told(&two, &["sync"], 1);
+    one.sync();
+    one.sync();
+    two.sync();
+    assert_eq!(state(&two, &id), "cloud-only");
+    exports_whole(&world, &two, "out");
+}
+
+#[test]
+fn what_one_of_two_remotes_lost_names_the_other_and_is_filled_from_it() {
+    let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", second.path().display())], 0);
+    one.sync();
+    one.ends(&["verify", "--remote", "--all"], 0);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    lose(place.path());
+    one.ends(&["verify", "--remote", "place"], 6);
+    let found = one.json(&["list", "--", "sync:place=failed"]);
+    let id = found[0]["id"].as_str().unwrap();
+    let shown = one.json(&["show", id])["sync"].to_string();
+    assert!(shown.contains("safelight remote replicate cellar place"), "{shown}");
+    one.ends(&["remote", "replicate", "cellar", "place"], 0);
+    assert_eq!(one.json(&["list", "--count", "--", "sync:cloud-only"])["count"], 3);
+    one.ends(&["verify", "--remote", "--all"], 0);
+}

@@ -367,8 +367,12 @@ impl Library {
     /// Whether an original never was on this device, or was let go on purpose.
     pub(crate) fn rests_only_elsewhere(&self, content: &ContentHash) -> Result<bool> {
         let rows = self.device.original_at_remotes(content)?;
-        let is_elsewhere =
-            |state| matches!(state, SyncState::CloudOnly | SyncState::Elsewhere | SyncState::Thawing);
+        let is_elsewhere = |state| {
+            matches!(
+                state,
+                SyncState::CloudOnly | SyncState::Elsewhere | SyncState::Thawing | SyncState::Lost
+            )
+        };
         Ok(!rows.is_empty() && rows.iter().all(|(_, row)| is_elsewhere(row.state)))
     }
 

@@ -105,6 +105,10 @@ impl Counts {
             }
             SyncState::LocalOnly | SyncState::Off => self.local += originals,
             SyncState::Failed => self.failed += originals,
+            SyncState::Lost => {
+                self.failed += originals;
+                self.not_here += originals;
+            }
         }
     }
 }
@@ -166,7 +170,10 @@ impl Standings<'_> {
                 Some((_, row)) => ShownStanding {
                     remote: judge.row.name.clone(),
                     state: row.state.word(),
-                    reason: reason(&judge.row.name, judge.policy.kind, row),
+                    reason: match row.state {
+                        SyncState::Lost => Some(self.library.why_lost(&judge.row.name, row)?),
+                        _ => reason(&judge.row.name, judge.policy.kind, row),
+                    },
                     next_try_millis: (row.state == SyncState::Failed).then_some(row.next_try_millis),
                 },
                 None => {
@@ -191,7 +198,7 @@ impl Standings<'_> {
 /// Of several states what a person has to know first.
 fn together(states: impl IntoIterator<Item = SyncState>) -> &'static str {
     let urgency = |state: SyncState| match state {
-        SyncState::Failed => 0,
+        SyncState::Failed | SyncState::Lost => 0,
         SyncState::Waiting | SyncState::Held => 1,
         SyncState::Thawing => 2,
         SyncState::CloudOnly => 3,
@@ -229,6 +236,37 @@ impl Library {
         let rows = self.device.remotes()?.into_iter();
         let judges = rows.map(|row| Judge::of(self, row)).collect::<Result<_>>()?;
         Ok(Standings { library: self, judges })
+    }
+
+    /// What a remote lost of an original that is not here, and who may still have it.
+    pub(crate) fn why_lost(&self, remote: &str, row: &OriginalAtRemote) -> Result<String> {
+        let was = row.reason.as_deref().unwrap_or("missing");
+        let rows = self.device.original_at_remotes(&row.content)?;
+        let holds = |state| matches!(state, SyncState::Synced | SyncState::CloudOnly | SyncState::Thawing);
+        let others: Vec<String> = self
+            .device
+            .remotes()?
+            .into_iter()
+            .filter(|other| rows.iter().any(|(id, row)| *id == other.id && holds(row.state)))
+            .map(|other| other.name)
+            .collect();
+        if let Some(first) = others.first() {
+            let others = others.join(", ");
+            return Ok(format!(
+                "it is {was} there; {others} should still have it: safelight remote replicate {first} {remote}"
+            ));
+        }
+        let original = self.original_of(&row.content)?;
+        let source = original.map(|original| original.source.device);
+        Ok(match source.filter(|device| *device != self.keyring().device().id()) {
+            Some(device) => format!(
+                "it is {was} there; device {device} imported it and may still have it: safelight sync there"
+            ),
+            None => format!(
+                "it is {was} there; a device that fetched it may still have it (safelight sync there), \
+                 else import its file again"
+            ),
+        })
     }
 
     /// The originals that came in since a remote was synced, each once.

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use safelight_catalog::{HowKnown, Replica, StoredMark};
+use bytes::Bytes;
+use safelight_catalog::{HowKnown, Replica, StoredMark, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_model::{
     MAX_OP_IDS, ObjectName, OpBody, OpId, PackKind, PlaceId, PlacedObject, RenditionKind, Replicas,
@@ -21,6 +22,7 @@ use super::objects::path_of_object;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::originals::{MOST_PART_BYTES, open_part, path_of_part};
+use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 
 /// Marks that are acknowledged together.
@@ -195,24 +197,18 @@ async fn copy_on(
 ) -> Result<Relies> {
     let Some(part) = original.parts.get(number as usize) else { return Ok(Relies::Still) };
     let Some(from) = path_of_object(object)? else { return Ok(Relies::Still) };
-    let bytes = match at.store.get(&from, MOST_PART_BYTES).await {
-        Ok(bytes) => bytes,
+    let (next, _) = super::generations(here.catalog, Some(mark.place), b'o', &part.name)?;
+    let bytes = match whole(here, at, &from, original, number).await? {
+        Whole::Yes(bytes) => bytes,
+        Whole::Damaged(reason) => {
+            here.note(problems, Problem::Damaged { object: from.to_string(), reason });
+            return copied_by_another(here, at, original, number, next).await;
+        }
         // Whether it is gone for good nobody can tell: the mark waits until the content is held somewhere again.
-        Err(
-            StoreError::NotFound { .. }
-            | StoreError::TooLarge { .. }
-            | StoreError::Damaged { .. }
-            | StoreError::Archived { .. },
-        ) => return Ok(Relies::Still),
-        Err(error) => return Err(error.into()),
+        Whole::No => return copied_by_another(here, at, original, number, next).await,
     };
-    if let Err(reason) = open_part(here, original, number, part, &bytes) {
-        here.note(problems, Problem::Damaged { object: from.to_string(), reason });
-        return Ok(Relies::Still);
-    }
     // It goes on resting as it did.
     let tier = at.store.head(&from).await?.tier;
-    let (next, _) = super::generations(here.catalog, Some(mark.place), b'o', &part.name)?;
     let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(Relies::Still) };
     for generation in next..next.saturating_add(crate::originals::MOST_GENERATIONS) {
         let path = path_of_part(part, generation)?;
@@ -226,39 +222,86 @@ async fn copy_on(
             }
             Err(error) => return Err(error.into()),
         }
-        let now = here.now_millis();
-        let replica = |how, proven_millis| Replica {
-            object: path.to_string(),
-            sealed_bytes: sealed.length_bytes(),
-            placed_millis: now,
-            proven_millis,
-            how,
-        };
-        here.device.record_replicas(at.id, [&replica(HowKnown::Acknowledged, None)])?;
+        remember(here, at, &path, sealed.length_bytes(), HowKnown::Acknowledged)?;
         here.monitor.advance(Transfer::PartSent, sealed.length_bytes());
         // Only what was read back may be told of a place that does not vouch; it was read or put just now, whole.
-        if !prove(here, at, &path, original, number).await? {
+        if !matches!(whole(here, at, &path, original, number).await?, Whole::Yes(_)) {
             return Ok(Relies::Still);
         }
-        here.device.record_replicas(at.id, [&replica(HowKnown::Opened, Some(now))])?;
+        remember(here, at, &path, sealed.length_bytes(), HowKnown::Opened)?;
+        found_again(here, at, original)?;
         return Ok(Relies::Copied(PlacedObject::original(part.name, generation)));
     }
     Ok(Relies::Still)
 }
 
-async fn prove(
+/// Looks whether another device put a part under a later generation, of which no record came yet.
+async fn copied_by_another(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    original: &safelight_model::Original,
+    number: u32,
+    next: u32,
+) -> Result<Relies> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(Relies::Still) };
+    let path = path_of_part(part, next)?;
+    let Whole::Yes(bytes) = whole(here, at, &path, original, number).await? else {
+        return Ok(Relies::Still);
+    };
+    remember(here, at, &path, bytes.len() as u64, HowKnown::Opened)?;
+    found_again(here, at, original)?;
+    Ok(Relies::Copied(PlacedObject::original(part.name, next)))
+}
+
+fn remember(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    sealed_bytes: u64,
+    how: HowKnown,
+) -> Result<()> {
+    let now = here.now_millis();
+    let proven_millis = (how == HowKnown::Opened).then_some(now);
+    let replica = Replica { object: path.to_string(), sealed_bytes, placed_millis: now, proven_millis, how };
+    Ok(here.device.record_replicas(at.id, [&replica])?)
+}
+
+/// What was given up as lost there and turned out to be there after all is in the cloud again.
+fn found_again(here: &mut Here<'_>, at: &RemotePlace, original: &safelight_model::Original) -> Result<()> {
+    let rows = here.device.original_at_remotes(&original.content)?;
+    let is_lost = rows.iter().any(|(remote, row)| *remote == at.id && row.state == SyncState::Lost);
+    if is_lost && rests_whole(here.device, at.id, &original.parts)? {
+        here.device.set_original_states(at.id, [(&original.content, SyncState::CloudOnly, None)])?;
+    }
+    Ok(())
+}
+
+/// What reading a part back came to.
+enum Whole {
+    Yes(Bytes),
+    Damaged(String),
+    No,
+}
+
+async fn whole(
     here: &Here<'_>,
     at: &RemotePlace,
     path: &ObjectPath,
     original: &safelight_model::Original,
     number: u32,
-) -> Result<bool> {
-    let Some(part) = original.parts.get(number as usize) else { return Ok(false) };
+) -> Result<Whole> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(Whole::No) };
     match at.store.get(path, MOST_PART_BYTES).await {
-        Ok(bytes) => Ok(open_part(here, original, number, part, &bytes).is_ok()),
-        Err(StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => {
-            Ok(false)
-        }
+        Ok(bytes) => Ok(match open_part(here, original, number, part, &bytes) {
+            Ok(()) => Whole::Yes(bytes),
+            Err(reason) => Whole::Damaged(reason),
+        }),
+        Err(
+            StoreError::NotFound { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Archived { .. },
+        ) => Ok(Whole::No),
         Err(error) => Err(error.into()),
     }
 }

@@ -340,7 +340,7 @@ pub(super) fn requeue(
     let (state, reason) = match why {
         _ if original.is_none() => (SyncState::LocalOnly, Some(PURGED)),
         MarkReason::Damaged if is_here => (SyncState::Waiting, Some("it was damaged there")),
-        MarkReason::Damaged => (SyncState::Elsewhere, None),
+        MarkReason::Damaged => (SyncState::Lost, Some("missing")),
         // The policy decides whether it goes there again.
         _ if is_here => (SyncState::Off, Some("it was dropped from there")),
         _ => (SyncState::Elsewhere, None),

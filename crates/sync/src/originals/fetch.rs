@@ -106,7 +106,7 @@ pub async fn fetch_missing(
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
     let mut fetched = 0;
-    for state in [SyncState::CloudOnly, SyncState::Thawing, SyncState::Elsewhere] {
+    for state in [SyncState::CloudOnly, SyncState::Thawing, SyncState::Elsewhere, SyncState::Lost] {
         let mut after = None;
         loop {
             let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
@@ -191,7 +191,7 @@ async fn fetch_part(
 /// An archived original is in the cloud, also when it was not looked for before.
 fn set_cloud_only(here: &mut Here<'_>, at: &RemotePlace, content: &ContentHash) -> Result<()> {
     let held = here.device.original_at_remotes(content)?;
-    let is_there = |state| matches!(state, SyncState::Elsewhere | SyncState::CloudOnly);
+    let is_there = |state| matches!(state, SyncState::Elsewhere | SyncState::Lost | SyncState::CloudOnly);
     if held.iter().any(|(remote, row)| *remote == at.id && is_there(row.state)) {
         here.device.set_original_states(at.id, [(content, SyncState::CloudOnly, Some(ARCHIVED))])?;
     }

@@ -11,6 +11,7 @@ use safelight_model::{Original, Storage};
 use safelight_store::{Area, StoreError};
 
 use super::{MOST_GENERATIONS, path_of_part};
+use crate::collect::generations;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 
@@ -24,7 +25,9 @@ const ROWS_AT_ONCE: usize = 500;
 
 /// Looks for the originals that are not here and were not seen in the place. Answers how many it holds whole.
 pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
-    let newest = here.device.originals_in(at.id, SyncState::Elsewhere, None, MOST_ASKED + 1)?;
+    let mut newest = here.device.originals_in(at.id, SyncState::Elsewhere, None, MOST_ASKED + 1)?;
+    // What the place lost may have been sent again by who holds it.
+    newest.extend(here.device.originals_in(at.id, SyncState::Lost, None, MOST_ASKED + 1)?);
     if newest.is_empty() {
         return Ok(0);
     }
@@ -32,16 +35,19 @@ pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Re
     let mut found = 0;
     match listed {
         Some(listed) => {
-            let mut after = None;
-            loop {
-                let rows = here.device.originals_in(at.id, SyncState::Elsewhere, after, ROWS_AT_ONCE)?;
-                let Some(last) = rows.last() else { return Ok(found) };
-                after = Some((last.position, last.content));
-                for row in rows {
-                    let sizes = |path: &str| listed.get(path).copied();
-                    found += u64::from(judge(here, at, &row, sizes)?);
+            for state in [SyncState::Elsewhere, SyncState::Lost] {
+                let mut after = None;
+                loop {
+                    let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
+                    let Some(last) = rows.last() else { break };
+                    after = Some((last.position, last.content));
+                    for row in rows {
+                        let sizes = |path: &str| listed.get(path).copied();
+                        found += u64::from(judge(here, at, &row, sizes)?);
+                    }
                 }
             }
+            Ok(found)
         }
         None => {
             let mut asked = 0;
@@ -53,8 +59,11 @@ pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Re
                 }
                 here.stop.check()?;
                 let mut sizes = HashMap::new();
+                let place = here.device.place_id(at.id)?;
                 for part in &original.parts {
-                    let path = path_of_part(part, 0)?;
+                    // Under its first name that is not marked: others are of no use.
+                    let (next, _) = generations(here.catalog, place, b'o', &part.name)?;
+                    let path = path_of_part(part, next)?;
                     match at.store.head(&path).await {
                         Ok(info) => drop(sizes.insert(path.to_string(), info.length_bytes)),
                         Err(StoreError::NotFound { .. }) => break,

@@ -102,7 +102,9 @@ async fn step(
         ThawStep::Archived => (SyncState::CloudOnly, Some(ARCHIVED)),
         _ => (SyncState::CloudOnly, None),
     };
-    let is_away = |state| matches!(state, SyncState::Elsewhere | SyncState::CloudOnly | SyncState::Thawing);
+    let is_away = |state| {
+        matches!(state, SyncState::Elsewhere | SyncState::Lost | SyncState::CloudOnly | SyncState::Thawing)
+    };
     let held = here.device.original_at_remotes(&content)?;
     if held.iter().any(|(id, row)| *id == remote && is_away(row.state)) {
         here.device.set_original_states(remote, [(&content, state, reason)])?;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use safelight_catalog::RemoteRow;
+use safelight_catalog::{DeviceDb, RemoteId, RemoteRow, SyncState};
 use safelight_crypto::OsEntropy;
 use safelight_model::Original;
-use safelight_sync::{FreeOptions, Freeing, Judgement, RemotePlace, Stop, SyncError, WhyNot, finish_freeing};
+use safelight_sync::{
+    FreeOptions, Freeing, Judgement, Problem, RemotePlace, Stop, SyncError, WhyNot, finish_freeing,
+};
 use serde::Serialize;
 
 use crate::edit::Selection;
@@ -144,11 +146,21 @@ impl Library {
             }
         }
         let runtime = runtime()?;
-        let mut places = Vec::new();
-        for row in &rows {
-            // With its capabilities known nothing is asked.
-            places.push(runtime.block_on(reconnect(row, self.keeper(row)?, surroundings))?.0);
+        let (mut places, mut unreachable, mut first_error) = (Vec::new(), Vec::new(), None);
+        for row in rows {
+            // With its capabilities known nothing is asked, but a folder may be away.
+            match runtime.block_on(reconnect(&row, self.keeper(&row)?, surroundings)) {
+                Ok((place, _)) => places.push((row, place)),
+                Err(error) => {
+                    unreachable.push((row.id, format!("{}: {error}", row.name)));
+                    first_error = first_error.or(Some(error));
+                }
+            }
         }
+        if let Some(error) = first_error.filter(|_| places.is_empty()) {
+            return Err(error);
+        }
+        let (rows, places): (Vec<RemoteRow>, Vec<RemotePlace>) = places.into_iter().unzip();
         let (mut keys, mut entropy, told, stop) = (None, OsEntropy, Told(&Unwatched), Stop::default());
         let here = here(self, &mut keys, &mut entropy, &told, &stop);
         let mut plan = FreePlan { options: Some(options), ..FreePlan::default() };
@@ -170,7 +182,12 @@ impl Library {
             let (index, judgement) = best;
             let Some(entry) = against.get_mut(index) else { continue };
             if let Judgement::No(why) = judgement {
-                reasons.add(why);
+                match held_at(here.device, &original, &unreachable)? {
+                    Some(reason) => {
+                        merge(&mut plan.staying, vec![Staying { reason: reason.clone(), originals: 1 }]);
+                    }
+                    None => reasons.add(why),
+                }
                 continue;
             }
             entry.add(judgement, original.size_bytes);
@@ -184,7 +201,7 @@ impl Library {
             entry.proven_since = oldest.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
         }
         plan.against = against;
-        plan.staying = reasons.into_staying();
+        merge(&mut plan.staying, reasons.into_staying());
         plan.rows = rows;
         Ok(plan)
     }
@@ -192,7 +209,8 @@ impl Library {
     /// Frees what was planned, each against a proof that is taken or checked at this moment.
     ///
     /// # Errors
-    /// What concerns a whole remote; what was freed before stays so.
+    /// What concerns a whole remote, where nothing went at any; what was freed before stays so. Where something went,
+    /// the report says why the rest stays.
     pub fn free(
         &mut self,
         plan: FreePlan,
@@ -208,63 +226,91 @@ impl Library {
         let mut gone = Vec::new();
         monitor.begin(Task::Free, Some(plan.originals), Some(plan.bytes));
         let mut reasons = Reasons::default();
-        let result = runtime.block_on(async {
-            for (index, originals) in &plan.chosen {
-                let Some(row) = plan.rows.get(*index) else { continue };
+        let mut first_error = None;
+        for (index, originals) in &plan.chosen {
+            let Some(row) = plan.rows.get(*index) else { continue };
+            let mut tried = 0;
+            let result = runtime.block_on(async {
                 let (at, _) = reconnect(row, self.keeper(row)?, surroundings).await?;
                 let (told, mut keys, mut entropy) = (Told(monitor), None, OsEntropy);
                 let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-                let work = free_each(
-                    &mut here,
-                    &at,
-                    options,
-                    originals,
-                    monitor,
-                    &mut report,
-                    &mut reasons,
-                    &mut gone,
-                );
-                until_stopped(work, &stop, monitor).await?;
+                let mut tally =
+                    Tally { report: &mut report, reasons: &mut reasons, gone: &mut gone, tried: &mut tried };
+                let work = free_each(&mut here, &at, options, originals, monitor, &mut tally);
+                until_stopped(work, &stop, monitor).await
+            });
+            if let Err(error) = result {
+                // What another remote holds may still go, unless somebody asked to stop.
+                let reason = format!("{}: {error}", row.name);
+                let untried = (originals.len() as u64).saturating_sub(tried);
+                merge(&mut report.staying, vec![Staying { reason, originals: untried }]);
+                let is_over = monitor.cancelled() || stop.is_asked();
+                first_error = first_error.or(Some(error));
+                if is_over {
+                    break;
+                }
             }
-            Ok(())
-        });
+        }
         monitor.end();
         // A copy that was damaged here is not missed: the remote's was proven.
         for content in &gone {
             self.damaged.forget(&mut self.device, content)?;
         }
         merge(&mut report.staying, reasons.into_staying());
-        result.map(|()| report)
+        match first_error {
+            // What went is said, and why the rest did not.
+            Some(error) if report.freed_originals == 0 || monitor.cancelled() => Err(error),
+            _ => Ok(report),
+        }
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one run over one remote; what it counts outlives it")]
+/// What a run over one remote counts, however it ends.
+struct Tally<'a> {
+    report: &'a mut FreeReport,
+    reasons: &'a mut Reasons,
+    gone: &'a mut Vec<safelight_crypto::ContentHash>,
+    tried: &'a mut u64,
+}
+
 async fn free_each(
     here: &mut safelight_sync::Here<'_>,
     at: &RemotePlace,
     options: FreeOptions,
     originals: &[Original],
     monitor: &dyn Monitor,
-    report: &mut FreeReport,
-    reasons: &mut Reasons,
-    gone: &mut Vec<safelight_crypto::ContentHash>,
+    tally: &mut Tally<'_>,
+) -> Result<(), SyncError> {
+    let mut problems = Vec::new();
+    let result = try_each(here, at, options, originals, monitor, tally, &mut problems).await;
+    tally.report.problems.extend(problems.iter().map(ToString::to_string));
+    result
+}
+
+async fn try_each(
+    here: &mut safelight_sync::Here<'_>,
+    at: &RemotePlace,
+    options: FreeOptions,
+    originals: &[Original],
+    monitor: &dyn Monitor,
+    tally: &mut Tally<'_>,
+    problems: &mut Vec<Problem>,
 ) -> Result<(), SyncError> {
     finish_freeing(here)?;
-    let mut problems = Vec::new();
-    let ready = Freeing::begin(here, at, options, &mut problems).await?;
+    let ready = Freeing::begin(here, at, options, problems).await?;
     for original in originals {
         here.stop.check()?;
-        match ready.prove(here, at, original, &mut problems).await? {
+        match ready.prove(here, at, original, problems).await? {
             Ok(proof) => {
-                report.freed_bytes += proof.free(here)?;
-                report.freed_originals += 1;
-                gone.push(original.content);
+                tally.report.freed_bytes += proof.free(here)?;
+                tally.report.freed_originals += 1;
+                tally.gone.push(original.content);
                 monitor.advance(1, original.size_bytes);
             }
-            Err(why) => reasons.add(why),
+            Err(why) => tally.reasons.add(why),
         }
+        *tally.tried += 1;
     }
-    report.problems.extend(problems.iter().map(ToString::to_string));
     Ok(())
 }
 
@@ -302,6 +348,17 @@ fn is_better(one: Judgement, other: Judgement) -> bool {
         (Judgement::Proven(one), Judgement::Proven(other)) => one > other,
         _ => rank(one) > rank(other),
     }
+}
+
+/// Why an original stays that a remote holds which is out of reach.
+fn held_at<'a>(
+    device: &DeviceDb,
+    original: &Original,
+    unreachable: &'a [(RemoteId, String)],
+) -> Result<Option<&'a String>> {
+    let rows = device.original_at_remotes(&original.content)?;
+    let holds = |id| rows.iter().any(|(at, row)| *at == id && row.state == SyncState::Synced);
+    Ok(unreachable.iter().find(|(id, _)| holds(*id)).map(|(_, reason)| reason))
 }
 
 fn merge(staying: &mut Vec<Staying>, more: Vec<Staying>) {

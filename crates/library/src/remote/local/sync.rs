@@ -113,7 +113,7 @@ fn pinned_and_away(
     pinned: &Pinned,
 ) -> Result<Vec<ContentHash>, SyncError> {
     let mut found = Vec::new();
-    for state in [SyncState::CloudOnly, SyncState::Elsewhere] {
+    for state in [SyncState::CloudOnly, SyncState::Elsewhere, SyncState::Lost] {
         let mut after = None;
         loop {
             let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
