@@ -144,6 +144,9 @@ pub enum LibraryError {
          or the other device has changes that are not here yet"
     )]
     BelowFloor,
+    /// Another process syncs this library.
+    #[error("another sync of this library is running")]
+    AnotherSync,
     /// An object is damaged.
     #[error("{object} is damaged: {reason}")]
     Damaged {
@@ -253,7 +256,7 @@ impl LibraryError {
             | Self::NotHere { .. }
             | Self::LinkAbsent { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::Query { .. } => ErrorKind::Usage,
-            Self::Refused { .. } => ErrorKind::Refused,
+            Self::Refused { .. } | Self::AnotherSync => ErrorKind::Refused,
             Self::BelowFloor => ErrorKind::Damaged,
         }
     }
@@ -266,6 +269,7 @@ impl LibraryError {
             Self::Keys(error) => return error.hint(),
             Self::Unlock(error) => return error.hint(),
             Self::Refused { hint, .. } => hint,
+            Self::AnotherSync => "wait until it is done; it does what this one would have done",
             Self::BelowFloor => {
                 "sync both devices and compare again; if the words still differ, do not trust the place that this \
                  history came from: sync with another place or device that has more"

@@ -2,8 +2,8 @@
 //! words written down earlier are.
 //!
 //! A place can always show less than it has. Whoever joins from one place sees what it shows; the library stays
-//! *unwitnessed* until another device's words were compared, or another place showed the same history
-//! (sl1-history §8.8).
+//! *unwitnessed* until another device's words were compared, or another place showed the same history before this device
+//! had put anything there (sl1-history §8.8).
 
 use safelight_model::DeviceId;
 use safelight_model::history::{SealedSegment, Seen, SixWords, Tip};
@@ -81,13 +81,9 @@ impl Library {
         Ok(self.device.set_setting(UNWITNESSED, Some(remote.as_bytes()))?)
     }
 
-    /// Another place than the one that was joined from was synced with: it has all that is here, and no more.
-    pub(crate) fn witness_by(&mut self, remote: &str) -> Result<()> {
-        let from = self.device.setting(UNWITNESSED)?;
-        if from.is_some_and(|from| from != remote.as_bytes()) {
-            self.device.set_setting(UNWITNESSED, None)?;
-        }
-        Ok(())
+    /// Another place than the one that was joined from showed all that is here before anything was put there.
+    pub(crate) fn witness(&mut self) -> Result<()> {
+        Ok(self.device.set_setting(UNWITNESSED, None)?)
     }
 
     /// Whether a text is six words of the list.

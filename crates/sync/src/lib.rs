@@ -47,7 +47,7 @@ pub use originals::{
     WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
 };
 pub use packs::{fetch_entry, fetch_first_thumbnails, read_entry};
-pub use place::place_id;
+pub use place::{place_id, remember_place, witnesses_history};
 pub use policy::{Goes, Planned, apply_policy, came_here, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use replicate::{ReplicateOptions, ReplicateReport, replicate};

@@ -10,7 +10,7 @@ use safelight_store::{Sealed, StoreError};
 
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::history::replace_damaged;
+use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path};
 use crate::keys::path_of;
 use crate::problem::Problem;
 
@@ -126,7 +126,64 @@ fn settle(here: &mut Here<'_>, at: &RemotePlace, known: Option<PlaceId>, found: 
     if known != Some(found) {
         here.device.set_place_id(at.id, found)?;
     }
+    meet(here, found)?;
     Ok(found)
+}
+
+/// Under this name, with the id of a place, it is kept that this device was there.
+const MET: &str = "met.";
+
+/// Remembers that this device was at a place; answers whether it was the first time.
+fn meet(here: &mut Here<'_>, place: PlaceId) -> Result<bool> {
+    let name = format!("{MET}{place}");
+    let is_first = here.device.setting(&name)?.is_none();
+    if is_first {
+        here.device.set_setting(&name, Some(&[]))?;
+    }
+    Ok(is_first)
+}
+
+/// Remembers that this device was at a place: whatever it shows from now on may have come from here.
+///
+/// # Errors
+/// What the place and the databases answer.
+pub async fn remember_place(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    if let Found::Id(place) = look(here, at).await? {
+        meet(here, place)?;
+    }
+    Ok(())
+}
+
+/// Whether a place witnesses the history that is known here: before this device put anything there it shows the end of
+/// every other chain. Only at the first meeting, under whatever name the place goes; later it may show what came from here.
+///
+/// # Errors
+/// What the place and the databases answer.
+pub async fn witnesses_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
+    if !here.device.remote_heads(at.id)?.is_empty() {
+        return Ok(false);
+    }
+    // A place without an id was never used by anybody, and of an unreadable id nobody knows whose it is.
+    let Found::Id(place) = look(here, at).await? else { return Ok(false) };
+    if !meet(here, place)? {
+        return Ok(false);
+    }
+    let own = here.catalog.device();
+    let mut others = here.catalog.tips()?;
+    others.retain(|(device, tip)| *device != own && tip.seq.0 > 0);
+    for (device, tip) in &others {
+        let bytes = match at.store.get(&segment_path(*device, tip.seq.0), SEGMENT_BYTES).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !matches!(judge_segment(here, &bytes, *device, tip.seq.0, tip.root)?, Judged::Same(_)) {
+            return Ok(false);
+        }
+    }
+    Ok(!others.is_empty())
 }
 
 fn sealed_id(here: &mut Here<'_>, wanted: &mut Option<PlaceId>) -> Result<Sealed> {

@@ -301,7 +301,7 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let every = Duration::from_secs(arguments.every);
     let mut failed_in_a_row = 0_u32;
     let mut told = Vec::new();
-    let mut costs = None;
+    let (mut costs, mut is_waiting) = (None, false);
     let news = match LocalNews::listen(&context.library_path()?) {
         Ok(news) => Some(news),
         Err(error) => {
@@ -337,7 +337,18 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
         let request = request(context, arguments);
         let result = library.sync(&request, &context.surroundings(), &context.progress);
         library.close()?;
-        let run = result?;
+        let run = match result {
+            // It does what this one would have done.
+            Err(LibraryError::AnotherSync) => {
+                if !std::mem::replace(&mut is_waiting, true) {
+                    context.output.talk("another sync of this library is running; waiting for its end");
+                }
+                wait(Instant::now() + every);
+                continue;
+            }
+            other => other?,
+        };
+        is_waiting = false;
         let held: Vec<String> = run.outcomes.iter().filter_map(held).collect();
         if held != told {
             held.iter().for_each(|held| context.output.talk(&format!("{held}: safelight sync --yes")));

@@ -7,7 +7,7 @@ use safelight_library::{Comparison, VerifyDepth, VerifyReport, VerifyRequest};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable, size};
+use crate::output::{counted, printable, printable_text, size};
 
 /// Read everything back and compare it with what was recorded
 ///
@@ -81,6 +81,14 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
         context.output.print_json(&reports)?;
     } else {
         for report in &reports {
+            if let Some(error) = &report.error {
+                context.output.warn(&format!(
+                    "{} was not verified: {}",
+                    report.remote,
+                    printable_text(error)
+                ));
+                continue;
+            }
             for problem in &report.damaged {
                 context.output.data(&format!("damaged  {}  {problem}", report.remote))?;
             }
@@ -101,6 +109,11 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
     if reports.iter().any(|report| !report.damaged.is_empty()) {
         return Err(Failure::new(Exit::Damaged, "damage was found; it is named above")
             .hint("safelight sync sends again what this device still holds"));
+    }
+    let failed = reports.iter().filter(|report| report.error.is_some()).count();
+    if failed > 0 {
+        let of = counted(reports.len() as u64, "remote", "remotes");
+        return Err(Failure::new(Exit::Incomplete, format!("{failed} of {of} were not verified")));
     }
     Ok(())
 }

@@ -125,3 +125,49 @@ fn a_lost_original_is_healed_by_importing_a_backup_of_its_file() {
     one.ends(&["verify"], 0);
     one.has_whole(&(0..3).map(photo).collect::<Vec<_>>(), "out");
 }
+
+#[test]
+fn a_watching_sync_waits_while_another_one_runs_and_goes_on() {
+    use std::io::{BufRead as _, BufReader};
+
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(&place);
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    // As another sync takes its turn.
+    let turn = std::fs::File::open(one.folder().join("tmp")).unwrap();
+    turn.lock().unwrap();
+    one.ends(&["sync"], 5);
+    let mut child = one.command(&["sync", "--watch", "--every", "1"]).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.contains("another sync")), "it ended: {:?}", child.try_wait());
+    turn.unlock().unwrap();
+    assert!(told.any(|line| line.contains("2 originals")), "it did not go on: {:?}", child.try_wait());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    one.ends(&["verify", "--remote"], 0);
+}
+
+#[test]
+fn a_remote_that_is_away_does_not_keep_the_others_from_being_verified() {
+    let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = folder_world(&place);
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", second.path().display())], 0);
+    one.sync();
+    let away = place.path().with_extension("away");
+    std::fs::rename(place.path(), &away).unwrap();
+    let reports = one.json_ending(&["verify", "--remote", "--all"], 1);
+    let of = |name: &str| {
+        let found = reports.as_array().unwrap().iter().find(|report| report["remote"] == name);
+        found.unwrap().clone()
+    };
+    assert!(of("place")["error"].as_str().unwrap().contains("no folder"), "{reports}");
+    let cellar = of("cellar");
+    assert_eq!((&cellar["error"], &cellar["damaged"]), (&serde_json::Value::Null, &serde_json::json!([])));
+    assert!(cellar["proven_objects"].as_u64().unwrap() >= 2, "{reports}");
+    one.ends(&["verify", "--remote", "place"], 4);
+    std::fs::rename(&away, place.path()).unwrap();
+    one.ends(&["verify", "--remote", "--all"], 0);
+}

@@ -94,3 +94,51 @@ fn a_place_that_was_emptied_is_filled_again_once_its_owner_says_so() {
     one.ends(&["verify", "--remote", "--all"], 0);
     assert_eq!(world.join("two").listed().len(), 3);
 }
+
+#[test]
+fn a_place_witnesses_only_what_it_showed_before_this_device_put_anything_there() {
+    let (place, own, others) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let address = |folder: &Path| format!("folder:{}", folder.display());
+    let world = World::new(folder_meeting(place.path()));
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    let two = world.join("two");
+    // The place that it joined from, under another name.
+    two.ends(&["remote", "remove", "place", "--yes"], 0);
+    two.ends(&["remote", "add", "again", &address(place.path())], 0);
+    two.sync();
+    assert!(is_unwitnessed(&two), "it is the same place");
+    // One that it filled itself shows what it was told, also after it was forgotten and added anew.
+    two.ends(&["remote", "add", "own", &address(own.path())], 0);
+    two.sync();
+    two.sync();
+    assert!(is_unwitnessed(&two), "nobody else was there");
+    two.ends(&["remote", "remove", "own", "--yes"], 0);
+    two.ends(&["remote", "add", "anew", &address(own.path())], 0);
+    two.sync();
+    assert!(is_unwitnessed(&two), "what it shows came from here");
+    // One that shows less than is known is no witness either.
+    one.ends(&["remote", "add", "others", &address(others.path())], 0);
+    one.sync();
+    let old = tempfile::tempdir().unwrap();
+    copy(others.path(), old.path());
+    one.import(&world.photos("more", 5..6));
+    one.sync();
+    two.sync();
+    two.ends(&["remote", "add", "old", &address(old.path())], 0);
+    two.sync();
+    assert!(is_unwitnessed(&two), "it lacks the newest");
+    two.ends(&["remote", "remove", "old", "--yes"], 0);
+
+    let three = world.join("three");
+    three.sync();
+    assert!(is_unwitnessed(&three));
+    one.sync();
+    three.sync();
+    one.sync();
+    three.ends(&["remote", "add", "others", &address(others.path())], 0);
+    three.sync();
+    assert!(!is_unwitnessed(&three), "another place shows the same by itself");
+}

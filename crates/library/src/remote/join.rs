@@ -9,6 +9,7 @@ use safelight_crypto::{Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_store::{Capabilities, RemoteCredential};
 use safelight_sync::{
     RemotePlace, Stop, SyncError, admit_by_words, fetch_first_thumbnails, find_library, prepare_admission,
+    remember_place,
 };
 use serde::Serialize;
 
@@ -105,6 +106,8 @@ impl Library {
                     let mut problems = Vec::new();
                     let first_thumbnails =
                         fetch_first_thumbnails(&mut here, &at, FIRST_PAGE, &mut problems).await?;
+                    // From now on this place shows what came from here, under whatever name it is added again.
+                    remember_place(&mut here, &at).await?;
                     if request.sync_follows {
                         prepare_admission(&mut here, &at, request.words).await?;
                     }

@@ -14,7 +14,7 @@ use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
 use safelight_sync::{
     Depth, Here, KeyStore, Problem as SyncProblem, Stop, SyncError, SyncOptions, Transfer, fetch_original,
-    plan, sync, verify_remote,
+    plan, sync, verify_remote, witnesses_history,
 };
 use serde::Serialize;
 
@@ -100,7 +100,7 @@ pub enum VerifyDepth {
 }
 
 /// What verifying one remote found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RemoteVerifyReport {
     /// The remote.
     pub remote: String,
@@ -116,6 +116,8 @@ pub struct RemoteVerifyReport {
     pub damaged: Vec<String>,
     /// What is merely worth knowing.
     pub notices: Vec<String>,
+    /// Why this one of several remotes could not be verified; nothing is known of it then.
+    pub error: Option<String>,
 }
 
 /// What fetching originals came to.
@@ -205,9 +207,6 @@ impl Library {
             }
             match result {
                 Ok(outcome) => {
-                    if outcome.problems.is_empty() {
-                        self.witness_by(&row.name)?;
-                    }
                     run.outcomes.push(outcome);
                 }
                 Err(error) => {
@@ -247,12 +246,17 @@ impl Library {
         let is_time_to_sweep = self.is_time_to_sweep(row)?;
         let options = self.sync_options(row, request)?;
         let wishes = self.wishes()?;
-        let mut healed = Vec::new();
+        let (mut healed, mut is_witness) = (Vec::new(), false);
+        let is_unwitnessed = self.is_unwitnessed()?;
         let outcome = runtime.block_on(async {
             let (at, counting) = reconnect(row, keeper, surroundings).await?;
             let (told, mut keys) = (Told(monitor), None);
             let mut entropy = OsEntropy;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+            if is_unwitnessed {
+                let asking = witnesses_history(&mut here, &at);
+                is_witness = until_stopped(asking, &stop, monitor).await?;
+            }
             let mut report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
             let looking = after_sync(&mut here, &at, &wishes, &mut report.problems);
             let (mut local, whole) = until_stopped(looking, &stop, monitor).await?;
@@ -283,6 +287,9 @@ impl Library {
             self.clear_damage(content)?;
         }
         let outcome = outcome?;
+        if is_witness && outcome.problems.is_empty() {
+            self.witness()?;
+        }
         if is_time_to_sweep && !monitor.cancelled() {
             self.note_sweep(row)?;
         }
@@ -333,10 +340,11 @@ impl Library {
         Ok(plans)
     }
 
-    /// Looks whether everything that a remote should hold is there and whole.
+    /// Looks whether everything that a remote should hold is there and whole. Of several, one that cannot be asked does
+    /// not keep the others from being verified.
     ///
     /// # Errors
-    /// [`LibraryError::NoRemote`], and what the remote answers; findings are in the report.
+    /// [`LibraryError::NoRemote`], and what the remote answers where no other was verified; findings are in the report.
     pub fn verify_remote(
         &mut self,
         remote: Option<&str>,
@@ -353,7 +361,7 @@ impl Library {
             VerifyDepth::Sample(share) => Depth::Sample(share),
             VerifyDepth::All => Depth::All,
         };
-        let mut reports = Vec::new();
+        let (mut reports, mut first_error) = (Vec::new(), None);
         for row in rows {
             monitor.begin(Task::Verify, None, None);
             let stop = Stop::default();
@@ -366,7 +374,20 @@ impl Library {
                 until_stopped(verify_remote(&mut here, &at, depth), &stop, monitor).await
             });
             monitor.end();
-            let report = result?;
+            let report = match result {
+                Ok(report) => report,
+                Err(error) if monitor.cancelled() => return Err(error),
+                Err(error) => {
+                    let text = with_causes(&error);
+                    reports.push(RemoteVerifyReport {
+                        remote: row.name,
+                        error: Some(text),
+                        ..RemoteVerifyReport::default()
+                    });
+                    first_error = first_error.or(Some(error));
+                    continue;
+                }
+            };
             let (notices, damaged): (Vec<_>, Vec<_>) = report.problems.iter().partition(|one| is_notice(one));
             let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
             reports.push(RemoteVerifyReport {
@@ -377,9 +398,13 @@ impl Library {
                 downloaded_bytes: report.downloaded_bytes,
                 damaged: words(damaged),
                 notices: words(notices),
+                error: None,
             });
         }
-        Ok(reports)
+        match first_error {
+            Some(error) if reports.iter().all(|report| report.error.is_some()) => Err(error),
+            _ => Ok(reports),
+        }
     }
 
     /// Fetches the originals of a selection from whichever remotes have them; each is proven before it counts.
@@ -581,11 +606,13 @@ impl SyncLock {
         let path = folder.path().join("tmp");
         let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
         match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Self { _held: held }),
-            Err(_) => Err(LibraryError::Refused {
-                reason: "another sync of this library is running".into(),
-                hint: "wait until it is done; it does what this one would have done".into(),
-            }),
+            Ok(()) => Ok(Self { _held: held }),
+            Err(error @ (Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK)) => {
+                tracing::warn!(%error, "this file system has no locks: nothing keeps two syncs at once apart");
+                Ok(Self { _held: held })
+            }
+            Err(Errno::WOULDBLOCK) => Err(LibraryError::AnotherSync),
+            Err(error) => Err(LibraryError::reading(&path, error.into())),
         }
     }
 }
