@@ -216,6 +216,31 @@ fn removing_is_durable_and_may_be_repeated() {
 }
 
 #[test]
+fn what_is_replaced_stays_until_the_new_is_there() {
+    let fixture = Fixture::new();
+    let mut batch = fixture.place.batch();
+    batch.add(fixture.written(b"old"), path(1));
+    batch.commit();
+    let read = || {
+        let object = fixture.place.open_object(&path(1)).expect("opens");
+        object.read_all(1 << 20).expect("reads")
+    };
+    let old = read();
+    // A reader that began before goes on with the old one.
+    let begun = fixture.place.open_object(&path(1)).expect("opens");
+    fixture.place.replace_object(&path(1), b"new").expect("replaces");
+    assert_eq!(read(), b"new");
+    assert_eq!(begun.read_all(1 << 20).expect("reads"), old);
+    let absent = fixture.place.replace_object(&path(2), b"new");
+    assert!(matches!(absent, Err(StoreError::NotFound { .. })), "{absent:?}");
+
+    // Where nothing can be written, nothing is lost.
+    fs::remove_dir_all(fixture.folder.path().join("tmp")).expect("removes");
+    assert!(fixture.place.replace_object(&path(1), b"newest").is_err());
+    assert_eq!(read(), b"new");
+}
+
+#[test]
 fn sealed_bytes_are_put_as_they_are() {
     let fixture = Fixture::new();
     let mut bytes = header().to_vec();

@@ -145,6 +145,18 @@ impl FolderPlace {
         batch.commit().pop().map_or(Ok(Outcome::Existed), |entry: BatchEntry| entry.result)
     }
 
+    /// Writes one object durably in the place of what is there: at every moment the old or the new one is there.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was there before then still is, or the new one if only the last sync failed.
+    pub fn replace_object(&self, path: &ObjectPath, sealed: &[u8]) -> Result<(), StoreError> {
+        let fail = |error: io::Error| self.error(Operation::Put, path.as_str(), error);
+        let (folder, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+        let opened = self.open_folder(folder).map_err(|error| fail(error.into()))?;
+        let directory = opened.as_ref().unwrap_or_else(|| self.root());
+        self.temporary().replace_durably(directory.as_fd(), name, sealed).map_err(fail)
+    }
+
     /// Opens an object to read it.
     ///
     /// # Errors

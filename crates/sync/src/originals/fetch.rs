@@ -59,10 +59,11 @@ pub async fn fetch_original(
         drop(content);
         let local = ObjectPath::original(part.part.name);
         if is_damaged {
-            // What takes its place was opened a moment ago.
-            here.place.remove_object(&local)?;
+            // What takes its place was opened a moment ago; until it is durable the damaged one stays.
+            here.place.replace_object(&local, &sealed)?;
+        } else {
+            write_part(here, original, &local, &sealed)?;
         }
-        write_part(here, original, &local, &sealed)?;
         new.push(local);
         fetched_bytes += sealed.len() as u64;
         here.monitor.advance(Transfer::PartFetched, sealed.len() as u64);

@@ -2,6 +2,7 @@
 //! state that people see; it is never an error.
 
 use safelight_catalog::{Archived, SyncState};
+use safelight_crypto::HEADER_LEN;
 use safelight_model::Original;
 use safelight_store::{ObjectPath, StoreError, Tier, Urgency};
 
@@ -68,21 +69,17 @@ async fn step(
             Some(replica) => ObjectPath::parse(&replica.object).map_err(StoreError::from)?,
             None => first,
         };
-        let info = match at.store.head(&path).await {
-            Ok(info) => info,
-            Err(StoreError::NotFound { .. }) => return Ok(ThawStep::NotThere),
-            Err(error) => return Err(error.into()),
-        };
-        match (info.tier, info.is_thawing) {
-            (_, true) => thawing_parts += 1,
-            (Some(Tier::Archive), false) => match ask {
+        match rests(here, at, &path, part.part.sealed_bytes).await? {
+            Rests::Nowhere => return Ok(ThawStep::NotThere),
+            Rests::Thawing => thawing_parts += 1,
+            Rests::Archived => match ask {
                 Some(urgency) => {
                     at.store.thaw(&path, urgency).await?;
                     asked_parts += 1;
                 }
                 None => archived_parts += 1,
             },
-            _ => {}
+            Rests::Readable => {}
         }
     }
     let (remote, content) = (at.id, original.content);
@@ -110,4 +107,36 @@ async fn step(
         here.device.set_original_states(remote, [(&content, state, reason)])?;
     }
     Ok(step)
+}
+
+/// How an object rests in a place.
+enum Rests {
+    /// It is not there, not of its size, or was found bad.
+    Nowhere,
+    Readable,
+    Archived,
+    Thawing,
+}
+
+/// Asks how an object rests. Where the place does not tell its tier, only reading shows whether it can be read.
+async fn rests(here: &Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes: u64) -> Result<Rests> {
+    let info = match at.store.head(path).await {
+        Ok(info) => info,
+        Err(StoreError::NotFound { .. }) => return Ok(Rests::Nowhere),
+        Err(error) => return Err(error.into()),
+    };
+    if info.length_bytes != sealed_bytes || here.device.is_bad(at.id, path.as_str())? {
+        return Ok(Rests::Nowhere);
+    }
+    Ok(match (info.tier, info.is_thawing) {
+        (_, true) => Rests::Thawing,
+        (Some(Tier::Archive), false) => Rests::Archived,
+        (Some(_), false) => Rests::Readable,
+        (None, false) => match at.store.get_range(path, 0..sealed_bytes.min(HEADER_LEN as u64)).await {
+            Ok(_) => Rests::Readable,
+            Err(StoreError::Archived { .. }) => Rests::Archived,
+            Err(StoreError::NotFound { .. }) => Rests::Nowhere,
+            Err(error) => return Err(error.into()),
+        },
+    })
 }

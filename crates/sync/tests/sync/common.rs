@@ -567,6 +567,15 @@ impl Counting {
         self.requests.lock().unwrap().push(format!("{verb} {what}"));
     }
 
+    fn must_be_thawed(&self, key: &Key) -> Result<(), StoreError> {
+        match self.archived.lock().unwrap().as_deref() {
+            Some(start) if key.as_str().starts_with(start) => {
+                Err(StoreError::Archived { place: "test".into(), object: key.as_str().into() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn fail(&self) -> StoreError {
         StoreError::Throttled { place: "test".into(), wait: None }
     }
@@ -617,14 +626,13 @@ impl Remote for Counting {
 
     async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
         self.ask("GET", key.as_str());
-        if self.archived.lock().unwrap().as_deref().is_some_and(|start| key.as_str().starts_with(start)) {
-            return Err(StoreError::Archived { place: "test".into(), object: key.as_str().into() });
-        }
+        self.must_be_thawed(key)?;
         self.folder.get(key, at_most_bytes).await
     }
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.ask("RANGE", key.as_str());
+        self.must_be_thawed(key)?;
         let bytes = self.folder.get_range(key, range).await?;
         *self.range_bytes.lock().unwrap() += bytes.len() as u64;
         Ok(bytes)

@@ -2,7 +2,9 @@
 
 use safelight_catalog::{HowKnown, SyncState};
 use safelight_model::{Original, RenditionKind};
-use safelight_sync::{Depth, ReplicateOptions, SyncError, compare, drill, replicate, verify_remote};
+use safelight_sync::{
+    Depth, ReplicateOptions, SyncError, ThawStep, compare, drill, look_at_thaw, replicate, verify_remote,
+};
 
 use crate::common::*;
 
@@ -163,7 +165,14 @@ async fn what_rests_archived_in_the_second_place_is_not_sent_again() {
     let again = |photo: &Original| format!("{}-1", path(photo));
     assert!(!names.contains_key(&again(&originals[0])), "{names:?}");
     assert!(names.contains_key(&again(&originals[1])), "{names:?}");
+    // A place that names no tier says with HEAD that it is there, and not that it can be read.
+    let at = two.at(&second.store);
+    assert_eq!(look_at_thaw(&mut two.here(), &at, &originals[0]).await.unwrap(), ThawStep::Archived);
     // Its name and size are no proof.
     let found = two.device.replica(to.id, &path(&originals[0])).unwrap().unwrap();
     assert_eq!((found.how, found.proven_millis), (HowKnown::Found, None));
+    *second.remote.archived.lock().unwrap() = None;
+    assert_eq!(look_at_thaw(&mut two.here(), &at, &originals[0]).await.unwrap(), ThawStep::Readable);
+    std::fs::write(second.path(&path(&originals[0])), b"short").unwrap();
+    assert_eq!(look_at_thaw(&mut two.here(), &at, &originals[0]).await.unwrap(), ThawStep::NotThere);
 }
