@@ -340,6 +340,17 @@ fn what_is_only_archived_goes_from_here_after_its_proof() {
 }
 
 /// An archived original from the policy that put it there to the export that gives it back.
+/// Whether a process keeps others from a folder, as the kernel tells.
+fn holds_lock(process: u32, folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = std::fs::metadata(folder).unwrap().ino();
+    std::fs::read_to_string("/proc/locks").unwrap().lines().any(|line| {
+        line.contains(" FLOCK ")
+            && line.contains(&format!(" {process} "))
+            && line.contains(&format!(":{inode} "))
+    })
+}
+
 fn archived_originals_are_a_state(meeting: Meeting, is_thawed_at_once: bool) {
     let world = World::new(meeting);
     let one = world.first("one");
@@ -373,7 +384,21 @@ fn archived_originals_are_a_state(meeting: Meeting, is_thawed_at_once: bool) {
         assert_eq!(one.json(&["show", &id])["sync"][0]["state"], "synced");
         one.ends(&["local", "thaw", "--wait", "--every", "1", "--", &ids(&one)[1]], 0);
         exports_whole(&world, &one, "late");
+        return;
     }
+    // It takes hours, and whoever waits for it keeps nobody from syncing.
+    let mut waiting = one.command(&["local", "thaw", "--wait", "--every", "3", "--", &id]).spawn().unwrap();
+    for is_held in [true, false] {
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        while holds_lock(waiting.id(), &one.folder().join("tmp")) != is_held {
+            assert!(std::time::Instant::now() < until, "held: {}", !is_held);
+            assert!(waiting.try_wait().unwrap().is_none(), "it ended without what it waits for");
+        }
+    }
+    one.sync();
+    assert!(waiting.try_wait().unwrap().is_none(), "it waits on");
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
 }
 
 #[test]

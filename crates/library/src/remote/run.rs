@@ -596,20 +596,33 @@ impl safelight_sync::Monitor for Told<'_> {
 
 /// Lets one sync of a library run at a time on this machine. Dies with the process.
 pub(super) struct SyncLock {
-    _held: File,
+    held: File,
 }
 
 impl SyncLock {
+    /// Lets others sync while this one only waits.
+    pub(super) fn pause(&self) -> std::io::Result<()> {
+        Ok(rustix::fs::flock(&self.held, FlockOperation::Unlock)?)
+    }
+
+    /// Goes on after a pause; answers whether nobody else syncs.
+    pub(super) fn go_on(&self) -> bool {
+        !matches!(
+            rustix::fs::flock(&self.held, FlockOperation::NonBlockingLockExclusive),
+            Err(Errno::WOULDBLOCK)
+        )
+    }
+
     pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {
         // Not the folder of objects, which who renders in the background holds, and not that of keys, which a new
         // sign-in needs in the middle of a sync.
         let path = folder.path().join("tmp");
         let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
         match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _held: held }),
+            Ok(()) => Ok(Self { held }),
             Err(error @ (Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK)) => {
                 tracing::warn!(%error, "this file system has no locks: nothing keeps two syncs at once apart");
-                Ok(Self { _held: held })
+                Ok(Self { held })
             }
             Err(Errno::WOULDBLOCK) => Err(LibraryError::AnotherSync),
             Err(error) => Err(LibraryError::reading(&path, error.into())),

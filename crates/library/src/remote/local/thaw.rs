@@ -61,7 +61,7 @@ impl Library {
     ) -> Result<ThawReport> {
         self.folder.require_writable()?;
         let rows = self.remote_rows(None)?;
-        let _only = SyncLock::take(&self.folder)?;
+        let only = SyncLock::take(&self.folder)?;
         let mut report = ThawReport::default();
         let mut waiting = Vec::new();
         for asset in selection.assets() {
@@ -96,11 +96,20 @@ impl Library {
                     return Ok(());
                 }
                 ask = false;
-                let nap = async {
-                    tokio::time::sleep(nap).await;
-                    Ok(())
-                };
-                until_stopped_or_asleep(nap, monitor).await?;
+                // A thaw takes hours, in which others sync; where there are no locks there is none to give back.
+                if let Err(error) = only.pause() {
+                    tracing::debug!(%error, "nothing to give back");
+                }
+                loop {
+                    let nap = async {
+                        tokio::time::sleep(nap).await;
+                        Ok(())
+                    };
+                    until_stopped_or_asleep(nap, monitor).await?;
+                    if only.go_on() {
+                        break;
+                    }
+                }
             }
         });
         monitor.end();
