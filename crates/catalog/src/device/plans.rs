@@ -237,11 +237,12 @@ impl DeviceDb {
 
 /// What must hold for an entry's original, `o`; none of its columns are known when it was never looked at.
 fn condition_of(which: Renditions) -> String {
-    let [off, held] = [SyncState::Off, SyncState::Held].map(SyncState::code);
+    let [off, held, elsewhere] = [SyncState::Off, SyncState::Held, SyncState::Elsewhere].map(SyncState::code);
     match which {
         Renditions::All => "1".to_owned(),
         Renditions::NotSwitchedOff => format!("(o.state IS NOT {off} OR o.reason IS NULL)"),
-        Renditions::OfWanted => format!("ifnull(o.state NOT IN ({off}, {held}), 0)"),
+        // Whether what another device holds may go there that device knows, which sends it.
+        Renditions::OfWanted => format!("ifnull(o.state NOT IN ({off}, {held}, {elsewhere}), 0)"),
     }
 }
 

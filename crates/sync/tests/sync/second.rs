@@ -1,6 +1,6 @@
 //! A second place: filled from the first past this device's disk, compared with it, and a restore rehearsed.
 
-use safelight_catalog::{HowKnown, SyncState};
+use safelight_catalog::{HowKnown, PolicyKind, RemotePolicy, SyncState};
 use safelight_model::{Original, RenditionKind};
 use safelight_sync::{
     Depth, ReplicateOptions, SyncError, ThawStep, compare, drill, look_at_thaw, replicate, verify_remote,
@@ -175,4 +175,23 @@ async fn what_rests_archived_in_the_second_place_is_not_sent_again() {
     assert_eq!(look_at_thaw(&mut two.here(), &at, &originals[0]).await.unwrap(), ThawStep::Readable);
     std::fs::write(second.path(&path(&originals[0])), b"short").unwrap();
     assert_eq!(look_at_thaw(&mut two.here(), &at, &originals[0]).await.unwrap(), ThawStep::NotThere);
+}
+
+#[tokio::test]
+async fn thumbnails_of_what_another_device_holds_do_not_go_where_nothing_was_asked_for() {
+    let (first, second) = (TestPlace::vouching(), TestPlace::vouching());
+    let (mut one, words) = Phone::founder(790);
+    let photo = one.import("a.jpg", &noise(790, 3000));
+    one.render(&photo, RenditionKind::Thumbnail, &noise(791, 500));
+    one.sync(&first.store).await.unwrap();
+    let mut two = Phone::join(&first.store, &words, 791).await.unwrap();
+    two.sync(&first.store).await.unwrap();
+    assert!(two.device.packed(&photo.content, RenditionKind::Thumbnail).unwrap().is_some());
+    let at = two.at(&second.store);
+    let policy = RemotePolicy { kind: PolicyKind::Selective, ..RemotePolicy::default() };
+    two.device.set_policy(at.id, &policy).unwrap();
+    two.sync(&second.store).await.unwrap();
+    two.sync(&second.store).await.unwrap();
+    assert_eq!((second.objects("t").len(), second.objects("o").len()), (0, 0));
+    assert!(!second.objects("log").is_empty(), "history goes everywhere");
 }
