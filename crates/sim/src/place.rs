@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use safelight_store::{
-    Body, Capabilities, GrantRequest, Key, ListPage, ObjectInfo, Operation, PageToken, Prefix, PutOptions,
-    Remote, StoreError, Stored, Tier, UploadGrant,
+    Body, Capabilities, Capability, Finding, GrantRequest, Key, ListPage, ObjectInfo, Operation, PageToken,
+    Prefix, PutOptions, Remote, StoreError, Stored, Tier, UploadGrant,
 };
 
 use crate::chance::Chance;
@@ -98,7 +98,10 @@ impl SimPlace {
             bug,
             late: Vec::new(),
         };
-        Self { label, state: Arc::new(Mutex::new(state)), capabilities: Capabilities::untried() }
+        // What it acknowledges is told to others: a place of which that is not known is not believed.
+        let mut capabilities = Capabilities::untried();
+        capabilities.set(Capability::ProviderChecksum, Finding::Works);
+        Self { label, state: Arc::new(Mutex::new(state)), capabilities }
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
