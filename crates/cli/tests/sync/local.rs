@@ -283,6 +283,84 @@ fn a_damaged_or_lost_original_is_healed_by_the_next_sync() {
     exports_whole(&world, &one, "out");
 }
 
+/// All files below a folder.
+fn paths(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { paths(&path) } else { vec![path] }).collect()
+}
+
+/// Damages all that lies in the packs of a folder.
+fn spoil_packs(folder: &Path) {
+    for path in paths(folder) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.iter_mut().skip(64).step_by(512).for_each(|byte| *byte ^= 1);
+        std::fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_small_original_counts_as_healed_only_when_it_was_read() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    let small = world.path("small");
+    std::fs::create_dir_all(&small).unwrap();
+    let content = photo(20)[..20_000].to_vec();
+    std::fs::write(small.join("small-20.jpg"), &content).unwrap();
+    one.import(&small);
+    one.sync();
+    assert_eq!(here(&one), 0, "it is no object of its own");
+    spoil_packs(&one.folder().join("objects/local"));
+    let found = one.ends(&["verify"], 6);
+    assert!(found.contains("a small original lies in no pack"), "{found}");
+    // While no place has it, nothing calls it whole.
+    let away = place.path().join("away");
+    let packs = place.path().join("s");
+    std::fs::rename(&packs, &away).unwrap();
+    let (_, stdout, _) = one.tries(&["--json", "sync"]);
+    let outcome: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(outcome[0]["local"]["healed_originals"], 0, "{outcome}");
+    one.ends(&["local", "fetch", "--all"], 1);
+    std::fs::rename(&away, &packs).unwrap();
+    let outcome = one.json(&["sync"]);
+    assert_eq!(outcome[0]["local"]["healed_originals"], 1, "{outcome}");
+    one.has_whole(&[content], "out");
+    let (_, found, _) = one.tries(&["verify"]);
+    assert!(!found.contains("a small original"), "{found}");
+}
+
+#[test]
+fn what_was_healed_before_a_later_fetch_failed_stays_healed() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    let pinned = ids(&one)[0].clone();
+    one.ends(&["local", "free", "--prove", "--yes", &pinned], 0);
+    let objects = one.folder().join("objects/o");
+    let broken = paths(&objects).remove(0);
+    let mut bytes = std::fs::read(&broken).unwrap();
+    bytes[100_000] ^= 1;
+    std::fs::write(&broken, &bytes).unwrap();
+    one.ends(&["verify"], 6);
+    let is_damaged = || one.json(&["status"]).to_string().contains("damaged");
+    assert!(is_damaged());
+    let name = broken.file_name().unwrap().to_str().unwrap();
+    let held = paths(&place.path().join("o"));
+    let away = held.into_iter().find(|path| !path.to_str().unwrap().contains(name)).unwrap();
+    // A folder where a file should be is an error that concerns the place.
+    std::fs::remove_file(&away).unwrap();
+    std::fs::create_dir(&away).unwrap();
+    let (code, _, told) = one.tries(&["local", "pin", &pinned]);
+    assert_ne!(code, 0, "{told}");
+    let (code, stdout, told) = one.tries(&["--json", "sync"]);
+    assert_ne!(code, 0, "{stdout}{told}");
+    let outcome: Value = serde_json::from_str(&stdout).unwrap();
+    assert!(outcome[0]["error"].is_string(), "{outcome}");
+    assert!(!is_damaged());
+}
+
 #[test]
 fn a_vanished_remote_leaves_a_whole_list_of_what_is_missing() {
     let place = tempfile::tempdir().unwrap();

@@ -260,10 +260,9 @@ impl Library {
                 is_witness = until_stopped(asking, &stop, monitor).await?;
             }
             let mut report = until_stopped(sync(&mut here, &at, &options), &stop, monitor).await?;
-            let looking = after_sync(&mut here, &at, &wishes, &mut report.problems);
-            let (mut local, whole) = until_stopped(looking, &stop, monitor).await?;
+            let looking = after_sync(&mut here, &at, &wishes, &mut report.problems, &mut healed);
+            let mut local = until_stopped(looking, &stop, monitor).await?;
             local.fetched_originals += report.fetched_originals;
-            healed = whole;
             let problems = report.history.problems.iter().chain(&report.problems);
             let (notices, problems): (Vec<_>, Vec<_>) = problems.partition(|one| is_notice(one));
             let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
@@ -457,7 +456,11 @@ impl Library {
                 let mut problems = Vec::new();
                 let fetching = fetch_original(&mut here, &places, original, &mut problems);
                 match until_stopped(fetching, &stop, monitor).await {
-                    Ok(0) => report.present_originals += 1,
+                    // What was here was read for this answer.
+                    Ok(0) => {
+                        report.present_originals += 1;
+                        whole.push(original.content);
+                    }
                     Ok(bytes) => {
                         report.fetched_originals += 1;
                         report.fetched_bytes += bytes;

@@ -9,7 +9,7 @@ use safelight_store::{ObjectPath, Outcome};
 use super::find::{Absence, InFolder, Part, find, parts_of, read_here};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::packs::fetch_entry;
+use crate::packs::{fetch_entry, read_local_entry};
 use crate::policy::came_here;
 use crate::problem::{Problem, Transfer};
 
@@ -20,7 +20,7 @@ const ROWS_AT_ONCE: usize = 256;
 
 /// Fetches an original from the first of these places that has each of its parts whole; a tiny one out of its pack.
 /// What is fetched is sealed as it was; nothing is written in the clear. Memory is one part, sealed and opened. Answers
-/// the bytes that were fetched; 0 when it was here.
+/// the bytes that were fetched; 0 when it was here, read and whole.
 ///
 /// Cancellation: parts that were written stay, and are not fetched again.
 ///
@@ -86,8 +86,14 @@ async fn fetch_tiny(
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
     let kind = RenditionKind::Original;
-    if here.device.packed(&original.content, kind)?.is_some() {
-        return Ok(0);
+    if let Some(location) = here.device.packed(&original.content, kind)? {
+        match read_local_entry(here.place, &location, here.keys.keyring()) {
+            Ok(_) => return Ok(0),
+            // What is fetched is indexed in its place.
+            Err(reason) => {
+                tracing::debug!(pack = %location.pack, %reason, "a small original is damaged here")
+            }
+        }
     }
     match fetch_entry(here, places, &original.content, kind, problems).await {
         Ok(bytes) => Ok(bytes.len() as u64),

@@ -2,12 +2,12 @@
 
 use safelight_catalog::{DeviceDb, PackLocation};
 use safelight_crypto::{
-    Entropy, EntryRecord, FRAME_LEN, Keyring, LOCAL_PACK_HEADER, base32, frame_of_stored, open_entry,
-    read_frame,
+    Entropy, EntryRecord, FRAME_LEN, Keyring, LOCAL_PACK_HEADER, base32, frame_of_stored, read_frame,
 };
 use safelight_store::{AppendFile, Area, FolderPlace, ObjectPath, PathPart, StoreError};
 
 use super::entry_of;
+use super::receive::opened_entry;
 use crate::error::Result;
 
 /// A pack that is longer than this is not appended to any more.
@@ -99,6 +99,6 @@ pub(crate) fn read_entry(
         return Err("another entry lies where this one should".to_owned());
     }
     let sealed = bytes.split_off(FRAME_LEN.min(bytes.len()));
-    open_entry(&sealed, keyring.library(), &record, keyring).map_err(|error| error.to_string())?;
+    opened_entry(&sealed, keyring.library(), &record, keyring)?;
     Ok((record, sealed))
 }

@@ -262,7 +262,7 @@ struct FoundEntry {
 }
 
 /// Opens an entry; a tiny original must be the content that it is kept under.
-fn opened_entry(
+pub(super) fn opened_entry(
     sealed: &[u8],
     library: LibraryId,
     record: &EntryRecord,

@@ -51,15 +51,16 @@ impl Library {
     }
 }
 
-/// Looks after the originals of this device. Answers what came of it, and which damaged ones are whole again.
+/// Looks after the originals of this device. Answers what came of it; which damaged ones are whole again is in `healed`,
+/// also when something failed after it.
 pub(in crate::remote) async fn after_sync(
     here: &mut Here<'_>,
     at: &RemotePlace,
     wishes: &Wishes,
     problems: &mut Vec<Problem>,
-) -> Result<(LocalOutcome, Vec<ContentHash>), SyncError> {
+    healed: &mut Vec<ContentHash>,
+) -> Result<LocalOutcome, SyncError> {
     let mut outcome = LocalOutcome::default();
-    let mut healed = Vec::new();
     for content in &wishes.damaged {
         if fetched(here, at, content, problems).await?.is_some() {
             healed.push(*content);
@@ -88,7 +89,7 @@ pub(in crate::remote) async fn after_sync(
     }
     let leaving = leaving(here, at, wishes)?;
     free_all(here, at, wishes, &leaving, problems, &mut outcome).await?;
-    Ok((outcome, healed))
+    Ok(outcome)
 }
 
 /// Fetches one original; none when this place cannot give it now.
