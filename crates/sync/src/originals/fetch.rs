@@ -91,7 +91,7 @@ async fn fetch_tiny(
             Ok(_) => return Ok(0),
             // What is fetched is indexed in its place.
             Err(reason) => {
-                tracing::debug!(pack = %location.pack, %reason, "a small original is damaged here")
+                tracing::debug!(pack = %location.pack, %reason, "a small original is damaged here");
             }
         }
     }
