@@ -196,6 +196,17 @@ fn a_job_that_fails_comes_back_later_and_is_given_up_in_the_end() {
 }
 
 #[test]
+fn of_what_was_purged_no_rendition_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let kind = RenditionKind::Preview;
+    database.queue_renditions([(content(1), kind, 2), (content(2), kind, 2)], 0).unwrap();
+    database.mark_purged(&[content(1)]).unwrap();
+    let due = database.due_renditions(0, 10).unwrap();
+    assert_eq!(due.iter().map(|job| job.content).collect::<Vec<_>>(), [content(2)]);
+}
+
+#[test]
 fn renditions_are_found_by_their_newest_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let mut database = database(folder.path());

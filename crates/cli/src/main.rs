@@ -76,8 +76,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     if error.use_stderr() && wants_json {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default();
-        let message = message.strip_prefix("error: ").unwrap_or(message);
+        // Which argument is missing, or what may have been meant, stands in the lines above the usage.
+        let said = text.split("\nUsage:").next().unwrap_or_default();
+        let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let message = lines.collect::<Vec<_>>().join(" ");
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
         return report(true, &Failure::usage(message).hint("--help shows what can be written"));
     }
     error.exit()

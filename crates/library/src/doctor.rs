@@ -251,9 +251,7 @@ impl Library {
                 format!("nothing is removed while history is damaged: {}: {}", damage.path, damage.reason);
             return Ok(Finding::damaged(WHAT, says, "safelight history --verify names all of it"));
         }
-        if agreed {
-            self.folder.remove_old_databases()?;
-        }
+        let old = if agreed { self.remove_old_databases()? } else { String::new() };
         let count = report.leftovers.len();
         if count > 0 && !agreed {
             let says = format!("{} that nothing speaks of would be removed", sealed_parts(count));
@@ -264,7 +262,15 @@ impl Library {
             let named = format!("objects/{}", path.as_str());
             report.notices.retain(|notice| notice.path != named);
         }
-        Ok(Finding::well(WHAT, format!("removed, as nothing spoke of them: {}", sealed_parts(count))))
+        Ok(Finding::well(WHAT, format!("removed, as nothing spoke of them: {}{old}", sealed_parts(count))))
+    }
+
+    /// Removes the databases from before a repair; answers how to say it.
+    fn remove_old_databases(&self) -> Result<String> {
+        let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let names = self.folder.old_databases().into_iter().filter_map(name).collect::<Vec<_>>();
+        self.folder.remove_old_databases()?;
+        Ok(if names.is_empty() { String::new() } else { format!("; and {}", names.join(", ")) })
     }
 
     fn examine_space(&self) -> Finding {

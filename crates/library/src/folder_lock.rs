@@ -5,6 +5,8 @@
 //! Where a file system has no locks nobody is held off, as with the lock on the keys.
 
 use std::fs::File;
+use std::io;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -12,6 +14,7 @@ use safelight_store::FolderPlace;
 
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
+use crate::monitor::Monitor;
 
 /// The library folder, held.
 #[derive(Debug)]
@@ -62,20 +65,39 @@ pub(crate) struct AddingTurn {
     _held: Option<File>,
 }
 
+/// How often a turn that somebody else has is asked for.
+const TURN_AGAIN: Duration = Duration::from_millis(20);
+/// Who is asked to stop waits this long for the turn to keep what is sealed already; a living import has it for less.
+const TURN_PATIENCE: Duration = Duration::from_secs(5);
+
 impl AddingTurn {
-    /// Waits until no other process is adding originals.
-    pub(crate) fn take(place: &FolderPlace) -> Result<Self> {
-        let path = place.path();
-        let held = File::open(path).map_err(|source| LibraryError::reading(path, source))?;
+    /// Waits until no other process is adding originals. Who is asked to stop meanwhile waits a few seconds more.
+    pub(crate) fn take(place: &FolderPlace, monitor: &dyn Monitor) -> Result<Self> {
+        // Not the folder of all objects, which whoever renders in the background holds for as long as that takes.
+        let path = place.path().join("log");
+        let held = match File::open(&path) {
+            Ok(held) => held,
+            // Nothing was ever added here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { _held: None }),
+            Err(source) => return Err(LibraryError::reading(&path, source)),
+        };
+        let mut asked_to_stop = None;
         loop {
-            match rustix::fs::flock(&held, FlockOperation::LockExclusive) {
+            match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { _held: Some(held) }),
                 // NFS locks no folder that is open to be read only.
                 Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => {
                     return Ok(Self { _held: None });
                 }
                 Err(Errno::INTR) => {}
-                Err(error) => return Err(LibraryError::reading(path, error.into())),
+                Err(Errno::WOULDBLOCK) => {
+                    let stops = monitor.cancelled();
+                    if stops && asked_to_stop.get_or_insert_with(Instant::now).elapsed() > TURN_PATIENCE {
+                        return Err(LibraryError::Cancelled);
+                    }
+                    std::thread::sleep(TURN_AGAIN);
+                }
+                Err(error) => return Err(LibraryError::reading(&path, error.into())),
             }
         }
     }

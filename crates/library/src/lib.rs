@@ -55,7 +55,9 @@ pub use remote::{
     WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
-pub use safelight_crypto::{Entropy, LibraryId, OsEntropy, RecoveryWords, SlotKind, SlotSecret, UnlockKey};
+pub use safelight_crypto::{
+    Entropy, LibraryId, OsEntropy, RecoveryWords, Slot, SlotKind, SlotSecret, UnlockKey,
+};
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
 pub use status::{FailedFile, Status};

@@ -5,20 +5,64 @@
 //! not there is *absent* (a disk that is not connected), never deleted; one that another program has written over is
 //! *changed*, and what it held is nowhere that this library knows.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use safelight_catalog::{AssetRow, ListOptions, Shelf};
 use safelight_crypto::{ContentHash, Sha256};
-use safelight_model::{Contents, DeviceId, Original, Storage};
+use safelight_model::{Contents, DeviceId, Original, SourcePath, Storage};
 
 use crate::error::{LibraryError, Result};
+use crate::library::Library;
 use crate::objects::read_through;
+
+/// How many rows of the timeline are looked at together.
+const STRETCH_ROWS: usize = 1000;
 
 /// Where a linked original lies on its device.
 pub(crate) fn path_of(original: &Original) -> PathBuf {
     let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
     root.join(std::ffi::OsStr::from_bytes(&original.source.relative))
+}
+
+impl Library {
+    /// The linked originals that an import takes in once more where it meets their bytes, be the file unchanged: all of
+    /// them when copies are asked for, else those that are not where they were.
+    pub(crate) fn linked_to_take(&self, link: bool) -> Result<HashSet<ContentHash>> {
+        let mut wanted = HashSet::new();
+        self.each_linked(|row| {
+            if !link || !Path::new(std::ffi::OsStr::from_bytes(&row.path)).exists() {
+                wanted.insert(row.content);
+            }
+            Ok(())
+        })?;
+        Ok(wanted)
+    }
+
+    /// Goes through the photos whose newest version is linked, those in the trash left aside.
+    pub(crate) fn each_linked(&self, mut each: impl FnMut(&AssetRow) -> Result<()>) -> Result<()> {
+        let shelves = [Shelf::Shown, Shelf::Hidden];
+        let mut linked = 0;
+        for shelf in shelves {
+            linked += self.catalog().totals(shelf)?.linked;
+        }
+        if linked == 0 {
+            return Ok(());
+        }
+        let (query, mut after) = (self.query("is:linked")?, None);
+        loop {
+            let shelves = Some(shelves.to_vec());
+            let options = ListOptions { after, shelves, limit: STRETCH_ROWS, ..ListOptions::default() };
+            let page = self.catalog().list(&query, &options)?;
+            page.rows.iter().try_for_each(&mut each)?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// Looks at a linked original's place and size, without reading it; answers its bytes.
@@ -57,6 +101,18 @@ pub(crate) fn is_written_over(contents: &Contents, original: &Original) -> bool 
                 && other.value.original.source == original.source
                 && Some((other.stamp, other.op)) > added
         })
+}
+
+/// The newest version of a photo, if it is linked at `source`, where other bytes lie now: their content would show
+/// for ever what is nowhere any more, unless what lies there becomes the newest version again.
+pub(crate) fn stood_at<'a>(
+    contents: &'a Contents,
+    source: &SourcePath,
+    now: &ContentHash,
+) -> Option<&'a Original> {
+    let newest = &contents.current()?.value.original;
+    (newest.storage == Storage::Linked && newest.source == *source && newest.content != *now)
+        .then_some(newest)
 }
 
 fn find(original: &Original, here: DeviceId) -> Result<PathBuf> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use safelight_catalog::{FileState, ListOptions, Shelf, SyncState};
+use safelight_catalog::{FileState, Shelf, SyncState};
 use safelight_model::Storage;
 
 use crate::error::Result;
@@ -129,7 +129,7 @@ impl Library {
         let (waiting, unsent, places) = self.sync_standing()?;
         self.count_unsent(unsent, &mut failures)?;
         let linked = timeline.linked + hidden.linked;
-        let links = if linked > 0 { self.look_at_links()? } else { Links::default() };
+        let links = self.look_at_links()?;
         let queue = self.device.render_queue()?;
         Ok(Status {
             library: self.id().to_string(),
@@ -215,31 +215,23 @@ impl Library {
 
     /// Looks whether the linked files are where they were; opens none of them.
     fn look_at_links(&self) -> Result<Links> {
-        let (mut links, mut after) = (Links::default(), None);
-        let query = self.query("is:linked")?;
-        loop {
-            let shelves = Some(vec![Shelf::Shown, Shelf::Hidden]);
-            let options = ListOptions { after, shelves, limit: STRETCH_FILES, ..ListOptions::default() };
-            let page = self.catalog().list(&query, &options)?;
-            for row in &page.rows {
-                links.bytes += row.size_bytes;
-                let path = Path::new(OsStr::from_bytes(&row.path));
-                if path.exists() {
-                    continue;
-                }
-                let Some(original) = self.original_of(&row.content)? else { continue };
-                let is_ours = original.source.device == self.keyring().device().id();
-                if is_ours && !are_parts_here(&self.place, &original)? {
-                    links.absent += 1;
-                    if links.named.len() < NAMED_FAILURES {
-                        links.named.push(path.to_string_lossy().into_owned());
-                    }
+        let mut links = Links::default();
+        self.each_linked(|row| {
+            links.bytes += row.size_bytes;
+            let path = Path::new(OsStr::from_bytes(&row.path));
+            if path.exists() {
+                return Ok(());
+            }
+            let Some(original) = self.original_of(&row.content)? else { return Ok(()) };
+            let is_ours = original.source.device == self.keyring().device().id();
+            if is_ours && !are_parts_here(&self.place, &original)? {
+                links.absent += 1;
+                if links.named.len() < NAMED_FAILURES {
+                    links.named.push(path.to_string_lossy().into_owned());
                 }
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(links);
-            }
-        }
+            Ok(())
+        })?;
+        Ok(links)
     }
 }

@@ -86,7 +86,8 @@ impl Catalog {
                 .prepare_cached(
                     "SELECT max(o.stamp) FROM ops AS o JOIN segments AS s ON s.id = o.segment
                      WHERE o.segment = (SELECT t.id FROM segments AS t JOIN devices AS d ON d.id = t.device
-                                        WHERE d.device = ?1 ORDER BY t.seq DESC LIMIT 1)",
+                                        WHERE d.device = ?1 AND EXISTS (SELECT 1 FROM ops WHERE segment = t.id)
+                                        ORDER BY t.seq DESC LIMIT 1)",
                 )?
                 .query_row([device.as_bytes()], |row| row.get(0))
         })?;

@@ -228,16 +228,6 @@ impl Catalog {
         })
     }
 
-    /// The number of the newest mark; 0 if there is none.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn last_mark(&self) -> Result<i64> {
-        self.database.read(|connection| {
-            connection.query_row("SELECT ifnull(max(number), 0) FROM marks", [], |row| row.get(0))
-        })
-    }
-
     /// The objects that a mark names, ascending.
     ///
     /// # Errors
@@ -250,31 +240,6 @@ impl Catalog {
                      ORDER BY class, name, generation",
                 )?
                 .query_map([mark.number], |row| read_object(row, 0))?
-                .collect()
-        })
-    }
-
-    /// The objects of a remote that are marked, behind `after` in their order, at most `limit`.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn marked_at(
-        &self,
-        place: PlaceId,
-        after: Option<&PlacedObject>,
-        limit: usize,
-    ) -> Result<Vec<PlacedObject>> {
-        let (class, name, generation) = after
-            .map_or((0, Vec::new(), 0), |last| (last.class, last.name.as_bytes().to_vec(), last.generation));
-        self.database.read(|connection| {
-            let Some(place) = known_place(connection, place)? else { return Ok(Vec::new()) };
-            connection
-                .prepare_cached(
-                    "SELECT DISTINCT class, name, generation FROM marked_objects
-                     WHERE place = ?1 AND (class, name, generation) > (?2, ?3, ?4)
-                     ORDER BY class, name, generation LIMIT ?5",
-                )?
-                .query_map((place, class, name, generation, limit), |row| read_object(row, 0))?
                 .collect()
         })
     }

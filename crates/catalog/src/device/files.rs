@@ -212,7 +212,8 @@ impl DeviceDb {
         })
     }
 
-    /// Records that contents were purged: the files that held them are not in the library any more.
+    /// Records that contents were purged: the files that held them are not in the library any more, and no
+    /// rendition of them is wanted.
     ///
     /// # Errors
     /// Those of the database.
@@ -221,6 +222,7 @@ impl DeviceDb {
             let mut statement = transaction.prepare_cached(
                 "UPDATE files SET state = ?2, reason = NULL WHERE content = ?1 AND state IN (?3, ?4)",
             )?;
+            let mut forget = transaction.prepare_cached("DELETE FROM render_jobs WHERE content = ?1")?;
             for content in contents {
                 statement.execute((
                     content.as_bytes(),
@@ -228,6 +230,7 @@ impl DeviceDb {
                     FileState::Imported.code(),
                     FileState::Gone.code(),
                 ))?;
+                forget.execute([content.as_bytes()])?;
             }
             Ok(())
         })

@@ -266,19 +266,6 @@ impl DeviceDb {
         })
     }
 
-    /// Where an original is archived.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn archived_at(&self, content: &ContentHash) -> Result<Vec<Archived>> {
-        self.database.read(|connection| {
-            connection
-                .prepare_cached("SELECT remote, content, asked_millis FROM archived WHERE content = ?1")?
-                .query_map([content.as_bytes()], read_archived)?
-                .collect()
-        })
-    }
-
     /// The originals that are being thawed at a remote, the first asked for first.
     ///
     /// # Errors

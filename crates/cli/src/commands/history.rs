@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::counted;
+use crate::output::{counted, printable_text};
 
 /// Show the changes of the library, newest first
 #[derive(Debug, Args)]
@@ -48,7 +48,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.print_json(&entries)?;
     } else {
         for entry in &entries {
-            context.output.data(&format!("{}  {:8.8}  {}", entry.when, entry.device, entry.what))?;
+            let what = printable_text(&entry.what);
+            context.output.data(&format!("{}  {:8.8}  {what}", entry.when, entry.device))?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use safelight_library::keys::NewSlot;
-use safelight_library::{LibraryError, RecoveryWords, SlotKind, SlotSecret};
+use safelight_library::{LibraryError, RecoveryWords, Slot, SlotKind, SlotSecret};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -67,15 +67,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 fn list(context: &Context) -> Result<(), Failure> {
     let folder = context.folder()?;
     let list = folder.keys().slots().map_err(LibraryError::from)?;
-    let slots: Vec<ListedSlot> = list
-        .slots
-        .iter()
-        .map(|slot| ListedSlot {
-            id: slot.id().to_string(),
-            kind: kind_word(slot.kind()).to_owned(),
-            label: slot.label().to_owned(),
-        })
-        .collect();
+    let slots: Vec<ListedSlot> = list.slots.iter().map(listed).collect();
     if context.output.json() {
         context.output.print_json(&slots)?;
     } else {
@@ -87,6 +79,14 @@ fn list(context: &Context) -> Result<(), Failure> {
         context.output.warn(&format!("{}: {}", crate::output::printable(&damaged.path), damaged.reason));
     }
     if list.damaged.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Damaged)) }
+}
+
+fn listed(slot: &Slot) -> ListedSlot {
+    ListedSlot {
+        id: slot.id().to_string(),
+        kind: kind_word(slot.kind()).to_owned(),
+        label: slot.label().to_owned(),
+    }
 }
 
 fn kind_word(kind: SlotKind) -> &'static str {
@@ -135,7 +135,11 @@ fn add(
             }
             LibraryError::from(error)
         })?;
-    context.output.talk(&format!("Added {} ({:.10}).", slot.label(), slot.id().to_string()));
+    if context.output.json() {
+        context.output.print_json(&listed(&slot))?;
+    } else {
+        context.output.talk(&format!("Added {} ({:.10}).", slot.label(), slot.id().to_string()));
+    }
     Ok(())
 }
 

@@ -62,13 +62,20 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 online: true,
             };
             let added = library.add_source(&source)?;
-            context
-                .output
-                .talk(&format!("Watching {}; safelight import looks through it.", printable(&added.path)));
+            if context.output.json() {
+                context.output.print_json(&added)?;
+            } else {
+                let path = printable(&added.path);
+                context.output.talk(&format!("Watching {path}; safelight import looks through it."));
+            }
         }
         Some(Action::Remove { path }) => {
             library.remove_source(path)?;
-            context.output.talk("No longer watched. What was imported stays.");
+            if context.output.json() {
+                context.output.print_json(&serde_json::json!({ "removed": path.to_string_lossy() }))?;
+            } else {
+                context.output.talk("No longer watched. What was imported stays.");
+            }
         }
     }
     Ok(library.close()?)

@@ -364,8 +364,9 @@ fn the_catalogue_from_before_a_rebuild_is_known_by_name_and_goes_when_that_is_ag
     assert!(!verified.said().contains("catalog.db.before"), "{}", verified.said());
     room.safelight(&["doctor", "--fix"]).ends_with(&[0]);
     assert!(old.exists(), "it went without consent");
-    room.safelight(&["--yes", "doctor", "--fix"]).ends_with(&[0]);
+    let fixed = room.safelight(&["--yes", "doctor", "--fix"]).ends_with(&[0]);
     assert!(!old.exists());
+    assert!(fixed.text().contains("catalog.db.before"), "it went silently: {}", fixed.said());
 
     let killed = ["catalog.db.rebuilding", "catalog.db.rebuilding-wal", "catalog.db.rebuilding-shm"];
     for name in killed {

@@ -1,12 +1,85 @@
 //! Originals that stay where they are: absent, changed in place, moved.
 
+use std::path::Path;
+
 use crate::pictures::{Exif, heavy_photo, jpeg, photo};
 use crate::room::{Outcome, Room, sha256, text};
 
 fn link(room: &Room) -> Outcome {
+    import_at(room, &room.photos(), &["--link"])
+}
+
+fn import_at(room: &Room, folder: &Path, options: &[&str]) -> Outcome {
     let mut command = room.unlocked();
-    command.args(["--json", "--yes", "import", "--link", "--wait", "--settle=0"]).arg(room.photos());
+    command.args(["--json", "--yes", "import", "--wait", "--settle=0"]).args(options).arg(folder);
     room.run(&mut command)
+}
+
+#[test]
+fn importing_a_linked_folder_without_linking_seals_it() {
+    let room = Room::with_library();
+    room.put("a.jpg", photo(1));
+    room.put("b.jpg", heavy_photo(2, 1 << 20));
+    link(&room).ends_with(&[0]);
+    let report = room.import().ends_with(&[0]).json();
+    assert_eq!((&report["repaired"], &report["unchanged"]), (&2.into(), &0.into()), "{report}");
+    let report = room.import().ends_with(&[0]).json();
+    assert_eq!((&report["repaired"], &report["unchanged"]), (&0.into(), &2.into()), "{report}");
+    // Who links keeps the file: that is no reason to give a sealed copy up.
+    link(&room).ends_with(&[0]);
+    std::fs::remove_dir_all(room.photos()).unwrap();
+    room.verify_is_clean();
+    assert_eq!(room.original(&sha256(&photo(1))), photo(1));
+    assert_eq!(room.list().len(), 2);
+}
+
+#[test]
+fn a_linked_folder_that_is_moved_away_and_back_is_found_at_both_places() {
+    let room = Room::with_library();
+    let (here, there) = (room.photos().join("here"), room.photos().join("there"));
+    room.put("here/a.jpg", photo(1));
+    room.put("here/b.jpg", photo(2));
+    import_at(&room, &here, &["--link"]).ends_with(&[0]);
+    for (from, to) in [(&here, &there), (&there, &here), (&here, &there)] {
+        std::fs::rename(from, to).unwrap();
+        import_at(&room, to, &["--link"]).ends_with(&[0]);
+        room.verify_is_clean();
+        assert_eq!(room.original(&sha256(&photo(2))), photo(2));
+    }
+    std::fs::rename(there.join("a.jpg"), there.join("c.jpg")).unwrap();
+    import_at(&room, &there, &["--link"]).ends_with(&[0]);
+    std::fs::rename(there.join("c.jpg"), there.join("a.jpg")).unwrap();
+    import_at(&room, &there, &["--link"]).ends_with(&[0]);
+    room.verify_is_clean();
+    assert_eq!(room.list().len(), 2);
+}
+
+#[test]
+fn a_linked_file_that_is_edited_and_put_back_shows_what_it_holds() {
+    for is_copied in [false, true] {
+        let room = Room::with_library();
+        let exif = Exif { taken: Some("2021:10:08 22:47:36".into()), ..Exif::default() };
+        let (first, second) = (jpeg(1, 20, 15, &exif), jpeg(2, 24, 18, &exif));
+        let path = room.put("edited.jpg", &first);
+        link(&room).ends_with(&[0]);
+        for content in [&second, &first, &second, &first] {
+            std::fs::write(&path, content).unwrap();
+            let report = link(&room).ends_with(&[0]).json();
+            assert_eq!((&report["versions"], &report["written_over"]), (&1.into(), &1.into()), "{report}");
+            room.safelight(&["verify"]).ends_with(&[0]);
+        }
+        std::fs::write(&path, &second).unwrap();
+        link(&room).ends_with(&[0]);
+        std::fs::write(&path, &first).unwrap();
+        let options: &[&str] = if is_copied { &[] } else { &["--link"] };
+        import_at(&room, &room.photos(), options).ends_with(&[0]);
+        room.safelight(&["verify"]).ends_with(&[0]);
+        let out = room.path("out");
+        room.safelight(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+        assert_eq!(std::fs::read(out.join("edited.jpg")).unwrap(), first, "the newest has the name");
+        let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
+        assert_eq!((&status["failed"], &status["linked_absent"]), (&0.into(), &0.into()), "{status}");
+    }
 }
 
 #[test]
@@ -66,7 +139,7 @@ fn an_import_says_of_files_that_are_gone_which_the_library_keeps_and_which_it_do
     room.put("linked/stays.jpg", photo(3));
     link(&room).ends_with(&[0]);
     let copied = room.put("copied/c.jpg", photo(4));
-    room.import().ends_with(&[0]);
+    import_at(&room, &room.photos().join("copied"), &[]).ends_with(&[0]);
     std::fs::remove_file(&linked).unwrap();
     std::fs::remove_file(&copied).unwrap();
     std::fs::rename(&moved, room.photos().join("linked/renamed.jpg")).unwrap();

@@ -222,6 +222,8 @@ fn with_json_an_error_is_a_line_of_json_on_stderr() {
     let misspelt = error(room.safelight(&["--json", "lisst"]).ends_with(&[2]));
     assert_eq!(misspelt["error"]["kind"], "usage");
     assert!(misspelt["error"]["message"].as_str().unwrap().contains("lisst"), "{misspelt}");
+    let incomplete = error(room.safelight(&["--json", "remote", "add"]).ends_with(&[2]));
+    assert!(incomplete["error"]["message"].as_str().unwrap().contains(" <"), "{incomplete}");
     // Without it, words; and what would turn a terminal's line around does not get there.
     let plain = room.safelight(&["show", "nothing\u{202e}.jpg"]).ends_with(&[4]);
     assert!(plain.stderr.contains("safelight: nothing in the library"), "{}", plain.said());
@@ -252,4 +254,16 @@ fn what_to_do_next_fits_what_went_wrong() {
     std::fs::write(exported, b"rotten").unwrap();
     let damaged = room.run(room.bare().args(["verify", "--export"]).arg(&out)).ends_with(&[6]);
     assert!(damaged.stderr.contains("export again"), "{}", damaged.said());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_name_forges_a_line_of_history_or_turns_a_terminal() {
+    let room = Room::with_library();
+    room.put("n\n2026-01-01 forged.jpg", photo(1));
+    room.put("x\u{1b}[31m\u{202e}.jpg", photo(2));
+    room.import().ends_with(&[0]);
+    let said = room.safelight(&["history"]).ends_with(&[0]).text();
+    assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    assert!(said.contains("forged") && said.lines().all(|line| !line.starts_with("2026-01-01")), "{said:?}");
 }

@@ -461,3 +461,15 @@ fn what_was_typed_trashed_and_purged_is_the_same_in_a_catalogue_that_is_made_ane
     room.safelight(&["show", &sha256(&photo(2))]).ends_with(&[4]);
     room.verify_is_clean();
 }
+
+#[test]
+fn emptying_an_empty_trash_frees_nothing() {
+    let room = Room::with_library();
+    room.put("large.jpg", heavy_photo(1, 2 << 20));
+    room.put("small.jpg", photo(2));
+    room.import().ends_with(&[0]);
+    room.safelight(&["trash", "large.jpg", "small.jpg"]).ends_with(&[0]);
+    let freed = || room.safelight(&["--json", "--yes", "trash", "empty"]).ends_with(&[0]).json();
+    assert!(freed()["freed_bytes"].as_u64().unwrap() > 2 << 20);
+    assert_eq!(freed()["freed_bytes"], 0);
+}

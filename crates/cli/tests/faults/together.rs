@@ -90,6 +90,49 @@ fn several_imports_of_the_same_contents_keep_each_once_and_repair_nothing() {
     room.verify_is_clean();
 }
 
+fn held(folder: &std::path::Path) -> std::fs::File {
+    let folder = std::fs::File::open(folder).unwrap();
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    folder
+}
+
+#[test]
+fn an_import_does_not_wait_for_previews_that_are_made_in_the_background() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    let background = held(&room.library().join("objects"));
+    room.import().ends_with(&[0]);
+    drop(background);
+    assert_eq!(room.list().len(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_import_that_waits_for_another_stops_when_it_is_asked_to() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    let other = held(&room.library().join("objects/log"));
+    let import = room.import_command().spawn().unwrap();
+    let opened = |files: std::fs::ReadDir| {
+        let mut targets = files.flatten().flat_map(|file| std::fs::read_link(file.path()));
+        targets.any(|target| target.ends_with("objects/log"))
+    };
+    // It has sealed the photo, and asks for its turn.
+    while !std::fs::read_dir(format!("/proc/{}/fd", import.id())).is_ok_and(opened) {
+        std::thread::yield_now();
+    }
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(i32::try_from(import.id()).unwrap()).unwrap(),
+        rustix::process::Signal::INT,
+    )
+    .unwrap();
+    finish(import, PATIENCE).ends_with(&[1]);
+    drop(other);
+    room.import().ends_with(&[0]);
+    assert_eq!(room.list().len(), 1);
+    room.verify_is_clean();
+}
+
 #[test]
 fn reading_while_an_import_runs_works() {
     let room = Room::with_library();

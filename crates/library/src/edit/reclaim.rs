@@ -46,14 +46,18 @@ impl Library {
     }
 
     /// Removes the bytes that a killed emptying of the trash left, by the same rules and in the same way; while
-    /// somebody else works on the library they stay until the next time.
+    /// somebody else works on the library, or something is in the way, they stay until the next time: a library
+    /// opens all the same.
     pub(crate) fn finish_reclaiming(&mut self) -> Result<()> {
         if self.device.setting(RECLAIMING)?.is_none() {
             return Ok(());
         }
-        match self.reclaim(&Unwatched)? {
-            Reclaimed::Freed(bytes) => tracing::debug!(bytes, "an emptying of the trash was finished"),
-            Reclaimed::Later(reason) => tracing::debug!(reason, "the trash's bytes stay for now"),
+        match self.reclaim(&Unwatched) {
+            Ok(Reclaimed::Freed(bytes)) => tracing::debug!(bytes, "an emptying of the trash was finished"),
+            Ok(Reclaimed::Later(reason)) => tracing::debug!(reason, "the trash's bytes stay for now"),
+            // Without its lock nothing may be changed.
+            Err(error) if self.lock.is_none() => return Err(error),
+            Err(error) => tracing::warn!(%error, "the trash's bytes stay for now"),
         }
         Ok(())
     }
@@ -98,10 +102,9 @@ impl Library {
         }
         let mut freed = 0;
         for (path, bytes) in &purged.parts {
-            match self.place.remove_object(path) {
-                Ok(()) => freed += bytes,
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
+            if self.place.contains(path)? {
+                self.place.remove_object(path)?;
+                freed += bytes;
             }
         }
         freed += self.reclaim_packs(&purged.contents)?;

@@ -174,6 +174,7 @@ impl Library {
     ) -> Result<PlannedSource> {
         let (source, below) = self.source_for(path, request)?;
         let root = PathBuf::from(std::ffi::OsStr::from_bytes(&source.path));
+        let wanted = self.linked_to_take(request.link)?;
         let scan = Scan {
             device: &self.device,
             source: source.id,
@@ -181,6 +182,7 @@ impl Library {
             below: &below,
             excluded: vec![self.path().to_owned()],
             all_files: request.all_files,
+            wanted: &wanted,
         };
         let mut scanned = scan.run(monitor)?;
         if self.looks_unmounted(&source, &scanned)? {
@@ -227,7 +229,8 @@ impl Library {
 
     /// A folder that held files and is now wholly empty is a mount that is missing.
     fn looks_unmounted(&self, source: &KnownSource, scanned: &Scanned) -> Result<bool> {
-        let met = scanned.unchanged_files + scanned.refused_files + scanned.candidates.len() as u64;
+        let known = scanned.unchanged_files + scanned.refused_files + scanned.failed_files + scanned.left_out;
+        let met = known + (scanned.candidates.len() + scanned.sidecars.len() + scanned.purged.len()) as u64;
         let [imported, ..] = self.device.count_files(source.id)?;
         Ok(met == 0 && imported > 0 && !scanned.gone.is_empty())
     }

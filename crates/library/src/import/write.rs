@@ -22,6 +22,7 @@ use super::take::{NewOriginal, Settled, Taking};
 use super::{ImportReport, Workroom};
 use crate::error::{LibraryError, Result};
 use crate::folder_lock::AddingTurn;
+use crate::linked;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
@@ -160,7 +161,7 @@ impl<'a> Writer<'a> {
         let batch = std::mem::take(&mut self.batch);
         let mut failure = None;
         // Held until history speaks of what is added.
-        let _turn = AddingTurn::take(self.room.place)?;
+        let _turn = AddingTurn::take(self.room.place, self.monitor)?;
         let batch = self.leave_out_known(batch)?;
         let mut durable = self.commit_objects(batch, &mut failure)?;
         let locations = self.commit_entries(&mut durable, &mut failure)?;
@@ -375,7 +376,11 @@ impl<'a> Writer<'a> {
         let content = record.content;
         let recorded = self.room.original_of(&content)?;
         let state = self.room.asset_state(asset)?.unwrap_or_default();
-        let addition = if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
+        let stood_here = linked::stood_at(state.current().contents(), &record.source, &content).cloned();
+        let addition = if let Some(stood_here) = stood_here {
+            self.write_over(candidate, &stood_here)?;
+            Some(state.add_version(asset, record))
+        } else if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
             None
         } else {
             add_beside(&state, asset, record)
@@ -410,22 +415,29 @@ impl<'a> Writer<'a> {
         {
             self.report.versions += 1;
             let earlier = objects::newest(state.current().contents(), &before);
-            if earlier
-                .is_some_and(|earlier| earlier.storage == Storage::Linked && earlier.source == record.source)
-                && !self.lies_elsewhere(candidate, &before)?
+            if let Some(earlier) = earlier
+                .filter(|earlier| earlier.storage == Storage::Linked && earlier.source == record.source)
             {
-                self.report.written_over += 1;
-                self.monitor.problem(&Problem::notice(
-                    &candidate.path,
-                    "it was linked and has been changed in place; what it held before is in no copy here",
-                ));
-                self.room.forget_damage(&before)?;
+                self.write_over(candidate, earlier)?;
             }
             return Ok(state.add_version(asset, record));
         }
         let asset = AssetId(original.content);
         let state = self.room.asset_state(asset)?.unwrap_or_default();
         Ok(state.add(asset, record))
+    }
+
+    /// A linked file holds other bytes now. What it held before is named, unless another file has it.
+    fn write_over(&mut self, candidate: &Candidate, before: &Original) -> Result<()> {
+        if self.lies_elsewhere(candidate, &before.content)? {
+            return Ok(());
+        }
+        self.report.written_over += 1;
+        self.monitor.problem(&Problem::notice(
+            &candidate.path,
+            "it was linked and has been changed in place; what it held before is in no copy here",
+        ));
+        self.room.forget_damage(&before.content)
     }
 
     /// Whether this device knows another file that held a content when it was last looked at.
@@ -456,6 +468,15 @@ impl<'a> Writer<'a> {
             let source = self.source_path(&candidate);
             if let Some(state) = self.room.asset_state(asset)? {
                 let life = state.current();
+                let again = objects::newest(life.contents(), &content).cloned();
+                if let Some(stood_here) = linked::stood_at(life.contents(), &source, &content).cloned()
+                    && let Some(again) = again
+                {
+                    // An earlier version is back at its path.
+                    self.report.versions += 1;
+                    self.write_over(&candidate, &stood_here)?;
+                    bodies.push(state.add_version(asset, again));
+                }
                 let recorded =
                     life.contents().additions().iter().any(|write| write.value.original.source == source)
                         || life.seen().iter().any(|seen| seen.source == source && seen.content == content);

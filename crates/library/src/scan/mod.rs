@@ -7,11 +7,13 @@
 pub(crate) mod trust;
 mod walk;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use safelight_catalog::{DeviceDb, FileRecord, FileStamp, FileState, SourceId};
+use safelight_crypto::ContentHash;
 
 use crate::error::{LibraryError, Result};
 use crate::import::Sighting;
@@ -74,6 +76,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) excluded: Vec<PathBuf>,
     /// Also files that were refused for being no photos.
     pub(crate) all_files: bool,
+    /// Contents whose files are read although they did not change, for the library has no copy that serves.
+    pub(crate) wanted: &'a HashSet<ContentHash>,
 }
 
 impl Scan<'_> {
@@ -161,6 +165,11 @@ impl Scan<'_> {
         match &record.state {
             FileState::Unsettled(_) => return Ok(false),
             FileState::Refused(_) if self.all_files => return Ok(false),
+            FileState::Imported | FileState::Gone
+                if record.content.is_some_and(|content| self.wanted.contains(&content)) =>
+            {
+                return Ok(false);
+            }
             FileState::Refused(_) | FileState::Imported | FileState::Gone | FileState::Purged => {}
         }
         let unchanged = match trust::judge(&record.stamp, &candidate.stamp) {
