@@ -1,7 +1,8 @@
 //! One SQLCipher file: opening, keying, checking, closing.
 //!
 //! Invariants: everything that reaches the disk is encrypted and authenticated page by page, temporary
-//! tables stay in memory, and after [`Database::close`] by the last process no write-ahead log is left.
+//! tables stay in memory, and after [`Database::close`] by the last process no write-ahead log is left unless the
+//! disk has no room to write it back.
 //!
 //! The salt of a file is derived from its key. SQLCipher alone answers "not a
 //! database" to a wrong key and to a damaged first page alike; because the salt that stands in the first 16
@@ -12,6 +13,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use safelight_crypto::{DatabaseKey, sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -21,6 +23,12 @@ use crate::migrate::{self, Steps};
 
 /// How long a process waits for another one's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one that needs a database for itself waits before it does without.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(2);
+/// With less room than this, and a share of the log for its index, a database is not opened to be written.
+const LEAST_ROOM_BYTES: u64 = 256 << 10;
+/// The index of a log has one byte for so many of the log, generously.
+const LOG_BYTES_FOR_ONE_OF_INDEX: u64 = 64;
 /// Statements that stay prepared.
 const PREPARED_STATEMENTS: usize = 128;
 /// Bytes of the salt that SQLCipher keeps in the clear at the start of the file.
@@ -136,10 +144,16 @@ impl Database {
         let salt = stored_salt(path)?;
         require_own_salt(path, &salt, &key.salt(role))?;
         match access {
+            Access::ReadWrite if lacks_room(path) => Err(CatalogError::DiskFull { path: path.to_path_buf() }),
             Access::ReadWrite => {
                 Self::start(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, key, role, steps, access)
             }
             Access::ReadOnly => {
+                if lacks_room(path)
+                    && let Ok(database) = Self::start_alone(path, key, role, steps)
+                {
+                    return Ok(database);
+                }
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
                 match Self::start(path, path, flags, key, role, steps, access) {
                     // A WAL database in a folder that cannot be written opens only as immutable, which is
@@ -168,9 +182,7 @@ impl Database {
         steps: Steps,
         access: Access,
     ) -> Result<Self> {
-        let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(|source| CatalogError::from_sqlite(path, source))?;
-        let mut database = Self { connection, path: path.to_path_buf(), access };
+        let mut database = Self::connect(path, name, flags, access)?;
         database.configure(key, role).map_err(|source| CatalogError::from_sqlite(path, source))?;
         match access {
             Access::ReadWrite => {
@@ -181,6 +193,26 @@ impl Database {
             Access::ReadOnly => migrate::require_known(&database.connection, path, steps)?,
         }
         Ok(database)
+    }
+
+    /// Opens a database to read it where the index of its log has no room: with the file for itself, SQLite keeps
+    /// that index in its own memory. In a file that the disk cannot back, touching it would end the process.
+    fn start_alone(path: &Path, key: &CatalogKey, role: Role, steps: Steps) -> Result<Self> {
+        let database = Self::connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, Access::ReadOnly)?;
+        // Before anything is read, since it is then that the index is made.
+        database.read(|connection| connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE"))?;
+        database.keep_log_at_close()?;
+        database.configure(key, role).map_err(|source| database.fail(source))?;
+        database.read(|connection| connection.busy_timeout(ALONE_TIMEOUT))?;
+        migrate::require_known(&database.connection, path, steps)?;
+        database.read(|connection| connection.busy_timeout(BUSY_TIMEOUT))?;
+        Ok(database)
+    }
+
+    fn connect(path: &Path, name: &Path, flags: OpenFlags, access: Access) -> Result<Self> {
+        let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|source| CatalogError::from_sqlite(path, source))?;
+        Ok(Self { connection, path: path.to_path_buf(), access })
     }
 
     fn configure(&self, key: &CatalogKey, role: Role) -> rusqlite::Result<()> {
@@ -230,6 +262,10 @@ impl Database {
             let again = self.page_findings()?;
             findings.retain(|finding| again.contains(finding));
         }
+        if !findings.is_empty() && has_log(&self.path) && self.structure_findings()?.is_empty() {
+            // A full disk stopped the log half way into the file. What it holds is whole, and is written again.
+            findings.clear();
+        }
         if stored_salt(&self.path)? != key.salt(role) {
             findings.push("the first 16 bytes were changed".to_owned());
         }
@@ -237,15 +273,20 @@ impl Database {
             findings.push("the unused page at 1 GiB was changed".to_owned());
         }
         if depth == CheckDepth::Structure && findings.is_empty() {
-            let structure = self.read(|connection| lines(connection, "PRAGMA integrity_check(20)"))?;
-            findings.extend(structure.into_iter().filter(|line| line != "ok"));
+            findings.extend(self.structure_findings()?);
         }
+        Ok(findings)
+    }
+
+    fn structure_findings(&self) -> Result<Vec<String>> {
+        let mut findings = self.read(|connection| lines(connection, "PRAGMA integrity_check(20)"))?;
+        findings.retain(|line| line != "ok");
         Ok(findings)
     }
 
     fn page_findings(&self) -> Result<Vec<String>> {
         if self.access == Access::ReadWrite {
-            self.checkpoint()?;
+            self.write_back()?;
         }
         self.read(|connection| lines(connection, "PRAGMA cipher_integrity_check"))
     }
@@ -255,10 +296,25 @@ impl Database {
         self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
     }
 
-    /// Writes everything back and closes; the last process to close leaves no log behind.
+    /// Writes the log back where there is room for it. Where there is none nothing is lost: the log is durable and
+    /// whoever opens the database next reads it too.
+    fn write_back(&self) -> Result<()> {
+        match self.checkpoint() {
+            Err(CatalogError::DiskFull { .. }) => self.keep_log_at_close(),
+            other => other,
+        }
+    }
+
+    fn keep_log_at_close(&self) -> Result<()> {
+        self.read(|connection| {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+        })
+    }
+
+    /// Writes everything back and closes; the last process to close leaves no log behind, unless the disk is full.
     pub(crate) fn close(self) -> Result<()> {
         if self.access == Access::ReadWrite {
-            self.checkpoint()?;
+            self.write_back()?;
         }
         self.connection.flush_prepared_statement_cache();
         let path = self.path;
@@ -294,6 +350,18 @@ pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Whether the disk is so full that the index of the log might not be made. SQLite maps that index, and the
+/// first byte written to a page of it that the disk cannot back kills the process.
+fn lacks_room(path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    let log_bytes = sibling(path, "-wal").metadata().map_or(0, |log| log.len());
+    // Where the system does not say, SQLite will.
+    rustix::fs::statvfs(folder).is_ok_and(|disk| {
+        let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        free_bytes < LEAST_ROOM_BYTES + log_bytes / LOG_BYTES_FOR_ONE_OF_INDEX
+    })
 }
 
 /// Whether a log with anything in it waits to be written back.

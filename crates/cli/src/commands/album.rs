@@ -69,7 +69,10 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let mut library = context.open_library()?;
+    let mut library = match &arguments.action {
+        None | Some(Action::List | Action::Show { .. }) => context.open_library_to_read()?,
+        Some(_) => context.open_library()?,
+    };
     match &arguments.action {
         None | Some(Action::List) => list(context, &library)?,
         Some(Action::Show { album }) => show(context, &library, album)?,

@@ -39,7 +39,10 @@ enum Action {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let mut library = context.open_library()?;
+    let mut library = match &arguments.action {
+        None | Some(Action::List) => context.open_library_to_read()?,
+        Some(_) => context.open_library()?,
+    };
     match &arguments.action {
         None | Some(Action::List) => {
             let sources = library.sources()?;

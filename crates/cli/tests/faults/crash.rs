@@ -136,6 +136,33 @@ impl<'a> SmallDisk<'a> {
         mounted.status.success().then_some(Self(at))
     }
 
+    /// A disk image with blocks smaller than a page of memory, so that a file's page may have holes.
+    fn mount_small_blocks(at: &'a Path, image: &Path, megabytes: u64) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        std::fs::File::create(image).unwrap().set_len(megabytes << 20).unwrap();
+        let made =
+            Command::new("mkfs.ext4").args(["-q", "-b", "1024", "-m", "0"]).arg(image).output().ok()?;
+        let mounted = Command::new("mount").args(["-o", "loop"]).arg(image).arg(at).output().ok()?;
+        if !made.status.success() || !mounted.status.success() {
+            return None;
+        }
+        std::fs::remove_dir(at.join("lost+found")).unwrap();
+        Some(Self(at))
+    }
+
+    /// Fills the disk but for so many bytes, to the last one when none are to be left.
+    fn fill(&self, but_bytes: u64) -> std::path::PathBuf {
+        let filler = self.0.join("tmp/filler");
+        let mut file = std::fs::File::create(&filler).unwrap();
+        for piece in [4096, 1024, 1] {
+            while std::io::Write::write(&mut file, &vec![0; piece]).is_ok() {}
+            drop(file.sync_all());
+        }
+        let length = file.metadata().unwrap().len();
+        file.set_len(length.saturating_sub(but_bytes)).unwrap();
+        filler
+    }
+
     fn grow(&self, megabytes: u32) {
         let options = format!("remount,size={megabytes}m");
         assert!(Command::new("mount").args(["-o", &options]).arg(self.0).status().unwrap().success());
@@ -204,6 +231,90 @@ fn on_a_full_disk_a_library_can_still_be_looked_at_and_checked() {
     assert!(refused.stderr.contains("free some space"), "{}", refused.said());
     std::fs::remove_file(filler).unwrap();
     room.safelight(&["set", "one.jpg", "rating=4"]).ends_with(&[0]);
+    room.verify_is_clean();
+}
+
+/// Kills an import of many photos as soon as the log of its catalogue has so many bytes.
+fn leave_a_log(room: &Room, bytes: u64) {
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    for seed in 100..400 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    let log = room.library().join("catalog.db-wal");
+    let length = || log.metadata().map_or(0, |log| log.len());
+    let begun = Instant::now();
+    let mut child = spawn_in_group(&mut room.import_command());
+    while length() < bytes && begun.elapsed() < PATIENCE && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    drop(child.wait_with_output().unwrap());
+    assert!(length() >= bytes, "the import left a log of {} bytes", length());
+}
+
+/// What only reads, each command several times over.
+#[track_caller]
+fn everything_can_be_read(room: &Room) {
+    for round in 0..4 {
+        let out = room.path(format!("out {round}"));
+        for looking in [
+            &["list"][..],
+            &["status"],
+            &["show", "one.jpg"],
+            &["export", out.to_str().unwrap()],
+            &["local"],
+            &["album"],
+            &["source"],
+            &["conflicts"],
+            &["trash"],
+            &["verify"],
+            &["verify", "--quick"],
+        ] {
+            let outcome = room.safelight(looking);
+            assert_eq!(outcome.code, Some(0), "{looking:?}, round {round}: {}", outcome.said());
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_with_a_log_that_a_kill_left_can_be_read_and_later_goes_on() {
+    for has_small_blocks in [false, true] {
+        let room = Room::empty();
+        let library = room.library();
+        let image = room.path("disk.img");
+        let mounted = if has_small_blocks {
+            SmallDisk::mount_small_blocks(&library, &image, 48)
+        } else {
+            SmallDisk::mount(&library, 24)
+        };
+        let Some(disk) = mounted else {
+            return skip("no small disk can be mounted here (it needs root); the full disk was not tried");
+        };
+        room.init();
+        leave_a_log(&room, 60_000);
+        let filler = disk.fill(0);
+        everything_can_be_read(&room);
+        let refused = room.safelight(&["set", "one.jpg", "rating=4"]).ends_with(&[1]);
+        assert!(refused.stderr.contains("free some space"), "{}", refused.said());
+        std::fs::remove_file(filler).unwrap();
+        room.safelight(&["set", "one.jpg", "rating=4"]).ends_with(&[0]);
+        room.verify_is_clean();
+    }
+}
+
+#[test]
+fn a_log_that_does_not_fit_into_its_database_stays_and_fails_no_command() {
+    let room = Room::empty();
+    let library = room.library();
+    let Some(disk) = SmallDisk::mount(&library, 24) else {
+        return skip("no tmpfs can be mounted here (it needs root); the full disk was not tried");
+    };
+    room.init();
+    leave_a_log(&room, 1_000_000);
+    let filler = disk.fill(400 << 10);
+    everything_can_be_read(&room);
+    std::fs::remove_file(filler).unwrap();
     room.verify_is_clean();
 }
 
