@@ -145,7 +145,15 @@ impl Context {
     pub(crate) fn open_library(&self) -> Result<Library, Failure> {
         let folder = self.folder()?;
         let keys = self.unlock(&folder)?;
-        Ok(Library::open(folder, keys, &self.library_options())?)
+        Ok(self.noticed(Library::open(folder, keys, &self.library_options())?))
+    }
+
+    /// Says what was noticed when the library was opened.
+    fn noticed(&self, library: Library) -> Library {
+        if let Some(notice) = library.notice() {
+            self.output.warn(&notice);
+        }
+        library
     }
 
     /// The same for commands that only look: nothing that earlier runs left is tidied on the way.
@@ -177,7 +185,7 @@ impl Context {
                     .warn("no space is left on the library's disk: nothing is recorded, it is only read");
                 Ok(Library::open_to_read(folder.to_look_only(), keys, &self.library_options())?)
             }
-            other => Ok(other?),
+            other => Ok(self.noticed(other?)),
         }
     }
 

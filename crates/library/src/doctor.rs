@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use safelight_catalog::{Catalog, CatalogError, DeviceDb, FileState};
+use safelight_catalog::{Catalog, CatalogError, CheckDepth, DeviceDb, FileState};
 use safelight_crypto::{ContentHash, Keyring, OsEntropy};
 use safelight_media::pool::{Pool, PoolOptions};
 use serde::Serialize;
@@ -15,7 +15,9 @@ use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
 use crate::folder_lock::FolderLock;
 use crate::keys::UnlockedKeys;
-use crate::library::{Library, catalog_key, close_segment, device_key};
+use crate::library::{
+    DEVICE_WAS_LOST, DEVICE_WAS_LOST_HINT, Library, MADE_ANEW, catalog_key, close_segment, device_key,
+};
 use crate::log::read_log;
 use crate::monitor::{Monitor, Task};
 use crate::verify::{VerifyReport, VerifyRequest};
@@ -178,8 +180,8 @@ impl Library {
             }
         }
         for damage in std::mem::take(&mut report.damaged) {
-            let hint = "safelight verify reads everything; importing the photo again repairs it";
-            findings.push(Finding::damaged("library", format!("{}: {}", damage.path, damage.reason), hint));
+            let says = format!("{}: {}", damage.path, damage.reason);
+            findings.push(Finding::damaged("library", says, damage.hint()));
         }
         findings.extend(examine_links(&report));
         let sweepable: HashSet<String> =
@@ -198,6 +200,7 @@ impl Library {
             });
         }
         findings.extend(self.folder.old_databases().iter().map(|old| examine_old_database(old)));
+        findings.extend(self.examine_device_database(repairs)?);
         findings.push(self.examine_space());
         findings.push(self.examine_previews()?);
         if findings.iter().all(|finding| finding.well) {
@@ -222,7 +225,7 @@ impl Library {
         }
     }
 
-    /// Keeps others out while something may be removed, and writes a damaged description anew.
+    /// Keeps others out while something may be removed, and writes small files anew that are damaged.
     fn hold_alone(&mut self) -> Result<()> {
         if let Some(lock) = &mut self.lock
             && let Err(error) = lock.become_alone()
@@ -232,7 +235,7 @@ impl Library {
         if self.folder.authenticate(self.keyring()).is_err() {
             self.folder.restore_description(self.keyring())?;
         }
-        Ok(())
+        Ok(self.folder.keys().forget_damaged_attempts()?)
     }
 
     /// Removes sealed parts of originals that nothing in the library speaks of. They are what interrupted imports
@@ -271,6 +274,17 @@ impl Library {
         let names = self.folder.old_databases().into_iter().filter_map(name).collect::<Vec<_>>();
         self.folder.remove_old_databases()?;
         Ok(if names.is_empty() { String::new() } else { format!("; and {}", names.join(", ")) })
+    }
+
+    /// Says that `device.db` was lost until a repair was asked for, by which it counts as known.
+    fn examine_device_database(&mut self, repairs: bool) -> Result<Option<Finding>> {
+        if self.device.settings(MADE_ANEW)?.is_empty() {
+            return Ok(None);
+        }
+        if repairs {
+            self.device.set_setting(MADE_ANEW, None)?;
+        }
+        Ok(Some(Finding::unwell("device.db", DEVICE_WAS_LOST, DEVICE_WAS_LOST_HINT)))
     }
 
     fn examine_space(&self) -> Finding {
@@ -394,18 +408,23 @@ fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
     Ok(open_ops)
 }
 
-/// A device database that cannot be opened is set aside; opening the library makes a new one, whose index of the
+/// A device database that is damaged is set aside; opening the library makes a new one, whose index of the
 /// local packs comes from a scan.
 fn set_device_aside_if_damaged(folder: &LibraryFolder, keyring: &Keyring) -> Result<()> {
     let path = folder.device_path();
     match DeviceDb::open(&path, &device_key(keyring)) {
-        Ok(device) => Ok(device.close()?),
-        Err(CatalogError::Damaged { .. } | CatalogError::WrongKey { .. }) => {
-            let aside = folder.old_device_path();
-            std::fs::rename(&path, &aside).map_err(|source| LibraryError::writing(&aside, source))
+        Ok(device) => {
+            let is_damaged = !device.check(&device_key(keyring), CheckDepth::Pages)?.is_empty();
+            device.close()?;
+            if !is_damaged {
+                return Ok(());
+            }
         }
-        Err(_) => Ok(()),
+        Err(CatalogError::Damaged { .. } | CatalogError::WrongKey { .. }) => {}
+        Err(_) => return Ok(()),
     }
+    let aside = folder.old_device_path();
+    std::fs::rename(&path, &aside).map_err(|source| LibraryError::writing(&aside, source))
 }
 
 fn known_contents(catalog: &Catalog) -> Result<HashSet<ContentHash>> {

@@ -392,7 +392,10 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
 
 fn kind_of_catalog(error: &CatalogError) -> ErrorKind {
     match error {
-        CatalogError::Damaged { .. } => ErrorKind::Damaged,
+        // The keyring was authenticated, so a database that its key does not open is not what was written.
+        CatalogError::Damaged { .. } | CatalogError::Missing { .. } | CatalogError::WrongKey { .. } => {
+            ErrorKind::Damaged
+        }
         _ => ErrorKind::Failed,
     }
 }

@@ -28,6 +28,15 @@ use crate::keys::{NewSlot, UnfinishedLibrary, UnlockedKeys};
 /// Prefix of the settings that name damaged originals.
 const DAMAGED: &str = "damaged/";
 
+/// The setting that says that `device.db` was lost and made anew.
+pub(crate) const MADE_ANEW: &str = "device/made-anew";
+/// What is then said.
+pub(crate) const DEVICE_WAS_LOST: &str = "device.db was gone and is made anew: no photo is lost, but the watched folders, \
+     the remotes with their sign-ins, what was pinned, and which files are already imported are forgotten";
+/// And what to do about it.
+pub(crate) const DEVICE_WAS_LOST_HINT: &str = "give them again: safelight source add PATH, safelight remote add NAME ADDRESS; \
+     safelight doctor --fix then ends this notice";
+
 /// How a library is opened.
 #[derive(Debug, Clone)]
 pub struct LibraryOptions {
@@ -48,6 +57,8 @@ pub struct Library {
     /// The folder, held while the library is open for writing.
     pub(crate) lock: Option<FolderLock>,
     purpose: Purpose,
+    /// Whether `device.db` was missing and was made just now.
+    has_new_device: bool,
     options: LibraryOptions,
 }
 
@@ -173,7 +184,7 @@ impl Library {
             &mut OsEntropy,
             access,
         )?;
-        let device = open_device(&folder, keyring, access)?;
+        let (device, has_new_device) = open_device(&folder, keyring, access)?;
         let place = folder.objects().clone();
         let damaged = Damaged::read(&device)?;
         let packs = LocalPacks::new(place.clone());
@@ -187,6 +198,7 @@ impl Library {
             damaged,
             lock,
             purpose,
+            has_new_device,
             options: options.clone(),
         })
     }
@@ -203,6 +215,12 @@ impl Library {
         let catalog = catalog.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         catalog.close()?;
         Ok(device.close()?)
+    }
+
+    /// What was noticed when the library was opened and must be said once.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        self.has_new_device.then(|| format!("{DEVICE_WAS_LOST}; {DEVICE_WAS_LOST_HINT}"))
     }
 
     /// The library's id.
@@ -324,17 +342,18 @@ pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &Fo
     Ok(())
 }
 
-/// Opens this device's database; one that is gone is made anew, since nothing in it is the only copy.
-fn open_device(folder: &LibraryFolder, keyring: &Keyring, access: Access) -> Result<DeviceDb> {
+/// Opens this device's database; one that is gone is made anew, since no photo depends on it. Says whether it was.
+fn open_device(folder: &LibraryFolder, keyring: &Keyring, access: Access) -> Result<(DeviceDb, bool)> {
     match DeviceDb::open_as(&folder.device_path(), &device_key(keyring), access) {
         Err(CatalogError::Missing { .. }) if folder.is_writable() => {
             tracing::warn!("device.db is missing and is made anew; sources are scanned in full next time");
             let mut device = DeviceDb::create(&folder.device_path(), &device_key(keyring))?;
             birth::keep_private(&folder.device_path())?;
             reconcile_packs(folder.objects(), keyring, &mut device)?;
-            Ok(device)
+            device.set_setting(MADE_ANEW, Some(&now_stamp_millis().to_be_bytes()))?;
+            Ok((device, true))
         }
-        other => Ok(other?),
+        other => Ok((other?, false)),
     }
 }
 

@@ -16,6 +16,7 @@ use safelight_store::ObjectPath;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::keys::KEYRING_HINT;
 use crate::library::Library;
 use crate::monitor::Monitor;
 
@@ -47,6 +48,27 @@ impl Damage {
     pub(crate) fn new(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         let path = path.as_ref().to_string_lossy().into_owned();
         Self { path, reason: reason.into(), photos: Vec::new(), is_stray: false }
+    }
+
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        let in_slots = self.path.starts_with("keys/slots/");
+        match self.path.as_str() {
+            "catalog.db" => "safelight doctor --fix catalog makes it again from the signed history",
+            "device.db" => {
+                "safelight doctor --fix catalog sets it aside and begins a new one; watched folders and remotes are \
+                 then to be given again"
+            }
+            "keys/keyring.sealed" => KEYRING_HINT,
+            "keys/keyring.previous" => "nothing needs it while keys/keyring.sealed is whole: remove the file",
+            "library.toml" | "keys/attempts" => "safelight doctor --fix writes it anew",
+            _ if in_slots => "unlock by another slot or the recovery words, then remove the damaged one",
+            _ if self.path.starts_with("objects/log/") => {
+                "safelight history --verify names all that is damaged"
+            }
+            _ => "safelight verify reads everything; importing the photo again repairs it",
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use safelight_library::{Comparison, VerifyDepth, VerifyReport, VerifyRequest};
+use safelight_library::{Comparison, Damage, VerifyDepth, VerifyReport, VerifyRequest};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -172,11 +172,23 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     };
     let mend = match &arguments.export {
         Some(_) => "an export is a copy: export again into a new folder",
-        None => {
-            "keep the library as it is and restore the named originals from another copy by importing them again"
-        }
+        None => mend(&report),
     };
     answer(context, &report, mend)
+}
+
+/// What to do about the damage of a library.
+fn mend(report: &VerifyReport) -> &'static str {
+    let is_object = |damage: &Damage| damage.path.starts_with("objects/");
+    match report.damaged.as_slice() {
+        [first, others @ ..] if !is_object(first) && others.iter().all(|other| other.path == first.path) => {
+            first.hint()
+        }
+        damaged if damaged.iter().all(is_object) => {
+            "keep the library as it is and restore the named originals from another copy by importing them again"
+        }
+        _ => "keep the library as it is; safelight doctor says for each file what to do",
+    }
 }
 
 /// Prints what was found; `mend` is what to do about damage.

@@ -56,6 +56,104 @@ fn names(said: &str, file: &Path) -> bool {
 }
 
 #[test]
+fn a_flipped_bit_anywhere_in_the_keyring_is_damage_and_no_wrong_key() {
+    let room = Room::with_library();
+    let keyring = room.library().join("keys/keyring.sealed");
+    let good = std::fs::read(&keyring).unwrap();
+    for at in (0..24).chain((24..good.len()).step_by(37)) {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        std::fs::write(&keyring, &bad).unwrap();
+        for command in ["verify", "list"] {
+            let said = room.safelight(&[command]).ends_with(&[6]).said();
+            assert!(said.contains("keyring.sealed"), "byte {at}: {said}");
+            assert!(said.contains("backup") && said.contains("safelight join"), "byte {at}: {said}");
+        }
+    }
+    std::fs::write(&keyring, &good).unwrap();
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_flipped_bit_in_the_failed_unlocks_is_named_until_it_is_mended() {
+    let room = Room::with_library();
+    std::fs::write(room.path("wrong"), [9; 64]).unwrap();
+    crate::room::set_mode(&room.path("wrong"), 0o600);
+    let attempts = room.library().join("keys/attempts");
+    for at in [0, 5, 16, 40] {
+        let mut wrong = room.bare();
+        wrong.arg("--key-file").arg(room.path("wrong")).arg("list");
+        room.run(&mut wrong).ends_with(&[3]);
+        let mut bytes = std::fs::read(&attempts).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&attempts, &bytes).unwrap();
+        for _ in 0..2 {
+            let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+            assert!(said.contains("keys/attempts") && said.contains("doctor --fix"), "byte {at}: {said}");
+        }
+        room.safelight(&["doctor", "--fix"]).ends_with(&[0]);
+        room.verify_is_clean();
+    }
+}
+
+#[test]
+fn a_lost_device_database_is_said_when_it_is_made_anew_and_by_the_doctor_until_it_mends() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    room.safelight(&["source", "add", room.photos().to_str().unwrap()]).ends_with(&[0]);
+    for file in ["device.db", "device.db-wal", "device.db-shm"] {
+        drop(std::fs::remove_file(room.library().join(file)));
+    }
+    let first = room.safelight(&["list"]).ends_with(&[0]);
+    for lost in ["device.db", "watched folders", "remotes", "safelight source add"] {
+        assert!(first.stderr.contains(lost), "{lost}: {}", first.said());
+    }
+    let second = room.safelight(&["list"]).ends_with(&[0]);
+    assert!(!second.stderr.contains("device.db"), "{}", second.said());
+    let doctor = room.safelight(&["doctor"]).ends_with(&[1]);
+    assert!(
+        doctor.text().contains("watched folders") && doctor.text().contains("source add"),
+        "{}",
+        doctor.said()
+    );
+    let mended = room.safelight(&["doctor", "--fix"]).ends_with(&[1]);
+    assert!(mended.text().contains("watched folders"), "{}", mended.said());
+    let healthy = room.safelight(&["doctor"]).ends_with(&[0]);
+    assert!(!healthy.text().contains("watched folders"), "{}", healthy.said());
+    room.verify_is_clean();
+}
+
+#[test]
+fn for_a_damaged_or_missing_catalogue_what_is_advised_mends_it() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let before = room.list();
+    let catalog = room.library().join("catalog.db");
+    for is_first_page in [true, false] {
+        let mut bytes = std::fs::read(&catalog).unwrap();
+        let at = if is_first_page { 5 } else { bytes.len() - 100 };
+        bytes[at] ^= 4;
+        std::fs::write(&catalog, bytes).unwrap();
+        for looking in ["doctor", "verify"] {
+            let said = room.safelight(&[looking]).ends_with(&[6]).said();
+            assert!(said.contains("safelight doctor --fix catalog"), "{looking}, byte {at}: {said}");
+            assert!(!said.contains("importing"), "{looking}, byte {at}: {said}");
+        }
+        room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0]);
+        assert_eq!(room.list(), before);
+    }
+    for looking in ["list", "doctor", "verify"] {
+        drop(std::fs::remove_file(&catalog));
+        let said = room.safelight(&[looking]).ends_with(&[6]).said();
+        assert!(said.contains("safelight doctor --fix catalog"), "{looking}: {said}");
+    }
+    room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0]);
+    assert_eq!(room.list(), before);
+}
+
+#[test]
 fn a_lost_or_shortened_object_is_found_and_importing_again_brings_the_original_back() {
     let room = Room::with_library();
     room.put("one.jpg", heavy_photo(1, 2 << 20));

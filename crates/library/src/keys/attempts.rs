@@ -114,19 +114,44 @@ impl KeyFolder<'_> {
         Ok(parse(self.folder.library(), &bytes))
     }
 
-    /// Forgets the attempts of a log once they are in the signed history; later ones stay.
+    /// Forgets the attempts of a log once they are in the signed history; later ones stay, and damaged lines, so
+    /// that a verification can name them.
     ///
     /// # Errors
     /// [`KeysError::Folder`] of the disk.
     pub fn forget_attempts(&self, log: &AttemptLog) -> Result<(), KeysError> {
-        if log.length_bytes == 0 {
+        if log.attempts.is_empty() {
             return Ok(());
         }
+        self.keep_lines(|number, at| at >= log.length_bytes || log.damaged_lines.contains(&number))
+    }
+
+    /// Forgets lines that are damaged: nobody can say any more what they told.
+    ///
+    /// # Errors
+    /// [`KeysError::Folder`] of the disk.
+    pub(crate) fn forget_damaged_attempts(&self) -> Result<(), KeysError> {
+        let log = self.attempts()?;
+        if log.damaged_lines.is_empty() {
+            return Ok(());
+        }
+        self.keep_lines(|number, _| !log.damaged_lines.contains(&number))
+    }
+
+    /// Keeps the lines that `is_kept` wants, by their number from 1 and where they begin.
+    fn keep_lines(&self, is_kept: impl Fn(usize, usize) -> bool) -> Result<(), KeysError> {
         self.folder.require_writable()?;
         let _lock = self.folder.lock_keys()?;
         let path = self.path(ATTEMPTS);
         let bytes = read_small(&path).map_err(|error| FolderError::from_io("read", &path, error))?;
-        self.replace_file(ATTEMPTS, bytes.get(log.length_bytes..).unwrap_or_default())
+        let (mut kept, mut at) = (Vec::new(), 0);
+        for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            if is_kept(index + 1, at) {
+                kept.extend_from_slice(line);
+            }
+            at += line.len();
+        }
+        self.replace_file(ATTEMPTS, &kept)
     }
 }
 

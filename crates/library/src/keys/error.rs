@@ -6,6 +6,12 @@ use safelight_crypto::{CryptoError, SlotId};
 
 use crate::error::ErrorKind;
 use crate::folder::FolderError;
+use crate::keys::KEYRING;
+
+/// What helps when the keyring is damaged, which every slot opens and which never leaves its device.
+pub(crate) const KEYRING_HINT: &str = "every key slot opens this same file, so another one does not help: put keys/keyring.sealed back \
+     from a backup of the library's folder; without one, safelight join with the recovery words makes the library anew in an empty \
+     folder from a remote";
 
 /// An error of `keys/`.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +89,7 @@ impl KeysError {
             Self::AmbiguousSlot { .. } => "use more of the id",
             Self::LastSlot { .. } => "add another one first with: safelight key add",
             Self::NoSlots => "pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE",
+            Self::Damaged { path, .. } if path.ends_with(KEYRING) => KEYRING_HINT,
             Self::Damaged { .. } => {
                 "unlock by another slot or the recovery words, then remove the damaged one"
             }

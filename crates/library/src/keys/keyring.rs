@@ -5,10 +5,14 @@
 
 use std::io;
 
-use safelight_crypto::{Entropy, Keyring, UnlockKey};
+use safelight_crypto::{Entropy, Keyring, Prefix, UnlockKey};
 
 use crate::folder::{FolderError, read_small};
 use crate::keys::{KEYRING, KEYRING_PREVIOUS, KeyFolder, KeysError, UnlockedKeys};
+
+/// A key id that differs from the right one in no more bits is the right one, damaged: those of two keys differ
+/// in about half of their 128.
+const KEY_ID_DAMAGE_BITS: u32 = 24;
 
 /// Which file a keyring was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +74,10 @@ impl KeyFolder<'_> {
     pub(crate) fn open_file(&self, name: &str, unlock_key: &UnlockKey) -> Result<Keyring, KeysError> {
         let bytes = self.read(name)?;
         Keyring::open(&bytes, self.folder.library(), unlock_key).map_err(|error| {
-            if error.is_wrong_key() {
+            if is_damaged_key_id(&bytes, unlock_key) {
+                let reason = "its first bytes are not what was written".to_owned();
+                KeysError::Damaged { path: self.path(name), reason }
+            } else if error.is_wrong_key() {
                 KeysError::WrongKey
             } else {
                 KeysError::Damaged { path: self.path(name), reason: error.to_string() }
@@ -85,4 +92,14 @@ impl KeyFolder<'_> {
             _ => FolderError::from_io("read", &path, error).into(),
         })
     }
+}
+
+/// Whether a sealed keyring that does not open names its key almost, but not quite.
+fn is_damaged_key_id(sealed: &[u8], unlock_key: &UnlockKey) -> bool {
+    Prefix::parse(sealed).is_ok_and(|prefix| {
+        let (found, own) = (prefix.key, unlock_key.generation());
+        let flipped_bits: u32 =
+            found.as_bytes().iter().zip(own.as_bytes()).map(|(one, other)| (one ^ other).count_ones()).sum();
+        (1..=KEY_ID_DAMAGE_BITS).contains(&flipped_bits)
+    })
 }

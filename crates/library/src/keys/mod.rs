@@ -28,6 +28,7 @@ use safelight_store::TempSpace;
 pub use attempts::{AttemptLog, AttemptWay, FailedAttempt};
 pub(crate) use create::UnfinishedLibrary;
 pub use create::{NewLibrary, NewSlot};
+pub(crate) use error::KEYRING_HINT;
 pub use error::KeysError;
 pub use keyring::{KeyringSource, OpenedKeyring};
 pub(crate) use replace::finish_replacement;
