@@ -309,12 +309,12 @@ impl Door<'_> {
         let millis = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let slot = if let [only] = slots { Some(only.id()) } else { None };
         let at_millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        self.folder.keys().record_attempt(&FailedAttempt { at_millis, way, slot });
         if self.folder.is_suspect() {
-            // A wrong id in it makes every right secret look wrong.
+            // A wrong id in it makes every right secret look wrong, and would go into what is written down.
             let reason = "it does not fit its own checksum, so no secret can be tried".to_owned();
             return FolderError::Damaged { path: self.folder.path().join("library.toml"), reason }.into();
         }
+        self.folder.keys().record_attempt(&FailedAttempt { at_millis, way, slot });
         UnlockError::WrongSecret { way, path: self.folder.path().to_owned() }
     }
 
