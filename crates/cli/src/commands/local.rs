@@ -395,17 +395,27 @@ fn thaw_in(
         _ => None,
     };
     if context.output.json() {
-        context.output.print_json(&report)?;
+        context.output.print_json(&ThawedAndFetched { thaw: &report, fetched: fetched.as_ref() })?;
     } else {
         tell_thaw(context, &report);
         if let Some(fetched) = &fetched {
             tell_fetched(context, fetched)?;
         }
     }
-    if report.missing_originals > 0 {
+    let not_fetched = fetched.map_or(0, |fetched| fetched.failed_originals + fetched.archived_originals);
+    if report.missing_originals + report.unanswered_originals + not_fetched > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// What a thaw came to and, where it was waited for, the fetch after it.
+#[derive(serde::Serialize)]
+struct ThawedAndFetched<'a> {
+    #[serde(flatten)]
+    thaw: &'a ThawReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetched: Option<&'a FetchReport>,
 }
 
 fn tell_thaw(context: &Context, report: &ThawReport) {
@@ -418,6 +428,12 @@ fn tell_thaw(context: &Context, report: &ThawReport) {
         grouped(report.here_originals),
         grouped(report.missing_originals),
     ));
+    if report.unanswered_originals > 0 {
+        context.output.warn(&format!(
+            "{} may rest in a remote that did not answer",
+            counted(report.unanswered_originals, "original", "originals")
+        ));
+    }
     if waiting > 0 {
         context.output.talk(&format!(
             "The provider charges for {} read back from the archive tier and for {}; it may take 15 hours. \

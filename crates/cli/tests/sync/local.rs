@@ -460,7 +460,23 @@ fn archived_originals_are_a_state(meeting: Meeting, is_thawed_at_once: bool) {
         let outcome = one.json(&["sync"]);
         assert_eq!(outcome[0]["local"]["fetched_originals"], 1, "{outcome}");
         assert_eq!(one.json(&["show", &id])["sync"][0]["state"], "synced");
-        one.ends(&["local", "thaw", "--wait", "--every", "1", "--", &ids(&one)[1]], 0);
+        let second = ids(&one)[1].clone();
+        // One that rests nowhere is told, however often the others are looked at.
+        let (objects, before) = (one.folder().join("objects/o"), paths(&one.folder().join("objects/o")));
+        let lost = world.photos("lost", 9..10);
+        one.import(&lost);
+        for path in paths(&objects).iter().filter(|path| !before.contains(path)) {
+            std::fs::remove_file(path).unwrap();
+        }
+        let known = [&id, &second];
+        let lost_id = ids(&one).into_iter().find(|one| !known.contains(&one)).unwrap();
+        let wait = ["--", &second, &lost_id];
+        let report = one.json_ending(&[&["local", "thaw", "--wait", "--every", "1"], &wait[..]].concat(), 1);
+        assert_eq!((&report["missing_originals"], &report["readable_originals"]), (&1.into(), &1.into()));
+        let fetched = &report["fetched"];
+        assert_eq!((&fetched["fetched_originals"], &fetched["failed_originals"]), (&1.into(), &1.into()));
+        one.ends(&["verify"], 6);
+        one.import(&lost);
         exports_whole(&world, &one, "late");
         return;
     }

@@ -1,17 +1,18 @@
 //! Thawing: asking remotes for what they hold archived, and waiting for it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use safelight_crypto::OsEntropy;
 use safelight_model::{Original, Storage};
 use safelight_store::Urgency;
-use safelight_sync::{Stop, SyncError, ThawStep, look_at_thaw, thaw_original};
+use safelight_sync::{Here, RemotePlace, Stop, SyncError, ThawStep, look_at_thaw, thaw_original};
 use serde::Serialize;
 
 use crate::edit::Selection;
 use crate::error::Result;
 use crate::library::Library;
-use crate::monitor::{Monitor, Task};
+use crate::monitor::{Monitor, Problem, Task};
 use crate::objects::held_by;
 use crate::remote::at::{Surroundings, reconnect, runtime};
 use crate::remote::run::{SyncLock, Told, here, until_stopped};
@@ -44,6 +45,8 @@ pub struct ThawReport {
     pub thawing_bytes: u64,
     /// Originals that no remote holds.
     pub missing_originals: u64,
+    /// Originals that no remote holds which answered, while another did not answer.
+    pub unanswered_originals: u64,
 }
 
 impl Library {
@@ -81,15 +84,26 @@ impl Library {
         let stop = Stop::default();
         monitor.begin(Task::Thaw, Some(waiting.len() as u64), None);
         let result = runtime.block_on(async {
-            let mut places = Vec::new();
+            let (mut places, mut absent) = (Vec::new(), None);
             for row in &rows {
-                places.push(reconnect(row, self.keeper(row)?, surroundings).await?.0);
+                match reconnect(row, self.keeper(row)?, surroundings).await {
+                    Ok((at, _)) => places.push(at),
+                    Err(error) => {
+                        monitor.problem(&Problem::failure(&row.name, error.to_string()));
+                        absent = absent.or(Some(error));
+                    }
+                }
+            }
+            let all_answer = absent.is_none();
+            if let Some(error) = absent.filter(|_| places.is_empty()) {
+                return Err(error);
             }
             let (told, mut keys, mut entropy) = (Told(monitor), None, OsEntropy);
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
             let mut ask = wait != ThawWait::Look;
             loop {
-                let work = step(&mut here, &places, &waiting, ask.then_some(urgency), monitor, &mut report);
+                let round = Round { places: &places, all_answer, ask: ask.then_some(urgency) };
+                let work = round.step(&mut here, &waiting, monitor, &mut report);
                 waiting = until_stopped(work, &stop, monitor).await?;
                 let ThawWait::Until(nap) = wait else { return Ok(()) };
                 if waiting.is_empty() {
@@ -133,55 +147,87 @@ async fn until_stopped_or_asleep(
     }
 }
 
-/// One round over all that is not readable yet; answers what still is not.
-async fn step(
-    here: &mut safelight_sync::Here<'_>,
-    places: &[safelight_sync::RemotePlace],
-    waiting: &[Original],
+/// One round over all that is not readable yet.
+struct Round<'a> {
+    places: &'a [RemotePlace],
+    /// Whether no remote of this device was absent from the start.
+    all_answer: bool,
     ask: Option<Urgency>,
-    monitor: &dyn Monitor,
-    report: &mut ThawReport,
-) -> Result<Vec<Original>, SyncError> {
-    report.archived_originals = 0;
-    report.thawing_originals = 0;
-    report.thawing_bytes = 0;
-    report.missing_originals = 0;
-    let mut still = Vec::new();
-    for original in waiting {
-        here.stop.check()?;
+}
+
+impl Round<'_> {
+    /// Answers what still is archived or being thawed.
+    async fn step(
+        &self,
+        here: &mut Here<'_>,
+        waiting: &[Original],
+        monitor: &dyn Monitor,
+        report: &mut ThawReport,
+    ) -> Result<Vec<Original>, SyncError> {
+        // What is missing is not looked at again, and stays counted.
+        report.archived_originals = 0;
+        report.thawing_originals = 0;
+        report.thawing_bytes = 0;
+        let mut still = Vec::new();
+        let mut silent = BTreeSet::new();
+        for original in waiting {
+            match self.best(here, original, &mut silent, monitor).await? {
+                ThawStep::NotThere if self.all_answer && silent.is_empty() => report.missing_originals += 1,
+                ThawStep::NotThere => report.unanswered_originals += 1,
+                ThawStep::Readable => {
+                    report.readable_originals += 1;
+                    monitor.advance(1, original.size_bytes);
+                }
+                ThawStep::Archived => {
+                    report.archived_originals += 1;
+                    report.thawing_bytes += original.size_bytes;
+                    still.push(original.clone());
+                }
+                ThawStep::Thawing { asked_parts } => {
+                    report.thawing_originals += 1;
+                    report.asked_parts += asked_parts;
+                    report.thawing_bytes += original.size_bytes;
+                    still.push(original.clone());
+                }
+            }
+        }
+        Ok(still)
+    }
+
+    /// How an original rests where it can be had soonest. A remote that fails is `silent` for the rest of the round; one
+    /// that is the last to fail ends it.
+    async fn best(
+        &self,
+        here: &mut Here<'_>,
+        original: &Original,
+        silent: &mut BTreeSet<usize>,
+        monitor: &dyn Monitor,
+    ) -> Result<ThawStep, SyncError> {
         let mut best = (ThawStep::NotThere, 0);
-        for (index, at) in places.iter().enumerate() {
-            let found = look_at_thaw(here, at, original).await?;
-            if rank(found) > rank(best.0) {
-                best = (found, index);
+        for (index, at) in self.places.iter().enumerate() {
+            here.stop.check()?;
+            if silent.contains(&index) {
+                continue;
+            }
+            match look_at_thaw(here, at, original).await {
+                Ok(found) if rank(found) > rank(best.0) => best = (found, index),
+                Ok(_) => {}
+                Err(SyncError::Store(error)) if silent.len() + 1 < self.places.len() => {
+                    silent.insert(index);
+                    monitor.problem(&Problem::failure(at.store.label(), error.to_string()));
+                }
+                Err(error) => return Err(error),
             }
         }
         // One remote is asked, and only where no other can give it at once.
-        if let (ThawStep::Archived, index) = best
-            && let Some(urgency) = ask
-            && let Some(at) = places.get(index)
-        {
-            best.0 = thaw_original(here, at, original, urgency).await?;
-        }
-        match best.0 {
-            ThawStep::NotThere => report.missing_originals += 1,
-            ThawStep::Readable => {
-                report.readable_originals += 1;
-                monitor.advance(1, original.size_bytes);
-                continue;
-            }
-            ThawStep::Archived => report.archived_originals += 1,
-            ThawStep::Thawing { asked_parts } => {
-                report.thawing_originals += 1;
-                report.asked_parts += asked_parts;
-            }
-        }
-        if best.0 != ThawStep::NotThere {
-            report.thawing_bytes += original.size_bytes;
-            still.push(original.clone());
+        match (best, self.ask) {
+            ((ThawStep::Archived, index), Some(urgency)) => match self.places.get(index) {
+                Some(at) => thaw_original(here, at, original, urgency).await,
+                None => Ok(ThawStep::Archived),
+            },
+            ((step, _), _) => Ok(step),
         }
     }
-    Ok(still)
 }
 
 fn rank(step: ThawStep) -> u8 {
