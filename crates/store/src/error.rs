@@ -300,6 +300,30 @@ impl StoreError {
         matches!(self, Self::Throttled { .. } | Self::Network { .. })
     }
 
+    /// The place that answered so, as its label has it; none for a name or an address that no place has.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { place, .. }
+            | Self::AlreadyExists { place, .. }
+            | Self::Unsupported { place, .. }
+            | Self::Full { place, .. }
+            | Self::ReadOnly { place, .. }
+            | Self::Denied { place, .. }
+            | Self::Vanished { place }
+            | Self::Obstructed { place, .. }
+            | Self::Damaged { place, .. }
+            | Self::TooLarge { place, .. }
+            | Self::Archived { place, .. }
+            | Self::Throttled { place, .. }
+            | Self::Network { place, .. }
+            | Self::Refused { place, .. }
+            | Self::BadName { place, .. }
+            | Self::Io { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+
     /// What the user can do about it, where the answer of the place tells.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {

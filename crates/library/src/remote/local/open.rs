@@ -115,7 +115,8 @@ impl Reached {
     /// A remote that failed as a whole is not asked again.
     fn drop_silent(&mut self, error: &SyncError) {
         let reason = error.to_string();
-        let place = self.places.iter().position(|place| reason.starts_with(place.store.label()));
+        let silent = if let SyncError::Store(error) = error { error.place() } else { None };
+        let place = self.places.iter().position(|place| silent == Some(place.store.label()));
         if let Some(place) = place.or((self.places.len() == 1).then_some(0)) {
             let place = self.places.remove(place);
             self.silent.push((place.store.label().to_owned(), reason));
