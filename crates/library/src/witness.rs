@@ -110,7 +110,8 @@ impl Library {
         } else {
             return Err(LibraryError::BelowFloor);
         };
-        if !self.is_read_only() {
+        // An earlier moment may be one before what this place hides.
+        if found == Comparison::Same && !self.is_read_only() {
             self.device.set_setting(UNWITNESSED, None)?;
         }
         Ok(found)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use safelight_library::{JoinRequest, Library, RecoveryWords, SyncRequest};
+use safelight_library::{JoinRequest, Library, LibraryError, RecoveryWords, SyncRequest};
 use zeroize::Zeroizing;
 
 use crate::commands::{init, remote};
@@ -127,6 +127,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.talk("Next: safelight list; safelight local fetch ITEMS brings originals here");
     }
     if let Some(Err(error)) = compared {
+        let is_read = is_whole && !arguments.no_sync && !provisional && !context.interrupted();
+        if matches!(error, LibraryError::BelowFloor) && !is_read {
+            return Err(Failure::new(
+                Exit::Incomplete,
+                "cannot tell yet whether this history holds what the six words were written down for: it was not read to its end",
+            )
+            .hint("safelight sync, then safelight verify --six-words WORDS"));
+        }
         return Err(error.into());
     }
     if !is_whole || !arguments.no_sync && context.progress.failures() > 0 {
