@@ -127,6 +127,14 @@ fn drill(context: &Context, name: Option<&str>, originals: usize) -> Result<(), 
         context.output.print_json(&outcomes)?;
     } else {
         for outcome in &outcomes {
+            if let Some(error) = &outcome.error {
+                context.output.data(&format!(
+                    "not drilled  {}  {}",
+                    outcome.remote,
+                    printable_text(error)
+                ))?;
+                continue;
+            }
             for problem in &outcome.damaged {
                 context.output.data(&format!("damaged  {}  {problem}", outcome.remote))?;
             }
@@ -147,6 +155,11 @@ fn drill(context: &Context, name: Option<&str>, originals: usize) -> Result<(), 
     }
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted before the drill was over"));
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
+    if failed > 0 {
+        let of = counted(outcomes.len() as u64, "remote", "remotes");
+        return Err(Failure::new(Exit::Incomplete, format!("{failed} of {of} were not drilled")));
     }
     Ok(())
 }

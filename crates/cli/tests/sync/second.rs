@@ -29,6 +29,13 @@ fn a_second_place_is_filled_compared_and_drilled() {
 
     let drilled = two.json(&["verify", "--remote", "cellar", "--drill", "3"]);
     assert_eq!((&drilled[0]["drawn_originals"], &drilled[0]["restored_originals"]), (&3.into(), &3.into()));
+    // What one place gave back is said, also when another is away.
+    let away = second.path().with_extension("away");
+    std::fs::rename(second.path(), &away).unwrap();
+    let drilled = two.json_ending(&["verify", "--drill", "3", "--remote"], 1);
+    std::fs::rename(&away, second.path()).unwrap();
+    assert_eq!((&drilled[0]["remote"], &drilled[0]["restored_originals"]), (&name.into(), &3.into()));
+    assert!(drilled[1]["error"].is_string(), "{drilled}");
     let mut parts = Vec::new();
     let mut folders = vec![second.path().join("o")];
     while let Some(folder) = folders.pop() {

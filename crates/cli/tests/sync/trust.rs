@@ -74,6 +74,12 @@ fn six_words_tell_whether_two_devices_have_one_history_and_whether_a_place_went_
     let four = world.join_with("four", &["--six-words", &newest], 6);
     assert_eq!(four.listed().len(), 2, "what the place shows is there, and is not called complete");
     assert!(is_unwitnessed(&four));
+    four.ends(&["verify", "--six-words", &written_down], 0);
+    assert!(is_unwitnessed(&four), "an earlier moment does not witness a later one");
+    // What was not read to its end hides nothing yet.
+    let six = world.join_with("six", &["--no-sync", "--six-words", &newest], 1);
+    six.sync();
+    six.ends(&["verify", "--six-words", &newest], 6);
     world.join_with("five", &["--six-words", "these are not"], 2);
 }
 
@@ -93,6 +99,30 @@ fn a_place_that_was_emptied_is_filled_again_once_its_owner_says_so() {
     assert_eq!(one.json(&["sync"])[0]["synced_originals"], 3);
     one.ends(&["verify", "--remote", "--all"], 0);
     assert_eq!(world.join("two").listed().len(), 3);
+}
+
+#[test]
+fn what_another_place_holds_too_is_not_gone_with_a_rollback_and_no_sync_runs_beside_its_acceptance() {
+    let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = World::new(folder_meeting(place.path()));
+    let one = world.first("one");
+    one.add_remote("second", &format!("folder:{}", second.path().display()));
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    one.ends(&["local", "free", "--all", "--prove", "--yes"], 0);
+    let accept = ["remote", "set", "place", "--accept-rollback"];
+    let (_, _, told) = one.tries(&[&["--dry-run"], &accept[..]].concat());
+    assert!(told.contains("lost them: 0 originals"), "{told}");
+    one.ends(&["--yes", "remote", "remove", "second"], 0);
+    let (_, _, told) = one.tries(&[&["--dry-run"], &accept[..]].concat());
+    assert!(told.contains("lost them: 2 originals"), "{told}");
+    // As a sync holds it.
+    let lock = std::fs::File::open(one.folder().join("tmp")).unwrap();
+    lock.lock().unwrap();
+    let agreed = [&["--yes"], &accept[..]].concat();
+    one.ends(&agreed, 5);
+    drop(lock);
+    one.ends(&agreed, 0);
 }
 
 #[test]

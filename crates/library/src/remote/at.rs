@@ -19,6 +19,7 @@ use super::terms::{RECONSIDER, Terms, WallClock};
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::{Library, device_key};
+use crate::remote::run::SyncLock;
 use crate::remote::standing::ShownPolicy;
 
 /// What of the process's surroundings connecting needs; the command line fills it.
@@ -325,26 +326,36 @@ impl Library {
         Ok(keeper)
     }
 
-    /// How many originals that are not on this device rested in a remote, and how many bytes: what it would not give
-    /// back if what it lost is gone.
+    /// How many originals that are not on this device rested in this remote alone, and how many bytes: what it
+    /// would not give back if what it lost is gone.
     ///
     /// # Errors
     /// [`LibraryError::NoSuchRemote`].
     pub fn resting_only_in(&self, name: &str) -> Result<(u64, u64)> {
         let row = self.remote_row(name)?;
-        let totals = self.device.sync_totals(row.id)?;
-        let only = totals.iter().filter(|(state, _)| *state == SyncState::CloudOnly);
-        Ok(only.fold((0, 0), |(count, bytes), (_, all)| (count + all.originals, bytes + all.bytes)))
+        let holds = [SyncState::Synced, SyncState::CloudOnly, SyncState::Thawing];
+        let (mut originals, mut bytes) = (0, 0);
+        for content in self.device.contents_in(row.id, &[SyncState::CloudOnly, SyncState::Thawing])? {
+            let there = self.device.original_at_remotes(&content)?;
+            if there.iter().any(|(id, other)| *id != row.id && holds.contains(&other.state)) {
+                continue;
+            }
+            originals += 1;
+            bytes += self.original_of(&content)?.map_or(0, |original| original.size_bytes);
+        }
+        Ok((originals, bytes))
     }
 
     /// Forgets what a remote held, because its owner knows that it was emptied or went back: the next sync reads it
     /// from its beginning, and gives it everything that is here.
     ///
     /// # Errors
-    /// [`LibraryError::NoSuchRemote`].
+    /// [`LibraryError::NoSuchRemote`], [`LibraryError::AnotherSync`].
     pub fn accept_rollback(&mut self, name: &str) -> Result<()> {
         self.folder.require_writable()?;
         let row = self.remote_row(name)?;
+        // A sync that runs would go on recording what it saw there before.
+        let _only = SyncLock::take(&self.folder)?;
         Ok(self.device.forget_contents(row.id)?)
     }
 

@@ -8,7 +8,7 @@ use safelight_sync::{Compared, Held, ReplicateOptions, Stop, compare, drill, rep
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
-use super::run::{HeldBack, SyncLock, Told, here, until_stopped};
+use super::run::{HeldBack, SyncLock, Told, here, until_stopped, with_causes};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
@@ -110,7 +110,7 @@ pub struct ReplicateOutcome {
 }
 
 /// What a drill came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DrillOutcome {
     /// The remote.
     pub remote: String,
@@ -128,6 +128,8 @@ pub struct DrillOutcome {
     pub seconds: f64,
     /// What did not come back, and why.
     pub damaged: Vec<String>,
+    /// Why this one of several remotes could not be drilled; nothing is known of it then.
+    pub error: Option<String>,
 }
 
 impl Library {
@@ -217,10 +219,12 @@ impl Library {
         })
     }
 
-    /// Restores originals that are drawn at random from each of the remotes, in memory, and compares their hashes.
+    /// Restores originals that are drawn at random from each of the remotes, in memory, and compares their hashes. Of
+    /// several, one that cannot be asked does not hide what the others gave back.
     ///
     /// # Errors
-    /// [`LibraryError::NoRemote`], and what the remotes answer; what does not come back is in the outcome.
+    /// [`LibraryError::NoRemote`], and what the remote answers where no other was drilled; what does not come back is in
+    /// the outcome.
     pub fn drill(
         &mut self,
         remote: Option<&str>,
@@ -231,7 +235,7 @@ impl Library {
         self.folder.require_writable()?;
         let rows = self.remote_rows(remote)?;
         let runtime = runtime()?;
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut first_error) = (Vec::new(), None);
         for row in rows {
             monitor.begin(Task::Verify, None, None);
             let (stop, began) = (Stop::default(), Instant::now());
@@ -243,7 +247,18 @@ impl Library {
                 until_stopped(drill(&mut here, &at, originals), &stop, monitor).await
             });
             monitor.end();
-            let report = report?;
+            let report = match report {
+                Ok(report) => report,
+                // A person who stops still hears what came back before.
+                Err(error) if monitor.cancelled() && outcomes.is_empty() => return Err(error),
+                Err(_) if monitor.cancelled() => break,
+                Err(error) => {
+                    let text = Some(with_causes(&error));
+                    outcomes.push(DrillOutcome { remote: row.name, error: text, ..DrillOutcome::default() });
+                    first_error = first_error.or(Some(error));
+                    continue;
+                }
+            };
             outcomes.push(DrillOutcome {
                 remote: row.name,
                 drawn_originals: report.drawn_originals,
@@ -253,8 +268,12 @@ impl Library {
                 downloaded_bytes: report.downloaded_bytes,
                 seconds: began.elapsed().as_secs_f64(),
                 damaged: report.problems.iter().map(ToString::to_string).collect(),
+                error: None,
             });
         }
-        Ok(outcomes)
+        match first_error {
+            Some(error) if outcomes.iter().all(|outcome| outcome.error.is_some()) => Err(error),
+            _ => Ok(outcomes),
+        }
     }
 }
