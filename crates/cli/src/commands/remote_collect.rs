@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
         }
     }
     let mut library = context.open_library()?;
-    let collected = library.collect(name, &context.surroundings(), &context.progress);
+    let collected = library.collect(&plan, &context.surroundings(), &context.progress);
     library.close()?;
     let outcome = collected?;
     show(context, &outcome, false)?;
@@ -105,6 +105,7 @@ fn reason(wait: &CollectWait, remote: &str) -> String {
                 printable_text(&commands.join(" or "))
             )
         }
+        "showing" => "it may go since the plan was shown; the next collection shows it".to_owned(),
         _ => format!(
             "still needed: nothing else connected here is known to hold it; safelight remote replicate {} OTHER",
             printable_text(remote)

@@ -1,7 +1,10 @@
 //! Collecting at a remote, for the people who ask for it: what may go, what is waited for, what went.
 
+use std::collections::HashSet;
+
 use safelight_catalog::{RemoteId, RemoteRow};
 use safelight_crypto::OsEntropy;
+use safelight_store::ObjectPath;
 use safelight_sync::{CollectReport, Stop, SyncError, Waits, collect, plan_collection};
 use serde::Serialize;
 
@@ -14,7 +17,7 @@ use crate::monitor::{Monitor, Task};
 /// What some marked objects wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CollectWait {
-    /// What: `devices`, `history`, `time`, `proof` or `needed`.
+    /// What: `devices`, `history`, `time`, `proof`, `needed` or `showing`.
     pub waits_for: &'static str,
     /// The devices that have not agreed, or whose last history was not read here.
     pub devices: Vec<String>,
@@ -31,6 +34,8 @@ pub struct CollectWait {
 /// What a collection found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CollectOutcome {
+    #[serde(skip)]
+    shown: HashSet<ObjectPath>,
     /// The remote.
     pub remote: String,
     /// Objects that could be deleted when they were looked at.
@@ -68,29 +73,30 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<CollectOutcome> {
-        self.collection(remote, surroundings, monitor, false)
+        self.collection(remote, None, surroundings, monitor)
     }
 
-    /// Deletes from a remote what is marked, what every device has agreed to, and what has rested for 30 days.
+    /// Deletes from a remote what is marked, what every device has agreed to, and what has rested for 30 days: of that at
+    /// most what the plan shows.
     ///
     /// # Errors
     /// [`crate::LibraryError::NoSuchRemote`]; [`SyncError::MayNotDelete`] in place of the remote's own refusal; what the
     /// remote answers. What was deleted before stays deleted, and the next collection goes on.
     pub fn collect(
         &mut self,
-        remote: &str,
+        plan: &CollectOutcome,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<CollectOutcome> {
-        self.collection(remote, surroundings, monitor, true)
+        self.collection(&plan.remote, Some(&plan.shown), surroundings, monitor)
     }
 
     fn collection(
         &mut self,
         remote: &str,
+        shown: Option<&HashSet<ObjectPath>>,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
-        deletes: bool,
     ) -> Result<CollectOutcome> {
         self.folder.require_writable()?;
         let row = self.remote_row(remote)?;
@@ -114,10 +120,11 @@ impl Library {
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
             let work = async {
                 // With a remote that cannot be asked only a plan is made: a device that lapsed may have spoken there.
-                let mut report = if deletes && unreachable.is_empty() {
-                    collect(&mut here, &at, &places).await?
-                } else {
-                    plan_collection(&mut here, &at, &places).await?
+                let mut report = match shown {
+                    Some(shown) if unreachable.is_empty() => {
+                        collect(&mut here, &at, &places, Some(shown)).await?
+                    }
+                    _ => plan_collection(&mut here, &at, &places).await?,
                 };
                 report.plan.hindrances.extend(unreachable);
                 Ok::<_, SyncError>(report)
@@ -145,6 +152,7 @@ fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> St
                 ("proof", Vec::new(), None)
             }
             Waits::StillNeeded => ("needed", Vec::new(), None),
+            Waits::NotShown => ("showing", Vec::new(), None),
         };
         CollectWait {
             waits_for,
@@ -156,6 +164,7 @@ fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> St
         }
     });
     CollectOutcome {
+        shown: report.plan.shown,
         remote,
         ready_objects: report.plan.ready.objects,
         ready_bytes: report.plan.ready.bytes,

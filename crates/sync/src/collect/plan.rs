@@ -1,6 +1,6 @@
 //! What of the marked objects in a remote may be deleted now, and what the others wait for (sl1-history §10.4).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use safelight_catalog::{RemoteId, StoredMark};
 use safelight_crypto::{DeviceId, Roster, Standing};
@@ -29,6 +29,8 @@ pub enum Waits {
     /// It is still needed: this device could not do without it, because nothing else that is connected here is known
     /// to hold it.
     StillNeeded,
+    /// It may go, and was not in the plan that somebody agreed to.
+    NotShown,
 }
 
 /// How many objects, and their bytes.
@@ -52,6 +54,8 @@ impl Held {
 pub struct CollectPlan {
     /// What may be deleted now.
     pub ready: Held,
+    /// The same, object by object: what a collection that somebody agreed to may delete at most.
+    pub shown: HashSet<ObjectPath>,
     /// What waits, and for what.
     pub waiting: BTreeMap<Waits, Held>,
     /// What is listed and not marked: it stays.
@@ -181,11 +185,12 @@ fn least_millis(tier: Option<Tier>) -> i64 {
 }
 
 /// Goes through everything that the place lists, page by page, and gives each stretch of objects that may go to
-/// `take`. Memory: one stretch.
+/// `take`; with `shown`, only what is among that. Memory: one stretch, and the names of what may go.
 pub(super) async fn go_through(
     here: &mut Here<'_>,
     at: &RemotePlace,
     judge: &mut Judge,
+    shown: Option<&HashSet<ObjectPath>>,
     plan: &mut CollectPlan,
     mut take: impl AsyncFnMut(&mut Here<'_>, Vec<Ready>) -> Result<()>,
 ) -> Result<()> {
@@ -206,7 +211,7 @@ pub(super) async fn go_through(
             }
             let is_last = page.next.is_none();
             if is_last || ready.len() >= AT_ONCE {
-                let spared = spare(here, std::mem::take(&mut ready), plan)?;
+                let spared = spare(here, std::mem::take(&mut ready), shown, plan)?;
                 take(here, spared).await?;
             }
             if is_last {
@@ -218,21 +223,28 @@ pub(super) async fn go_through(
     Ok(())
 }
 
-/// Keeps of the objects those that this device can do without, whatever others say that they hold.
-fn spare(here: &Here<'_>, ready: Vec<Ready>, plan: &mut CollectPlan) -> Result<Vec<Ready>> {
+/// Keeps of the objects those that this device can do without, whatever others say that they hold, and that were shown.
+fn spare(
+    here: &Here<'_>,
+    ready: Vec<Ready>,
+    shown: Option<&HashSet<ObjectPath>>,
+    plan: &mut CollectPlan,
+) -> Result<Vec<Ready>> {
     let parts = parts_of(here, ready.iter().map(|ready| &ready.object))?;
     let mut spared = Vec::with_capacity(ready.len());
     for one in ready {
         let waits = match can_do_without(here, &one.object, &parts, Trust::Proven)? {
+            Without::Yes if shown.is_some_and(|shown| !shown.contains(&one.path)) => Waits::NotShown,
             Without::Yes => {
                 plan.ready.add(one.bytes);
+                plan.shown.insert(one.path.clone());
                 spared.push(one);
                 continue;
             }
             Without::Unproven(remotes) => Waits::ForProof(remotes),
             Without::No => Waits::StillNeeded,
         };
-        tracing::debug!(object = %one.path, "this device cannot do without it yet");
+        tracing::debug!(object = %one.path, ?waits, "it stays for now");
         plan.waiting.entry(waits).or_default().add(one.bytes);
     }
     Ok(spared)

@@ -5,6 +5,7 @@
 //! object whose conditions once held stays right to delete, because its generation is never used again.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -48,25 +49,44 @@ pub async fn plan_collection(
     at: &RemotePlace,
     others: &[RemotePlace],
 ) -> Result<CollectReport> {
-    run(here, at, others, false).await
+    run(here, at, others, Deletes::Nothing).await
 }
 
 /// Marks what nothing needs or knows any more, acknowledges what can be, and deletes what everybody has acknowledged.
-/// `others` are the other remotes of this device: a device that lapsed is looked for in each of them first.
+/// `others` are the other remotes of this device: a device that lapsed is looked for in each of them first. With `shown`,
+/// the plan that somebody agreed to, nothing else is deleted.
 ///
 /// # Errors
 /// [`SyncError::MayNotDelete`] when the credential turns out to lack that permission: what was deleted before stays
 /// so. [`SyncError::RolledBack`], [`SyncError::AnotherPlace`] and what the place and the databases answer.
-pub async fn collect(here: &mut Here<'_>, at: &RemotePlace, others: &[RemotePlace]) -> Result<CollectReport> {
-    run(here, at, others, true).await
+pub async fn collect(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    others: &[RemotePlace],
+    shown: Option<&HashSet<ObjectPath>>,
+) -> Result<CollectReport> {
+    run(here, at, others, shown.map_or(Deletes::WhatMayGo, Deletes::Shown)).await
+}
+
+/// What of the objects that may go is deleted.
+#[derive(Clone, Copy)]
+enum Deletes<'a> {
+    Nothing,
+    Shown(&'a HashSet<ObjectPath>),
+    WhatMayGo,
 }
 
 async fn run(
     here: &mut Here<'_>,
     at: &RemotePlace,
     others: &[RemotePlace],
-    deletes: bool,
+    deletes: Deletes<'_>,
 ) -> Result<CollectReport> {
+    let (deletes, shown) = match deletes {
+        Deletes::Nothing => (false, None),
+        Deletes::Shown(shown) => (true, Some(shown)),
+        Deletes::WhatMayGo => (true, None),
+    };
     let mut report = CollectReport::default();
     let mut history = HistoryReport::default();
     let arrival = arrive(here, at, &mut history).await?;
@@ -115,7 +135,7 @@ async fn run(
     let mut judge = Judge::new(here, place, roster);
     let is_free = deletes && report.plan.hindrances.is_empty();
     let CollectReport { plan, deleted, problems, .. } = &mut report;
-    go_through(here, at, &mut judge, plan, async |here, ready| {
+    go_through(here, at, &mut judge, shown, plan, async |here, ready| {
         if is_free { delete_all(here, at, ready, deleted, problems).await } else { Ok(()) }
     })
     .await?;

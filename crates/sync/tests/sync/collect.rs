@@ -17,7 +17,7 @@ const DAY: u64 = DAY_MILLIS.unsigned_abs();
 
 async fn collected(phone: &mut Phone, place: &TestPlace) -> CollectReport {
     let at = phone.at(&place.store);
-    let report = collect(&mut phone.here(), &at, &[]).await.unwrap();
+    let report = collect(&mut phone.here(), &at, &[], None).await.unwrap();
     assert_eq!(report.plan.hindrances, Vec::<String>::new());
     report
 }
@@ -545,6 +545,27 @@ async fn damage_is_marked_and_the_next_generation_takes_its_place() {
 }
 
 #[tokio::test]
+async fn what_came_to_be_ready_after_it_was_shown_waits_for_the_next_showing() {
+    let (place, mut one, mut two, photo) = two(520).await;
+    purge(&mut one, &photo);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    settled(&mut one, &place).await;
+    let early = planned(&mut one, &place).await.plan;
+    assert_eq!(early.ready.objects, 0);
+    let_pass(&mut [&mut one, &mut two], 31);
+    let at = one.at(&place.store);
+    let report = collect(&mut one.here(), &at, &[], Some(&early.shown)).await.unwrap();
+    assert_eq!(report.deleted.objects, 0);
+    assert!(report.plan.waiting[&Waits::NotShown].objects > 0);
+    assert_eq!(place.objects("o").len(), 1);
+    let shown = planned(&mut one, &place).await.plan;
+    let report = collect(&mut one.here(), &at, &[], Some(&shown.shown)).await.unwrap();
+    assert_eq!(report.deleted, shown.ready);
+    assert_eq!(place.objects("o").len(), 0);
+}
+
+#[tokio::test]
 async fn a_credential_without_delete_says_so_and_deletes_nothing() {
     let (place, mut one, mut two, photo) = two(500).await;
     purge(&mut one, &photo);
@@ -554,7 +575,7 @@ async fn a_credential_without_delete_says_so_and_deletes_nothing() {
     let_pass(&mut [&mut one, &mut two], 31);
     *place.remote.deletes.lock().unwrap() = Deletes::Denied;
     let at = one.at(&place.store);
-    let refused = collect(&mut one.here(), &at, &[]).await;
+    let refused = collect(&mut one.here(), &at, &[], None).await;
     assert!(matches!(refused, Err(SyncError::MayNotDelete { .. })), "{refused:?}");
     assert_eq!(place.objects("o").len(), 1);
 }
