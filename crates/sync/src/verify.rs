@@ -424,7 +424,7 @@ async fn prove(
         },
         Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
             Judged::Same(_) => Ok(()),
-            Judged::Damaged(reason) => Err(reason),
+            Judged::Damaged(reason) | Judged::OtherDamaged(reason) => Err(reason),
             Judged::Other if is_carried(here, *device, &bytes)? => Ok(()),
             Judged::Other => Err("it is another segment, signed by its device".to_owned()),
             Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
@@ -486,9 +486,9 @@ async fn lost(
         Expected::Segment(device, tip) => {
             let Ok((bytes, _)) = whole_segment(here, *device, *tip)? else { return Ok(()) };
             let object = ObjectPath::parse(path).map_err(StoreError::from)?;
-            // Another segment that its device signed is evidence, and stays.
+            // Another whole segment that its device signed stays; so does what was hurt on its way only.
             if let Ok(there) = at.store.get(&object, SEGMENT_BYTES).await
-                && judge_segment(here, &there, *device, tip.seq.0, tip.root)? == Judged::Other
+                && !judge_segment(here, &there, *device, tip.seq.0, tip.root)?.is_damaged()
             {
                 return Ok(());
             }

@@ -179,10 +179,51 @@ async fn relies(
     }
     let Some((content, _)) = parts.get(&object.name) else { return Ok(Relies::Not) };
     let used = here.catalog.content_use(content)?;
-    match used.as_ref().and_then(|used| used.part(&object.name)) {
-        Some((original, number)) => copy_on(here, at, mark, object, original, number, problems).await,
-        None => Ok(Relies::Still),
+    let Some((original, number)) = used.as_ref().and_then(|used| used.part(&object.name)) else {
+        return Ok(Relies::Still);
+    };
+    match later_generation(here, at, mark, original, number).await? {
+        Some(later) => Ok(Relies::Copied(later)),
+        None => copy_on(here, at, mark, object, original, number, problems).await,
     }
+}
+
+/// Finds a part whole in a later generation, which somebody put there and nothing records yet: a place that does not
+/// vouch is told of only after it was read.
+async fn later_generation(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    mark: &StoredMark,
+    original: &safelight_model::Original,
+    number: u32,
+) -> Result<Option<PlacedObject>> {
+    let Some(part) = original.parts.get(number as usize) else { return Ok(None) };
+    let (next, _) = super::generations(here.catalog, Some(mark.place), b'o', &part.name)?;
+    for generation in next..next.saturating_add(crate::originals::MOST_GENERATIONS) {
+        let path = path_of_part(part, generation)?;
+        let bytes = match at.store.get(&path, MOST_PART_BYTES).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. } | StoreError::Archived { .. }) => {
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if open_part(here, original, number, part, &bytes).is_err() {
+            continue;
+        }
+        let now = here.now_millis();
+        let replica = Replica {
+            object: path.to_string(),
+            sealed_bytes: part.sealed_bytes,
+            placed_millis: now,
+            proven_millis: Some(now),
+            how: HowKnown::Opened,
+        };
+        here.device.record_replicas(at.id, [&replica])?;
+        return Ok(Some(PlacedObject::original(part.name, generation)));
+    }
+    Ok(None)
 }
 
 /// Copies a marked part that somebody needs to the next generation of its name, in the same place.

@@ -16,6 +16,8 @@ use safelight_model::{Branch, ModelError, OpBody, Segment, SegmentSeq};
 use safelight_store::{ObjectPath, SealedRemote};
 
 use super::HistoryReport;
+use super::outbox::SEGMENT_BYTES;
+use super::publish::segment_path;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::keys::fetch_keys;
@@ -66,6 +68,8 @@ enum Step {
     Rewind,
     /// A copy of this device published it, and others may have read what this one published under its number.
     OwnFork,
+    /// A copy of this device signed it, and it is not whole.
+    OwnBranchDamaged(Problem),
 }
 
 impl Inbox {
@@ -204,6 +208,17 @@ impl Inbox {
                     self.stop(device, problem);
                     break;
                 }
+                Step::OwnBranchDamaged(problem) => {
+                    // Its copy may be gone for good: waiting for it to be whole could be for ever. What was hurt on its
+                    // way only is whole when it is read again.
+                    let there = store.get(&segment_path(device, arrived.seq.0), SEGMENT_BYTES).await;
+                    if there.is_ok_and(|there| there == arrived.bytes) {
+                        self.own_fork = self.own_fork.into_iter().chain([arrived.seq]).min();
+                    }
+                    here.note(&mut report.problems, problem.clone());
+                    self.stop(device, problem);
+                    break;
+                }
                 Step::NeedsEpoch(epoch) => {
                     let object = ObjectPath::segment(device, arrived.seq.0).to_string();
                     self.stop(device, Problem::NoKey { object, epoch });
@@ -272,12 +287,19 @@ impl Inbox {
         if before.seq.0 + 1 == clear.seq.0 && before.root != clear.prev && !self.rewound.contains(&device) {
             return Ok(Step::Rewind);
         }
+        let is_own = device == here.catalog.device();
         // Whole, before anything is concluded from it.
         let segment = match signed.open(here.keys.keyring()) {
             Ok(segment) => segment,
-            Err(error) => return needs_epoch(&error, &sealed).map_or_else(|| damaged(&error), Ok),
+            Err(error) => {
+                let is_branch = is_own && known != Some(clear.root) && !is_carried;
+                return match (needs_epoch(&error, &sealed), damaged(&error)?) {
+                    (Some(step), _) => Ok(step),
+                    (None, Step::Stop(problem)) if is_branch => Ok(Step::OwnBranchDamaged(problem)),
+                    (None, step) => Ok(step),
+                };
+            }
         };
-        let is_own = device == here.catalog.device();
         match known {
             Some(root) if root == clear.root => return Ok(Step::In(clear.tip())),
             _ if is_carried => return Ok(Step::In(clear.tip())),

@@ -11,7 +11,7 @@ use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 use super::HistoryReport;
 use super::outbox::SEGMENT_BYTES;
 use super::pull::{OwnChain, head_path};
-use crate::error::Result;
+use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::problem::{Problem, Transfer};
 
@@ -29,8 +29,17 @@ pub(crate) enum Judged {
     Damaged(String),
     /// Another segment, signed by the device.
     Other,
+    /// What is left of another segment that the device signed. What it said only who wrote or read it can tell.
+    OtherDamaged(String),
     /// It cannot be told: a key is not here.
     Unknown,
+}
+
+impl Judged {
+    /// Whether nobody can read it.
+    pub(crate) fn is_damaged(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::OtherDamaged(_))
+    }
 }
 
 /// Judges bytes that lie under the name of a segment with this root.
@@ -52,22 +61,31 @@ pub(crate) fn judge_segment(
         Ok(signed) => signed,
         Err(error) => return Ok(Judged::Damaged(error.to_string())),
     };
+    // The signature is over the root: a signed root that is not ours is another segment, whole or not.
     Ok(match signed.open(here.keys.keyring()) {
-        // The signature is over the root: a signed root that is not ours is another segment, whole or not.
-        _ if !is_same => Judged::Other,
-        Ok(segment) => Judged::Same(segment.seen().clone()),
-        // Sealed anew under an epoch that was not heard of here; but one that nobody announced is no epoch.
-        Err(ModelError::Sealed(error)) if matches!(error.fault(), Some(Fault::UnknownKey { .. })) => {
-            let roster = here.roster()?;
-            let announced = roster.iter().flat_map(Roster::epochs).map(|known| known.epoch);
-            if sealed.epoch().is_some_and(|epoch| announced.into_iter().any(|known| known == epoch)) {
+        Ok(segment) if is_same => Judged::Same(segment.seen().clone()),
+        Ok(_) => Judged::Other,
+        Err(error) if is_of_unheard_epoch(here, &sealed, &error)? => {
+            if is_same {
                 Judged::Unknown
             } else {
-                Judged::Damaged(error.to_string())
+                Judged::Other
             }
         }
-        Err(error) => Judged::Damaged(error.to_string()),
+        Err(error) if is_same => Judged::Damaged(error.to_string()),
+        Err(error) => Judged::OtherDamaged(error.to_string()),
     })
+}
+
+/// Whether a segment was sealed anew under an epoch that was not heard of here; one that nobody announced is no epoch.
+fn is_of_unheard_epoch(here: &Here<'_>, sealed: &SealedSegment<'_>, error: &ModelError) -> Result<bool> {
+    let ModelError::Sealed(error) = error else { return Ok(false) };
+    if !matches!(error.fault(), Some(Fault::UnknownKey { .. })) {
+        return Ok(false);
+    }
+    let roster = here.roster()?;
+    let mut announced = roster.iter().flat_map(Roster::epochs).map(|known| known.epoch);
+    Ok(sealed.epoch().is_some_and(|epoch| announced.any(|known| known == epoch)))
 }
 
 /// The bytes of a segment as they rest on this device, if they are whole, and what its device had seen.
@@ -90,7 +108,9 @@ pub(crate) fn whole_segment(
     Ok(match judge_segment(here, &bytes, device, tip.seq.0, tip.root)? {
         Judged::Same(seen) => Ok((bytes, seen)),
         Judged::Damaged(reason) => Err(reason),
-        Judged::Other => Err("it is another segment than the catalogue knows".to_owned()),
+        Judged::Other | Judged::OtherDamaged(_) => {
+            Err("it is another segment than the catalogue knows".to_owned())
+        }
         Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
     })
 }
@@ -214,25 +234,7 @@ async fn put_segment(
         Err(error) => return Err(error.into()),
     }
     // Ours after a lost reply, a copy by another device, another branch of a copied device, or garbage.
-    let there = match store.get(&path, SEGMENT_BYTES).await {
-        Ok(there) => {
-            let judged = judge_segment(here, &there, device, tip.seq.0, tip.root)?;
-            if let Judged::Damaged(reason) = &judged
-                && device == here.catalog.device()
-                && here.device.published(device)? < tip.seq
-                && claims_another_root(&there, device, tip)
-            {
-                return Ok(Put::Refused(damaged(format!(
-                    "{reason}; a copy of this device may have written it"
-                ))));
-            }
-            judged
-        }
-        Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
-            Judged::Damaged("it cannot be read".to_owned())
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let there = judge_there(here, store, &path, device, tip).await?;
     match there {
         Judged::Same(_) => Ok(Put::WasThere),
         Judged::Unknown => Ok(Put::Refused(damaged("it cannot be told whether it is right".to_owned()))),
@@ -244,30 +246,53 @@ async fn put_segment(
                 Put::Refused(Problem::Forked { device, seq: tip.seq.0 })
             })
         }
-        Judged::Damaged(reason) => match replace_damaged(store, &path, &sealed).await {
-            Ok(()) => {
-                here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
-                Ok(Put::Sent(length))
+        // Reading it again tells what to do about a copy of this device.
+        Judged::OtherDamaged(_) if device == here.catalog.device() => Ok(Put::Overtaken),
+        Judged::Damaged(reason) | Judged::OtherDamaged(reason) => {
+            match replace_damaged(store, &path, &sealed).await {
+                Ok(()) => {
+                    here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
+                    Ok(Put::Sent(length))
+                }
+                Err(
+                    StoreError::Denied { .. }
+                    | StoreError::Unsupported { .. }
+                    | StoreError::AlreadyExists { .. },
+                ) => Ok(Put::Refused(damaged(format!(
+                    "{reason}; and it cannot be replaced with this credential"
+                )))),
+                Err(error) => Err(error.into()),
             }
-            Err(
-                StoreError::Denied { .. } | StoreError::Unsupported { .. } | StoreError::AlreadyExists { .. },
-            ) => {
-                Ok(Put::Refused(damaged(format!("{reason}; and it cannot be replaced with this credential"))))
-            }
-            Err(error) => Err(error.into()),
-        },
+        }
     }
 }
 
-/// Whether bytes end like a whole segment of this number with another root: no torn write looks so.
-fn claims_another_root(bytes: &[u8], device: DeviceId, tip: Tip) -> bool {
-    SealedSegment::parse(bytes).is_ok_and(|sealed| {
-        let clear = sealed.clear();
-        clear.device == device && clear.seq == tip.seq && clear.root != tip.root
-    })
+/// Judges what a place holds under the name of a segment. What seems damaged is read once more: what was hurt on its
+/// way only is never replaced.
+async fn judge_there(
+    here: &Here<'_>,
+    store: &SealedRemote,
+    path: &ObjectPath,
+    device: DeviceId,
+    tip: Tip,
+) -> Result<Judged> {
+    let look = async || match store.get(path, SEGMENT_BYTES).await {
+        Ok(bytes) => Ok((judge_segment(here, &bytes, device, tip.seq.0, tip.root)?, Some(bytes))),
+        Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+            Ok((Judged::Damaged("it cannot be read".to_owned()), None))
+        }
+        Err(error) => Err(SyncError::from(error)),
+    };
+    let (judged, first) = look().await?;
+    if !judged.is_damaged() {
+        return Ok(judged);
+    }
+    let (judged, second) = look().await?;
+    Ok(if first == second || !judged.is_damaged() { judged } else { Judged::Unknown })
 }
 
-/// Puts a whole segment in the place of bytes that nobody signed. Segments have no generations.
+/// Puts a whole segment in the place of bytes that nobody signed, or that are no whole segment any more. Segments
+/// have no generations.
 pub(crate) async fn replace_damaged(
     store: &SealedRemote,
     path: &ObjectPath,

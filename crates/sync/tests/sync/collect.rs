@@ -566,6 +566,27 @@ async fn what_came_to_be_ready_after_it_was_shown_waits_for_the_next_showing() {
 }
 
 #[tokio::test]
+async fn who_joins_after_a_repair_that_nothing_records_yet_finds_it() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(495);
+    let photo = one.import("a.jpg", &noise(1, 3000));
+    settled(&mut one, &place).await;
+    place.flip(&path(&photo, 0), 700);
+    let at = one.at(&place.store);
+    let found = verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
+    assert!(found.problems.iter().any(is_damaged), "{found:?}");
+    settled(&mut one, &place).await;
+    assert!(place.objects("o").contains_key(&path(&photo, 1)));
+
+    // It needs the photo and holds nothing of it: what it reads itself is enough.
+    let mut late = Phone::join(&place.store, &words, 496).await.unwrap();
+    settled(&mut late, &place).await;
+    let used = late.catalog.content_use(&photo.content).unwrap().unwrap();
+    assert_eq!(late.catalog.places_of(&used).unwrap().len(), 1);
+    assert!(fetches(&mut late, &place, &photo).await);
+}
+
+#[tokio::test]
 async fn a_credential_without_delete_says_so_and_deletes_nothing() {
     let (place, mut one, mut two, photo) = two(500).await;
     purge(&mut one, &photo);

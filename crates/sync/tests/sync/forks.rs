@@ -1,7 +1,7 @@
 //! A device that was copied, and both copies of which published: both branches reach everybody.
 
 use safelight_model::Original;
-use safelight_store::SealedRemote;
+use safelight_store::{ObjectPath, SealedRemote};
 use safelight_sync::Problem;
 
 use crate::common::*;
@@ -226,4 +226,75 @@ async fn a_device_that_was_revoked_does_not_name_another() {
     two.sync(&first.store).await.unwrap();
     let report = two.sync(&second.store).await.unwrap();
     assert_eq!(two.catalog.device(), device, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
+    for (seed, is_published, is_sealed_part) in
+        [(540, true, true), (550, false, true), (560, true, false), (570, false, false)]
+    {
+        let (first, second) = (TestPlace::new(), TestPlace::new());
+        let stores = [&first.store, &second.store];
+        let (mut one, words) = Phone::founder(seed);
+        for store in stores {
+            one.sync(store).await.unwrap();
+        }
+        let mut copy = one.back_up().open(seed + 1);
+        let device = one.catalog.device();
+        let number = one.catalog.tip(device).unwrap().seq.0 + 1;
+        copy.import("gone.jpg", &noise(1, 2000));
+        copy.sync(&second.store).await.unwrap();
+        drop(copy);
+        let name = ObjectPath::segment(device, number).to_string();
+        let length = std::fs::metadata(second.path(&name)).unwrap().len();
+        let at = if is_sealed_part { 300 } else { usize::try_from(length).unwrap() - 10 };
+        second.flip(&name, at);
+
+        let photo = one.import("one.jpg", &noise(2, 2000));
+        if is_published {
+            one.sync(&first.store).await.unwrap();
+        }
+        let mut phones = vec![one];
+        for _ in 0..2 {
+            // The only place that it has now.
+            phones[0].sync(&second.store).await.unwrap();
+        }
+        phones.push(Phone::join(&second.store, &words, seed + 2).await.unwrap());
+        assert!(knows(&phones[1], std::slice::from_ref(&photo)), "seed {seed}");
+        assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
+        assert_eq!(phones[0].hash(), phones[1].hash(), "seed {seed}");
+        let is_another = phones[0].catalog.device() != device;
+        assert_eq!(is_another, is_sealed_part, "seed {seed}: a signature is what tells a fork");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_read_of_a_branch_before_it_rotted_reaches_everybody() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let stores = [&first.store, &second.store];
+    let (mut one, words) = Phone::founder(580);
+    for store in stores {
+        one.sync(store).await.unwrap();
+    }
+    let mut two = Phone::join(&first.store, &words, 581).await.unwrap();
+    let mut copy = one.back_up().open(582);
+    let device = one.catalog.device();
+    let number = one.catalog.tip(device).unwrap().seq.0 + 1;
+    let there = copy.import("there.jpg", &noise(1, 2000));
+    copy.sync(&second.store).await.unwrap();
+    two.sync(&second.store).await.unwrap();
+    drop(copy);
+    second.flip(&ObjectPath::segment(device, number).to_string(), 300);
+    let here = one.import("here.jpg", &noise(2, 2000));
+    one.sync(&first.store).await.unwrap();
+    one.sync(&second.store).await.unwrap();
+    let mut phones = vec![one, two];
+    assert_eq!(settle(&mut phones, &stores).await, []);
+    for store in stores {
+        phones.push(Phone::join(store, &words, 583 + phones.len() as u64).await.unwrap());
+    }
+    assert_eq!(settle(&mut phones, &stores).await, []);
+    let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:#?}");
+    assert!(phones.iter().all(|phone| knows(phone, &[here.clone(), there.clone()])));
 }
