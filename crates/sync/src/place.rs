@@ -82,6 +82,21 @@ pub async fn place_id(
     Err(SyncError::Overtaken { place: at.store.label().to_owned() })
 }
 
+/// Reads which place a remote is, where this device does not know it yet, and writes nothing there. A copy of another
+/// remote stays unknown.
+///
+/// # Errors
+/// What the place and the databases answer.
+pub(crate) async fn learn_place_id(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    if here.device.place_id(at.id)?.is_none()
+        && let Found::Id(found) = look(here, at).await?
+        && here.device.remote_at(found)?.is_none()
+    {
+        settle(here, at, None, found)?;
+    }
+    Ok(())
+}
+
 async fn look(here: &Here<'_>, at: &RemotePlace) -> Result<Found> {
     let path = path_of(&names::remote_id(&here.library()))?;
     let bytes = match at.store.get(&path, ID_BYTES).await {

@@ -18,7 +18,9 @@ use crate::checkpoint::forget_missing;
 use crate::collect::{generations, mark_damaged, object_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path, whole_segment};
+use crate::history::{
+    Judged, SEGMENT_BYTES, judge_segment, judge_there, replace_damaged, segment_path, whole_segment,
+};
 use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
 use crate::originals::{is_here, open_part, path_of_part};
 use crate::packs::{path_of_pack, prove_pack, tier_of};
@@ -424,7 +426,9 @@ async fn prove(
         },
         Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
             Judged::Same(_) => Ok(()),
-            Judged::Damaged(reason) | Judged::OtherDamaged(reason) => Err(reason),
+            Judged::Damaged(reason) | Judged::OtherDamaged(reason) | Judged::OtherUnsigned(reason) => {
+                Err(reason)
+            }
             Judged::Other if is_carried(here, *device, &bytes)? => Ok(()),
             Judged::Other => Err("it is another segment, signed by its device".to_owned()),
             Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
@@ -486,15 +490,15 @@ async fn lost(
         Expected::Segment(device, tip) => {
             let Ok((bytes, _)) = whole_segment(here, *device, *tip)? else { return Ok(()) };
             let object = ObjectPath::parse(path).map_err(StoreError::from)?;
-            // Another whole segment that its device signed stays; so does what was hurt on its way only.
-            if let Ok(there) = at.store.get(&object, SEGMENT_BYTES).await
-                && !judge_segment(here, &there, *device, tip.seq.0, tip.root)?.is_damaged()
-            {
-                return Ok(());
-            }
             let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
             let repaired = match at.store.put(&object, &sealed, None).await {
-                Err(StoreError::AlreadyExists { .. }) => replace_damaged(&at.store, &object, &sealed).await,
+                Err(StoreError::AlreadyExists { .. }) => {
+                    // Another whole segment that its device signed stays; so does what was hurt on its way only.
+                    if !judge_there(here, &at.store, &object, *device, *tip).await?.is_damaged() {
+                        return Ok(());
+                    }
+                    replace_damaged(&at.store, &object, &sealed).await
+                }
                 other => other.map(drop),
             };
             match repaired {

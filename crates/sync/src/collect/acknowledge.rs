@@ -22,6 +22,7 @@ use super::objects::path_of_object;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::originals::{MOST_PART_BYTES, open_part, path_of_part};
+use crate::place::learn_place_id;
 use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 
@@ -49,6 +50,8 @@ pub(crate) async fn acknowledge(
             return Ok(wrote);
         }
         after = last.number;
+        // Who has just joined does not know yet that the marks are of this place, nor what lies in it.
+        learn_place_id(here, at).await?;
         wrote |= acknowledge_some(here, at, &marks, problems).await?;
     }
 }
@@ -179,51 +182,10 @@ async fn relies(
     }
     let Some((content, _)) = parts.get(&object.name) else { return Ok(Relies::Not) };
     let used = here.catalog.content_use(content)?;
-    let Some((original, number)) = used.as_ref().and_then(|used| used.part(&object.name)) else {
-        return Ok(Relies::Still);
-    };
-    match later_generation(here, at, mark, original, number).await? {
-        Some(later) => Ok(Relies::Copied(later)),
-        None => copy_on(here, at, mark, object, original, number, problems).await,
+    match used.as_ref().and_then(|used| used.part(&object.name)) {
+        Some((original, number)) => copy_on(here, at, mark, object, original, number, problems).await,
+        None => Ok(Relies::Still),
     }
-}
-
-/// Finds a part whole in a later generation, which somebody put there and nothing records yet: a place that does not
-/// vouch is told of only after it was read.
-async fn later_generation(
-    here: &mut Here<'_>,
-    at: &RemotePlace,
-    mark: &StoredMark,
-    original: &safelight_model::Original,
-    number: u32,
-) -> Result<Option<PlacedObject>> {
-    let Some(part) = original.parts.get(number as usize) else { return Ok(None) };
-    let (next, _) = super::generations(here.catalog, Some(mark.place), b'o', &part.name)?;
-    for generation in next..next.saturating_add(crate::originals::MOST_GENERATIONS) {
-        let path = path_of_part(part, generation)?;
-        let bytes = match at.store.get(&path, MOST_PART_BYTES).await {
-            Ok(bytes) => bytes,
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. } | StoreError::Archived { .. }) => {
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if open_part(here, original, number, part, &bytes).is_err() {
-            continue;
-        }
-        let now = here.now_millis();
-        let replica = Replica {
-            object: path.to_string(),
-            sealed_bytes: part.sealed_bytes,
-            placed_millis: now,
-            proven_millis: Some(now),
-            how: HowKnown::Opened,
-        };
-        here.device.record_replicas(at.id, [&replica])?;
-        return Ok(Some(PlacedObject::original(part.name, generation)));
-    }
-    Ok(None)
 }
 
 /// Copies a marked part that somebody needs to the next generation of its name, in the same place.
@@ -242,8 +204,12 @@ async fn copy_on(
     let bytes = match whole(here, at, &from, original, number).await? {
         Whole::Yes(bytes) => bytes,
         Whole::Damaged(reason) => {
-            here.note(problems, Problem::Damaged { object: from.to_string(), reason });
-            return copied_by_another(here, at, original, number, next).await;
+            let relies = copied_by_another(here, at, original, number, next).await?;
+            // The mark says it already to whoever finds a whole one.
+            if matches!(relies, Relies::Still) {
+                here.note(problems, Problem::Damaged { object: from.to_string(), reason });
+            }
+            return Ok(relies);
         }
         // Whether it is gone for good nobody can tell: the mark waits until the content is held somewhere again.
         Whole::No => return copied_by_another(here, at, original, number, next).await,

@@ -15,7 +15,7 @@ pub(crate) use inbox::Inbox;
 pub(crate) use outbox::SEGMENT_BYTES;
 pub use outbox::place_outbox;
 pub(crate) use outbox::place_waiting;
-pub(crate) use publish::{Judged, judge_segment, replace_damaged, segment_path, whole_segment};
+pub(crate) use publish::{Judged, judge_segment, judge_there, replace_damaged, segment_path, whole_segment};
 pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices};
 
 use crate::checkpoint::hold_to_beginning;

@@ -31,6 +31,8 @@ pub(crate) enum Judged {
     Other,
     /// What is left of another segment that the device signed. What it said only who wrote or read it can tell.
     OtherDamaged(String),
+    /// What ends like another segment, under no signature that holds: garbage, or one whose signature was hurt.
+    OtherUnsigned(String),
     /// It cannot be told: a key is not here.
     Unknown,
 }
@@ -38,7 +40,7 @@ pub(crate) enum Judged {
 impl Judged {
     /// Whether nobody can read it.
     pub(crate) fn is_damaged(&self) -> bool {
-        matches!(self, Self::Damaged(_) | Self::OtherDamaged(_))
+        matches!(self, Self::Damaged(_) | Self::OtherDamaged(_) | Self::OtherUnsigned(_))
     }
 }
 
@@ -59,7 +61,8 @@ pub(crate) fn judge_segment(
     let is_same = sealed.clear().root == root;
     let signed = match sealed.verify(here.library(), &key) {
         Ok(signed) => signed,
-        Err(error) => return Ok(Judged::Damaged(error.to_string())),
+        Err(error) if is_same => return Ok(Judged::Damaged(error.to_string())),
+        Err(error) => return Ok(Judged::OtherUnsigned(error.to_string())),
     };
     // The signature is over the root: a signed root that is not ours is another segment, whole or not.
     Ok(match signed.open(here.keys.keyring()) {
@@ -108,7 +111,7 @@ pub(crate) fn whole_segment(
     Ok(match judge_segment(here, &bytes, device, tip.seq.0, tip.root)? {
         Judged::Same(seen) => Ok((bytes, seen)),
         Judged::Damaged(reason) => Err(reason),
-        Judged::Other | Judged::OtherDamaged(_) => {
+        Judged::Other | Judged::OtherDamaged(_) | Judged::OtherUnsigned(_) => {
             Err("it is another segment than the catalogue knows".to_owned())
         }
         Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
@@ -248,7 +251,13 @@ async fn put_segment(
         }
         // Reading it again tells what to do about a copy of this device.
         Judged::OtherDamaged(_) if device == here.catalog.device() => Ok(Put::Overtaken),
-        Judged::Damaged(reason) | Judged::OtherDamaged(reason) => {
+        // What it says may be readable, and nobody but a copy may have it: nothing of this device was read instead.
+        Judged::OtherUnsigned(reason)
+            if device == here.catalog.device() && here.device.published(device)? < tip.seq =>
+        {
+            Ok(Put::Refused(damaged(format!("{reason}; a copy of this device may have written it"))))
+        }
+        Judged::Damaged(reason) | Judged::OtherDamaged(reason) | Judged::OtherUnsigned(reason) => {
             match replace_damaged(store, &path, &sealed).await {
                 Ok(()) => {
                     here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
@@ -269,7 +278,7 @@ async fn put_segment(
 
 /// Judges what a place holds under the name of a segment. What seems damaged is read once more: what was hurt on its
 /// way only is never replaced.
-async fn judge_there(
+pub(crate) async fn judge_there(
     here: &Here<'_>,
     store: &SealedRemote,
     path: &ObjectPath,

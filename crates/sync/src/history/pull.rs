@@ -66,6 +66,7 @@ pub(super) async fn pull(
     let listed = listed?;
     look_closer(&at.store, &heads, listed.as_ref(), here.catalog.device()).await?;
 
+    let is_first = heads.iter().all(|(device, _)| *device != here.catalog.device());
     let mut inbox = Inbox::new(here, heads.into_iter().collect())?;
     let mut frontiers = BTreeMap::new();
     let mut devices: BTreeSet<DeviceId> = listed.unwrap_or_default();
@@ -133,9 +134,13 @@ pub(super) async fn pull(
         place_waiting(here, &mut report.problems)?;
     }
     inbox.name_waiting(here, report)?;
-    let news = frontiers.iter().filter(|(_, frontier)| frontier.has_news).map(|(device, _)| *device);
-    name_withheld(here, at, &inbox, news.collect(), report).await?;
     let own = here.catalog.device();
+    // Who has just joined read the chains before, and compared none of them with its head.
+    let news = frontiers
+        .iter()
+        .filter(|(device, frontier)| frontier.has_news || is_first && **device != own)
+        .map(|(device, _)| *device);
+    name_withheld(here, at, &inbox, news.collect(), report).await?;
     if let Some(from) = here.catalog.own_fork()?.into_iter().chain(inbox.own_fork()).min() {
         report.own_history_waits = true;
         return Ok(OwnChain::Forked(from));
@@ -280,17 +285,27 @@ async fn name_withheld(
     devices: Vec<DeviceId>,
     report: &mut HistoryReport,
 ) -> Result<()> {
+    let mut wanted = Vec::new();
     for device in devices {
-        let key = inbox.roster().and_then(|roster| roster.member(&device)).map(|m| *m.card.verifying_key());
-        let is_read = !inbox.stopped.contains_key(&device) && !inbox.is_waiting(&device);
-        let Some(key) = key.filter(|_| is_read) else { continue };
-        let path = head_path(device)?;
-        let Ok(bytes) = at.store.get(&path, HEAD_BYTES).await else { continue };
+        let Some(member) = inbox.roster().and_then(|roster| roster.member(&device)) else { continue };
+        // What a device that left published later is not asked for.
+        let most = match member.standing {
+            Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. } => last_seq,
+            _ => u32::MAX,
+        };
+        if !inbox.stopped.contains_key(&device) && !inbox.is_waiting(&device) {
+            wanted.push((device, most, *member.card.verifying_key(), head_path(device)?));
+        }
+    }
+    let requests = wanted.iter().map(|(_, _, _, path)| at.store.get(path, HEAD_BYTES));
+    let answers: Vec<_> = iter(requests).buffered(CONCURRENCY).collect().await;
+    for ((device, most, key, path), answer) in wanted.into_iter().zip(answers) {
+        let Ok(bytes) = answer else { continue };
         let hint = HeadHint::open(&bytes, here.library(), device, here.keys.keyring());
         let Ok(tip) = hint.and_then(|hint| hint.verify(&key)) else { continue };
         let known = inbox.known.get(&device).copied().unwrap_or_default();
         // What is held here and not there is published next.
-        if tip.seq > known.seq.max(here.catalog.tip(device)?.seq) {
+        if tip.seq.0.min(most) > known.seq.max(here.catalog.tip(device)?.seq).0 {
             let (seq, named_by) = (known.seq.0 + 1, path.to_string());
             here.note(&mut report.problems, Problem::Withheld { device, seq, named_by });
         }

@@ -2,7 +2,7 @@
 
 use safelight_model::Original;
 use safelight_store::{ObjectPath, SealedRemote};
-use safelight_sync::Problem;
+use safelight_sync::{Depth, Problem, verify_remote};
 
 use crate::common::*;
 
@@ -29,6 +29,11 @@ async fn settle(phones: &mut [Phone], stores: &[&SealedRemote]) -> Vec<Problem> 
 fn is_away(phone: &mut Phone, store: &SealedRemote) -> bool {
     let at = phone.at(store);
     safelight_sync::is_away(&phone.here(), &at).unwrap()
+}
+
+/// A byte of the signature of a segment.
+fn in_signature(place: &TestPlace, name: &str) -> usize {
+    usize::try_from(std::fs::metadata(place.path(name)).unwrap().len()).unwrap() - 10
 }
 
 /// The permutation of a number.
@@ -109,8 +114,7 @@ async fn both_branches_of_a_fork_reach_everybody_in_every_order() {
         for phone in &mut phones {
             for store in stores {
                 let at = phone.at(store);
-                let verified =
-                    safelight_sync::verify_remote(&mut phone.here(), &at, safelight_sync::Depth::All).await;
+                let verified = verify_remote(&mut phone.here(), &at, Depth::All).await;
                 assert_eq!(verified.unwrap().problems, [], "seed {seed}");
             }
         }
@@ -230,9 +234,7 @@ async fn a_device_that_was_revoked_does_not_name_another() {
 
 #[tokio::test]
 async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
-    for (seed, is_published, is_sealed_part) in
-        [(540, true, true), (550, false, true), (560, true, false), (570, false, false)]
-    {
+    for (seed, is_published, is_sealed_part) in [(540, true, true), (550, false, true), (560, true, false)] {
         let (first, second) = (TestPlace::new(), TestPlace::new());
         let stores = [&first.store, &second.store];
         let (mut one, words) = Phone::founder(seed);
@@ -246,9 +248,7 @@ async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
         copy.sync(&second.store).await.unwrap();
         drop(copy);
         let name = ObjectPath::segment(device, number).to_string();
-        let length = std::fs::metadata(second.path(&name)).unwrap().len();
-        let at = if is_sealed_part { 300 } else { usize::try_from(length).unwrap() - 10 };
-        second.flip(&name, at);
+        second.flip(&name, if is_sealed_part { 300 } else { in_signature(&second, &name) });
 
         let photo = one.import("one.jpg", &noise(2, 2000));
         if is_published {
@@ -259,13 +259,56 @@ async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
             // The only place that it has now.
             phones[0].sync(&second.store).await.unwrap();
         }
-        phones.push(Phone::join(&second.store, &words, seed + 2).await.unwrap());
+        if !is_published {
+            // Nobody holds a segment of that name: what is left of it stays, and is named.
+            phones[0].sync(&first.store).await.unwrap();
+        }
+        let meeting = if is_published { &second } else { &first };
+        phones.push(Phone::join(&meeting.store, &words, seed + 2).await.unwrap());
+        let problems = settle(&mut phones, &stores).await;
+        assert!(
+            problems.iter().all(|problem| !is_published && is_damaged(problem)),
+            "seed {seed}: {problems:?}"
+        );
         assert!(knows(&phones[1], std::slice::from_ref(&photo)), "seed {seed}");
-        assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
         assert_eq!(phones[0].hash(), phones[1].hash(), "seed {seed}");
+        let report = phones[0].sync(&second.store).await.unwrap();
+        assert!(!report.history.own_history_waits, "seed {seed}");
         let is_another = phones[0].catalog.device() != device;
         assert_eq!(is_another, is_sealed_part, "seed {seed}: a signature is what tells a fork");
     }
+}
+
+#[tokio::test]
+async fn what_a_copy_may_have_signed_is_left_where_its_signature_rots() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let stores = [&first.store, &second.store];
+    let (mut one, words) = Phone::founder(570);
+    for store in stores {
+        one.sync(store).await.unwrap();
+    }
+    let mut copy = one.back_up().open(571);
+    let name =
+        ObjectPath::segment(one.catalog.device(), one.catalog.tip(one.catalog.device()).unwrap().seq.0 + 1);
+    let there = copy.import("there.jpg", &noise(1, 2000));
+    copy.sync(&second.store).await.unwrap();
+    second.flip(name.as_str(), in_signature(&second, name.as_str()));
+    let rotten = std::fs::read(second.path(name.as_str())).unwrap();
+
+    // Nobody has read it, and all but its signature may be whole: nothing of this device was read in its stead.
+    let here = one.import("here.jpg", &noise(2, 2000));
+    let report = one.sync(&second.store).await.unwrap();
+    assert!(report.history.problems.iter().any(is_damaged), "{report:?}");
+    assert_eq!(std::fs::read(second.path(name.as_str())).unwrap(), rotten);
+
+    // The copy puts it again, and everybody goes on; another place was never held up.
+    let at = copy.at(&second.store);
+    verify_remote(&mut copy.here(), &at, Depth::All).await.unwrap();
+    let mut phones = vec![one, copy, Phone::join(&first.store, &words, 572).await.unwrap()];
+    assert_eq!(settle(&mut phones, &stores).await, []);
+    let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:#?}");
+    assert!(phones.iter().all(|phone| knows(phone, &[here.clone(), there.clone()])));
 }
 
 #[tokio::test]
