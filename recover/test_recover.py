@@ -377,6 +377,8 @@ class ACopiedRemote(Rooms):
         self.assertTrue(rotten.with_name(name + "-1").exists())
         # Another device; a copy of the first, which forks; the trash; something gone for good.
         self.on("two", "join", f"folder:{remotes['first']}", "--name", "first", "--recovery-file", self.words)
+        # Originals come to a place from a device that holds them and is connected to it.
+        self.on("two", "remote", "add", "second", f"folder:{remotes['second']}")
         second = {"of-two.jpg": rng.randbytes(150_000), "tiny-of-two.jpg": rng.randbytes(900)}
         self.on("two", "import", "--all-files", self.photos("more", second))
         shutil.copytree(self.here / "one", self.here / "clone")
