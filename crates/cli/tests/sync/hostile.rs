@@ -269,6 +269,8 @@ fn harmed(kinds: &[Kind], expected: impl Fn(Kind, Harm) -> Seen) {
                     healed = one.tries(&["verify", "--remote", "--all"]);
                 }
             }
+            // What the repair came to is told at the next sync.
+            one.tries(&["sync"]);
             let (code, out, told) = healed;
             if code != 0 {
                 wrong.push(format!("{kind:?} {harm:?} ({name}): not healed: {out}{told}"));
