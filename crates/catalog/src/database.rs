@@ -8,8 +8,8 @@
 //! database" to a wrong key and to a damaged first page alike; because the salt that stands in the first 16
 //! bytes depends on the key, the two can be told apart, and a flipped bit in the salt is found too.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use safelight_crypto::{DatabaseKey, sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::descriptor::Descriptor;
 use crate::error::{CatalogError, Result};
 use crate::migrate::{self, Steps};
 
@@ -119,6 +120,9 @@ pub(crate) struct Database {
     pub(crate) connection: Connection,
     path: PathBuf,
     access: Access,
+    /// The file and the index of its log. Below the connection, since they are closed after it.
+    file: Descriptor,
+    index: Option<Descriptor>,
 }
 
 impl Database {
@@ -141,8 +145,8 @@ impl Database {
         steps: Steps,
         access: Access,
     ) -> Result<Self> {
-        let salt = stored_salt(path)?;
-        require_own_salt(path, &salt, &key.salt(role))?;
+        let file = open_file(path)?;
+        require_own_salt(path, &stored_salt(path, &file)?, &key.salt(role))?;
         match access {
             Access::ReadWrite if lacks_room(path) => Err(CatalogError::DiskFull { path: path.to_path_buf() }),
             Access::ReadWrite => {
@@ -189,8 +193,13 @@ impl Database {
                 migrate::refuse_newer(&database.connection, path, steps)?;
                 database.enter_wal()?;
                 migrate::migrate(&mut database.connection, path, steps)?;
+                database.hold_index()?;
+                database.back_index()?;
             }
-            Access::ReadOnly => migrate::require_known(&database.connection, path, steps)?,
+            Access::ReadOnly => {
+                migrate::require_known(&database.connection, path, steps)?;
+                database.hold_index()?;
+            }
         }
         Ok(database)
     }
@@ -212,7 +221,34 @@ impl Database {
     fn connect(path: &Path, name: &Path, flags: OpenFlags, access: Access) -> Result<Self> {
         let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|source| CatalogError::from_sqlite(path, source))?;
-        Ok(Self { connection, path: path.to_path_buf(), access })
+        let file = open_file(path)?;
+        Ok(Self { connection, path: path.to_path_buf(), access, file, index: None })
+    }
+
+    /// Keeps the log's index open, if there is one, for as long as the connection has its locks there.
+    fn hold_index(&mut self) -> Result<()> {
+        let path = sibling(&self.path, "-shm");
+        let opened = Descriptor::open(&path, OpenOptions::new().read(true).write(true))
+            .or_else(|_| Descriptor::open(&path, OpenOptions::new().read(true)));
+        match opened {
+            Ok(index) => self.index = Some(index),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(CatalogError::Io { path, source }),
+        }
+        Ok(())
+    }
+
+    /// Gives all of the log's index its place on the disk while there is room. SQLite leaves holes in it, and a
+    /// disk that fills up later cannot back them: the process would end at the first byte that falls into one.
+    fn back_index(&self) -> Result<()> {
+        let Some(index) = &self.index else { return Ok(()) };
+        let fail = |source| CatalogError::Io { path: sibling(&self.path, "-shm"), source };
+        let length = index.file().metadata().map_err(fail)?.len();
+        match rustix::fs::fallocate(index.file(), rustix::fs::FallocateFlags::empty(), 0, length) {
+            Err(rustix::io::Errno::NOSPC) => Err(CatalogError::DiskFull { path: self.path.clone() }),
+            // File systems that cannot do this leave it to chance, as SQLite does.
+            _ => Ok(()),
+        }
     }
 
     fn configure(&self, key: &CatalogKey, role: Role) -> rusqlite::Result<()> {
@@ -266,10 +302,10 @@ impl Database {
             // A full disk stopped the log half way into the file. What it holds is whole, and is written again.
             findings.clear();
         }
-        if stored_salt(&self.path)? != key.salt(role) {
+        if stored_salt(&self.path, &self.file)? != key.salt(role) {
             findings.push("the first 16 bytes were changed".to_owned());
         }
-        if !lock_page_is_empty(&self.path)? {
+        if !lock_page_is_empty(&self.path, &self.file)? {
             findings.push("the unused page at 1 GiB was changed".to_owned());
         }
         if depth == CheckDepth::Structure && findings.is_empty() {
@@ -317,8 +353,8 @@ impl Database {
             self.write_back()?;
         }
         self.connection.flush_prepared_statement_cache();
-        let path = self.path;
-        self.connection.close().map_err(|(_, source)| CatalogError::from_sqlite(&path, source))
+        let Self { connection, path, file: _file, index: _index, .. } = self;
+        connection.close().map_err(|(_, source)| CatalogError::from_sqlite(&path, source))
     }
 }
 
@@ -382,23 +418,22 @@ fn key_pragma(key: &[u8; 32], salt: &[u8; SALT_LEN]) -> Zeroizing<String> {
     text
 }
 
-fn stored_salt(path: &Path) -> Result<[u8; SALT_LEN]> {
-    let io = |source| CatalogError::Io { path: path.to_path_buf(), source };
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(CatalogError::Missing { path: path.to_path_buf() });
-        }
-        Err(source) => return Err(io(source)),
-    };
+fn open_file(path: &Path) -> Result<Descriptor> {
+    Descriptor::open(path, OpenOptions::new().read(true)).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => CatalogError::Missing { path: path.to_path_buf() },
+        _ => CatalogError::Io { path: path.to_path_buf(), source },
+    })
+}
+
+fn stored_salt(path: &Path, file: &Descriptor) -> Result<[u8; SALT_LEN]> {
     let mut salt = [0; SALT_LEN];
-    match file.read_exact(&mut salt) {
+    match file.file().read_exact_at(&mut salt, 0) {
         Ok(()) => Ok(salt),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(CatalogError::Damaged {
             path: path.to_path_buf(),
             found: "the file is cut off before its first page".to_owned(),
         }),
-        Err(source) => Err(io(source)),
+        Err(source) => Err(CatalogError::Io { path: path.to_path_buf(), source }),
     }
 }
 
@@ -410,15 +445,13 @@ fn require_own_salt(path: &Path, stored: &[u8; SALT_LEN], own: &[u8; SALT_LEN]) 
     Ok(())
 }
 
-fn lock_page_is_empty(path: &Path) -> Result<bool> {
+fn lock_page_is_empty(path: &Path, file: &Descriptor) -> Result<bool> {
     let io = |source| CatalogError::Io { path: path.to_path_buf(), source };
-    let mut file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() < LOCK_PAGE_OFFSET + PAGE_LEN as u64 {
+    if file.file().metadata().map_err(io)?.len() < LOCK_PAGE_OFFSET + PAGE_LEN as u64 {
         return Ok(true);
     }
     let mut page = vec![0; PAGE_LEN];
-    file.seek(SeekFrom::Start(LOCK_PAGE_OFFSET)).map_err(io)?;
-    file.read_exact(&mut page).map_err(io)?;
+    file.file().read_exact_at(&mut page, LOCK_PAGE_OFFSET).map_err(io)?;
     Ok(page.iter().all(|byte| *byte == 0))
 }
 

@@ -10,6 +10,7 @@
 
 mod catalog;
 mod database;
+mod descriptor;
 mod device;
 mod error;
 mod migrate;

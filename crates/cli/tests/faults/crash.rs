@@ -304,6 +304,38 @@ fn a_full_disk_with_a_log_that_a_kill_left_can_be_read_and_later_goes_on() {
 }
 
 #[test]
+fn an_import_ends_in_words_when_others_fill_the_disk_under_it() {
+    let room = Room::empty();
+    let library = room.library();
+    let Some(disk) = SmallDisk::mount_small_blocks(&library, &room.path("disk.img"), 48) else {
+        return skip("no small disk can be mounted here (it needs root); the full disk was not tried");
+    };
+    room.init();
+    for seed in 0..300 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    let log = library.join("catalog.db-wal");
+    let child = spawn_in_group(&mut room.import_command());
+    let begun = Instant::now();
+    while log.metadata().map_or(0, |log| log.len()) < 60_000 && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let signal = |name: &str| {
+        let told = Command::new("kill").args([name, "--", &format!("-{}", child.id())]).status().unwrap();
+        assert!(told.success(), "the import had ended");
+    };
+    signal("-STOP");
+    let filler = disk.fill(0);
+    signal("-CONT");
+    let outcome = finish(child, PATIENCE).ends_with(&[1]);
+    assert!(outcome.stderr.contains("space"), "{}", outcome.said());
+    std::fs::remove_file(filler).unwrap();
+    room.import().ends_with(&[0]);
+    assert_eq!(room.listed().len(), 300);
+    room.verify_is_clean();
+}
+
+#[test]
 fn a_log_that_does_not_fit_into_its_database_stays_and_fails_no_command() {
     let room = Room::empty();
     let library = room.library();
