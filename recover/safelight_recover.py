@@ -671,7 +671,8 @@ FIELDS = {1: "caption", 2: "title", 3: "rating", 4: "favourite", 5: "hidden", 6:
           9: "trashed", 10: "stack", 11: "name", 12: "parent", 13: "cover", 14: "query", 15: "description",
           16: "order", 17: "deleted", 18: "position", 19: "setting", 20: "sync"}
 TRASHED, TAGS, ALBUMS = 9, 1, 2
-IGNORED_EVEN = {16}          # statements were replayed before
+# Statements were replayed before; what a mark says is to leave a place is read all the same while it is there.
+IGNORED_EVEN = {16, 20}
 
 Source = collections.namedtuple("Source", "device root path")
 Original = collections.namedtuple("Original", "content size media epoch parts storage source modified")
@@ -987,9 +988,12 @@ class Library:
                     good.setdefault((device, seq), (file, segment))
                 except Refused as refusal:
                     self.problem(file, refusal)
+        carried = self.carried_branches(good)
         known = {}      # how far each device's chain must reach: by its own numbers and by what others have read
         for (device, seq), (file, segment) in good.items():
             for other, number, root in [[device, seq, segment.root], [device, seq - 1, segment.prev], *segment.seen]:
+                if (other, number) != (device, seq) and (other, number, root) in carried:
+                    continue        # the changes of that branch are in other chains
                 known[other] = max(known.get(other, 0), number)
                 there = good.get((other, number))
                 if there and there[1].root != root or number == 0 and any(root):
@@ -1011,6 +1015,19 @@ class Library:
                     self.problem(file, f"a change is refused: {refusal}")
         for kind in sorted(self.history.unknown_kinds):
             self.problem("history", f"changes of kind {kind} need a newer version: what they did is not shown")
+
+    def carried_branches(self, good):
+        """The segments of forked chains whose changes other chains carry (history §8.10)."""
+        carried = set()
+        for _, segment in good.values():
+            for op in segment.ops:
+                try:
+                    _, _, kind, body = cbor_decode(op)
+                    if kind == 27:
+                        carried.update((device, number, root) for device, number, root in body[0])
+                except (Refused, ValueError, TypeError, KeyError, AttributeError):
+                    continue        # what is wrong with it is said where it is folded
+        return carried
 
     # -- bytes of originals --
 

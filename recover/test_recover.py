@@ -337,6 +337,79 @@ class ALibraryByTheBinary(Rooms):
                 file.write(whole[os.path.relpath(name, os.fsencode(str(self.bucket)))])
 
 
+class ACopiedRemote(Rooms):
+    """What a remote holds after a life: two devices, a repaired object, the trash, something purged, a fork."""
+
+    def on(self, device, *arguments, codes=(0,)):
+        command = [BINARY, "--yes", "--json", "--library", self.here / device, "--key-file", self.here / "key", *arguments]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+        self.assertIn(done.returncode, codes, f"{command}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def photos(self, name, contents):
+        folder = self.here / name
+        folder.mkdir()
+        for file, content in contents.items():
+            (folder / file).write_bytes(content)
+        return folder
+
+    def test_a_copy_of_a_remote_gives_everything_back(self):
+        rng = random.Random(7)
+        self.words = self.here / "words"
+        self.on("one", "init", "--recovery-file", self.words)
+        remotes = {name: self.here / name for name in ("first", "second")}
+        for name, folder in remotes.items():
+            folder.mkdir()
+            self.on("one", "remote", "add", name, f"folder:{folder}")
+        first = {"tiny.jpg": rng.randbytes(1000), "large.jpg": rng.randbytes(3 * sl.MIB + 5),
+                 "film.mp4": rng.randbytes(33 * sl.MIB), "trashed.jpg": rng.randbytes(200_000),
+                 "purged.jpg": rng.randbytes(200_001)}
+        self.on("one", "import", "--all-files", self.photos("pics", first))
+        self.on("one", "sync")
+        # An object rots: its next generation is beside it.
+        content = first["large.jpg"]
+        library = sl.Library(sl.Bucket(str(remotes["first"])), sl.Words(self.words.read_text()))
+        name = id_text(library.originals[H(content)][0].parts[0])
+        rotten = remotes["first"] / "o" / name[:2] / name
+        rotten.write_bytes(rotten.read_bytes()[:-1] + b"x")
+        self.on("one", "verify", "--remote", "first", "--all", codes=(6,))
+        self.on("one", "sync")
+        self.assertTrue(rotten.with_name(name + "-1").exists())
+        # Another device; a copy of the first, which forks; the trash; something gone for good.
+        self.on("two", "join", f"folder:{remotes['first']}", "--name", "first", "--recovery-file", self.words)
+        second = {"of-two.jpg": rng.randbytes(150_000), "tiny-of-two.jpg": rng.randbytes(900)}
+        self.on("two", "import", "--all-files", self.photos("more", second))
+        shutil.copytree(self.here / "one", self.here / "clone")
+        forked = {"of-one.jpg": rng.randbytes(150_001)}, {"of-the-clone.jpg": rng.randbytes(150_002)}
+        self.on("one", "import", "--all-files", self.photos("forked", forked[0]))
+        self.on("one", "sync", "first")
+        self.on("clone", "import", "--all-files", self.photos("cloned", forked[1]))
+        self.on("clone", "sync", "second")
+        self.on("one", "trash", "trashed.jpg", "purged.jpg")
+        self.on("one", "trash", "empty", "purged.jpg")
+        for _ in range(3):
+            for device in ("one", "clone", "two"):
+                self.on(device, "sync")
+        wanted = {name.encode(): content for name, content in (first | second | forked[0] | forked[1]).items()}
+        purged = wanted.pop(b"purged.jpg")
+        for name, folder in remotes.items():
+            with self.subTest(name):
+                copy = self.here / f"copy-of-{name}"
+                shutil.copytree(folder, copy)
+                code, report = self.recover(bucket=copy, out=f"out-{name}")
+                # The rotten copy is named where it lies; its next generation stands in for it.
+                named = [problem["object"] for problem in report["problems"]]
+                expected = [str(rotten.relative_to(remotes["first"]))] if name == "first" else []
+                self.assertEqual((code, report["lost"], len(named)), (int(name == "first"), [], len(expected)), named)
+                self.assertTrue(all(part in one for part, one in zip(expected, named)), named)
+                back = files(self.here / f"out-{name}")
+                contents = set(back.values())
+                self.assertEqual({n for n, content in wanted.items() if content not in contents}, set())
+                self.assertNotIn(purged, contents)
+                trashed = {path for path, content in back.items() if content == wanted[b"trashed.jpg"]}
+                self.assertEqual(len(trashed), 1)
+
+
 class AHistoryByHand(Rooms):
     def setUp(self):
         super().setUp()

@@ -120,6 +120,11 @@ impl Keyring {
         &self.device
     }
 
+    /// Goes on as another device, which the one before admitted; everything else stays.
+    pub fn go_on_as(&mut self, device: Device) {
+        self.device = device;
+    }
+
     /// All epochs whose secrets are held, the newest last.
     #[must_use]
     pub fn epochs(&self) -> &[Epoch] {

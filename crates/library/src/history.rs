@@ -128,6 +128,18 @@ fn sentence(op: &Op) -> String {
                 lapse.seq.0
             )
         }
+        OpBody::Carried(branches) => match branches.first() {
+            Some(first) => format!(
+                "took over {} of device {}, of which there were two",
+                if branches.len() == 1 {
+                    "a segment".to_owned()
+                } else {
+                    format!("{} segments", branches.len())
+                },
+                first.device
+            ),
+            None => "took over nothing".into(),
+        },
         OpBody::Statement(_) => "signed a statement about devices or keys".into(),
         OpBody::Unknown { kind, .. } => format!("something that a newer version knows (kind {})", kind.0),
     }

@@ -38,8 +38,8 @@ pub use ids::{
 };
 pub use op::{Author, KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 pub use original::{
-    MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PackKind, Packed, PartRef, Rendition,
-    RenditionKind, SourcePath, Storage,
+    Branch, MAX_BRANCHES, MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PackKind, Packed,
+    PartRef, Rendition, RenditionKind, SourcePath, Storage,
 };
 pub use placed::{Lapse, MAX_PLACED, Mark, MarkReason, OpRange, PlacedObject, Replicas};
 pub use state::{

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cbor::{Decode, Encode, Malformed, Reader, Unread, Writer};
 use crate::facts::coded;
-use crate::ids::{ContentHash, DeviceId, EpochId, ObjectName};
+use crate::ids::{ContentHash, DeviceId, EpochId, ObjectName, SegmentRoot, SegmentSeq};
 
 /// How many parts an original may have: 1 TiB at 32 MiB each.
 pub const MAX_PARTS: usize = 32_768;
@@ -154,6 +154,37 @@ pub struct Packed {
     pub sealed_bytes: u64,
     /// SHA-256 of the content of its index.
     pub index_sha256: [u8; 32],
+}
+
+/// The most segments that one op carries.
+pub const MAX_BRANCHES: usize = 4096;
+
+/// One segment of a forked chain: there are others of its number, so its root belongs to its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Branch {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// Its number.
+    pub seq: SegmentSeq,
+    /// Its root.
+    pub root: SegmentRoot,
+}
+
+/// `[device, seq, root]`.
+impl Encode for Branch {
+    fn encode(&self, to: &mut Writer) {
+        to.array(3);
+        to.value(&self.device);
+        to.value(&self.seq);
+        to.value(&self.root);
+    }
+}
+
+impl Decode for Branch {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.array_of(3)?;
+        Ok(Self { device: Decode::decode(from)?, seq: Decode::decode(from)?, root: Decode::decode(from)? })
+    }
 }
 
 impl Original {

@@ -83,6 +83,12 @@ impl Azurite {
         self.process.port
     }
 
+    /// Where it keeps its files: what rests in containers is below `__blobstorage__`.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.process.folder.path()
+    }
+
     /// The name of its account.
     #[must_use]
     pub const fn account(&self) -> &'static str {

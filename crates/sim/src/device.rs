@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation, SyncState};
 use safelight_crypto::{
-    Author, ContentHash, Entropy as _, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER, Recipient,
-    RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names, seal_entry,
-    seal_keys_file, seal_original, sha256, statements_hash,
+    Author, ContentHash, Device, DeviceId, Entropy as _, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER,
+    Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
+    seal_entry, seal_keys_file, seal_original, sha256, statements_hash,
 };
 use safelight_model::{
     AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
@@ -35,6 +35,11 @@ impl KeyStore for Keys {
 
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
         epochs.iter().for_each(|epoch| self.0.add_epoch(epoch.clone()));
+        Ok(())
+    }
+
+    fn succeed(&mut self, device: Device) -> Result<(), String> {
+        self.0.go_on_as(device);
         Ok(())
     }
 }
@@ -83,10 +88,22 @@ fn key() -> CatalogKey {
     CatalogKey::from_bytes([7; 32])
 }
 
+/// The files of databases in which nothing is yet.
+fn empty_databases(id: DeviceId, entropy: &mut SeededEntropy) -> Result<[Vec<u8>; 2], Broken> {
+    let folder = folder_in_memory()?;
+    let (catalog, device) = (folder.path().join("catalog.db"), folder.path().join("device.db"));
+    Catalog::create(&catalog, &key(), id, entropy)?.close()?;
+    DeviceDb::create(&device, &key())?.close()?;
+    Ok([std::fs::read(catalog)?, std::fs::read(device)?])
+}
+
 fn remote_of(device: &mut DeviceDb, store: &SealedRemote) -> Result<RemotePlace, Broken> {
+    if let Some(known) = device.remote(store.label())? {
+        return Ok(RemotePlace { id: known.id, store: store.clone() });
+    }
     let new = NewRemote {
-        name: "sim",
-        address: "sim",
+        name: store.label(),
+        address: store.label(),
         credential: None,
         policy: "full",
         capabilities: None,
@@ -101,8 +118,17 @@ impl SimDevice {
         let mut device = Self { name, folder, keyring, open: None, entropy, now };
         let path = device.folder.path();
         let id = device.keyring.device().id();
-        Catalog::create(&path.join("catalog.db"), &key(), id, &mut device.entropy)?.close()?;
-        DeviceDb::create(&path.join("device.db"), &key())?.close()?;
+        // Made once: the schema takes longer than all that most devices do.
+        static EMPTY: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+        let [catalog, database] = match EMPTY.get() {
+            Some(empty) => empty,
+            None => {
+                let made = empty_databases(id, &mut device.entropy)?;
+                EMPTY.get_or_init(|| made)
+            }
+        };
+        std::fs::write(path.join("catalog.db"), catalog)?;
+        std::fs::write(path.join("device.db"), database)?;
         device.start()?;
         Ok(device)
     }
@@ -125,9 +151,7 @@ impl SimDevice {
 
     /// The process is killed: what it held in memory is gone.
     pub(crate) fn kill(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.keyring = open.keys.0;
-        }
+        self.open = None;
     }
 
     fn opened(&mut self) -> Result<&mut Opened, Broken> {
@@ -160,6 +184,8 @@ impl SimDevice {
             stop: &stop,
         };
         let result = drive(run(&mut here, &at), most_polls);
+        // It may have learnt an epoch, or go on as another device: both are on its disk.
+        self.keyring = open.keys.0.clone();
         if result.is_none() {
             self.kill();
         }
@@ -412,17 +438,17 @@ impl SimDevice {
         Ok(self.opened()?.catalog.find_content(*content)?.is_some())
     }
 
-    /// Whether an original is here, or comes from the place whole.
-    pub(crate) fn resolve(&mut self, store: &SealedRemote, content: &ContentHash) -> Result<(), Broken> {
+    /// Whether an original is here, or comes from a place whole.
+    pub(crate) fn resolve(&mut self, stores: &[SealedRemote], content: &ContentHash) -> Result<(), Broken> {
         let original = self.opened()?.catalog.original_of(content)?.ok_or("nothing speaks of it")?;
-        let result = self.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
-            fetch_original(here, std::slice::from_ref(at), &original, &mut Vec::new()).await
+        let Some(first) = stores.first() else { return Err("there is no place".into()) };
+        let result = self.with(first, None, async |here: &mut Here<'_>, _: &RemotePlace| {
+            let places: Result<Vec<_>, Broken> =
+                stores.iter().map(|store| remote_of(here.device, store)).collect();
+            fetch_original(here, &places?, &original, &mut Vec::new()).await?;
+            Ok::<_, Broken>(())
         })?;
-        match result {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
-            None => Err("a fetch does not end".into()),
-        }
+        result.unwrap_or_else(|| Err("a fetch does not end".into()))
     }
 }
 

@@ -48,6 +48,7 @@ pub enum Bug {
 /// The place; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SimPlace {
+    label: &'static str,
     state: Arc<Mutex<State>>,
     capabilities: Capabilities,
 }
@@ -86,7 +87,7 @@ enum Write {
 }
 
 impl SimPlace {
-    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(label: &'static str, seed: u64, bug: Option<Bug>) -> Self {
         let state = State {
             chance: Chance::new(seed),
             objects: BTreeMap::new(),
@@ -97,7 +98,7 @@ impl SimPlace {
             bug,
             late: Vec::new(),
         };
-        Self { state: Arc::new(Mutex::new(state)), capabilities: Capabilities::untried() }
+        Self { label, state: Arc::new(Mutex::new(state)), capabilities: Capabilities::untried() }
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
@@ -179,7 +180,9 @@ impl SimPlace {
         body.read_at(0, &mut bytes).map_err(|_| failed(Operation::Put, key.as_str()))?;
         self.with(|state| {
             let believes = state.bug == Some(Bug::ListingBelieved) && key.as_str().starts_with("o/");
-            if absent && !believes && state.objects.contains_key(key.as_str()) {
+            // Two writers at once: some places let the last one win.
+            let wins = state.is_faulty && state.chance.once_in(25);
+            if absent && !believes && !wins && state.objects.contains_key(key.as_str()) {
                 let object = key.to_string();
                 return Err(StoreError::AlreadyExists { place: "sim".to_owned(), object });
             }
@@ -200,7 +203,8 @@ impl SimPlace {
                 }
                 _ => {}
             }
-            let write = match state.is_faulty.then(|| state.chance.below(60)) {
+            let is_over_another = state.objects.contains_key(key.as_str());
+            let write = match (state.is_faulty && !is_over_another).then(|| state.chance.below(60)) {
                 Some(0) => Write::Lost,
                 Some(1) => Write::Torn,
                 Some(2 | 3) => Write::ReplyLost,
@@ -250,7 +254,7 @@ fn failed(operation: Operation, key: &str) -> StoreError {
 #[async_trait]
 impl Remote for SimPlace {
     fn label(&self) -> &str {
-        "sim"
+        self.label
     }
 
     fn capabilities(&self) -> &Capabilities {
@@ -311,7 +315,13 @@ impl Remote for SimPlace {
         let objects =
             listing.into_iter().filter_map(|(name, length)| Some((Key::parse(&name).ok()?, length)));
         let objects = objects.filter(|(key, _)| prefix.covers(key)).map(|(key, length)| info(key, length));
-        Ok(ListPage { objects: objects.collect(), strangers: Vec::new(), next: None })
+        let mut objects: Vec<ObjectInfo> = objects.collect();
+        // Some places may hold one name twice, and some list one twice while it is written.
+        let twice = self.with(|state| state.is_faulty && state.chance.once_in(8));
+        if twice {
+            objects.extend(objects.first().cloned());
+        }
+        Ok(ListPage { objects, strangers: Vec::new(), next: None })
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use safelight_catalog::{Catalog, DeviceDb, RemoteId};
-use safelight_crypto::{DeviceId, Entropy, Epoch, Keyring, LibraryId, Roster, Statement, VerifyingKey};
+use safelight_crypto::{
+    Device, DeviceId, Entropy, Epoch, Keyring, LibraryId, Roster, Statement, VerifyingKey,
+};
 use safelight_store::{FolderPlace, SealedRemote};
 
 use crate::error::{Result, SyncError};
@@ -20,6 +22,13 @@ pub trait KeyStore {
     /// # Errors
     /// Why they could not be kept.
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String>;
+
+    /// Goes on as another device, durably: from the moment on that this is kept, the device before is never signed
+    /// with again.
+    ///
+    /// # Errors
+    /// Why it could not be kept; then the device before goes on.
+    fn succeed(&mut self, device: Device) -> Result<(), String>;
 }
 
 /// A flag that asks a sync to stop between two actions. What is under way then is finished and recorded.
@@ -94,7 +103,7 @@ impl Here<'_> {
     /// # Errors
     /// Those of the database.
     pub fn roster(&self) -> Result<Option<Roster>> {
-        roster_of(self.catalog, self.library())
+        Ok(self.catalog.roster(self.library())?.map(|roster| (*roster).clone()))
     }
 
     pub(crate) fn statements(&self) -> Result<Vec<Statement>> {
@@ -125,11 +134,6 @@ fn statements_of(catalog: &Catalog) -> Result<Vec<Statement>> {
     Ok(bytes.iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()).collect())
 }
 
-fn roster_of(catalog: &Catalog, library: LibraryId) -> Result<Option<Roster>> {
-    let statements = statements_of(catalog)?;
-    Ok(Roster::replay(library, &statements))
-}
-
 /// The key that a device signs with: this device's own, or what the roster says.
 pub(crate) fn key_of(
     catalog: &Catalog,
@@ -140,7 +144,7 @@ pub(crate) fn key_of(
     if own.id() == *device {
         return Ok(Some(*own.card().verifying_key()));
     }
-    let roster = roster_of(catalog, keyring.library())?;
+    let roster = catalog.roster(keyring.library())?;
     Ok(roster.and_then(|roster| Some(*roster.member(device)?.card.verifying_key())))
 }
 

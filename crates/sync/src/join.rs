@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::{join3, join4};
+use futures_util::future::{join, join3, join4};
 use futures_util::stream::iter;
 use safelight_crypto::{
     Author, DeviceId, Epoch, EpochId, LibraryId, Recipient, RecoveryWords, RootCard, Statement,
@@ -23,7 +23,7 @@ use crate::checkpoint::{Beginning, choose, fetch_beginning, get_roots, list_root
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{
-    HEAD_BYTES, HistoryReport, Inbox, fetch_segments, head_path, listed_devices, sync_history,
+    HEAD_BYTES, HistoryReport, Inbox, fetch_segments, head_path, listed_chains, listed_devices, sync_history,
 };
 use crate::keys::{SMALL_BYTES, as_sealed, is_announced, path_of};
 use crate::problem::Problem;
@@ -62,10 +62,10 @@ impl Joining {
 pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result<Joining> {
     let id = words.library_id();
     let path = path_of(&names::root_card(&id))?;
-    let (card, epochs, devices, roots) = join4(
+    let (card, epochs, (devices, chains), roots) = join4(
         store.get(&path, SMALL_BYTES),
         epochs_with_keys(store, &id),
-        listed_devices(store),
+        join(listed_devices(store), listed_chains(store)),
         list_roots(store),
     )
     .await;
@@ -84,7 +84,11 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
     let opened =
         RootCard::open(&card, &id).map_err(|error| unbelievable(path.as_str(), error.to_string()))?;
     let library = opened.library();
-    let devices: Vec<DeviceId> = devices?.unwrap_or_default().into_iter().collect();
+    let chains = chains?;
+    // Heads are hints, and some places have none: whoever has segments there is a device as well.
+    let mut devices = devices?.unwrap_or_default();
+    devices.extend(chains.keys().copied());
+    let devices: Vec<DeviceId> = devices.into_iter().collect();
     let recipient = Recipient::Words(id);
     let keys = iter(epochs?)
         .map(|epoch| async move {
@@ -115,7 +119,7 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
     if epochs.is_empty() {
         return Err(unbelievable("keys/", "no keys file opens with these words".to_owned()));
     }
-    let claims = claims(library, &epochs, heads);
+    let claims = claims(library, &epochs, heads, &chains);
     let (mut segments, mut beginning) = (Vec::new(), None);
     match choose(library, &epochs, &roots) {
         Some(chosen) => {
@@ -157,11 +161,16 @@ fn claims(
     library: LibraryId,
     epochs: &[Epoch],
     heads: Vec<(DeviceId, Option<Bytes>)>,
+    chains: &BTreeMap<DeviceId, u32>,
 ) -> BTreeMap<DeviceId, Tip> {
     let claim = |(device, head): (DeviceId, Option<Bytes>)| {
         let hint = head.and_then(|bytes| HeadHint::open(&bytes, library, device, epochs).ok());
+        // Without a head what is listed says how far to ask.
+        let listed = || chains.get(&device).copied().unwrap_or_default();
         let mut tip = hint.map(|hint| hint.claimed()).unwrap_or_default();
-        tip.seq.0 = tip.seq.0.max(1);
+        if tip.seq.0 == 0 {
+            tip.seq.0 = listed().max(1);
+        }
         (device, tip)
     };
     heads.into_iter().map(claim).collect()

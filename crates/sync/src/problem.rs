@@ -47,7 +47,9 @@ pub enum Problem {
         object: String,
     },
     /// Others have read a segment that the place does not show.
-    #[error("segment {seq} of device {device} is withheld or late: {named_by} knows of it")]
+    #[error(
+        "log/{device}/{seq:010} is withheld or late: {named_by} knows of it; it comes with a later sync, from another place or from a device that has it"
+    )]
     Withheld {
         /// Whose segment.
         device: DeviceId,
@@ -57,11 +59,35 @@ pub enum Problem {
         named_by: String,
     },
     /// A device has two different segments of one number.
-    #[error("device {device} has two different segments {seq}: a copy of it goes on by itself")]
+    #[error(
+        "device {device} has two different segments {seq}: a copy of it goes on by itself, and what it said before is not here yet"
+    )]
     Forked {
         /// The device.
         device: DeviceId,
         /// The number.
+        seq: u32,
+    },
+    /// A chain forked, and a segment of the branch that is not followed here was taken in all the same.
+    #[error(
+        "device {device} was copied or restored, and both copies published a segment {seq}: both are kept, nothing is lost"
+    )]
+    BranchKept {
+        /// The device.
+        device: DeviceId,
+        /// The number.
+        seq: u32,
+    },
+    /// This device found out that a copy of it went on by itself, and has a new name since.
+    #[error(
+        "a copy of this device went on by itself from segment {seq} on: this one goes on as device {new} (it was {old})"
+    )]
+    WentOnAs {
+        /// Whose name both had.
+        old: DeviceId,
+        /// Its name now.
+        new: DeviceId,
+        /// The first segment that both wrote.
         seq: u32,
     },
     /// A device that was retired or revoked went on; its later segments are not taken in.

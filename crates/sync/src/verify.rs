@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use safelight_catalog::{HowKnown, RemoteRow, Replica, SyncState};
-use safelight_crypto::{ContentHash, Roster, names};
-use safelight_model::history::{Tip, open_place_id};
+use safelight_crypto::{ContentHash, DeviceId, Roster, names};
+use safelight_model::history::{SealedSegment, Tip, open_place_id};
 use safelight_model::{Original, Packed, PlaceId, PlacedObject, Storage};
 use safelight_store::{Area, ObjectPath, Sealed, StoreError};
 
@@ -57,7 +57,7 @@ pub struct VerifyReport {
 enum Expected {
     Small,
     PlaceId(PlaceId),
-    Segment(safelight_crypto::DeviceId, Tip),
+    Segment(DeviceId, Tip),
     Part(ContentHash, u32),
     Pack(Packed),
 }
@@ -425,6 +425,7 @@ async fn prove(
         Expected::Segment(device, tip) => match judge_segment(here, &bytes, *device, tip.seq.0, tip.root)? {
             Judged::Same(_) => Ok(()),
             Judged::Damaged(reason) => Err(reason),
+            Judged::Other if is_carried(here, *device, &bytes)? => Ok(()),
             Judged::Other => Err("it is another segment, signed by its device".to_owned()),
             Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
         },
@@ -439,6 +440,12 @@ async fn prove(
         Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()).map(drop),
     };
     Ok(opened.map_or_else(Proof::Bad, |()| Proof::Whole))
+}
+
+/// Whether a segment lies on a branch of a forked chain whose ops other chains carry.
+fn is_carried(here: &Here<'_>, device: DeviceId, bytes: &[u8]) -> Result<bool> {
+    let tip = SealedSegment::parse(bytes)?.clear().tip();
+    Ok(here.catalog.is_carried(device, tip)?)
 }
 
 fn remember(

@@ -171,15 +171,22 @@ impl Catalog {
     pub fn prove_beginning(&mut self) -> Result<Proof> {
         let Some(begun) = self.begun_with()? else { return Ok(Proof::Nothing) };
         let tips: HashMap<DeviceId, Tip> = self.tips()?.into_iter().collect();
-        let is_covered =
-            |(device, head): (DeviceId, Tip)| tips.get(&device).is_some_and(|tip| tip.seq >= head.seq);
-        if !begun.heads.iter().all(is_covered) || !self.waiting_pages()?.is_empty() {
+        let mut is_wrong = false;
+        for (device, head) in begun.heads.iter() {
+            // The ops of another branch of a forked chain come in other chains (§8.9).
+            if self.is_carried(device, head)? {
+                continue;
+            }
+            if tips.get(&device).is_none_or(|tip| tip.seq < head.seq) {
+                return Ok(Proof::Waits);
+            }
+            is_wrong |= self.segment_root(device, head.seq)? != Some(head.root);
+        }
+        if !self.waiting_pages()?.is_empty() {
             return Ok(Proof::Waits);
         }
-        for (device, head) in begun.heads.iter() {
-            if self.segment_root(device, head.seq)? != Some(head.root) {
-                return Ok(Proof::Wrong(1));
-            }
+        if is_wrong {
+            return Ok(Proof::Wrong(1));
         }
         self.within(|connection, _, _| {
             let wrong = count_wrong(connection)? + count_unspoken(connection)?;

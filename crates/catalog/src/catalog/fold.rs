@@ -16,6 +16,7 @@ use safelight_model::{
     Stamp,
 };
 
+use super::branches::remember_carried;
 use super::duplicates;
 use super::labels::{self, LabelKind, Labels, folded};
 use super::placed;
@@ -87,6 +88,9 @@ impl<'a> Folder<'a> {
         }
         placed::fold(self.connection, &op.body, number, origin.device, self.now_millis)
             .map_err(in_transaction)?;
+        if let OpBody::Carried(branches) = &op.body {
+            remember_carried(self.connection, branches).map_err(in_transaction)?;
+        }
         for target in &targets {
             let touched = self.touch(target)?;
             if touched.state.fold(op) && touched.written == Written::Same {

@@ -1,6 +1,7 @@
 //! `catalog.db`: history, what it folds into, and what is found in it.
 
 mod begin;
+mod branches;
 mod change;
 mod checkpoint;
 mod duplicates;
@@ -37,12 +38,15 @@ pub(crate) use labels::{LabelKind, find as find_label, folded, label_token, sear
 pub(crate) use rows::{ROW_COLUMNS, read_row};
 pub(crate) use timeline::KeyRange;
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 
 use labels::Labels;
 use rusqlite::OptionalExtension;
-use safelight_crypto::{DeviceId, Entropy};
+use safelight_crypto::{DeviceId, Entropy, Roster};
 use safelight_model::{Author, FOLD_VERSION, Stamp};
+use sync::StatementCount;
 
 use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
 use crate::error::{CatalogError, Result};
@@ -60,6 +64,8 @@ const STEPS: &[&str] = &[
     include_str!("checkpoint.sql"),
     // What rests in which remote (placed.rs).
     include_str!("placed.sql"),
+    // What forked chains left behind (branches.rs).
+    include_str!("branches.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.
@@ -85,6 +91,8 @@ pub struct Catalog {
     device: DeviceId,
     author: Author,
     labels: Labels,
+    /// What the statements come to, and which they were: replaying them checks every signature.
+    roster: RefCell<Option<(StatementCount, Arc<Roster>)>>,
 }
 
 impl Catalog {
@@ -154,7 +162,7 @@ impl Catalog {
     fn start(database: Database, device: DeviceId, entropy: &mut dyn Entropy) -> Self {
         // The stamp that was given last is observed at the start of every transaction.
         let author = Author::open(Stamp::default(), entropy);
-        Self { database, device, author, labels: Labels::default() }
+        Self { database, device, author, labels: Labels::default(), roster: RefCell::default() }
     }
 
     /// The device whose ops are made here.

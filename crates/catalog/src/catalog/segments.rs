@@ -6,12 +6,15 @@
 //!
 //! Specified in sl1-history §8 (outbox: §8.4).
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row};
 use safelight_crypto::{Device, Entropy, Epoch};
 use safelight_model::history::{ClearPart, Seen, Segment, SegmentBuilder, Standing, Tip};
-use safelight_model::{DeviceId, LibraryId, ModelError, Op, SegmentRoot, SegmentSeq};
+use safelight_model::{Branch, DeviceId, LibraryId, ModelError, Op, SegmentRoot, SegmentSeq};
 
 use super::Catalog;
+use super::branches::is_carried;
 use super::fold::{Folder, Origin, device_number, in_transaction, observe, stamp_of};
 use crate::error::{CatalogError, Result};
 use crate::rows::bytes_column;
@@ -229,19 +232,32 @@ impl Catalog {
     /// [`CatalogError::OutOfOrder`] names what has to come first, [`CatalogError::Forked`] a chain that is not
     /// the known one; an op that must be understood and is not refuses the segment.
     pub fn fold_segment(&mut self, segment: &Segment, now_millis: u64) -> Result<TakenIn> {
-        self.fold_kept(segment, None, now_millis)
+        self.fold_kept(segment, None, &BTreeSet::new(), now_millis)
     }
 
     /// Takes in a verified segment that arrived from elsewhere, and keeps its bytes in the outbox until they
-    /// rest in the folder: whoever holds a segment can hand it on, exactly as its device wrote it.
+    /// rest in the folder: whoever holds a segment can hand it on, exactly as its device wrote it. `promised` are
+    /// segments of forked chains whose ops come with others that wait: nothing waits for those.
     ///
     /// # Errors
     /// As [`Catalog::fold_segment`].
-    pub fn take_segment(&mut self, segment: &Segment, bytes: &[u8], now_millis: u64) -> Result<TakenIn> {
-        self.fold_kept(segment, Some(bytes), now_millis)
+    pub fn take_segment(
+        &mut self,
+        segment: &Segment,
+        bytes: &[u8],
+        promised: &BTreeSet<Branch>,
+        now_millis: u64,
+    ) -> Result<TakenIn> {
+        self.fold_kept(segment, Some(bytes), promised, now_millis)
     }
 
-    fn fold_kept(&mut self, segment: &Segment, bytes: Option<&[u8]>, now_millis: u64) -> Result<TakenIn> {
+    fn fold_kept(
+        &mut self,
+        segment: &Segment,
+        bytes: Option<&[u8]>,
+        promised: &BTreeSet<Branch>,
+        now_millis: u64,
+    ) -> Result<TakenIn> {
         self.within(|connection, labels, _| {
             let clear = segment.clear();
             let out_of_order = |missing: String| CatalogError::OutOfOrder {
@@ -261,7 +277,11 @@ impl Catalog {
             }
             for (device, seen) in segment.seen().iter() {
                 let here = tip(connection, device).map_err(in_transaction)?;
-                if here.seq < seen.seq {
+                let branch = Branch { device, seq: seen.seq, root: seen.root };
+                let is_there = here.seq >= seen.seq
+                    || promised.contains(&branch)
+                    || is_carried(connection, device, seen).map_err(in_transaction)?;
+                if !is_there {
                     return Err(out_of_order(format!("segment {} of device {device}", here.seq.0 + 1)));
                 }
             }

@@ -3,7 +3,10 @@
 //! The order of `segments.id` is causal, unless the catalogue was rebuilt: a segment is recorded after everything
 //! that its author had seen. Whoever publishes checks that, and is mostly done in one pass.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension};
+use safelight_crypto::{LibraryId, Roster, Statement};
 use safelight_model::history::Tip;
 use safelight_model::{
     ContentHash, DeviceId, EpochId, ObjectName, Op, OpBody, OpId, OpKind, Original, PackKind, Packed,
@@ -14,6 +17,15 @@ use super::Catalog;
 use super::fold::in_transaction;
 use crate::error::{CatalogError, Result};
 use crate::rows::bytes_column;
+
+/// Which statements a roster came of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StatementCount {
+    library: LibraryId,
+    statements: i64,
+    last: i64,
+    begun: i64,
+}
 
 /// A segment that was taken in or closed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +67,35 @@ impl Catalog {
     /// Those of the database.
     pub fn statements(&self) -> Result<Vec<Vec<u8>>> {
         self.database.read(statements_in)
+    }
+
+    /// What all statements together say; none before the library's birth is known. Replayed once for each new one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn roster(&self, library: LibraryId) -> Result<Option<Arc<Roster>>> {
+        let count: StatementCount = self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), ifnull(max(number), 0), (SELECT count(*) FROM begun_statements)
+                     FROM ops WHERE kind = 16",
+                )?
+                .query_row([], |row| {
+                    let (statements, last, begun) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(StatementCount { library, statements, last, begun })
+                })
+        })?;
+        if let Some((known, roster)) = &*self.roster.borrow()
+            && *known == count
+        {
+            return Ok(Some(Arc::clone(roster)));
+        }
+        let bytes = self.statements()?;
+        let statements: Vec<Statement> =
+            bytes.iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()).collect();
+        let roster = Roster::replay(library, &statements).map(Arc::new);
+        *self.roster.borrow_mut() = roster.clone().map(|roster| (count, roster));
+        Ok(roster)
     }
 
     /// All segments that are known here, in the order in which they were recorded: causal, unless a rebuild took

@@ -226,7 +226,7 @@ impl DeviceDb {
     }
 
     /// Records how far a chain rests in a remote, after its segments were verified there or put there. What
-    /// is known to go farther stays.
+    /// is known to go farther stays; another root under the same number is another branch of a forked chain.
     ///
     /// # Errors
     /// Those of the database.
@@ -237,7 +237,8 @@ impl DeviceDb {
                     "INSERT INTO remote_heads (remote, device, seq, root, learnt)
                      VALUES (?1, ?2, ?3, ?4, (SELECT ifnull(max(learnt), 0) + 1 FROM remote_heads))
                      ON CONFLICT (remote, device) DO UPDATE SET seq = excluded.seq, root = excluded.root,
-                         learnt = excluded.learnt WHERE excluded.seq > seq",
+                         learnt = excluded.learnt
+                         WHERE excluded.seq > seq OR excluded.seq = seq AND excluded.root <> root",
                 )?
                 .execute((remote.0, device.as_bytes(), tip.seq.0, tip.root.0.as_slice()))
                 .map(drop)

@@ -32,6 +32,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 counted(report.operations, "operation", "operations"),
                 report.damaged.len()
             ));
+            context.output.talk(&format!("State {}", report.state_hash));
             for damage in &report.damaged {
                 context.output.data(&format!("damaged  {}  {}", damage.path, damage.reason))?;
             }

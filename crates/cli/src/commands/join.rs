@@ -129,7 +129,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(Err(error)) = compared {
         return Err(error.into());
     }
-    if !is_whole {
+    if !is_whole || !arguments.no_sync && context.progress.failures() > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())

@@ -212,6 +212,9 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
         return Ok(context.output.print_json(outcomes)?);
     }
     for outcome in outcomes.iter().filter(|outcome| outcome.error.is_none()) {
+        for notice in &outcome.notices {
+            context.output.talk(&format!("{}: {notice}", outcome.remote));
+        }
         if let Some(until) = &outcome.quiet_until {
             context.output.talk(&format!(
                 "{}: quiet until {until}; safelight sync --now passes over that",

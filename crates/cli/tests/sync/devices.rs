@@ -25,7 +25,7 @@ pub(crate) struct World {
 
 pub(crate) struct Device<'a> {
     world: &'a World,
-    name: &'static str,
+    name: String,
 }
 
 impl World {
@@ -48,39 +48,51 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// A device that has no library yet.
-    pub(crate) fn device(&self, name: &'static str) -> Device<'_> {
-        Device { world: self, name }
-    }
-
     /// A device with a library of its own and no remote.
-    pub(crate) fn alone(&self, name: &'static str) -> Device<'_> {
+    pub(crate) fn alone(&self, name: &str) -> Device<'_> {
         let device = self.device(name);
         device.ends(&["--recovery-file", self.words().to_str().unwrap(), "init"], 0);
         device
     }
 
     /// The first device, which makes the library and connects the place.
-    pub(crate) fn first(&self, name: &'static str) -> Device<'_> {
+    pub(crate) fn first(&self, name: &str) -> Device<'_> {
         let device = self.alone(name);
-        let mut arguments = vec!["remote", "add", "place", &self.address];
-        let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
-        arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
-        device.ends(&arguments, 0);
+        device.add_remote("place", &self.address);
         device
     }
 
+    /// A device whose library is there, or will be.
+    pub(crate) fn device(&self, name: &str) -> Device<'_> {
+        Device { world: self, name: name.to_owned() }
+    }
+
+    /// Another machine with a copy of a device's folder: a cloned disk, or a backup.
+    pub(crate) fn copy(&self, of: &Device<'_>, name: &str) -> Device<'_> {
+        copy_all(&of.folder(), &self.path(name));
+        self.device(name)
+    }
+
     /// A device that joins with nothing but the words.
-    pub(crate) fn join(&self, name: &'static str) -> Device<'_> {
+    pub(crate) fn join(&self, name: &str) -> Device<'_> {
         self.join_with(name, &[], 0)
     }
 
-    /// The same, with more arguments, to an exit code.
-    pub(crate) fn join_with(&self, name: &'static str, more: &[&str], code: i32) -> Device<'_> {
-        let device = Device { world: self, name };
+    /// The same, with another of the places.
+    pub(crate) fn join_at(&self, name: &str, address: &str) -> Device<'_> {
+        self.join_through(name, address, &[], 0)
+    }
+
+    /// A device that joins with more arguments, to an exit code.
+    pub(crate) fn join_with(&self, name: &str, more: &[&str], code: i32) -> Device<'_> {
+        self.join_through(name, &self.address, more, code)
+    }
+
+    fn join_through(&self, name: &str, address: &str, more: &[&str], code: i32) -> Device<'_> {
+        let device = self.device(name);
         let words = self.words();
         let mut arguments =
-            vec!["--recovery-file", words.to_str().unwrap(), "join", &self.address, "--name", "place"];
+            vec!["--recovery-file", words.to_str().unwrap(), "join", address, "--name", "place"];
         let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
         arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
         arguments.extend(more);
@@ -88,7 +100,7 @@ impl World {
         device
     }
 
-    fn words(&self) -> PathBuf {
+    pub(crate) fn words(&self) -> PathBuf {
         self.path("words")
     }
 
@@ -105,7 +117,18 @@ impl World {
 
 impl Device<'_> {
     pub(crate) fn folder(&self) -> PathBuf {
-        self.world.path(self.name)
+        self.world.path(&self.name)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn add_remote(&self, name: &str, address: &str) {
+        let mut arguments = vec!["remote", "add", name, address];
+        let credential = self.world.credential.as_ref().map(|path| path.to_str().unwrap());
+        arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
+        self.ends(&arguments, 0);
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -137,6 +160,30 @@ impl Device<'_> {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{}: {arguments:?}: {told}", self.name);
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs to its end, whatever that is: the exit code, stdout and stderr.
+    pub(crate) fn tries(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+
+    /// Tries to join with nothing but the words.
+    pub(crate) fn tries_to_join(&self) -> (i32, String, String) {
+        let words = self.world.words();
+        let mut arguments =
+            vec!["--recovery-file", words.to_str().unwrap(), "join", &self.world.address, "--name", "place"];
+        let credential = self.world.credential.as_ref().map(|path| path.to_str().unwrap());
+        arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
+        self.tries(&arguments)
+    }
+
+    /// The hash over everything that its catalogue says.
+    pub(crate) fn state(&self) -> String {
+        let report = self.json(&["history", "--verify"]);
+        assert_eq!(report["damaged"], serde_json::json!([]), "{}", self.name);
+        report["state_hash"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
@@ -191,6 +238,20 @@ pub(crate) fn photo(seed: u64) -> Vec<u8> {
         bytes.extend((state & 0x7f7f_7f7f_7f7f_7f7f).to_le_bytes());
     }
     bytes
+}
+
+/// Copies a folder with everything below it.
+pub(crate) fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 fn write_secret(path: &Path, text: &str) {

@@ -1,26 +1,98 @@
-//! A sync that is killed, two at once, a folder that comes back from a backup.
+//! Processes that are killed, two at once.
 
-use std::time::Duration;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
-use crate::devices::{Meeting, World, photo};
+use crate::devices::{Device, Meeting, World, photo};
 
 fn folder_world(place: &tempfile::TempDir) -> World {
     World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None })
 }
 
+/// How often something is killed: `SAFELIGHT_KILLS`, or as often as a test says that fits into every run.
+pub(crate) fn kills_or(otherwise: u64) -> u64 {
+    std::env::var("SAFELIGHT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// A number between 0 and 1 for each seed.
+fn chance(seed: u64) -> f64 {
+    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap()) / f64::from(u32::MAX)
+}
+
+/// Waits until a process has the library's databases open: what it was started for begins now.
+fn begins(child: &mut Child, device: &Device<'_>) -> bool {
+    let folder = format!("/proc/{}/fd", child.id());
+    let database = device.folder().join("catalog.db");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(20) && child.try_wait().unwrap().is_none() {
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        if files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path == database) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    false
+}
+
+/// Starts a command and ends it with SIGKILL at a random moment of its work. Answers whether it was at work then:
+/// the library open, the process not yet done.
+pub(crate) fn kill_at_random(
+    mut command: Command,
+    device: &Device<'_>,
+    seed: u64,
+    within_millis: u64,
+) -> bool {
+    let mut child = command.spawn().unwrap();
+    if begins(&mut child, device) {
+        std::thread::sleep(Duration::from_millis(within_millis).mul_f64(chance(seed)));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap().signal() == Some(9)
+}
+
+/// Kills a device so often, in the middle of imports, edits and syncs; answers how many landed while work was going
+/// on. Each seed is printed.
+pub(crate) fn kill_often(world: &World, device: &Device<'_>, first_photo: u64, kills: u64) -> u64 {
+    let mut landed = 0;
+    let begun = Instant::now();
+    device.sync();
+    // About as long as the work takes: kills are spread over that.
+    let within = u64::try_from(begun.elapsed().as_millis()).unwrap().clamp(60, 600);
+    for kill in 0..kills {
+        let seed = 1000 * first_photo + kill;
+        let folder = world
+            .photos(&format!("killed-{}-{kill}", device.name()), first_photo + kill..first_photo + kill + 1);
+        let has_landed = match kill % 3 {
+            0 => {
+                let import = device.command(&["import", folder.to_str().unwrap()]);
+                kill_at_random(import, device, seed, within)
+            }
+            _ => {
+                device.import(&folder);
+                kill_at_random(device.command(&["sync"]), device, seed, within)
+            }
+        };
+        println!("kill {kill}, seed {seed}: {}", if has_landed { "at work" } else { "done before" });
+        landed += u64::from(has_landed);
+        // What a killed import did not do, another one does.
+        device.import(&folder);
+    }
+    landed
+}
+
 #[test]
 fn a_sync_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
-    let kills = std::env::var("SAFELIGHT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6_u64);
+    let kills = kills_or(6);
     let place = tempfile::tempdir().unwrap();
     let world = folder_world(&place);
     let one = world.first("one");
     one.import(&world.photos("pics", 0..12));
     for kill in 0..kills {
-        let mut child = one.command(&["sync"]).spawn().unwrap();
-        // Spread over the time that a sync takes, start-up and unlocking included.
-        std::thread::sleep(Duration::from_millis(150 + kill * 1000 / kills));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill_at_random(one.command(&["sync"]), &one, kill, 400);
     }
     one.sync();
     one.ends(&["verify", "--remote", "--all"], 0);
@@ -54,6 +126,30 @@ fn a_sync_is_not_held_off_by_who_renders_in_the_background() {
     let turn = std::fs::File::open(one.folder().join("objects")).unwrap();
     turn.lock().unwrap();
     one.sync();
+}
+
+#[test]
+fn two_devices_that_sync_at_once_end_equal() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(&place);
+    let one = world.first("one");
+    one.sync();
+    let two = world.join("two");
+    for round in 0..3 {
+        one.import(&world.photos(&format!("one-{round}"), 10 * round..10 * round + 3));
+        two.import(&world.photos(&format!("two-{round}"), 10 * round + 2..10 * round + 6));
+        let mut children = [&one, &two].map(|device| device.command(&["sync"]).spawn().unwrap());
+        for child in &mut children {
+            assert_eq!(child.wait().unwrap().code(), Some(0), "round {round}");
+        }
+    }
+    for device in [&one, &two, &one] {
+        device.sync();
+    }
+    assert_eq!(one.state(), two.state());
+    assert_eq!(one.listed(), two.listed());
+    one.ends(&["verify", "--remote", "--all"], 0);
+    two.ends(&["verify", "--remote", "--all"], 0);
 }
 
 #[test]

@@ -1,22 +1,33 @@
 //! Two and three devices of one library, on the built program, through every kind of place that runs here.
 //!
 //! A server that is not installed is said on stderr and skipped. `SAFELIGHT_KILLS` sets how often a sync is killed.
+#![expect(clippy::print_stdout, reason = "a test that fails shows what it saw")]
 #![expect(
     clippy::unwrap_used,
     reason = "what these tests share fails the test that calls it, and says what it skips"
 )]
 
 mod azure;
+#[path = "../faults/chance.rs"]
+#[expect(dead_code, reason = "the fault tests use all of it")]
+mod chance;
 mod clock;
+mod clones;
 mod clouds;
 mod collect;
+mod cut;
 mod devices;
+mod hostile;
 mod kills;
 mod linked;
 mod local;
+#[path = "../faults/pictures.rs"]
+#[expect(dead_code, reason = "the fault tests use all of it")]
+mod pictures;
 mod places;
 mod plans;
 mod policies;
 mod second;
+mod story;
 mod terms;
 mod trust;

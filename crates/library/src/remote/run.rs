@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use safelight_catalog::{Exposure, RemoteRow};
-use safelight_crypto::{Epoch, Keyring, OsEntropy};
+use safelight_crypto::{Device, Epoch, Keyring, OsEntropy};
 use safelight_model::Storage;
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
@@ -75,6 +75,8 @@ pub struct SyncOutcome {
     pub sent_pages: u64,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
+    /// What is merely worth knowing, in words: a copy of this device, a repaired object.
+    pub notices: Vec<String>,
     /// What went over the wire.
     pub traffic: Traffic,
 }
@@ -263,7 +265,8 @@ impl Library {
             local.fetched_originals += report.fetched_originals;
             healed = whole;
             let problems = report.history.problems.iter().chain(&report.problems);
-            let problems = problems.map(ToString::to_string).collect();
+            let (notices, problems): (Vec<_>, Vec<_>) = problems.partition(|one| is_notice(one));
+            let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
             let swept = if is_time_to_sweep && !monitor.cancelled() { sweep(&at.store).await } else { 0 };
             Ok::<_, LibraryError>(SyncOutcome {
                 remote: row.name.clone(),
@@ -278,7 +281,8 @@ impl Library {
                 held: report.held.map(HeldBack::of),
                 sent_pages: report.sent_pages,
                 swept,
-                problems,
+                problems: words(problems),
+                notices: words(notices),
                 traffic: traffic(&counting),
             })
         });
@@ -505,7 +509,13 @@ fn traffic(counting: &Counting) -> Traffic {
 
 /// What is worth knowing but needs nobody to act.
 fn is_notice(problem: &SyncProblem) -> bool {
-    matches!(problem, SyncProblem::Repaired { .. } | SyncProblem::Stranger { .. })
+    matches!(
+        problem,
+        SyncProblem::Repaired { .. }
+            | SyncProblem::Stranger { .. }
+            | SyncProblem::BranchKept { .. }
+            | SyncProblem::WentOnAs { .. }
+    )
 }
 
 /// Runs a future to its end; a person who wants to stop is heard meanwhile.
@@ -561,6 +571,17 @@ impl KeyStore for Keys<'_> {
     }
 
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
+        self.keep(epochs, None)
+    }
+
+    fn succeed(&mut self, device: Device) -> Result<(), String> {
+        self.keep(&[], Some(device))
+    }
+}
+
+impl Keys<'_> {
+    /// Keeps the keyring with more epochs and perhaps as another device; what other processes learnt stays.
+    fn keep(&mut self, epochs: &[Epoch], device: Option<Device>) -> Result<(), String> {
         let mut learnt = self.keys.clone();
         // A library that is being joined writes its keys when they are complete.
         if LibraryFolder::exists(self.folder.path()) {
@@ -569,6 +590,9 @@ impl KeyStore for Keys<'_> {
             kept.epochs().iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
         }
         epochs.iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
+        if let Some(device) = device {
+            learnt.keyring.go_on_as(device);
+        }
         if LibraryFolder::exists(self.folder.path()) {
             self.folder.keys().save_keyring(&learnt, &mut OsEntropy).map_err(|error| error.to_string())?;
         }

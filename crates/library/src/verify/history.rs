@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use data_encoding::HEXLOWER;
 use safelight_catalog::CheckDepth;
 use safelight_crypto::{RootCard, Roster, names, sha256};
 use safelight_store::ObjectPath;
@@ -25,6 +26,8 @@ pub struct HistoryReport {
     pub segments: u64,
     /// Operations in them.
     pub operations: u64,
+    /// The hash over everything that the history comes to: two devices that know the same show the same.
+    pub state_hash: String,
     /// What is damaged or missing.
     pub damaged: Vec<Damage>,
 }
@@ -40,6 +43,7 @@ impl Library {
             devices: reading.devices,
             segments: reading.segments,
             operations: reading.operations,
+            state_hash: HEXLOWER.encode(&self.catalog().state_hash()?.0),
             damaged: reading.damaged,
         })
     }

@@ -3,7 +3,7 @@
 use super::{KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 use crate::cbor::{Decode, Encode, Malformed, MapWriter, Reader, Unread, Writer};
 use crate::ids::{AssetId, Life, OpIds};
-use crate::original::{Original, Packed};
+use crate::original::{Branch, MAX_BRANCHES, Original, Packed};
 use crate::placed::{Lapse, MAX_PLACED, Mark, Replicas};
 use crate::value::Value;
 
@@ -133,6 +133,7 @@ impl OpBody {
                 map.entry(0, &lapse.device);
                 map.entry(1, &lapse.seq);
             }
+            Self::Carried(branches) => map.list(0, branches),
             Self::Statement(bytes) => map.bytes(0, bytes),
             Self::Unknown { .. } => {}
         }
@@ -215,6 +216,7 @@ fn decode_body(kind: OpKind, from: &mut Reader<'_>) -> Result<Body, Malformed> {
         OpKind::Mark => mark(from),
         OpKind::Acknowledged => acknowledged(from),
         OpKind::Lapse => lapse(from),
+        OpKind::Carried => carried(from),
         OpKind::Statement => statement(from),
     }
 }
@@ -441,6 +443,13 @@ fn lapse(from: &mut Reader<'_>) -> Result<Body, Malformed> {
         1 seq: Decode::decode(from),
     });
     Ok((OpBody::Lapse(Lapse { device: needed(device, from)?, seq: needed(seq, from)? }), unread))
+}
+
+fn carried(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 branches: some_list::<Branch>(from, MAX_BRANCHES),
+    });
+    Ok((OpBody::Carried(needed(branches, from)?), unread))
 }
 
 fn statement(from: &mut Reader<'_>) -> Result<Body, Malformed> {

@@ -87,6 +87,8 @@ kinds! {
     Lapse = 11, "lapse";
     /// [`crate::OpBody::Replicas`]
     Replicas = 13, "replicas";
+    /// [`crate::OpBody::Carried`]
+    Carried = 27, "branches carried";
 }
 
 /// Kinds with a number and a meaning (sl1-history §4.3) whose bodies later versions define.

@@ -13,7 +13,7 @@ use crate::error::ModelError;
 use crate::facts::{Facts, ProbeKind};
 use crate::field::{Field, SetName, Target};
 use crate::ids::{AssetId, ContentHash, EntityId, Life, OpId, OpIds};
-use crate::original::{Original, Packed, Rendition, SourcePath, source_rule};
+use crate::original::{Branch, MAX_BRANCHES, Original, Packed, Rendition, SourcePath, source_rule};
 use crate::placed::{Lapse, Mark, Replicas};
 use crate::value::Value;
 
@@ -172,6 +172,9 @@ pub enum OpBody {
     },
     /// A silent device is no longer waited for.
     Lapse(Lapse),
+    /// These segments lie on branches of forked chains, and all of their ops are in what this device has said or
+    /// read before this: whoever has read that far needs none of them. In ascending order.
+    Carried(Vec<Branch>),
     /// A statement about root, devices or epochs, signed on its own and carried as it is.
     Statement(Vec<u8>),
     /// An op of a kind that this version does not know.
@@ -250,6 +253,7 @@ impl Op {
             }
             OpBody::Note { .. }
             | OpBody::Packed(_)
+            | OpBody::Carried(_)
             | OpBody::Replicas(_)
             | OpBody::Mark(_)
             | OpBody::Acknowledged { .. }
@@ -296,6 +300,7 @@ impl OpBody {
             Self::Mark(_) => OpKind::Mark,
             Self::Acknowledged { .. } => OpKind::Acknowledged,
             Self::Lapse(_) => OpKind::Lapse,
+            Self::Carried(_) => OpKind::Carried,
             Self::Statement(_) => OpKind::Statement,
             Self::Unknown { kind, .. } => return *kind,
         };
@@ -343,9 +348,20 @@ impl OpBody {
             Self::Acknowledged { marks } => {
                 marks.is_empty().then_some("an acknowledgement names the marks that it is about")
             }
+            Self::Carried(branches) => branch_rule(branches),
             Self::Packed(_) | Self::Lapse(_) | Self::Statement(_) | Self::Unknown { .. } => None,
         }
     }
+}
+
+fn branch_rule(branches: &[Branch]) -> Option<&'static str> {
+    if branches.is_empty() || branches.len() > MAX_BRANCHES {
+        return Some("an op carries 1 to 4096 segments of branches");
+    }
+    if branches.iter().any(|branch| branch.seq.0 == 0) {
+        return Some("segments are numbered from 1");
+    }
+    (!branches.is_sorted_by(|a, b| a < b)).then_some("segments of branches ascend")
 }
 
 fn note_rule(event: &str, details: &[(String, Value)]) -> Option<&'static str> {

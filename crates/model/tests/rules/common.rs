@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use safelight_model::{
-    AlbumId, AssetId, ContentHash, DatePrecision, DeviceId, EntityId, EntityState, EpochId, Facts, Field,
-    FieldCode, Keywords, KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto, ObjectName, Op,
-    OpBody, OpId, OpIds, OpRange, Original, PackKind, Packed, PartRef, PlaceId, PlaceName, PlacedObject,
-    Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, Replicas, SegmentSeq, SetName,
-    SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
+    AlbumId, AssetId, Branch, ContentHash, DatePrecision, DeviceId, EntityId, EntityState, EpochId, Facts,
+    Field, FieldCode, Keywords, KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto,
+    ObjectName, Op, OpBody, OpId, OpIds, OpRange, Original, PackKind, Packed, PartRef, PlaceId, PlaceName,
+    PlacedObject, Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, Replicas, SegmentRoot,
+    SegmentSeq, SetName, SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace,
+    Value,
 };
 
 pub(crate) fn content(number: u8) -> ContentHash {
@@ -302,6 +303,18 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
                 index_sha256,
             })
         ),
+        btree_set((any::<[u8; 16]>(), 1_u32.., any::<[u8; 32]>()), 1..4).prop_map(|branches| {
+            OpBody::Carried(
+                branches
+                    .into_iter()
+                    .map(|(device, seq, root)| Branch {
+                        device: DeviceId::from_bytes(device),
+                        seq: SegmentSeq(seq),
+                        root: SegmentRoot(root),
+                    })
+                    .collect(),
+            )
+        }),
         vec(any::<u8>(), 0..100).prop_map(OpBody::Statement),
         (any::<[u8; 16]>(), additions(), placed_objects(1)).prop_map(|(place, additions, objects)| {
             let except = additions.first().map(|range| OpId { session: range.session, counter: range.first });
@@ -325,16 +338,14 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
 }
 
 fn placed_objects(least: usize) -> impl Strategy<Value = Vec<PlacedObject>> {
-    proptest::collection::btree_set((any::<u8>(), any::<[u8; 20]>(), any::<u32>()), least..5).prop_map(
-        |objects| {
-            let object = |(class, name, generation)| PlacedObject {
-                class,
-                name: ObjectName::from_bytes(name),
-                generation,
-            };
-            objects.into_iter().map(object).collect()
-        },
-    )
+    btree_set((any::<u8>(), any::<[u8; 20]>(), any::<u32>()), least..5).prop_map(|objects| {
+        let object = |(class, name, generation)| PlacedObject {
+            class,
+            name: ObjectName::from_bytes(name),
+            generation,
+        };
+        objects.into_iter().map(object).collect()
+    })
 }
 
 /// Ranges of a session each, ascending.

@@ -10,11 +10,11 @@ use safelight_crypto::{Device, Epoch, EpochId, LibraryId, SeededEntropy, Verifyi
 use safelight_model::checkpoint::{Bucket, Checkpoint, Page};
 use safelight_model::history::{SealedSegment, Seen, SegmentBuilder, Tip, open_place_id, seal_place_id};
 use safelight_model::{
-    AlbumId, AssetId, DatePrecision, DeviceId, EntityId, EntityState, Facts, Field, Keywords, KindNumber,
-    Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds, OpRange,
-    Original, PackKind, Packed, PartRef, PlaceId, PlaceName, PlacedObject, Placeholder, Position, ProbeKind,
-    Ratio, Rendition, RenditionKind, Replicas, SegmentRoot, SegmentSeq, SetName, SourcePath, Stamp,
-    StateHasher, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
+    AlbumId, AssetId, Branch, DatePrecision, DeviceId, EntityId, EntityState, Facts, Field, Keywords,
+    KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds,
+    OpRange, Original, PackKind, Packed, PartRef, PlaceId, PlaceName, PlacedObject, Placeholder, Position,
+    ProbeKind, Ratio, Rendition, RenditionKind, Replicas, SegmentRoot, SegmentSeq, SetName, SourcePath,
+    Stamp, StateHasher, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace, Value,
 };
 
 use crate::common::{asset, content, fold, id, original};
@@ -233,6 +233,14 @@ fn later_ops() -> Vec<(&'static str, Op)> {
     vec![("packed", Op::new(id(900), Stamp { millis: 1_795_300_000_900, counter: 0 }, OpBody::Packed(pack)))]
 }
 
+/// Ops about chains that forked.
+fn forked_ops() -> Vec<(&'static str, Op)> {
+    let branch =
+        |seq, root| Branch { device: OTHER_DEVICE, seq: SegmentSeq(seq), root: SegmentRoot([root; 32]) };
+    let carried = OpBody::Carried(vec![branch(6, 0x88), branch(6, 0x99), branch(7, 0x11)]);
+    vec![("carried", Op::new(id(901), Stamp { millis: 1_795_300_000_901, counter: 0 }, carried))]
+}
+
 /// Ops about what rests in which remote.
 fn placed_ops() -> Vec<(&'static str, Op)> {
     let place = PlaceId([0x88; 16]);
@@ -305,6 +313,18 @@ fn ops_of_later_kinds_are_read_and_written_as_ever() {
         assert_eq!(Op::from_bytes(bytes).unwrap(), op, "{name}");
         assert_eq!(&op.to_bytes().unwrap(), bytes, "{name}");
         assert!(op.kind().0 % 2 == 1 && op.targets().unwrap().is_empty(), "{name} may be ignored");
+    }
+}
+
+#[test]
+fn ops_about_forked_chains_are_read_and_written_as_ever() {
+    let fixture = read_lines("ops-4.txt");
+    assert_eq!(fixture.len(), forked_ops().len());
+    for (name, op) in forked_ops() {
+        let bytes = &fixture[name];
+        assert_eq!(Op::from_bytes(bytes).unwrap(), op, "{name}");
+        assert_eq!(&op.to_bytes().unwrap(), bytes, "{name}");
+        assert!(!op.kind().is_required() && op.targets().unwrap().is_empty(), "{name} may be ignored");
     }
 }
 
@@ -473,6 +493,7 @@ fn write_missing_fixtures() {
     write("ops-1.txt", all_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-2.txt", later_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-3.txt", placed_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
+    write("ops-4.txt", forked_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     let mut entropy = SeededEntropy::new(2027);
     let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);
     let sealed = seal_place_id(LIBRARY, PlaceId([0x88; 16]), &epoch, &mut entropy).unwrap();

@@ -91,7 +91,9 @@ pub(crate) async fn arrive(
     }
     // Whoever read this device's sign of life waits for it from now on; what they published before is read here.
     let again = sync_history(here, at).await?;
-    let is_whole = !again.own_history_waits && !hides_history(here, &again)?;
+    // Who went on as another device meanwhile has to publish as that one first.
+    let is_another = again.problems.iter().any(|problem| matches!(problem, Problem::WentOnAs { .. }));
+    let is_whole = !again.own_history_waits && !is_another && !hides_history(here, &again)?;
     report.join(again);
     if !is_whole {
         return Ok(Arrival::StaysAway);

@@ -11,8 +11,8 @@ use safelight_catalog::CatalogError;
 use safelight_crypto::{
     DeviceId, EpochId, EpochSecrets, Fault, Roster, Standing as Membership, Statement, VerifyingKey,
 };
-use safelight_model::history::{SealedSegment, Tip};
-use safelight_model::{ModelError, Segment, SegmentSeq};
+use safelight_model::history::{SealedSegment, Standing, Tip};
+use safelight_model::{Branch, ModelError, OpBody, Segment, SegmentSeq};
 use safelight_store::{ObjectPath, SealedRemote};
 
 use super::HistoryReport;
@@ -33,6 +33,15 @@ pub(crate) struct Inbox {
     pub(super) stopped: BTreeMap<DeviceId, Problem>,
     /// Chains whose last segment that was looked at is not known here, and bore its device's signature.
     signed: BTreeSet<DeviceId>,
+    /// Segments of forked chains whose ops come with something that waits: nothing waits for them.
+    promised: BTreeSet<Branch>,
+    /// Chains that the place tells otherwise than before: read again from their beginning, once.
+    rewound: BTreeSet<DeviceId>,
+    to_rewind: Vec<DeviceId>,
+    /// What others have read of chains that forked, and that is not what is known here.
+    other_branches: BTreeSet<Branch>,
+    /// The first number under which a copy of this device published something else than it did.
+    own_fork: Option<SegmentSeq>,
 }
 
 #[derive(Debug)]
@@ -40,6 +49,7 @@ struct Arrived {
     seq: SegmentSeq,
     bytes: Bytes,
     is_harvested: bool,
+    has_promised: bool,
 }
 
 /// What came of looking at one segment.
@@ -52,12 +62,16 @@ enum Step {
     NeedsEpoch(EpochId),
     /// The chain is not read on.
     Stop(Problem),
+    /// It is not built on what the place showed before: the place shows another branch now.
+    Rewind,
+    /// A copy of this device published it, and others may have read what this one published under its number.
+    OwnFork,
 }
 
 impl Inbox {
     pub(crate) fn new(here: &Here<'_>, known: BTreeMap<DeviceId, Tip>) -> Result<Self> {
         let statements = here.statements()?;
-        let roster = Roster::replay(here.library(), &statements);
+        let roster = here.roster()?;
         Ok(Self {
             waiting: BTreeMap::new(),
             statements,
@@ -65,6 +79,11 @@ impl Inbox {
             known,
             stopped: BTreeMap::new(),
             signed: BTreeSet::new(),
+            promised: BTreeSet::new(),
+            rewound: BTreeSet::new(),
+            to_rewind: Vec::new(),
+            other_branches: BTreeSet::new(),
+            own_fork: None,
         })
     }
 
@@ -82,13 +101,33 @@ impl Inbox {
         self.waiting.get(device).map_or(0, VecDeque::len)
     }
 
+    /// Whether statements admit a device.
+    pub(super) fn is_member(&self, device: &DeviceId) -> bool {
+        self.roster.as_ref().is_some_and(|roster| roster.member(device).is_some())
+    }
+
+    /// Bytes of everything that waits.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting.values().flatten().map(|arrived| arrived.bytes.len()).sum()
+    }
+
+    /// The chains that are to be read again from their beginning.
+    pub(super) fn take_rewound(&mut self) -> Vec<DeviceId> {
+        std::mem::take(&mut self.to_rewind)
+    }
+
+    /// Where a copy of this device went on by itself.
+    pub(super) fn own_fork(&self) -> Option<SegmentSeq> {
+        self.own_fork
+    }
+
     /// Whether segments of a device wait for others.
     pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
         self.waiting.contains_key(device)
     }
 
     pub(crate) fn push(&mut self, device: DeviceId, seq: SegmentSeq, bytes: Bytes) {
-        let arrived = Arrived { seq, bytes, is_harvested: false };
+        let arrived = Arrived { seq, bytes, is_harvested: false, has_promised: false };
         self.waiting.entry(device).or_default().push_back(arrived);
     }
 
@@ -111,10 +150,10 @@ impl Inbox {
             for device in devices {
                 progress |= self.settle_chain(here, store, device, report).await?;
             }
-            if !progress {
+            if !progress && !self.harvest_promises(here)? {
                 return Ok(any);
             }
-            any = true;
+            any |= progress;
         }
     }
 
@@ -148,6 +187,21 @@ impl Inbox {
                 }
                 Step::Wait => {
                     self.waiting.entry(device).or_default().push_front(arrived);
+                    break;
+                }
+                Step::Rewind => {
+                    // What waits of it is asked for again.
+                    self.waiting.remove(&device);
+                    self.known.remove(&device);
+                    self.rewound.insert(device);
+                    self.to_rewind.push(device);
+                    break;
+                }
+                Step::OwnFork => {
+                    self.waiting.remove(&device);
+                    self.own_fork = self.own_fork.into_iter().chain([arrived.seq]).min();
+                    let problem = Problem::Forked { device, seq: arrived.seq.0 };
+                    self.stop(device, problem);
                     break;
                 }
                 Step::NeedsEpoch(epoch) => {
@@ -209,32 +263,102 @@ impl Inbox {
             Err(error) => return damaged(&error),
         };
         let known = here.catalog.segment_root(device, clear.seq)?;
+        let is_carried = here.catalog.is_carried(device, clear.tip())?;
         // The segment that is held here, damaged there, is put there again by whoever publishes.
-        if known != Some(clear.root) {
+        if known != Some(clear.root) && !is_carried {
             self.signed.insert(device);
         }
-        let forked = Ok(Step::Stop(Problem::Forked { device, seq: clear.seq.0 }));
         let before = self.known.get(&device).copied().unwrap_or_default();
-        if before.seq.0 + 1 == clear.seq.0 && before.root != clear.prev {
-            return forked;
+        if before.seq.0 + 1 == clear.seq.0 && before.root != clear.prev && !self.rewound.contains(&device) {
+            return Ok(Step::Rewind);
         }
         // Whole, before anything is concluded from it.
         let segment = match signed.open(here.keys.keyring()) {
             Ok(segment) => segment,
             Err(error) => return needs_epoch(&error, &sealed).map_or_else(|| damaged(&error), Ok),
         };
+        let is_own = device == here.catalog.device();
         match known {
             Some(root) if root == clear.root => return Ok(Step::In(clear.tip())),
-            Some(_) if device != here.catalog.device() => return forked,
-            Some(_) if here.device.published(device)? >= clear.seq => return forked,
-            Some(_) => {
+            _ if is_carried => return Ok(Step::In(clear.tip())),
+            Some(_) if is_own && here.device.published(device)? < clear.seq => {
                 let reopened = here.catalog.reopen_unpublished(clear.seq)?;
                 report.renumbered_segments += reopened;
                 tracing::info!(seq = clear.seq.0, reopened, "a copy of this device went on: numbered anew");
             }
-            None => {}
+            None if here.catalog.tip(device)?.judge(&clear) == Standing::Next => {}
+            _ if is_own => return Ok(Step::OwnFork),
+            _ => return self.take_branch(here, &segment, report),
         }
         self.take(here, &segment, &arrived.bytes, report)
+    }
+
+    /// Takes in a segment of a forked chain that is not the one of its number that is held here: what it says is
+    /// said here again, so that it reaches those places and devices that the other branch reached first.
+    fn take_branch(
+        &mut self,
+        here: &mut Here<'_>,
+        segment: &Segment,
+        report: &mut HistoryReport,
+    ) -> Result<Step> {
+        let clear = *segment.clear();
+        let device = clear.device;
+        if clear.seq.0 > 1 {
+            let before = Tip { seq: SegmentSeq(clear.seq.0 - 1), root: clear.prev };
+            let is_known = here.catalog.segment_root(device, before.seq)? == Some(before.root)
+                || here.catalog.is_carried(device, before)?;
+            if !is_known {
+                return Ok(Step::Wait);
+            }
+        }
+        for (other, seen) in segment.seen().iter() {
+            if here.catalog.tip(other)?.seq < seen.seq && !self.is_passed(here, other, seen)? {
+                return Ok(Step::Wait);
+            }
+        }
+        let taken = here.catalog.carry_segment(segment, (here.now)())?;
+        for error in taken.unreadable {
+            let (object, reason) = (clear.name(), error.to_string());
+            here.note(&mut report.problems, Problem::Unreadable { object, reason });
+        }
+        report.taken_segments += 1;
+        report.new_ops += taken.new_ops;
+        here.note(&mut report.problems, Problem::BranchKept { device, seq: clear.seq.0 });
+        let statements: Vec<Vec<u8>> = segment.statements().collect();
+        self.harvest(here, &statements);
+        Ok(Step::In(clear.tip()))
+    }
+
+    /// Whether nobody needs to wait for a segment, because its ops come, or came, in other chains.
+    fn is_passed(&self, here: &Here<'_>, device: DeviceId, tip: Tip) -> Result<bool> {
+        let branch = Branch { device, seq: tip.seq, root: tip.root };
+        Ok(self.promised.contains(&branch) || here.catalog.is_carried(device, tip)?)
+    }
+
+    /// Looks into what waits for the word that segments of forked chains are carried; answers whether any was new.
+    /// Only a member's word counts, and only under its signature.
+    fn harvest_promises(&mut self, here: &Here<'_>) -> Result<bool> {
+        let mut promised = Vec::new();
+        let keys: BTreeMap<DeviceId, VerifyingKey> =
+            self.waiting.keys().filter_map(|device| Some((*device, self.key_of(here, device)?.0))).collect();
+        for (device, arrived) in &mut self.waiting {
+            let Some(key) = keys.get(device) else { continue };
+            for arrived in arrived.iter_mut().filter(|arrived| !arrived.has_promised) {
+                let opened = SealedSegment::parse(&arrived.bytes)
+                    .and_then(|sealed| sealed.verify(here.library(), key))
+                    .and_then(|signed| signed.open(here.keys.keyring()));
+                let Ok(segment) = opened else { continue };
+                arrived.has_promised = true;
+                for op in segment.ops().flatten() {
+                    if let OpBody::Carried(branches) = op.body {
+                        promised.extend(branches);
+                    }
+                }
+            }
+        }
+        let before = self.promised.len();
+        self.promised.extend(promised);
+        Ok(self.promised.len() > before)
     }
 
     fn take(
@@ -248,11 +372,11 @@ impl Inbox {
         for (other, seen) in segment.seen().iter() {
             let root = here.catalog.segment_root(other, seen.seq)?;
             if root.is_some_and(|root| root != seen.root) {
-                here.note(&mut report.problems, Problem::Forked { device: other, seq: seen.seq.0 });
+                self.other_branches.insert(Branch { device: other, seq: seen.seq, root: seen.root });
             }
         }
         let now = (here.now)();
-        match here.catalog.take_segment(segment, bytes, now) {
+        match here.catalog.take_segment(segment, bytes, &self.promised, now) {
             Ok(taken) => {
                 for error in taken.unreadable {
                     let (object, reason) = (clear.name(), error.to_string());
@@ -315,7 +439,10 @@ impl Inbox {
     pub(crate) fn record_heads(&self, here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
         let before: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
         for (device, tip) in &self.known {
-            if before.get(device).is_none_or(|known| known.seq < tip.seq) {
+            let is_news = before
+                .get(device)
+                .is_none_or(|known| known.seq < tip.seq || known.seq == tip.seq && known.root != tip.root);
+            if is_news {
                 here.device.record_remote_head(at.id, *device, *tip)?;
             }
         }
@@ -324,6 +451,11 @@ impl Inbox {
 
     /// Names what still waits, and for what.
     pub(super) fn name_waiting(&self, here: &Here<'_>, report: &mut HistoryReport) -> Result<()> {
+        for branch in &self.other_branches {
+            if !self.is_passed(here, branch.device, Tip { seq: branch.seq, root: branch.root })? {
+                here.note(&mut report.problems, Problem::Forked { device: branch.device, seq: branch.seq.0 });
+            }
+        }
         for (device, arrived) in &self.waiting {
             let Some(arrived) = arrived.front() else { continue };
             let Some((key, _)) = self.key_of(here, device) else {
@@ -333,6 +465,16 @@ impl Inbox {
             let segment = SealedSegment::parse(&arrived.bytes)
                 .and_then(|sealed| sealed.verify(here.library(), &key))
                 .and_then(|signed| signed.open(here.keys.keyring()))?;
+            let clear = segment.clear();
+            if clear.seq.0 > 1 && here.catalog.tip(*device)?.seq.0 + 1 >= clear.seq.0 {
+                let before = Tip { seq: SegmentSeq(clear.seq.0 - 1), root: clear.prev };
+                if here.catalog.segment_root(*device, before.seq)? != Some(before.root)
+                    && !here.catalog.is_carried(*device, before)?
+                {
+                    here.note(&mut report.problems, Problem::Forked { device: *device, seq: before.seq.0 });
+                    continue;
+                }
+            }
             for (other, seen) in segment.seen().iter() {
                 let tip = here.catalog.tip(other)?;
                 // A chain that was stopped has its own problem named already.

@@ -5,6 +5,7 @@
 //! others may have seen is never renumbered; a place that offers less than it did stops its sync before
 //! anything is changed. Listings only discover devices. Specified in sl1-history §8.
 
+mod fork;
 mod inbox;
 mod outbox;
 mod publish;
@@ -15,7 +16,7 @@ pub(crate) use outbox::SEGMENT_BYTES;
 pub use outbox::place_outbox;
 pub(crate) use outbox::place_waiting;
 pub(crate) use publish::{Judged, judge_segment, replace_damaged, segment_path, whole_segment};
-pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_devices};
+pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices};
 
 use crate::checkpoint::hold_to_beginning;
 use crate::error::{Result, SyncError};
@@ -62,6 +63,12 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
         if let Some(feature) = needed {
             return Err(SyncError::NeedsNewerVersion { feature });
         }
+        if let pull::OwnChain::Forked(from) = own
+            && fork::go_on_as_another(here, from, &mut report)?
+        {
+            continue;
+        }
+        here.catalog.carry_forked((here.now)())?;
         if own == pull::OwnChain::Read {
             outbox::close_and_place(here, &mut report.problems)?;
         }

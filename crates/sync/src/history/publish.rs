@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use safelight_catalog::StoredSegment;
 use safelight_crypto::{DeviceId, Fault, Roster};
 use safelight_model::history::{HeadHint, SealedSegment, Seen, Tip};
-use safelight_model::{ModelError, SegmentRoot};
+use safelight_model::{Branch, ModelError, SegmentRoot};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 
 use super::HistoryReport;
@@ -119,9 +119,10 @@ pub(super) async fn publish(
     }
     let own = here.catalog.device();
     let mut blocked = BTreeSet::new();
-    if own_chain == OwnChain::Waits {
+    if own_chain != OwnChain::Read {
         blocked.insert(own);
     }
+    let carried = here.catalog.carried()?;
     let mut own_tip = None;
     // In the order in which they were taken in, which is causal; after a rebuild, from device to device: then what
     // builds on others is passed over until they are there.
@@ -141,8 +142,13 @@ pub(super) async fn publish(
                 passed.push(stored);
                 continue;
             }
+            if last.seq.0 > 0 && here.catalog.segment_root(device, last.seq)? != Some(last.root) {
+                // The place has another branch of this chain; the ops of this one are carried by other chains.
+                blocked.insert(device);
+                continue;
+            }
             let put = match whole_segment(here, device, tip)? {
-                Ok((_, seen)) if builds_on_more(&known, &seen) => {
+                Ok((_, seen)) if builds_on_more(&known, &seen, &carried) => {
                     passed.push(stored);
                     continue;
                 }
@@ -180,9 +186,12 @@ pub(super) async fn publish(
     Ok(true)
 }
 
-/// Whether a segment builds on others that the place is not known to hold.
-fn builds_on_more(known: &BTreeMap<DeviceId, Tip>, seen: &Seen) -> bool {
-    seen.iter().any(|(device, tip)| known.get(&device).is_none_or(|known| known.seq < tip.seq))
+/// Whether a segment builds on others that the place is not known to hold, and that no chain carries.
+fn builds_on_more(known: &BTreeMap<DeviceId, Tip>, seen: &Seen, carried: &BTreeSet<Branch>) -> bool {
+    seen.iter().any(|(device, tip)| {
+        let is_there = known.get(&device).is_some_and(|known| known.seq >= tip.seq);
+        !is_there && !carried.contains(&Branch { device, seq: tip.seq, root: tip.root })
+    })
 }
 
 async fn put_segment(

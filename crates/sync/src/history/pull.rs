@@ -26,6 +26,8 @@ const LOOK_AHEAD: u32 = 4;
 const MOST_AT_ONCE: usize = 16;
 /// Segments of one device that wait for others before no more are asked for.
 const MOST_WAITING: usize = 8;
+/// Bytes of members' segments that wait: the word that a forked chain is carried may come late in a chain.
+const MOST_WAITING_BYTES: usize = 64 << 20;
 /// More devices than any library has; a listing may be made up.
 const MOST_DEVICES: usize = 4096;
 /// More than any head hint has.
@@ -48,6 +50,8 @@ pub(super) enum OwnChain {
     /// A copy of this device published what is not whole, or builds on something that is not here yet: until it
     /// is, nothing may be closed or published under the numbers behind it.
     Waits,
+    /// A copy of this device published, from this number on, others than this one did.
+    Forked(SegmentSeq),
 }
 
 /// Takes in what is new.
@@ -65,6 +69,10 @@ pub(super) async fn pull(
     let mut inbox = Inbox::new(here, heads.into_iter().collect())?;
     let mut frontiers = BTreeMap::new();
     let mut devices: BTreeSet<DeviceId> = listed.unwrap_or_default();
+    if devices.is_empty() {
+        // No heads are published here: segments tell who there is.
+        devices.extend(listed_chains(&at.store).await?.into_keys());
+    }
     devices.extend(here.catalog.tips()?.into_iter().map(|(device, _)| device));
     devices.insert(here.catalog.device());
     loop {
@@ -79,7 +87,10 @@ pub(super) async fn pull(
             .iter()
             .filter(|(device, frontier)| !frontier.is_done && !inbox.stopped.contains_key(device))
             // What waits for others is held in memory: more of it is asked for once it is taken in.
-            .filter(|(device, _)| inbox.count_waiting(device) < MOST_WAITING)
+            .filter(|(device, _)| {
+                inbox.count_waiting(device) < MOST_WAITING
+                    || inbox.is_member(device) && inbox.waiting_bytes() < MOST_WAITING_BYTES
+            })
             .flat_map(|(device, frontier)| {
                 (frontier.next..frontier.next.saturating_add(frontier.window)).map(|seq| (*device, seq))
             })
@@ -114,6 +125,10 @@ pub(super) async fn pull(
         }
         inbox.harvest_waiting(here, here.keys.keyring());
         inbox.settle(here, &at.store, report).await?;
+        for device in inbox.take_rewound() {
+            frontiers
+                .insert(device, Frontier { next: 1, window: LOOK_AHEAD, is_done: false, has_news: true });
+        }
         inbox.record_heads(here, at)?;
         place_waiting(here, &mut report.problems)?;
     }
@@ -121,6 +136,10 @@ pub(super) async fn pull(
     let news = frontiers.iter().filter(|(_, frontier)| frontier.has_news).map(|(device, _)| *device);
     name_withheld(here, at, &inbox, news.collect(), report).await?;
     let own = here.catalog.device();
+    if let Some(from) = here.catalog.own_fork()?.into_iter().chain(inbox.own_fork()).min() {
+        report.own_history_waits = true;
+        return Ok(OwnChain::Forked(from));
+    }
     let waits = inbox.is_waiting(&own) || inbox.is_signed_and_stopped(&own);
     report.own_history_waits = waits;
     Ok(if waits { OwnChain::Waits } else { OwnChain::Read })
@@ -200,6 +219,32 @@ pub(crate) async fn listed_devices(store: &SealedRemote) -> Result<Option<BTreeS
         match page.next {
             Some(next) if devices.len() < MOST_DEVICES => after = Some(next),
             _ => return Ok(Some(devices)),
+        }
+    }
+}
+
+/// The devices whose segments are listed, and the highest number of each; nothing where nothing may be listed.
+pub(crate) async fn listed_chains(store: &SealedRemote) -> Result<BTreeMap<DeviceId, u32>> {
+    let mut chains = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = match store.list(Area::Log, after.as_ref()).await {
+            Ok(page) => page,
+            Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => return Ok(chains),
+            Err(error) => return Err(error.into()),
+        };
+        for object in &page.objects {
+            let mut parts = object.key.as_str().split('/').skip(1);
+            let device = parts.next().and_then(|device| device.parse::<DeviceId>().ok());
+            let seq = parts.next().and_then(|seq| seq.parse::<u32>().ok());
+            if let Some((device, seq)) = device.zip(seq) {
+                let last = chains.entry(device).or_default();
+                *last = seq.max(*last);
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(chains),
         }
     }
 }

@@ -116,7 +116,8 @@ pub(super) async fn fetch(
         return Ok(Err(Problem::Missing { object: pack.name.to_string() }));
     };
     let logical = tier.logical(&pack.name);
-    let mut found = Problem::Missing { object: logical.clone() };
+    let first = path_of_pack(area, pack, 0).map_or_else(|_| logical.clone(), |path| path.to_string());
+    let mut found = Problem::Missing { object: first };
     for generation in 0..MOST_GENERATIONS {
         let Ok(path) = path_of_pack(area, pack, generation) else { break };
         let result = if whole {

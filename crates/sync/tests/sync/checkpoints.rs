@@ -17,7 +17,6 @@ use safelight_sync::{
 };
 
 use crate::common::*;
-use crate::history::state;
 use crate::latency::Latency;
 
 /// A checkpoint after every sync with news.
@@ -470,7 +469,7 @@ async fn the_checkpoint_of_a_revoked_device_is_not_begun_with() {
     one.sync(&place.store).await.unwrap();
     let device = two.catalog.device();
     let tip = one.catalog.tip(device).unwrap();
-    state(&mut one, &StatementBody::Revoke { device, last_seq: tip.seq.0, last_root: tip.root.0 });
+    one.state(&StatementBody::Revoke { device, last_seq: tip.seq.0, last_root: tip.root.0 });
     one.sync(&place.store).await.unwrap();
     let (mut three, has_begun) = begin(&place.store, &words, 93).await;
     assert!(!has_begun);

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation};
 use safelight_crypto::{
-    Author, ContentHash, Entropy, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER, OriginalSealer, Recipient,
-    RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names, seal_entry,
-    seal_keys_file, sha256, statements_hash,
+    Author, ContentHash, Device, Entropy, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER, OriginalSealer,
+    Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
+    seal_entry, seal_keys_file, sha256, statements_hash,
 };
 use safelight_model::{
     AssetId, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
@@ -29,7 +29,8 @@ use safelight_sync::{
 
 pub(crate) const NOW: u64 = 1_795_000_000_000;
 
-pub(crate) struct Keys(pub(crate) Keyring);
+/// The keys, and whether keeping them fails.
+pub(crate) struct Keys(pub(crate) Keyring, pub(crate) bool);
 
 impl KeyStore for Keys {
     fn keyring(&self) -> &Keyring {
@@ -38,6 +39,14 @@ impl KeyStore for Keys {
 
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
         epochs.iter().for_each(|epoch| self.0.add_epoch(epoch.clone()));
+        Ok(())
+    }
+
+    fn succeed(&mut self, device: Device) -> Result<(), String> {
+        if self.1 {
+            return Err("the disk is full".into());
+        }
+        self.0.go_on_as(device);
         Ok(())
     }
 }
@@ -70,7 +79,7 @@ impl Phone {
         let device = DeviceDb::create(&folder.path().join("device.db"), &key()).unwrap();
         let place = open_place(folder.path());
         let stop = Stop::default();
-        Self { folder, keys: Keys(keyring), catalog, device, place, entropy, stop, now: NOW }
+        Self { folder, keys: Keys(keyring, false), catalog, device, place, entropy, stop, now: NOW }
     }
 
     /// The first device of a new library, born as the library crate does it.
@@ -161,6 +170,15 @@ impl Phone {
         self.catalog.append(self.now, bodies).unwrap();
     }
 
+    /// Lets the device state something.
+    pub(crate) fn state(&mut self, body: &StatementBody) {
+        let heads = self.here().roster().unwrap().unwrap().heads();
+        let keyring = self.keys.0.clone();
+        let author = Author::Device(keyring.device());
+        let statement = Statement::sign(author, keyring.library(), self.now, &heads, body).unwrap();
+        self.record(vec![OpBody::Statement(statement.as_bytes().to_vec())]);
+    }
+
     /// Many photos whose objects are elsewhere, each with a thumbnail that is packed already.
     pub(crate) fn add_many(&mut self, first: u64, count: u64) {
         let (mut bodies, mut locations, mut entries) = (Vec::new(), Vec::new(), Vec::new());
@@ -195,7 +213,7 @@ impl Phone {
     }
 
     /// Makes the catalogue anew from the folder, device by device, as `doctor` does.
-    pub(crate) fn rebuild(&mut self, other: &safelight_crypto::Device) {
+    pub(crate) fn rebuild(&mut self, other: &Device) {
         let own = self.keys.0.device().card().clone();
         self.rebuild_from(&[own, other.card().clone()]);
     }
@@ -404,7 +422,7 @@ impl Backup {
         let stop = Stop::default();
         Phone {
             folder: self.folder,
-            keys: Keys(self.keyring),
+            keys: Keys(self.keyring, false),
             catalog,
             device,
             place,

@@ -1,7 +1,6 @@
 //! Changes of several devices on their way through one place.
 
-use safelight_crypto::{Author, Epoch, Recipient, Statement, StatementBody, names, seal_keys_file, sha256};
-use safelight_model::OpBody;
+use safelight_crypto::{Epoch, Recipient, StatementBody, names, seal_keys_file, sha256};
 use safelight_store::ObjectPath;
 use safelight_sync::{Problem, SyncError};
 
@@ -142,7 +141,7 @@ async fn copies_of_one_device_interleave_and_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_fork_that_others_may_have_seen_is_named_and_nothing_of_it_is_renumbered() {
+async fn a_fork_that_others_may_have_seen_gives_a_new_name_and_nothing_of_it_is_renumbered() {
     let (first, second) = (TestPlace::new(), TestPlace::new());
     let (mut one, _words) = Phone::founder(10);
     one.sync(&first.store).await.unwrap();
@@ -153,9 +152,10 @@ async fn a_fork_that_others_may_have_seen_is_named_and_nothing_of_it_is_renumber
     one.sync(&first.store).await.unwrap();
     copy.sync(&second.store).await.unwrap();
     // Each published its own segment 2 somewhere.
+    let old = one.catalog.device();
     let report = one.sync(&second.store).await.unwrap();
-    let device = one.catalog.device();
-    assert!(report.history.problems.contains(&Problem::Forked { device, seq: 2 }), "{report:?}");
+    let new = one.catalog.device();
+    assert!(report.history.problems.contains(&Problem::WentOnAs { old, new, seq: 2 }), "{report:?}");
     assert_eq!(report.history.renumbered_segments, 0);
     assert_eq!(one.sync(&first.store).await.unwrap().history.problems, [], "the other place goes on");
 }
@@ -241,15 +241,6 @@ async fn a_library_that_is_not_there_is_not_joined() {
     assert!(matches!(error, SyncError::NoLibrary { .. }), "{error}");
 }
 
-/// Lets a device state something.
-pub(crate) fn state(phone: &mut Phone, body: &StatementBody) {
-    let heads = phone.here().roster().unwrap().unwrap().heads();
-    let keyring = phone.keys.0.clone();
-    let author = Author::Device(keyring.device());
-    let statement = Statement::sign(author, keyring.library(), phone.now, &heads, body).unwrap();
-    phone.record(vec![OpBody::Statement(statement.as_bytes().to_vec())]);
-}
-
 #[tokio::test]
 async fn a_new_epoch_reaches_the_other_devices_with_their_keys_files() {
     let place = TestPlace::new();
@@ -275,7 +266,7 @@ async fn a_new_epoch_reaches_the_other_devices_with_their_keys_files() {
         let _created = one.place.put_new(&path, &sealed.into()).unwrap();
     }
     files.sort_unstable_by_key(|(recipient, _)| *recipient);
-    state(&mut one, &StatementBody::Epoch { epoch: epoch.id(), files });
+    one.state(&StatementBody::Epoch { epoch: epoch.id(), files });
     let photo = one.import("a.jpg", &noise(1, 2000));
     // The statement that vouches for the keys is itself sealed under the new epoch.
     one.sync(&place.store).await.unwrap();
@@ -319,7 +310,7 @@ async fn what_a_revoked_device_publishes_later_waits_for_approval() {
     let device = two.catalog.device();
     let tip = one.catalog.tip(device).unwrap();
     let body = StatementBody::Revoke { device, last_seq: tip.seq.0, last_root: tip.root.0 };
-    state(&mut one, &body);
+    one.state(&body);
     let photo = two.import("after.jpg", &noise(1, 2000));
     two.sync(&place.store).await.unwrap();
     // Whoever knows of the revocation does not even ask for more.
@@ -335,7 +326,7 @@ async fn a_library_that_demands_a_newer_version_is_read_and_not_written() {
     let (mut one, words) = Phone::founder(27);
     one.sync(&place.store).await.unwrap();
     let mut two = Phone::join(&place.store, &words, 28).await.unwrap();
-    state(&mut two, &StatementBody::RequireFeature("tomorrow".into()));
+    two.state(&StatementBody::RequireFeature("tomorrow".into()));
     let photo = two.import("a.jpg", &noise(1, 2000));
     // It says so itself before it knows better; here only to get the statement into the place.
     let error = two.sync(&place.store).await.unwrap_err();

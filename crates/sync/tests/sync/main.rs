@@ -4,10 +4,12 @@
 mod checkpoints;
 mod collect;
 mod common;
+mod forks;
 mod history;
 mod latency;
 mod local;
 mod objects;
 mod place;
+mod recovery;
 mod second;
 mod trust;

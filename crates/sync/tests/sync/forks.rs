@@ -1,0 +1,229 @@
+//! A device that was copied, and both copies of which published: both branches reach everybody.
+
+use safelight_model::Original;
+use safelight_store::SealedRemote;
+use safelight_sync::Problem;
+
+use crate::common::*;
+
+fn knows(phone: &Phone, photos: &[Original]) -> bool {
+    photos.iter().all(|photo| phone.catalog.asset(asset(photo)).unwrap().is_some())
+}
+
+/// Syncs everybody with every place until nothing more is said; answers the problems of the last round.
+async fn settle(phones: &mut [Phone], stores: &[&SealedRemote]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for _ in 0..5 {
+        problems.clear();
+        for phone in &mut *phones {
+            for store in stores {
+                let report = phone.sync(store).await.unwrap();
+                problems.extend(report.history.problems.into_iter().chain(report.problems));
+            }
+        }
+    }
+    problems
+}
+
+/// Whether it must return to a place before it relies on what rests there.
+fn is_away(phone: &mut Phone, store: &SealedRemote) -> bool {
+    let at = phone.at(store);
+    safelight_sync::is_away(&phone.here(), &at).unwrap()
+}
+
+/// The permutation of a number.
+fn shuffled<T: Clone>(items: &[T], seed: u64) -> Vec<T> {
+    let mut items = items.to_vec();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for at in (1..items.len()).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        items.swap(at, usize::try_from(state % (at as u64 + 1)).unwrap());
+    }
+    items
+}
+
+#[tokio::test]
+async fn both_branches_of_a_fork_reach_everybody_in_every_order() {
+    for seed in 0..12_u64 {
+        let (first, second) = (TestPlace::new(), TestPlace::new());
+        let stores = [&first.store, &second.store];
+        let (mut one, words) = Phone::founder(100 + seed);
+        let shared = one.import("shared.jpg", &noise(1, 2000));
+        for store in stores {
+            one.sync(store).await.unwrap();
+        }
+        let two = Phone::join(&first.store, &words, 200 + seed).await.unwrap();
+        let copy = one.back_up().open(300 + seed);
+        let mut phones = vec![one, copy, two];
+        let mut photos = vec![shared];
+        // Each publishes two segments of its own, in another place, before it hears of the other.
+        for round in 0..2 {
+            for (which, store) in stores.into_iter().enumerate() {
+                let number = 10 + 2 * round + which as u64;
+                photos.push(phones[which].import(&format!("{which} {round}.jpg"), &noise(number, 2000)));
+                let first_photo = asset(&photos[0]);
+                phones[which].caption(first_photo, &format!("{which} {round}"));
+                phones[which].sync(store).await.unwrap();
+            }
+        }
+        let forked = phones[0].catalog.device();
+        let meetings: Vec<(usize, usize)> = (0..3).flat_map(|who| [(who, 0), (who, 1)]).collect();
+        for (who, place) in shuffled(&meetings, seed) {
+            let report = phones[who].sync(stores[place]).await.unwrap();
+            // A new device relies on nothing until it has published and read (sl1-history §10.5).
+            if report.history.problems.iter().any(|problem| matches!(problem, Problem::WentOnAs { .. })) {
+                for store in stores {
+                    assert!(is_away(&mut phones[who], store), "seed {seed}");
+                }
+            }
+            // What is typed in the middle of it goes along.
+            let caption = format!("meanwhile {who} {place}");
+            let photo = asset(&photos[0]);
+            phones[who].caption(photo, &caption);
+        }
+        assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
+        for phone in &mut phones {
+            assert!(stores.iter().all(|store| !is_away(phone, store)), "seed {seed}");
+        }
+        let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
+        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "seed {seed}: {hashes:#?}");
+        assert!(phones.iter().all(|phone| knows(phone, &photos)), "seed {seed}");
+        let ids: std::collections::BTreeSet<_> = phones.iter().map(|phone| phone.catalog.device()).collect();
+        assert_eq!(ids.len(), 3, "seed {seed}: nobody shares a name any more");
+        assert!(!ids.contains(&forked), "seed {seed}: both copies go on under new names");
+
+        // Whoever comes later finds everything in either place, and what is typed goes on reaching everybody.
+        for (number, store) in stores.into_iter().enumerate() {
+            let late = Phone::join(store, &words, 400 + seed * 2 + number as u64).await.unwrap();
+            phones.push(late);
+        }
+        for number in 0..phones.len() {
+            let photo = asset(&photos[1 + number % 4]);
+            phones[number].caption(photo, &format!("late {number}"));
+        }
+        assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
+        let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
+        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "seed {seed}, late: {hashes:#?}");
+        for phone in &mut phones {
+            for store in stores {
+                let at = phone.at(store);
+                let verified =
+                    safelight_sync::verify_remote(&mut phone.here(), &at, safelight_sync::Depth::All).await;
+                assert_eq!(verified.unwrap().problems, [], "seed {seed}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_third_device_carries_a_branch_whose_copy_is_gone() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(500);
+    one.sync(&first.store).await.unwrap();
+    one.sync(&second.store).await.unwrap();
+    let mut two = Phone::join(&first.store, &words, 501).await.unwrap();
+    let mut copy = one.back_up().open(502);
+    let here = one.import("here.jpg", &noise(1, 2000));
+    one.sync(&first.store).await.unwrap();
+    let there = copy.import("there.jpg", &noise(2, 2000));
+    copy.sync(&second.store).await.unwrap();
+    // Neither copy is ever heard of again; one device has both places.
+    drop((one, copy));
+    two.sync(&first.store).await.unwrap();
+    let report = two.sync(&second.store).await.unwrap();
+    assert!(
+        report.history.problems.iter().any(|problem| matches!(problem, Problem::BranchKept { .. })),
+        "{report:?}"
+    );
+    two.sync(&first.store).await.unwrap();
+    for place in [&first, &second] {
+        let late = Phone::join(&place.store, &words, 503).await.unwrap();
+        assert!(knows(&late, &[here.clone(), there.clone()]));
+        assert_eq!(
+            late.catalog.asset_state(asset(&here)).unwrap(),
+            two.catalog.asset_state(asset(&here)).unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_a_copy_forks_again_and_nothing_is_lost() {
+    let places = [TestPlace::new(), TestPlace::new(), TestPlace::new()];
+    let (mut one, words) = Phone::founder(510);
+    for place in &places {
+        one.sync(&place.store).await.unwrap();
+    }
+    let mut copy = one.back_up().open(511);
+    let mut photos = vec![copy.import("before the second copy.jpg", &noise(1, 2000))];
+    copy.sync(&places[1].store).await.unwrap();
+    let mut again = copy.back_up().open(512);
+    for (number, phone) in [&mut one, &mut copy, &mut again].into_iter().enumerate() {
+        photos.push(phone.import(&format!("{number}.jpg"), &noise(10 + number as u64, 2000)));
+        phone.sync(&places[number].store).await.unwrap();
+    }
+    let mut phones = vec![one, copy, again];
+    let stores: Vec<&SealedRemote> = places.iter().map(|place| &place.store).collect();
+    assert_eq!(settle(&mut phones, &stores).await, []);
+    for (number, place) in (0..).zip(&places) {
+        phones.push(Phone::join(&place.store, &words, 513 + number).await.unwrap());
+    }
+    assert_eq!(settle(&mut phones, &stores).await, []);
+    let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:#?}");
+    assert!(phones.iter().all(|phone| knows(phone, &photos)));
+}
+
+#[tokio::test]
+async fn a_change_of_name_that_does_not_come_to_its_end_is_done_again() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(520);
+    one.sync(&first.store).await.unwrap();
+    one.sync(&second.store).await.unwrap();
+    let mut copy = one.back_up().open(521);
+    let mut photos = vec![one.import("one.jpg", &noise(1, 2000)), copy.import("copy.jpg", &noise(2, 2000))];
+    one.sync(&first.store).await.unwrap();
+    copy.sync(&second.store).await.unwrap();
+    // The keyring cannot be kept, or the process ends right before.
+    one.keys.1 = true;
+    assert!(one.sync(&second.store).await.is_err());
+    one.keys.1 = false;
+    // What the old device closes and publishes now is history as well.
+    photos.push(one.import("between.jpg", &noise(3, 2000)));
+    one.sync(&first.store).await.unwrap();
+    let mut phones = vec![one, copy];
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    phones.push(Phone::join(&first.store, &words, 522).await.unwrap());
+    phones.push(Phone::join(&second.store, &words, 523).await.unwrap());
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:#?}");
+    assert!(phones.iter().all(|phone| knows(phone, &photos)));
+}
+
+#[tokio::test]
+async fn a_device_that_was_revoked_does_not_name_another() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(530);
+    one.sync(&first.store).await.unwrap();
+    let mut two = Phone::join(&first.store, &words, 531).await.unwrap();
+    two.sync(&second.store).await.unwrap();
+    one.sync(&first.store).await.unwrap();
+    let mut copy = two.back_up().open(532);
+    two.import("two.jpg", &noise(1, 2000));
+    copy.import("copy.jpg", &noise(2, 2000));
+    let device = two.catalog.device();
+    let tip = one.catalog.tip(device).unwrap();
+    one.state(&safelight_crypto::StatementBody::Revoke {
+        device,
+        last_seq: tip.seq.0,
+        last_root: tip.root.0,
+    });
+    two.sync(&first.store).await.unwrap();
+    copy.sync(&second.store).await.unwrap();
+    one.sync(&first.store).await.unwrap();
+    two.sync(&first.store).await.unwrap();
+    let report = two.sync(&second.store).await.unwrap();
+    assert_eq!(two.catalog.device(), device, "{report:?}");
+}
