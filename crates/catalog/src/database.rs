@@ -6,12 +6,17 @@
 //! The salt of a file is derived from its key. SQLCipher alone answers "not a
 //! database" to a wrong key and to a damaged first page alike; because the salt that stands in the first 16
 //! bytes depends on the key, the two can be told apart, and a flipped bit in the salt is found too.
+//!
+//! A database in memory has no file, no key and no log, and no other process sees it: simulated devices have
+//! thousands of them. Whatever reaches no disk needs no cipher.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use safelight_crypto::{DatabaseKey, sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -31,6 +36,8 @@ const SALT_DAMAGE_BITS: u32 = 16;
 const LOCK_PAGE_OFFSET: u64 = 0x4000_0000;
 /// SQLCipher's page size.
 const PAGE_LEN: usize = 4096;
+/// What a database in memory is called in errors.
+const IN_MEMORY: &str = ":memory:";
 
 /// The 32-byte key of one database, from the keyring; each database has its own.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -111,6 +118,14 @@ pub(crate) struct Database {
     pub(crate) connection: Connection,
     path: PathBuf,
     access: Access,
+    medium: Medium,
+}
+
+/// Where the pages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Medium {
+    File,
+    Memory,
 }
 
 impl Database {
@@ -159,6 +174,51 @@ impl Database {
         }
     }
 
+    /// Makes a new database that is in this process's memory and nowhere else.
+    pub(crate) fn create_in_memory(steps: Steps) -> Result<Self> {
+        let mut database = Self::empty_in_memory()?;
+        migrate::migrate(&mut database.connection, &database.path, steps)?;
+        Ok(database)
+    }
+
+    /// Copies a database in memory as it was committed last: what a process finds that starts after this one was
+    /// killed. Nothing of the connection is copied, neither temporary tables nor prepared statements.
+    pub(crate) fn copy_in_memory(&self) -> Result<Self> {
+        let mut copy = Self::empty_in_memory()?;
+        Backup::new(&self.connection, &mut copy.connection)
+            .and_then(|backup| backup.step(-1))
+            .map_err(|source| self.fail(source))?;
+        Ok(copy)
+    }
+
+    /// Takes back what was not committed, as a kill does. The prepared statements stay, for they are no state.
+    pub(crate) fn killed_in_memory(self) -> Result<Self> {
+        if !self.connection.is_autocommit() {
+            self.read(|connection| connection.execute_batch("ROLLBACK"))?;
+        }
+        Ok(self)
+    }
+
+    fn empty_in_memory() -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let path = PathBuf::from(IN_MEMORY);
+        let fail = |source| CatalogError::from_sqlite(Path::new(IN_MEMORY), source);
+        let connection = Connection::open_in_memory_with_flags(flags).map_err(fail)?;
+        let database = Self { connection, path, access: Access::ReadWrite, medium: Medium::Memory };
+        database.configure_in_memory().map_err(fail)?;
+        Ok(database)
+    }
+
+    fn configure_in_memory(&self) -> rusqlite::Result<()> {
+        let connection = &self.connection;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        // Otherwise a statement is prepared anew whenever another value is bound to it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")
+    }
+
     fn start(
         path: &Path,
         name: &Path,
@@ -170,7 +230,7 @@ impl Database {
     ) -> Result<Self> {
         let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|source| CatalogError::from_sqlite(path, source))?;
-        let mut database = Self { connection, path: path.to_path_buf(), access };
+        let mut database = Self { connection, path: path.to_path_buf(), access, medium: Medium::File };
         database.configure(key, role).map_err(|source| CatalogError::from_sqlite(path, source))?;
         match access {
             Access::ReadWrite => {
@@ -224,6 +284,18 @@ impl Database {
 
     /// Looks for damage; every finding is one sentence. Empty means that none was found.
     pub(crate) fn check(&self, key: &CatalogKey, role: Role, depth: CheckDepth) -> Result<Vec<String>> {
+        let mut findings = match self.medium {
+            Medium::File => self.file_findings(key, role)?,
+            Medium::Memory => Vec::new(),
+        };
+        if depth == CheckDepth::Structure && findings.is_empty() {
+            let structure = self.read(|connection| lines(connection, "PRAGMA integrity_check(20)"))?;
+            findings.extend(structure.into_iter().filter(|line| line != "ok"));
+        }
+        Ok(findings)
+    }
+
+    fn file_findings(&self, key: &CatalogKey, role: Role) -> Result<Vec<String>> {
         let mut findings = self.page_findings()?;
         if !findings.is_empty() {
             // Another process may have been writing back its log while the pages were read.
@@ -235,10 +307,6 @@ impl Database {
         }
         if !lock_page_is_empty(&self.path)? {
             findings.push("the unused page at 1 GiB was changed".to_owned());
-        }
-        if depth == CheckDepth::Structure && findings.is_empty() {
-            let structure = self.read(|connection| lines(connection, "PRAGMA integrity_check(20)"))?;
-            findings.extend(structure.into_iter().filter(|line| line != "ok"));
         }
         Ok(findings)
     }
@@ -252,6 +320,9 @@ impl Database {
 
     /// Writes the log back into the database file and empties it, as far as other readers allow.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        if self.medium == Medium::Memory {
+            return Ok(());
+        }
         self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
     }
 
