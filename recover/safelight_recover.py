@@ -697,6 +697,7 @@ class Life:
     def __init__(self):
         self.additions, self.superseded, self.seen, self.purges = {}, set(), set(), []
         self.fields, self.sets, self.alias = collections.defaultdict(Register), {}, Register()
+        self.presences = {}     # source -> the latest word on it: (stamp, op, whether a content of the asset is there)
 
     def field(self, code):
         return self.fields[(code, b"")].winner() if (code, b"") in self.fields else None
@@ -711,6 +712,16 @@ class Life:
         heads = [(stamp, op, original) for op, (stamp, original, is_version) in self.additions.items()
                  if op not in self.superseded and (is_version or original.content not in gone)]
         return [original for _, _, original in sorted(heads, key=lambda h: h[:2], reverse=True)]
+
+    def there(self, source):
+        return self.presences.get(source, (0, b"", True))[2]
+
+    def placed(self, original):
+        """The original at a path at which its content still is, or else where it came from."""
+        at = [] if self.there(original.source) else sorted(
+            (source, modified) for content, source, modified in self.seen
+            if content == original.content and self.there(source))
+        return original._replace(source=at[0][0], modified=at[0][1]) if at else original
 
     def purged(self):
         trashed = self.fields[(TRASHED, b"")].heads
@@ -743,6 +754,10 @@ class History:
             seen = (body.get(2, body.get(0)), read_source(body.get(3)), modified)
             demand(is_bytes(seen[0], 32), "bad-field")
             self.life(body.get(0), body).seen.add(seen)
+        elif kind == 29:
+            life, source, said = self.life(body.get(0), body), read_source(body.get(2)), (stamp, op_id, body.get(3))
+            demand(isinstance(said[2], bool), "bad-field")
+            life.presences[source] = max(said, life.presences.get(source, said))
         elif kind == 6:
             demand(body.get(2) is None or is_bytes(body[2], 32) and body[2] != body.get(0), "bad-field")
             self.life(body.get(0), body).alias.write(op_id, stamp, body.get(2), self.ids(body, 3))
@@ -1130,13 +1145,13 @@ def items(history):
         numbers = [n for n, life in sorted(lives.items()) if life.additions]
         for n in numbers:
             life, current = lives[n], n == numbers[-1]
-            every = [addition[1] for _, addition in sorted(life.additions.items())]
-            originals = life.heads() + every
+            every = [life.placed(addition[1]) for _, addition in sorted(life.additions.items())]
+            originals = [life.placed(head) for head in life.heads()] + every
             if life.purged():
                 purged += [(asset, originals[0])] if current else []
                 continue
             sources = {seen[1] for seen in life.seen} | {original.source for original in every}
-            also = sorted({source.root + b"/" + source.path for source in sources})
+            also = sorted({source.root + b"/" + source.path for source in sources if life.there(source)})
             main = "trash" if life.field(TRASHED) is True else "photos"
             for i, original in enumerate(originals):
                 found.append(Item(main if i == 0 and current else "older", asset, original, also))

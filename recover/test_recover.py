@@ -448,6 +448,28 @@ class AHistoryByHand(Rooms):
         self.assertEqual((tiny["caption"], tiny["tags"], tiny["albums"], tiny["file"]),
                          ("Grüße\n", ["places/home"], [id_text(album)], "photos/2024/tiny.jpg"))
 
+    def test_a_file_that_was_moved_comes_back_at_its_last_path(self):
+        d, (moved, back, doubled) = self.device, (b"moved", b"moved and back", b"at two paths")
+        source = lambda path: [d.device, b"/root", path]
+        seen = lambda content, path: d.op(5, {0: H(content), 3: source(path), 4: 1650000000123})
+        there = lambda content, path, is_there: d.op(29, {0: H(content), 2: source(path), 3: is_there})
+        d.pack([moved, back, doubled])
+        d.segment([d.admit(), *(d.op(2, {2: d.original(content, b"old/" + path)}) for content, path in
+                                ((moved, b"a.jpg"), (back, b"b.jpg"), (doubled, b"c.jpg"))),
+                   seen(moved, b"new/a.jpg"), there(moved, b"old/a.jpg", False),
+                   seen(back, b"new/b.jpg"), there(back, b"old/b.jpg", False),
+                   there(back, b"old/b.jpg", True), there(back, b"new/b.jpg", False),
+                   seen(doubled, b"new/c.jpg")])
+        code, report = self.recover()
+        self.assertEqual((code, report["problems"], report["lost"]), (0, [], []))
+        out = files(self.here / "out")
+        self.assertEqual(out[b"photos/new/a.jpg"], moved)
+        self.assertEqual(out[b"photos/old/b.jpg"], back)
+        self.assertEqual(out[b"photos/old/c.jpg"], doubled)
+        said = json.loads((self.here / "out/library.json").read_text())
+        also = {a["path"]: a["also_at"] for a in said["assets"]}
+        self.assertEqual([also[p] for p in ("new/a.jpg", "old/b.jpg", "old/c.jpg")], [[], [], ["/root/new/c.jpg"]])
+
     def test_recorded_paths_never_lead_out(self):
         d = self.device
         odd = [b"/etc/absolute.jpg", b"../../../up.jpg", b"a/../../b.jpg", b"..", b".", b"", b"nul\0.jpg", b"a" * 400 + b".jpg",

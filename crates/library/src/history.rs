@@ -98,6 +98,14 @@ fn sentence(op: &Op) -> String {
         OpBody::Seen { content, source, .. } => {
             format!("found {} again at {}", short(&content.to_string()), source.display())
         }
+        OpBody::Presence { asset, source, is_there, .. } => {
+            let (asset, path) = (short(&asset.to_string()), source.display());
+            if *is_there {
+                format!("{asset} is at {path} again")
+            } else {
+                format!("{asset} is no longer at {path}")
+            }
+        }
         OpBody::Note { event, details } => {
             let details: Vec<String> =
                 details.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect();

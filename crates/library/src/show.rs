@@ -120,7 +120,7 @@ impl Library {
         };
         Ok(ShownAsset {
             id: found.asset.to_string(),
-            path: original.source.display(),
+            path: view.sources().first().map(|source| source.display()).unwrap_or_default(),
             found_at: view.sources().into_iter().map(full_path).collect(),
             sha256: original.content.to_string(),
             size: original.size_bytes,

@@ -464,6 +464,7 @@ fn record(
         OpKind::Derive,
         OpKind::Render,
         OpKind::Seen,
+        OpKind::Presence,
         OpKind::Packed,
         OpKind::Replicas,
         OpKind::Acknowledged,

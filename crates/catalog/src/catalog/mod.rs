@@ -43,13 +43,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use labels::Labels;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use safelight_crypto::{DeviceId, Entropy, Roster};
-use safelight_model::{Author, FOLD_VERSION, Stamp};
+use safelight_model::{Author, FOLD_VERSION, OpKind, Stamp};
 use sync::StatementCount;
 
 use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
 use crate::error::{CatalogError, Result};
+
+/// The rules of folding before [`OpKind::Presence`]: the states of a history without any are those of today.
+const BEFORE_PRESENCES: u32 = 1;
 
 /// The schema of `catalog.db`, step by step.
 const STEPS: &[&str] = &[
@@ -155,7 +158,15 @@ impl Catalog {
             let found = connection
                 .query_row("SELECT value FROM facts WHERE name = ?1", [FOLDED_BY], |row| row.get(0))
                 .optional()?;
-            Ok(found.unwrap_or(FOLD_VERSION))
+            let found = found.unwrap_or(FOLD_VERSION);
+            if found != BEFORE_PRESENCES || holds_presences(connection)? {
+                return Ok(found);
+            }
+            if access == Access::ReadWrite {
+                connection
+                    .execute("UPDATE facts SET value = ?2 WHERE name = ?1", (FOLDED_BY, FOLD_VERSION))?;
+            }
+            Ok(FOLD_VERSION)
         })
     }
 
@@ -212,4 +223,8 @@ impl Catalog {
     pub fn close(self) -> Result<()> {
         self.database.close()
     }
+}
+
+fn holds_presences(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare("SELECT 1 FROM ops WHERE kind = ?1")?.exists([OpKind::Presence.number().0])
 }

@@ -86,6 +86,7 @@ pub(crate) fn project(states: &States<'_>) -> Option<Projection> {
     };
     let original = view.current?.original;
     let sources = view.sources();
+    let path = *sources.first()?;
     let date = view.date.as_ref().map(|shown| shown.value);
     let recipe = |kind| {
         let made = states.content.and_then(|content| content.renditions_of(kind).next());
@@ -109,8 +110,8 @@ pub(crate) fn project(states: &States<'_>) -> Option<Projection> {
         quarter_turns: i64::from(view.rotate),
         duration_millis: facts.duration_millis,
         format: facts.format.as_ref().map(|format| format.to_lowercase()),
-        path: whole_path(&original.source),
-        root_len: original.source.root.len(),
+        path: whole_path(path),
+        root_len: path.root.len(),
         thumbhash: facts.thumbhash.as_ref().map(|placeholder| placeholder.0.clone()),
         thumbnail: recipe(RenditionKind::Thumbnail),
         preview: recipe(RenditionKind::Preview),
@@ -129,7 +130,8 @@ pub(crate) fn stacks(state: &AssetState, content: Option<&ContentState>) -> Vec<
     let Some(current) = state.current().contents().current() else { return Vec::new() };
     let original = &current.value.original;
     let media = media_kind(facts.media, &original.media_type);
-    stack_hashes(media, facts.live_id.as_deref(), &original.source)
+    let path = state.current().path().unwrap_or(&original.source);
+    stack_hashes(media, facts.live_id.as_deref(), path)
 }
 
 impl Projection {
@@ -192,14 +194,12 @@ fn flags(view: &AssetView<'_>, states: &States<'_>) -> i64 {
     table.iter().filter(|(_, holds)| *holds).map(|(flag, _)| flag.bit()).sum()
 }
 
-/// Whether the current content was found at several paths; versions follow each other at one.
+/// Whether the current content is at several paths; versions follow each other at one.
 fn found_twice(state: &AssetState) -> bool {
     let life = state.current();
     let Some(current) = life.contents().current() else { return false };
-    let content = current.value.original.content;
-    let added = life.contents().of_content(content).map(|write| &write.value.original.source);
-    let seen = life.seen().iter().filter(|seen| seen.content == content).map(|seen| &seen.source);
-    added.chain(seen).collect::<BTreeSet<_>>().len() > 1
+    let paths = life.paths_of(current.value.original.content);
+    paths.iter().filter(|(source, _)| life.is_there(source)).count() > 1
 }
 
 fn media_kind(found: Option<MediaKind>, media_type: &str) -> MediaKind {

@@ -17,6 +17,7 @@ mod damage;
 mod leaving;
 mod linked;
 mod manners;
+mod moved;
 mod names;
 mod odd_files;
 mod organising;

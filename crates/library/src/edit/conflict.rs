@@ -113,7 +113,7 @@ impl Library {
         for asset in self.all_that_match("is:conflicted", Among::Everywhere)? {
             let Some(item) = self.item(asset)? else { continue };
             let view = item.view();
-            let name = view.current.map(|current| current.original.source.display()).unwrap_or_default();
+            let name = view.sources().first().map(|source| source.display()).unwrap_or_default();
             let disputes = disputes_of_asset(&item.state, &view);
             shown.extend(self.shown(Subject::Asset(asset), &name, disputes)?);
         }

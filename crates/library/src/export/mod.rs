@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use safelight_crypto::sha256;
 use safelight_model::view::AssetView;
-use safelight_model::{AssetId, Original, Storage};
+use safelight_model::{AssetId, Original, SourcePath, Storage};
 use serde::Serialize;
 
 pub use check::verify_export;
@@ -216,7 +216,7 @@ impl<'a> Export<'a> {
         self.monitor.problem(&problem);
     }
 
-    /// One content with all the places where it was found, and its sidecar.
+    /// One content at all the paths at which it is, and its sidecar.
     fn export_original(
         &mut self,
         item: &Item,
@@ -225,14 +225,25 @@ impl<'a> Export<'a> {
         role: Role,
     ) -> Result<()> {
         let fallback = format!("{}.{}", original.content, extension(&original.media_type));
-        let wished = PathBuf::from(std::ffi::OsStr::from_bytes(&original.source.relative));
-        let place = self.layout.place(&wished, &fallback);
+        let life = item.state.current();
+        let mut seen: Vec<(&SourcePath, i64)> = life
+            .seen()
+            .iter()
+            .filter(|seen| seen.content == original.content && life.is_there(&seen.source))
+            .map(|seen| (&seen.source, seen.modified_millis))
+            .filter(|(source, _)| **source != original.source)
+            .collect();
+        let (source, modified_millis) = if life.is_there(&original.source) || seen.is_empty() {
+            (&original.source, original.modified_millis)
+        } else {
+            seen.remove(0)
+        };
+        let place = self.layout.place(&wished(source), &fallback);
         let id = item.asset.to_string();
-        self.write_original(original, &place, role, &id)?;
-        for seen in item.state.current().seen().iter().filter(|seen| seen.content == original.content) {
-            let wished = PathBuf::from(std::ffi::OsStr::from_bytes(&seen.source.relative));
-            let copy = self.layout.place(&wished, &fallback);
-            self.write_copy(original, &place, &copy, seen.modified_millis, &id)?;
+        self.write_original(original, &place, modified_millis, role, &id)?;
+        for (source, modified_millis) in seen {
+            let copy = self.layout.place(&wished(source), &fallback);
+            self.write_copy(original, &place, &copy, modified_millis, &id)?;
         }
         if role == Role::Original && self.request.sidecars {
             let text = xmp::write(&described(self.library, view, original)?);
@@ -241,7 +252,14 @@ impl<'a> Export<'a> {
         Ok(())
     }
 
-    fn write_original(&mut self, original: &Original, place: &Path, role: Role, id: &str) -> Result<()> {
+    fn write_original(
+        &mut self,
+        original: &Original,
+        place: &Path,
+        modified_millis: i64,
+        role: Role,
+        id: &str,
+    ) -> Result<()> {
         if self.manifest.is_none() {
             self.look_at(original)?;
             self.count(original.size_bytes);
@@ -250,7 +268,7 @@ impl<'a> Export<'a> {
         let target = self.request.directory.join(place);
         if !is_there(&target, original)? {
             let (library, away) = (self.library, self.away);
-            write_file(&target, Some(original.modified_millis), |output| {
+            write_file(&target, Some(modified_millis), |output| {
                 if !library.is_whole_here(original)? {
                     return away.write(original, output);
                 }
@@ -404,6 +422,11 @@ fn write_file(
         let _left_behind = std::fs::remove_file(&unfinished);
     }
     written
+}
+
+/// Where a file would like to lie: as it did below the folder that was imported.
+fn wished(source: &SourcePath) -> PathBuf {
+    PathBuf::from(std::ffi::OsStr::from_bytes(&source.relative))
 }
 
 fn system_time(millis: i64) -> Option<SystemTime> {

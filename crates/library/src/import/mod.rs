@@ -7,6 +7,7 @@
 
 mod facts;
 mod held_open;
+mod path;
 pub(crate) mod rendition;
 mod report;
 mod room;
@@ -24,7 +25,6 @@ use std::time::Duration;
 
 use safelight_catalog::{Access, DeviceDb, FileRecord, FileState, NewSource, Source as KnownSource};
 use safelight_media::pool::Pool;
-use safelight_model::Storage;
 
 pub use report::{ImportReport, RefusedCount};
 pub(crate) use room::Workroom;
@@ -33,7 +33,6 @@ pub(crate) use settle::Sighting;
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::{Library, device_key};
-use crate::linked;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use crate::scan::trust::stamp_of;
@@ -356,25 +355,11 @@ impl Library {
         let sidecars = self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
         report.sidecars += sidecars.read;
         report.left_out += sidecars.left_out;
-        self.tell_gone_apart(&scanned.gone, report)?;
+        self.say_what_moved(&root, &scanned, report)?;
         self.device.mark_gone(source.id, scanned.gone.iter().map(|record| record.path.as_slice()))?;
         self.device.finish_scan(source.id, now_millis())?;
         if request.remove_after_proof {
             report.removed += self.remove_proven(&source, &root, monitor)?;
-        }
-        Ok(())
-    }
-
-    /// Counts the files that are gone by whether anything else has what they held.
-    fn tell_gone_apart(&self, gone: &[FileRecord], report: &mut ImportReport) -> Result<()> {
-        let here = self.keyring().device().id();
-        for content in gone.iter().filter_map(|record| record.content) {
-            match self.original_of(&content)? {
-                Some(original) if original.storage != Storage::Linked => report.gone_kept += 1,
-                Some(original) if linked::look(&original, here).is_err() => report.gone_linked += 1,
-                // It was found elsewhere, or is in no library any more.
-                Some(_) | None => {}
-            }
         }
         Ok(())
     }

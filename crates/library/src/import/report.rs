@@ -42,6 +42,8 @@ pub struct ImportReport {
     pub failed: u64,
     /// Files that are no longer where they were.
     pub gone: u64,
+    /// Of these, such as were moved or renamed: their photo is at another path.
+    pub gone_moved: u64,
     /// Of these, such as the library keeps a sealed copy of, here or in a remote.
     pub gone_kept: u64,
     /// Of these, linked ones that lie nowhere else that is known: the library holds no copy of them.
@@ -78,6 +80,7 @@ impl ImportReport {
         self.refused_before += other.refused_before;
         self.failed += other.failed;
         self.gone += other.gone;
+        self.gone_moved += other.gone_moved;
         self.gone_kept += other.gone_kept;
         self.gone_linked += other.gone_linked;
         self.purged_before += other.purged_before;
@@ -157,6 +160,10 @@ impl ImportReport {
 
     fn lines_about_gone(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        if self.gone_moved > 0 {
+            let files = counted(self.gone_moved, "file was", "files were");
+            lines.push(format!("{files} moved or renamed; their photos are listed at the new path"));
+        }
         let kept = match self.gone_kept {
             1 => "the library keeps its photo",
             _ => "the library keeps their photos",
@@ -173,7 +180,7 @@ impl ImportReport {
                  import again (safelight verify names {them})"
             ));
         }
-        let elsewhere = self.gone.saturating_sub(self.gone_kept + self.gone_linked);
+        let elsewhere = self.gone.saturating_sub(self.gone_moved + self.gone_kept + self.gone_linked);
         if elsewhere > 0 {
             lines.push(format!("{} no longer at the source", counted(elsewhere, "file is", "files are")));
         }
@@ -191,13 +198,15 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_said_as_it_is_in_singular_and_plural() {
-        let report = ImportReport { gone: 4, gone_kept: 1, gone_linked: 2, ..ImportReport::default() };
+        let report =
+            ImportReport { gone: 7, gone_moved: 3, gone_kept: 1, gone_linked: 2, ..ImportReport::default() };
         let lines = report.lines();
-        assert_eq!(lines[1], "1 file is no longer at the source; the library keeps its photo");
+        assert_eq!(lines[1], "3 files were moved or renamed; their photos are listed at the new path");
+        assert_eq!(lines[2], "1 file is no longer at the source; the library keeps its photo");
         assert!(
-            lines[2].starts_with("2 linked files are absent, and the library holds no copy of them"),
+            lines[3].starts_with("2 linked files are absent, and the library holds no copy of them"),
             "{lines:?}"
         );
-        assert_eq!(lines[3], "1 file is no longer at the source");
+        assert_eq!(lines[4], "1 file is no longer at the source");
     }
 }

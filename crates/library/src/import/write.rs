@@ -4,7 +4,7 @@
 //! Killed between any two steps, an import leaves at most objects that nothing speaks of; the next import of
 //! the same files finds them, proves them and goes on.
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use safelight_model::{
 };
 use safelight_store::{ObjectPath, Outcome};
 
+use super::path::{left_by, source_path};
 use super::rendition::PREVIEW_RECIPE;
 use super::settle::STILL_CHANGING;
 use super::take::{NewOriginal, Settled, Taking};
@@ -72,6 +73,10 @@ pub(crate) struct Writer<'a> {
     retake: Vec<Candidate>,
     /// Originals that were damaged and are not once this batch is recorded.
     whole_again: Vec<ContentHash>,
+    /// Assets of which a file was found at another path than before.
+    found_elsewhere: Vec<AssetId>,
+    /// Paths that hold the content of another asset than before.
+    taken_over: Vec<(AssetId, SourcePath)>,
 }
 
 impl<'a> Writer<'a> {
@@ -97,6 +102,8 @@ impl<'a> Writer<'a> {
             rows: Vec::new(),
             retake: Vec::new(),
             whole_again: Vec::new(),
+            found_elsewhere: Vec::new(),
+            taken_over: Vec::new(),
         }
     }
 
@@ -189,6 +196,7 @@ impl<'a> Writer<'a> {
             self.remember(candidate, FileState::Imported, Some(settled), Some(content));
         }
         self.commit_again()?;
+        self.leave_paths()?;
         self.remember_rows()?;
         if self.segment_originals >= SEGMENT_ORIGINALS || self.segment_begun.elapsed() >= SEGMENT_AGE {
             self.room.close_segment()?;
@@ -367,16 +375,14 @@ impl<'a> Writer<'a> {
 
     /// The library speaks of this content already, and nothing of it was fit: the original was damaged, or it was
     /// linked and is now copied. Where it rests in another way than recorded, an operation says so.
-    fn bring_back(
-        &mut self,
-        candidate: &Candidate,
-        asset: AssetId,
-        record: Original,
-    ) -> Result<Option<OpBody>> {
+    fn bring_back(&mut self, candidate: &Candidate, asset: AssetId, record: Original) -> Result<Vec<OpBody>> {
         let content = record.content;
         let recorded = self.room.original_of(&content)?;
         let state = self.room.asset_state(asset)?.unwrap_or_default();
         let stood_here = linked::stood_at(state.current().contents(), &record.source, &content).cloned();
+        let returns = state.return_to_path(asset, &record.source);
+        self.found_elsewhere.push(asset);
+        self.take_over(candidate, asset, &record.source)?;
         let addition = if let Some(stood_here) = stood_here {
             self.write_over(candidate, &stood_here)?;
             Some(state.add_version(asset, record))
@@ -396,7 +402,7 @@ impl<'a> Writer<'a> {
             self.report.repaired += 1;
             self.whole_again.push(content);
         }
-        Ok(addition)
+        Ok(addition.into_iter().chain(returns).collect())
     }
 
     /// A new asset, or a new version of the one that this path held before (docs/decisions/changed-bytes.md).
@@ -423,6 +429,7 @@ impl<'a> Writer<'a> {
             return Ok(state.add_version(asset, record));
         }
         let asset = AssetId(original.content);
+        self.take_over(candidate, asset, &record.source)?;
         let state = self.room.asset_state(asset)?.unwrap_or_default();
         Ok(state.add(asset, record))
     }
@@ -480,6 +487,9 @@ impl<'a> Writer<'a> {
                 let recorded =
                     life.contents().additions().iter().any(|write| write.value.original.source == source)
                         || life.seen().iter().any(|seen| seen.source == source && seen.content == content);
+                bodies.extend(state.return_to_path(asset, &source));
+                self.found_elsewhere.push(asset);
+                self.take_over(&candidate, asset, &source)?;
                 if !recorded {
                     self.report.duplicates += 1;
                     bodies.push(OpBody::Seen {
@@ -498,14 +508,32 @@ impl<'a> Writer<'a> {
     }
 
     fn source_path(&self, candidate: &Candidate) -> SourcePath {
-        let root =
-            if candidate.below.is_empty() { self.root.parent().unwrap_or(self.root) } else { self.root };
-        let relative = if candidate.below.is_empty() {
-            self.root.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default()
-        } else {
-            candidate.below.clone()
+        source_path(self.room.device_id, self.root, &candidate.below)
+    }
+
+    /// An asset lies at a path: another one that the path held before is no longer there.
+    fn take_over(&mut self, candidate: &Candidate, asset: AssetId, source: &SourcePath) -> Result<()> {
+        let Some(before) = candidate.remembered.as_ref().and_then(|record| record.content) else {
+            return Ok(());
         };
-        SourcePath { device: self.room.device_id, root: root.as_os_str().as_bytes().to_vec(), relative }
+        let another = self.room.find_content(before)?.filter(|before| *before != asset);
+        self.taken_over.extend(another.map(|before| (before, source.clone())));
+        Ok(())
+    }
+
+    /// Says which paths the assets of this batch have left, now that it is recorded where they are.
+    fn leave_paths(&mut self) -> Result<()> {
+        let mut left = std::mem::take(&mut self.taken_over);
+        for asset in std::mem::take(&mut self.found_elsewhere).into_iter().collect::<BTreeSet<_>>() {
+            let state = self.room.asset_state(asset)?.unwrap_or_default();
+            let paths = left_by(&state, self.room.device, self.room.device_id)?;
+            left.extend(paths.into_iter().map(|source| (asset, source)));
+        }
+        let mut bodies = Vec::new();
+        for (asset, source) in left {
+            bodies.extend(self.room.asset_state(asset)?.and_then(|state| state.leave_path(asset, &source)));
+        }
+        self.room.record(bodies)
     }
 
     fn remember(

@@ -53,6 +53,8 @@ pub(crate) struct Scanned {
     pub(crate) opened_files: u64,
     /// Rows whose stamp moved while the content stayed.
     pub(crate) refreshed: Vec<FileRecord>,
+    /// Of these, such as were gone and are back.
+    pub(crate) returned: Vec<FileRecord>,
     /// Files whose content was purged from the library, and that have not changed since.
     pub(crate) purged: Vec<Candidate>,
     /// Files that are no longer there.
@@ -187,11 +189,9 @@ impl Scan<'_> {
             }
         };
         if unchanged && record.state == FileState::Gone {
-            scanned.refreshed.push(FileRecord {
-                stamp: candidate.stamp,
-                state: FileState::Imported,
-                ..record.clone()
-            });
+            let record = FileRecord { stamp: candidate.stamp, state: FileState::Imported, ..record.clone() };
+            scanned.refreshed.push(record.clone());
+            scanned.returned.push(record);
         }
         if unchanged {
             match record.state {

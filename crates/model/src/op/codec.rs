@@ -106,6 +106,12 @@ impl OpBody {
                 map.entry(3, source);
                 map.entry(4, modified_millis);
             }
+            Self::Presence { asset, life: number, source, is_there } => {
+                map.entry(0, asset);
+                life(map, 1, *number);
+                map.entry(2, source);
+                map.entry(3, is_there);
+            }
             Self::Note { event, details } => {
                 map.entry(0, event);
                 map.some_list(1, &details.iter().map(Detail).collect::<Vec<_>>());
@@ -210,6 +216,7 @@ fn decode_body(kind: OpKind, from: &mut Reader<'_>) -> Result<Body, Malformed> {
         OpKind::Derive => derive(from),
         OpKind::Render => render(from),
         OpKind::Seen => seen(from),
+        OpKind::Presence => presence(from),
         OpKind::Note => note(from),
         OpKind::Packed => packed(from),
         OpKind::Replicas => replicas(from),
@@ -369,6 +376,22 @@ fn seen(from: &mut Reader<'_>) -> Result<Body, Malformed> {
         content: content.unwrap_or(asset.0),
         source: needed(source, from)?,
         modified_millis: needed(modified, from)?,
+    };
+    Ok((body, unread))
+}
+
+fn presence(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 asset: AssetId::decode(from),
+        1 life: later_life(from),
+        2 source: Decode::decode(from),
+        3 is_there: bool::decode(from),
+    });
+    let body = OpBody::Presence {
+        asset: needed(asset, from)?,
+        life: life.unwrap_or_default(),
+        source: needed(source, from)?,
+        is_there: needed(is_there, from)?,
     };
     Ok((body, unread))
 }

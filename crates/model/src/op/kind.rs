@@ -89,6 +89,8 @@ kinds! {
     Replicas = 13, "replicas";
     /// [`crate::OpBody::Carried`]
     Carried = 27, "branches carried";
+    /// [`crate::OpBody::Presence`]
+    Presence = 29, "presence";
 }
 
 /// Kinds with a number and a meaning (sl1-history §4.3) whose bodies later versions define.

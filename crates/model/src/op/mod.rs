@@ -151,6 +151,18 @@ pub enum OpBody {
         /// When the file there was last changed, in milliseconds since 1970.
         modified_millis: i64,
     },
+    /// A file at which a content of an asset was found is no longer there, or is there again. The device that the
+    /// path belongs to says so, and only where the content is at another path too.
+    Presence {
+        /// The asset.
+        asset: AssetId,
+        /// The life that was seen when this was written.
+        life: Life,
+        /// Where.
+        source: SourcePath,
+        /// Whether any content of the asset is there.
+        is_there: bool,
+    },
     /// Something worth remembering happened that changes nothing: for `history` and `audit`.
     Note {
         /// What, as dotted words (`import.finished`).
@@ -244,7 +256,8 @@ impl Op {
             | OpBody::AddVersion { asset, .. }
             | OpBody::Alias { asset, .. }
             | OpBody::Purge { asset, .. }
-            | OpBody::Seen { asset, .. } => vec![EntityId::Asset(*asset)],
+            | OpBody::Seen { asset, .. }
+            | OpBody::Presence { asset, .. } => vec![EntityId::Asset(*asset)],
             OpBody::Set { target, .. } | OpBody::AddTo { target, .. } | OpBody::RemoveFrom { target, .. } => {
                 vec![target.entity()]
             }
@@ -294,6 +307,7 @@ impl OpBody {
             Self::Derive { .. } => OpKind::Derive,
             Self::Render { .. } => OpKind::Render,
             Self::Seen { .. } => OpKind::Seen,
+            Self::Presence { .. } => OpKind::Presence,
             Self::Note { .. } => OpKind::Note,
             Self::Packed(_) => OpKind::Packed,
             Self::Replicas(_) => OpKind::Replicas,
@@ -341,7 +355,7 @@ impl OpBody {
             Self::Derive { facts, .. } => facts.broken_rule(),
             Self::Render { renditions, .. } => (renditions.is_empty() || renditions.len() > MAX_RENDITIONS)
                 .then_some("an op records 1 to 64 renditions"),
-            Self::Seen { source, .. } => source_rule(source),
+            Self::Seen { source, .. } | Self::Presence { source, .. } => source_rule(source),
             Self::Note { event, details } => note_rule(event, details),
             Self::Replicas(replicas) => replicas.broken_rule(),
             Self::Mark(mark) => mark.broken_rule(),

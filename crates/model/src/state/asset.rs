@@ -24,6 +24,7 @@ pub struct AssetState {
 pub struct LifeState {
     contents: Contents,
     seen: Vec<SeenAt>,
+    presences: Vec<Presence>,
     record: Record,
     purges: Vec<PurgeOrder>,
     alias: Register<Option<AssetId>>,
@@ -54,6 +55,13 @@ pub struct SeenAt {
     pub source: SourcePath,
     /// When the file there was last changed, in milliseconds since 1970.
     pub modified_millis: i64,
+}
+
+/// The latest word on whether a file is where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Presence {
+    source: SourcePath,
+    said: Write<bool>,
 }
 
 /// A purge as it was ordered; whether it has effect is another question.
@@ -117,6 +125,58 @@ impl LifeState {
         &self.seen
     }
 
+    /// Whether what was found at a path is still there, as far as the path's device said.
+    #[must_use]
+    pub fn is_there(&self, source: &SourcePath) -> bool {
+        let known = self.presences.binary_search_by(|known| known.source.cmp(source));
+        known.ok().and_then(|place| self.presences.get(place)).is_none_or(|known| known.said.value)
+    }
+
+    /// Every path at which a content was found, each once, those of its additions first, with the time when the file
+    /// there was last changed. The paths at which it still is; all of them if it is at none.
+    #[must_use]
+    pub fn paths_of(&self, content: ContentHash) -> Vec<(&SourcePath, i64)> {
+        let added = self.contents.of_content(content).map(|addition| &addition.value.original);
+        let added = added.map(|original| (&original.source, original.modified_millis));
+        let seen = self.seen.iter().filter(|seen| seen.content == content);
+        let mut paths: Vec<(&SourcePath, i64)> = Vec::new();
+        for path in added.chain(seen.map(|seen| (&seen.source, seen.modified_millis))) {
+            if paths.iter().all(|(source, _)| *source != path.0) {
+                paths.push(path);
+            }
+        }
+        if paths.iter().any(|(source, _)| self.is_there(source)) {
+            paths.retain(|(source, _)| self.is_there(source));
+        }
+        paths
+    }
+
+    /// The path that shows: where the current content came from, or else another at which it still is.
+    #[must_use]
+    pub fn path(&self) -> Option<&SourcePath> {
+        let current = &self.contents.current()?.value.original;
+        let paths = self.paths_of(current.content);
+        let came_from = paths.iter().find(|(source, _)| **source == current.source);
+        came_from.or(paths.first()).map(|(source, _)| *source)
+    }
+
+    fn say_presence(&mut self, source: &SourcePath, said: Write<bool>) -> bool {
+        match self.presences.binary_search_by(|known| known.source.cmp(source)) {
+            Err(place) => {
+                self.presences.insert(place, Presence { source: source.clone(), said });
+                true
+            }
+            Ok(place) => self.presences.get_mut(place).is_some_and(|known| {
+                let order = |said: &Write<bool>| (said.stamp, said.op, said.value);
+                let is_later = order(&said) > order(&known.said);
+                if is_later {
+                    known.said = said;
+                }
+                is_later
+            }),
+        }
+    }
+
     /// What people typed.
     #[must_use]
     pub fn record(&self) -> &Record {
@@ -157,6 +217,9 @@ impl LifeState {
         for seen in other.seen {
             changed |= insert(&mut self.seen, seen);
         }
+        for presence in other.presences {
+            changed |= self.say_presence(&presence.source, presence.said);
+        }
         for purge in other.purges {
             changed |= insert(&mut self.purges, purge);
         }
@@ -178,6 +241,7 @@ fn insert<T: Ord>(list: &mut Vec<T>, item: T) -> bool {
 static NO_LIFE: LifeState = LifeState {
     contents: Contents { additions: Vec::new(), superseded: OpIds::new() },
     seen: Vec::new(),
+    presences: Vec::new(),
     record: Record::new(),
     purges: Vec::new(),
     alias: Register::new(),
@@ -243,6 +307,28 @@ impl AssetState {
         OpBody::AddVersion { asset, life: self.life(), original, supersedes }
     }
 
+    /// The op that says that a file is no longer where it was found; `None` if that was said, or if the asset is at no
+    /// other path: the last one stays, so that one can see where it came from.
+    #[must_use]
+    pub fn leave_path(&self, asset: AssetId, source: &SourcePath) -> Option<OpBody> {
+        let life = self.current();
+        let added = life.contents.additions.iter().map(|addition| &addition.value.original.source);
+        let mut known =
+            added.chain(life.seen.iter().map(|seen| &seen.source)).filter(|known| life.is_there(known));
+        let is_elsewhere = known.clone().any(|known| known != source);
+        (is_elsewhere && known.any(|known| known == source)).then(|| self.presence(asset, source, false))
+    }
+
+    /// The op that says that a file is back where it was found; `None` unless it was said to have gone.
+    #[must_use]
+    pub fn return_to_path(&self, asset: AssetId, source: &SourcePath) -> Option<OpBody> {
+        (!self.current().is_there(source)).then(|| self.presence(asset, source, true))
+    }
+
+    fn presence(&self, asset: AssetId, source: &SourcePath, is_there: bool) -> OpBody {
+        OpBody::Presence { asset, life: self.life(), source: source.clone(), is_there }
+    }
+
     /// The op that shows another asset in place of this one, or none any more.
     #[must_use]
     pub fn merge_into(&self, asset: AssetId, into: Option<AssetId>) -> OpBody {
@@ -281,6 +367,10 @@ impl AssetState {
                 let seen =
                     SeenAt { content: *content, source: source.clone(), modified_millis: *modified_millis };
                 insert(&mut self.life_mut(*life).seen, seen)
+            }
+            OpBody::Presence { life, source, is_there, .. } => {
+                let said = Write { op: op.id, stamp: op.stamp, value: *is_there };
+                self.life_mut(*life).say_presence(source, said)
             }
             OpBody::Purge { life, trash, contents, .. } => {
                 let purge = PurgeOrder { op: op.id, trash: trash.clone(), contents: contents.clone() };
@@ -347,6 +437,7 @@ impl Encode for LifeState {
             self.record.encode_entries(map, 3);
             map.some_list(5, &self.purges);
             map.some(6, Some(&self.alias).filter(|alias| !alias.is_empty()));
+            map.some_list(7, &self.presences);
         });
     }
 }
@@ -363,6 +454,11 @@ impl Decode for LifeState {
                 4 => state.record.decode_sets(from)?,
                 5 => state.purges = from.sorted(usize::MAX)?,
                 6 => state.alias = Register::decode(from)?,
+                7 => {
+                    state.presences = from.list(usize::MAX)?;
+                    let ascends = state.presences.is_sorted_by(|one, next| one.source < next.source);
+                    from.ensure(ascends, "paths ascend")?;
+                }
                 _ => return Ok(false),
             }
             Ok(true)
@@ -406,6 +502,22 @@ impl Decode for SeenAt {
             source: SourcePath::decode(from)?,
             modified_millis: i64::decode(from)?,
         })
+    }
+}
+
+/// `[source, [op, stamp, whether it is there]]`.
+impl Encode for Presence {
+    fn encode(&self, to: &mut Writer) {
+        to.array(2);
+        to.value(&self.source);
+        to.value(&self.said);
+    }
+}
+
+impl Decode for Presence {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.array_of(2)?;
+        Ok(Self { source: Decode::decode(from)?, said: Decode::decode(from)? })
     }
 }
 

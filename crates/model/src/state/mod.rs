@@ -24,7 +24,7 @@ pub use register::{ObservedSet, Register, Write};
 
 /// The version of the fold's rules and of the encoding of states. A catalogue that was folded by another
 /// version is rebuilt from its ops.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// The state of one entity.
 #[derive(Clone, Debug, PartialEq, Eq)]

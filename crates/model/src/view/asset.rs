@@ -166,14 +166,19 @@ impl<'a> AssetView<'a> {
         &self.record
     }
 
-    /// Every place where a content of it was found, the current content's first.
+    /// Every path at which a content of it is, the current content's first: the one that shows, then the others.
+    /// Paths that its files have left are not among them, unless it is at no other.
     #[must_use]
     pub fn sources(&self) -> Vec<&'a SourcePath> {
-        let current = self.current.iter().map(|version| &version.original.source);
+        let state = self.state;
+        let current = state.contents().current().map(|current| current.value.original.content);
+        let of_current =
+            current.into_iter().flat_map(|content| state.paths_of(content)).map(|(source, _)| source);
         let others = self.versions.iter().map(|version| &version.original.source);
-        let seen = self.state.seen().iter().map(|seen| &seen.source);
+        let seen = state.seen().iter().map(|seen| &seen.source);
+        let still_there = others.chain(seen).filter(|source| state.is_there(source));
         let mut sources: Vec<&SourcePath> = Vec::new();
-        for source in current.chain(others).chain(seen) {
+        for source in state.path().into_iter().chain(of_current).chain(still_there) {
             if !sources.contains(&source) {
                 sources.push(source);
             }

@@ -293,6 +293,9 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
                 modified_millis,
             }
         ),
+        (any_asset(), life(), source(), any::<bool>()).prop_map(|(asset, life, source, is_there)| {
+            OpBody::Presence { asset, life, source, is_there }
+        }),
         (text(), vec((text(), value()), 0..4)).prop_map(|(event, details)| OpBody::Note { event, details }),
         (any::<u16>(), any::<[u8; 20]>(), any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>()).prop_map(
             |(tier, name, epoch, sealed_bytes, index_sha256)| OpBody::Packed(Packed {
@@ -439,6 +442,12 @@ fn few_bodies() -> impl Strategy<Value = OpBody> {
             content: content(1),
             source: original(number).source,
             modified_millis: 5,
+        }),
+        2 => (lives(), 1..4_u8, any::<bool>()).prop_map(|(life, number, is_there)| OpBody::Presence {
+            asset: asset(1),
+            life,
+            source: original(number).source,
+            is_there,
         }),
     ]
 }

@@ -199,6 +199,49 @@ fn every_place_of_a_content_is_known_once() {
 }
 
 #[test]
+fn a_file_that_was_moved_is_shown_where_it_is() {
+    let came_from = original(1).source;
+    let went_to = SourcePath { relative: b"sorted/holiday.jpg".to_vec(), ..came_from.clone() };
+    let seen = |source: &SourcePath| OpBody::Seen {
+        asset: asset(1),
+        life: Default::default(),
+        content: content(1),
+        source: source.clone(),
+        modified_millis: 5,
+    };
+    fn sources(ops: &[Op]) -> Vec<SourcePath> {
+        let state = asset_state(ops);
+        let view = AssetView::new(asset(1), &state, None);
+        assert_eq!(view.sources().first().copied(), state.current().path());
+        view.sources().into_iter().cloned().collect()
+    }
+    let mut ops = added();
+    assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), None, "its only path stays");
+    ops.push(Op::new(id(1), at(1), seen(&went_to)));
+    assert_eq!(sources(&ops), [came_from.clone(), went_to.clone()]);
+    assert_eq!(asset_state(&ops).return_to_path(asset(1), &came_from), None, "it never left");
+
+    let left = asset_state(&ops).leave_path(asset(1), &came_from).unwrap();
+    ops.push(Op::new(id(2), at(2), left));
+    assert_eq!(sources(&ops), [went_to.clone()]);
+    assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), None, "it has left");
+    assert_eq!(asset_state(&ops).leave_path(asset(1), &went_to), None, "its last path stays");
+
+    let back = asset_state(&ops).return_to_path(asset(1), &came_from).unwrap();
+    ops.push(Op::new(id(3), at(3), back));
+    assert_eq!(sources(&ops), [came_from.clone(), went_to.clone()]);
+    let left = asset_state(&ops).leave_path(asset(1), &went_to).unwrap();
+    ops.push(Op::new(id(4), at(4), left));
+    assert_eq!(sources(&ops), [came_from.clone()]);
+
+    // Two devices at once, each of which knew of the other's file: neither path is there, so both are shown.
+    let both =
+        OpBody::Presence { asset: asset(1), life: Default::default(), source: came_from, is_there: false };
+    ops.push(Op::new(id(5), at(5), both));
+    assert_eq!(sources(&ops).len(), 2);
+}
+
+#[test]
 fn words_about_a_merged_asset_show_on_the_one_it_was_merged_into() {
     let mut ops = added();
     let merged_target = || Target::from(asset(2));
