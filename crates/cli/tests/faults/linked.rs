@@ -149,10 +149,7 @@ fn an_import_says_of_files_that_are_gone_which_the_library_keeps_and_which_it_do
         room.run(import.args(["import", "--link", "--settle=0"]).arg(room.photos())).ends_with(&[0]).said();
     assert!(said.contains("1 linked file is absent, and the library holds no copy of it"), "{said}");
     assert!(said.contains("1 file is no longer at the source; the library keeps its photo"), "{said}");
-    assert!(
-        said.contains("1 file is no longer at the source\n"),
-        "of the one that moved nothing is lost: {said}"
-    );
+    assert!(said.contains("1 file was moved or renamed; its photo is listed at the new path\n"), "{said}");
 }
 
 #[test]

@@ -79,6 +79,10 @@ impl Library {
         report: &mut ImportReport,
     ) -> Result<()> {
         let here = self.keyring().device().id();
+        // First what is back: it is where photos are that have left another path.
+        let back = self.said_to_be_back(root, here, &scanned.returned)?;
+        let mut is_news = !back.is_empty();
+        self.record(back)?;
         let mut bodies = Vec::new();
         for record in &scanned.gone {
             let Some(content) = record.content else { continue };
@@ -98,13 +102,9 @@ impl Library {
                 Some(_) | None => {}
             }
         }
-        bodies.extend(self.said_to_be_back(root, here, &scanned.returned)?);
-        if bodies.is_empty() {
-            return Ok(());
-        }
+        is_news |= !bodies.is_empty();
         self.record(bodies)?;
-        self.close_segment()?;
-        Ok(())
+        if is_news { self.close_segment() } else { Ok(()) }
     }
 
     fn said_to_be_back(&self, root: &Path, here: DeviceId, returned: &[FileRecord]) -> Result<Vec<OpBody>> {

@@ -162,7 +162,8 @@ impl ImportReport {
         let mut lines = Vec::new();
         if self.gone_moved > 0 {
             let files = counted(self.gone_moved, "file was", "files were");
-            lines.push(format!("{files} moved or renamed; their photos are listed at the new path"));
+            let photos = if self.gone_moved == 1 { "its photo is" } else { "their photos are" };
+            lines.push(format!("{files} moved or renamed; {photos} listed at the new path"));
         }
         let kept = match self.gone_kept {
             1 => "the library keeps its photo",
