@@ -466,8 +466,7 @@ class AHistoryByHand(Rooms):
         self.assertEqual(out[b"photos/new/a.jpg"], moved)
         self.assertEqual(out[b"photos/old/b.jpg"], back)
         self.assertEqual(out[b"photos/old/c.jpg"], doubled)
-        said = json.loads((self.here / "out/library.json").read_text())
-        also = {a["path"]: a["also_at"] for a in said["assets"]}
+        also = {f["path"]: f["also_at"] for f in report["originals"]}
         self.assertEqual([also[p] for p in ("new/a.jpg", "old/b.jpg", "old/c.jpg")], [[], [], ["/root/new/c.jpg"]])
 
     def test_recorded_paths_never_lead_out(self):

@@ -243,11 +243,11 @@ fn forked_ops() -> Vec<(&'static str, Op)> {
 
 /// Ops about files that were moved.
 fn moved_ops() -> Vec<(&'static str, Op)> {
-    let presence = |number, is_there| {
+    let presence = |number: u32, is_there| {
         let body =
             OpBody::Presence { asset: asset(1), life: Life(number), source: original(5).source, is_there };
         let stamp = Stamp { millis: 1_795_300_000_902, counter: 0 };
-        Op::new(id(902 + u32::try_from(number).unwrap()), stamp, body)
+        Op::new(id(902 + number), stamp, body)
     };
     vec![("presence-left", presence(0, false)), ("presence-back", presence(1, true))]
 }
