@@ -363,13 +363,17 @@ pub(crate) struct Damaged(Mutex<HashSet<ContentHash>>);
 
 impl Damaged {
     fn read(device: &DeviceDb) -> Result<Self> {
-        let contents = device
-            .settings(DAMAGED)?
-            .into_iter()
-            .filter_map(|(_, value)| value.try_into().ok())
-            .map(ContentHash::from_bytes)
-            .collect();
-        Ok(Self(Mutex::new(contents)))
+        let damaged = Self::default();
+        damaged.read_again(device)?;
+        Ok(damaged)
+    }
+
+    /// Another process may have found more, or repaired some.
+    pub(crate) fn read_again(&self, device: &DeviceDb) -> Result<()> {
+        let contents = device.settings(DAMAGED)?.into_iter();
+        let contents = contents.filter_map(|(_, value)| value.try_into().ok()).map(ContentHash::from_bytes);
+        *locked(&self.0) = contents.collect();
+        Ok(())
     }
 
     pub(crate) fn has(&self, content: &ContentHash) -> bool {

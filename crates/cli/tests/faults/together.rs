@@ -90,6 +90,35 @@ fn several_imports_of_the_same_contents_keep_each_once_and_repair_nothing() {
     room.verify_is_clean();
 }
 
+#[test]
+fn what_several_imports_repair_at_once_is_counted_once() {
+    let room = Room::with_library();
+    for seed in 0..12 {
+        for below in ["a", "b", "c"] {
+            room.put(format!("{below}/{seed}.jpg"), heavy_photo(seed, 200 << 10));
+        }
+    }
+    room.import().ends_with(&[0]);
+    let originals = files_below(&room.library().join("objects/o"));
+    assert_eq!(originals.len(), 12);
+    for original in originals {
+        let mut bytes = std::fs::read(&original).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&original, bytes).unwrap();
+    }
+    room.safelight(&["verify"]).ends_with(&[6]);
+    let children = ["a", "b", "c"].map(|below| {
+        let mut import = room.unlocked();
+        import.args(["--json", "--yes", "import", "--wait", "--settle=0"]).arg(room.photos().join(below));
+        import.spawn().unwrap()
+    });
+    let reports = children.map(|child| finish(child, PATIENCE).ends_with(&[0]).json());
+    let repaired: u64 = reports.iter().map(|report| report["repaired"].as_u64().unwrap()).sum();
+    assert_eq!(repaired, 12, "{reports:#?}");
+    room.verify_is_clean();
+}
+
 fn held(folder: &std::path::Path) -> std::fs::File {
     let folder = std::fs::File::open(folder).unwrap();
     rustix::fs::flock(&folder, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();

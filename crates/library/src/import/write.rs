@@ -213,6 +213,9 @@ impl<'a> Writer<'a> {
         batch: Vec<(Candidate, Box<NewOriginal>)>,
     ) -> Result<Vec<(Candidate, Box<NewOriginal>)>> {
         let mut new = Vec::with_capacity(batch.len());
+        if !batch.is_empty() {
+            self.room.damaged.read_again(self.room.device)?;
+        }
         for (candidate, original) in batch {
             if (self.room.has_content)(&original.content)? {
                 self.again.push((candidate, original.content, original.settled));
