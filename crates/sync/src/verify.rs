@@ -535,11 +535,15 @@ fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) 
             let rows = here.device.originals_in(at.id, state, after, 500)?;
             let Some(last) = rows.last() else { break };
             after = Some((last.position, last.content));
-            for row in rows {
+            let mut whole = Vec::new();
+            for row in &rows {
                 let Some(original) = expectation.originals.get(&row.content) else { continue };
                 if rests_whole(here.device, at.id, &original.parts)? {
-                    here.device.set_original_states(at.id, [(&row.content, found, None)])?;
+                    whole.push((&row.content, found, None));
                 }
+            }
+            if !whole.is_empty() {
+                here.device.set_original_states(at.id, whole)?;
             }
         }
     }

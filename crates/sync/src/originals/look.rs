@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
+use safelight_crypto::ContentHash;
 use safelight_model::{Original, Storage};
 use safelight_store::{Area, StoreError};
 
@@ -41,10 +42,12 @@ pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Re
                     let rows = here.device.originals_in(at.id, state, after, ROWS_AT_ONCE)?;
                     let Some(last) = rows.last() else { break };
                     after = Some((last.position, last.content));
+                    let mut seen = Vec::with_capacity(rows.len());
                     for row in rows {
                         let sizes = |path: &str| listed.get(path).copied();
-                        found += u64::from(judge(here, at, &row, sizes)?);
+                        seen.extend(judge(here, at, &row, sizes)?);
                     }
+                    found += record_seen(here, at, &seen)?;
                 }
             }
             Ok(found)
@@ -70,7 +73,8 @@ pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Re
                         Err(error) => return Err(error.into()),
                     }
                 }
-                found += u64::from(judge(here, at, &row, |path| sizes.get(path).copied())?);
+                let seen = judge(here, at, &row, |path| sizes.get(path).copied())?;
+                found += record_seen(here, at, seen.as_slice())?;
             }
             Ok(found)
         }
@@ -86,14 +90,20 @@ fn sealed(here: &Here<'_>, row: &OriginalAtRemote) -> Result<Option<Original>> {
     Ok(original.filter(is_sealed))
 }
 
-/// Records an original as cloud-only if every part of it was seen with its size. Answers whether it was.
+/// An original that rests whole in a place, and as what.
+struct SeenWhole {
+    content: ContentHash,
+    replicas: Vec<Replica>,
+}
+
+/// The replicas of an original if every part of it was seen with its size.
 fn judge(
-    here: &mut Here<'_>,
+    here: &Here<'_>,
     at: &RemotePlace,
     row: &OriginalAtRemote,
     size_of: impl Fn(&str) -> Option<u64>,
-) -> Result<bool> {
-    let Some(original) = sealed(here, row)? else { return Ok(false) };
+) -> Result<Option<SeenWhole>> {
+    let Some(original) = sealed(here, row)? else { return Ok(None) };
     let mut replicas = Vec::with_capacity(original.parts.len());
     for part in &original.parts {
         let mut seen = None;
@@ -103,7 +113,7 @@ fn judge(
                 seen = Some(path);
             }
         }
-        let Some(object) = seen else { return Ok(false) };
+        let Some(object) = seen else { return Ok(None) };
         replicas.push(Replica {
             object,
             sealed_bytes: part.sealed_bytes,
@@ -112,9 +122,18 @@ fn judge(
             how: HowKnown::Found,
         });
     }
-    here.device.record_replicas(at.id, &replicas)?;
-    here.device.set_original_states(at.id, [(&row.content, SyncState::CloudOnly, None)])?;
-    Ok(true)
+    Ok(Some(SeenWhole { content: row.content, replicas }))
+}
+
+/// Records originals as cloud-only, many in two transactions. Answers how many.
+fn record_seen(here: &mut Here<'_>, at: &RemotePlace, seen: &[SeenWhole]) -> Result<u64> {
+    if seen.is_empty() {
+        return Ok(0);
+    }
+    here.device.record_replicas(at.id, seen.iter().flat_map(|whole| &whole.replicas))?;
+    let states = seen.iter().map(|whole| (&whole.content, SyncState::CloudOnly, None));
+    here.device.set_original_states(at.id, states)?;
+    Ok(seen.len() as u64)
 }
 
 /// Names and sizes of everything where originals rest; none if that was asked lately, or may not be asked.

@@ -159,21 +159,23 @@ fn candidates(
     linked: &mut Vec<ContentHash>,
 ) -> Result<Vec<(OriginalAtRemote, Original)>> {
     let mut queued = Vec::with_capacity(rows.len());
+    let mut settled: Vec<(ContentHash, SyncState, Option<&str>)> = Vec::new();
     for row in rows {
         match here.catalog.original_of(&row.content)? {
             // Tiny originals go in packs, and count once the op that names the pack is published.
             Some(original) if original.storage == Storage::Packed => {
                 if lies_in_a_pack(here, at, &row.content)? {
-                    here.device.set_original_states(at.id, [(&row.content, SyncState::Synced, None)])?;
+                    settled.push((row.content, SyncState::Synced, None));
                 }
             }
             Some(original) if original.storage == Storage::Linked => linked.push(row.content),
             Some(original) => queued.push((row, original)),
-            None => {
-                let gone = [(&row.content, SyncState::LocalOnly, Some(PURGED))];
-                here.device.set_original_states(at.id, gone)?;
-            }
+            None => settled.push((row.content, SyncState::LocalOnly, Some(PURGED))),
         }
+    }
+    if !settled.is_empty() {
+        let states = settled.iter().map(|(content, state, reason)| (content, *state, *reason));
+        here.device.set_original_states(at.id, states)?;
     }
     Ok(queued)
 }

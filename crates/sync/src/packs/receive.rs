@@ -223,10 +223,14 @@ fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched) -> Result<()> 
         pack.index.entries().iter().map(|entry| entry_of(&entry.record)).collect();
     record_replica(here, at, pack, here.now_millis())?;
     here.device.record_packed_entries(&logical_of(&pack.path), &entries)?;
+    let mut states = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == RenditionKind::Original) {
         let is_here = here.device.packed_as(entry)?.is_some();
-        let state = if is_here { SyncState::Synced } else { SyncState::CloudOnly };
-        here.device.set_original_states(at.id, [(&entry.content, state, None)])?;
+        states.push((&entry.content, if is_here { SyncState::Synced } else { SyncState::CloudOnly }, None));
+    }
+    // All in one transaction: a small library has some thousands in its first pack.
+    if !states.is_empty() {
+        here.device.set_original_states(at.id, states)?;
     }
     Ok(())
 }
