@@ -225,6 +225,8 @@ fn renditions_are_found_by_their_newest_recipe() {
     assert_eq!(positions, [0, 100, 200]);
     let packs = database.packs().unwrap();
     assert_eq!((packs[0].entries, packs[0].used_bytes, packs[0].end), (3, 300, 300));
+    assert_eq!(database.end_of_pack("t/1").unwrap(), Some(300));
+    assert_eq!(database.end_of_pack("t/2").unwrap(), None);
     database.forget_packed([&content(1)]).unwrap();
     assert_eq!(database.packs().unwrap()[0].entries, 1);
     database.forget_pack("t/1").unwrap();

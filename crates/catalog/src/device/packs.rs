@@ -97,7 +97,22 @@ impl DeviceDb {
         })
     }
 
-    /// Sums up every pack that the index points to.
+    /// Where the last entry of a pack ends that the index points to; none if it points to none.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn end_of_pack(&self, pack: &str) -> Result<Option<u64>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT position + length FROM packs WHERE pack = ?1 ORDER BY position DESC LIMIT 1",
+                )?
+                .query_row([pack], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Sums up every pack that the index points to. Goes through all entries.
     ///
     /// # Errors
     /// Those of the database.

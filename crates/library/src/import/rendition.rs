@@ -159,9 +159,8 @@ impl LocalPacks {
 
     /// Continues a pack that nobody else holds and that is not full, or starts one.
     fn open(&mut self, keyring: &Keyring, device: &mut DeviceDb) -> Result<AppendFile> {
-        let known = device.packs()?;
         for found in pack_paths(&self.place)? {
-            let end = known.iter().find(|pack| pack.pack == found.as_str()).map(|pack| pack.end);
+            let end = device.end_of_pack(found.as_str())?;
             let Some(mut pack) = self.place.open_append(&found)? else { continue };
             if pack.length_bytes() >= PACK_BYTES {
                 continue;
@@ -213,9 +212,8 @@ impl LocalPacks {
 
 /// Takes into the index what packs hold beyond it: a killed writer, or a database that was made anew.
 pub(crate) fn reconcile_packs(place: &FolderPlace, keyring: &Keyring, device: &mut DeviceDb) -> Result<()> {
-    let known = device.packs()?;
     for path in pack_paths(place)? {
-        let known_end = known.iter().find(|pack| pack.pack == path.as_str()).map_or(0, |pack| pack.end);
+        let known_end = device.end_of_pack(path.as_str())?.unwrap_or_default();
         if place.open_object(&path)?.length_bytes() > known_end.max(LOCAL_PACK_HEADER.len() as u64) {
             index_unknown(place, &path, known_end, keyring, device)?;
         }
