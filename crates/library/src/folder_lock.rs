@@ -2,17 +2,15 @@
 //!
 //! Invariant: every process that may write to a library holds its folder shared; sweeping leftovers and rebuilding
 //! the catalogue need it alone. The lock dies with the process, and is local: it says nothing to other devices.
-//! Where a file system has no locks nobody is held off, as with the lock on the keys.
 
 use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use safelight_store::FolderPlace;
 
 use crate::error::{LibraryError, Result};
+use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::monitor::Monitor;
 
@@ -26,9 +24,9 @@ impl FolderLock {
     /// Holds the folder with others; waits while one process has it alone.
     pub(crate) fn share(folder: &LibraryFolder) -> Result<Self> {
         let lock = Self::open(folder)?;
-        match rustix::fs::flock(&lock.held, FlockOperation::LockShared) {
-            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(lock),
-            Err(error) => Err(LibraryError::reading(folder.path(), error.into())),
+        match flock::lock(&lock.held, Ask::Shared) {
+            Ok(_) => Ok(lock),
+            Err(error) => Err(LibraryError::reading(folder.path(), error)),
         }
     }
 
@@ -40,9 +38,9 @@ impl FolderLock {
 
     /// Turns a shared hold into one alone, if nobody else works on the library.
     pub(crate) fn become_alone(&mut self) -> Result<()> {
-        match rustix::fs::flock(&self.held, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(()),
-            Err(_) => Err(LibraryError::Refused {
+        match flock::lock(&self.held, Ask::AloneNow) {
+            Ok(Answer::Held | Answer::Lockless) => Ok(()),
+            Ok(Answer::Taken) | Err(_) => Err(LibraryError::Refused {
                 reason: "another process works on this library".into(),
                 hint: "wait until imports and previews are done, then try again".into(),
             }),
@@ -83,21 +81,16 @@ impl AddingTurn {
         };
         let mut asked_to_stop = None;
         loop {
-            match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _held: Some(held) }),
-                // NFS locks no folder that is open to be read only.
-                Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => {
-                    return Ok(Self { _held: None });
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) => {
+            match flock::lock(&held, Ask::AloneNow) {
+                Ok(Answer::Held | Answer::Lockless) => return Ok(Self { _held: Some(held) }),
+                Ok(Answer::Taken) => {
                     let stops = monitor.cancelled();
                     if stops && asked_to_stop.get_or_insert_with(Instant::now).elapsed() > TURN_PATIENCE {
                         return Err(LibraryError::Cancelled);
                     }
                     std::thread::sleep(TURN_AGAIN);
                 }
-                Err(error) => return Err(LibraryError::reading(&path, error.into())),
+                Err(error) => return Err(LibraryError::reading(&path, error)),
             }
         }
     }

@@ -10,6 +10,7 @@ mod edit;
 mod effects;
 mod error;
 mod export;
+mod flock;
 pub mod folder;
 mod folder_lock;
 mod history;

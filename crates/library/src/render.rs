@@ -17,6 +17,7 @@ use safelight_model::{OpBody, Original, Storage};
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
+use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::import::rendition::Sealer;
 use crate::import::take::{NotRendered, render_still};
@@ -58,10 +59,10 @@ impl Library {
     pub fn take_render_turn(folder: &LibraryFolder) -> Result<Option<RenderTurn>> {
         let path = folder.path().join("objects");
         let file = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(RenderTurn { _held: file })),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(LibraryError::reading(&path, error.into())),
+        match flock::lock(&file, Ask::AloneNow) {
+            Ok(Answer::Held | Answer::Lockless) => Ok(Some(RenderTurn { _held: file })),
+            Ok(Answer::Taken) => Ok(None),
+            Err(error) => Err(LibraryError::reading(&path, error)),
         }
     }
 

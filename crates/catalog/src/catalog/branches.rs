@@ -14,6 +14,7 @@ use safelight_model::history::{Segment, Tip};
 use safelight_model::{Branch, DeviceId, KindNumber, MAX_BRANCHES, Op, OpBody, SegmentRoot, SegmentSeq};
 
 use super::Catalog;
+use super::change::Change;
 use super::fold::{Origin, device_number, in_transaction};
 use super::segments::TakenIn;
 use crate::error::{CatalogError, Result};
@@ -89,11 +90,7 @@ impl Catalog {
             for body in bodies {
                 change.push(body)?;
             }
-            let branches = reopen(change.folder.connection, device, from).map_err(in_transaction)?;
-            for some in branches.chunks(MAX_BRANCHES) {
-                change.push(OpBody::Carried(some.to_vec()))?;
-            }
-            Ok(())
+            carry(change, device, from).map(drop)
         })
     }
 
@@ -120,13 +117,7 @@ impl Catalog {
         })?;
         let mut count = 0;
         for (device, from) in forked {
-            count += self.change(now_millis, |change| {
-                let branches = reopen(change.folder.connection, device, from).map_err(in_transaction)?;
-                for some in branches.chunks(MAX_BRANCHES) {
-                    change.push(OpBody::Carried(some.to_vec()))?;
-                }
-                Ok::<_, CatalogError>(branches.len())
-            })?;
+            count += self.change(now_millis, |change| carry(change, device, from))?;
         }
         Ok(count)
     }
@@ -154,6 +145,16 @@ impl Catalog {
     pub fn go_on_as(&mut self, device: DeviceId) {
         self.device = device;
     }
+}
+
+/// Takes the ops of one device's segments that nobody carries, from a number on, as this device's own, and says so;
+/// answers how many segments.
+fn carry(change: &mut Change<'_>, device: DeviceId, from: SegmentSeq) -> Result<usize> {
+    let branches = reopen(change.folder.connection, device, from).map_err(in_transaction)?;
+    for some in branches.chunks(MAX_BRANCHES) {
+        change.push(OpBody::Carried(some.to_vec()))?;
+    }
+    Ok(branches.len())
 }
 
 /// Opens the ops of one device's segments that nobody carries, from a number on; answers which segments.

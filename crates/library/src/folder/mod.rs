@@ -22,7 +22,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use safelight_crypto::{Keyring, LibraryId};
 use safelight_store::{FolderPlace, SweepReport, TempSpace};
@@ -32,6 +32,8 @@ pub use error::FolderError;
 pub(crate) use error::READ_ONLY_HINT;
 pub use location::{UserFolders, default_agent_folder, default_library_path};
 pub use unfinished::UnfinishedFolder;
+
+use crate::flock::{self, Ask};
 
 /// Where keys are.
 const KEYS: &str = "keys";
@@ -265,11 +267,7 @@ impl LibraryFolder {
         loop {
             // NFS wants a descriptor that may write for an exclusive lock.
             let file = open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY)).map_err(fail)?;
-            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {}
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(fail(error)),
-            }
+            flock::lock(&file, Ask::Alone).map_err(|error| FolderError::from_io("lock", &path, error))?;
             // Whoever waited while the description was being replaced holds the lock of a nameless file.
             if rustix::fs::fstat(&file).map_err(fail)?.st_nlink > 0 {
                 return Ok(KeysLock { _held: file });

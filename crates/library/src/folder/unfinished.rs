@@ -10,8 +10,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{CWD, Mode, OFlags};
 use safelight_crypto::{Keyring, LibraryId};
 use safelight_store::{FolderPlace, sync_directory};
 
@@ -19,6 +18,7 @@ use super::description::{DESCRIPTION, Description};
 use super::{
     FOLDER_MODE, FolderError, KEYS, LibraryFolder, OBJECTS, TEMPORARY, is_database_file, read_small,
 };
+use crate::flock::{self, Answer, Ask};
 
 /// What the description is called until the library is whole.
 const MARK: &str = "library.toml.unfinished";
@@ -125,11 +125,8 @@ fn lock_mark(path: &Path) -> Result<File, FolderError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(CWD, &mark, flags, Mode::from_raw_mode(0o600));
         let file = File::from(opened.map_err(|error| fail(error.into()))?);
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {}
-            Err(Errno::INTR) => continue,
-            Err(Errno::WOULDBLOCK) => return Err(FolderError::BeingMade { path: path.to_owned() }),
-            Err(error) => return Err(fail(error.into())),
+        if flock::lock(&file, Ask::AloneNow).map_err(fail)? == Answer::Taken {
+            return Err(FolderError::BeingMade { path: path.to_owned() });
         }
         // Its maker may have finished, or taken it back, before the lock was ours.
         let ours = file.metadata().map_err(fail)?;

@@ -12,12 +12,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use safelight_catalog::{CatalogKey, DeviceDb, RemoteId};
 use safelight_store::{CredentialKeeper, KeptCredential, RemoteCredential};
 
 use super::terms::Terms;
+use crate::flock::{self, Ask};
 use crate::folder::LibraryFolder;
 
 /// Where a credential rests.
@@ -81,11 +80,7 @@ impl CredentialKeeper for Keeper {
             None => None,
             Some(rest) => {
                 let held = File::open(&rest.lock)?;
-                match rustix::fs::flock(&held, FlockOperation::LockExclusive) {
-                    // Where a file system has no locks nobody is held off, as with the other locks of a library.
-                    Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {}
-                    Err(error) => return Err(error.into()),
-                }
+                flock::lock(&held, Ask::Alone)?;
                 Some(held)
             }
         };

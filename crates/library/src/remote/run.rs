@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use safelight_catalog::{Exposure, RemoteRow};
 use safelight_crypto::{Device, Epoch, Keyring, OsEntropy};
 use safelight_model::Storage;
@@ -26,6 +25,7 @@ use super::terms::{Hushed, MinuteOfDay};
 use crate::edit::Selection;
 use crate::effects::{now_millis, now_stamp_millis};
 use crate::error::{LibraryError, Result};
+use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
 use crate::library::Library;
@@ -634,10 +634,7 @@ impl SyncLock {
 
     /// Goes on after a pause; answers whether nobody else syncs.
     pub(super) fn go_on(&self) -> bool {
-        !matches!(
-            rustix::fs::flock(&self.held, FlockOperation::NonBlockingLockExclusive),
-            Err(Errno::WOULDBLOCK)
-        )
+        !matches!(flock::lock(&self.held, Ask::AloneNow), Ok(Answer::Taken))
     }
 
     pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {
@@ -645,14 +642,14 @@ impl SyncLock {
         // sign-in needs in the middle of a sync.
         let path = folder.path().join("tmp");
         let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
-        match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { held }),
-            Err(error @ (Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK)) => {
-                tracing::warn!(%error, "this file system has no locks: nothing keeps two syncs at once apart");
+        match flock::lock(&held, Ask::AloneNow) {
+            Ok(Answer::Held) => Ok(Self { held }),
+            Ok(Answer::Lockless) => {
+                tracing::warn!("this file system has no locks: nothing keeps two syncs at once apart");
                 Ok(Self { held })
             }
-            Err(Errno::WOULDBLOCK) => Err(LibraryError::AnotherSync),
-            Err(error) => Err(LibraryError::reading(&path, error.into())),
+            Ok(Answer::Taken) => Err(LibraryError::AnotherSync),
+            Err(error) => Err(LibraryError::reading(&path, error)),
         }
     }
 }

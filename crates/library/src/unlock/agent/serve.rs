@@ -7,12 +7,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::message::{Frame, Word};
 use super::socket::{bind, prepare, prepare_folder};
 use super::{Address, Memory, store};
+use crate::flock::{self, Answer, Ask};
 use crate::unlock::UnlockError;
 use crate::unlock::secret::{LockedBytes, forbid_core_dumps};
 
@@ -60,10 +60,8 @@ fn take_lock(address: &Address) -> io::Result<Option<File>> {
             .mode(0o600)
             .custom_flags(no_link)
             .open(address.lock_file())?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        if flock::lock(&file, Ask::AloneNow)? == Answer::Taken {
+            return Ok(None);
         }
         // The agent before may have removed the name between our opening and locking.
         if rustix::fs::fstat(&file)?.st_nlink > 0 {
