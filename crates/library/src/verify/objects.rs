@@ -44,6 +44,8 @@ thread_local! {
 /// An original that an asset has, as it rests now.
 struct Held {
     original: Original,
+    /// Where it is or was last, for people.
+    name: String,
     /// It was linked, and a newer content was found at its very place.
     is_written_over: bool,
 }
@@ -202,9 +204,9 @@ impl Library {
                 }
             }
             expected.extend(stretch.iter().flat_map(|(_, state)| part_paths(state)));
-            for Held { original, .. } in &originals {
+            for Held { original, name, .. } in &originals {
                 if original.storage == Storage::Packed {
-                    small.insert(original.content, original.source.display());
+                    small.insert(original.content, name.clone());
                 }
             }
             let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
@@ -244,7 +246,7 @@ impl Library {
         report: &mut VerifyReport,
     ) -> Result<()> {
         for Checked { held, outcome, was_read } in checked {
-            let (content, name) = (held.original.content, held.original.source.display());
+            let (content, name) = (held.original.content, held.name.clone());
             report.originals += 1;
             match outcome {
                 Outcome::Well(bytes) => {
@@ -492,7 +494,9 @@ fn held_originals(state: &AssetState) -> Vec<Held> {
         .filter_map(|content| newest(contents, &content))
         .map(|original| {
             let is_written_over = linked::is_written_over(contents, original);
-            Held { original: original.clone(), is_written_over }
+            let paths = life.paths_of(original.content);
+            let name = paths.first().map_or(&original.source, |(source, _)| source).display();
+            Held { original: original.clone(), name, is_written_over }
         })
         .collect()
 }
