@@ -7,12 +7,16 @@
 //! The salt of a file is derived from its key. SQLCipher alone answers "not a
 //! database" to a wrong key and to a damaged first page alike; because the salt that stands in the first 16
 //! bytes depends on the key, the two can be told apart, and a flipped bit in the salt is found too.
+//!
+//! A database in memory has no file, no key and no log, and no other process sees it: simulated devices have
+//! thousands of them. Whatever reaches no disk needs no cipher.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use safelight_crypto::{DatabaseKey, sha256};
@@ -40,6 +44,8 @@ const SALT_DAMAGE_BITS: u32 = 16;
 const LOCK_PAGE_OFFSET: u64 = 0x4000_0000;
 /// SQLCipher's page size.
 const PAGE_LEN: usize = 4096;
+/// What a database in memory is called in errors.
+const IN_MEMORY: &str = ":memory:";
 
 /// The 32-byte key of one database, from the keyring; each database has its own.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -120,9 +126,18 @@ pub(crate) struct Database {
     pub(crate) connection: Connection,
     path: PathBuf,
     access: Access,
-    /// The file and the index of its log. Below the connection, since they are closed after it.
-    file: Descriptor,
-    index: Option<Descriptor>,
+    medium: Medium,
+}
+
+/// Where the pages are. Below the connection, since files are closed after it.
+#[derive(Debug)]
+enum Medium {
+    /// The file, and the index of its log once there is one.
+    File {
+        file: Descriptor,
+        index: Option<Descriptor>,
+    },
+    Memory,
 }
 
 impl Database {
@@ -177,6 +192,51 @@ impl Database {
         }
     }
 
+    /// Makes a new database that is in this process's memory and nowhere else.
+    pub(crate) fn create_in_memory(steps: Steps) -> Result<Self> {
+        let mut database = Self::empty_in_memory()?;
+        migrate::migrate(&mut database.connection, &database.path, steps)?;
+        Ok(database)
+    }
+
+    /// Copies a database in memory as it was committed last: what a process finds that starts after this one was
+    /// killed. Nothing of the connection is copied, neither temporary tables nor prepared statements.
+    pub(crate) fn copy_in_memory(&self) -> Result<Self> {
+        let mut copy = Self::empty_in_memory()?;
+        Backup::new(&self.connection, &mut copy.connection)
+            .and_then(|backup| backup.step(-1))
+            .map_err(|source| self.fail(source))?;
+        Ok(copy)
+    }
+
+    /// Takes back what was not committed, as a kill does. The prepared statements stay, for they are no state.
+    pub(crate) fn killed_in_memory(self) -> Result<Self> {
+        if !self.connection.is_autocommit() {
+            self.read(|connection| connection.execute_batch("ROLLBACK"))?;
+        }
+        Ok(self)
+    }
+
+    fn empty_in_memory() -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let path = PathBuf::from(IN_MEMORY);
+        let fail = |source| CatalogError::from_sqlite(Path::new(IN_MEMORY), source);
+        let connection = Connection::open_in_memory_with_flags(flags).map_err(fail)?;
+        let database = Self { connection, path, access: Access::ReadWrite, medium: Medium::Memory };
+        database.configure_in_memory().map_err(fail)?;
+        Ok(database)
+    }
+
+    fn configure_in_memory(&self) -> rusqlite::Result<()> {
+        let connection = &self.connection;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        // Otherwise a statement is prepared anew whenever another value is bound to it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")
+    }
+
     fn start(
         path: &Path,
         name: &Path,
@@ -222,7 +282,8 @@ impl Database {
         let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|source| CatalogError::from_sqlite(path, source))?;
         let file = open_file(path)?;
-        Ok(Self { connection, path: path.to_path_buf(), access, file, index: None })
+        let medium = Medium::File { file, index: None };
+        Ok(Self { connection, path: path.to_path_buf(), access, medium })
     }
 
     /// Keeps the log's index open, if there is one, for as long as the connection has its locks there.
@@ -231,7 +292,11 @@ impl Database {
         let opened = Descriptor::open(&path, OpenOptions::new().read(true).write(true))
             .or_else(|_| Descriptor::open(&path, OpenOptions::new().read(true)));
         match opened {
-            Ok(index) => self.index = Some(index),
+            Ok(opened) => {
+                if let Medium::File { index, .. } = &mut self.medium {
+                    *index = Some(opened);
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(CatalogError::Io { path, source }),
         }
@@ -241,7 +306,7 @@ impl Database {
     /// Gives all of the log's index its place on the disk while there is room. SQLite leaves holes in it, and a
     /// disk that fills up later cannot back them: the process would end at the first byte that falls into one.
     fn back_index(&self) -> Result<()> {
-        let Some(index) = &self.index else { return Ok(()) };
+        let Medium::File { index: Some(index), .. } = &self.medium else { return Ok(()) };
         let fail = |source| CatalogError::Io { path: sibling(&self.path, "-shm"), source };
         let length = index.file().metadata().map_err(fail)?.len();
         match rustix::fs::fallocate(index.file(), rustix::fs::FallocateFlags::empty(), 0, length) {
@@ -292,6 +357,17 @@ impl Database {
 
     /// Looks for damage; every finding is one sentence. Empty means that none was found.
     pub(crate) fn check(&self, key: &CatalogKey, role: Role, depth: CheckDepth) -> Result<Vec<String>> {
+        let mut findings = match &self.medium {
+            Medium::File { file, .. } => self.file_findings(file, key, role)?,
+            Medium::Memory => Vec::new(),
+        };
+        if depth == CheckDepth::Structure && findings.is_empty() {
+            findings.extend(self.structure_findings()?);
+        }
+        Ok(findings)
+    }
+
+    fn file_findings(&self, file: &Descriptor, key: &CatalogKey, role: Role) -> Result<Vec<String>> {
         let mut findings = self.page_findings()?;
         if !findings.is_empty() {
             // Another process may have been writing back its log while the pages were read.
@@ -302,14 +378,11 @@ impl Database {
             // A full disk stopped the log half way into the file. What it holds is whole, and is written again.
             findings.clear();
         }
-        if stored_salt(&self.path, &self.file)? != key.salt(role) {
+        if stored_salt(&self.path, file)? != key.salt(role) {
             findings.push("the first 16 bytes were changed".to_owned());
         }
-        if !lock_page_is_empty(&self.path, &self.file)? {
+        if !lock_page_is_empty(&self.path, file)? {
             findings.push("the unused page at 1 GiB was changed".to_owned());
-        }
-        if depth == CheckDepth::Structure && findings.is_empty() {
-            findings.extend(self.structure_findings()?);
         }
         Ok(findings)
     }
@@ -329,6 +402,9 @@ impl Database {
 
     /// Writes the log back into the database file and empties it, as far as other readers allow.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        if matches!(self.medium, Medium::Memory) {
+            return Ok(());
+        }
         self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
     }
 
@@ -353,7 +429,7 @@ impl Database {
             self.write_back()?;
         }
         self.connection.flush_prepared_statement_cache();
-        let Self { connection, path, file: _file, index: _index, .. } = self;
+        let Self { connection, path, medium: _closed_after, .. } = self;
         connection.close().map_err(|(_, source)| CatalogError::from_sqlite(&path, source))
     }
 }

@@ -117,6 +117,35 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Makes a new, empty catalogue in memory, not encrypted and gone with this process: for simulated devices,
+    /// and for catalogues that are thrown away.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn create_in_memory(device: DeviceId, entropy: &mut dyn Entropy) -> Result<Self> {
+        let catalog = Self::start(Database::create_in_memory(STEPS)?, device, entropy);
+        catalog.fold_version(Access::ReadWrite)?;
+        Ok(catalog)
+    }
+
+    /// Opens a catalogue in memory again, as a process does that starts after this one was killed: with everything
+    /// that was committed, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Catalog::open`].
+    pub fn reopen_in_memory(self, device: DeviceId, entropy: &mut dyn Entropy) -> Result<Self> {
+        Self::start(self.database.killed_in_memory()?, device, entropy).opened(Access::ReadWrite)
+    }
+
+    /// Opens a copy of a catalogue in memory, as a backup or a cloned machine does: with everything that was
+    /// committed, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Catalog::open`]; [`CatalogError::Sqlite`] if this catalogue is in a file.
+    pub fn open_copy_in_memory(&self, device: DeviceId, entropy: &mut dyn Entropy) -> Result<Self> {
+        Self::start(self.database.copy_in_memory()?, device, entropy).opened(Access::ReadWrite)
+    }
+
     /// Opens the catalogue.
     ///
     /// # Errors
@@ -139,13 +168,20 @@ impl Catalog {
         access: Access,
     ) -> Result<Self> {
         let database = Database::open(path, key, Role::Catalog, STEPS, access)?;
-        let mut catalog = Self::start(database, device, entropy);
-        let found = catalog.fold_version(access)?;
+        Self::start(database, device, entropy).opened(access)
+    }
+
+    fn opened(mut self, access: Access) -> Result<Self> {
+        let found = self.fold_version(access)?;
         if found != FOLD_VERSION {
-            return Err(CatalogError::OtherFold { path: path.to_path_buf(), found, known: FOLD_VERSION });
+            return Err(CatalogError::OtherFold {
+                path: self.path().to_path_buf(),
+                found,
+                known: FOLD_VERSION,
+            });
         }
-        catalog.finish_reindex(access)?;
-        Ok(catalog)
+        self.finish_reindex(access)?;
+        Ok(self)
     }
 
     /// The rules by which the states were folded; an empty catalogue is given those of this program.

@@ -67,6 +67,30 @@ impl DeviceDb {
         Database::create(path, key, Role::Device, STEPS).map(|database| Self { database })
     }
 
+    /// Makes a new device database in memory, as [`Catalog::create_in_memory`](crate::Catalog::create_in_memory).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn create_in_memory() -> Result<Self> {
+        Database::create_in_memory(STEPS).map(|database| Self { database })
+    }
+
+    /// Opens a device database in memory again, as a process does that starts after this one was killed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn reopen_in_memory(self) -> Result<Self> {
+        self.database.killed_in_memory().map(|database| Self { database })
+    }
+
+    /// Opens a copy of a device database in memory, with everything that was committed, and nothing else.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`] if this database is in a file.
+    pub fn open_copy_in_memory(&self) -> Result<Self> {
+        self.database.copy_in_memory().map(|database| Self { database })
+    }
+
     /// Opens the device database.
     ///
     /// # Errors

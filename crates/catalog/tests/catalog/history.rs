@@ -14,7 +14,7 @@ use safelight_model::{
     Target, Value,
 };
 
-fn verified(world: &World, device: &Device, bytes: &[u8]) -> Segment {
+pub(crate) fn verified(world: &World, device: &Device, bytes: &[u8]) -> Segment {
     let secrets: &dyn EpochSecrets = &world.epoch;
     SealedSegment::parse(bytes)
         .unwrap()

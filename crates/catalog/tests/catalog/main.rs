@@ -4,4 +4,5 @@
 mod common;
 mod history;
 mod law;
+mod memory;
 mod search;
