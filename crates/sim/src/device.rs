@@ -1,19 +1,23 @@
-//! One device: real databases, a real library folder, real keys; killed, restored and cloned.
+//! One device: real databases in memory, a real library folder, real keys; killed, restored and cloned.
+//!
+//! A kill drops whatever runs; the next start finds in the databases what was committed, as a process finds what
+//! the one before it left on the disk.
 
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation, SyncState};
+use safelight_catalog::{Catalog, DeviceDb, NewRemote, PackLocation, SyncState};
 use safelight_crypto::{
     Author, ContentHash, Device, DeviceId, Entropy as _, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER,
     Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
     seal_entry, seal_keys_file, seal_original, sha256, statements_hash,
 };
 use safelight_model::{
-    AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
+    AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SegmentSeq, SourcePath,
+    Storage,
 };
 use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
 use safelight_sync::{
@@ -22,6 +26,7 @@ use safelight_sync::{
 };
 
 use crate::chance::Chance;
+use crate::place::segment_named;
 
 /// What goes wrong with a device itself ends the run.
 pub(crate) type Broken = Box<dyn std::error::Error>;
@@ -72,9 +77,16 @@ pub(crate) struct SimDevice {
     pub(crate) name: String,
     folder: tempfile::TempDir,
     keyring: Keyring,
+    /// The databases while no process has them open.
+    disk: Option<Databases>,
     open: Option<Opened>,
     entropy: SeededEntropy,
     pub(crate) now: u64,
+}
+
+struct Databases {
+    catalog: Catalog,
+    device: DeviceDb,
 }
 
 struct Opened {
@@ -84,17 +96,28 @@ struct Opened {
     place: FolderPlace,
 }
 
-fn key() -> CatalogKey {
-    CatalogKey::from_bytes([7; 32])
-}
+impl Databases {
+    /// Databases in which nothing is yet: copies of the first ones, for the schema takes longer to make than all
+    /// that most devices do.
+    fn empty(id: DeviceId, entropy: &mut SeededEntropy) -> Result<Self, Broken> {
+        static EMPTY: OnceLock<Mutex<Databases>> = OnceLock::new();
+        let empty = match EMPTY.get() {
+            Some(empty) => empty,
+            None => {
+                let catalog = Catalog::create_in_memory(id, &mut SeededEntropy::new(0))?;
+                let made = Self { catalog, device: DeviceDb::create_in_memory()? };
+                EMPTY.get_or_init(|| Mutex::new(made))
+            }
+        };
+        empty.lock().unwrap_or_else(PoisonError::into_inner).copy(id, entropy)
+    }
 
-/// The files of databases in which nothing is yet.
-fn empty_databases(id: DeviceId, entropy: &mut SeededEntropy) -> Result<[Vec<u8>; 2], Broken> {
-    let folder = folder_in_memory()?;
-    let (catalog, device) = (folder.path().join("catalog.db"), folder.path().join("device.db"));
-    Catalog::create(&catalog, &key(), id, entropy)?.close()?;
-    DeviceDb::create(&device, &key())?.close()?;
-    Ok([std::fs::read(catalog)?, std::fs::read(device)?])
+    fn copy(&self, id: DeviceId, entropy: &mut SeededEntropy) -> Result<Self, Broken> {
+        Ok(Self {
+            catalog: self.catalog.open_copy_in_memory(id, entropy)?,
+            device: self.device.open_copy_in_memory()?,
+        })
+    }
 }
 
 fn remote_of(device: &mut DeviceDb, store: &SealedRemote) -> Result<RemotePlace, Broken> {
@@ -115,20 +138,9 @@ fn remote_of(device: &mut DeviceDb, store: &SealedRemote) -> Result<RemotePlace,
 impl SimDevice {
     fn make(name: String, keyring: Keyring, entropy: SeededEntropy, now: u64) -> Result<Self, Broken> {
         let folder = folder_in_memory()?;
-        let mut device = Self { name, folder, keyring, open: None, entropy, now };
-        let path = device.folder.path();
-        let id = device.keyring.device().id();
-        // Made once: the schema takes longer than all that most devices do.
-        static EMPTY: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
-        let [catalog, database] = match EMPTY.get() {
-            Some(empty) => empty,
-            None => {
-                let made = empty_databases(id, &mut device.entropy)?;
-                EMPTY.get_or_init(|| made)
-            }
-        };
-        std::fs::write(path.join("catalog.db"), catalog)?;
-        std::fs::write(path.join("device.db"), database)?;
+        let id = keyring.device().id();
+        let mut device = Self { name, folder, keyring, disk: None, open: None, entropy, now };
+        device.disk = Some(Databases::empty(id, &mut device.entropy)?);
         device.start()?;
         Ok(device)
     }
@@ -140,10 +152,9 @@ impl SimDevice {
         }
         let path = self.folder.path();
         let id = self.keyring.device().id();
-        let mut catalog = Catalog::open(&path.join("catalog.db"), &key(), id, &mut self.entropy)?;
-        // Power cuts are the catalogue's own tests; this one is about kills.
-        catalog.set_durability(safelight_catalog::Durability::Relaxed)?;
-        let device = DeviceDb::open(&path.join("device.db"), &key())?;
+        let disk = self.disk.take().ok_or("the device has no databases")?;
+        let catalog = disk.catalog.reopen_in_memory(id, &mut self.entropy)?;
+        let device = disk.device.reopen_in_memory()?;
         let place = FolderPlace::create(&path.join("objects"), &path.join("tmp"))?;
         self.open = Some(Opened { keys: Keys(self.keyring.clone()), catalog, device, place });
         Ok(())
@@ -151,7 +162,9 @@ impl SimDevice {
 
     /// The process is killed: what it held in memory is gone.
     pub(crate) fn kill(&mut self) {
-        self.open = None;
+        if let Some(open) = self.open.take() {
+            self.disk = Some(Databases { catalog: open.catalog, device: open.device });
+        }
     }
 
     fn opened(&mut self) -> Result<&mut Opened, Broken> {
@@ -263,12 +276,16 @@ impl SimDevice {
         self.kill();
         let folder = folder_in_memory()?;
         copy_all(self.folder.path(), folder.path())?;
+        let mut entropy = SeededEntropy::new(seed);
+        let disk = self.disk.as_ref().ok_or("the device has no databases")?;
+        let disk = disk.copy(self.keyring.device().id(), &mut entropy)?;
         Ok(Self {
             name: name.to_owned(),
             folder,
             keyring: self.keyring.clone(),
+            disk: Some(disk),
             open: None,
-            entropy: SeededEntropy::new(seed),
+            entropy,
             now: self.now + 50_000,
         })
     }
@@ -366,9 +383,28 @@ impl SimDevice {
         self.folder.path().join("objects").join(first).exists()
     }
 
-    /// Whether the library folder holds exactly these bytes under this name.
-    pub(crate) fn holds_exactly(&self, name: &str, bytes: &[u8]) -> bool {
+    fn holds_exactly(&self, name: &str, bytes: &[u8]) -> bool {
         std::fs::read(self.folder.path().join("objects").join(name)).is_ok_and(|held| held == bytes)
+    }
+
+    /// Whether the library folder holds exactly these bytes of a segment and goes on holding them: until it has
+    /// heard that its own arrived, a device may number them anew.
+    pub(crate) fn keeps_segment(&self, name: &str, bytes: &[u8]) -> bool {
+        let own = self.keyring.device().id();
+        let is_settled =
+            segment_named(name).is_some_and(|(device, seq)| device != own || self.has_published(own) >= seq);
+        is_settled && self.holds_exactly(name, bytes)
+    }
+
+    /// Whether its history has a segment of this number.
+    pub(crate) fn knows_segment(&mut self, device: DeviceId, seq: SegmentSeq) -> Result<bool, Broken> {
+        Ok(self.opened()?.catalog.segment_root(device, seq)?.is_some())
+    }
+
+    fn has_published(&self, own: DeviceId) -> SegmentSeq {
+        let on_disk = self.disk.as_ref().map(|disk| &disk.device);
+        let device = self.open.as_ref().map(|open| &open.device).or(on_disk);
+        device.and_then(|device| device.published(own).ok()).unwrap_or_default()
     }
 
     /// Whether the library folder holds all of an original.

@@ -1,4 +1,4 @@
-//! Whole devices, one place and its faults under one seed: development only.
+//! Whole devices, two places and their faults under one seed: development only.
 //!
 //! The catalogues, the sealed objects and the sync driver are the ones that ship. The place is in memory and
 //! does what places do: it is slow in any order, lists what was there a while ago, tears and loses writes,

@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use safelight_crypto::DeviceId;
+use safelight_model::SegmentSeq;
 use safelight_store::{
     Body, Capabilities, Capability, Finding, GrantRequest, Key, ListPage, ObjectInfo, Operation, PageToken,
     Prefix, PutOptions, Remote, StoreError, Stored, Tier, UploadGrant,
@@ -43,6 +45,11 @@ pub enum Bug {
     RecordBeforeObject,
     /// What an old listing names counts as being there: nothing is put, nobody looks at it.
     ListingBelieved,
+}
+
+impl Bug {
+    /// Every mistake that can be planted.
+    pub const ALL: [Self; 2] = [Self::RecordBeforeObject, Self::ListingBelieved];
 }
 
 /// The place; cheap to clone.
@@ -209,8 +216,8 @@ impl SimPlace {
             let is_over_another = state.objects.contains_key(key.as_str());
             let write = match (state.is_faulty && !is_over_another).then(|| state.chance.below(60)) {
                 Some(0) => Write::Lost,
-                Some(1) => Write::Torn,
-                Some(2 | 3) => Write::ReplyLost,
+                Some(1..=3) => Write::Torn,
+                Some(4 | 5) => Write::ReplyLost,
                 _ => Write::Good,
             };
             match write {
@@ -354,4 +361,10 @@ fn info(key: Key, length_bytes: u64) -> ObjectInfo {
         version: None,
         checksum: None,
     }
+}
+
+/// The device and the number of a segment that rests under this name.
+pub(crate) fn segment_named(name: &str) -> Option<(DeviceId, SegmentSeq)> {
+    let (device, seq) = name.strip_prefix("log/")?.split_once('/')?;
+    Some((device.parse().ok()?, SegmentSeq(seq.parse().ok()?)))
 }

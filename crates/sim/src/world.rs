@@ -9,7 +9,7 @@ use safelight_store::SealedRemote;
 
 use crate::chance::Chance;
 use crate::device::{Broken, SimDevice};
-use crate::place::{Bug, SimPlace};
+use crate::place::{Bug, SimPlace, segment_named};
 
 /// What devices do in one run.
 const STEPS: u64 = 24;
@@ -132,7 +132,7 @@ impl World {
                 let (devices, restored) = (&self.devices, self.has_restored);
                 let may_rot = |name: &str, bytes: &[u8]| match name.split('/').next() {
                     Some("o") => devices.iter().any(|device| device.holds(name)),
-                    Some("log") => devices.iter().any(|device| device.holds_exactly(name, bytes)),
+                    Some("log") => devices.iter().any(|device| device.keeps_segment(name, bytes)),
                     Some("t") => !restored,
                     // Segments serve whoever meets a bad page or root.
                     Some("page" | "ckpt") => true,
@@ -277,7 +277,8 @@ impl World {
         self.check_sealed()
     }
 
-    /// The names of what was lost with a disk and no device holds again.
+    /// The names of what was lost with a disk and no device holds again, and of segments under numbers that nobody
+    /// has and nobody will write: whoever left the wreck there goes on under another name.
     fn names_of_lost(&mut self) -> Result<BTreeSet<String>, Broken> {
         let mut names = BTreeSet::new();
         for content in &self.lost {
@@ -289,6 +290,16 @@ impl World {
             }
             if !is_held {
                 names.extend(parts);
+            }
+        }
+        for (name, _) in self.places.iter().flat_map(|(place, _)| place.objects()) {
+            let Some((device, seq)) = segment_named(&name) else { continue };
+            let mut is_known = false;
+            for holder in &mut self.devices {
+                is_known |= holder.knows_segment(device, seq)?;
+            }
+            if !is_known {
+                names.insert(name);
             }
         }
         Ok(names)
