@@ -471,6 +471,25 @@ impl Inbox {
         Ok(())
     }
 
+    /// Whether something waits for a device that is not among these: its own word, or one that admits the writer.
+    pub(super) fn waits_for_others_than(
+        &self,
+        here: &Here<'_>,
+        devices: &BTreeSet<DeviceId>,
+    ) -> Result<bool> {
+        for (device, arrived) in &self.waiting {
+            let Some(arrived) = arrived.front() else { continue };
+            let Some((key, _)) = self.key_of(here, device) else { return Ok(true) };
+            let segment = SealedSegment::parse(&arrived.bytes)
+                .and_then(|sealed| sealed.verify(here.library(), &key))
+                .and_then(|signed| signed.open(here.keys.keyring()))?;
+            if segment.seen().iter().any(|(other, _)| !devices.contains(&other)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Names what still waits, and for what.
     pub(super) fn name_waiting(&self, here: &Here<'_>, report: &mut HistoryReport) -> Result<()> {
         for branch in &self.other_branches {

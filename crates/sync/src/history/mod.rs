@@ -58,21 +58,21 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
     let mut report = HistoryReport::default();
     place_waiting(here, &mut report.problems)?;
     for _ in 0..MOST_ROUNDS {
-        let own = pull::pull(here, at, &mut report).await?;
+        let pulled = pull::pull(here, at, &mut report).await?;
         let needed = here.roster()?.and_then(|roster| crate::here::newer_version_needed(&roster));
         if let Some(feature) = needed {
             return Err(SyncError::NeedsNewerVersion { feature });
         }
-        if let pull::OwnChain::Forked(from) = own
+        if let pull::OwnChain::Forked(from) = pulled.own
             && fork::go_on_as_another(here, from, &mut report)?
         {
             continue;
         }
         here.catalog.carry_forked((here.now)())?;
-        if own == pull::OwnChain::Read {
+        if pulled.own == pull::OwnChain::Read {
             outbox::close_and_place(here, &mut report.problems)?;
         }
-        if publish::publish(here, at, own, &mut report).await? {
+        if publish::publish(here, at, pulled, &mut report).await? {
             hold_to_beginning(here, &mut report.problems)?;
             return Ok(report);
         }
@@ -90,7 +90,8 @@ pub(crate) async fn publish_more(
         return Ok(());
     }
     outbox::close_and_place(here, &mut report.problems)?;
-    if publish::publish(here, at, pull::OwnChain::Read, report).await? {
+    let pulled = pull::Pulled { own: pull::OwnChain::Read, lacks_own_head: false };
+    if publish::publish(here, at, pulled, report).await? {
         return Ok(());
     }
     let again = sync_history(here, at).await?;

@@ -10,7 +10,7 @@ use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 
 use super::HistoryReport;
 use super::outbox::SEGMENT_BYTES;
-use super::pull::{OwnChain, head_path};
+use super::pull::{OwnChain, Pulled, head_path};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::problem::{Problem, Transfer};
@@ -131,22 +131,24 @@ enum Put {
 pub(super) async fn publish(
     here: &mut Here<'_>,
     at: &RemotePlace,
-    own_chain: OwnChain,
+    pulled: Pulled,
     report: &mut HistoryReport,
 ) -> Result<bool> {
     let mut known: BTreeMap<DeviceId, Tip> = here.device.remote_heads(at.id)?.into_iter().collect();
     let tips = here.catalog.tips()?;
     let is_known = |(device, tip): &(DeviceId, Tip)| known.get(device).is_some_and(|k| k.seq >= tip.seq);
-    if tips.iter().all(is_known) {
+    let own = here.catalog.device();
+    // Killed before it wrote its head, this device would be found by nobody.
+    let mut own_tip = known.get(&own).copied().filter(|_| pulled.lacks_own_head);
+    if own_tip.is_none() && tips.iter().all(is_known) {
         return Ok(true);
     }
-    let own = here.catalog.device();
     let mut blocked = BTreeSet::new();
-    if own_chain != OwnChain::Read {
+    if pulled.own != OwnChain::Read {
         blocked.insert(own);
+        own_tip = None;
     }
     let carried = here.catalog.carried()?;
-    let mut own_tip = None;
     // In the order in which they were taken in, which is causal; after a rebuild, from device to device: then what
     // builds on others is passed over until they are there.
     let mut waiting: Vec<StoredSegment> = here.catalog.segments()?;

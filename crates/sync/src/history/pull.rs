@@ -54,12 +54,20 @@ pub(super) enum OwnChain {
     Forked(SegmentSeq),
 }
 
+/// What is known after a place was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pulled {
+    pub(super) own: OwnChain,
+    /// The place lists heads of others and none of this device.
+    pub(super) lacks_own_head: bool,
+}
+
 /// Takes in what is new.
 pub(super) async fn pull(
     here: &mut Here<'_>,
     at: &RemotePlace,
     report: &mut HistoryReport,
-) -> Result<OwnChain> {
+) -> Result<Pulled> {
     let heads = here.device.remote_heads(at.id)?;
     let (witnessed, listed) = join(witness(&at.store, heads.first()), listed_devices(&at.store)).await;
     witnessed?;
@@ -70,7 +78,9 @@ pub(super) async fn pull(
     let mut inbox = Inbox::new(here, heads.into_iter().collect())?;
     let mut frontiers = BTreeMap::new();
     let mut devices: BTreeSet<DeviceId> = listed.unwrap_or_default();
-    if devices.is_empty() {
+    let lacks_own_head = !devices.is_empty() && !devices.contains(&here.catalog.device());
+    let mut are_chains_listed = devices.is_empty();
+    if are_chains_listed {
         // No heads are published here: segments tell who there is.
         devices.extend(listed_chains(&at.store).await?.into_keys());
     }
@@ -98,6 +108,12 @@ pub(super) async fn pull(
             .take(MOST_AT_ONCE)
             .collect();
         if wanted.is_empty() {
+            // Whoever was killed before its head was written may have admitted others, or been read by them.
+            if !are_chains_listed && inbox.waits_for_others_than(here, &devices)? {
+                are_chains_listed = true;
+                devices.extend(listed_chains(&at.store).await?.into_keys());
+                continue;
+            }
             break;
         }
         here.stop.check()?;
@@ -143,11 +159,11 @@ pub(super) async fn pull(
     name_withheld(here, at, &inbox, news.collect(), report).await?;
     if let Some(from) = here.catalog.own_fork()?.into_iter().chain(inbox.own_fork()).min() {
         report.own_history_waits = true;
-        return Ok(OwnChain::Forked(from));
+        return Ok(Pulled { own: OwnChain::Forked(from), lacks_own_head });
     }
     let waits = inbox.is_waiting(&own) || inbox.is_signed_and_stopped(&own);
     report.own_history_waits = waits;
-    Ok(if waits { OwnChain::Waits } else { OwnChain::Read })
+    Ok(Pulled { own: if waits { OwnChain::Waits } else { OwnChain::Read }, lacks_own_head })
 }
 
 fn stop(here: &Here<'_>, inbox: &mut Inbox, report: &mut HistoryReport, device: DeviceId, problem: Problem) {

@@ -387,3 +387,44 @@ async fn a_device_that_nobody_admitted_is_named_and_little_of_it_is_held() {
     assert!(asked < 16, "{asked} requests for a stranger's history");
     assert_eq!(report.taken_segments, 0);
 }
+
+#[tokio::test]
+async fn a_device_that_was_killed_before_it_wrote_its_head_hides_nobody_whom_others_met_through_it() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(70);
+    one.sync(&place.store).await.unwrap();
+    // Its first segment, which admits it, is there; it never hears so, and is not heard of again.
+    let joining = safelight_sync::find_library(&place.store, &words).await.unwrap();
+    let mut gone = Phone::new_joined(&joining, 71);
+    let at = gone.at(&place.store);
+    joining.take_in(&mut gone.here(), &at).await.unwrap();
+    *place.remote.lose_reply.lock().unwrap() = Some("log/".to_owned());
+    safelight_sync::admit_by_words(&mut gone.here(), &at, &words).await.unwrap_err();
+    let name = format!("log/{}/0000000001", gone.catalog.device());
+    assert!(place.path(&name).exists() && !place.path(&format!("head/{}", gone.catalog.device())).exists());
+
+    let mut three = Phone::join(&place.store, &words, 72).await.unwrap();
+    let photo = three.import("late.jpg", &noise(72, 2000));
+    three.sync(&place.store).await.unwrap();
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!(report.history.problems, []);
+    assert!(one.catalog.asset(asset(&photo)).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_head_that_was_not_written_is_written_by_the_next_sync() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(73);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 74).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    let head = format!("head/{}", two.catalog.device());
+    place.remove(&head);
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!((report.history.sent_segments, report.history.problems), (0, vec![]));
+    assert!(place.path(&head).exists());
+    // Whoever came when it was not there finds it now.
+    place.requests();
+    two.sync(&place.store).await.unwrap();
+    assert_eq!(place.count("PUT"), 0);
+}
