@@ -19,6 +19,9 @@ const ID_BYTES: u64 = 64 << 10;
 /// So often another writer may come between a look and a put.
 const MOST_ROUNDS: usize = 4;
 
+/// So often an id that does not open is read before the place is given up for this time.
+const MOST_READS: usize = 4;
+
 /// What rests under the name of the id.
 enum Found {
     Id(PlaceId),
@@ -97,24 +100,33 @@ pub(crate) async fn learn_place_id(here: &mut Here<'_>, at: &RemotePlace) -> Res
     Ok(())
 }
 
+/// Reads the id. What does not open is read until it comes twice the same: what was hurt on its way only would
+/// otherwise be replaced by another id, and the place be another one to all who know it.
 async fn look(here: &Here<'_>, at: &RemotePlace) -> Result<Found> {
     let path = path_of(&names::remote_id(&here.library()))?;
-    let bytes = match at.store.get(&path, ID_BYTES).await {
-        Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. }) => return Ok(Found::Nothing),
-        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
-            return Ok(Found::Garbage { reason: error.to_string(), is_for_nobody: true });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(match open_place_id(&bytes, here.library(), here.keys.keyring()) {
-        Ok(id) => Found::Id(id),
-        Err(error) => {
+    let mut before = None;
+    for _ in 0..MOST_READS {
+        let bytes = match at.store.get(&path, ID_BYTES).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) => return Ok(Found::Nothing),
+            Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
+                return Ok(Found::Garbage { reason: error.to_string(), is_for_nobody: true });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let error = match open_place_id(&bytes, here.library(), here.keys.keyring()) {
+            Ok(id) => return Ok(Found::Id(id)),
+            Err(error) => error,
+        };
+        if before.as_ref() == Some(&bytes) {
             let is_for_nobody = !matches!(&error, ModelError::Sealed(error)
                 if matches!(error.fault(), Some(Fault::UnknownKey { .. })));
-            Found::Garbage { reason: error.to_string(), is_for_nobody }
+            return Ok(Found::Garbage { reason: error.to_string(), is_for_nobody });
         }
-    })
+        before = Some(bytes);
+    }
+    let (place, object) = (at.store.label().to_owned(), path.to_string());
+    Err(StoreError::Damaged { place, object, reason: "it is read differently every time".to_owned() }.into())
 }
 
 /// Whether history names a remote that is none of this device's: it may be this one, and its id come back.

@@ -459,6 +459,8 @@ pub(crate) struct Counting {
     pub(crate) range_bytes: Mutex<u64>,
     /// Puts that are done and answered with an error, by a part of their name.
     pub(crate) lose_reply: Mutex<Option<String>>,
+    /// What is hurt on its way when it is read next, by a part of its name.
+    pub(crate) hurt_once: Mutex<Option<String>>,
     /// What becomes of deletions.
     pub(crate) deletes: Mutex<Deletes>,
     /// What cannot be read before it is thawed, by the start of its name.
@@ -527,6 +529,7 @@ impl TestPlace {
             puts_left: Mutex::default(),
             range_bytes: Mutex::default(),
             lose_reply: Mutex::default(),
+            hurt_once: Mutex::default(),
             deletes: Mutex::default(),
             archived: Mutex::default(),
             hidden: Mutex::default(),
@@ -645,7 +648,17 @@ impl Remote for Counting {
     async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
         self.ask("GET", key.as_str());
         self.must_be_thawed(key)?;
-        self.folder.get(key, at_most_bytes).await
+        let bytes = self.folder.get(key, at_most_bytes).await?;
+        let hurt = self.hurt_once.lock().unwrap().take_if(|part| key.as_str().contains(part.as_str()));
+        Ok(match hurt {
+            Some(_) => {
+                let mut bytes = bytes.to_vec();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 0x10;
+                bytes.into()
+            }
+            None => bytes,
+        })
     }
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {

@@ -59,6 +59,16 @@ async fn who_lost_the_reply_or_the_race_takes_the_id_that_rests_there() {
 }
 
 #[tokio::test]
+async fn an_id_that_was_hurt_on_its_way_makes_no_other_place_of_it() {
+    let (place, mut one, mut two) = two().await;
+    let id = id_of(&mut one, &place).await;
+    let before = std::fs::read(place.path(&object(&one))).unwrap();
+    *place.remote.hurt_once.lock().unwrap() = Some("remote/".to_owned());
+    assert_eq!(id_of(&mut two, &place).await, id);
+    assert_eq!(std::fs::read(place.path(&object(&one))).unwrap(), before);
+}
+
+#[tokio::test]
 async fn an_id_that_is_gone_or_damaged_comes_back_as_it_was() {
     let (place, mut one, mut two) = two().await;
     let id = id_of(&mut one, &place).await;
