@@ -1,7 +1,8 @@
 //! From the catalogue's outbox into the library folder: the first place of every segment, own or arrived.
 //!
-//! Invariant: a segment that is validly signed is never replaced by other bytes, except one of this device's
-//! own that was never published and whose every op the catalogue holds, open, to be closed anew.
+//! Invariant: a segment that is validly signed is never replaced by other bytes, except one that the catalogue took
+//! apart: every op of it is in the catalogue, open or closed anew. So it was this device's own and never published;
+//! the device may have gone on under another name since.
 
 use safelight_catalog::Catalog;
 use safelight_crypto::{Keyring, VerifyingKey};
@@ -88,8 +89,7 @@ pub fn place_outbox(catalog: &mut Catalog, place: &FolderPlace, keyring: &Keyrin
 enum There {
     /// This segment, perhaps sealed another time.
     Same,
-    /// Nothing that anybody signed; or an own segment that was never published, all of whose ops the catalogue
-    /// holds.
+    /// Nothing that anybody signed; or a segment that the catalogue took apart, and all of whose ops it holds.
     MayGo,
     /// Another segment that its device signed: history is never replaced.
     Stays,
@@ -112,9 +112,12 @@ fn judge(
     if segment.clear().root == clear.root {
         return Ok(There::Same);
     }
-    let is_own = clear.device == catalog.device();
-    let ids = segment.ops().filter_map(|op| op.ok().map(|op| op.id));
-    let may_go = is_own && segment.forgotten() == 0 && catalog.knows_ops(ids)?;
+    // An op that cannot be read here rests nowhere else.
+    let ids: Result<Vec<_>, _> = segment.ops().map(|op| op.map(|op| op.id)).collect();
+    let may_go = match ids {
+        Ok(ids) if segment.forgotten() == 0 => catalog.knows_ops(ids)?,
+        _ => false,
+    };
     Ok(if may_go { There::MayGo } else { There::Stays })
 }
 

@@ -341,3 +341,41 @@ async fn what_somebody_read_of_a_branch_before_it_rotted_reaches_everybody() {
     assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:#?}");
     assert!(phones.iter().all(|phone| knows(phone, &[here.clone(), there.clone()])));
 }
+
+#[tokio::test]
+async fn what_a_copy_published_rests_here_too_after_this_device_took_another_name() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(590);
+    one.sync(&place.store).await.unwrap();
+    let mut copy = one.back_up().open(591);
+    let device = one.catalog.device();
+    let last = one.catalog.tip(device).unwrap().seq.0;
+    let photo = one.import("one.jpg", &noise(1, 2000));
+    for caption in ["first", "second", "third", "fourth"] {
+        // Closed and in the folder under these numbers, and never published.
+        one.caption(asset(&photo), caption);
+        one.close();
+        let keyring = one.keys.0.clone();
+        assert_eq!(safelight_sync::place_outbox(&mut one.catalog, &one.place, &keyring).unwrap(), []);
+    }
+    copy.import("copy.jpg", &noise(2, 2000));
+    copy.sync(&place.store).await.unwrap();
+    copy.import("more.jpg", &noise(3, 2000));
+    copy.sync(&place.store).await.unwrap();
+    // Of the copy's segments this device reads some, and then finds one that rotted: its chain forked there.
+    let rotten = ObjectPath::segment(device, last + 2).to_string();
+    place.flip(&rotten, 300);
+    one.sync(&place.store).await.unwrap();
+    assert_ne!(one.catalog.device(), device);
+    // The copy puts it again, and this device reads on: as another's, in the place of what it had taken apart.
+    let at = copy.at(&place.store);
+    verify_remote(&mut copy.here(), &at, Depth::All).await.unwrap();
+    let mut phones = vec![one, copy];
+    assert_eq!(settle(&mut phones, &[&place.store]).await, []);
+    assert_eq!(phones[0].catalog.outbox().unwrap(), []);
+    for seq in last + 1..=last + 4 {
+        let name = ObjectPath::segment(device, seq).to_string();
+        let Ok(there) = std::fs::read(place.path(&name)) else { continue };
+        assert_eq!(std::fs::read(phones[0].place.path().join(&name)).unwrap(), there, "{name}");
+    }
+}
