@@ -3,6 +3,7 @@
 //! A kill drops whatever runs; the next start finds in the databases what was committed, as a process finds what
 //! the one before it left on the disk.
 
+use std::fmt;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
@@ -15,9 +16,10 @@ use safelight_crypto::{
     Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
     seal_entry, seal_keys_file, seal_original, sha256, statements_hash,
 };
+use safelight_model::history::SealedSegment;
 use safelight_model::{
-    AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SegmentSeq, SourcePath,
-    Storage,
+    AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SegmentRoot, SegmentSeq,
+    SourcePath, Storage,
 };
 use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
 use safelight_sync::{
@@ -133,6 +135,12 @@ fn remote_of(device: &mut DeviceDb, store: &SealedRemote) -> Result<RemotePlace,
         now_millis: 1,
     };
     Ok(RemotePlace { id: device.put_remote(&new)?, store: store.clone() })
+}
+
+impl fmt::Display for SimDevice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.name, self.keyring.device().id())
+    }
 }
 
 impl SimDevice {
@@ -396,9 +404,18 @@ impl SimDevice {
         is_settled && self.holds_exactly(name, bytes)
     }
 
-    /// Whether its history has a segment of this number.
-    pub(crate) fn knows_segment(&mut self, device: DeviceId, seq: SegmentSeq) -> Result<bool, Broken> {
-        Ok(self.opened()?.catalog.segment_root(device, seq)?.is_some())
+    /// Whether it holds a segment of this number that comes after the one with this root.
+    pub(crate) fn holds_segment_after(
+        &mut self,
+        device: DeviceId,
+        seq: SegmentSeq,
+        before: SegmentRoot,
+    ) -> bool {
+        let path = self.folder.path().join("objects").join(ObjectPath::segment(device, seq.0).to_string());
+        let in_outbox =
+            self.opened().ok().and_then(|open| open.catalog.segment_bytes(device, seq).ok().flatten());
+        let bytes = in_outbox.or_else(|| std::fs::read(path).ok()).unwrap_or_default();
+        SealedSegment::parse(&bytes).is_ok_and(|sealed| sealed.clear().prev == before)
     }
 
     fn has_published(&self, own: DeviceId) -> SegmentSeq {

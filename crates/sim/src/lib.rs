@@ -15,4 +15,4 @@ mod place;
 mod world;
 
 pub use place::Bug;
-pub use world::{Failure, run};
+pub use world::{Failure, run, run_aloud};

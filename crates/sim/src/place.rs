@@ -35,6 +35,27 @@ struct State {
     bug: Option<Bug>,
     /// Writes that were acknowledged and did not happen yet.
     late: Vec<(String, Bytes)>,
+    /// What happened to objects since somebody asked.
+    events: Vec<Event>,
+}
+
+/// Something that happened to an object of a place.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    what: &'static str,
+    name: String,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.what, self.name)
+    }
+}
+
+impl State {
+    fn happened(&mut self, what: &'static str, name: &str) {
+        self.events.push(Event { what, name: name.to_owned() });
+    }
 }
 
 /// A mistake that is made on purpose between the driver and the place.
@@ -93,6 +114,18 @@ enum Write {
     ReplyLost,
 }
 
+impl Write {
+    fn name(&self, is_over_another: bool) -> &'static str {
+        match self {
+            Self::Good if is_over_another => "written over:",
+            Self::Good => "written:",
+            Self::Lost => "lost on its way:",
+            Self::Torn => "torn:",
+            Self::ReplyLost => "written, reply lost:",
+        }
+    }
+}
+
 impl SimPlace {
     pub(crate) fn new(label: &'static str, seed: u64, bug: Option<Bug>) -> Self {
         let state = State {
@@ -104,6 +137,7 @@ impl SimPlace {
             requests: 0,
             bug,
             late: Vec::new(),
+            events: Vec::new(),
         };
         // What it acknowledges is told to others: a place of which that is not known is not believed.
         let mut capabilities = Capabilities::untried();
@@ -140,6 +174,11 @@ impl SimPlace {
         });
     }
 
+    /// What happened to objects since it was asked last.
+    pub(crate) fn take_events(&self) -> Vec<Event> {
+        self.with(|state| std::mem::take(&mut state.events))
+    }
+
     /// Every object with its bytes.
     pub(crate) fn objects(&self) -> BTreeMap<String, Bytes> {
         self.with(|state| state.objects.clone())
@@ -157,6 +196,7 @@ impl SimPlace {
                 *byte ^= 1 << state.chance.below(8);
             }
             state.objects.insert(name.clone(), bytes.into());
+            state.happened("rotten:", &name);
             Some(name)
         })
     }
@@ -220,6 +260,7 @@ impl SimPlace {
                 Some(4 | 5) => Write::ReplyLost,
                 _ => Write::Good,
             };
+            state.happened(write.name(is_over_another), key.as_str());
             match write {
                 Write::Good => {}
                 Write::Lost => return Err(failed(Operation::Put, key.as_str())),
@@ -336,7 +377,10 @@ impl Remote for SimPlace {
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         self.begin(Operation::Delete, key.as_str()).await?;
-        self.with(|state| state.objects.remove(key.as_str()));
+        self.with(|state| {
+            state.happened("deleted:", key.as_str());
+            state.objects.remove(key.as_str());
+        });
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use safelight_crypto::{ContentHash, RecoveryWords};
-use safelight_store::SealedRemote;
+use safelight_model::history::{SealedSegment, Tip};
+use safelight_store::{ObjectPath, SealedRemote};
 
 use crate::chance::Chance;
 use crate::device::{Broken, SimDevice};
@@ -47,8 +48,10 @@ impl fmt::Display for Failure {
     }
 }
 
-struct World {
+struct World<'t> {
     chance: Chance,
+    /// Hears what happens, in the order in which it does.
+    tell: &'t mut dyn FnMut(fmt::Arguments<'_>),
     /// Two places: a device that was copied forks where its copies publish in different ones.
     places: Vec<(SimPlace, SealedRemote)>,
     words: RecoveryWords,
@@ -67,8 +70,20 @@ struct World {
 /// # Errors
 /// The first promise that was broken.
 pub fn run(seed: u64, bug: Option<Bug>) -> Result<(), Failure> {
+    run_aloud(seed, bug, &mut |_| {})
+}
+
+/// Runs one seed, and tells what happens in it, line by line.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_aloud(
+    seed: u64,
+    bug: Option<Bug>,
+    tell: &mut dyn FnMut(fmt::Arguments<'_>),
+) -> Result<(), Failure> {
     let fail = |step: u64, what: String| Failure { seed, step, what, bug };
-    let mut world = World::new(seed, bug).map_err(|error| fail(0, error.to_string()))?;
+    let mut world = World::new(seed, bug, tell).map_err(|error| fail(0, error.to_string()))?;
     for step in 1..=STEPS {
         let may_acknowledge = world.step(step).map_err(|error| fail(step, error.to_string()))?;
         if may_acknowledge {
@@ -78,8 +93,24 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Result<(), Failure> {
     world.quiet().map_err(|error| fail(STEPS + 1, error.to_string()))
 }
 
-impl World {
-    fn new(seed: u64, bug: Option<Bug>) -> Result<Self, Broken> {
+/// What a number of a step means.
+fn action(what: u64) -> &'static str {
+    match what {
+        0..=4 => "imports",
+        5..=7 => "edits",
+        8 => "closes a segment",
+        9..=14 => "syncs",
+        15 => "is there when another device joins",
+        16 => "is backed up",
+        17 => "is there when a backup is restored",
+        18 => "is cloned",
+        19 => "is there when a bit rots",
+        _ => "is killed",
+    }
+}
+
+impl<'t> World<'t> {
+    fn new(seed: u64, bug: Option<Bug>, tell: &'t mut dyn FnMut(fmt::Arguments<'_>)) -> Result<Self, Broken> {
         let mut chance = Chance::new(seed);
         let places = ["first", "second"].map(|label| {
             let place = SimPlace::new(label, chance.next(), bug);
@@ -89,6 +120,7 @@ impl World {
         let (founder, words) = SimDevice::founder(chance.next(), NOW)?;
         Ok(Self {
             chance,
+            tell,
             places: places.into(),
             words,
             devices: vec![founder],
@@ -104,6 +136,8 @@ impl World {
     fn step(&mut self, step: u64) -> Result<bool, Broken> {
         let which = self.chance.index(self.devices.len());
         let what = self.chance.below(20);
+        let name = self.devices[which].to_string();
+        (self.tell)(format_args!("step {step}: {name} {}", action(what)));
         match what {
             0..=4 => self.import(which, step)?,
             5..=7 => self.devices[which].edit(&mut self.chance)?,
@@ -142,7 +176,17 @@ impl World {
             }
             _ => self.devices[which].kill(),
         }
+        self.tell_places();
         Ok(matches!(what, 9..=15 | 17 | 19))
+    }
+
+    /// Tells what happened in the places.
+    fn tell_places(&mut self) {
+        for (place, store) in &self.places {
+            for event in place.take_events() {
+                (self.tell)(format_args!("    {}: {event}", store.label()));
+            }
+        }
     }
 
     fn import(&mut self, which: usize, step: u64) -> Result<(), Broken> {
@@ -163,6 +207,12 @@ impl World {
         place.crash_in(requests);
         let result = self.devices[which].sync(store, polls, CHECKPOINT_AFTER_OPS)?;
         let is_killed = result.is_none() || requests.is_some();
+        let label = store.label();
+        match &result {
+            None => (self.tell)(format_args!("  with {label}: killed")),
+            Some(Ok(report)) => (self.tell)(format_args!("  with {label}: {report:?}")),
+            Some(Err(error)) => (self.tell)(format_args!("  with {label}: {error}")),
+        }
         if is_killed {
             place.kill();
             self.devices[which].kill();
@@ -245,8 +295,13 @@ impl World {
             let mut is_news = false;
             for device in &mut self.devices {
                 device.now += 86_400_000;
-                for (_, store) in &self.places {
-                    match device.sync(store, None, CHECKPOINT_AFTER_OPS)? {
+                for (place, store) in &self.places {
+                    let synced = device.sync(store, None, CHECKPOINT_AFTER_OPS)?;
+                    (self.tell)(format_args!("round {round}: {device} with {}: {synced:?}", store.label()));
+                    for event in place.take_events() {
+                        (self.tell)(format_args!("    {event}"));
+                    }
+                    match synced {
                         Some(Ok(report)) => {
                             let found = report.history.problems.iter().chain(&report.problems);
                             problems.extend(found.map(|problem| format!("{}: {problem}", device.name)));
@@ -257,7 +312,9 @@ impl World {
                         None => return Err("a sync does not end".into()),
                     }
                     if round % 3 == 0 {
-                        is_news |= !device.verify(store)?.is_empty();
+                        let found = device.verify(store)?;
+                        (self.tell)(format_args!("  verified: {found:?}"));
+                        is_news |= !found.is_empty();
                     }
                 }
             }
@@ -277,8 +334,7 @@ impl World {
         self.check_sealed()
     }
 
-    /// The names of what was lost with a disk and no device holds again, and of segments under numbers that nobody
-    /// has and nobody will write: whoever left the wreck there goes on under another name.
+    /// The names of what was lost with a disk and no device holds again, and of wrecks that nobody can put right.
     fn names_of_lost(&mut self) -> Result<BTreeSet<String>, Broken> {
         let mut names = BTreeSet::new();
         for content in &self.lost {
@@ -292,14 +348,30 @@ impl World {
                 names.extend(parts);
             }
         }
-        for (name, _) in self.places.iter().flat_map(|(place, _)| place.objects()) {
-            let Some((device, seq)) = segment_named(&name) else { continue };
-            let mut is_known = false;
-            for holder in &mut self.devices {
-                is_known |= holder.knows_segment(device, seq)?;
-            }
-            if !is_known {
-                names.insert(name);
+        names.extend(self.names_of_wrecks()?);
+        Ok(names)
+    }
+
+    /// The names of what is left of segments in places where nobody holds a segment that could take the name: whoever
+    /// wrote it lost its disk, and all copies go on under other names. A segment fits behind the one that is there.
+    fn names_of_wrecks(&mut self) -> Result<BTreeSet<String>, Broken> {
+        let mut names = BTreeSet::new();
+        for (place, _) in &self.places {
+            let objects = place.objects();
+            let root_of = |device, seq| {
+                let bytes = objects.get(&ObjectPath::segment(device, seq).to_string())?;
+                Some(SealedSegment::parse(bytes).ok()?.clear().root)
+            };
+            for name in objects.keys() {
+                let Some((device, seq)) = segment_named(name) else { continue };
+                let before = if seq.0 > 1 { root_of(device, seq.0 - 1) } else { Some(Tip::default().root) };
+                let mut is_held = false;
+                for holder in &mut self.devices {
+                    is_held |= before.is_some_and(|before| holder.holds_segment_after(device, seq, before));
+                }
+                if !is_held {
+                    names.insert(name.clone());
+                }
             }
         }
         Ok(names)

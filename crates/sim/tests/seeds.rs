@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use safelight_sim::{Bug, run};
+use safelight_sim::{Bug, run, run_aloud};
 
 /// More failures say no more.
 const MOST_FAILURES: usize = 5;
@@ -24,7 +24,7 @@ fn one_seed() {
         let bug = Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
         bug.unwrap_or_else(|| panic!("there is no bug {name}, only {:?}", Bug::ALL))
     });
-    if let Err(failure) = run(number("SIM_SEED", 1), bug) {
+    if let Err(failure) = run_aloud(number("SIM_SEED", 1), bug, &mut |line| println!("{line}")) {
         panic!("{failure}");
     }
 }
