@@ -15,6 +15,7 @@ mod entropy;
 mod envelope;
 mod epoch;
 mod error;
+mod good;
 mod ids;
 mod kem;
 mod keyring;
