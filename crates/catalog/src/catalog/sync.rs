@@ -56,7 +56,9 @@ impl Catalog {
     /// Those of the database.
     pub fn instance(&self) -> Result<i64> {
         self.database.read(|connection| {
-            connection.query_row("SELECT value FROM facts WHERE name = 'instance'", [], |row| row.get(0))
+            connection
+                .prepare_cached("SELECT value FROM facts WHERE name = 'instance'")?
+                .query_row([], |row| row.get(0))
         })
     }
 
@@ -231,7 +233,7 @@ impl Catalog {
     /// Those of the database.
     pub fn count_remote_packs(&self) -> Result<u64> {
         self.database.read(|connection| {
-            connection.query_row("SELECT count(*) FROM remote_packs", [], |row| row.get(0))
+            connection.prepare_cached("SELECT count(*) FROM remote_packs")?.query_row([], |row| row.get(0))
         })
     }
 
@@ -276,9 +278,9 @@ impl Catalog {
     /// Those of the database.
     pub fn last_op_before(&self, segments: &[StoredSegment]) -> Result<i64> {
         self.database.read(|connection| {
-            let mut first: Option<i64> =
-                connection
-                    .query_row("SELECT min(number) FROM ops WHERE segment IS NULL", [], |row| row.get(0))?;
+            let mut first: Option<i64> = connection
+                .prepare_cached("SELECT min(number) FROM ops WHERE segment IS NULL")?
+                .query_row([], |row| row.get(0))?;
             let mut find = connection.prepare_cached("SELECT min(number) FROM ops WHERE segment = ?1")?;
             for segment in segments {
                 let found: Option<i64> = find.query_row([segment.number], |row| row.get(0))?;
@@ -327,5 +329,5 @@ pub(super) fn statements_in(connection: &Connection) -> rusqlite::Result<Vec<Vec
 }
 
 fn last_number(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT ifnull(max(number), 0) FROM ops", [], |row| row.get(0))
+    connection.prepare_cached("SELECT ifnull(max(number), 0) FROM ops")?.query_row([], |row| row.get(0))
 }

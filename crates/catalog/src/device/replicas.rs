@@ -126,7 +126,7 @@ impl DeviceDb {
             connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM replicas WHERE remote = ?1
-                     AND (object = ?2 OR (object > ?2 || '-' AND object < ?2 || '.'))
+                     AND object >= ?2 AND object < ?2 || '.' AND (object = ?2 OR object > ?2 || '-')
                      ORDER BY length(object) DESC, object DESC LIMIT 1"
                 ))?
                 .query_row((remote.0, object), read_replica)
