@@ -3,6 +3,7 @@
 //! A kill drops whatever runs; the next start finds in the databases what was committed, as a process finds what
 //! the one before it left on the disk.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
@@ -18,13 +19,14 @@ use safelight_crypto::{
 };
 use safelight_model::history::SealedSegment;
 use safelight_model::{
-    AssetId, Field, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SegmentRoot, SegmentSeq,
-    SourcePath, Storage,
+    AssetId, Field, Life, MarkReason, OpBody, Original, PartRef, PlacedObject, Rendition, RenditionKind,
+    SegmentRoot, SegmentSeq, SourcePath, Storage,
 };
 use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
 use safelight_sync::{
-    Depth, Here, KeyStore, RemotePlace, Silent, Stop, SyncError, SyncOptions, admit_by_words, fetch_original,
-    find_library, prepare_admission, sync, verify_remote,
+    CollectReport, Depth, FreeOptions, Freeing, Here, KeyStore, RemotePlace, Silent, Stop, SyncError,
+    SyncOptions, admit_by_words, collect, fetch_original, find_library, finish_freeing, is_away, mark,
+    prepare_admission, sync, verify_remote,
 };
 
 use crate::chance::Chance;
@@ -84,6 +86,9 @@ pub(crate) struct SimDevice {
     open: Option<Opened>,
     entropy: SeededEntropy,
     pub(crate) now: u64,
+    is_copy: bool,
+    /// Places with which it synced since it is.
+    met: BTreeSet<String>,
 }
 
 struct Databases {
@@ -147,7 +152,17 @@ impl SimDevice {
     fn make(name: String, keyring: Keyring, entropy: SeededEntropy, now: u64) -> Result<Self, Broken> {
         let folder = folder_in_memory()?;
         let id = keyring.device().id();
-        let mut device = Self { name, folder, keyring, disk: None, open: None, entropy, now };
+        let mut device = Self {
+            name,
+            folder,
+            keyring,
+            disk: None,
+            open: None,
+            entropy,
+            now,
+            is_copy: false,
+            met: BTreeSet::new(),
+        };
         device.disk = Some(Databases::empty(id, &mut device.entropy)?);
         device.start()?;
         Ok(device)
@@ -295,6 +310,8 @@ impl SimDevice {
             open: None,
             entropy,
             now: self.now + 50_000,
+            is_copy: true,
+            met: BTreeSet::new(),
         })
     }
 
@@ -341,10 +358,12 @@ impl SimDevice {
             height: 1,
         };
         let asset = AssetId(sealed.content);
-        self.record(vec![
-            OpBody::AddAsset { asset, life: Life(0), original },
-            OpBody::Render { content: sealed.content, renditions: vec![rendition] },
-        ])?;
+        // After a purge it begins another life.
+        let add = match self.opened()?.catalog.asset_state(asset)? {
+            Some(state) => state.add(asset, original),
+            None => OpBody::AddAsset { asset, life: Life(0), original },
+        };
+        self.record(vec![add, OpBody::Render { content: sealed.content, renditions: vec![rendition] }])?;
         Ok(sealed.content)
     }
 
@@ -383,6 +402,129 @@ impl SimDevice {
             _ => state.write_field(*asset, Field::CAPTION, format!("planted caption {}", chance.below(9))),
         };
         self.record(vec![body])
+    }
+
+    /// Throws some photo away and empties the trash.
+    pub(crate) fn purge(&mut self, chance: &mut Chance) -> Result<(), Broken> {
+        let assets = self.opened()?.catalog.assets_after(None, 100)?;
+        let Some((asset, state)) = assets.get(chance.index(assets.len())) else { return Ok(()) };
+        self.record(vec![state.write_field(*asset, Field::TRASHED, true)])?;
+        let state = self.opened()?.catalog.asset_state(*asset)?;
+        self.record(state.and_then(|state| state.purge(*asset)).into_iter().collect())
+    }
+
+    /// Marks an original that rests in a place: it is to leave it. Answers which, if this device may.
+    pub(crate) fn drop_from(
+        &mut self,
+        store: &SealedRemote,
+        chance: &mut Chance,
+    ) -> Result<Option<ContentHash>, Broken> {
+        let held = self.synced(store)?;
+        let Some(original) = held.get(chance.index(held.len())) else { return Ok(None) };
+        let marked = self.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
+            let Some(place) = here.device.place_id(at.id)? else { return Ok(None) };
+            let mut objects = Vec::new();
+            for part in &original.parts {
+                let first = ObjectPath::original(part.name);
+                let replica = here.device.replica_in_any_generation(at.id, first.as_str())?;
+                let path = replica.and_then(|replica| ObjectPath::parse(&replica.object).ok());
+                objects.extend(path.map(|path| PlacedObject::original(part.name, path.generation().0)));
+            }
+            match mark(here, at, place, MarkReason::Dropped, objects) {
+                Ok(marked) => Ok((marked > 0).then_some(original.content)),
+                Err(SyncError::Away { .. }) => Ok(None),
+                Err(error) => Err::<_, Broken>(error.into()),
+            }
+        })?;
+        marked.unwrap_or(Ok(None))
+    }
+
+    /// Frees the bytes here of all that may be freed against a place, perhaps killed after so many polls. An error of
+    /// the place is no failure of the run.
+    pub(crate) fn free(
+        &mut self,
+        store: &SealedRemote,
+        most_polls: Option<u64>,
+    ) -> Result<Option<Result<u64, SyncError>>, Broken> {
+        let originals = self.synced(store)?;
+        self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
+            // Each proof is a new one: bits rot here sooner than in thirty days.
+            let options = FreeOptions { proof_millis: 0, download: true, is_enough: true };
+            let (mut problems, mut freed) = (Vec::new(), 0);
+            let _halves = finish_freeing(here)?;
+            let ready = Freeing::begin(here, at, options, &mut problems).await?;
+            for original in &originals {
+                if let Ok(proof) = ready.prove(here, at, original, &mut problems).await? {
+                    proof.free(here)?;
+                    freed += 1;
+                }
+            }
+            Ok(freed)
+        })
+    }
+
+    /// Deletes in a place what everybody has acknowledged, perhaps killed after so many polls.
+    pub(crate) fn collect(
+        &mut self,
+        store: &SealedRemote,
+        others: &[SealedRemote],
+        most_polls: Option<u64>,
+    ) -> Result<Option<Result<CollectReport, SyncError>>, Broken> {
+        self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
+            let places = others.iter().map(|other| remote_of(here.device, other));
+            let places = places.collect::<Result<Vec<_>, Broken>>().unwrap_or_default();
+            collect(here, at, &places, None).await
+        })
+    }
+
+    /// The mistake: deletes what is marked and this device can do without, and asks nobody.
+    pub(crate) fn collect_unasked(
+        &mut self,
+        store: &SealedRemote,
+        names: &[String],
+        without: impl Fn(&str) -> bool,
+    ) -> Result<(), Broken> {
+        let mut doomed = Vec::new();
+        for path in names.iter().filter_map(|name| ObjectPath::parse(name).ok()) {
+            let open = self.opened()?;
+            let at = remote_of(&mut open.device, store)?;
+            let Some(place) = open.device.place_id(at.id)? else { return Ok(()) };
+            let Ok(name) = path.name().parse() else { continue };
+            let object = PlacedObject::original(name, path.generation().0);
+            if open.catalog.is_marked(place, &object)?
+                && (self.holds(path.as_str()) || without(path.as_str()))
+            {
+                doomed.push(path);
+            }
+        }
+        let _deleted = drive(
+            async {
+                for path in &doomed {
+                    let _outcome = store.delete(path).await;
+                }
+            },
+            None,
+        );
+        Ok(())
+    }
+
+    /// Whether what it says of a place is no older than what it did there: neither a copy that was not there since,
+    /// nor away for so long that others may have stopped waiting for it.
+    pub(crate) fn speaks_for_itself(&mut self, store: &SealedRemote) -> Result<bool, Broken> {
+        if self.is_copy && !self.met.contains(store.label()) {
+            return Ok(false);
+        }
+        let away = self.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| is_away(here, at))?;
+        Ok(matches!(away, Some(Ok(false))))
+    }
+
+    /// Whether some asset that was not purged has this content; none if nothing speaks of it.
+    pub(crate) fn references(&mut self, content: &ContentHash) -> Result<Option<bool>, Broken> {
+        Ok(self.opened()?.catalog.content_use(content)?.map(|used| used.is_referenced))
+    }
+
+    pub(crate) fn id(&self) -> DeviceId {
+        self.keyring.device().id()
     }
 
     /// Whether the library folder holds this object.
@@ -455,9 +597,13 @@ impl SimDevice {
         checkpoint_after_ops: u64,
     ) -> Result<Option<Result<safelight_sync::SyncReport, SyncError>>, Broken> {
         let options = SyncOptions { checkpoint_after_ops, ..SyncOptions::default() };
-        self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
+        let synced = self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
             sync(here, at, &options).await
-        })
+        })?;
+        if matches!(synced, Some(Ok(_))) {
+            self.met.insert(store.label().to_owned());
+        }
+        Ok(synced)
     }
 
     pub(crate) fn verify(&mut self, store: &SealedRemote) -> Result<Vec<String>, Broken> {
@@ -479,16 +625,13 @@ impl SimDevice {
     pub(crate) fn synced(&mut self, store: &SealedRemote) -> Result<Vec<Original>, Broken> {
         let open = self.opened()?;
         let at = remote_of(&mut open.device, store)?;
-        let rows = open.device.originals_in(at.id, SyncState::Synced, None, 1000)?;
         let mut originals = Vec::new();
-        for row in rows {
-            originals.extend(open.catalog.original_of(&row.content)?);
+        for state in [SyncState::Synced, SyncState::CloudOnly] {
+            for row in open.device.originals_in(at.id, state, None, 1000)? {
+                originals.extend(open.catalog.original_of(&row.content)?);
+            }
         }
         Ok(originals)
-    }
-
-    pub(crate) fn knows(&mut self, content: &ContentHash) -> Result<bool, Broken> {
-        Ok(self.opened()?.catalog.find_content(*content)?.is_some())
     }
 
     /// Whether an original is here, or comes from a place whole.

@@ -3,8 +3,13 @@
 //! The catalogues, the sealed objects and the sync driver are the ones that ship. The place is in memory and
 //! does what places do: it is slow in any order, lists what was there a while ago, tears and loses writes,
 //! loses replies, throttles and flips bits. Devices are killed at any of their requests, restored from old
-//! backups and cloned. Whatever happens, after it is quiet again every device must show the same library, and
-//! every original that somebody imported must be found.
+//! backups and cloned. They throw photos away, let originals leave a place, free their own bytes and collect. Whatever
+//! happens, nothing that a device says to be safe may be missing, and after it is quiet again every device must show the
+//! same library, and every original that somebody imported and nobody purged must be found.
+//!
+//! A seed is short: a few devices do two dozen things, and then it becomes quiet. Most faults show within a few
+//! steps of each other, so many short runs meet more of them than few long ones; what needs a long story is told
+//! in the tests of the crate concerned, once a seed has found it.
 //!
 //! One seed is one run, the same every time: `safelight_sim::run(seed, None)`. Bugs can be planted between the
 //! driver and the place ([`Bug`]); a simulation that does not find them tests nothing.

@@ -27,7 +27,10 @@ const OLD_LISTINGS: usize = 8;
 struct State {
     chance: Chance,
     objects: BTreeMap<String, Bytes>,
-    old: VecDeque<BTreeMap<String, u64>>,
+    /// What was under a name before each of the last changes, the oldest first: with it listings go back.
+    before: VecDeque<(String, Option<u64>)>,
+    /// How often something changed.
+    version: u64,
     is_faulty: bool,
     /// Requests until the device that asks is killed.
     crash_in: Option<u64>,
@@ -53,12 +56,39 @@ impl fmt::Display for Event {
 }
 
 impl State {
+    /// Puts bytes under a name, or takes away what is there.
+    fn change(&mut self, name: String, bytes: Option<Bytes>) {
+        let there = match bytes {
+            Some(bytes) => self.objects.insert(name.clone(), bytes),
+            None => self.objects.remove(&name),
+        };
+        self.before.push_back((name, there.map(|bytes| bytes.len() as u64)));
+        if self.before.len() > OLD_LISTINGS {
+            self.before.pop_front();
+        }
+        self.version += 1;
+    }
+
+    /// What was there before so many of the last changes.
+    fn listing(&self, changes: usize) -> BTreeMap<String, u64> {
+        let objects = self.objects.iter();
+        let mut listing: BTreeMap<String, u64> =
+            objects.map(|(name, bytes)| (name.clone(), bytes.len() as u64)).collect();
+        for (name, there) in self.before.iter().rev().take(changes) {
+            match there {
+                Some(length) => listing.insert(name.clone(), *length),
+                None => listing.remove(name),
+            };
+        }
+        listing
+    }
+
     fn happened(&mut self, what: &'static str, name: &str) {
         self.events.push(Event { what, name: name.to_owned() });
     }
 }
 
-/// A mistake that is made on purpose between the driver and the place.
+/// A mistake that is made on purpose, between the driver and the place or by whoever collects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// A write is acknowledged before it happened: whatever is recorded then speaks of an object that is not
@@ -66,11 +96,13 @@ pub enum Bug {
     RecordBeforeObject,
     /// What an old listing names counts as being there: nothing is put, nobody looks at it.
     ListingBelieved,
+    /// Whoever collects deletes what is marked without waiting until everybody has acknowledged it.
+    CollectedUnasked,
 }
 
 impl Bug {
     /// Every mistake that can be planted.
-    pub const ALL: [Self; 2] = [Self::RecordBeforeObject, Self::ListingBelieved];
+    pub const ALL: [Self; 3] = [Self::RecordBeforeObject, Self::ListingBelieved, Self::CollectedUnasked];
 }
 
 /// The place; cheap to clone.
@@ -131,7 +163,8 @@ impl SimPlace {
         let state = State {
             chance: Chance::new(seed),
             objects: BTreeMap::new(),
-            old: VecDeque::new(),
+            before: VecDeque::new(),
+            version: 0,
             is_faulty: true,
             crash_in: None,
             requests: 0,
@@ -169,7 +202,9 @@ impl SimPlace {
     pub(crate) fn flush(&self) {
         self.with(|state| {
             for (name, bytes) in std::mem::take(&mut state.late) {
-                state.objects.entry(name).or_insert(bytes);
+                if !state.objects.contains_key(&name) {
+                    state.change(name, Some(bytes));
+                }
             }
         });
     }
@@ -177,6 +212,11 @@ impl SimPlace {
     /// What happened to objects since it was asked last.
     pub(crate) fn take_events(&self) -> Vec<Event> {
         self.with(|state| std::mem::take(&mut state.events))
+    }
+
+    /// A number that is another after every change.
+    pub(crate) fn version(&self) -> u64 {
+        self.with(|state| state.version)
     }
 
     /// Every object with its bytes.
@@ -195,7 +235,7 @@ impl SimPlace {
             if let Some(byte) = bytes.get_mut(at) {
                 *byte ^= 1 << state.chance.below(8);
             }
-            state.objects.insert(name.clone(), bytes.into());
+            state.change(name.clone(), Some(bytes.into()));
             state.happened("rotten:", &name);
             Some(name)
         })
@@ -236,12 +276,6 @@ impl SimPlace {
                 let object = key.to_string();
                 return Err(StoreError::AlreadyExists { place: "sim".to_owned(), object });
             }
-            let listing = state.objects.iter().map(|(name, bytes)| (name.clone(), bytes.len() as u64));
-            let listing = listing.collect();
-            state.old.push_back(listing);
-            if state.old.len() > OLD_LISTINGS {
-                state.old.pop_front();
-            }
             let is_object = key.as_str().starts_with("o/") || key.as_str().starts_with("t/");
             match state.bug.filter(|_| is_object) {
                 Some(Bug::RecordBeforeObject) => {
@@ -267,7 +301,7 @@ impl SimPlace {
                 Write::Torn => bytes.truncate(length / 2),
                 Write::ReplyLost => {}
             }
-            state.objects.insert(key.to_string(), bytes.into());
+            state.change(key.to_string(), Some(bytes.into()));
             match write {
                 Write::Good => Ok(Stored::default()),
                 _ => Err(failed(Operation::Put, key.as_str())),
@@ -356,12 +390,9 @@ impl Remote for SimPlace {
     async fn list(&self, prefix: &Prefix, _after: Option<&PageToken>) -> Result<ListPage, StoreError> {
         self.begin(Operation::List, prefix.as_str()).await?;
         let listing: BTreeMap<String, u64> = self.with(|state| {
-            let is_stale = state.is_faulty && state.chance.once_in(2) && !state.old.is_empty();
-            if is_stale {
-                let at = state.chance.index(state.old.len());
-                return state.old.get(at).cloned().unwrap_or_default();
-            }
-            state.objects.iter().map(|(name, bytes)| (name.clone(), bytes.len() as u64)).collect()
+            let is_stale = state.is_faulty && state.chance.once_in(2);
+            let changes = if is_stale { state.chance.index(state.before.len() + 1) } else { 0 };
+            state.listing(changes)
         });
         let objects =
             listing.into_iter().filter_map(|(name, length)| Some((Key::parse(&name).ok()?, length)));
@@ -379,7 +410,7 @@ impl Remote for SimPlace {
         self.begin(Operation::Delete, key.as_str()).await?;
         self.with(|state| {
             state.happened("deleted:", key.as_str());
-            state.objects.remove(key.as_str());
+            state.change(key.to_string(), None);
         });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One run: devices do things, the place fails, and after it is quiet everything must be there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +14,10 @@ use crate::place::{Bug, SimPlace, segment_named};
 
 /// What devices do in one run.
 const STEPS: u64 = 24;
+/// Kinds of what they do, some of them several times.
+const ACTIONS: u64 = 27;
+/// A little more than what is marked must rest.
+const GRACE_MILLIS: u64 = 31 * 86_400_000;
 /// The most devices, copies counted.
 const MOST_DEVICES: usize = 4;
 /// Rounds in which it becomes quiet at the latest.
@@ -48,6 +52,22 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What came of the last sync of a device with a place.
+struct Meeting {
+    /// The version of the place after it.
+    place: u64,
+    /// How often the device had heard or said something until then.
+    heard: u64,
+    has_news: bool,
+    problems: Vec<String>,
+}
+
+impl Meeting {
+    fn is_over(&self, place: u64, heard: u64) -> bool {
+        !self.has_news && self.problems.is_empty() && (self.place, self.heard) == (place, heard)
+    }
+}
+
 struct World<'t> {
     chance: Chance,
     /// Hears what happens, in the order in which it does.
@@ -61,6 +81,11 @@ struct World<'t> {
     /// What was lost with a disk before it was synced, although history already spoke of it.
     lost: BTreeSet<ContentHash>,
     backup: Option<(usize, SimDevice)>,
+    bug: Option<Bug>,
+    /// What somebody marked in some place: a device that has it need not put it there again.
+    dropped: BTreeSet<ContentHash>,
+    /// Whether anything was ever to leave a place.
+    has_marked: bool,
     has_rotted: bool,
     has_restored: bool,
 }
@@ -105,6 +130,10 @@ fn action(what: u64) -> &'static str {
         17 => "is there when a backup is restored",
         18 => "is cloned",
         19 => "is there when a bit rots",
+        20 | 21 => "drops an original from a place",
+        22 => "purges",
+        23 => "frees",
+        24 | 25 => "collects",
         _ => "is killed",
     }
 }
@@ -127,6 +156,9 @@ impl<'t> World<'t> {
             imported: BTreeSet::new(),
             lost: BTreeSet::new(),
             backup: None,
+            bug,
+            dropped: BTreeSet::new(),
+            has_marked: false,
             has_rotted: false,
             has_restored: false,
         })
@@ -135,7 +167,7 @@ impl<'t> World<'t> {
     /// One thing happens. Answers whether it may change what devices say of places, or what those hold.
     fn step(&mut self, step: u64) -> Result<bool, Broken> {
         let which = self.chance.index(self.devices.len());
-        let what = self.chance.below(20);
+        let what = self.chance.below(ACTIONS);
         let name = self.devices[which].to_string();
         (self.tell)(format_args!("step {step}: {name} {}", action(what)));
         match what {
@@ -174,10 +206,29 @@ impl<'t> World<'t> {
                 };
                 self.has_rotted |= self.places[place].0.rot(may_rot).is_some();
             }
+            20 | 21 => {
+                let place = self.some_place();
+                let dropped = self.devices[which].drop_from(&self.places[place].1, &mut self.chance)?;
+                (self.tell)(format_args!("  from {}: {dropped:?}", self.places[place].1.label()));
+                self.has_marked |= dropped.is_some();
+                self.dropped.extend(dropped);
+            }
+            22 => {
+                self.devices[which].purge(&mut self.chance)?;
+                self.has_marked = true;
+            }
+            23 => self.free(which)?,
+            24 | 25 => {
+                if self.chance.once_in(2) {
+                    self.let_pass(GRACE_MILLIS);
+                }
+                let at = self.some_place();
+                self.collect(which, at)?;
+            }
             _ => self.devices[which].kill(),
         }
         self.tell_places();
-        Ok(matches!(what, 9..=15 | 17 | 19))
+        Ok(matches!(what, 9..=15 | 17 | 19 | 23..=25))
     }
 
     /// Tells what happened in the places.
@@ -223,6 +274,67 @@ impl<'t> World<'t> {
         Ok(())
     }
 
+    /// Time goes by for everybody.
+    fn let_pass(&mut self, millis: u64) {
+        self.devices.iter_mut().for_each(|device| device.now += millis);
+    }
+
+    /// A device frees what it can against a place, and may be killed at it.
+    fn free(&mut self, which: usize) -> Result<(), Broken> {
+        let at = self.some_place();
+        let polls = self.chance.once_in(3).then(|| self.chance.below(60));
+        let (place, store) = &self.places[at];
+        let freed = self.devices[which].free(store, polls)?;
+        (self.tell)(format_args!("  against {}: {freed:?}", store.label()));
+        if freed.is_some() {
+            place.flush();
+        } else {
+            place.kill();
+        }
+        Ok(())
+    }
+
+    fn collect_everywhere(&mut self) -> Result<(), Broken> {
+        for which in 0..self.devices.len() {
+            for at in 0..self.places.len() {
+                self.collect(which, at)?;
+                self.check_acknowledged()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A device collects in a place, and may be killed at it.
+    fn collect(&mut self, which: usize, at: usize) -> Result<(), Broken> {
+        let polls = self.chance.once_in(3).then(|| self.chance.below(60));
+        let others: Vec<SealedRemote> = self
+            .places
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != at)
+            .map(|(_, (_, store))| store.clone())
+            .collect();
+        let (place, store) = &self.places[at];
+        let collected = self.devices[which].collect(store, &others, polls)?;
+        (self.tell)(format_args!("  in {}: {collected:?}", store.label()));
+        for (place, _) in &self.places {
+            if collected.is_some() { place.flush() } else { place.kill() }
+        }
+        if self.bug == Some(Bug::CollectedUnasked) {
+            let names: Vec<String> =
+                place.objects().into_keys().filter(|name| name.starts_with("o/")).collect();
+            let elsewhere: Vec<_> = self
+                .places
+                .iter()
+                .filter(|(_, other)| other.label() != store.label())
+                .map(|(place, _)| place.objects())
+                .collect();
+            let is_elsewhere = |name: &str| elsewhere.iter().any(|objects| objects.contains_key(name));
+            self.devices[which].collect_unasked(store, &names, is_elsewhere)?;
+        }
+        Ok(())
+    }
+
     /// Mostly the first place: copies that publish in one place take turns, in two they fork.
     fn some_place(&mut self) -> usize {
         usize::from(self.chance.once_in(4))
@@ -233,13 +345,20 @@ impl<'t> World<'t> {
     fn restore(&mut self) -> Result<(), Broken> {
         let Some((which, backup)) = self.backup.take() else { return Ok(()) };
         let mut safe = BTreeSet::new();
-        for device in &mut self.devices {
-            for (_, store) in &self.places {
+        for which in 0..self.devices.len() {
+            for at in 0..self.places.len() {
+                if !self.is_heard(which, at)? {
+                    continue;
+                }
+                let (device, store) = (&mut self.devices[which], &self.places[at].1);
                 safe.extend(device.synced(store)?.iter().map(|original| original.content));
             }
         }
         self.has_restored = true;
+        let now = self.devices.iter().map(|device| device.now).max().unwrap_or(NOW);
         self.devices[which] = backup;
+        // Its clock is that of today.
+        self.devices[which].now = now;
         for device in &mut self.devices {
             for content in &self.imported {
                 if device.has(content)? {
@@ -258,9 +377,13 @@ impl<'t> World<'t> {
             // Bytes rot in places that keep their word; verifying finds that.
             return Ok(());
         }
-        for (place, store) in &self.places {
-            let objects = place.objects();
-            for device in &mut self.devices {
+        for at in 0..self.places.len() {
+            let objects = self.places[at].0.objects();
+            for which in 0..self.devices.len() {
+                if !self.is_heard(which, at)? {
+                    continue;
+                }
+                let (device, store) = (&mut self.devices[which], &self.places[at].1);
                 for original in device.synced(store)? {
                     for part in &original.parts {
                         let first = format!("o/{}/{}", part.name.shard(), part.name);
@@ -282,6 +405,17 @@ impl<'t> World<'t> {
         Ok(())
     }
 
+    /// Whether what a device says of a place counts. Once things may leave places that of one does not which others do
+    /// not wait for, since it is away, nor that of a copy: what one of them acknowledged the others hear of later.
+    fn is_heard(&mut self, which: usize, at: usize) -> Result<bool, Broken> {
+        if !self.has_marked {
+            return Ok(true);
+        }
+        let id = self.devices[which].id();
+        let is_one_of_many = self.devices.iter().filter(|device| device.id() == id).count() > 1;
+        Ok(!is_one_of_many && self.devices[which].speaks_for_itself(&self.places[at].1)?)
+    }
+
     /// No more faults; everybody syncs, verifies and syncs again.
     fn quiet(&mut self) -> Result<(), Broken> {
         self.places.iter().for_each(|(place, _)| place.calm());
@@ -289,39 +423,16 @@ impl<'t> World<'t> {
             // What a lost copy tore stays under a number until its device writes that number.
             device.edit(&mut self.chance)?;
         }
-        let mut problems = Vec::new();
-        for round in 0..QUIET_ROUNDS {
-            problems.clear();
-            let mut is_news = false;
-            for device in &mut self.devices {
-                device.now += 86_400_000;
-                for (place, store) in &self.places {
-                    let synced = device.sync(store, None, CHECKPOINT_AFTER_OPS)?;
-                    (self.tell)(format_args!("round {round}: {device} with {}: {synced:?}", store.label()));
-                    for event in place.take_events() {
-                        (self.tell)(format_args!("    {event}"));
-                    }
-                    match synced {
-                        Some(Ok(report)) => {
-                            let found = report.history.problems.iter().chain(&report.problems);
-                            problems.extend(found.map(|problem| format!("{}: {problem}", device.name)));
-                            is_news |= report.history.taken_segments + report.history.sent_segments > 0
-                                || report.sent_packs + report.synced_originals + report.learnt_packs > 0;
-                        }
-                        Some(Err(error)) => problems.push(format!("{} is stuck: {error}", device.name)),
-                        None => return Err("a sync does not end".into()),
-                    }
-                    if round % 3 == 0 {
-                        let found = device.verify(store)?;
-                        (self.tell)(format_args!("  verified: {found:?}"));
-                        is_news |= !found.is_empty();
-                    }
-                }
-            }
-            // Whoever has nothing to say after everybody was heard has nothing to say tomorrow.
-            if round > 0 && !is_news && problems.is_empty() {
-                break;
-            }
+        if self.has_marked {
+            // Before everybody has heard of the last marks, and after.
+            self.collect_everywhere()?;
+        }
+        let mut problems = self.settle()?;
+        if self.has_marked {
+            // What all have acknowledged by now goes, and everything else stays.
+            self.let_pass(GRACE_MILLIS);
+            self.collect_everywhere()?;
+            problems = self.settle()?;
         }
         // What nobody can bring back is named at every sync, as it should be.
         let lost = self.names_of_lost()?;
@@ -332,6 +443,63 @@ impl<'t> World<'t> {
         self.check_equal().map_err(|error| format!("{error}; {problems:?}"))?;
         self.check_found()?;
         self.check_sealed()
+    }
+
+    /// Lets everybody sync with every place until nobody has anything to say; answers what is still wrong then.
+    fn settle(&mut self) -> Result<Vec<String>, Broken> {
+        // Bytes rot in places that keep their word: whoever verifies finds that. Else it finds what was torn.
+        let verifies = self.has_rotted || self.chance.once_in(3);
+        let mut meetings: BTreeMap<(usize, usize), Meeting> = BTreeMap::new();
+        let mut heard = vec![0_u64; self.devices.len()];
+        let mut silent_rounds = 0;
+        for round in 0..QUIET_ROUNDS {
+            let mut is_news = false;
+            for (which, device) in self.devices.iter_mut().enumerate() {
+                device.now += 86_400_000;
+                for (at, (place, store)) in self.places.iter().enumerate() {
+                    // Where neither side changed since they had nothing to say, they have nothing to say.
+                    let known = meetings.get(&(which, at));
+                    if known.is_some_and(|met| met.is_over(place.version(), heard[which])) {
+                        continue;
+                    }
+                    let label = store.label();
+                    let synced = device.sync(store, None, CHECKPOINT_AFTER_OPS)?;
+                    (self.tell)(format_args!("round {round}: {device} with {label}: {synced:?}"));
+                    let mut problems = Vec::new();
+                    let mut has_news = false;
+                    match synced {
+                        Some(Ok(report)) => {
+                            let found = report.history.problems.iter().chain(&report.problems);
+                            problems.extend(found.map(|problem| format!("{}: {problem}", device.name)));
+                            has_news |= report.history.taken_segments + report.history.sent_segments > 0
+                                || report.sent_packs + report.synced_originals + report.learnt_packs > 0;
+                        }
+                        Some(Err(error)) => problems.push(format!("{} is stuck: {error}", device.name)),
+                        None => return Err("a sync does not end".into()),
+                    }
+                    if verifies && round % 3 == 0 {
+                        let found = device.verify(store)?;
+                        (self.tell)(format_args!("  verified: {found:?}"));
+                        has_news |= !found.is_empty();
+                    }
+                    for event in place.take_events() {
+                        (self.tell)(format_args!("    {event}"));
+                    }
+                    is_news |= has_news;
+                    heard[which] += u64::from(has_news);
+                    let met = Meeting { place: place.version(), heard: heard[which], has_news, problems };
+                    meetings.insert((which, at), met);
+                }
+            }
+            // Whoever has nothing to say after everybody was heard has nothing to say tomorrow; what was in the way of
+            // a sync may be out of it the next time.
+            let is_over = silent_rounds > 0 || meetings.values().all(|met| met.problems.is_empty());
+            if round > 0 && !is_news && is_over {
+                break;
+            }
+            silent_rounds = if is_news { 0 } else { silent_rounds + 1 };
+        }
+        Ok(meetings.into_values().flat_map(|met| met.problems).collect())
     }
 
     /// The names of what was lost with a disk and no device holds again, and of wrecks that nobody can put right.
@@ -395,13 +563,23 @@ impl<'t> World<'t> {
     }
 
     fn check_found(&mut self) -> Result<(), Broken> {
+        let stores: Vec<_> = self.places.iter().map(|(_, store)| store.clone()).collect();
         for content in self.imported.clone() {
+            let mut is_held = false;
             for device in &mut self.devices {
-                if !device.knows(&content)? {
-                    return Err(format!("{} does not know {content}", device.name).into());
+                is_held |= device.has(&content)?;
+            }
+            for device in &mut self.devices {
+                match device.references(&content)? {
+                    None => return Err(format!("{} does not know {content}", device.name).into()),
+                    Some(false) => continue,
+                    Some(true) => {}
                 }
-                let stores: Vec<_> = self.places.iter().map(|(_, store)| store.clone()).collect();
-                if let Err(error) = device.resolve(&stores, &content) {
+                // What was dropped on purpose need not be in any place, as long as somebody has it.
+                let may_be_elsewhere = is_held && self.dropped.contains(&content);
+                if let Err(error) = device.resolve(&stores, &content)
+                    && !may_be_elsewhere
+                {
                     return Err(format!("{} cannot get {content}: {error}", device.name).into());
                 }
             }

@@ -1,7 +1,8 @@
 //! Four hundred seeds on every core, and bugs that must be found.
 //!
-//! `SIM_SEEDS` (the least that are run, however long it takes), `SIM_SECONDS` (more, until then), `SIM_FROM` and
-//! `SIM_THREADS` make other runs; `SIM_SEED` and `SIM_BUG` repeat one. The seeds are the same everywhere, so a failure
+//! `SIM_SEEDS` (the least that are run, however long it takes), `SIM_SECONDS` (more, until then), `SIM_FROM`,
+//! `SIM_THREADS` and `SIM_FAILURES` (after so many it ends) make other runs; `SIM_SEED` and `SIM_BUG` repeat one, step
+//! by step with `--nocapture`. The seeds are the same everywhere, so a failure
 //! here is a failure everywhere: `make soak` is where new seeds are met.
 
 use std::sync::Mutex;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use safelight_sim::{Bug, run, run_aloud};
 
 /// More failures say no more.
-const MOST_FAILURES: usize = 5;
+const MOST_FAILURES: u64 = 5;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -33,12 +34,13 @@ fn one_seed() {
 fn no_seed_loses_anything_or_leaves_devices_apart() {
     let (from, least) = (number("SIM_FROM", 1), number("SIM_SEEDS", 400));
     let time = Duration::from_secs(number("SIM_SECONDS", 0));
+    let most_failures = usize::try_from(number("SIM_FAILURES", MOST_FAILURES)).unwrap();
     let threads = number("SIM_THREADS", available_parallelism().map_or(1, |cores| cores.get() as u64));
     let begun = Instant::now();
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let failures = Mutex::new(Vec::new());
     let work = || {
-        while failures.lock().unwrap().len() < MOST_FAILURES {
+        while failures.lock().unwrap().len() < most_failures {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= least && begun.elapsed() >= time {
                 break;
@@ -58,7 +60,7 @@ fn no_seed_loses_anything_or_leaves_devices_apart() {
 
 /// The first seed that fails with the bug and not without it.
 fn found(bug: Bug) -> Option<String> {
-    (1..=80).find_map(|seed| {
+    (1..=400).find_map(|seed| {
         let failure = run(seed, Some(bug)).err()?;
         run(seed, None).ok()?;
         Some(failure.to_string())
@@ -73,4 +75,9 @@ fn a_record_before_its_object_is_found() {
 #[test]
 fn a_listing_that_is_believed_is_found() {
     println!("{}", found(Bug::ListingBelieved).unwrap());
+}
+
+#[test]
+fn a_collection_that_asks_nobody_is_found() {
+    println!("{}", found(Bug::CollectedUnasked).unwrap());
 }
