@@ -101,7 +101,9 @@ impl Catalog {
     pub fn count_ops(&self) -> Result<u64> {
         // Numbers are given out without gaps, and no op is ever deleted.
         self.database.read(|connection| {
-            connection.query_row("SELECT ifnull(max(number), 0) FROM ops", [], |row| row.get(0))
+            connection
+                .prepare_cached("SELECT ifnull(max(number), 0) FROM ops")?
+                .query_row([], |row| row.get(0))
         })
     }
 

@@ -188,13 +188,13 @@ impl Catalog {
     fn fold_version(&self, access: Access) -> Result<u32> {
         self.database.read(|connection| {
             if access == Access::ReadWrite {
-                connection.execute(
-                    "INSERT OR IGNORE INTO facts (name, value) VALUES (?1, ?2)",
-                    (FOLDED_BY, FOLD_VERSION),
-                )?;
+                connection
+                    .prepare_cached("INSERT OR IGNORE INTO facts (name, value) VALUES (?1, ?2)")?
+                    .execute((FOLDED_BY, FOLD_VERSION))?;
             }
             let found = connection
-                .query_row("SELECT value FROM facts WHERE name = ?1", [FOLDED_BY], |row| row.get(0))
+                .prepare_cached("SELECT value FROM facts WHERE name = ?1")?
+                .query_row([FOLDED_BY], |row| row.get(0))
                 .optional()?;
             let found = found.unwrap_or(FOLD_VERSION);
             if found != BEFORE_PRESENCES || holds_presences(connection)? {

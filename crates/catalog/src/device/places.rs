@@ -94,7 +94,8 @@ impl DeviceDb {
     pub fn record_published(&mut self, remote: RemoteId, now_millis: i64) -> Result<()> {
         self.write(|transaction| {
             transaction
-                .execute("UPDATE remotes SET published_millis = ?2 WHERE id = ?1", (remote.0, now_millis))
+                .prepare_cached("UPDATE remotes SET published_millis = ?2 WHERE id = ?1")?
+                .execute((remote.0, now_millis))
                 .map(drop)
         })
     }

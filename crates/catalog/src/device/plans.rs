@@ -84,36 +84,36 @@ impl DeviceDb {
             );
             let [waiting, failed, off, held] =
                 [SyncState::Waiting, SyncState::Failed, SyncState::Off, SyncState::Held].map(SyncState::code);
-            transaction.execute(
-                &format!(
+            transaction
+                .prepare_cached(&format!(
                     "UPDATE remote_originals SET state = {off}, attempts = 0, next_try_millis = 0,
                          reason = iif(content IN temp.switched_off, ?2, NULL)
                      WHERE remote = ?1 AND NOT ({is_wanted}) AND (state IN ({waiting}, {failed}, {held})
                          OR state = {off} AND reason IS NOT iif(content IN temp.switched_off, ?2, NULL))"
-                ),
-                (remote.0, SWITCHED_OFF),
-            )?;
-            let mut exposed = transaction.query_row(
-                &format!(
+                ))?
+                .execute((remote.0, SWITCHED_OFF))?;
+            let mut exposed = transaction
+                .prepare_cached(&format!(
                     "SELECT count(*), ifnull(sum(size_bytes), 0) FROM remote_originals
                      WHERE remote = ?1 AND state IN ({off}, {held}) AND {is_wanted}"
-                ),
-                [remote.0],
-                |row| Ok(Exposure { originals: row.get(0)?, bytes: row.get(1)?, is_held: false }),
-            )?;
+                ))?
+                .query_row([remote.0], |row| {
+                    Ok(Exposure { originals: row.get(0)?, bytes: row.get(1)?, is_held: false })
+                })?;
             exposed.is_held = most.is_some_and(|most| exposed.originals > most);
             let (state, reason) = if exposed.is_held { (held, Some(NEEDS_CONSENT)) } else { (waiting, None) };
-            transaction.execute(
-                &format!(
+            transaction
+                .prepare_cached(&format!(
                     "UPDATE remote_originals SET state = ?2, reason = ?3
                      WHERE remote = ?1 AND state IN ({off}, {held}) AND state <> ?2 AND {is_wanted}"
-                ),
-                (remote.0, state, reason),
-            )?;
+                ))?
+                .execute((remote.0, state, reason))?;
             if !exposed.is_held {
                 put_setting(transaction, remote, "consented", None)?;
             }
-            transaction.execute("UPDATE remotes SET planned = ?2 WHERE id = ?1", (remote.0, stamp))?;
+            transaction
+                .prepare_cached("UPDATE remotes SET planned = ?2 WHERE id = ?1")?
+                .execute((remote.0, stamp))?;
             Ok(exposed)
         })
     }

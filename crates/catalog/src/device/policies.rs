@@ -304,7 +304,10 @@ impl DeviceDb {
     /// Those of the database.
     pub fn record_packs_sent(&mut self, remote: RemoteId, planned: &str) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute("UPDATE remotes SET packed = ?2 WHERE id = ?1", (remote.0, planned)).map(drop)
+            transaction
+                .prepare_cached("UPDATE remotes SET packed = ?2 WHERE id = ?1")?
+                .execute((remote.0, planned))
+                .map(drop)
         })
     }
 }
