@@ -228,6 +228,23 @@ impl Catalog {
         })
     }
 
+    /// The marks of a place behind number `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn marks_at(&self, place: PlaceId, after: i64, limit: usize) -> Result<Vec<StoredMark>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT m.number, o.session, o.counter, p.place, m.why FROM marks AS m
+                     JOIN places AS p ON p.id = m.place JOIN ops AS o ON o.number = m.number
+                     WHERE m.number > ?1 AND p.place = ?2 ORDER BY m.number LIMIT ?3",
+                )?
+                .query_map((after, place.0.as_slice(), limit), read_mark)?
+                .collect()
+        })
+    }
+
     /// The objects that a mark names, ascending.
     ///
     /// # Errors

@@ -31,6 +31,11 @@ const AT_ONCE: usize = 256;
 /// Assets that are read together.
 const ASSETS_AT_ONCE: usize = 512;
 
+/// Under this name, with the id of a place, is kept up to which mark of which catalogue the records are settled.
+const SETTLED: &str = "collect.settled.";
+
+/// A mark, and what it names.
+type Marked = (StoredMark, Vec<PlacedObject>);
 /// Which content each of some names is a part of, and which part.
 pub(super) type Parts = HashMap<ObjectName, (ContentHash, u32)>;
 
@@ -56,12 +61,28 @@ pub(crate) async fn acknowledge(
     }
 }
 
-async fn acknowledge_some(
-    here: &mut Here<'_>,
-    at: &RemotePlace,
-    marks: &[StoredMark],
-    problems: &mut Vec<Problem>,
-) -> Result<bool> {
+/// Drops what this device's own records say of objects that were marked in a place since the last time, whoever has
+/// acknowledged that. A device that was restored, or copied, finds acknowledgements of its own in history which its
+/// records are too old to know of: objects would count as synced that are gone.
+pub(crate) fn settle_records(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(()) };
+    let (name, instance) = (format!("{SETTLED}{place}"), here.catalog.instance()?);
+    let kept = here.device.setting(&name)?.unwrap_or_default();
+    // The numbers of another catalogue mean nothing in this one.
+    let number = kept.strip_prefix(&instance.to_be_bytes()).and_then(|number| number.try_into().ok());
+    let mut after = number.map_or(0, i64::from_be_bytes);
+    loop {
+        let marks = here.catalog.marks_at(place, after, AT_ONCE)?;
+        let Some(last) = marks.last() else { return Ok(()) };
+        after = last.number;
+        drop_records(here, &marks)?;
+        here.device.set_setting(&name, Some(&[instance.to_be_bytes(), after.to_be_bytes()].concat()))?;
+    }
+}
+
+/// Forgets, durably, what these marks name; originals that do not rest there in another generation wait again. Answers
+/// the objects, and of what they are parts.
+fn drop_records(here: &mut Here<'_>, marks: &[StoredMark]) -> Result<(Vec<Marked>, Parts)> {
     let mut objects = Vec::with_capacity(marks.len());
     for mark in marks {
         objects.push((*mark, here.catalog.marked_objects(mark)?));
@@ -75,11 +96,27 @@ async fn acknowledge_some(
         }
         here.device.void_objects(remote, paths.iter().map(String::as_str))?;
         for object in objects.iter().filter(|object| object.class == b'o') {
-            if let Some((content, _)) = parts.get(&object.name) {
+            let Some((content, _)) = parts.get(&object.name) else { continue };
+            let original = here.catalog.original_of(content)?;
+            let rests = match &original {
+                Some(original) => rests_whole(here.device, remote, &original.parts)?,
+                None => false,
+            };
+            if !rests {
                 requeue(here, remote, content, mark.why)?;
             }
         }
     }
+    Ok((objects, parts))
+}
+
+async fn acknowledge_some(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    marks: &[StoredMark],
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    let (objects, parts) = drop_records(here, marks)?;
     let mut acknowledged: Vec<OpId> = Vec::new();
     let mut copied: BTreeMap<PlaceId, Vec<PlacedObject>> = BTreeMap::new();
     for (mark, objects) in &objects {

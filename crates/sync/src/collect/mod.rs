@@ -16,7 +16,7 @@ mod run;
 mod standing;
 mod tell;
 
-pub(crate) use acknowledge::acknowledge;
+pub(crate) use acknowledge::{acknowledge, settle_records};
 pub(crate) use marks::{has_purges, mark_purged};
 pub use marks::{mark, mark_damaged, mark_orphans, mark_unreferenced};
 pub(crate) use objects::{generations, object_of};

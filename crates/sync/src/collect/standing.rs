@@ -3,7 +3,7 @@
 //! Invariant: who comes back forgets every proof, then publishes, then reads; only after that is it present. Reading
 //! first is not enough: a collector that looked in between would wait for nobody.
 
-use super::{AWAY_MILLIS, SIGN_OF_LIFE_MILLIS};
+use super::{AWAY_MILLIS, SIGN_OF_LIFE_MILLIS, settle_records};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_sign_of_life, sync_history};
@@ -56,12 +56,18 @@ fn has_left(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
     Ok(!presence.is_present || age.is_none_or(|age| age > AWAY_MILLIS))
 }
 
-/// Brings history up to date, and this device back if it was away.
+/// Brings history up to date, and this device back if it was away; nothing that is marked counts in its records then.
 pub(crate) async fn arrive(
     here: &mut Here<'_>,
     at: &RemotePlace,
     report: &mut HistoryReport,
 ) -> Result<Arrival> {
+    let arrival = return_to(here, at, report).await?;
+    settle_records(here, at)?;
+    Ok(arrival)
+}
+
+async fn return_to(here: &mut Here<'_>, at: &RemotePlace, report: &mut HistoryReport) -> Result<Arrival> {
     observe_clock(here)?;
     let was_away = has_left(here, at)?;
     if was_away {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use safelight_catalog::{OriginalAtRemote, PolicyKind, SyncState, Wanted};
+use safelight_catalog::{OriginalAtRemote, PURGED, PolicyKind, SyncState, Wanted};
 use safelight_crypto::DeviceId;
 use safelight_model::history::Tip;
 use safelight_model::{Original, RenditionKind, Storage};
@@ -26,19 +26,17 @@ pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
         here.device.policy(at.id)?.kind == PolicyKind::Full && here.device.switches(at.id)?.is_empty();
     let mut is_any = false;
     let instance = here.catalog.instance()?;
-    let mut after = here.device.looked_at(at.id, instance)?;
+    let before = here.device.looked_at(at.id, instance)?;
+    let mut after = before;
     let until = published_until(here, at)?;
     loop {
         let (added, last) = here.catalog.added_originals(after, until, OPS_AT_ONCE)?;
         if last == after {
-            return Ok(is_any);
+            return Ok(is_any || after != before && queue_restored(here, at, wants_all)?);
         }
         let mut rows = Vec::with_capacity(added.len());
         for added in &added {
-            let (mut state, reason) = standing(here, &added.original)?;
-            if state == SyncState::Waiting && !wants_all {
-                state = SyncState::Off;
-            }
+            let (state, reason) = entering(here, &added.original, wants_all)?;
             is_any = true;
             rows.push(OriginalAtRemote {
                 content: added.original.content,
@@ -56,6 +54,41 @@ pub(crate) fn queue_new(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
         }
         after = last;
     }
+}
+
+/// Originals that were purged, and that somebody had taken out of the trash before hearing of it, wait as new ones do:
+/// no op adds them again. Answers whether there was any.
+fn queue_restored(here: &mut Here<'_>, at: &RemotePlace, wants_all: bool) -> Result<bool> {
+    let (mut after, mut is_any) = (None, false);
+    loop {
+        let rows = here.device.originals_in(at.id, SyncState::LocalOnly, after, OPS_AT_ONCE)?;
+        let Some(last) = rows.last() else { break };
+        after = Some((last.position, last.content));
+        let mut restored = Vec::new();
+        for row in rows.iter().filter(|row| row.reason.as_deref() == Some(PURGED)) {
+            if let Some(original) = here.catalog.original_of(&row.content)? {
+                restored.push((&row.content, entering(here, &original, wants_all)?));
+            }
+        }
+        is_any |= !restored.is_empty();
+        let states = restored.into_iter().map(|(content, (state, reason))| (content, state, reason));
+        here.device.set_original_states(at.id, states)?;
+    }
+    if is_any {
+        here.device.forget_plan(at.id)?;
+    }
+    Ok(is_any)
+}
+
+/// How an original enters that is to be looked at anew.
+fn entering(
+    here: &Here<'_>,
+    original: &Original,
+    wants_all: bool,
+) -> Result<(SyncState, Option<&'static str>)> {
+    let (state, reason) = standing(here, original)?;
+    let waits_for_policy = state == SyncState::Waiting && !wants_all;
+    Ok((if waits_for_policy { SyncState::Off } else { state }, reason))
 }
 
 /// What will wait as soon as history is published, beside what waits already: those of the originals that this device

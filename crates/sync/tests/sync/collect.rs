@@ -702,3 +702,61 @@ async fn records_and_marks_survive_a_rebuild_of_the_catalogue() {
     assert_eq!(rows.len(), 1);
     assert_eq!(AssetId(rows[0].content), asset(&kept));
 }
+
+#[tokio::test]
+async fn a_restored_device_believes_its_own_acknowledgement_more_than_its_records() {
+    let place = TestPlace::vouching();
+    let (mut one, _words) = Phone::founder(490);
+    let photo = one.import("a.jpg", &noise(490, 3000));
+    settled(&mut one, &place).await;
+    settled(&mut one, &place).await;
+    let backup = one.back_up();
+    let (remote, name) = (one.at(&place.store), id(&mut one, &place).await);
+    let marked = mark(&mut one.here(), &remote, name, MarkReason::Dropped, [first(&photo)]).unwrap();
+    assert_eq!(marked, 1);
+    settled(&mut one, &place).await;
+    let now = one.now;
+    drop(one);
+
+    let mut restored = backup.open(491);
+    restored.now = now + 60_000;
+    let at = restored.at(&place.store);
+    let counts = |phone: &Phone| {
+        let rows = phone.device.original_at_remotes(&photo.content).unwrap();
+        rows.iter().any(|(remote, row)| *remote == at.id && row.state == SyncState::Synced)
+    };
+    assert!(counts(&restored), "as it was backed up");
+    // It reads that it has acknowledged the mark, and only reads: the policy has not let it send anything again.
+    restored.history(&place.store).await.unwrap();
+    let report = plan_collection(&mut restored.here(), &at, &[]).await.unwrap();
+    assert_eq!(report.plan.hindrances, Vec::<String>::new());
+    assert!(!counts(&restored), "nothing that is to leave counts as synced");
+    let_pass(&mut [&mut restored], 31);
+    assert_eq!(collected(&mut restored, &place).await.deleted.objects, 1);
+    assert!(!counts(&restored) && !place.path(&path(&photo, 0)).exists());
+}
+
+#[tokio::test]
+async fn what_was_restored_before_its_purge_was_heard_of_goes_to_the_place_again() {
+    let (place, mut one, mut two, photo) = two(495).await;
+    trash(&mut one, &photo, true);
+    settled(&mut one, &place).await;
+    settled(&mut two, &place).await;
+    let state = one.catalog.asset_state(asset(&photo)).unwrap().unwrap();
+    one.record(vec![state.purge(asset(&photo)).unwrap()]);
+    settled(&mut one, &place).await;
+    // Meanwhile the other takes it out of the trash: it stays in the library, and the object is marked already.
+    trash(&mut two, &photo, false);
+    for _ in 0..2 {
+        settled(&mut two, &place).await;
+        settled(&mut one, &place).await;
+    }
+    let at = one.at(&place.store);
+    let rows = one.device.original_at_remotes(&photo.content).unwrap();
+    let state = rows.iter().find(|(remote, _)| *remote == at.id).map(|(_, row)| row.state);
+    assert_eq!(state, Some(SyncState::Synced), "it counts again where it is");
+    let_pass(&mut [&mut one, &mut two], 31);
+    collected(&mut one, &place).await;
+    assert!(!place.path(&path(&photo, 0)).exists() && place.path(&path(&photo, 1)).exists());
+    assert!(fetches(&mut two, &place, &photo).await);
+}
