@@ -392,13 +392,13 @@ impl SimDevice {
         Ok(())
     }
 
-    /// Types something about some photo that it knows.
-    pub(crate) fn edit(&mut self, chance: &mut Chance) -> Result<(), Broken> {
+    /// Types something about some photo that it knows. Only where it `may_restore` does it take any out of the trash.
+    pub(crate) fn edit(&mut self, chance: &mut Chance, may_restore: bool) -> Result<(), Broken> {
         let assets = self.opened()?.catalog.assets_after(None, 100)?;
         let Some((asset, state)) = assets.get(chance.index(assets.len())) else { return Ok(()) };
         let body = match chance.below(3) {
             0 => state.write_field(*asset, Field::RATING, i64::try_from(chance.below(6))?),
-            1 => state.write_field(*asset, Field::TRASHED, chance.once_in(2)),
+            1 => state.write_field(*asset, Field::TRASHED, chance.once_in(2) || !may_restore),
             _ => state.write_field(*asset, Field::CAPTION, format!("planted caption {}", chance.below(9))),
         };
         self.record(vec![body])

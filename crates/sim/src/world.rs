@@ -172,7 +172,7 @@ impl<'t> World<'t> {
         (self.tell)(format_args!("step {step}: {name} {}", action(what)));
         match what {
             0..=4 => self.import(which, step)?,
-            5..=7 => self.devices[which].edit(&mut self.chance)?,
+            5..=7 => self.edit(which)?,
             8 => self.devices[which].close_segment()?,
             9..=14 => self.sync(which)?,
             15 if self.devices.len() < MOST_DEVICES => {
@@ -238,6 +238,18 @@ impl<'t> World<'t> {
                 (self.tell)(format_args!("    {}: {event}", store.label()));
             }
         }
+    }
+
+    /// A device types something. One that nobody waits for, because nobody has heard of it, or because it is away or a
+    /// copy, takes nothing out of the trash: others may purge it for good meanwhile.
+    fn edit(&mut self, which: usize) -> Result<(), Broken> {
+        let id = self.devices[which].id();
+        let is_alone = self.devices.iter().filter(|device| device.id() == id).count() == 1;
+        let mut is_waited_for = false;
+        for (_, store) in &self.places {
+            is_waited_for |= is_alone && self.devices[which].speaks_for_itself(store)?;
+        }
+        self.devices[which].edit(&mut self.chance, is_waited_for)
     }
 
     fn import(&mut self, which: usize, step: u64) -> Result<(), Broken> {
@@ -419,9 +431,9 @@ impl<'t> World<'t> {
     /// No more faults; everybody syncs, verifies and syncs again.
     fn quiet(&mut self) -> Result<(), Broken> {
         self.places.iter().for_each(|(place, _)| place.calm());
-        for device in &mut self.devices {
+        for which in 0..self.devices.len() {
             // What a lost copy tore stays under a number until its device writes that number.
-            device.edit(&mut self.chance)?;
+            self.edit(which)?;
         }
         if self.has_marked {
             // Before everybody has heard of the last marks, and after.
