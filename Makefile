@@ -35,7 +35,7 @@ bench: ## Measure against peers; what it prints is kept in bench/results/
 	@$(MAKE) --no-print-directory build
 	@"$(SAFELIGHT_CACHE)/venv/bin/python" bench/run.py $(BENCH)
 
-soak: ## Long runs: 10,000 mutants, hundreds of kills, long fuzzing (about an hour)
+soak: ## Long runs: 10,000 mutants, hundreds of kills, long fuzzing, then seeds until stopped (Ctrl-C)
 	@tools/setup.sh test
 	@tools/soak.sh
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Long runs of what `make test` does shortly: kills, mutants, fuzzing. Each prints its seed; SAFELIGHT_SEED repeats one.
-#   SIM_SEED repeats one simulated run.
-#   SAFELIGHT_KILLS (500), SAFELIGHT_MUTANTS (10000), SAFELIGHT_SOAK_MINUTES (30, for fuzzing and property tests)
+#   Simulated devices come last and go on until they are stopped (Ctrl-C), each failing seed with the line that repeats it.
+#   SAFELIGHT_KILLS (500), SAFELIGHT_MUTANTS (10000), SAFELIGHT_SOAK_MINUTES (30 for fuzzing; when given, for the
+#   simulated devices too)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export SAFELIGHT_CACHE=${SAFELIGHT_CACHE:-$HOME/.cache/safelight}
@@ -22,8 +23,6 @@ step "kills ($SAFELIGHT_KILLS) and mutants ($SAFELIGHT_MUTANTS)" \
 # Laws and decoders with many more cases than in make test.
 PROPTEST_CASES=20000 step "property tests" \
   cargo test --release --locked -p safelight-crypto -p safelight-model -p safelight-catalog
-SIM_SECONDS=$((minutes * 60)) SIM_FROM=$((SAFELIGHT_SEED * 1000000)) step "simulated devices and places" \
-  cargo test --release --locked -p safelight-sim --test seeds -- --nocapture no_seed
 targets=(crates/*/tests/fuzz.rs)
 export SAFELIGHT_FUZZ_SECONDS=$((minutes * 60 / ${#targets[@]}))
 for target in "${targets[@]}"; do
@@ -31,6 +30,15 @@ for target in "${targets[@]}"; do
   crate=${target#crates/}; crate=safelight-${crate%%/*}
   step "fuzzing $crate for $SAFELIGHT_FUZZ_SECONDS s" cargo test --release --locked -p "$crate" --test fuzz -- --nocapture
 done
+
+# A failing seed ends nothing: one night finds what there is. Being stopped is no failure.
+printf '\n== simulated devices and places, until stopped (Ctrl-C)\n'
+stopped=''
+trap 'stopped=1' INT
+SIM_SECONDS=$((${SAFELIGHT_SOAK_MINUTES:-100000000} * 60)) SIM_FAILURES=1000000 SIM_FROM=$((SAFELIGHT_SEED * 1000000)) \
+  cargo test --release --locked -p safelight-sim --test seeds -- --nocapture no_seed \
+  || [ -n "$stopped" ] || { failed=$((failed + 1)); echo "FAILED"; }
+trap - INT
 
 printf '\n%d steps failed\n' "$failed"
 [ "$failed" = 0 ]

@@ -392,13 +392,14 @@ impl SimDevice {
         Ok(())
     }
 
-    /// Types something about some photo that it knows. Only where it `may_restore` does it take any out of the trash.
-    pub(crate) fn edit(&mut self, chance: &mut Chance, may_restore: bool) -> Result<(), Broken> {
+    /// Types something about some photo that it knows. Only where others wait for it does it touch the trash: a photo that
+    /// is thrown away again, or taken out, is not purged by whoever had not heard of that.
+    pub(crate) fn edit(&mut self, chance: &mut Chance, is_waited_for: bool) -> Result<(), Broken> {
         let assets = self.opened()?.catalog.assets_after(None, 100)?;
         let Some((asset, state)) = assets.get(chance.index(assets.len())) else { return Ok(()) };
         let body = match chance.below(3) {
             0 => state.write_field(*asset, Field::RATING, i64::try_from(chance.below(6))?),
-            1 => state.write_field(*asset, Field::TRASHED, chance.once_in(2) || !may_restore),
+            1 if is_waited_for => state.write_field(*asset, Field::TRASHED, chance.once_in(2)),
             _ => state.write_field(*asset, Field::CAPTION, format!("planted caption {}", chance.below(9))),
         };
         self.record(vec![body])

@@ -211,9 +211,13 @@ impl<'t> World<'t> {
                 let dropped = self.devices[which].drop_from(&self.places[place].1, &mut self.chance)?;
                 (self.tell)(format_args!("  from {}: {dropped:?}", self.places[place].1.label()));
                 self.has_marked |= dropped.is_some();
+                if dropped.is_some() && self.chance.once_in(2) {
+                    // Nobody else has heard of it.
+                    self.collect(which, place)?;
+                }
                 self.dropped.extend(dropped);
             }
-            22 => {
+            22 if self.is_waited_for(which)? => {
                 self.devices[which].purge(&mut self.chance)?;
                 self.has_marked = true;
             }
@@ -228,7 +232,7 @@ impl<'t> World<'t> {
             _ => self.devices[which].kill(),
         }
         self.tell_places();
-        Ok(matches!(what, 9..=15 | 17 | 19 | 23..=25))
+        Ok(matches!(what, 9..=15 | 17 | 19..=21 | 23..=25))
     }
 
     /// Tells what happened in the places.
@@ -240,16 +244,21 @@ impl<'t> World<'t> {
         }
     }
 
-    /// A device types something. One that nobody waits for, because nobody has heard of it, or because it is away or a
-    /// copy, takes nothing out of the trash: others may purge it for good meanwhile.
     fn edit(&mut self, which: usize) -> Result<(), Broken> {
+        let is_waited_for = self.is_waited_for(which)?;
+        self.devices[which].edit(&mut self.chance, is_waited_for)
+    }
+
+    /// Whether others wait for what a device may have to say: not for one of which nobody has heard, which is away, or a
+    /// copy. What such a one threw away again or took out of the trash may be gone by the time it says so.
+    fn is_waited_for(&mut self, which: usize) -> Result<bool, Broken> {
         let id = self.devices[which].id();
         let is_alone = self.devices.iter().filter(|device| device.id() == id).count() == 1;
-        let mut is_waited_for = false;
+        let mut is_known = false;
         for (_, store) in &self.places {
-            is_waited_for |= is_alone && self.devices[which].speaks_for_itself(store)?;
+            is_known |= is_alone && self.devices[which].speaks_for_itself(store)?;
         }
-        self.devices[which].edit(&mut self.chance, is_waited_for)
+        Ok(is_known)
     }
 
     fn import(&mut self, which: usize, step: u64) -> Result<(), Broken> {

@@ -1,9 +1,9 @@
-//! Four hundred seeds on every core, and bugs that must be found.
+//! Three thousand seeds on every core, and bugs that must be found.
 //!
 //! `SIM_SEEDS` (the least that are run, however long it takes), `SIM_SECONDS` (more, until then), `SIM_FROM`,
 //! `SIM_THREADS` and `SIM_FAILURES` (after so many it ends) make other runs; `SIM_SEED` and `SIM_BUG` repeat one, step
-//! by step with `--nocapture`. The seeds are the same everywhere, so a failure
-//! here is a failure everywhere: `make soak` is where new seeds are met.
+//! by step with `--nocapture`. The seeds are the same everywhere, so a failure here is a failure everywhere:
+//! `make soak` is where new seeds are met.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use safelight_sim::{Bug, run, run_aloud};
 
+/// After so many seeds a long run says that it goes on.
+const TOLD_EVERY: u64 = 1000;
 /// More failures say no more.
 const MOST_FAILURES: u64 = 5;
 
@@ -32,7 +34,7 @@ fn one_seed() {
 
 #[test]
 fn no_seed_loses_anything_or_leaves_devices_apart() {
-    let (from, least) = (number("SIM_FROM", 1), number("SIM_SEEDS", 400));
+    let (from, least) = (number("SIM_FROM", 1), number("SIM_SEEDS", 3000));
     let time = Duration::from_secs(number("SIM_SECONDS", 0));
     let most_failures = usize::try_from(number("SIM_FAILURES", MOST_FAILURES)).unwrap();
     let threads = number("SIM_THREADS", available_parallelism().map_or(1, |cores| cores.get() as u64));
@@ -49,7 +51,13 @@ fn no_seed_loses_anything_or_leaves_devices_apart() {
                 println!("{failure}");
                 failures.lock().unwrap().push(failure.to_string());
             }
-            done.fetch_add(1, Ordering::Relaxed);
+            let seeds = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if seeds.is_multiple_of(TOLD_EVERY) {
+                println!(
+                    "{seeds} seeds from {from}, {:.0} in a second",
+                    seeds as f64 / begun.elapsed().as_secs_f64()
+                );
+            }
         }
     };
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
