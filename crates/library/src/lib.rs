@@ -31,6 +31,7 @@ mod source;
 mod status;
 pub mod unlock;
 mod verify;
+mod whereabouts;
 mod witness;
 
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};

@@ -1,5 +1,6 @@
 //! Everything known of one photo, and of files that are in no library.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -154,7 +155,12 @@ impl Library {
                 .iter()
                 .map(|part| safelight_store::ObjectPath::original(part.name).as_str().to_owned())
                 .collect(),
-            versions: view.versions.len(),
+            versions: view
+                .versions
+                .iter()
+                .map(|version| version.original.content)
+                .collect::<BTreeSet<_>>()
+                .len(),
             stack,
             facts: view.facts.clone(),
         })

@@ -6,7 +6,7 @@
 //! have left it.
 
 mod history;
-mod objects;
+pub(crate) mod objects;
 
 pub(crate) use objects::is_for_damage;
 

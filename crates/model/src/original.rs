@@ -81,6 +81,23 @@ impl SourcePath {
         String::from_utf8_lossy(&self.relative).into_owned()
     }
 
+    /// The whole path, in bytes.
+    #[must_use]
+    pub fn whole(&self) -> Vec<u8> {
+        let mut path = self.root.clone();
+        if !path.is_empty() && !self.relative.is_empty() && !path.ends_with(b"/") {
+            path.push(b'/');
+        }
+        path.extend_from_slice(&self.relative);
+        path
+    }
+
+    /// Whether two sources are one file: a folder may be imported by itself, and as part of a larger one.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        self.device == other.device && (self == other || self.whole() == other.whole())
+    }
+
     /// The file's own name, in bytes.
     #[must_use]
     pub fn file_name(&self) -> &[u8] {

@@ -10,7 +10,7 @@ use safelight_model::{
 use super::Catalog;
 use super::fold::{holds, unreadable, version_holders};
 use super::labels::LabelKind;
-use super::project::{name_hash, path_hash, whole_path};
+use super::project::{name_hash, path_hash};
 use super::rows::{AssetRow, Month, ROW_COLUMNS, ShelfTotals, read_row};
 use super::timeline::Shelf;
 use crate::error::{CatalogError, Result};
@@ -187,7 +187,7 @@ impl Catalog {
     /// # Errors
     /// As [`Catalog::asset_state`].
     pub fn by_path(&self, path: &[u8], limit: usize) -> Result<Vec<AssetId>> {
-        self.by_path_hash(path_hash(path), limit, |source| whole_path(source) == path)
+        self.by_path_hash(path_hash(path), limit, |source| source.whole() == path)
     }
 
     /// Finds assets with a content that was found at a path that ends so: a file's name, perhaps with
@@ -198,7 +198,7 @@ impl Catalog {
     pub fn by_path_end(&self, end: &[u8], limit: usize) -> Result<Vec<AssetId>> {
         let name = end.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         self.by_path_hash(name_hash(name), limit, |source| {
-            let path = whole_path(source);
+            let path = source.whole();
             path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with(b"/"))
         })
     }

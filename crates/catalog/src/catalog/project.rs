@@ -110,7 +110,7 @@ pub(crate) fn project(states: &States<'_>) -> Option<Projection> {
         quarter_turns: i64::from(view.rotate),
         duration_millis: facts.duration_millis,
         format: facts.format.as_ref().map(|format| format.to_lowercase()),
-        path: whole_path(path),
+        path: path.whole(),
         root_len: path.root.len(),
         thumbhash: facts.thumbhash.as_ref().map(|placeholder| placeholder.0.clone()),
         thumbnail: recipe(RenditionKind::Thumbnail),
@@ -210,15 +210,6 @@ fn media_kind(found: Option<MediaKind>, media_type: &str) -> MediaKind {
     })
 }
 
-pub(crate) fn whole_path(source: &SourcePath) -> Vec<u8> {
-    let mut path = source.root.clone();
-    if !path.is_empty() && !source.relative.is_empty() && !path.ends_with(b"/") {
-        path.push(b'/');
-    }
-    path.extend_from_slice(&source.relative);
-    path
-}
-
 /// `a/b/c` is in `a` and in `a/b` too.
 fn with_ancestors(tag: &str) -> Vec<String> {
     tag.match_indices('/')
@@ -273,7 +264,7 @@ fn folder(source: &SourcePath) -> String {
 
 /// The hashes under which a path is looked up: the whole of it, and the file's name.
 fn path_hashes(source: &SourcePath) -> [i64; 2] {
-    let path = whole_path(source);
+    let path = source.whole();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     [path_hash(&path), name_hash(name)]
 }

@@ -338,6 +338,29 @@ fn of_an_original_in_several_parts_only_the_damaged_one_is_made_again() {
 }
 
 #[test]
+fn a_file_whose_proof_fails_is_kept_and_named_and_repairs_its_copy_next_time() {
+    let room = Room::with_library();
+    let bytes = heavy_photo(8, 1 << 20);
+    room.put("disk/one.jpg", &bytes);
+    room.import().ends_with(&[0]);
+    flip_middle(&large_objects(&room, 1 << 19)[0]);
+    let card = room.path("card");
+    std::fs::create_dir(&card).unwrap();
+    let file = card.join("one.jpg");
+    std::fs::write(&file, &bytes).unwrap();
+    room.safelight(&["source", "add", card.to_str().unwrap(), "--remove-after-proof"]).ends_with(&[0]);
+    let import = || room.run(room.unlocked().args(["--json", "--yes", "import", "--wait", "--settle=0"]));
+    let report = import().ends_with(&[1]).json();
+    assert_eq!((&report["failed"], &report["removed"]), (&1.into(), &0.into()), "{report}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    let report = import().ends_with(&[0]).json();
+    assert_eq!((&report["repaired"], &report["removed"]), (&1.into(), &1.into()), "{report}");
+    assert!(!file.exists());
+    room.verify_is_clean();
+    assert_eq!(room.original(&sha256(&bytes)), bytes);
+}
+
+#[test]
 fn a_linked_original_that_is_gone_or_changed_is_brought_back_by_importing_a_copy_of_it() {
     for is_changed in [false, true] {
         let room = Room::with_library();

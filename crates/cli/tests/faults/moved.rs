@@ -128,3 +128,164 @@ fn a_path_that_holds_another_photo_now_is_not_the_first_ones_any_more() {
     assert_eq!(duplicates(&room), 0);
     assert_eq!(exported(&room, "out"), ["card/IMG_0001.jpg", "kept/first.jpg"]);
 }
+
+/// Two photos that are plainly two, by when they were taken.
+fn two_photos() -> [Vec<u8>; 2] {
+    [(1, "2020:05:01 10:00:00"), (2, "2023:05:01 10:00:00")]
+        .map(|(seed, taken)| jpeg(seed, 20, 15, &Exif { taken: Some(taken.into()), ..Exif::default() }))
+}
+
+#[test]
+fn a_photo_whose_path_was_taken_over_is_shown_where_it_turns_up_later() {
+    let room = Room::with_library();
+    let [one, two] = two_photos();
+    room.put("card/IMG_0001.jpg", &one);
+    import_at(&room, &room.photos().join("card"));
+    room.put("card/IMG_0001.jpg", &two);
+    import_at(&room, &room.photos().join("card"));
+    room.put("backup/holiday.jpg", &one);
+    import_at(&room, &room.photos().join("backup"));
+    assert_eq!(paths(&room), ["IMG_0001.jpg", "holiday.jpg"]);
+    assert_eq!(duplicates(&room), 0);
+    assert_eq!(exported(&room, "out"), ["IMG_0001.jpg", "holiday.jpg"]);
+}
+
+#[test]
+fn photos_that_change_places_between_two_folders_are_no_duplicates() {
+    let room = Room::with_library();
+    let [one, two] = two_photos();
+    room.put("a/one.jpg", &one);
+    room.put("b/two.jpg", &two);
+    let (a, b) = (room.photos().join("a"), room.photos().join("b"));
+    let import = || {
+        let mut command = room.unlocked();
+        command.args(["--json", "--yes", "import", "--wait", "--settle=0"]).arg(&a).arg(&b);
+        room.run(&mut command).ends_with(&[0]).json()
+    };
+    import();
+    std::fs::rename(a.join("one.jpg"), room.path("aside.jpg")).unwrap();
+    std::fs::rename(b.join("two.jpg"), a.join("one.jpg")).unwrap();
+    std::fs::rename(room.path("aside.jpg"), b.join("two.jpg")).unwrap();
+    import();
+    assert_eq!(duplicates(&room), 0);
+    assert_eq!(exported(&room, "out"), ["one.jpg", "two.jpg"]);
+    assert_eq!(std::fs::read(room.path("out/one.jpg")).unwrap(), two);
+    let again = import();
+    assert_eq!(again["unchanged"], 2, "{again}");
+}
+
+#[test]
+fn a_folder_and_the_one_around_it_are_two_sources_of_one_file() {
+    let room = Room::with_library();
+    room.put("a/x/one.jpg", photo(1));
+    import_at(&room, &room.photos().join("a/x"));
+    import_at(&room, &room.photos().join("a"));
+    assert_eq!(duplicates(&room), 0);
+    assert_eq!(exported(&room, "out"), ["one.jpg"]);
+    std::fs::rename(room.photos().join("a/x/one.jpg"), room.photos().join("a/x/two.jpg")).unwrap();
+    import_at(&room, &room.photos().join("a"));
+    import_at(&room, &room.photos().join("a/x"));
+    assert_eq!(duplicates(&room), 0);
+    assert_eq!(exported(&room, "renamed").len(), 1);
+}
+
+#[test]
+fn one_of_two_copies_that_is_edited_is_a_picture_of_its_own() {
+    let room = Room::with_library();
+    let before = photo(1);
+    let (kept, edited) = (room.put("kept.jpg", &before), room.put("copy.jpg", &before));
+    room.import().ends_with(&[0]);
+    let [first, second] = [b"first".as_slice(), b"second".as_slice()].map(|end| [&before, end].concat());
+    std::fs::write(&edited, &first).unwrap();
+    import_at(&room, &room.photos());
+    assert_eq!(paths(&room), ["copy.jpg", "kept.jpg"]);
+    assert_eq!(duplicates(&room), 0);
+    let out = room.path("out");
+    assert_eq!(exported(&room, "out"), ["copy.jpg", "kept.jpg"]);
+    assert_eq!(std::fs::read(out.join("kept.jpg")).unwrap(), before);
+    assert_eq!(std::fs::read(out.join("copy.jpg")).unwrap(), first);
+    // Both copies in the same way: that is one photo, edited.
+    std::fs::write(&edited, &before).unwrap();
+    import_at(&room, &room.photos());
+    assert_eq!(duplicates(&room), 1);
+    std::fs::write(&edited, &second).unwrap();
+    std::fs::write(&kept, &second).unwrap();
+    let report = import_at(&room, &room.photos());
+    assert_eq!(report["versions"], 1, "{report}");
+    assert_eq!(duplicates(&room), 1);
+    room.verify_is_clean();
+}
+
+#[test]
+fn two_copies_that_are_edited_apart_are_both_shown() {
+    let room = Room::with_library();
+    let before = photo(1);
+    let copies = [room.put("a.jpg", &before), room.put("b.jpg", &before)];
+    room.import().ends_with(&[0]);
+    for (copy, end) in copies.iter().zip([b"one".as_slice(), b"two".as_slice()]) {
+        std::fs::write(copy, [&before, end].concat()).unwrap();
+    }
+    import_at(&room, &room.photos());
+    assert_eq!(paths(&room), ["a.jpg", "b.jpg"]);
+    let files = exported(&room, "out");
+    for (name, end) in [("a.jpg", b"one".as_slice()), ("b.jpg", b"two".as_slice())] {
+        assert!(files.contains(&name.to_owned()), "{files:?}");
+        assert_eq!(std::fs::read(room.path("out").join(name)).unwrap(), [&before, end].concat());
+    }
+}
+
+#[test]
+fn a_copy_of_a_linked_photo_is_exported_at_both_paths() {
+    let room = Room::with_library();
+    let linked = room.put("a/linked.jpg", heavy_photo(1, 200 << 10));
+    let mut command = room.unlocked();
+    command.args(["--yes", "import", "--wait", "--settle=0", "--link"]).arg(room.photos().join("a"));
+    room.run(&mut command).ends_with(&[0]);
+    std::fs::create_dir(room.photos().join("b")).unwrap();
+    std::fs::copy(&linked, room.photos().join("b/copied.jpg")).unwrap();
+    import_at(&room, &room.photos().join("b"));
+    assert_eq!(duplicates(&room), 1);
+    assert_eq!(exported(&room, "out"), ["copied.jpg", "linked.jpg"]);
+    let shown = room.safelight(&["--json", "show", "linked.jpg"]).ends_with(&[0]).json();
+    assert_eq!(shown["versions"], 1, "{shown}");
+}
+
+#[test]
+fn a_linked_photo_with_two_files_is_read_from_the_one_that_still_holds_it() {
+    let [one, two] = two_photos();
+    for taker in [two, [&one, b"edited".as_slice()].concat()] {
+        let room = Room::with_library();
+        let first = room.put("first.jpg", &one);
+        room.put("second.jpg", &one);
+        let link = || {
+            let mut command = room.unlocked();
+            command.args(["--json", "--yes", "import", "--wait", "--settle=0", "--link"]).arg(room.photos());
+            room.run(&mut command).ends_with(&[0]).json()
+        };
+        link();
+        std::fs::write(&first, &taker).unwrap();
+        let report = link();
+        assert_eq!(report["written_over"], 0, "{report}");
+        assert_eq!(exported(&room, "out"), ["first.jpg", "second.jpg"]);
+        assert_eq!(std::fs::read(room.path("out/second.jpg")).unwrap(), one);
+        room.verify_is_clean();
+    }
+}
+
+#[test]
+fn an_import_says_of_a_linked_photo_that_its_only_file_became_another_one() {
+    let room = Room::with_library();
+    let [one, two] = two_photos();
+    let path = room.put("card.jpg", &one);
+    let link = || {
+        let mut command = room.unlocked();
+        command.args(["--json", "--yes", "import", "--wait", "--settle=0", "--link"]).arg(room.photos());
+        room.run(&mut command).ends_with(&[0]).json()
+    };
+    link();
+    std::fs::write(&path, &two).unwrap();
+    let report = link();
+    assert_eq!((&report["imported"], &report["written_over"]), (&1.into(), &1.into()), "{report}");
+    // It is listed, and nowhere: that stays named.
+    room.safelight(&["verify"]).ends_with(&[6]);
+}

@@ -226,22 +226,15 @@ impl<'a> Export<'a> {
     ) -> Result<()> {
         let fallback = format!("{}.{}", original.content, extension(&original.media_type));
         let life = item.state.current();
-        let mut seen: Vec<(&SourcePath, i64)> = life
-            .seen()
-            .iter()
-            .filter(|seen| seen.content == original.content && life.is_there(&seen.source))
-            .map(|seen| (&seen.source, seen.modified_millis))
-            .filter(|(source, _)| **source != original.source)
-            .collect();
-        let (source, modified_millis) = if life.is_there(&original.source) || seen.is_empty() {
-            (&original.source, original.modified_millis)
-        } else {
-            seen.remove(0)
-        };
+        let mut paths = life.paths_of(original.content);
+        let came_from = paths.iter().position(|(source, _)| source.is_same_file(&original.source));
+        // Where two devices found the same photo, it is written as the first of them has it.
+        let (source, modified_millis) = paths.swap_remove(came_from.unwrap_or_default());
+        paths.retain(|(other, _)| other.device == source.device);
         let place = self.layout.place(&wished(source), &fallback);
         let id = item.asset.to_string();
         self.write_original(original, &place, modified_millis, role, &id)?;
-        for (source, modified_millis) in seen {
+        for (source, modified_millis) in paths {
             let copy = self.layout.place(&wished(source), &fallback);
             self.write_copy(original, &place, &copy, modified_millis, &id)?;
         }

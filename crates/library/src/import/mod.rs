@@ -7,7 +7,6 @@
 
 mod facts;
 mod held_open;
-mod path;
 pub(crate) mod rendition;
 mod report;
 mod room;
@@ -37,6 +36,7 @@ use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use crate::scan::trust::stamp_of;
 use crate::scan::{Candidate, Scan, Scanned};
+use crate::verify::objects::DAMAGED_COPY;
 use take::{Intake, Taking};
 use write::Writer;
 
@@ -359,7 +359,7 @@ impl Library {
         self.device.mark_gone(source.id, scanned.gone.iter().map(|record| record.path.as_slice()))?;
         self.device.finish_scan(source.id, now_millis())?;
         if request.remove_after_proof {
-            report.removed += self.remove_proven(&source, &root, monitor)?;
+            self.remove_proven(&source, &root, report, monitor)?;
         }
         Ok(())
     }
@@ -473,25 +473,35 @@ impl Library {
 
     /// Removes from a source what the library has proven to hold: each sealed copy is read back and hashed,
     /// and the file is looked at once more, before it goes.
-    fn remove_proven(&mut self, source: &KnownSource, root: &Path, monitor: &dyn Monitor) -> Result<u64> {
-        let mut removed = 0;
+    fn remove_proven(
+        &mut self,
+        source: &KnownSource,
+        root: &Path,
+        report: &mut ImportReport,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let rows = self.device.files_after(source.id, after.as_deref(), 1000)?;
-            let Some(last) = rows.last() else { return Ok(removed) };
+            let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.path.clone());
             for row in &rows {
                 if monitor.cancelled() {
-                    return Ok(removed);
+                    return Ok(());
                 }
                 let Some(content) = row.content.filter(|_| row.state == FileState::Imported) else {
                     continue;
                 };
                 let path = crate::scan::path_below(root, &row.path);
                 match self.remove_if_proven(&path, row, &content) {
-                    Ok(true) => removed += 1,
+                    Ok(true) => report.removed += 1,
                     Ok(false) => {}
                     Err(error) => {
+                        report.failed += 1;
+                        if error.is_proven_damage() {
+                            // The next import takes the file once more.
+                            self.note_damage(&content, DAMAGED_COPY)?;
+                        }
                         monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}")));
                     }
                 }

@@ -4,7 +4,7 @@
 //! Killed between any two steps, an import leaves at most objects that nothing speaks of; the next import of
 //! the same files finds them, proves them and goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,6 @@ use safelight_model::{
 };
 use safelight_store::{ObjectPath, Outcome};
 
-use super::path::{left_by, source_path};
 use super::rendition::PREVIEW_RECIPE;
 use super::settle::STILL_CHANGING;
 use super::take::{NewOriginal, Settled, Taking};
@@ -27,6 +26,7 @@ use crate::linked;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
+use crate::whereabouts::{content_at, left_by, other_file, source_path};
 
 /// A batch becomes durable when it has so many sealed objects, which are open until then,
 const BATCH_OBJECTS: usize = 64;
@@ -75,6 +75,8 @@ pub(crate) struct Writer<'a> {
     whole_again: Vec<ContentHash>,
     /// Assets of which a file was found at another path than before.
     found_elsewhere: Vec<AssetId>,
+    /// Contents of which one file became a new version in this batch.
+    edited: HashSet<ContentHash>,
     /// Paths that hold the content of another asset than before.
     taken_over: Vec<(AssetId, SourcePath)>,
 }
@@ -103,6 +105,7 @@ impl<'a> Writer<'a> {
             retake: Vec::new(),
             whole_again: Vec::new(),
             found_elsewhere: Vec::new(),
+            edited: HashSet::new(),
             taken_over: Vec::new(),
         }
     }
@@ -179,6 +182,7 @@ impl<'a> Writer<'a> {
             self.speak_of(candidate, original, &mut bodies)?;
         }
         self.room.record(bodies)?;
+        self.edited.clear();
         for content in std::mem::take(&mut self.whole_again) {
             self.room.forget_damage(&content)?;
             self.room.came_here(&content)?;
@@ -196,8 +200,8 @@ impl<'a> Writer<'a> {
             self.remember(candidate, FileState::Imported, Some(settled), Some(content));
         }
         self.commit_again()?;
-        self.leave_paths()?;
         self.remember_rows()?;
+        self.leave_paths()?;
         if self.segment_originals >= SEGMENT_ORIGINALS || self.segment_begun.elapsed() >= SEGMENT_AGE {
             self.room.close_segment()?;
             self.segment_originals = 0;
@@ -387,7 +391,7 @@ impl<'a> Writer<'a> {
         self.found_elsewhere.push(asset);
         self.take_over(candidate, asset, &record.source)?;
         let addition = if let Some(stood_here) = stood_here {
-            self.write_over(candidate, &stood_here)?;
+            self.write_over(&stood_here)?;
             Some(state.add_version(asset, record))
         } else if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
             None
@@ -421,13 +425,15 @@ impl<'a> Writer<'a> {
             && !self.is_another_moment(&before, &original.metadata)?
             && let Some(state) = self.room.asset_state(asset)?
             && !state.current().is_purged()
+            && !self.is_one_copy(&before, &state, &record.source)?
         {
             self.report.versions += 1;
+            self.edited.insert(before);
             let earlier = objects::newest(state.current().contents(), &before);
-            if let Some(earlier) = earlier
-                .filter(|earlier| earlier.storage == Storage::Linked && earlier.source == record.source)
-            {
-                self.write_over(candidate, earlier)?;
+            if let Some(earlier) = earlier.filter(|earlier| {
+                earlier.storage == Storage::Linked && earlier.source.is_same_file(&record.source)
+            }) {
+                self.write_over(earlier)?;
             }
             return Ok(state.add_version(asset, record));
         }
@@ -437,25 +443,63 @@ impl<'a> Writer<'a> {
         Ok(state.add(asset, record))
     }
 
+    /// Whether a file that changed was one of several copies, of which another still shows the photo: then it is no edit
+    /// of that photo, but a picture of its own.
+    fn is_one_copy(&self, before: &ContentHash, state: &AssetState, path: &SourcePath) -> Result<bool> {
+        if self.edited.contains(before) {
+            return Ok(true);
+        }
+        let (here, device) = (self.room.device_id, &*self.room.device);
+        let contents = state.current().contents();
+        let current = contents.current().map(|addition| &addition.value.original);
+        let Some(shown) = current.filter(|shown| shown.source.device == here) else { return Ok(false) };
+        if shown.content != *before {
+            // The copy at the other path was edited first.
+            return Ok(
+                !shown.source.is_same_file(path) && content_at(&shown.source, device)? == Some(shown.content)
+            );
+        }
+        let changed = Original { source: path.clone(), ..shown.clone() };
+        Ok(other_file(&changed, here, device)?.is_some())
+    }
+
     /// A linked file holds other bytes now. What it held before is named, unless another file has it.
-    fn write_over(&mut self, candidate: &Candidate, before: &Original) -> Result<()> {
-        if self.lies_elsewhere(candidate, &before.content)? {
+    fn write_over(&mut self, before: &Original) -> Result<()> {
+        if other_file(before, self.room.device_id, self.room.device)?.is_some() {
             return Ok(());
         }
         self.report.written_over += 1;
         self.monitor.problem(&Problem::notice(
-            &candidate.path,
+            linked::path_of(before),
             "it was linked and has been changed in place; what it held before is in no copy here",
         ));
         self.room.forget_damage(&before.content)
     }
 
-    /// Whether this device knows another file that held a content when it was last looked at.
-    fn lies_elsewhere(&self, candidate: &Candidate, content: &ContentHash) -> Result<bool> {
-        let known = self.room.device.files_of_content(content)?;
-        Ok(known.into_iter().any(|(source, record)| {
-            record.state == FileState::Imported && (source != self.source || record.path != candidate.below)
-        }))
+    /// The ops that say where else the linked originals are whose file has made room for another photo.
+    fn link_elsewhere(
+        &mut self,
+        asset: AssetId,
+        state: &AssetState,
+        left: &SourcePath,
+    ) -> Result<Vec<OpBody>> {
+        let contents = state.current().contents();
+        let each: BTreeSet<_> =
+            contents.additions().iter().map(|addition| addition.value.original.content).collect();
+        let mut bodies = Vec::new();
+        for original in each.iter().filter_map(|content| objects::newest(contents, content)) {
+            if original.storage != Storage::Linked || !original.source.is_same_file(left) {
+                continue;
+            }
+            match other_file(original, self.room.device_id, self.room.device)? {
+                Some((source, modified_millis)) => {
+                    let there = Original { source, modified_millis, ..original.clone() };
+                    bodies.extend(add_beside(state, asset, there));
+                }
+                None => self.write_over(original)?,
+            }
+        }
+        Ok(bodies)
     }
 
     fn is_another_moment(&mut self, before: &ContentHash, now: &Facts) -> Result<bool> {
@@ -484,12 +528,11 @@ impl<'a> Writer<'a> {
                 {
                     // An earlier version is back at its path.
                     self.report.versions += 1;
-                    self.write_over(&candidate, &stood_here)?;
+                    self.write_over(&stood_here)?;
                     bodies.push(state.add_version(asset, again));
                 }
                 let recorded =
-                    life.contents().additions().iter().any(|write| write.value.original.source == source)
-                        || life.seen().iter().any(|seen| seen.source == source && seen.content == content);
+                    life.paths().any(|(known, path)| known == content && path.is_same_file(&source));
                 bodies.extend(state.return_to_path(asset, &source));
                 self.found_elsewhere.push(asset);
                 self.take_over(&candidate, asset, &source)?;
@@ -534,7 +577,9 @@ impl<'a> Writer<'a> {
         }
         let mut bodies = Vec::new();
         for (asset, source) in left {
-            bodies.extend(self.room.asset_state(asset)?.and_then(|state| state.leave_path(asset, &source)));
+            let state = self.room.asset_state(asset)?.unwrap_or_default();
+            bodies.extend(self.link_elsewhere(asset, &state, &source)?);
+            bodies.extend(state.leave_path(asset, &source));
         }
         self.room.record(bodies)
     }

@@ -24,7 +24,7 @@ use crate::objects::{are_parts_here, newest, stream_parts};
 const STRETCH_ASSETS: usize = 2000;
 
 /// Why a file is read again whose sealed copy was found damaged.
-const DAMAGED_COPY: &str = "its sealed copy is damaged";
+pub(crate) const DAMAGED_COPY: &str = "its sealed copy is damaged";
 /// Why a linked file is read again.
 const LINK_CHANGED: &str = "it was linked and no longer holds what was imported";
 
@@ -300,7 +300,7 @@ impl Library {
     }
 
     /// Remembers that an original is damaged, so that the next import of its file repairs it.
-    fn note_damage(&mut self, content: &ContentHash, reason: &str) -> Result<()> {
+    pub(crate) fn note_damage(&mut self, content: &ContentHash, reason: &str) -> Result<()> {
         if self.is_read_only() {
             return Ok(());
         }

@@ -125,6 +125,13 @@ impl LifeState {
         &self.seen
     }
 
+    /// Every path at which any of its contents was found, whether it is there or not.
+    pub fn paths(&self) -> impl Iterator<Item = (ContentHash, &SourcePath)> + Clone {
+        let added = self.contents.additions.iter().map(|addition| &addition.value.original);
+        let seen = self.seen.iter().map(|seen| (seen.content, &seen.source));
+        added.map(|original| (original.content, &original.source)).chain(seen)
+    }
+
     /// Whether what was found at a path is still there, as far as the path's device said.
     #[must_use]
     pub fn is_there(&self, source: &SourcePath) -> bool {
@@ -141,7 +148,7 @@ impl LifeState {
         let seen = self.seen.iter().filter(|seen| seen.content == content);
         let mut paths: Vec<(&SourcePath, i64)> = Vec::new();
         for path in added.chain(seen.map(|seen| (&seen.source, seen.modified_millis))) {
-            if paths.iter().all(|(source, _)| *source != path.0) {
+            if paths.iter().all(|(source, _)| !source.is_same_file(path.0)) {
                 paths.push(path);
             }
         }
@@ -156,7 +163,7 @@ impl LifeState {
     pub fn path(&self) -> Option<&SourcePath> {
         let current = &self.contents.current()?.value.original;
         let paths = self.paths_of(current.content);
-        let came_from = paths.iter().find(|(source, _)| **source == current.source);
+        let came_from = paths.iter().find(|(source, _)| source.is_same_file(&current.source));
         came_from.or(paths.first()).map(|(source, _)| *source)
     }
 
@@ -307,22 +314,36 @@ impl AssetState {
         OpBody::AddVersion { asset, life: self.life(), original, supersedes }
     }
 
-    /// The op that says that a file is no longer where it was found; `None` if that was said, or if the asset is at no
-    /// other path: the last one stays, so that one can see where it came from.
+    /// The ops that say that a file is no longer where it was found, one for each way in which its path was recorded;
+    /// none if that was said, or if the asset is at no other path: the last one stays, so that one can see where it came
+    /// from.
     #[must_use]
-    pub fn leave_path(&self, asset: AssetId, source: &SourcePath) -> Option<OpBody> {
+    pub fn leave_path(&self, asset: AssetId, source: &SourcePath) -> Vec<OpBody> {
         let life = self.current();
-        let added = life.contents.additions.iter().map(|addition| &addition.value.original.source);
-        let mut known =
-            added.chain(life.seen.iter().map(|seen| &seen.source)).filter(|known| life.is_there(known));
-        let is_elsewhere = known.clone().any(|known| known != source);
-        (is_elsewhere && known.any(|known| known == source)).then(|| self.presence(asset, source, false))
+        let mut left = Vec::new();
+        let mut is_elsewhere = false;
+        for (_, known) in life.paths().filter(|(_, known)| life.is_there(known)) {
+            if !known.is_same_file(source) {
+                is_elsewhere = true;
+            } else if !left.contains(&known) {
+                left.push(known);
+            }
+        }
+        left.retain(|_| is_elsewhere);
+        left.into_iter().map(|known| self.presence(asset, known, false)).collect()
     }
 
-    /// The op that says that a file is back where it was found; `None` unless it was said to have gone.
+    /// The ops that say that a file is back where it was found; none unless it was said to have gone.
     #[must_use]
-    pub fn return_to_path(&self, asset: AssetId, source: &SourcePath) -> Option<OpBody> {
-        (!self.current().is_there(source)).then(|| self.presence(asset, source, true))
+    pub fn return_to_path(&self, asset: AssetId, source: &SourcePath) -> Vec<OpBody> {
+        let life = self.current();
+        let mut back = Vec::new();
+        for (_, known) in life.paths().filter(|(_, known)| known.is_same_file(source)) {
+            if !life.is_there(known) && !back.contains(&known) {
+                back.push(known);
+            }
+        }
+        back.into_iter().map(|known| self.presence(asset, known, true)).collect()
     }
 
     fn presence(&self, asset: AssetId, source: &SourcePath, is_there: bool) -> OpBody {

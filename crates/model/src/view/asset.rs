@@ -179,7 +179,7 @@ impl<'a> AssetView<'a> {
         let still_there = others.chain(seen).filter(|source| state.is_there(source));
         let mut sources: Vec<&SourcePath> = Vec::new();
         for source in state.path().into_iter().chain(of_current).chain(still_there) {
-            if !sources.contains(&source) {
+            if sources.iter().all(|known| !known.is_same_file(source)) {
                 sources.push(source);
             }
         }

@@ -216,21 +216,21 @@ fn a_file_that_was_moved_is_shown_where_it_is() {
         view.sources().into_iter().cloned().collect()
     }
     let mut ops = added();
-    assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), None, "its only path stays");
+    assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), [], "its only path stays");
     ops.push(Op::new(id(1), at(1), seen(&went_to)));
     assert_eq!(sources(&ops), [came_from.clone(), went_to.clone()]);
-    assert_eq!(asset_state(&ops).return_to_path(asset(1), &came_from), None, "it never left");
+    assert_eq!(asset_state(&ops).return_to_path(asset(1), &came_from), [], "it never left");
 
-    let left = asset_state(&ops).leave_path(asset(1), &came_from).unwrap();
+    let left = asset_state(&ops).leave_path(asset(1), &came_from).remove(0);
     ops.push(Op::new(id(2), at(2), left));
     assert_eq!(sources(&ops), std::slice::from_ref(&went_to));
-    assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), None, "it has left");
-    assert_eq!(asset_state(&ops).leave_path(asset(1), &went_to), None, "its last path stays");
+    assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), [], "it has left");
+    assert_eq!(asset_state(&ops).leave_path(asset(1), &went_to), [], "its last path stays");
 
-    let back = asset_state(&ops).return_to_path(asset(1), &came_from).unwrap();
+    let back = asset_state(&ops).return_to_path(asset(1), &came_from).remove(0);
     ops.push(Op::new(id(3), at(3), back));
     assert_eq!(sources(&ops), [came_from.clone(), went_to.clone()]);
-    let left = asset_state(&ops).leave_path(asset(1), &went_to).unwrap();
+    let left = asset_state(&ops).leave_path(asset(1), &went_to).remove(0);
     ops.push(Op::new(id(4), at(4), left));
     assert_eq!(sources(&ops), std::slice::from_ref(&came_from));
 
@@ -239,6 +239,35 @@ fn a_file_that_was_moved_is_shown_where_it_is() {
         OpBody::Presence { asset: asset(1), life: Default::default(), source: came_from, is_there: false };
     ops.push(Op::new(id(5), at(5), both));
     assert_eq!(sources(&ops).len(), 2);
+}
+
+#[test]
+fn a_file_that_was_imported_with_its_folder_and_with_the_folder_around_that_is_one() {
+    let mut ops = added();
+    let alone = original(1).source;
+    let root = [alone.root.as_slice(), b"/sub"].concat();
+    let within = SourcePath { root: root.clone(), relative: b"a.jpg".to_vec(), ..alone.clone() };
+    let around = SourcePath { relative: b"sub/a.jpg".to_vec(), ..alone.clone() };
+    assert!(within.is_same_file(&around) && !within.is_same_file(&alone));
+    for (number, source) in [(1, &within), (2, &around)] {
+        let seen = OpBody::Seen {
+            asset: asset(1),
+            life: Default::default(),
+            content: content(1),
+            source: source.clone(),
+            modified_millis: 5,
+        };
+        ops.push(Op::new(id(number), at(1), seen));
+    }
+    let state = asset_state(&ops);
+    assert_eq!(state.current().paths_of(content(1)).len(), 2);
+    assert_eq!(AssetView::new(asset(1), &state, None).sources(), [&alone, &around]);
+    let left = state.leave_path(asset(1), &around);
+    assert_eq!(left.len(), 2, "however it was recorded");
+    ops.extend((3..).zip(left).map(|(number, body)| Op::new(id(number), at(2), body)));
+    let state = asset_state(&ops);
+    assert_eq!(AssetView::new(asset(1), &state, None).sources(), [&alone]);
+    assert_eq!(state.return_to_path(asset(1), &within).len(), 2);
 }
 
 #[test]

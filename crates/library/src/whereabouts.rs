@@ -3,19 +3,20 @@
 //! Invariant: the last known path of a photo is never taken away, so that one can always see where it came from; and
 //! a folder that is empty or not there, a disk that is not connected, takes none away at all.
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use safelight_catalog::{DeviceDb, FileRecord};
+use safelight_catalog::{DeviceDb, FileRecord, FileState};
 use safelight_crypto::ContentHash;
-use safelight_model::{AssetId, AssetState, DeviceId, OpBody, SourcePath, Storage};
+use safelight_model::{AssetId, AssetState, DeviceId, OpBody, Original, SourcePath, Storage};
 
-use super::ImportReport;
 use crate::error::Result;
+use crate::import::ImportReport;
 use crate::library::Library;
 use crate::linked;
 use crate::scan::Scanned;
+use crate::scan::trust::{Trust, judge, stamp_of};
 
 /// A path as history records it: the source's folder, and what is below it. A source that is one file lies in the
 /// folder around it.
@@ -27,25 +28,83 @@ pub(crate) fn source_path(device: DeviceId, root: &Path, below: &[u8]) -> Source
     SourcePath { device, root: root.as_os_str().as_bytes().to_vec(), relative }
 }
 
-/// The paths on this device at which an asset was found and is no longer: what lies elsewhere was moved there.
+/// The paths on this device at which an asset was found and is no longer: what lies elsewhere was moved there. One
+/// that is missing is left, and one that held other bytes when it was last looked at.
 pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> Result<Vec<SourcePath>> {
     let life = state.current();
-    let additions = life.contents().additions().iter().map(|addition| &addition.value.original);
-    let added = additions.map(|original| (original.content, &original.source));
-    let known = added.chain(life.seen().iter().map(|seen| (seen.content, &seen.source)));
     let mut left = Vec::new();
-    for (content, path) in known.filter(|(_, path)| path.device == here && life.is_there(path)) {
-        if is_missing(path) && (is_connected(path) || lay_on_a_disk_that_is_here(path, content, device)?) {
+    for (content, path) in life.paths().filter(|(_, path)| path.device == here && life.is_there(path)) {
+        let is_left = if is_missing(path) {
+            is_connected(path) || lay_on_a_disk_that_is_here(path, content, device)?
+        } else {
+            holds_another(state, path, device)?
+        };
+        if is_left {
             left.push(path.clone());
         }
     }
     Ok(left)
 }
 
+/// Whether a path is known to this device, and holds nothing of an asset that it would still know.
+fn holds_another(state: &AssetState, path: &SourcePath, device: &DeviceDb) -> Result<bool> {
+    if remembered_at(path, device)?.is_empty() {
+        return Ok(false);
+    }
+    let held = content_at(path, device)?;
+    Ok(held.is_none_or(|content| state.current().contents().of_content(content).next().is_none()))
+}
+
+/// The content at a path on this device, if the file there is as it was when it was last read.
+pub(crate) fn content_at(path: &SourcePath, device: &DeviceDb) -> Result<Option<ContentHash>> {
+    let Ok(file) = std::fs::metadata(whole_path(path)) else { return Ok(None) };
+    let now = stamp_of(&file);
+    let mut known = remembered_at(path, device)?.into_iter();
+    let held =
+        known.find(|record| record.state == FileState::Imported && judge(&record.stamp, &now) != Trust::Read);
+    Ok(held.and_then(|record| record.content))
+}
+
+/// Another file on this device that has the content of an original, with the time when it was last changed.
+pub(crate) fn other_file(
+    original: &Original,
+    here: DeviceId,
+    device: &DeviceDb,
+) -> Result<Option<(SourcePath, i64)>> {
+    let sources = device.sources()?;
+    for (id, record) in device.files_of_content(&original.content)? {
+        let Some(source) = sources.iter().find(|source| source.id == id) else { continue };
+        let path = source_path(here, Path::new(std::ffi::OsStr::from_bytes(&source.path)), &record.path);
+        if !path.is_same_file(&original.source) && content_at(&path, device)? == Some(original.content) {
+            return Ok(Some((path, record.stamp.modified_nanos.div_euclid(1_000_000))));
+        }
+    }
+    Ok(None)
+}
+
+/// What this device remembers of a path, by every source that holds it.
+fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>> {
+    let whole = path.whole();
+    let mut records = Vec::new();
+    for source in device.sources()? {
+        let below = match whole.strip_prefix(source.path.as_slice()) {
+            Some([]) => &[],
+            Some([b'/', below @ ..]) => below,
+            Some(below) if source.path.ends_with(b"/") => below,
+            _ => continue,
+        };
+        records.extend(device.file(source.id, below)?);
+    }
+    Ok(records)
+}
+
 fn is_missing(source: &SourcePath) -> bool {
-    let found =
-        std::fs::symlink_metadata(root_of(source).join(std::ffi::OsStr::from_bytes(&source.relative)));
+    let found = std::fs::symlink_metadata(whole_path(source));
     found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn whole_path(source: &SourcePath) -> PathBuf {
+    PathBuf::from(std::ffi::OsString::from_vec(source.whole()))
 }
 
 fn root_of(source: &SourcePath) -> &Path {
@@ -59,12 +118,8 @@ fn is_connected(source: &SourcePath) -> bool {
 /// Whether a folder that is empty or gone was no disk of its own: what is there of the way to it lies on the disk on
 /// which the file was.
 fn lay_on_a_disk_that_is_here(path: &SourcePath, content: ContentHash, device: &DeviceDb) -> Result<bool> {
-    let sources = device.sources()?;
-    let known = device.files_of_content(&content)?.into_iter().find_map(|(id, record)| {
-        let source = sources.iter().find(|source| source.id == id)?;
-        let root = Path::new(std::ffi::OsStr::from_bytes(&source.path));
-        (source_path(path.device, root, &record.path) == *path).then_some(record.stamp.device)
-    });
+    let known = remembered_at(path, device)?.into_iter().find(|record| record.content == Some(content));
+    let known = known.map(|record| record.stamp.device);
     let there = root_of(path).ancestors().find_map(|folder| std::fs::metadata(folder).ok());
     Ok(known.is_some() && known == there.map(|folder| folder.dev()))
 }
@@ -72,7 +127,7 @@ fn lay_on_a_disk_that_is_here(path: &SourcePath, content: ContentHash, device: &
 impl Library {
     /// Records which files are no longer where they were while their photos are elsewhere, and which are back; counts
     /// those that are gone by whether anything else has what they held.
-    pub(super) fn say_what_moved(
+    pub(crate) fn say_what_moved(
         &mut self,
         root: &Path,
         scanned: &Scanned,
@@ -89,7 +144,11 @@ impl Library {
             if let Some((asset, state)) = self.asset_of(record)? {
                 let path = source_path(here, root, &record.path);
                 let leaves = state.leave_path(asset, &path);
-                if leaves.is_some() || !state.current().is_there(&path) {
+                let is_left = state
+                    .current()
+                    .paths()
+                    .any(|(_, known)| known.is_same_file(&path) && !state.current().is_there(known));
+                if !leaves.is_empty() || is_left {
                     report.gone_moved += 1;
                     bodies.extend(leaves);
                     continue;
