@@ -1,9 +1,9 @@
-//! Three thousand seeds on every core, and bugs that must be found.
+//! Three thousand seeds on every core, as far as five minutes reach, and bugs that must be found.
 //!
-//! `SIM_SEEDS` (the least that are run, however long it takes), `SIM_SECONDS` (more, until then), `SIM_FROM`,
-//! `SIM_THREADS` and `SIM_FAILURES` (after so many it ends) make other runs; `SIM_SEED` and `SIM_BUG` repeat one, step
-//! by step with `--nocapture`. The seeds are the same everywhere, so a failure here is a failure everywhere:
-//! `make soak` is where new seeds are met.
+//! `SIM_SEEDS` (how many), `SIM_SECONDS` (more, and for longer, until then), `SIM_FROM`, `SIM_THREADS` and
+//! `SIM_FAILURES` (after so many it ends) make other runs; `SIM_SEED` and `SIM_BUG` repeat one, step by step with
+//! `--nocapture`. The seeds are the same everywhere, so a failure here is a failure everywhere: `make soak` is where
+//! new seeds are met.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use safelight_sim::{Bug, run, run_aloud};
 
+/// On a busy machine a run ends after so long, with as many seeds as that reached, but at least with these.
+const PATIENCE: Duration = Duration::from_secs(300);
+const LEAST_SEEDS: u64 = 400;
 /// After so many seeds a long run says that it goes on.
 const TOLD_EVERY: u64 = 1000;
 /// More failures say no more.
@@ -44,7 +47,8 @@ fn no_seed_loses_anything_or_leaves_devices_apart() {
     let work = || {
         while failures.lock().unwrap().len() < most_failures {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= least && begun.elapsed() >= time {
+            let is_enough = seed >= least && begun.elapsed() >= time;
+            if is_enough || seed >= LEAST_SEEDS && begun.elapsed() >= time.max(PATIENCE) {
                 break;
             }
             if let Err(failure) = run(from + seed, None) {
