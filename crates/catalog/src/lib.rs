@@ -28,9 +28,11 @@ pub use device::{
     AgeBy, Archived, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown,
     NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED, PackLocation, PackUse, PackedEntry,
     Pin, PolicyKind, Presence, RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions,
-    Replica, SWITCHED_OFF, Silence, Source, SourceId, Switched, SyncState, SyncTotals, Visitor, Wanted,
-    compare_entries,
+    Replica, SWITCHED_OFF, Silence, SmallOriginal, Source, SourceId, Switched, SyncState, SyncTotals,
+    Visitor, Wanted, compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};
-pub use search::{AlbumTree, AssetPage, Cursor, ListOptions, MapPoint, MatchCount, NotACursor};
+pub use search::{
+    AlbumTree, AssetPage, CurrentContent, Cursor, ListOptions, MapPoint, MatchCount, NotACursor,
+};

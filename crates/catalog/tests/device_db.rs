@@ -6,8 +6,8 @@ use std::path::Path;
 
 use safelight_catalog::{
     CatalogError, CatalogKey, DeviceDb, FileRecord, FileStamp, FileState, HowKnown, NewRemote, NewSource,
-    OriginalAtRemote, PackLocation, PolicyKind, RemoteId, RemotePolicy, Replica, SWITCHED_OFF, SourceId,
-    Switched, SyncState, Wanted, compare_entries,
+    OriginalAtRemote, PackLocation, PackedEntry, PolicyKind, RemoteId, RemotePolicy, Replica, SWITCHED_OFF,
+    SourceId, Switched, SyncState, Wanted, compare_entries,
 };
 use safelight_crypto::ContentHash;
 use safelight_model::{AlbumId, AssetId, RenditionKind};
@@ -459,4 +459,60 @@ fn switches_are_kept_for_each_remote_and_undone() {
     database.remove_remote(one).unwrap();
     let again = remote(&mut database, "one");
     assert!(database.switches(again).unwrap().is_empty());
+}
+
+fn replica(object: &str, how: HowKnown) -> Replica {
+    Replica { object: object.to_owned(), sealed_bytes: 9, placed_millis: 5, proven_millis: None, how }
+}
+
+#[test]
+fn objects_are_found_in_all_remotes_at_once_each_under_its_newest_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let (one, other) = (remote(&mut database, "one"), remote(&mut database, "other"));
+    let there = ["o/aa/aab", "o/aa/aab-2", "o/aa/aab-10", "o/aa/aabc", "o/bb/bbc"];
+    let replicas = there.map(|object| replica(object, HowKnown::Acknowledged));
+    database.record_replicas(one, &replicas).unwrap();
+    database.record_replicas(other, &replicas[..1]).unwrap();
+    let found = database.replicas_of_objects(&["o/aa/aab", "o/cc/ccd", "o/bb/bbc"]).unwrap();
+    let found: Vec<_> = found.iter().map(|(id, index, found)| (*id, *index, found.object.as_str())).collect();
+    assert_eq!(found, [(one, 0, "o/aa/aab-10"), (one, 2, "o/bb/bbc"), (other, 0, "o/aa/aab")]);
+    assert_eq!(database.replicas_of_objects(&[]).unwrap(), []);
+}
+
+#[test]
+fn a_small_original_rests_in_the_packs_that_hold_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let (one, other) = (remote(&mut database, "one"), remote(&mut database, "other"));
+    let entry = |number, kind| PackedEntry { content: content(number), kind, recipe: 0 };
+    let held = [entry(1, RenditionKind::Original), entry(2, RenditionKind::Original)];
+    database.record_packed_entries("s/aab", &held).unwrap();
+    database.record_packed_entries("s/bbc", &held[..1]).unwrap();
+    database.record_packed_entries("t/ccd", &[entry(3, RenditionKind::Thumbnail)]).unwrap();
+    let packs = ["s/aa/aab", "s/aa/aab-1", "s/bb/bbc", "t/cc/ccd"].map(|pack| replica(pack, HowKnown::Found));
+    database.record_replicas(one, &packs[..3]).unwrap();
+    database.record_replicas(other, &packs).unwrap();
+    database.forget_replicas(other, ["s/bb/bbc"]).unwrap();
+    let names = |number| {
+        let found = database.small_original(&content(number)).unwrap();
+        (found.is_here, found.packs.into_iter().map(|(id, pack)| (id, pack.object)).collect::<Vec<_>>())
+    };
+    let pack = |id, name: &str| (id, name.to_owned());
+    assert_eq!(
+        names(1),
+        (false, vec![pack(one, "s/aa/aab-1"), pack(one, "s/bb/bbc"), pack(other, "s/aa/aab-1")])
+    );
+    assert_eq!(names(2), (false, vec![pack(one, "s/aa/aab-1"), pack(other, "s/aa/aab-1")]));
+    assert_eq!(names(3), (false, vec![]), "a thumbnail is no original");
+    let location = PackLocation {
+        content: content(2),
+        kind: RenditionKind::Original,
+        recipe: 0,
+        pack: "local/x".into(),
+        position: 0,
+        length: 9,
+    };
+    database.record_packed(&[location]).unwrap();
+    assert!(database.small_original(&content(2)).unwrap().is_here);
 }

@@ -52,9 +52,9 @@ pub use remote::{
     HeldBack, JoinRequest, Joined, LinkCost, LocalNews, LocalOutcome, LocalSettings, LocalStanding,
     MinuteOfDay, OpenOriginal, Originals, PinReport, PolicyChange, RemoteComparison, RemoteCost,
     RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText,
-    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SyncOutcome,
-    SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth,
-    WallClock, link_cost, sign_in,
+    ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings,
+    SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
+    VerifyDepth, WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{

@@ -34,6 +34,10 @@ pub struct ListedAsset {
     /// How its original stands to all remotes together, the most urgent first: `failed`, `waiting` to be sent,
     /// `thawing`, `cloud-only` in a remote, `synced` here and in a remote, `local-only`.
     pub sync: &'static str,
+    /// In how many places its original rests whole and sealed, this device among them.
+    pub places: u64,
+    /// When the best proven of the remotes was proven to hold it: `2023-05-14T10:11:12Z`. None where no remote was.
+    pub proven: Option<String>,
     /// Whether its original stays where it was found.
     pub linked: bool,
     /// `photo`, `video`, `raw` or `other`.
@@ -108,6 +112,8 @@ impl ListedAsset {
             file_time: row.is_undated().then(|| date_text(row.local_millis, row.offset_minutes)),
             size: row.size_bytes,
             sync: "local-only",
+            places: 0,
+            proven: None,
             linked: row.is_linked(),
             kind: kind_word(row.media),
             format: row.format.clone(),
@@ -168,7 +174,9 @@ impl Library {
         let mut assets = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let mut asset = ListedAsset::of(row);
-            asset.sync = standings.word(&row.content)?;
+            let states = self.states_of(&row.content)?;
+            asset.sync = standings.word(&row.content, &states)?;
+            (asset.places, asset.proven) = self.placing(row, &states)?;
             if row.is_undecodable() {
                 asset.reason =
                     self.catalog().content_state(row.content)?.and_then(|state| state.facts().reason.clone());

@@ -17,7 +17,7 @@ use crate::item::Item;
 use crate::library::Library;
 use crate::listing::{date_text, kind_word};
 use crate::monitor::{Monitor, Problem};
-use crate::remote::ShownStanding;
+use crate::remote::{ShownPlace, ShownStanding};
 use crate::scan::files_below;
 
 /// Files up to this size are read at once; of larger ones only the headers.
@@ -74,6 +74,10 @@ pub struct ShownAsset {
     pub storage: &'static str,
     /// How its original stands to each remote.
     pub sync: Vec<ShownStanding>,
+    /// In how many places its original rests whole and sealed, this device among them.
+    pub place_count: u64,
+    /// Those places; and the file itself where it is linked, which is not counted.
+    pub places: Vec<ShownPlace>,
     /// The names of its sealed parts below `objects/`.
     pub parts: Vec<String>,
     /// How many contents it has had.
@@ -119,6 +123,7 @@ impl Library {
             safelight_model::Storage::Packed => "packed",
             _ => "copied",
         };
+        let places = self.places_of(original)?;
         Ok(ShownAsset {
             id: found.asset.to_string(),
             path: view.sources().first().map(|source| source.display()).unwrap_or_default(),
@@ -150,6 +155,8 @@ impl Library {
             conflicts: conflicts_of(&view),
             storage,
             sync: self.standings()?.of(&original.content)?,
+            place_count: places.iter().filter(|place| place.is_sealed()).count() as u64,
+            places,
             parts: original
                 .parts
                 .iter()
@@ -281,6 +288,12 @@ impl ShownAsset {
         push(&mut lines, "original", Some(self.storage));
         for standing in &self.sync {
             lines.push(("sync", standing.line()));
+        }
+        let count =
+            if self.place_count == 1 { "1 place".into() } else { format!("{} places", self.place_count) };
+        lines.push(("rests in", count));
+        for place in &self.places {
+            lines.push(("rests", place.line()));
         }
         push(&mut lines, "versions", (self.versions > 1).then_some(self.versions));
         for other in self.found_at.iter().skip(1) {

@@ -51,6 +51,9 @@ pub struct Status {
     pub videos: u64,
     /// In how many places they are.
     pub places: u64,
+    /// Photos and videos whose originals rest whole in fewer than two places, linked files not counted; none where there
+    /// is no remote.
+    pub in_fewer_than_two_places: Option<u64>,
     /// What waits to be sent somewhere.
     pub waiting: u64,
     /// Files that should have been taken and were not, originals that are damaged, and such as could not be sent.
@@ -138,6 +141,7 @@ impl Library {
             photos: timeline.photos + timeline.raws + hidden.photos + hidden.raws,
             videos: timeline.videos + hidden.videos,
             places,
+            in_fewer_than_two_places: self.count_in_few_places()?,
             waiting,
             failed: failures.count,
             failures: failures.named,

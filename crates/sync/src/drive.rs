@@ -215,7 +215,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     let tier = options.originals_tier;
     let mut sent = 0;
     if !are_packs_sent {
-        report.sent_packs = replicate_packs(here, at, goes, tier, problems).await?;
+        report.sent_packs = replicate_packs(here, at, goes, |_| true, tier, problems).await?;
         sent = send_packs(here, at, PackKind::Thumbnails, goes, tier, problems).await?;
     }
     if sent > 0 {
@@ -233,7 +233,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         }
         report.sent_packs += sent;
         sent = 0;
-        let originals = send_originals(here, at, options.concurrency, tier, problems).await?;
+        let originals = send_originals(here, at, |_| true, options.concurrency, tier, problems).await?;
         report.synced_originals = originals.synced;
         if !originals.linked.is_empty() {
             // Their parts are of use once history there names them.
@@ -271,7 +271,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
 }
 
 /// Linked originals whose parts rest in the place, and whose op is published there now, are synced.
-fn settle_linked(here: &mut Here<'_>, at: &RemotePlace, contents: &[ContentHash]) -> Result<u64> {
+pub(crate) fn settle_linked(here: &mut Here<'_>, at: &RemotePlace, contents: &[ContentHash]) -> Result<u64> {
     if published_until(here, at)? < here.catalog.last_op()? {
         // Something keeps history back; the next sync settles it.
         return Ok(0);

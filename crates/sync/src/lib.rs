@@ -27,7 +27,9 @@ mod packs;
 mod place;
 mod policy;
 mod problem;
+mod repair;
 mod replicate;
+mod rests;
 mod verify;
 
 pub use checkpoint::take_waiting_pages;
@@ -46,9 +48,11 @@ pub use originals::{
     FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree, ThawStep,
     WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
 };
-pub use packs::{fetch_entry, fetch_first_thumbnails, read_entry};
+pub use packs::{ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, read_entry};
 pub use place::{place_id, remember_place, witnesses_history};
 pub use policy::{Goes, Planned, apply_policy, came_here, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
+pub use repair::repair;
 pub use replicate::{ReplicateOptions, ReplicateReport, replicate};
-pub use verify::{Depth, VerifyReport, replicas_of, verify_remote};
+pub use rests::{RestsAt, is_held, is_here_in, rests_at};
+pub use verify::{Depth, VerifyReport, verify_remote};

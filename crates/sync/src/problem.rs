@@ -20,6 +20,12 @@ pub enum Problem {
         /// Its full name.
         object: String,
     },
+    /// A pack that history knows is not in the place that was asked, and nobody said that it is.
+    #[error("{object} is not in this place: it rests in another one, or is lost")]
+    NotThere {
+        /// Its full name.
+        object: String,
+    },
     /// An object was damaged or missing and is whole again.
     #[error("{object} was {was} and is whole again")]
     Repaired {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use safelight_catalog::{HowKnown, RemoteRow, Replica, SyncState};
+use safelight_catalog::{HowKnown, Replica, SyncState};
 use safelight_crypto::{ContentHash, DeviceId, Roster, names};
 use safelight_model::history::{SealedSegment, Tip, open_place_id};
 use safelight_model::{Original, Packed, PlaceId, PlacedObject, Storage};
@@ -52,6 +52,28 @@ pub struct VerifyReport {
     pub downloaded_bytes: u64,
     /// What is missing, damaged or strange.
     pub problems: Vec<Problem>,
+    /// What of that may be put there again from what is held here.
+    pub(crate) wrong: Wrong,
+}
+
+/// What was found missing or damaged, and which it was.
+#[derive(Debug, Default)]
+pub(crate) struct Wrong {
+    /// Root cards and keys files.
+    pub(crate) small: BTreeMap<String, &'static str>,
+    /// Parts of originals that are here.
+    pub(crate) parts: BTreeMap<String, (ContentHash, &'static str)>,
+    /// Packs, with their logical names.
+    pub(crate) packs: BTreeMap<String, (String, &'static str)>,
+}
+
+impl VerifyReport {
+    /// Whether something was found wrong that may be put again from here.
+    #[must_use]
+    pub fn may_be_repaired(&self) -> bool {
+        let Wrong { small, parts, packs } = &self.wrong;
+        !(small.is_empty() && parts.is_empty() && packs.is_empty())
+    }
 }
 
 /// What should lie under a name.
@@ -70,8 +92,8 @@ struct Expectation {
     originals: HashMap<ContentHash, Original>,
 }
 
-/// Verifies a remote. What is found missing or damaged waits to be sent again: the next sync repairs it from
-/// what is held here. Segments of history are repaired at once, where the credential may delete.
+/// Verifies a remote. What is found missing or damaged waits to be sent again: [`repair`](crate::repair), or the next
+/// sync, puts what is held here. Segments of history are repaired at once, where the credential may delete.
 ///
 /// # Errors
 /// What the place and the databases answer; findings are in the report.
@@ -513,11 +535,20 @@ async fn lost(
                 Some(original) => is_here(here, original)?,
                 None => false,
             };
+            if is_here {
+                report.wrong.parts.insert(path.to_owned(), (*content, was));
+            }
             let state = if is_here { SyncState::Waiting } else { SyncState::Lost };
             here.device.set_original_states(at.id, [(content, state, Some(was))])?;
             here.device.forget_plan(at.id)?;
         }
-        Expected::Small | Expected::PlaceId(_) | Expected::Pack(_) => {}
+        Expected::Small => drop(report.wrong.small.insert(path.to_owned(), was)),
+        Expected::Pack(pack) => {
+            if let Some((tier, _)) = tier_of(pack.tier) {
+                report.wrong.packs.insert(path.to_owned(), (tier.logical(&pack.name), was));
+            }
+        }
+        Expected::PlaceId(_) => {}
     }
     Ok(())
 }
@@ -548,30 +579,4 @@ fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) 
         }
     }
     Ok(())
-}
-
-/// In how many remotes an original rests whole, as far as is known, and since when each of them is proven: the
-/// oldest proof over its parts.
-///
-/// # Errors
-/// Those of the database.
-pub fn replicas_of(here: &Here<'_>, original: &Original) -> Result<Vec<(RemoteRow, Option<i64>)>> {
-    let held = here.device.original_at_remotes(&original.content)?;
-    let mut found = Vec::new();
-    for remote in here.device.remotes()? {
-        let is_held = held.iter().any(|(id, row)| {
-            *id == remote.id && matches!(row.state, SyncState::Synced | SyncState::CloudOnly)
-        });
-        if !is_held {
-            continue;
-        }
-        let mut proven = Some(i64::MAX);
-        for part in &original.parts {
-            let path = path_of_part(part, 0)?;
-            let replica = here.device.replica_in_any_generation(remote.id, path.as_str())?;
-            proven = proven.zip(replica.and_then(|replica| replica.proven_millis)).map(|(a, b)| a.min(b));
-        }
-        found.push((remote, proven.filter(|millis| *millis != i64::MAX)));
-    }
-    Ok(found)
 }

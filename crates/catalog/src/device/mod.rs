@@ -31,7 +31,7 @@ pub use places::{Presence, Silence};
 pub use plans::{Exposure, Renditions, SWITCHED_OFF, Wanted};
 pub use policies::{AgeBy, EXPOSE_DEFAULT, OLDER_DEFAULT_DAYS, PolicyKind, RemotePolicy, Switched};
 pub use remotes::{NewRemote, RemoteId, RemoteRow};
-pub use replicas::{HowKnown, Replica};
+pub use replicas::{HowKnown, Replica, SmallOriginal};
 pub use sources::{NewSource, Source, SourceId};
 
 use std::path::Path;
@@ -135,5 +135,45 @@ impl DeviceDb {
             Ok(value)
         };
         run().map_err(|source| CatalogError::from_sqlite(&path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many steps lead to the schema before `lost.sql`.
+    const BEFORE_LOST: usize = 6;
+
+    #[test]
+    fn what_a_remote_lost_before_there_was_a_word_for_it_is_lost_and_the_rest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key) = (folder.path().join("device.db"), CatalogKey::from_bytes([7; 32]));
+        let old = Database::create(&path, &key, Role::Device, &STEPS[..BEFORE_LOST]).unwrap();
+        let rows = [
+            (1_u8, 3, Some("missing"), SyncState::Lost),
+            (2, 3, Some("damaged"), SyncState::Lost),
+            (3, 3, None, SyncState::Elsewhere),
+            (4, 3, Some("another word"), SyncState::Elsewhere),
+            (5, 0, Some("missing"), SyncState::Waiting),
+            (6, 2, Some("damaged"), SyncState::CloudOnly),
+        ];
+        for (number, state, reason, _) in &rows {
+            let row = ([*number; 32], state, reason);
+            old.connection
+                .execute(
+                    "INSERT INTO remote_originals (remote, content, position, size_bytes, state, reason)
+                     VALUES (1, ?1, 0, 9, ?2, ?3)",
+                    row,
+                )
+                .unwrap();
+        }
+        old.close().unwrap();
+        let device = DeviceDb::open(&path, &key).unwrap();
+        for (number, _, reason, state) in rows {
+            let content = safelight_crypto::ContentHash::from_bytes([number; 32]);
+            let found = device.original_at_remotes(&content).unwrap();
+            assert_eq!((found[0].1.state, found[0].1.reason.as_deref()), (state, reason), "{number}");
+        }
     }
 }

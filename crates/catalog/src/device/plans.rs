@@ -221,6 +221,16 @@ impl DeviceDb {
         })
     }
 
+    /// Lets a remote be asked again for packs that it did not hold.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forget_absent_packs(&mut self, remote: RemoteId) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM absent_packs WHERE remote = ?1", [remote.0]).map(drop)
+        })
+    }
+
     /// The packs that a remote was asked for in vain after a moment.
     ///
     /// # Errors

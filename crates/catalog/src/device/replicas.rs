@@ -5,9 +5,12 @@
 //! over the sealed bytes with its own; an acknowledgement is no proof.
 
 use rusqlite::{OptionalExtension, Row};
+use safelight_crypto::ContentHash;
+use safelight_model::RenditionKind;
 
 use super::{DeviceDb, RemoteId};
 use crate::error::Result;
+use crate::rows::kind_code;
 
 /// How it is known that an object rests in a remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +58,27 @@ pub struct Replica {
     pub proven_millis: Option<i64>,
     /// How it is known.
     pub how: HowKnown,
+}
+
+/// Where a small original rests: in packs with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SmallOriginal {
+    /// Whether the index has it in a pack of this device.
+    pub is_here: bool,
+    /// The packs with it that rest in remotes.
+    pub packs: Vec<(RemoteId, Replica)>,
+}
+
+/// Of the generations of one object in one remote, which follow each other, the last.
+fn newest_generations(rows: Vec<(RemoteId, usize, Replica)>) -> Vec<(RemoteId, usize, Replica)> {
+    let mut newest: Vec<(RemoteId, usize, Replica)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match newest.last_mut() {
+            Some(last) if (last.0, last.1) == (row.0, row.1) => *last = row,
+            _ => newest.push(row),
+        }
+    }
+    newest
 }
 
 const COLUMNS: &str = "object, sealed_bytes, placed_millis, proven_millis, how";
@@ -132,6 +156,62 @@ impl DeviceDb {
                 .query_row((remote.0, object), read_replica)
                 .optional()
         })
+    }
+
+    /// What is known of objects in all remotes, each under its newest generation: the number of the name among `names`,
+    /// and the replica. One statement, however many names.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replicas_of_objects(&self, names: &[&str]) -> Result<Vec<(RemoteId, usize, Replica)>> {
+        let list: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS}, r.remote, n.key FROM json_each(?1) AS n CROSS JOIN remotes AS m
+                     JOIN replicas AS r ON r.remote = m.id AND r.object >= n.value AND r.object < n.value || '.'
+                     ORDER BY r.remote, n.key, length(object), object"
+                ))?
+                .query_map([format!("[{}]", list.join(","))], |row| {
+                    Ok((RemoteId(row.get(5)?), row.get(6)?, read_replica(row)?))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+                .map(newest_generations)
+        })
+    }
+
+    /// The packs with a small original that are known to rest in remotes, each under its newest generation, and whether
+    /// it lies in a pack of this device, by the index.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn small_original(&self, content: &ContentHash) -> Result<SmallOriginal> {
+        let mut found = SmallOriginal::default();
+        let mut replicas = Vec::new();
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, remote, number FROM (
+                     SELECT {COLUMNS}, r.remote, n.number FROM
+                         (SELECT pack, row_number() OVER (ORDER BY pack) AS number,
+                              substr(pack, 1, 4) || '/' || substr(pack, 3) AS first
+                          FROM packed_entries WHERE content = ?1 AND kind = ?2 GROUP BY pack) AS n
+                         CROSS JOIN remotes AS m JOIN replicas AS r
+                             ON r.remote = m.id AND r.object >= n.first AND r.object < n.first || '.'
+                     UNION ALL SELECT '', 0, 0, NULL, 0, -1, 0 FROM packs WHERE content = ?1 AND kind = ?2)
+                 ORDER BY remote, number, length(object), object"
+            ))?;
+            let mut rows = statement.query((content.as_bytes(), kind_code(RenditionKind::Original)))?;
+            while let Some(row) = rows.next()? {
+                match row.get(5)? {
+                    -1 => found.is_here = true,
+                    remote => replicas.push((RemoteId(remote), row.get(6)?, read_replica(row)?)),
+                }
+            }
+            Ok(())
+        })?;
+        found.packs =
+            newest_generations(replicas).into_iter().map(|(remote, _, pack)| (remote, pack)).collect();
+        Ok(found)
     }
 
     /// Goes through the objects of a remote whose names begin with `prefix` in the order of their names,

@@ -81,6 +81,10 @@ pub enum Condition {
         /// The word for the state.
         state: SyncWord,
     },
+    /// Its original rests whole and sealed in so many places, this device among them (`places:<2`). Likewise.
+    Places(Bound<u64>),
+    /// Some remote was proven to hold it so long ago, in milliseconds (`proven:<30d`). Likewise.
+    Proven(Bound<u64>),
     /// Shows one of these contents. Nobody types it.
     Contents(Arc<HashSet<ContentHash>>),
     /// Was taken on these days, by the clock on the wall where it was taken. An asset without a date counts
@@ -218,6 +222,14 @@ pub enum Part {
     Album,
     /// A rating.
     Rating,
+}
+
+impl Condition {
+    /// Whether it is about where originals rest, which the catalogue does not know.
+    #[must_use]
+    pub fn asks_where_it_rests(&self) -> bool {
+        matches!(self, Self::Sync { .. } | Self::Places(_) | Self::Proven(_))
+    }
 }
 
 impl Query {

@@ -20,6 +20,8 @@ const KEYS: &[(&str, &str, Reader)] = &[
     ("near", "near:48.85,2.35,10km", values::near),
     ("path", "path:holidays", |word| text(word, TextField::Path)),
     ("place", "place:Paris", |word| text(word, TextField::Place)),
+    ("places", "places:<2", |word| values::count(word).map(Condition::Places)),
+    ("proven", "proven:<30d", |word| values::age(word).map(Condition::Proven)),
     ("rating", "rating:>=4", |word| values::rating(word).map(Condition::Rating)),
     ("size", "size:>5MB", |word| values::size(word).map(Condition::Size)),
     ("sync", "sync:waiting", sync),

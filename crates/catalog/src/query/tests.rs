@@ -195,3 +195,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn places_are_counted_and_proofs_have_an_age() {
+    const HOUR: u64 = 3_600_000;
+    assert_eq!(only("places:<2"), Condition::Places(bound(None, Some(1))));
+    assert_eq!(only("places:>=2"), Condition::Places(bound(Some(2), None)));
+    assert_eq!(only("places:0"), Condition::Places(bound(Some(0), Some(0))));
+    assert_eq!(only("places:1..2"), Condition::Places(bound(Some(1), Some(2))));
+    assert_eq!(only("proven:<30d"), Condition::Proven(bound(None, Some(720 * HOUR - 1))));
+    assert_eq!(only("proven:2w.."), Condition::Proven(bound(Some(336 * HOUR), None)));
+    assert_eq!(only("proven:12h"), Condition::Proven(bound(Some(12 * HOUR), Some(13 * HOUR - 1))));
+    assert_eq!(only("proven:>1y"), Condition::Proven(bound(Some(8760 * HOUR + 1), None)));
+    assert_eq!(fails("places:few").0, "few");
+    assert_eq!(fails("places:<2..").0, "<2");
+    assert_eq!(fails("places:<0").1, "the range ends before it begins");
+    assert!(fails("proven:30q").1.contains("proven:<30d"));
+    assert!(only("places:2").asks_where_it_rests() && only("proven:1d").asks_where_it_rests());
+    assert!(!only("place:Paris").asks_where_it_rests());
+}

@@ -74,6 +74,24 @@ pub(super) fn rating(word: &Word) -> Result<Bound<u8>, QueryError> {
     Ok(Bound { from: bound.from.map(narrow), to: bound.to.map(narrow) })
 }
 
+pub(super) fn count(word: &Word) -> Result<Bound<u64>, QueryError> {
+    let wrong = Problem::BadValue { expected: "how many places is a whole number", example: "places:<2" };
+    let number = |text: &str| {
+        let first: u64 = text.parse().ok()?;
+        let after = first.checked_add(1);
+        Some(Stretch { first, greater: after, after })
+    };
+    closed(interval(word, &wrong, number)?, word)
+}
+
+pub(super) fn age(word: &Word) -> Result<Bound<u64>, QueryError> {
+    let wrong = Problem::BadValue {
+        expected: "an age is a number with h, d, w or y for hours, days, weeks or years",
+        example: "proven:<30d",
+    };
+    closed(interval(word, &wrong, millis)?, word)
+}
+
 pub(super) fn near(word: &Word) -> Result<Condition, QueryError> {
     let wrong = Problem::BadValue {
         expected: "a position is latitude, longitude and a distance, with commas between",
@@ -218,6 +236,21 @@ fn bytes(text: &str) -> Option<Stretch<u64>> {
     let step = (scale / 10_u64.checked_pow(digits)?).max(1);
     let fraction = if digits == 0 { 0 } else { fraction.parse::<u64>().ok()?.checked_mul(step)? };
     let first = whole.parse::<u64>().ok()?.checked_mul(scale)?.checked_add(fraction)?;
+    Some(Stretch { first, greater: first.checked_add(1), after: first.checked_add(step) })
+}
+
+/// Reads `12h`, `30d`, `2w`, `1y`, `30`; a year has 365 days, and days are meant where nothing is said.
+fn millis(text: &str) -> Option<Stretch<u64>> {
+    let (number, unit) = split_unit(text);
+    let hours: u64 = match unit.to_ascii_lowercase().as_str() {
+        "h" => 1,
+        "" | "d" => 24,
+        "w" => 7 * 24,
+        "y" => 365 * 24,
+        _ => return None,
+    };
+    let step = hours * 3_600_000;
+    let first = number.parse::<u64>().ok()?.checked_mul(step)?;
     Some(Stretch { first, greater: first.checked_add(1), after: first.checked_add(step) })
 }
 

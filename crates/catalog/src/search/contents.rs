@@ -13,13 +13,24 @@ use safelight_model::{AlbumId, AssetId, OpKind};
 use super::ListOptions;
 use super::plan::Plan;
 use super::run::Next;
-use crate::catalog::{Catalog, Shelf, folded};
+use crate::catalog::{Catalog, Flag, Shelf, folded};
 use crate::error::Result;
 use crate::query::{Condition, DateRange, Query};
 use crate::rows::hash_column;
 
 /// The shelves that a policy looks at.
 const SHELVES: [Shelf; 2] = [Shelf::Shown, Shelf::Hidden];
+
+/// What an asset shows now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurrentContent {
+    /// The content.
+    pub content: ContentHash,
+    /// Which part of the library the asset is in.
+    pub shelf: Shelf,
+    /// Whether its original stays outside of the library.
+    pub is_linked: bool,
+}
 
 /// The albums that there are, each with its name and those that it lies in, nearest first.
 #[derive(Debug, Default)]
@@ -221,6 +232,30 @@ impl Catalog {
                 let mut rows = statement.query((range.first, range.last))?;
                 while let Some(row) = rows.next()? {
                     found.push((hash_column(row, 0)?, row.get(1)?));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The current content of every asset, the trash included: the shelf, and whether its original stays outside of the
+    /// library.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn current_contents(&self) -> Result<Vec<CurrentContent>> {
+        let mut found = Vec::new();
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT ifnull(content, asset), flags FROM timeline WHERE key BETWEEN ?1 AND ?2",
+            )?;
+            for shelf in [Shelf::Shown, Shelf::Hidden, Shelf::Trashed] {
+                let range = crate::catalog::KeyRange::of_shelf(shelf);
+                let mut rows = statement.query((range.first, range.last))?;
+                while let Some(row) = rows.next()? {
+                    let is_linked = row.get::<_, i64>(1)? & Flag::Linked.bit() != 0;
+                    found.push(CurrentContent { content: hash_column(row, 0)?, shelf, is_linked });
                 }
             }
             Ok(())

@@ -17,7 +17,7 @@ mod run;
 use std::fmt;
 use std::str::FromStr;
 
-pub use contents::AlbumTree;
+pub use contents::{AlbumTree, CurrentContent};
 pub use run::MapPoint;
 
 use crate::catalog::{AssetRow, Shelf};

@@ -131,7 +131,7 @@ impl Plan {
                 any(tokens.into_iter().map(|number| quoted(&label_token(number))))
             }
             Condition::AlbumSize(bound) => album_size_expression(connection, *bound)?,
-            Condition::Sync { .. } => {
+            Condition::Sync { .. } | Condition::Places(_) | Condition::Proven(_) => {
                 // Only a caller that forgot to put the contents in its place comes here.
                 return Err(rusqlite::Error::InvalidQuery);
             }

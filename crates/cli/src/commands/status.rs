@@ -54,6 +54,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         for (name, value) in rows {
             context.output.data(&format!("{name:>14}  {value}"))?;
         }
+        if let Some(few) = status.in_fewer_than_two_places {
+            let text = match few {
+                0 => "every photo in two or more".to_owned(),
+                few => format!(
+                    "{} in fewer than two; safelight list 'places:<2' names them",
+                    counted(few, "photo", "photos")
+                ),
+            };
+            context.output.data(&format!("{:>14}  {text}", "places"))?;
+        }
         context.output.data(&format!("{:>14}  {}", "six words", status.six_words))?;
         if status.provisional {
             context.output.talk("The history is not replayed yet: safelight sync goes on with it");

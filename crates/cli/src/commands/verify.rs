@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use safelight_library::{Comparison, Damage, VerifyDepth, VerifyReport, VerifyRequest};
+use safelight_library::{Comparison, Damage, RemoteVerifyReport, VerifyDepth, VerifyReport, VerifyRequest};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -95,8 +95,12 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
             for notice in &report.notices {
                 context.output.talk(&format!("note     {}  {notice}", report.remote));
             }
+            let repaired = match report.repaired_objects {
+                0 => String::new(),
+                repaired => format!(", {repaired} whole again"),
+            };
             context.output.talk(&format!(
-                "{}: {} of {} there, {} opened ({}); {} damaged or missing",
+                "{}: {} of {} there, {} opened ({}); {} damaged or missing{repaired}",
                 report.remote,
                 report.present_objects,
                 counted(report.expected_objects, "object", "objects"),
@@ -104,11 +108,25 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
                 size(report.downloaded_bytes),
                 report.damaged.len()
             ));
+            if let Some(reason) = &report.not_repaired {
+                context.output.warn(&format!(
+                    "{}: nothing could be put there again: {}",
+                    report.remote,
+                    printable_text(reason)
+                ));
+            }
         }
     }
     if reports.iter().any(|report| !report.damaged.is_empty()) {
-        return Err(Failure::new(Exit::Damaged, "damage was found; it is named above")
-            .hint("safelight sync sends again what this device still holds"));
+        let is_whole_again =
+            |report: &RemoteVerifyReport| report.damaged.len() as u64 <= report.repaired_objects;
+        let hint = if reports.iter().all(is_whole_again) {
+            "all of it is whole again, put from what this device holds"
+        } else {
+            "safelight sync sends again what this device or another one still holds; safelight remote replicate copies \
+             what another remote holds"
+        };
+        return Err(Failure::new(Exit::Damaged, "damage was found; it is named above").hint(hint));
     }
     let failed = reports.iter().filter(|report| report.error.is_some()).count();
     if failed > 0 {

@@ -39,6 +39,11 @@ impl World {
         Self { folder, credential, address: meeting.address, passed_days: Cell::new(0) }
     }
 
+    /// Sets by how many days the clock of every command from now on is ahead.
+    pub(crate) fn set_clock_ahead(&self, days: u64) {
+        self.passed_days.set(days);
+    }
+
     /// Lets days pass for every device.
     pub(crate) fn let_pass(&self, days: u64) {
         self.passed_days.set(self.passed_days.get() + days);
@@ -169,6 +174,13 @@ impl Device<'_> {
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }
 
+    /// The thumbnail of a photo; none where there is none here.
+    pub(crate) fn thumbnail(&self, item: &str) -> Option<Vec<u8>> {
+        let arguments = ["export", "--to", "-", "--rendition", "thumbnail", item];
+        let output = self.command(&arguments).output().unwrap();
+        (output.status.success() && !output.stdout.is_empty()).then_some(output.stdout)
+    }
+
     /// Tries to join with nothing but the words.
     pub(crate) fn tries_to_join(&self) -> (i32, String, String) {
         let words = self.world.words();
@@ -208,7 +220,9 @@ impl Device<'_> {
     pub(crate) fn listed(&self) -> Vec<Value> {
         let mut listed = self.json(&["list"]).as_array().unwrap().clone();
         for asset in &mut listed {
-            asset.as_object_mut().unwrap().remove("sync");
+            for own in ["sync", "places", "proven"] {
+                asset.as_object_mut().unwrap().remove(own);
+            }
         }
         listed
     }
@@ -262,12 +276,19 @@ fn write_secret(path: &Path, text: &str) {
 
 /// The bytes of every file below a folder.
 pub(crate) fn collect(folder: &Path, found: &mut Vec<Vec<u8>>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let mut paths = Vec::new();
+    files(folder, &mut paths);
+    found.extend(paths.iter().map(|path| std::fs::read(path).unwrap()));
+}
+
+/// Every file below a folder; none where there is no folder.
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
-            collect(&path, found);
+            files(&path, found);
         } else {
-            found.push(std::fs::read(path).unwrap());
+            found.push(path);
         }
     }
 }

@@ -27,6 +27,8 @@ mod pictures;
 mod places;
 mod plans;
 mod policies;
+mod repaired;
+mod rests;
 mod second;
 mod story;
 mod terms;

@@ -2,7 +2,8 @@
 
 use safelight_servers::Azurite;
 
-use crate::devices::{Meeting, World};
+use crate::devices::{Meeting, World, photo};
+use crate::pictures;
 
 #[test]
 fn a_second_place_is_filled_compared_and_drilled() {
@@ -88,4 +89,64 @@ fn what_was_removed_for_good_waits_for_the_other_device_and_for_time() {
     let done = one.json(&["--yes", "remote", "collect", &name]);
     assert_eq!((&done["deleted_objects"], &done["hindrances"]), (&0.into(), &serde_json::json!([])));
     two.ends(&["verify", "--remote", "--all"], 0);
+}
+
+/// Device one meets three in the first place and two in the second, which knows nothing of the first.
+fn between_two_places(order: [&str; 2], is_kept: bool) {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let address = |place: &tempfile::TempDir| format!("folder:{}", place.path().display());
+    let world = World::new(Meeting { address: address(&first), credential: None });
+    let one = world.alone("one");
+    for name in order {
+        one.add_remote(name, &address(if name == "place" { &first } else { &second }));
+    }
+    one.import(&world.photos("pics", 0..1));
+    one.sync();
+    if is_kept {
+        one.ends(&["local", "set", "originals=keep-all"], 0);
+    }
+    let two = world.join_at("two", &address(&second));
+    let three = world.join("three");
+    // Three publishes more than once, and was never in the second place.
+    for (name, seed) in [("more", 7_u64), ("small", 5)] {
+        let folder = world.path(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let bytes = if name == "small" { pictures::photo(seed) } else { photo(seed) };
+        std::fs::write(folder.join(format!("{name}.jpg")), bytes).unwrap();
+        three.import(&folder);
+        three.sync();
+    }
+    // In the order in which the places were connected: what came from the later one goes to the other with the next run.
+    let runs = if order[0] == "place" { 1 } else { 2 };
+    for _ in 0..runs {
+        one.sync();
+    }
+    two.sync();
+    assert_eq!(two.listed(), three.listed(), "history of the third device arrives");
+    assert_eq!(two.listed().len(), 3);
+    assert!(two.thumbnail("small.jpg").is_some(), "its thumbnails too");
+    if !is_kept {
+        let shown = one.json(&["show", "more.jpg"]);
+        let reason = shown["sync"].as_array().unwrap().iter().find(|standing| standing["remote"] == "cellar");
+        let reason = reason.unwrap()["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("safelight remote replicate place cellar"), "{reason}");
+        one.ends(&["remote", "replicate", "place", "cellar"], 0);
+    }
+    two.has_whole(&[photo(0), photo(7), pictures::photo(5)], "out");
+}
+
+#[test]
+fn what_one_place_brings_goes_to_the_next_in_the_same_run() {
+    between_two_places(["place", "cellar"], true);
+}
+
+#[test]
+fn what_the_later_place_brings_goes_to_the_earlier_with_the_next_run() {
+    between_two_places(["cellar", "place"], true);
+}
+
+#[test]
+fn originals_that_are_not_kept_go_from_place_to_place_by_replicating() {
+    between_two_places(["place", "cellar"], false);
+    between_two_places(["cellar", "place"], false);
 }

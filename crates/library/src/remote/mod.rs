@@ -13,6 +13,7 @@ mod keeper;
 mod link;
 mod local;
 mod news;
+mod places;
 mod plan;
 mod policy;
 mod run;
@@ -34,6 +35,7 @@ pub use local::{
     Originals, PinReport, Staying, ThawReport, ThawWait,
 };
 pub use news::LocalNews;
+pub use places::ShownPlace;
 pub use plan::SyncPlan;
 pub use policy::{PolicyChange, Turn};
 pub use run::{

@@ -3,7 +3,6 @@
 //! Invariant: nothing changes before all words are understood, and nothing that exposes more than a person agreed to.
 //! A change is applied at once to every original that the remote knows: what is no longer wanted no longer waits.
 
-use safelight_catalog::query::Condition;
 use safelight_catalog::{
     AgeBy, Exposure, OLDER_DEFAULT_DAYS, PolicyKind, Query, RemoteId, RemotePolicy, Switched, Wanted,
 };
@@ -181,7 +180,7 @@ impl Settings {
 fn check_query(text: &str) -> Result<()> {
     let query = Query::parse(text).map_err(|error| LibraryError::Query { explained: error.render(text) })?;
     for term in query.terms {
-        if matches!(term.condition, Condition::Sync { .. }) {
+        if term.condition.asks_where_it_rests() {
             return Err(pointed(text, term.span, "what goes to a remote cannot depend on what is there"));
         }
     }

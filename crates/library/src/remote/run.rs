@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use safelight_catalog::{Exposure, RemoteRow};
 use safelight_crypto::{Device, Epoch, Keyring, OsEntropy};
-use safelight_model::Storage;
+use safelight_model::{RenditionKind, Storage};
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
 use safelight_sync::{
-    Depth, Here, KeyStore, Problem as SyncProblem, Stop, SyncError, SyncOptions, Transfer, fetch_original,
-    plan, sync, verify_remote, witnesses_history,
+    Depth, Here, KeyStore, Problem as SyncProblem, Stop, SyncError, SyncOptions, Transfer,
+    ask_again_for_small_originals, fetch_original, plan, repair, sync, verify_remote, witnesses_history,
 };
 use serde::Serialize;
 
@@ -118,6 +118,10 @@ pub struct RemoteVerifyReport {
     pub damaged: Vec<String>,
     /// What is merely worth knowing.
     pub notices: Vec<String>,
+    /// How many of the missing and damaged objects are whole there again, put from what this device holds.
+    pub repaired_objects: u64,
+    /// Why nothing could be put there, if that was tried; the next sync tries again.
+    pub not_repaired: Option<String>,
     /// Why this one of several remotes could not be verified; nothing is known of it then.
     pub error: Option<String>,
 }
@@ -343,8 +347,8 @@ impl Library {
         Ok(plans)
     }
 
-    /// Looks whether everything that a remote should hold is there and whole. Of several, one that cannot be asked does
-    /// not keep the others from being verified.
+    /// Looks whether everything that a remote should hold is there and whole, and puts there again what is not and is held
+    /// here. Of several, one that cannot be asked does not keep the others from being verified.
     ///
     /// # Errors
     /// [`LibraryError::NoRemote`], and what the remote answers where no other was verified; findings are in the report.
@@ -369,16 +373,23 @@ impl Library {
             monitor.begin(Task::Verify, None, None);
             let stop = Stop::default();
             let keeper = self.keeper(&row)?;
+            let tier = Some(self.originals_tier(&row)?);
             let result = runtime.block_on(async {
                 let (at, _) = reconnect(&row, keeper, surroundings).await?;
                 let (told, mut keys) = (Told(monitor), None);
                 let mut entropy = OsEntropy;
                 let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
-                until_stopped(verify_remote(&mut here, &at, depth), &stop, monitor).await
+                let mut report = until_stopped(verify_remote(&mut here, &at, depth), &stop, monitor).await?;
+                let mut repaired = Ok(());
+                if report.may_be_repaired() {
+                    let work = repair(&mut here, &at, tier, &mut report);
+                    repaired = until_stopped(work, &stop, monitor).await;
+                }
+                Ok((report, repaired))
             });
             monitor.end();
-            let report = match result {
-                Ok(report) => report,
+            let (report, repaired) = match result {
+                Ok(found) => found,
                 Err(error) if monitor.cancelled() => return Err(error),
                 Err(error) => {
                     let text = with_causes(&error);
@@ -399,6 +410,11 @@ impl Library {
                 present_objects: report.present_objects,
                 proven_objects: report.proven_objects,
                 downloaded_bytes: report.downloaded_bytes,
+                repaired_objects: notices
+                    .iter()
+                    .filter(|notice| matches!(notice, SyncProblem::Repaired { .. }))
+                    .count() as u64,
+                not_repaired: repaired.err().map(|error| with_causes(&error)),
                 damaged: words(damaged),
                 notices: words(notices),
                 error: None,
@@ -452,6 +468,17 @@ impl Library {
             let (told, mut keys) = (Told(monitor), None);
             let mut entropy = OsEntropy;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
+            let is_unknown = |original: &&safelight_model::Original| {
+                let packs = here.device.packs_with(&original.content, RenditionKind::Original);
+                original.storage == Storage::Packed && packs.is_ok_and(|packs| packs.is_empty())
+            };
+            if originals.iter().any(|original| is_unknown(&original)) {
+                for at in &places {
+                    let mut problems = Vec::new();
+                    let asking = ask_again_for_small_originals(&mut here, at, &mut problems);
+                    until_stopped(asking, &stop, monitor).await?;
+                }
+            }
             for original in &originals {
                 let mut problems = Vec::new();
                 let fetching = fetch_original(&mut here, &places, original, &mut problems);
@@ -516,6 +543,7 @@ fn is_notice(problem: &SyncProblem) -> bool {
         problem,
         SyncProblem::Repaired { .. }
             | SyncProblem::Stranger { .. }
+            | SyncProblem::NotThere { .. }
             | SyncProblem::BranchKept { .. }
             | SyncProblem::WentOnAs { .. }
     )

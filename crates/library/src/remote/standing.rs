@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use safelight_catalog::query::{Condition, SyncWord};
 use safelight_catalog::{
-    AddedOriginal, OriginalAtRemote, PolicyKind, Query, RemotePolicy, RemoteRow, SyncState, Wanted,
+    AddedOriginal, OriginalAtRemote, PolicyKind, Query, RemoteId, RemotePolicy, RemoteRow, SyncState, Wanted,
 };
 use safelight_crypto::ContentHash;
 use safelight_store::{Capabilities, Tier};
-use safelight_sync::wanted;
+use safelight_sync::{is_held, wanted};
 use serde::Serialize;
 
 use super::policy::TIER;
@@ -148,13 +148,12 @@ impl Judge {
 }
 
 impl Standings<'_> {
-    /// The word for how an original stands to all remotes together.
-    pub(crate) fn word(&self, content: &ContentHash) -> Result<&'static str> {
-        let rows = self.library.device.original_at_remotes(content)?;
+    /// The word for how an original stands to all remotes together, when it stands so to those that were told of it.
+    pub(crate) fn word(&self, content: &ContentHash, told: &[(RemoteId, SyncState)]) -> Result<&'static str> {
         let mut states = Vec::with_capacity(self.judges.len());
         for judge in &self.judges {
-            states.push(match rows.iter().find(|(id, _)| *id == judge.row.id) {
-                Some((_, row)) => row.state,
+            states.push(match told.iter().find(|(id, _)| *id == judge.row.id) {
+                Some((_, state)) => *state,
                 None => judge.unasked(self.library, content)?,
             });
         }
@@ -172,7 +171,10 @@ impl Standings<'_> {
                     state: row.state.word(),
                     reason: match row.state {
                         SyncState::Lost => Some(self.library.why_lost(&judge.row.name, row)?),
-                        _ => reason(&judge.row.name, judge.policy.kind, row),
+                        SyncState::Elsewhere if row.reason.is_none() => {
+                            Some(self.why_elsewhere(&judge.row.name, &rows))
+                        }
+                        _ => reason(judge.policy.kind, row),
                     },
                     next_try_millis: (row.state == SyncState::Failed).then_some(row.next_try_millis),
                 },
@@ -192,6 +194,20 @@ impl Standings<'_> {
             shown.push(standing);
         }
         Ok(shown)
+    }
+}
+
+impl Standings<'_> {
+    /// What an original that is not here waits for: another remote that holds it, or another device.
+    fn why_elsewhere(&self, remote: &str, rows: &[(RemoteId, OriginalAtRemote)]) -> String {
+        let holds = |judge: &&Judge| rows.iter().any(|(id, row)| *id == judge.row.id && is_held(row.state));
+        match self.judges.iter().find(holds) {
+            Some(judge) => {
+                let holder = &judge.row.name;
+                format!("it rests in {holder} and not here: safelight remote replicate {holder} {remote}")
+            }
+            None => format!("another device has it, and it was not seen in {remote} yet"),
+        }
     }
 }
 
@@ -218,14 +234,11 @@ fn not_asked_for(kind: PolicyKind) -> String {
     }
 }
 
-fn reason(remote: &str, kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
+fn reason(kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
     match (&row.reason, row.state) {
         (Some(reason), _) => Some(reason.clone()),
         (None, SyncState::Off) => Some(not_asked_for(kind)),
         (None, SyncState::Waiting) => Some("it was not sent yet".to_owned()),
-        (None, SyncState::Elsewhere) => {
-            Some(format!("another device has it, and it was not seen in {remote} yet"))
-        }
         _ => None,
     }
 }
@@ -242,12 +255,11 @@ impl Library {
     pub(crate) fn why_lost(&self, remote: &str, row: &OriginalAtRemote) -> Result<String> {
         let was = row.reason.as_deref().unwrap_or("missing");
         let rows = self.device.original_at_remotes(&row.content)?;
-        let holds = |state| matches!(state, SyncState::Synced | SyncState::CloudOnly | SyncState::Thawing);
         let others: Vec<String> = self
             .device
             .remotes()?
             .into_iter()
-            .filter(|other| rows.iter().any(|(id, row)| *id == other.id && holds(row.state)))
+            .filter(|other| rows.iter().any(|(id, row)| *id == other.id && is_held(row.state)))
             .map(|other| other.name)
             .collect();
         if let Some(first) = others.first() {
@@ -349,13 +361,17 @@ impl Library {
         Ok(set.and_then(|word| Tier::from_word(&word)).unwrap_or(usual))
     }
 
-    /// Puts the contents that a query's `sync:` means in its place: the catalogue does not know them.
+    /// Puts the contents that a query's `sync:`, `places:` and `proven:` mean in their place: the catalogue does not know
+    /// them.
     pub(crate) fn with_standings(&self, mut query: Query) -> Result<Query> {
         for term in &mut query.terms {
-            let Condition::Sync { remote, state } = &term.condition else { continue };
-            let contents = match remote {
-                Some(name) => self.contents_at(&[self.remote_row(name)?], *state)?,
-                None => {
+            let contents = match &term.condition {
+                Condition::Places(bound) => self.contents_in_places(*bound)?,
+                Condition::Proven(bound) => self.contents_proven(*bound)?,
+                Condition::Sync { remote: Some(name), state } => {
+                    self.contents_at(&[self.remote_row(name)?], *state)?
+                }
+                Condition::Sync { remote: None, state } => {
                     let rows = self.device.remotes()?;
                     if rows.is_empty() {
                         // Everything is local only, so whoever asks for that gets what the other terms say.
@@ -365,6 +381,7 @@ impl Library {
                         self.contents_at(&rows, *state)?
                     }
                 }
+                _ => continue,
             };
             term.condition = Condition::Contents(Arc::new(contents));
         }

@@ -71,7 +71,12 @@ async fn return_to(here: &mut Here<'_>, at: &RemotePlace, report: &mut HistoryRe
     observe_clock(here)?;
     let was_away = has_left(here, at)?;
     if was_away {
-        here.device.record_away(Some(at.id))?;
+        if here.device.presence(at.id)?.published_millis.is_some() {
+            here.device.record_away(Some(at.id))?;
+        } else {
+            // Whoever was never there comes back to nothing: what is known of other places stands.
+            here.device.forget_proofs(at.id)?;
+        }
     }
     let before = own_seq(here, at)?;
     *report = sync_history(here, at).await?;

@@ -149,6 +149,7 @@ pub(super) async fn publish(
         own_tip = None;
     }
     let carried = here.catalog.carried()?;
+    let mut carried_on = BTreeSet::new();
     // In the order in which they were taken in, which is causal; after a rebuild, from device to device: then what
     // builds on others is passed over until they are there.
     let mut waiting: Vec<StoredSegment> = here.catalog.segments()?;
@@ -182,6 +183,9 @@ pub(super) async fn publish(
             };
             match put {
                 Put::Sent(bytes) => {
+                    if device != own {
+                        carried_on.insert(device);
+                    }
                     report.sent_segments += 1;
                     here.monitor.advance(Transfer::SegmentSent, bytes);
                 }
@@ -207,6 +211,9 @@ pub(super) async fn publish(
     }
     if let Some(tip) = own_tip {
         publish_head(here, &at.store, tip).await?;
+    }
+    for device in carried_on {
+        name_in_its_stead(here, &at.store, device).await?;
     }
     Ok(true)
 }
@@ -311,6 +318,23 @@ pub(crate) async fn replace_damaged(
 ) -> Result<(), StoreError> {
     store.delete(path).await?;
     store.put(path, sealed, None).await.map(drop)
+}
+
+/// Makes a device known to whoever lists heads, where it may never have been itself: a head that opens for nobody says
+/// that there is a chain, and nothing else. Its own takes that one's place once it comes.
+async fn name_in_its_stead(here: &mut Here<'_>, store: &SealedRemote, device: DeviceId) -> Result<()> {
+    let keyring = here.keys.keyring();
+    let tip = here.catalog.tip(here.catalog.device())?;
+    // Sealed under this device's name, and put under the other one's.
+    let bytes = HeadHint::seal(keyring.library(), keyring.device(), tip, keyring.epoch(), here.entropy)?;
+    let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
+    match store.put(&head_path(device)?, &sealed, None).await {
+        Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "the head of another device was not written");
+            Ok(())
+        }
+    }
 }
 
 /// Writes the hint of how far this device's chain goes; a place that does not let heads be replaced is fine.

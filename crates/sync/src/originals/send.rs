@@ -72,10 +72,11 @@ pub(crate) struct SentOriginals {
     pub(crate) linked: Vec<ContentHash>,
 }
 
-/// Sends what waits, newest first; linked originals after those that are sealed already.
+/// Sends what waits and `is_asked` for, newest first; linked originals after those that are sealed already.
 pub(crate) async fn send_originals(
     here: &mut Here<'_>,
     at: &RemotePlace,
+    is_asked: impl Fn(&ContentHash) -> bool,
     concurrency: usize,
     tier: Option<Tier>,
     problems: &mut Vec<Problem>,
@@ -117,9 +118,10 @@ pub(crate) async fn send_originals(
             } else if is_exhausted {
                 break;
             } else {
-                let rows = here.device.originals_in(at.id, SyncState::Waiting, after, BATCH)?;
+                let mut rows = here.device.originals_in(at.id, SyncState::Waiting, after, BATCH)?;
                 is_exhausted = rows.len() < BATCH;
                 after = rows.last().map(|row| (row.position, row.content));
+                rows.retain(|row| is_asked(&row.content));
                 queued = candidates(here, at, rows, &mut linked)?;
                 shuffle(here, &mut queued);
             }

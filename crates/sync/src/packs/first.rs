@@ -13,9 +13,10 @@ use safelight_model::{PackKind, RenditionKind};
 
 use super::entry_of;
 use super::local::LocalPackWriter;
-use super::receive::fetch;
+use super::receive::{fetch, generations_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
+use crate::place::learn_place_id;
 use crate::problem::Problem;
 
 /// Requests under way at once: indexes are small.
@@ -49,7 +50,18 @@ pub async fn fetch_first_thumbnails(
     let (library, epochs) = (here.library(), here.keys.keyring().epochs().to_vec());
     let packs = here.catalog.remote_packs(Some(PackKind::Thumbnails))?;
     let (store, secrets) = (&at.store, epochs.as_slice());
-    let requests = packs.iter().map(|pack| async move { fetch(store, pack, false, library, secrets).await });
+    if !here.catalog.unacknowledged_marks(0, 1)?.is_empty() {
+        // Who has just joined does not know yet which of the marks are of this place.
+        learn_place_id(here, at).await?;
+    }
+    let place = here.device.place_id(at.id)?;
+    let mut asked = Vec::with_capacity(packs.len());
+    for pack in &packs {
+        asked.push((pack, generations_of(here.catalog, place, pack)?));
+    }
+    let requests = asked.iter().map(|(pack, generations)| async move {
+        fetch(store, pack, generations, false, library, secrets).await
+    });
     let mut indexes = iter(requests).buffered(CONCURRENCY);
     let mut runs = Vec::new();
     while !wanted.is_empty()

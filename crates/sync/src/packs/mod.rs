@@ -11,8 +11,8 @@ mod send;
 
 pub use first::fetch_first_thumbnails;
 pub(crate) use local::read_entry as read_local_entry;
-pub use receive::{fetch_entry, read_entry};
-pub(crate) use receive::{learn_packs, prove_pack};
+pub(crate) use receive::{PACK_BYTES, learn_packs, prove_pack};
+pub use receive::{ask_again_for_small_originals, fetch_entry, read_entry};
 pub(crate) use send::{entries_to_send, replicate_packs, send_packs};
 
 use safelight_catalog::PackedEntry;

@@ -10,11 +10,12 @@ use safelight_crypto::{
     ContentHash, EntryRecord, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
     pack_index_range,
 };
-use safelight_model::{PackKind, Packed, RenditionKind};
+use safelight_model::{PackKind, Packed, PlaceId, RenditionKind};
 use safelight_store::{ObjectPath, SealedRemote, StoreError};
 
 use super::local::LocalPackWriter;
 use super::{entry_of, path_of_pack, tier_of};
+use crate::collect::{generations, object_of};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::policy::came_here;
@@ -32,9 +33,24 @@ const MOST_GENERATIONS: u32 = 4;
 /// A pack that history names and a place does not hold is asked for again after so long.
 const ASK_AGAIN_MILLIS: i64 = 86_400_000;
 
+/// Asks a place once more for the packs of small originals that it did not hold when it was asked.
+///
+/// # Errors
+/// What concerns the whole place.
+pub async fn ask_again_for_small_originals(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<u64> {
+    here.device.forget_absent_packs(at.id)?;
+    learn_packs(here, at, |kind| kind == PackKind::TinyOriginals, |_| false, problems).await
+}
+
 /// A pack that was fetched, whole or only its index.
 pub(super) struct Fetched {
     pub(super) path: ObjectPath,
+    /// How many of the generations were tried for it.
+    tried: usize,
     sealed_bytes: u64,
     pub(super) index: PackIndex,
     whole: Option<Bytes>,
@@ -68,11 +84,20 @@ pub(crate) async fn learn_packs(
         PackKind::TinyOriginals => 1,
         _ => 2,
     });
+    let mut asked = Vec::with_capacity(packs.len());
+    let place = here.device.place_id(at.id)?;
+    for pack in packs {
+        let generations = generations_of(here.catalog, place, &pack)?;
+        asked.push((pack, generations));
+    }
     let epochs = here.keys.keyring().epochs().to_vec();
     let library = here.library();
-    let requests = packs.into_iter().map(|pack| {
+    let requests = asked.into_iter().map(|(pack, generations)| {
         let (store, epochs, whole) = (at.store.clone(), epochs.clone(), is_wanted(pack.tier));
-        async move { (pack, fetch(&store, &pack, whole, library, epochs.as_slice()).await) }
+        async move {
+            let result = fetch(&store, &pack, &generations, whole, library, epochs.as_slice()).await;
+            (pack, result)
+        }
     });
     let mut fetched = iter(requests).buffered(CONCURRENCY);
     let mut count = 0;
@@ -84,9 +109,14 @@ pub(crate) async fn learn_packs(
                 count += 1;
             }
             Ok(Err(problem)) => {
-                if let (Problem::Missing { .. }, Some((tier, _))) = (&problem, tier_of(pack.tier)) {
+                let mut problem = problem;
+                if let (Problem::Missing { object }, Some((tier, _))) = (&problem, tier_of(pack.tier)) {
                     let now = here.now_millis();
                     here.device.record_absent_pack(at.id, &tier.logical(&pack.name), now)?;
+                    // Who relays history carries thumbnails on, and of other packs only what it keeps itself.
+                    if pack.tier != PackKind::Thumbnails {
+                        problem = Problem::NotThere { object: object.clone() };
+                    }
                 }
                 here.note(problems, problem);
             }
@@ -104,10 +134,20 @@ pub(crate) async fn learn_packs(
     Ok(count)
 }
 
-/// Fetches a pack or its index, in whichever generation is good.
+/// The generations under which a pack is looked for: from the first that is not marked on, then those that are.
+pub(super) fn generations_of(catalog: &Catalog, place: Option<PlaceId>, pack: &Packed) -> Result<Vec<u32>> {
+    let Some((_, area)) = tier_of(pack.tier) else { return Ok(Vec::new()) };
+    let Some(object) = object_of(&path_of_pack(area, pack, 0)?) else { return Ok(Vec::new()) };
+    let (next, known) = generations(catalog, place, object.class, &object.name)?;
+    let until = next.saturating_add(MOST_GENERATIONS);
+    Ok(known.into_iter().filter(|generation| *generation < until).collect())
+}
+
+/// Fetches a pack or its index, in the first of these generations that is good.
 pub(super) async fn fetch(
     store: &SealedRemote,
     pack: &Packed,
+    generations: &[u32],
     whole: bool,
     library: LibraryId,
     secrets: &(impl EpochSecrets + ?Sized),
@@ -116,21 +156,27 @@ pub(super) async fn fetch(
         return Ok(Err(Problem::Missing { object: pack.name.to_string() }));
     };
     let logical = tier.logical(&pack.name);
-    let first = path_of_pack(area, pack, 0).map_or_else(|_| logical.clone(), |path| path.to_string());
-    let mut found = Problem::Missing { object: first };
-    for generation in 0..MOST_GENERATIONS {
-        let Ok(path) = path_of_pack(area, pack, generation) else { break };
+    let name = |generation| path_of_pack(area, pack, generation);
+    let first = name(generations.first().copied().unwrap_or_default());
+    let mut found =
+        Problem::Missing { object: first.map_or_else(|_| logical.clone(), |path| path.to_string()) };
+    // Above a second gap nothing was ever put: a repair may lie beside one.
+    let mut nothing_above = u32::MAX;
+    for (index, generation) in generations.iter().copied().enumerate() {
+        if generation > nothing_above {
+            continue;
+        }
+        let Ok(path) = name(generation) else { break };
         let result = if whole {
             fetch_whole(store, &path, pack, library, secrets).await
         } else {
             fetch_index(store, &path, &logical, pack, library, secrets).await
         };
         match result {
-            Ok(Ok(fetched)) => return Ok(Ok(fetched)),
+            Ok(Ok(fetched)) => return Ok(Ok(Fetched { tried: index + 1, ..fetched })),
             Ok(Err(reason)) => found = Problem::Damaged { object: path.to_string(), reason },
-            // A repair may lie beside a gap.
-            Err(StoreError::NotFound { .. }) if generation == 0 => {}
-            Err(StoreError::NotFound { .. }) => break,
+            Err(StoreError::NotFound { .. }) if index == 0 => {}
+            Err(StoreError::NotFound { .. }) => nothing_above = generation,
             Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
                 let reason = "it is longer than any pack, or cannot be read".to_owned();
                 found = Problem::Damaged { object: path.to_string(), reason };
@@ -154,6 +200,7 @@ async fn fetch_whole(
     }
     Ok(prove_pack(&bytes, pack, library, secrets).map(|index| Fetched {
         path: path.clone(),
+        tried: 0,
         sealed_bytes: pack.sealed_bytes,
         index,
         whole: Some(bytes),
@@ -191,6 +238,7 @@ async fn fetch_index(
     };
     Ok(checked(index, pack).map(|index| Fetched {
         path: path.clone(),
+        tried: 0,
         sealed_bytes: pack.sealed_bytes,
         index,
         whole: None,
@@ -303,34 +351,43 @@ async fn find_entry(
             continue;
         }
         for (place, at) in places.iter().enumerate() {
-            let found = match fetch(&at.store, pack, false, library, secrets).await {
-                Ok(Ok(found)) => found,
-                Ok(Err(problem)) => {
-                    problems.push(problem);
-                    continue;
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    continue;
-                }
-            };
-            let is_it = |entry: &&safelight_crypto::PackEntryPlace| {
-                let entry = entry_of(&entry.record);
-                entry.content == *content && entry.kind == kind
-            };
-            let Some(entry) = found.index.entries().iter().rfind(is_it) else { continue };
-            let sealed = match at.store.get_range(&found.path, entry.range.clone()).await {
-                Ok(sealed) => sealed,
-                Err(error) => {
-                    failed = Some(error);
-                    continue;
-                }
-            };
-            match opened_entry(&sealed, library, &entry.record, secrets) {
-                Ok(opened) => return Ok(FoundEntry { record: entry.record, sealed, opened, place }),
-                Err(reason) => {
-                    let object = found.path.to_string();
-                    problems.push(Problem::Damaged { object, reason });
+            let generations = generations_of(catalog, device.place_id(at.id)?, pack)?;
+            let mut left = generations.as_slice();
+            // An index that is whole says nothing of the entries: a repair of the pack may have this one.
+            while !left.is_empty() {
+                let found = match fetch(&at.store, pack, left, false, library, secrets).await {
+                    Ok(Ok(found)) => found,
+                    Ok(Err(problem)) => {
+                        // Behind a generation that was named there is merely no other.
+                        if left.len() == generations.len() || matches!(problem, Problem::Damaged { .. }) {
+                            problems.push(problem);
+                        }
+                        break;
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                };
+                left = left.get(found.tried..).unwrap_or_default();
+                let is_it = |entry: &&safelight_crypto::PackEntryPlace| {
+                    let entry = entry_of(&entry.record);
+                    entry.content == *content && entry.kind == kind
+                };
+                let Some(entry) = found.index.entries().iter().rfind(is_it) else { break };
+                let sealed = match at.store.get_range(&found.path, entry.range.clone()).await {
+                    Ok(sealed) => sealed,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                };
+                match opened_entry(&sealed, library, &entry.record, secrets) {
+                    Ok(opened) => return Ok(FoundEntry { record: entry.record, sealed, opened, place }),
+                    Err(reason) => {
+                        let object = found.path.to_string();
+                        problems.push(Problem::Damaged { object, reason });
+                    }
                 }
             }
         }

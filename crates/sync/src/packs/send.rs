@@ -191,11 +191,12 @@ async fn put_pack(
 }
 
 /// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
-/// same entries in the same order, they have the same name.
+/// same entries in the same order, they have the same name. `is_asked` looks at their logical names.
 pub(crate) async fn replicate_packs(
     here: &mut Here<'_>,
     at: &RemotePlace,
     goes: Goes,
+    is_asked: impl Fn(&str) -> bool,
     originals_tier: Option<Tier>,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
@@ -205,7 +206,9 @@ pub(crate) async fn replicate_packs(
         let Some((tier, area)) = tier_of(named.tier) else { continue };
         let logical = tier.logical(&named.name);
         let path = path_of_pack(area, &named, 0)?;
-        if !known.contains(&logical) || here.device.replica_in_any_generation(at.id, path.as_str())?.is_some()
+        if !known.contains(&logical)
+            || !is_asked(&logical)
+            || here.device.replica_in_any_generation(at.id, path.as_str())?.is_some()
         {
             continue;
         }

@@ -8,7 +8,7 @@ use safelight_model::{
 };
 use safelight_sync::{
     CollectReport, DAY_MILLIS, Depth, Problem, SyncError, Waits, collect, fetch_original, mark, place_id,
-    plan_collection, replicas_of, verify_remote,
+    plan_collection, rests_at, verify_remote,
 };
 
 use crate::common::*;
@@ -696,8 +696,8 @@ async fn records_and_marks_survive_a_rebuild_of_the_catalogue() {
     one.rebuild(&other);
     assert_eq!(ask(&one), before);
     let at = one.at(&place.store);
-    let held = replicas_of(&one.here(), &kept).unwrap();
-    assert_eq!((held.len(), at.id == held[0].0.id), (1, true));
+    let held = rests_at(&one.device, &kept, &[at.id]).unwrap();
+    assert_eq!((held.len(), held[0].remote), (1, at.id));
     let rows = one.device.originals_in(at.id, SyncState::Synced, None, 9).unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(AssetId(rows[0].content), asset(&kept));

@@ -1,8 +1,8 @@
 //! Verifying a remote, and repairing it.
 
-use safelight_catalog::SyncState;
+use safelight_catalog::{HowKnown, SyncState};
 use safelight_model::RenditionKind;
-use safelight_sync::{Depth, Problem, SyncError, VerifyReport, fetch_original, replicas_of, verify_remote};
+use safelight_sync::{Depth, Problem, SyncError, VerifyReport, fetch_original, rests_at, verify_remote};
 
 use crate::common::*;
 
@@ -34,8 +34,11 @@ async fn a_whole_remote_is_found_whole() {
     let remote = one_remote(&mut one, &place);
     let rows = one.device.originals_in(remote, SyncState::Synced, None, 9).unwrap();
     let original = one.catalog.original_of(&rows[0].content).unwrap().unwrap();
-    let held = replicas_of(&one.here(), &original).unwrap();
-    assert!(matches!(held.as_slice(), [(_, Some(_))]), "held once, and proven: {held:?}");
+    let held = rests_at(&one.device, &original, &[remote]).unwrap();
+    assert!(
+        matches!(held.as_slice(), [held] if held.how == HowKnown::Opened),
+        "held once, and opened: {held:?}"
+    );
 }
 
 fn one_remote(phone: &mut Phone, place: &TestPlace) -> safelight_catalog::RemoteId {

@@ -22,7 +22,7 @@ use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::linked;
 use crate::monitor::{Monitor, Task};
-use crate::objects::{self, are_parts_here};
+use crate::objects::{self, are_parts_here, small_original};
 use crate::remote::at::{Surroundings, reconnect, runtime};
 use crate::remote::run::{SyncLock, Told, here, until_stopped};
 
@@ -222,10 +222,13 @@ impl Library {
         original.parts.is_empty() || linked::look(original, self.keyring().device().id()).is_ok()
     }
 
-    /// Whether nothing of an original is missing here.
+    /// Whether nothing of an original is missing here. A small one is opened: the index of a pack says nothing of what
+    /// became of its bytes.
     pub(crate) fn is_whole_here(&self, original: &Original) -> Result<bool> {
         match original.storage {
-            Storage::Packed => Ok(self.device.packed(&original.content, RenditionKind::Original)?.is_some()),
+            Storage::Packed => {
+                Ok(small_original(&self.place, &self.device, self.keyring(), original).is_ok())
+            }
             Storage::Linked if self.is_linked_here(original) => Ok(true),
             _ => are_parts_here(&self.place, original),
         }
