@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::devices::{Device, Meeting, World, photo};
+use crate::devices::{Device, Meeting, World, copy_all, photo};
 
 /// The sealed originals of a place, in the order of their names.
 fn originals(place: &Path) -> Vec<PathBuf> {
@@ -184,4 +184,49 @@ fn a_collection_that_is_killed_again_and_again_deletes_what_it_should_and_no_mor
     let two = world.join("two");
     assert_eq!(two.listed(), one.listed());
     assert_eq!(two.json(&["local", "fetch", "--all"])["failed_originals"], 0);
+}
+
+#[test]
+fn a_clock_that_is_months_ahead_deletes_nothing_that_another_device_has_just_sent() {
+    let place = tempfile::tempdir().unwrap();
+    let world =
+        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..1));
+    one.sync();
+    let two = world.join("two");
+    one.sync();
+    // Two was killed after it had put its originals there, and before any history spoke of them.
+    two.import(&world.photos("new", 5..7));
+    let (before, place_before) = (world.copy(&two, "two-before"), world.path("place-before"));
+    copy_all(place.path(), &place_before);
+    two.sync();
+    let sent = originals(place.path());
+    assert_eq!(sent.len(), 3);
+    let sent_bytes: Vec<_> = sent.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for (old, new) in [(place_before, place.path().to_path_buf()), (before.folder(), two.folder())] {
+        std::fs::remove_dir_all(&new).unwrap();
+        copy_all(&old, &new);
+    }
+    for (path, bytes) in sent.iter().zip(&sent_bytes) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    // By the clock of one they have lain there for months, and nothing speaks of them; the place knows better.
+    for days in [100, 140, 180] {
+        world.set_clock_ahead(days);
+        one.sync();
+        let planned = plan(&one);
+        let found = (&planned["newly_marked"], &planned["ready_objects"]);
+        assert_eq!(found, (&0.into(), &0.into()), "{days} days: {planned}");
+        let (_, out, _) = one.tries(&["--yes", "--json", "remote", "collect", "place"]);
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["deleted_objects"], 0, "{out}");
+    }
+    assert_eq!(originals(place.path()), sent);
+    // Two goes on with the right clock: what it has put is of use.
+    world.set_clock_ahead(0);
+    two.sync();
+    assert_eq!(originals(place.path()), sent, "nothing is sent twice");
+    let late = world.join("late");
+    late.has_whole(&[photo(0), photo(5), photo(6)], "out");
 }

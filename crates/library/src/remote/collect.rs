@@ -1,11 +1,8 @@
 //! Collecting at a remote, for the people who ask for it: what may go, what is waited for, what went.
 
-use std::collections::HashSet;
-
 use safelight_catalog::{RemoteId, RemoteRow};
 use safelight_crypto::OsEntropy;
-use safelight_store::ObjectPath;
-use safelight_sync::{CollectReport, Stop, SyncError, Waits, collect, plan_collection};
+use safelight_sync::{CollectPlan, CollectReport, Stop, SyncError, Waits, collect, plan_collection};
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
@@ -35,7 +32,7 @@ pub struct CollectWait {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CollectOutcome {
     #[serde(skip)]
-    shown: HashSet<ObjectPath>,
+    plan: CollectPlan,
     /// The remote.
     pub remote: String,
     /// Objects that could be deleted when they were looked at.
@@ -76,8 +73,8 @@ impl Library {
         self.collection(remote, None, surroundings, monitor)
     }
 
-    /// Deletes from a remote what is marked, what every device has agreed to, and what has rested for 30 days: of that at
-    /// most what the plan shows.
+    /// Deletes from a remote what is marked, what every device has agreed to, and what has rested for 30 days, and
+    /// marks what nothing needs any more: of both at most what the plan shows.
     ///
     /// # Errors
     /// [`crate::LibraryError::NoSuchRemote`]; [`SyncError::MayNotDelete`] in place of the remote's own refusal; what the
@@ -88,13 +85,13 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<CollectOutcome> {
-        self.collection(&plan.remote, Some(&plan.shown), surroundings, monitor)
+        self.collection(&plan.remote, Some(&plan.plan), surroundings, monitor)
     }
 
     fn collection(
         &mut self,
         remote: &str,
-        shown: Option<&HashSet<ObjectPath>>,
+        shown: Option<&CollectPlan>,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<CollectOutcome> {
@@ -164,18 +161,18 @@ fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> St
         }
     });
     CollectOutcome {
-        shown: report.plan.shown,
         remote,
         ready_objects: report.plan.ready.objects,
         ready_bytes: report.plan.ready.bytes,
         waiting: waiting.collect(),
         kept_objects: report.plan.kept.objects,
         kept_bytes: report.plan.kept.bytes,
-        newly_marked: report.plan.newly_marked,
+        newly_marked: report.plan.newly_marked.len() as u64,
         deleted_objects: report.deleted.objects,
         deleted_bytes: report.deleted.bytes,
         lapsed_devices: report.lapsed.iter().map(ToString::to_string).collect(),
-        hindrances: report.plan.hindrances,
+        hindrances: report.plan.hindrances.clone(),
+        plan: report.plan,
         problems: report.problems.iter().map(ToString::to_string).collect(),
     }
 }

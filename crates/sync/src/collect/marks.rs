@@ -20,7 +20,7 @@ use crate::originals::path_of_part;
 /// Assets that are read together.
 const AT_ONCE: usize = 512;
 /// What lies in a place for so long and nobody speaks of is an orphan; a younger object may still be spoken of.
-const ORPHAN_MILLIS: i64 = 30 * DAY_MILLIS;
+const ORPHAN_MILLIS: u64 = 30 * DAY_MILLIS.unsigned_abs();
 /// The start of every sealed object, which names its epoch (sl1.md §2.2).
 const PREFIX_BYTES: u64 = 24;
 
@@ -70,38 +70,43 @@ fn unmarked(
     Ok(wanted.into_iter().collect())
 }
 
-/// Whether what nothing needs is marked, or only counted for a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Marking {
-    Writes,
-    Counts,
+/// What becomes of objects that nothing needs, and which they were.
+pub(super) struct Marking<'a> {
+    /// Whether they are marked, or only found for a plan.
+    pub(super) writes: bool,
+    /// What somebody agreed to; what came to be unneeded since waits for the next plan.
+    pub(super) agreed: Option<&'a BTreeSet<PlacedObject>>,
+    pub(super) found: BTreeSet<PlacedObject>,
 }
 
-impl Marking {
+impl Marking<'_> {
     fn take(
-        self,
+        &mut self,
         here: &mut Here<'_>,
         at: &RemotePlace,
         place: PlaceId,
         why: MarkReason,
         objects: Vec<PlacedObject>,
-    ) -> Result<u64> {
-        match self {
-            Self::Writes => mark(here, at, place, why, objects),
-            Self::Counts => Ok(unmarked(here, place, objects)?.len() as u64),
+    ) -> Result<()> {
+        let mut wanted = unmarked(here, place, objects)?;
+        wanted.retain(|object| self.agreed.is_none_or(|agreed| agreed.contains(object)));
+        if self.writes {
+            mark(here, at, place, why, wanted.iter().copied())?;
         }
+        self.found.extend(wanted);
+        Ok(())
     }
 }
 
-/// Marks, or counts, what nothing references and what nothing speaks of.
+/// Marks, or only finds, what nothing references and what nothing speaks of.
 pub(super) async fn mark_unneeded(
     here: &mut Here<'_>,
     at: &RemotePlace,
     place: PlaceId,
-    marking: Marking,
-) -> Result<u64> {
-    let unreferenced = go_over_unreferenced(here, at, place, marking)?;
-    Ok(unreferenced + go_over_orphans(here, at, place, marking).await?)
+    marking: &mut Marking<'_>,
+) -> Result<()> {
+    go_over_unreferenced(here, at, place, marking)?;
+    go_over_orphans(here, at, place, marking).await
 }
 
 /// Marks what was found damaged or missing, so that nobody relies on it. While this device is away that is only
@@ -152,16 +157,18 @@ pub(crate) fn has_purges(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
 /// # Errors
 /// As [`mark`].
 pub fn mark_unreferenced(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
-    go_over_unreferenced(here, at, place, Marking::Writes)
+    let mut marking = Marking { writes: true, agreed: None, found: BTreeSet::new() };
+    go_over_unreferenced(here, at, place, &mut marking)?;
+    Ok(marking.found.len() as u64)
 }
 
 fn go_over_unreferenced(
     here: &mut Here<'_>,
     at: &RemotePlace,
     place: PlaceId,
-    marking: Marking,
-) -> Result<u64> {
-    let (mut after, mut marked) = (None, 0);
+    marking: &mut Marking<'_>,
+) -> Result<()> {
+    let mut after = None;
     loop {
         here.stop.check()?;
         let assets = here.catalog.assets_after(after, AT_ONCE)?;
@@ -173,10 +180,10 @@ fn go_over_unreferenced(
                 objects.extend(unreferenced(here, at, place, *asset)?);
             }
         }
-        marked += marking.take(here, at, place, MarkReason::Unreferenced, objects)?;
+        marking.take(here, at, place, MarkReason::Unreferenced, objects)?;
     }
     let packs = unreferenced_packs(here, at, place)?;
-    Ok(marked + marking.take(here, at, place, MarkReason::Unreferenced, packs)?)
+    marking.take(here, at, place, MarkReason::Unreferenced, packs)
 }
 
 /// The objects of contents that only purged lives of an asset have, as far as they rest in the remote.
@@ -249,24 +256,29 @@ fn unreferenced_packs(here: &Here<'_>, at: &RemotePlace, place: PlaceId) -> Resu
     Ok(objects)
 }
 
-/// Marks what has rested in a remote for 30 days and nothing speaks of: uploads whose op was never made.
+/// Marks what has rested in a remote for 30 days and nothing speaks of: uploads whose op was never made. It is that old by
+/// this device's clock, and by that of the place when this device last published there.
 ///
 /// # Errors
 /// As [`mark`]; what the place answers to a listing.
 pub async fn mark_orphans(here: &mut Here<'_>, at: &RemotePlace, place: PlaceId) -> Result<u64> {
-    go_over_orphans(here, at, place, Marking::Writes).await
+    let mut marking = Marking { writes: true, agreed: None, found: BTreeSet::new() };
+    go_over_orphans(here, at, place, &mut marking).await?;
+    Ok(marking.found.len() as u64)
 }
 
 async fn go_over_orphans(
     here: &mut Here<'_>,
     at: &RemotePlace,
     place: PlaceId,
-    marking: Marking,
-) -> Result<u64> {
+    marking: &mut Marking<'_>,
+) -> Result<()> {
     let known = known_names(here)?;
-    let before = u64::try_from(here.now_millis().saturating_sub(ORPHAN_MILLIS)).unwrap_or_default();
-    let before = SystemTime::UNIX_EPOCH + Duration::from_millis(before);
-    let mut marked = 0;
+    let now =
+        SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(here.now_millis()).unwrap_or_default());
+    // A clock that went ahead makes nothing old that the place has not seen to be so.
+    let before = now.min(time_there(here, at).await?).checked_sub(Duration::from_millis(ORPHAN_MILLIS));
+    let before = before.unwrap_or(SystemTime::UNIX_EPOCH);
     for area in [Area::Original, Area::Thumbnails, Area::Previews, Area::Small] {
         let mut after = None;
         loop {
@@ -281,14 +293,28 @@ async fn go_over_orphans(
                     orphans.push(object);
                 }
             }
-            marked += marking.take(here, at, place, MarkReason::Orphan, orphans)?;
+            marking.take(here, at, place, MarkReason::Orphan, orphans)?;
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,
             }
         }
     }
-    Ok(marked)
+    Ok(())
+}
+
+/// The time by the place's own clock when this device last published there; the beginning of time where it does not say.
+async fn time_there(here: &Here<'_>, at: &RemotePlace) -> Result<SystemTime> {
+    let own = here.catalog.device();
+    let heads = here.device.remote_heads(at.id)?;
+    let Some((_, tip)) = heads.iter().find(|(device, _)| *device == own) else {
+        return Ok(SystemTime::UNIX_EPOCH);
+    };
+    match at.store.head(&ObjectPath::segment(own, tip.seq.0)).await {
+        Ok(info) => Ok(info.modified.unwrap_or(SystemTime::UNIX_EPOCH)),
+        Err(StoreError::NotFound { .. }) => Ok(SystemTime::UNIX_EPOCH),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether an object is sealed under an epoch of this library: another library may rest in the same place.

@@ -61,8 +61,8 @@ pub struct CollectPlan {
     /// What is listed and not marked: it stays.
     pub kept: Held,
     /// Objects that were marked just now, or in a plan would be, because nothing needs or knows them; they wait from
-    /// then on.
-    pub newly_marked: u64,
+    /// then on. A collection that somebody agreed to marks at most what its plan would.
+    pub newly_marked: BTreeSet<PlacedObject>,
     /// Why nothing at all can be deleted: this device is away, history is incomplete, or the credential may not.
     pub hindrances: Vec<String>,
 }

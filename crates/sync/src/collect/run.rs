@@ -5,7 +5,7 @@
 //! object whose conditions once held stays right to delete, because its generation is never used again.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -54,7 +54,7 @@ pub async fn plan_collection(
 
 /// Marks what nothing needs or knows any more, acknowledges what can be, and deletes what everybody has acknowledged.
 /// `others` are the other remotes of this device: a device that lapsed is looked for in each of them first. With `shown`,
-/// the plan that somebody agreed to, nothing else is deleted.
+/// the plan that somebody agreed to, nothing else is marked or deleted.
 ///
 /// # Errors
 /// [`SyncError::MayNotDelete`] when the credential turns out to lack that permission: what was deleted before stays
@@ -63,7 +63,7 @@ pub async fn collect(
     here: &mut Here<'_>,
     at: &RemotePlace,
     others: &[RemotePlace],
-    shown: Option<&HashSet<ObjectPath>>,
+    shown: Option<&CollectPlan>,
 ) -> Result<CollectReport> {
     run(here, at, others, shown.map_or(Deletes::WhatMayGo, Deletes::Shown)).await
 }
@@ -72,7 +72,7 @@ pub async fn collect(
 #[derive(Clone, Copy)]
 enum Deletes<'a> {
     Nothing,
-    Shown(&'a HashSet<ObjectPath>),
+    Shown(&'a CollectPlan),
     WhatMayGo,
 }
 
@@ -115,14 +115,19 @@ async fn run(
     }
     if deletes && report.plan.hindrances.is_empty() {
         report.lapsed = lapse_silent(here)?;
-        report.plan.newly_marked = mark_unneeded(here, at, place, Marking::Writes).await?;
+        let agreed = shown.map(|plan| &plan.newly_marked);
+        let mut marking = Marking { writes: true, agreed, found: BTreeSet::new() };
+        mark_unneeded(here, at, place, &mut marking).await?;
+        report.plan.newly_marked = marking.found;
         let told = tell(here, at, &mut report.problems).await?;
         let acknowledged = acknowledge(here, at, &mut report.problems).await?;
-        if told || acknowledged || report.plan.newly_marked > 0 || !report.lapsed.is_empty() {
+        if told || acknowledged || !report.plan.newly_marked.is_empty() || !report.lapsed.is_empty() {
             publish_more(here, at, &mut history).await?;
         }
     } else {
-        report.plan.newly_marked = mark_unneeded(here, at, place, Marking::Counts).await?;
+        let mut marking = Marking { writes: false, agreed: None, found: BTreeSet::new() };
+        mark_unneeded(here, at, place, &mut marking).await?;
+        report.plan.newly_marked = marking.found;
     }
     report.problems.splice(0..0, history.problems);
     if let Finding::Missing(reason) = at.store.capabilities().finding(Capability::Delete) {
@@ -135,7 +140,7 @@ async fn run(
     let mut judge = Judge::new(here, place, roster);
     let is_free = deletes && report.plan.hindrances.is_empty();
     let CollectReport { plan, deleted, problems, .. } = &mut report;
-    go_through(here, at, &mut judge, shown, plan, async |here, ready| {
+    go_through(here, at, &mut judge, shown.map(|plan| &plan.shown), plan, async |here, ready| {
         if is_free { delete_all(here, at, ready, deleted, problems).await } else { Ok(()) }
     })
     .await?;

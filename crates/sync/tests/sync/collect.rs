@@ -391,18 +391,41 @@ async fn a_place_of_which_it_is_not_known_whether_it_vouches_is_not_believed() {
 #[tokio::test]
 async fn a_plan_counts_what_would_be_marked_and_marks_nothing() {
     let (place, mut one, _two, _photo) = two(940).await;
-    let unknown = one.import_unrecorded("orphan.jpg", &noise(941, 3000));
+    let unknown = orphan(&mut one, &place, 941);
+    let place_id = id(&mut one, &place).await;
+    assert_eq!(planned(&mut one, &place).await.plan.newly_marked, BTreeSet::from([first(&unknown)]));
+    assert!(!one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
+    assert_eq!(collected(&mut one, &place).await.plan.newly_marked.len(), 1);
+    assert!(one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
+}
+
+#[tokio::test]
+async fn what_came_to_be_unneeded_after_it_was_shown_is_marked_after_the_next_showing() {
+    let (place, mut one, _two, photo) = two(945).await;
+    let early = orphan(&mut one, &place, 946);
+    let plan = planned(&mut one, &place).await.plan;
+    // Meanwhile another orphan grew old.
+    let later = orphan(&mut one, &place, 947);
+    let (place_id, at) = (id(&mut one, &place).await, one.at(&place.store));
+    let report = collect(&mut one.here(), &at, &[], Some(&plan)).await.unwrap();
+    assert_eq!(report.plan.newly_marked, BTreeSet::from([first(&early)]));
+    assert!(!one.catalog.is_marked(place_id, &first(&later)).unwrap());
+    let plan = planned(&mut one, &place).await.plan;
+    let report = collect(&mut one.here(), &at, &[], Some(&plan)).await.unwrap();
+    assert_eq!(report.plan.newly_marked, BTreeSet::from([first(&later)]));
+    assert!(!one.catalog.is_marked(place_id, &first(&photo)).unwrap(), "it is needed");
+}
+
+/// An object that lies in the place for 40 days, and of which nothing speaks.
+fn orphan(one: &mut Phone, place: &TestPlace, seed: u64) -> Original {
+    let unknown = one.import_unrecorded(&format!("orphan-{seed}.jpg"), &noise(seed, 3000));
     let lost = place.path(&path(&unknown, 0));
     std::fs::create_dir_all(lost.parent().unwrap()).unwrap();
     let local = one.place.open_object(&safelight_store::ObjectPath::original(unknown.parts[0].name)).unwrap();
     std::fs::write(&lost, local.read_all(1 << 20).unwrap()).unwrap();
     let month = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(NOW - 40 * DAY);
     std::fs::File::options().write(true).open(&lost).unwrap().set_modified(month).unwrap();
-    let place_id = id(&mut one, &place).await;
-    assert_eq!(planned(&mut one, &place).await.plan.newly_marked, 1);
-    assert!(!one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
-    assert_eq!(collected(&mut one, &place).await.plan.newly_marked, 1);
-    assert!(one.catalog.is_marked(place_id, &first(&unknown)).unwrap());
+    unknown
 }
 
 #[tokio::test]
@@ -555,12 +578,12 @@ async fn what_came_to_be_ready_after_it_was_shown_waits_for_the_next_showing() {
     assert_eq!(early.ready.objects, 0);
     let_pass(&mut [&mut one, &mut two], 31);
     let at = one.at(&place.store);
-    let report = collect(&mut one.here(), &at, &[], Some(&early.shown)).await.unwrap();
+    let report = collect(&mut one.here(), &at, &[], Some(&early)).await.unwrap();
     assert_eq!(report.deleted.objects, 0);
     assert!(report.plan.waiting[&Waits::NotShown].objects > 0);
     assert_eq!(place.objects("o").len(), 1);
     let shown = planned(&mut one, &place).await.plan;
-    let report = collect(&mut one.here(), &at, &[], Some(&shown.shown)).await.unwrap();
+    let report = collect(&mut one.here(), &at, &[], Some(&shown)).await.unwrap();
     assert_eq!(report.deleted, shown.ready);
     assert_eq!(place.objects("o").len(), 0);
 }
@@ -651,7 +674,7 @@ async fn what_another_library_keeps_in_the_same_place_is_never_an_orphan() {
         std::fs::File::options().write(true).open(place.path(&name)).unwrap().set_modified(month).unwrap();
     }
     let report = collected(&mut two, &place).await;
-    assert_eq!(report.plan.newly_marked, 1, "ours alone");
+    assert_eq!(report.plan.newly_marked.len(), 1, "ours alone");
     // Its device makes the op at last: the orphan was marked, so the next generation is sent.
     one.sync(&place.store).await.unwrap();
     assert!(place.objects("o").contains_key(&path(&orphan, 1)), "{:?}", place.objects("o"));
