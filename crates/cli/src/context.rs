@@ -28,6 +28,11 @@ use crate::prompt;
 /// How long the agent that a typed passphrase starts remembers the key.
 const AGENT_AFTER_PROMPT: Duration = Duration::from_secs(15 * 60);
 
+/// The flag that names a file with the passphrase.
+const PASSPHRASE_FILE: &str = "--passphrase-file";
+/// The flag that names a key file.
+const KEY_FILE: &str = "--key-file";
+
 /// Bytes of a key file that is made here.
 const KEY_FILE_BYTES: usize = 64;
 
@@ -103,10 +108,34 @@ impl Context {
         std::path::absolute(&path).map_err(Failure::from)
     }
 
-    /// The same, if there is a library.
+    /// The same, if there is a library, be it one without its description.
     pub(crate) fn existing_library(&self) -> Result<Option<PathBuf>, Failure> {
         let path = self.library_path()?;
-        Ok(LibraryFolder::exists(&path).then_some(path))
+        let is_there = LibraryFolder::exists(&path) || LibraryFolder::lost_its_description(&path);
+        Ok(is_there.then_some(path))
+    }
+
+    /// Writes a damaged or lost `library.toml` anew, once a key has opened the library that it is then to name. Says
+    /// nothing where there was nothing to mend.
+    pub(crate) fn mend_description(&self) -> Result<Option<Finding>, Failure> {
+        let words = self.given_words()?.map(|words| words.library_id());
+        let folders =
+            LibraryFolder::open_undescribed(&self.library_path()?, words).map_err(LibraryError::from)?;
+        let mut failure = None;
+        for folder in folders {
+            if !folder.is_suspect() {
+                return Ok(None);
+            }
+            match self.unlock(&folder) {
+                Ok(keys) => {
+                    folder.restore_description(&keys.keyring).map_err(LibraryError::from)?;
+                    let says = "written anew, as the key proves which library this is";
+                    return Ok(Some(Finding::well("library.toml", says)));
+                }
+                Err(other) => failure = Some(other),
+            }
+        }
+        failure.map_or(Ok(None), Err)
     }
 
     /// The folder of the agents' sockets.
@@ -134,7 +163,7 @@ impl Context {
     /// The library's folder, still locked.
     pub(crate) fn folder(&self) -> Result<LibraryFolder, Failure> {
         let path = self.library_path()?;
-        if !LibraryFolder::exists(&path) {
+        if self.existing_library()?.is_none() {
             return Err(Failure::new(Exit::NotFound, format!("there is no library in {}", printable(&path)))
                 .hint("safelight init makes one; --library names another folder"));
         }
@@ -198,11 +227,19 @@ impl Context {
             prompt::passphrase(&format!("Passphrase of {}", printable(question.library))).map(Some)
         };
         let words = self.given_words()?;
+        let given = self.ways_given_by_hand();
+        if let [used, ignored, ..] = given.as_slice() {
+            self.output.warn(&format!("{used} is used and {ignored} is not: one way to unlock is enough"));
+        }
+        // What is typed says more of what is meant than what a profile has set long ago.
+        let from_environment = |is_by_hand: bool| given.is_empty() || is_by_hand;
+        let is_given = |way: &str| given.contains(&way);
+        let passphrase_file = self.global.passphrase_file.clone();
         let sources = UnlockSources {
             agent_folder: self.agent_folder().ok(),
-            passphrase_file: self.global.passphrase_file.clone(),
+            passphrase_file: passphrase_file.filter(|_| from_environment(is_given(PASSPHRASE_FILE))),
             passphrase_descriptor: self.passphrase_descriptor()?,
-            key_file: self.global.key_file.clone(),
+            key_file: self.global.key_file.clone().filter(|_| from_environment(is_given(KEY_FILE))),
             recovery: words.as_ref(),
             environment_passphrase_file: None,
             credentials_folder: self.environment.credentials.clone().map(PathBuf::from),
@@ -217,6 +254,24 @@ impl Context {
             self.remember(folder, &unlocked.keys, AGENT_AFTER_PROMPT);
         }
         Ok(unlocked.keys)
+    }
+
+    /// The flags by which this command line says how to unlock, in the order in which they count; what comes from the
+    /// environment is not among them.
+    fn ways_given_by_hand(&self) -> Vec<&'static str> {
+        let is_typed = |value: &Option<PathBuf>, variable: &str| {
+            value
+                .as_ref()
+                .is_some_and(|value| std::env::var_os(variable).as_deref() != Some(value.as_os_str()))
+        };
+        let global = &self.global;
+        let ways = [
+            (PASSPHRASE_FILE, is_typed(&global.passphrase_file, "SAFELIGHT_PASSPHRASE_FILE")),
+            ("--passphrase-fd", global.passphrase_fd.is_some()),
+            (KEY_FILE, is_typed(&global.key_file, "SAFELIGHT_KEY_FILE")),
+            ("--recovery-file", global.recovery_file.is_some()),
+        ];
+        ways.into_iter().filter_map(|(way, is_given)| is_given.then_some(way)).collect()
     }
 
     /// Gives the key to the agent; without one, the next command asks again.

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
     };
     match run(&context, &arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
+        // A result on stdout has said it all, and two answers would be one too many.
+        Err(failure) if context.output.has_answered() => ExitCode::from(failure.exit as u8),
         Err(failure) => report(is_json, &failure),
     }
 }
@@ -66,7 +68,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Background(arguments) => commands::background::run(context, arguments),
         Command::Agent(arguments) => commands::agent::run(arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),
-        Command::Man(arguments) => commands::man::run(arguments),
+        Command::Man(arguments) => commands::man::run(context, arguments),
         Command::Worker(_) => Ok(()),
     }
 }

@@ -5,8 +5,12 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+
+/// Whether a result went to stdout as JSON: one for the process, as stdout is.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
 
 /// How this run speaks.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +53,14 @@ impl Output {
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
         serde_json::to_writer_pretty(&mut stdout, value)?;
         stdout.write_all(b"\n")?;
-        stdout.flush()
+        stdout.flush()?;
+        ANSWERED.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether a result was printed as JSON, whole.
+    pub(crate) fn has_answered(self) -> bool {
+        self.json && ANSWERED.load(Ordering::Relaxed)
     }
 
     /// Says something on stderr, unless quiet.

@@ -20,7 +20,7 @@ use crate::library::{
 };
 use crate::log::read_log;
 use crate::monitor::{Monitor, Task};
-use crate::verify::{VerifyReport, VerifyRequest};
+use crate::verify::{Damage, VerifyReport, VerifyRequest};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -179,8 +179,9 @@ impl Library {
                 report = self.verify(&VerifyRequest { quick: true }, monitor)?;
             }
         }
-        for damage in std::mem::take(&mut report.damaged) {
-            let says = format!("{}: {}", damage.path, damage.reason);
+        for damage in Damage::together(&report.damaged) {
+            let photos = damage.photos_in_words().map(|photos| format!(" ({photos})")).unwrap_or_default();
+            let says = format!("{}: {}{photos}", damage.path, damage.reason);
             findings.push(Finding::damaged("library", says, damage.hint()));
         }
         findings.extend(examine_links(&report));

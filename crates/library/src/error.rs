@@ -108,6 +108,14 @@ pub enum LibraryError {
         /// What was asked for.
         item: String,
     },
+    /// A folder that is not watched.
+    #[error("{} is not watched", path.display())]
+    NoSuchSource {
+        /// What was asked for.
+        path: PathBuf,
+        /// The folders that are.
+        watched: Vec<PathBuf>,
+    },
     /// No album answers to what was asked for.
     #[error("there is no album {album}")]
     NoSuchAlbum {
@@ -252,6 +260,7 @@ impl LibraryError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Io { .. } | Self::Cancelled => ErrorKind::Failed,
             Self::NoSuchItem { .. }
+            | Self::NoSuchSource { .. }
             | Self::NoSuchAlbum { .. }
             | Self::NotHere { .. }
             | Self::LinkAbsent { .. } => ErrorKind::NotFound,
@@ -292,10 +301,17 @@ impl LibraryError {
                 "safelight doctor --fix catalog makes it again from the signed history"
             }
             Self::Catalog(CatalogError::ReadOnly { .. }) => crate::folder::READ_ONLY_HINT,
+            Self::Catalog(CatalogError::Damaged { path, .. } | CatalogError::WrongKey { path })
+                if path.ends_with("device.db") =>
+            {
+                "nothing else was looked at: safelight doctor --fix catalog sets device.db aside and begins a new one, and \
+                 watched folders and remotes are then to be given again; safelight verify then reads all the rest"
+            }
             Self::Catalog(_) if self.kind() == ErrorKind::Damaged => {
                 "safelight doctor --fix catalog rebuilds it from the signed history"
             }
             Self::Crypto(_) | Self::Damaged { .. } => "safelight verify names everything that is damaged",
+            Self::NoSuchSource { watched, .. } => return Some(watched_hint(watched)),
             Self::NoSuchItem { .. } => "safelight list shows what there is",
             Self::NoSuchAlbum { .. } => "safelight album lists them; safelight album add NAME makes one",
             Self::Ambiguous { .. } => "use more of the id, or a longer path",
@@ -311,6 +327,15 @@ impl LibraryError {
         };
         Some(hint.to_owned())
     }
+}
+
+fn watched_hint(watched: &[PathBuf]) -> String {
+    if watched.is_empty() {
+        return "no folder is watched; safelight source add PATH watches one".to_owned();
+    }
+    let named: Vec<String> = watched.iter().take(5).map(|path| path.display().to_string()).collect();
+    let others = if watched.len() > named.len() { "; safelight source lists the others" } else { "" };
+    format!("watched are {}{others}", named.join(", "))
 }
 
 fn kind_of_store(error: &StoreError) -> ErrorKind {

@@ -79,7 +79,10 @@ impl Library {
                 self.device.remove_source(source.id)?;
                 Ok(())
             }
-            _ => Err(LibraryError::NoSuchItem { item: full.display().to_string() }),
+            _ => {
+                let watched = self.sources()?.into_iter().map(|source| source.path).collect();
+                Err(LibraryError::NoSuchSource { path: full, watched })
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! How many photos are safe, and what waits or failed.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -49,6 +50,10 @@ pub struct Status {
     pub photos: u64,
     /// Videos among them.
     pub videos: u64,
+    /// What is neither, by what is known of it, and kept all the same.
+    pub others: u64,
+    /// Photos and videos of which an original was found damaged and is not repaired yet.
+    pub damaged: u64,
     /// In how many places they are.
     pub places: u64,
     /// Photos and videos whose originals rest whole in fewer than two places, linked files not counted; none where there
@@ -132,14 +137,18 @@ impl Library {
         let (waiting, unsent, places) = self.sync_standing()?;
         self.count_unsent(unsent, &mut failures)?;
         let linked = timeline.linked + hidden.linked;
+        let photos = timeline.photos + timeline.raws + hidden.photos + hidden.raws;
+        let (videos, assets) = (timeline.videos + hidden.videos, timeline.assets() + hidden.assets());
         let links = self.look_at_links()?;
         let queue = self.device.render_queue()?;
         Ok(Status {
             library: self.id().to_string(),
             folder: self.path().to_string_lossy().into_owned(),
-            assets: timeline.assets() + hidden.assets(),
-            photos: timeline.photos + timeline.raws + hidden.photos + hidden.raws,
-            videos: timeline.videos + hidden.videos,
+            assets,
+            photos,
+            videos,
+            others: assets.saturating_sub(photos + videos),
+            damaged: self.count_damaged_assets()?,
             places,
             in_fewer_than_two_places: self.count_in_few_places()?,
             waiting,
@@ -160,6 +169,15 @@ impl Library {
             provisional: self.is_provisional()?,
             read_only: self.is_read_only(),
         })
+    }
+
+    /// Photos and videos of which an original is damaged.
+    fn count_damaged_assets(&self) -> Result<u64> {
+        let mut assets = HashSet::new();
+        for content in self.damaged.contents() {
+            assets.extend(self.catalog().find_content(content)?);
+        }
+        Ok(assets.len() as u64)
     }
 
     /// Originals that a verification found damaged.

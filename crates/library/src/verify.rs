@@ -10,6 +10,7 @@ pub(crate) mod objects;
 
 pub(crate) use objects::is_for_damage;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use safelight_store::ObjectPath;
@@ -50,6 +51,32 @@ impl Damage {
         Self { path, reason: reason.into(), photos: Vec::new(), is_stray: false }
     }
 
+    /// The photos that depend on it, as far as they are known, the first three by name.
+    #[must_use]
+    pub fn photos_in_words(&self) -> Option<String> {
+        let named = self.photos.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+        match self.photos.len() {
+            0 => None,
+            count @ 1..=3 => Some(format!("{}: {named}", if count == 1 { "photo" } else { "photos" })),
+            count => Some(format!("{count} photos: {named} and {} more", count - 3)),
+        }
+    }
+
+    /// The same damages, with those of one file for one reason as one, which has the photos of all.
+    #[must_use]
+    pub fn together(damages: &[Self]) -> Vec<Self> {
+        let mut together: Vec<Self> = Vec::new();
+        let mut places = HashMap::new();
+        for damage in damages {
+            let place = *places.entry((&damage.path, &damage.reason)).or_insert(together.len());
+            match together.get_mut(place) {
+                Some(same) => same.photos.extend(damage.photos.iter().cloned()),
+                None => together.push(damage.clone()),
+            }
+        }
+        together
+    }
+
     /// What to do about it, in one sentence.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -63,6 +90,10 @@ impl Damage {
             "keys/keyring.sealed" => KEYRING_HINT,
             "keys/keyring.previous" => "nothing needs it while keys/keyring.sealed is whole: remove the file",
             "library.toml" | "keys/attempts" => "safelight doctor --fix writes it anew",
+            "keys/slots" => {
+                "while the agent has the key, safelight key add makes a new way to unlock; else put keys/slots back from a \
+                 backup"
+            }
             _ if in_slots => "unlock by another slot or the recovery words, then remove the damaged one",
             _ if self.path.starts_with("objects/log/") => {
                 "safelight history --verify names all that is damaged"

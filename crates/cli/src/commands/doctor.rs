@@ -33,6 +33,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let agreed = context.global.yes && !context.global.dry_run;
     let mut findings = safelight_library::examine_machine(&context.worker());
     if context.existing_library()?.is_some() {
+        if repair.is_some() && !context.global.dry_run {
+            findings.extend(context.mend_description()?);
+        }
         if matches!(repair, Some(Repair::Catalog)) && !context.global.dry_run {
             findings.extend(context.rebuild_catalog()?);
         }

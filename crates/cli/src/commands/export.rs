@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use safelight_library::{ExportRequest, LibraryError};
+use safelight_library::{ExportReport, ExportRequest, LibraryError, Weight};
+use serde::Serialize;
 
 use super::list::joined;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, size};
+use crate::output::{counted, printable, size};
 
 /// Write originals out with their paths and times, XMP sidecars, and a signed list of what was written
 ///
@@ -31,6 +32,23 @@ pub(crate) struct Arguments {
     no_sidecars: bool,
 }
 
+/// More failures than this are counted, not named, in a result.
+const NAMED_FAILURES: usize = 100;
+
+/// What an export came to, and what of it failed.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: &'a ExportReport,
+    failures: Vec<Named>,
+}
+
+#[derive(Serialize)]
+struct Named {
+    path: String,
+    reason: String,
+}
+
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     if let Some(target) = &arguments.to {
         return to_stdout(context, arguments, target);
@@ -50,7 +68,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let report = library.export(&request, &context.surroundings(), &context.progress)?;
     library.close()?;
     if context.output.json() {
-        context.output.print_json(&report)?;
+        let problems = context.progress.problems();
+        let failed = problems.iter().filter(|problem| problem.weight == Weight::Failure);
+        let failures = failed
+            .take(NAMED_FAILURES)
+            .map(|problem| Named { path: printable(&problem.path), reason: problem.reason.clone() });
+        context.output.print_json(&Answer { report: &report, failures: failures.collect() })?;
     } else {
         context.output.talk(&format!(
             "{} {}, {}",
@@ -87,7 +110,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if report.failed > 0 {
         let files = counted(report.failed, "original", "originals");
         return Err(Failure::new(Exit::Incomplete, format!("{files} could not be exported; each is named above"))
-            .hint("connect the disk of a linked one, fetch one from its remote (safelight local fetch), then export again"));
+            .hint(
+                "what is damaged comes back from another copy: import that again, or run safelight sync where a remote holds it; \
+                 a linked original needs its disk, one in a remote safelight local fetch; then export again",
+            ));
     }
     Ok(())
 }

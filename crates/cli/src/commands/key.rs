@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use safelight_library::keys::NewSlot;
+use safelight_library::unlock::UnlockError;
 use safelight_library::{LibraryError, RecoveryWords, Slot, SlotKind, SlotSecret};
 use serde::Serialize;
 
@@ -66,6 +67,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 fn list(context: &Context) -> Result<(), Failure> {
     let folder = context.folder()?;
+    if folder.keys().has_no_slots().map_err(LibraryError::from)? {
+        return Err(LibraryError::from(UnlockError::NoSlots { path: folder.keys().slots_path() }).into());
+    }
     let list = folder.keys().slots().map_err(LibraryError::from)?;
     let slots: Vec<ListedSlot> = list.slots.iter().map(listed).collect();
     if context.output.json() {

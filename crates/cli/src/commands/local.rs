@@ -456,7 +456,11 @@ fn set(context: &Context, settings: &[String]) -> Result<(), Failure> {
         Setting::Originals(originals) => library.set_local_originals(*originals),
     });
     library.close()?;
-    Ok(outcome?)
+    outcome?;
+    if context.output.json() {
+        context.output.print_json(&serde_json::json!({ "set": settings }))?;
+    }
+    Ok(())
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _};
 
+use crate::context::Context;
 use crate::failure::Failure;
 
 /// Write the manual pages into a folder, or print the main one
@@ -13,11 +14,15 @@ pub(crate) struct Arguments {
     directory: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let command = crate::arguments::Arguments::command();
     if let Some(directory) = &arguments.directory {
         std::fs::create_dir_all(directory)?;
         clap_mangen::generate_to(command, directory)?;
+        if context.output.json() {
+            let directory = crate::output::printable(directory);
+            context.output.print_json(&serde_json::json!({ "directory": directory }))?;
+        }
     } else {
         clap_mangen::Man::new(command).render(&mut std::io::stdout().lock())?;
     }

@@ -97,7 +97,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 /// What is safe: photos, and videos where there are any.
 fn safe(status: &Status) -> String {
-    let count = status.assets - status.linked_absent;
+    let count = status.assets.saturating_sub(status.linked_absent + status.damaged);
     if status.photos == status.assets {
         return counted(count, "photo", "photos");
     }
@@ -107,9 +107,8 @@ fn safe(status: &Status) -> String {
 /// How many of each kind; what is neither photo nor video is kept all the same, and said.
 fn kinds(status: &Status) -> String {
     let mut text = format!("{}, {}", grouped(status.photos), counted(status.videos, "video", "videos"));
-    let others = status.assets.saturating_sub(status.photos + status.videos);
-    if others > 0 {
-        text.push_str(&format!(", {} of no known kind", counted(others, "file", "files")));
+    if status.others > 0 {
+        text.push_str(&format!(", {} of no known kind", counted(status.others, "file", "files")));
     }
     text
 }

@@ -228,11 +228,13 @@ fn answer(context: &Context, report: &VerifyReport, mend: &str) -> Result<(), Fa
     if context.output.json() {
         context.output.print_json(report)?;
     } else {
-        for damage in &report.damaged {
+        for damage in Damage::together(&report.damaged) {
+            let photos = damage.photos_in_words().map(|photos| format!("  ({})", printable_text(&photos)));
             context.output.data(&format!(
-                "damaged  {}  {}",
+                "damaged  {}  {}{}",
                 printable(damage.path.as_ref()),
-                damage.reason
+                damage.reason,
+                photos.unwrap_or_default()
             ))?;
         }
         for absent in &report.absent {

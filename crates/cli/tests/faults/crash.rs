@@ -551,3 +551,73 @@ fn a_file_of_more_parts_than_may_be_open_is_imported() {
     assert_eq!(files_below(&room.library().join("objects/o")).len(), 51);
     room.safelight(&["verify", "--quick"]).ends_with(&[0]);
 }
+
+/// The local packs, with their lengths.
+fn packs(room: &Room) -> Vec<(std::path::PathBuf, u64)> {
+    let packs = files_below(&room.library().join("objects/local"));
+    packs.into_iter().map(|pack| (pack.clone(), std::fs::metadata(pack).unwrap().len())).collect()
+}
+
+#[test]
+fn emptying_the_trash_without_room_for_the_new_pack_says_how_much_is_missing_and_leaves_nothing_behind() {
+    let room = Room::empty();
+    let library = room.library();
+    let Some(disk) = SmallDisk::mount(&library, 24) else {
+        return skip("no tmpfs can be mounted here (it needs root); the full disk was not tried");
+    };
+    room.init();
+    for seed in 0..40 {
+        room.put(format!("{seed}.jpg"), heavy_photo(seed, 100 << 10));
+    }
+    room.import().ends_with(&[0]);
+    room.safelight(&["trash", "7.jpg"]).ends_with(&[0]);
+    let before = packs(&room);
+    assert!(before.iter().map(|(_, length)| length).sum::<u64>() > 3 << 20, "{before:?}");
+
+    let filler = disk.fill(700 << 10);
+    for _ in 0..3 {
+        let outcome = room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
+        assert!(outcome.stderr.contains("MB of room"), "{}", outcome.said());
+        assert_eq!(packs(&room), before, "{}", outcome.said());
+    }
+    // Nothing has eaten the room, so there is some for a change.
+    room.safelight(&["set", "1.jpg", "rating=4"]).ends_with(&[0]);
+    room.safelight(&["trash", "2.jpg"]).ends_with(&[0]);
+    room.verify_is_clean();
+    assert_eq!(packs(&room), before);
+
+    std::fs::remove_file(filler).unwrap();
+    room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
+    let after = packs(&room);
+    assert!(after.iter().all(|pack| !before.contains(pack)), "{after:?}");
+    assert_eq!(room.list().len(), 38);
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_torn_copy_of_a_pack_that_nothing_points_into_goes_and_takes_nothing_along() {
+    let room = Room::with_library();
+    for seed in 0..6 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.import().ends_with(&[0]);
+    let before = packs(&room);
+    let [(pack, length)] = before.as_slice() else { panic!("one pack: {before:?}") };
+    for mending in [&["doctor", "--fix"][..], &["import", room.photos().to_str().unwrap()]] {
+        let copy = pack.with_file_name("aaaaaaaaaaaaaaaaaaaaaaaaaa");
+        let bytes = std::fs::read(pack).unwrap();
+        std::fs::write(&copy, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        room.run(room.unlocked().args(mending)).ends_with(&[0, 1]);
+        assert_eq!(packs(&room), [(pack.clone(), *length)], "{mending:?}");
+    }
+    // An end that was torn off while it was written goes, too.
+    let mut bytes = std::fs::read(pack).unwrap();
+    bytes.extend_from_slice(&[7; 500]);
+    std::fs::write(pack, bytes).unwrap();
+    room.safelight(&["doctor", "--fix"]).ends_with(&[0, 1]);
+    assert_eq!(packs(&room), before);
+    room.verify_is_clean();
+    for (id, path) in room.listed() {
+        assert_eq!(sha256(&room.original(&id)), id, "{path}");
+    }
+}

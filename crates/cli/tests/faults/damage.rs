@@ -499,3 +499,130 @@ fn the_catalogue_from_before_a_rebuild_is_known_by_name_and_goes_when_that_is_ag
     }
     room.verify_is_clean();
 }
+
+#[test]
+fn a_library_whose_description_is_damaged_or_gone_says_how_it_comes_back_and_it_does() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let file = room.library().join("library.toml");
+    let good = std::fs::read(&file).unwrap();
+    let mut flipped = good.clone();
+    flipped[141] ^= 4;
+    let words = room.path("recovery");
+    // What is left still names the library, or the words do: from a flipped bit, an empty file, and none.
+    for (left, needs_words) in [(Some(flipped), false), (Some(Vec::new()), true), (None, true)] {
+        match &left {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        for looking in [&["list"][..], &["verify"], &["doctor"]] {
+            let outcome = room.safelight(looking).ends_with(&[6]);
+            let said = outcome.said();
+            assert!(said.contains("library.toml") && said.contains("doctor --fix"), "{looking:?}: {said}");
+            assert!(
+                said.contains("--recovery-file") && !said.contains("safelight init"),
+                "{looking:?}: {said}"
+            );
+        }
+        room.run(room.bare().arg("init")).ends_with(&[5]);
+        if needs_words {
+            room.safelight(&["doctor", "--fix"]).ends_with(&[6]);
+            assert_ne!(std::fs::read(&file).ok().as_ref(), Some(&good));
+            let mut mend = room.bare();
+            mend.arg("--recovery-file").arg(&words).args(["doctor", "--fix"]);
+            room.run(&mut mend).ends_with(&[0, 1]);
+        } else {
+            room.safelight(&["doctor", "--fix"]).ends_with(&[0, 1]);
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), good);
+        room.verify_is_clean();
+    }
+    // Words of another library prove nothing and change nothing.
+    let other = Room::with_library();
+    std::fs::remove_file(&file).unwrap();
+    let mut mend = room.bare();
+    mend.arg("--recovery-file").arg(other.path("recovery")).args(["doctor", "--fix"]);
+    room.run(&mut mend).ends_with(&[6]);
+    assert!(!file.exists());
+}
+
+#[test]
+fn when_the_key_slots_are_gone_no_secret_is_called_wrong() {
+    let room = Room::with_library();
+    std::fs::remove_dir_all(room.library().join("keys/slots")).unwrap();
+    let mut by_words = room.bare();
+    by_words.arg("--recovery-file").arg(room.path("recovery")).arg("list");
+    let mut by_passphrase = room.bare();
+    by_passphrase.arg("--passphrase-file").arg(room.path("passphrase")).arg("list");
+    for mut command in [by_words, by_passphrase] {
+        let outcome = room.run(&mut command).ends_with(&[6]);
+        assert!(outcome.stderr.contains("no key slot is left"), "{}", outcome.said());
+        assert!(outcome.stderr.contains("backup") && outcome.stderr.contains("join"), "{}", outcome.said());
+    }
+    for arguments in [&["list"][..], &["key"], &["verify"]] {
+        let outcome = room.safelight(arguments).ends_with(&[6]);
+        assert!(outcome.stderr.contains("no key slot is left"), "{}", outcome.said());
+    }
+}
+
+#[test]
+fn for_a_damaged_device_database_what_is_advised_mends_it() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let device = room.library().join("device.db");
+    let good = std::fs::read(&device).unwrap();
+    for page in 0..good.len() / 4096 {
+        let mut bad = good.clone();
+        bad[page * 4096 + 2000] ^= 4;
+        std::fs::write(&device, &bad).unwrap();
+        let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+        assert!(
+            said.contains("device.db") && said.contains("sets it aside")
+                || said.contains("sets device.db aside"),
+            "page {page}: {said}"
+        );
+        assert!(!said.contains("rebuilds it from the signed history"), "page {page}: {said}");
+        if page > 3 {
+            std::fs::write(&device, &good).unwrap();
+            continue;
+        }
+        room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0, 1]);
+        room.verify_is_clean();
+        std::fs::write(&device, &good).unwrap();
+        drop(std::fs::remove_file(room.library().join("device.db-wal")));
+        drop(std::fs::remove_file(room.library().join("device.db-shm")));
+    }
+}
+
+#[test]
+fn what_verify_and_the_doctor_find_of_many_photos_is_one_line_that_names_some() {
+    let room = Room::with_library();
+    for seed in 0..5 {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.import().ends_with(&[0]);
+    for pack in files_below(&room.library().join("objects/local")) {
+        std::fs::remove_file(pack).unwrap();
+    }
+    for looking in ["verify", "doctor"] {
+        let text = room.safelight(&[looking]).ends_with(&[6]).text();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("lies in no pack")).collect();
+        let [line] = lines.as_slice() else { panic!("{looking}: {text}") };
+        assert!(line.contains("5 photos") && line.contains(".jpg") && line.contains("and 2 more"), "{line}");
+    }
+    let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
+    assert_eq!(status["damaged"], 5, "{status}");
+    let said = room.safelight(&["status"]).ends_with(&[0]).text();
+    assert!(said.starts_with("0 photos safe"), "{said}");
+    // The one answer is the result: it names what failed, and no error object stands beside it.
+    let outcome = room.safelight(&["--json", "export", room.path("out").to_str().unwrap()]).ends_with(&[1]);
+    let report = outcome.json();
+    assert_eq!(report["failures"].as_array().map(Vec::len), Some(5), "{report}");
+    assert!(report["failures"][0]["path"].is_string() && report["failures"][0]["reason"].is_string());
+    assert!(!outcome.stderr.contains("{\"error\""), "{}", outcome.said());
+    let verify = room.safelight(&["--json", "verify"]).ends_with(&[6]);
+    assert_eq!(verify.json()["damaged"][0]["photos"].as_array().map(Vec::len), Some(1));
+    assert!(!verify.stderr.contains("{\"error\""), "{}", verify.said());
+}

@@ -267,3 +267,59 @@ fn no_name_forges_a_line_of_history_or_turns_a_terminal() {
     assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
     assert!(said.contains("forged") && said.lines().all(|line| !line.starts_with("2026-01-01")), "{said:?}");
 }
+
+#[test]
+fn with_json_each_command_that_ends_well_has_an_answer() {
+    let room = Room::with_library();
+    let set = room.safelight(&["--json", "local", "set", "budget=50GB"]).ends_with(&[0]).json();
+    assert_eq!(set["set"][0], "budget=50GB");
+    let pages = room.path("pages");
+    let man = room.safelight(&["--json", "man", pages.to_str().unwrap()]).ends_with(&[0]).json();
+    assert_eq!(man["directory"], pages.to_str().unwrap());
+}
+
+#[test]
+fn who_names_a_folder_that_is_not_watched_is_told_which_are() {
+    let room = Room::with_library();
+    let none = room.safelight(&["source", "remove", "/no/such"]).ends_with(&[4]);
+    assert!(none.stderr.contains("no folder is watched"), "{}", none.said());
+    room.safelight(&["source", "add", room.photos().to_str().unwrap()]).ends_with(&[0]);
+    let one = room.safelight(&["source", "remove", "/no/such"]).ends_with(&[4]);
+    assert!(one.stderr.contains("/no/such is not watched"), "{}", one.said());
+    assert!(one.stderr.contains("photos"), "{}", one.said());
+}
+
+#[test]
+fn of_several_files_those_that_are_there_are_shown() {
+    let room = Room::with_library();
+    let good = room.put("good.jpg", crate::pictures::photo(1));
+    let both = room.safelight(&["show", "--file", "/no/such.jpg", good.to_str().unwrap()]).ends_with(&[1]);
+    assert!(both.text().contains("good.jpg"), "{}", both.said());
+    assert!(both.stderr.contains("/no/such.jpg"), "{}", both.said());
+    room.safelight(&["show", "--file", "/no/such.jpg"]).ends_with(&[4]);
+}
+
+#[test]
+fn a_way_to_unlock_that_is_given_by_hand_counts_more_than_one_from_the_environment() {
+    let (room, other) = (Room::with_library(), Room::with_library());
+    let with_words = |words: std::path::PathBuf| {
+        let mut command = room.bare();
+        command.env("SAFELIGHT_KEY_FILE", room.path("key")).arg("--recovery-file").arg(words).arg("list");
+        room.run(&mut command)
+    };
+    with_words(room.path("recovery")).ends_with(&[0]);
+    with_words(other.path("recovery")).ends_with(&[3]);
+    room.run(room.bare().env("SAFELIGHT_KEY_FILE", room.path("key")).arg("list")).ends_with(&[0]);
+    let mut both = room.unlocked();
+    both.arg("--recovery-file").arg(room.path("recovery")).arg("list");
+    let both = room.run(&mut both).ends_with(&[0]);
+    assert!(both.stderr.contains("--recovery-file is not"), "{}", both.said());
+}
+
+#[test]
+fn the_kinds_in_a_status_add_up() {
+    let room = with_photos(2);
+    let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
+    let number = |name: &str| status[name].as_u64().unwrap();
+    assert_eq!(number("photos") + number("videos") + number("others"), number("assets"), "{status}");
+}

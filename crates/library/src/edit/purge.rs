@@ -113,10 +113,9 @@ impl Library {
             Ok((report, contents))
         })?;
         self.device.mark_purged(&contents)?;
-        match self.reclaim(monitor)? {
-            Reclaimed::Freed(bytes) => report.freed_bytes = bytes,
-            Reclaimed::Later(reason) => report.bytes_left = Some(reason),
-        }
+        let Reclaimed { freed_bytes, left } = self.reclaim(monitor)?;
+        report.freed_bytes = freed_bytes;
+        report.bytes_left = left;
         Ok(report)
     }
 }

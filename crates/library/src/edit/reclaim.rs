@@ -23,12 +23,16 @@ const STRETCH_ASSETS: usize = 2000;
 /// The setting that stands from before photos are purged until their bytes are gone.
 const RECLAIMING: &str = "reclaiming";
 
+/// Room that is left for the databases when a pack is written anew.
+const SPARE_BYTES: u64 = 256 << 10;
+
 /// What became of the bytes.
-pub(super) enum Reclaimed {
+#[derive(Debug, Default)]
+pub(super) struct Reclaimed {
     /// So many went.
-    Freed(u64),
-    /// They are still there, for this reason.
-    Later(String),
+    pub(super) freed_bytes: u64,
+    /// Why some are still there, if they are.
+    pub(super) left: Option<String>,
 }
 
 /// What belongs to purged photos alone.
@@ -53,8 +57,12 @@ impl Library {
             return Ok(());
         }
         match self.reclaim(&Unwatched) {
-            Ok(Reclaimed::Freed(bytes)) => tracing::debug!(bytes, "an emptying of the trash was finished"),
-            Ok(Reclaimed::Later(reason)) => tracing::debug!(reason, "the trash's bytes stay for now"),
+            Ok(Reclaimed { left: Some(reason), .. }) => {
+                tracing::debug!(reason, "the trash's bytes stay for now");
+            }
+            Ok(Reclaimed { freed_bytes, .. }) => {
+                tracing::debug!(freed_bytes, "an emptying of the trash was finished");
+            }
             // Without its lock nothing may be changed.
             Err(error) if self.lock.is_none() => return Err(error),
             Err(error) => tracing::warn!(%error, "the trash's bytes stay for now"),
@@ -69,20 +77,20 @@ impl Library {
         {
             // Trying for more lost what was held.
             self.lock = Some(FolderLock::share(&self.folder)?);
-            return Ok(Reclaimed::Later(reason));
+            return Ok(Reclaimed { left: Some(reason), ..Reclaimed::default() });
         }
-        let freed = self.reclaim_alone(monitor);
-        if freed.is_ok() && !monitor.cancelled() {
+        let reclaimed = self.reclaim_alone(monitor);
+        if reclaimed.as_ref().is_ok_and(|reclaimed| reclaimed.left.is_none()) && !monitor.cancelled() {
             self.device.set_setting(RECLAIMING, None)?;
         }
         if self.lock.is_some() {
             self.lock = None;
             self.lock = Some(FolderLock::share(&self.folder)?);
         }
-        freed.map(Reclaimed::Freed)
+        reclaimed
     }
 
-    fn reclaim_alone(&mut self, monitor: &dyn Monitor) -> Result<u64> {
+    fn reclaim_alone(&mut self, monitor: &dyn Monitor) -> Result<Reclaimed> {
         let mut purged = Purged::default();
         self.each_life(monitor, |life| {
             if life.is_purged() {
@@ -90,7 +98,7 @@ impl Library {
             }
         })?;
         if purged.contents.is_empty() {
-            return Ok(0);
+            return Ok(Reclaimed::default());
         }
         self.each_life(monitor, |life| {
             if !life.is_purged() {
@@ -98,22 +106,22 @@ impl Library {
             }
         })?;
         if monitor.cancelled() {
-            return Ok(0);
+            return Ok(Reclaimed::default());
         }
-        let mut freed = 0;
+        let mut reclaimed = Reclaimed::default();
         for (path, bytes) in &purged.parts {
             if self.place.contains(path)? {
                 self.place.remove_object(path)?;
-                freed += bytes;
+                reclaimed.freed_bytes += bytes;
             }
         }
-        freed += self.reclaim_packs(&purged.contents)?;
+        self.reclaim_packs(&purged.contents, &mut reclaimed)?;
         // Also what other devices purged.
         self.device.mark_purged(&purged.contents)?;
         for content in &purged.contents {
             self.damaged.forget(&mut self.device, content)?;
         }
-        Ok(freed)
+        Ok(reclaimed)
     }
 
     fn each_life(&self, monitor: &dyn Monitor, mut each: impl FnMut(&LifeState)) -> Result<()> {
@@ -127,43 +135,78 @@ impl Library {
         Ok(())
     }
 
-    /// Writes the packs that hold anything of these contents anew, without it.
-    fn reclaim_packs(&mut self, purged: &HashSet<ContentHash>) -> Result<u64> {
+    /// Writes the packs that hold anything of these contents anew, without it; those that keep least come first, since
+    /// each makes room for the next. One for whose copy the disk has no room stays as it is.
+    fn reclaim_packs(&mut self, purged: &HashSet<ContentHash>, reclaimed: &mut Reclaimed) -> Result<()> {
         // A pack that this process appends to may be among them.
         self.packs = LocalPacks::new(self.place.clone());
-        let mut freed = 0;
+        let mut rewrites = Vec::new();
         for path in pack_paths(&self.place)? {
             let (gone, kept): (Vec<PackLocation>, Vec<PackLocation>) = self
                 .device
                 .entries_of_pack(path.as_str())?
                 .into_iter()
                 .partition(|entry| purged.contains(&entry.content));
-            if gone.is_empty() {
-                continue;
+            if !gone.is_empty() {
+                rewrites.push((kept.iter().map(|entry| entry.length).sum::<u64>(), path, kept));
             }
-            let before = self.place.open_object(&path)?.length_bytes();
-            let (moved, after) = self.copy_entries(&path, &kept)?;
-            // The new pack is durable before the index leaves the old one, and that before it goes; at no
-            // moment does the index know of neither.
-            self.device.record_packed(&moved)?;
-            self.device.forget_pack(path.as_str())?;
-            self.place.remove_object(&path)?;
-            freed += before.saturating_sub(after);
         }
-        Ok(freed)
+        rewrites.sort_by_key(|(kept_bytes, ..)| *kept_bytes);
+        for (kept_bytes, path, kept) in rewrites {
+            let needed_bytes = if kept.is_empty() { 0 } else { kept_bytes + SPARE_BYTES };
+            if let Some(free_bytes) = self.free_bytes().filter(|free| *free < needed_bytes) {
+                reclaimed.left = Some(no_room(needed_bytes, Some(free_bytes)));
+                return Ok(());
+            }
+            match self.rewrite_pack(&path, &kept) {
+                Ok(freed_bytes) => reclaimed.freed_bytes += freed_bytes,
+                Err(error) if error.is_full() => {
+                    reclaimed.left = Some(no_room(needed_bytes, None));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one pack anew with these entries alone; answers how many bytes that freed. When it fails, the old pack is
+    /// whole and nothing of the new one stays.
+    fn rewrite_pack(&mut self, path: &ObjectPath, kept: &[PackLocation]) -> Result<u64> {
+        let before = self.place.open_object(path)?.length_bytes();
+        let mut after = 0;
+        // The new pack is durable before the index leaves the old one, and that before it goes; at no moment does the
+        // index know of neither.
+        if !kept.is_empty() {
+            let new = new_pack_path()?;
+            let copied = self.copy_entries(path, &new, kept).and_then(|(moved, length_bytes)| {
+                self.device.record_packed(&moved)?;
+                Ok(length_bytes)
+            });
+            match copied {
+                Ok(length_bytes) => after = length_bytes,
+                Err(error) => {
+                    if let Err(unremoved) = self.place.remove_object(&new) {
+                        tracing::warn!(%unremoved, "a pack that was not finished stays until the library is opened again");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        self.device.forget_pack(path.as_str())?;
+        self.place.remove_object(path)?;
+        Ok(before.saturating_sub(after))
     }
 
     /// Copies entries as they are into a new pack; answers where they lie, and how long it is.
-    fn copy_entries(&self, from: &ObjectPath, entries: &[PackLocation]) -> Result<(Vec<PackLocation>, u64)> {
-        if entries.is_empty() {
-            return Ok((Vec::new(), 0));
-        }
-        let mut id = [0; 16];
-        OsEntropy.fill(&mut id);
-        let name = PathPart::parse(&base32(&id)).map_err(StoreError::from)?;
-        let path = ObjectPath::flat(Area::Local, &name).map_err(StoreError::from)?;
+    fn copy_entries(
+        &self,
+        from: &ObjectPath,
+        path: &ObjectPath,
+        entries: &[PackLocation],
+    ) -> Result<(Vec<PackLocation>, u64)> {
         let reader = self.place.open_object(from)?;
-        let mut pack = self.place.create_append(&path)?;
+        let mut pack = self.place.create_append(path)?;
         pack.append(&LOCAL_PACK_HEADER)?;
         let mut moved = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -174,6 +217,25 @@ impl Library {
         pack.sync()?;
         Ok((moved, pack.length_bytes()))
     }
+}
+
+/// A name for a new pack.
+fn new_pack_path() -> Result<ObjectPath> {
+    let mut id = [0; 16];
+    OsEntropy.fill(&mut id);
+    let name = PathPart::parse(&base32(&id)).map_err(StoreError::from)?;
+    Ok(ObjectPath::flat(Area::Local, &name).map_err(StoreError::from)?)
+}
+
+/// Says how much room is missing, in units of a million bytes, rounded up.
+fn no_room(needed_bytes: u64, free_bytes: Option<u64>) -> String {
+    let megabytes = |bytes: u64| format!("{:.1} MB", (bytes as f64 / 1e5).ceil() / 10.0);
+    let free = free_bytes.map(|free| format!(", and {:.1} MB are free", (free as f64 / 1e5).floor() / 10.0));
+    format!(
+        "what stays of a pack is written anew before the old one goes, which needs {} of room{}",
+        megabytes(needed_bytes),
+        free.unwrap_or_default()
+    )
 }
 
 impl Purged {

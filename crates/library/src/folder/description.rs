@@ -86,6 +86,13 @@ impl Description {
     }
 }
 
+/// The library that a damaged description still names; to be proven by a key.
+pub(crate) fn named_library(bytes: &[u8]) -> Option<LibraryId> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix("library = \"")?.strip_suffix('"')?.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use safelight_crypto::{RecoveryWords, SeededEntropy};

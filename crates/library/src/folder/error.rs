@@ -11,6 +11,11 @@ use crate::error::ErrorKind;
 pub(crate) const READ_ONLY_HINT: &str =
     "list, show, export and verify still work; to change it, make it writable first";
 
+/// What brings a damaged or lost `library.toml` back.
+const DESCRIPTION_HINT: &str = "safelight doctor --fix writes it anew as soon as a key proves which library this is; where the \
+     file does not name it any more, add --recovery-file FILE with the 24 words that the library was made with, or put \
+     library.toml back from a backup; without either, safelight join makes the library anew from a remote";
+
 /// An error of the library folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,6 +24,12 @@ pub enum FolderError {
     #[error("there is no library in {}", path.display())]
     NotALibrary {
         /// The path that was tried.
+        path: PathBuf,
+    },
+    /// Keys and objects are there, but not the file that says which library they are of.
+    #[error("{} is a library without its library.toml", path.display())]
+    Undescribed {
+        /// The library's folder.
         path: PathBuf,
     },
     /// A new library would share its folder with other files.
@@ -120,7 +131,9 @@ impl FolderError {
             | Self::BeingMade { .. }
             | Self::NewerFormat { .. }
             | Self::UnknownFeature { .. } => ErrorKind::Refused,
-            Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => ErrorKind::Damaged,
+            Self::Undescribed { .. } | Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => {
+                ErrorKind::Damaged
+            }
             Self::NoHome => ErrorKind::Usage,
             Self::ReadOnly { .. } | Self::Full { .. } | Self::Store(_) | Self::Io { .. } => ErrorKind::Failed,
         }
@@ -139,6 +152,8 @@ impl FolderError {
             Self::NewerFormat { .. } | Self::UnknownFeature { .. } => {
                 "update safelight on this device; older versions leave the library untouched"
             }
+            Self::Undescribed { .. } => DESCRIPTION_HINT,
+            Self::Damaged { path, .. } if path.ends_with("library.toml") => DESCRIPTION_HINT,
             Self::Damaged { .. } => "safelight verify names everything that is damaged",
             Self::ReadOnly { .. } => READ_ONLY_HINT,
             Self::Full { .. } => {

@@ -27,7 +27,7 @@ use rustix::io::Errno;
 use safelight_crypto::{Keyring, LibraryId};
 use safelight_store::{FolderPlace, SweepReport, TempSpace};
 
-use description::{DESCRIPTION, Description};
+use description::{DESCRIPTION, Description, named_library};
 pub use error::FolderError;
 pub(crate) use error::READ_ONLY_HINT;
 pub use location::{UserFolders, default_agent_folder, default_library_path};
@@ -79,20 +79,64 @@ impl LibraryFolder {
     /// Opens a library's folder. Writes nothing.
     ///
     /// # Errors
-    /// [`FolderError::NotALibrary`], [`FolderError::NewerFormat`], [`FolderError::UnknownFeature`],
-    /// [`FolderError::Damaged`].
+    /// [`FolderError::NotALibrary`], [`FolderError::Undescribed`], [`FolderError::NewerFormat`],
+    /// [`FolderError::UnknownFeature`], [`FolderError::Damaged`].
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let bytes = match read_small(&path.join(DESCRIPTION)) {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Err(FolderError::NotALibrary { path: path.to_owned() });
+                let path = path.to_owned();
+                let is_lost = Self::lost_its_description(&path);
+                return Err(if is_lost {
+                    FolderError::Undescribed { path }
+                } else {
+                    FolderError::NotALibrary { path }
+                });
             }
             Err(error) => return Err(FolderError::from_io("read", &path.join(DESCRIPTION), error)),
         };
         let (description, is_suspect) = Description::parse(&bytes, path)?;
+        Self::open_as(path, description.library, is_suspect)
+    }
+
+    fn open_as(path: &Path, library: LibraryId, is_suspect: bool) -> Result<Self, FolderError> {
         let objects = FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY))?;
         let is_writable = is_writable(path) && is_writable(&path.join(OBJECTS));
-        Ok(Self { path: path.to_owned(), library: description.library, objects, is_writable, is_suspect })
+        Ok(Self { path: path.to_owned(), library, objects, is_writable, is_suspect })
+    }
+
+    /// Opens a library's folder whose description may be damaged or gone, once for each library that it may be: the one
+    /// that is still named there, and `words`, which recovery words name. A secret that opens one of them proves which
+    /// it is; [`restore_description`](Self::restore_description) then writes that down. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), when nothing says which library it is.
+    pub fn open_undescribed(path: &Path, words: Option<LibraryId>) -> Result<Vec<Self>, FolderError> {
+        let (named, error) = match Self::open(path) {
+            Ok(folder) if !folder.is_suspect => return Ok(vec![folder]),
+            Ok(folder) => (Some(folder.library), None),
+            Err(error @ FolderError::Undescribed { .. }) => (None, Some(error)),
+            Err(error @ FolderError::Damaged { .. }) => {
+                let named = read_small(&path.join(DESCRIPTION)).ok().and_then(|bytes| named_library(&bytes));
+                (named, Some(error))
+            }
+            Err(error) => return Err(error),
+        };
+        let others = words.filter(|library| named != Some(*library));
+        let folders = named.into_iter().chain(others).map(|library| Self::open_as(path, library, true));
+        match (folders.collect::<Result<Vec<_>, _>>()?, error) {
+            (none, Some(error)) if none.is_empty() => Err(error),
+            (folders, _) => Ok(folders),
+        }
+    }
+
+    /// Whether a path holds all that a library has but its description, and nobody began to make one there.
+    #[must_use]
+    pub fn lost_its_description(path: &Path) -> bool {
+        !Self::exists(path)
+            && !unfinished::is_begun(path)
+            && path.join(KEYS).is_dir()
+            && path.join(OBJECTS).is_dir()
     }
 
     /// Whether there is a library at a path, judged by its description being there.
@@ -174,7 +218,7 @@ impl LibraryFolder {
         self.is_suspect
     }
 
-    /// Writes `library.toml` anew, for a library that opens although its description is damaged.
+    /// Writes `library.toml` anew, for a library that opens although its description is damaged or gone.
     ///
     /// # Errors
     /// [`FolderError::ReadOnly`] and what writing may answer.
@@ -266,7 +310,14 @@ impl LibraryFolder {
         let open = |access| rustix::fs::openat(CWD, &path, access | OFlags::CLOEXEC, Mode::empty());
         loop {
             // NFS wants a descriptor that may write for an exclusive lock.
-            let file = open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY)).map_err(fail)?;
+            let file = match open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY)) {
+                // Without its description nobody opens the library, so there is nobody to hold off but another repair.
+                Err(Errno::NOENT) => {
+                    rustix::fs::openat(CWD, &self.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                }
+                opened => opened,
+            };
+            let file = file.map_err(fail)?;
             flock::lock(&file, Ask::Alone).map_err(|error| FolderError::from_io("lock", &path, error))?;
             // Whoever waited while the description was being replaced holds the lock of a nameless file.
             if rustix::fs::fstat(&file).map_err(fail)?.st_nlink > 0 {

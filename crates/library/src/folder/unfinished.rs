@@ -80,6 +80,11 @@ impl LibraryFolder {
     }
 }
 
+/// Whether somebody began to make a library here and did not end.
+pub(super) fn is_begun(path: &Path) -> bool {
+    path.join(MARK).symlink_metadata().is_ok()
+}
+
 impl UnfinishedFolder {
     /// The folder, to put everything into before it is finished.
     #[must_use]

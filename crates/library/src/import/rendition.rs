@@ -210,13 +210,40 @@ impl LocalPacks {
     }
 }
 
-/// Takes into the index what packs hold beyond it: a killed writer, or a database that was made anew.
+/// Takes into the index what packs hold beyond it, a killed writer's or all when the database was made anew, and gives
+/// up what is of no use to anybody: a torn end, and a pack that the index points nowhere into.
 pub(crate) fn reconcile_packs(place: &FolderPlace, keyring: &Keyring, device: &mut DeviceDb) -> Result<()> {
     for path in pack_paths(place)? {
         let known_end = device.end_of_pack(path.as_str())?.unwrap_or_default();
-        if place.open_object(&path)?.length_bytes() > known_end.max(LOCAL_PACK_HEADER.len() as u64) {
-            index_unknown(place, &path, known_end, keyring, device)?;
+        let length = place.open_object(&path)?.length_bytes();
+        if length > known_end.max(LOCAL_PACK_HEADER.len() as u64) {
+            let end = index_unknown(place, &path, known_end, keyring, device)?;
+            give_up_torn(place, &path, Scanned { length, end }, device)?;
         }
+    }
+    Ok(())
+}
+
+/// How long a pack was when it was scanned, and where its last good entry ended.
+struct Scanned {
+    length: u64,
+    end: u64,
+}
+
+/// Cuts off what a writer never finished, and removes a pack of which nothing is in use: a copy that was not taken
+/// into the index. A pack whose writer lives, that grew since its scan, or that ends before what the index knows of it,
+/// which is damage, stays as it is.
+fn give_up_torn(place: &FolderPlace, path: &ObjectPath, scanned: Scanned, device: &DeviceDb) -> Result<()> {
+    let Some(mut pack) = place.open_append(path)? else { return Ok(()) };
+    if pack.length_bytes() != scanned.length {
+        return Ok(());
+    }
+    match device.end_of_pack(path.as_str())? {
+        None => place.remove_object(path)?,
+        Some(known_end) if known_end <= scanned.end && scanned.end < scanned.length => {
+            pack.truncate(scanned.end)?;
+        }
+        Some(_) => {}
     }
     Ok(())
 }
@@ -231,10 +258,26 @@ fn index_unknown(
 ) -> Result<u64> {
     let mut reader = PackReader::open(place, path)?;
     let scan = scan_local_pack(&mut reader, keyring.library(), keyring)?;
-    let mut unknown = locations(path, &scan.entries);
-    unknown.retain(|location| location.position >= known_end);
-    device.record_packed(&unknown)?;
+    let mut unknown = Vec::new();
+    for location in locations(path, &scan.entries) {
+        if location.position >= known_end && !is_held_elsewhere(place, &location, device)? {
+            unknown.push(location);
+        }
+    }
+    if !unknown.is_empty() {
+        device.record_packed(&unknown)?;
+    }
     Ok(scan.end)
+}
+
+/// Whether the index finds the same entry in another pack that is there: then this one is a copy that its maker gave up.
+fn is_held_elsewhere(place: &FolderPlace, location: &PackLocation, device: &DeviceDb) -> Result<bool> {
+    let Some(held) = device.packed(&location.content, location.kind)? else { return Ok(false) };
+    if held.pack == location.pack || held.recipe < location.recipe {
+        return Ok(false);
+    }
+    let pack = ObjectPath::parse(&held.pack).map_err(safelight_store::StoreError::from)?;
+    Ok(place.contains(&pack)?)
 }
 
 /// Where a scan's entries lie, as the index has it: frame included.

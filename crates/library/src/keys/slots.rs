@@ -70,6 +70,21 @@ impl KeyFolder<'_> {
         Ok(list)
     }
 
+    /// Where the slots are.
+    #[must_use]
+    pub fn slots_path(&self) -> PathBuf {
+        self.path(SLOTS)
+    }
+
+    /// Whether not one slot is there, not even a damaged one. No library is made so, and the last slot that works
+    /// cannot be removed: their files are gone.
+    ///
+    /// # Errors
+    /// [`KeysError::Folder`] when the folder cannot be read.
+    pub fn has_no_slots(&self) -> Result<bool, KeysError> {
+        Ok(slot_files(&self.slots_path())?.is_empty())
+    }
+
     /// Finds the slot that a person means by an id, the beginning of one, or a label.
     ///
     /// # Errors

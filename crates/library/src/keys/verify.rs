@@ -42,6 +42,9 @@ impl KeyFolder<'_> {
                 blame(&file, reason);
             }
         }
+        if self.has_no_slots()? {
+            blame(SLOTS, "no key slot is left".to_owned());
+        }
         if let Err(error) = self.open_file(KEYRING, &keys.unlock_key) {
             blame(KEYRING, error.to_string());
         }

@@ -301,11 +301,19 @@ fn grave_if_named(problem: Problem, is_named: impl Fn(&Path) -> bool) -> Problem
     }
 }
 
-/// All files at and below some paths, in order; what cannot be read is told to the monitor.
+/// All files at and below some paths, in order; what cannot be read is told to the monitor. Where there is nothing but
+/// paths that do not exist, the first of them is the error.
 pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
+    let mut missing = Vec::new();
     for path in paths {
-        let walk = Walk::new(path, Vec::new()).map_err(|source| LibraryError::reading(path, source))?;
+        let walk = match Walk::new(path, Vec::new()) {
+            Ok(walk) => walk,
+            Err(source) => {
+                missing.push((path, source));
+                continue;
+            }
+        };
         for step in walk {
             match step {
                 Step::File(found) => files.push(found.path),
@@ -315,6 +323,14 @@ pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Ve
                 }
             }
         }
+    }
+    if missing.len() == paths.len()
+        && let Some((path, source)) = missing.pop()
+    {
+        return Err(LibraryError::reading(path, source));
+    }
+    for (path, source) in missing {
+        monitor.problem(&Problem::failure(path.clone(), format!("it cannot be read: {source}")));
     }
     Ok(files)
 }

@@ -25,6 +25,12 @@ pub enum UnlockError {
         /// The library's folder.
         path: PathBuf,
     },
+    /// There is nothing that a secret could open: the slots are gone.
+    #[error("no key slot is left in {}, so no passphrase, key file or words can be tried", path.display())]
+    NoSlots {
+        /// The folder of the slots.
+        path: PathBuf,
+    },
     /// A file with a passphrase or a key cannot be used.
     #[error("the {what} in {} cannot be used: {reason}", path.display())]
     SecretFile {
@@ -77,6 +83,7 @@ impl UnlockError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Locked { .. } | Self::WrongSecret { .. } | Self::SecretFile { .. } => ErrorKind::Locked,
+            Self::NoSlots { .. } => ErrorKind::Damaged,
             Self::AgentFolder { .. } => ErrorKind::Refused,
             Self::Prompt(_) | Self::Agent { .. } => ErrorKind::Failed,
             Self::Keys(error) => error.kind(),
@@ -99,6 +106,10 @@ impl UnlockError {
             }
             Self::WrongSecret { way: AttemptWay::Recovery, .. } => {
                 "check which library is meant: these are the words of another one, or not written as they were shown"
+            }
+            Self::NoSlots { .. } => {
+                "put keys/slots back from a backup of the library's folder; without one, safelight join with the recovery \
+                 words makes the library anew in an empty folder from a remote"
             }
             Self::SecretFile { .. } => "check that the file is there, readable, and the right one",
             Self::AgentFolder { .. } => "remove the folder or make it yours alone with: chmod 700",

@@ -112,7 +112,8 @@ pub struct Unlocked {
 /// Unlocks a library by the first source that is there.
 ///
 /// # Errors
-/// [`UnlockError::Locked`] when there is no source, [`UnlockError::WrongSecret`], [`UnlockError::SecretFile`],
+/// [`UnlockError::Locked`] when there is no source, [`UnlockError::WrongSecret`], [`UnlockError::NoSlots`],
+/// [`UnlockError::SecretFile`],
 /// and damage of `keys/` or of `library.toml`.
 pub fn unlock(
     folder: &LibraryFolder,
@@ -147,6 +148,10 @@ impl Door<'_> {
             && let Some(opened) = self.by_agent(agents)?
         {
             return Ok(opened);
+        }
+        let keys = self.folder.keys();
+        if keys.has_no_slots()? {
+            return Err(UnlockError::NoSlots { path: keys.slots_path() });
         }
         if let Some(path) = &sources.passphrase_file {
             return self.by_passphrase_file(path);
