@@ -336,7 +336,7 @@ pub(super) fn put_setting(
 /// The next sync or dry run applies the policy anew.
 pub(super) fn forget_plan(transaction: &Transaction<'_>, remote: RemoteId) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("UPDATE remotes SET planned = NULL WHERE id = ?1")?
+        .prepare_cached("UPDATE remotes SET planned = NULL, packed = NULL WHERE id = ?1")?
         .execute([remote.0])
         .map(drop)
 }

@@ -299,7 +299,7 @@ fn line(plan: &SyncPlan) -> String {
     )
 }
 
-/// Syncs, waits until something changed here or it is time to look what changed elsewhere, and syncs again. What passes by itself does not end it; what needs a person does.
+/// Syncs, waits until something changed here or it is time to look what changed elsewhere, and syncs again. What passes by itself does not end it, nor what keeps one remote back while another is synced; what needs a person does.
 fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let every = Duration::from_secs(arguments.every);
     let mut failed_in_a_row = 0_u32;
@@ -365,7 +365,7 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
         match run.first_error {
             None => failed_in_a_row = 0,
             Some(_) if context.interrupted() => break,
-            Some(error) if error.kind() == ErrorKind::Network => {
+            Some(error) if passes(&error) || run.outcomes.iter().any(|one| one.error.is_none()) => {
                 failed_in_a_row = (failed_in_a_row + 1).min(5);
                 context.output.talk(&format!("{error}; tried again later"));
             }
@@ -375,6 +375,11 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
         wait(Instant::now() + every * 2_u32.pow(failed_in_a_row));
     }
     Ok(())
+}
+
+/// Whether a failure may pass by itself: a network that is away, a disk that is not connected.
+fn passes(error: &LibraryError) -> bool {
+    matches!(error.kind(), ErrorKind::Network | ErrorKind::NotFound)
 }
 
 fn is_news(outcome: &SyncOutcome) -> bool {

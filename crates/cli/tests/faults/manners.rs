@@ -292,7 +292,7 @@ fn who_names_a_folder_that_is_not_watched_is_told_which_are() {
 #[test]
 fn of_several_files_those_that_are_there_are_shown() {
     let room = Room::with_library();
-    let good = room.put("good.jpg", crate::pictures::photo(1));
+    let good = room.put("good.jpg", photo(1));
     let both = room.safelight(&["show", "--file", "/no/such.jpg", good.to_str().unwrap()]).ends_with(&[1]);
     assert!(both.text().contains("good.jpg"), "{}", both.said());
     assert!(both.stderr.contains("/no/such.jpg"), "{}", both.said());

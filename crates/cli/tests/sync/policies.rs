@@ -37,6 +37,35 @@ fn remote(device: &Device<'_>) -> Value {
 }
 
 #[test]
+fn small_originals_go_when_a_policy_or_a_switch_begins_to_ask_for_them() {
+    for asks in [&["remote", "set", "place", "only=type:photo", "--yes"][..], &["sync", "on"]] {
+        let place = tempfile::tempdir().unwrap();
+        let world = folder_world(place.path());
+        let one = world.first("one");
+        let folder = world.path("small");
+        std::fs::create_dir(&folder).unwrap();
+        for seed in 0..4_u64 {
+            std::fs::write(folder.join(format!("a-{seed}.jpg")), &photo(seed)[..30_000]).unwrap();
+        }
+        one.import(&folder);
+        one.ends(&["remote", "set", "place", "policy=selective"], 0);
+        one.sync();
+        assert_eq!(objects(place.path(), "s"), 0);
+        let ids: Vec<String> = (0..4).map(|seed| id_of(&one, seed)).collect();
+        let mut command: Vec<&str> = asks.to_vec();
+        if command[0] == "sync" {
+            command.extend(ids.iter().map(String::as_str));
+            command.extend(["--remote", "place"]);
+        }
+        one.ends(&command, 0);
+        assert_eq!(count(&one, "sync:waiting"), 4);
+        one.sync();
+        assert_eq!(objects(place.path(), "s"), 1);
+        assert_eq!(count(&one, "sync:place=synced"), 4);
+    }
+}
+
+#[test]
 fn nothing_of_a_selective_remote_goes_before_it_is_asked_for_and_albums_mean_those_in_them() {
     let place = tempfile::tempdir().unwrap();
     let world = folder_world(place.path());

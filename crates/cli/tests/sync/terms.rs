@@ -102,6 +102,29 @@ fn a_sync_that_watches_sends_a_change_made_here_long_before_its_next_look_and_en
 }
 
 #[test]
+fn a_sync_that_watches_goes_on_with_one_remote_while_another_is_away() {
+    let (_place, world) = world();
+    let device = world.first("first");
+    device.import(&world.photos("photos", 0..2));
+    let other = tempfile::tempdir().unwrap();
+    let (disk, away) = (other.path().join("disk"), other.path().join("away"));
+    std::fs::create_dir(&disk).unwrap();
+    device.add_remote("disk", &format!("folder:{}", disk.display()));
+    let synced = |remote: &str, wanted: u64| {
+        device.json(&["remote", "show", remote])["safe_originals"].as_u64() == Some(wanted)
+    };
+    let mut watch = Watch(device.command(&["sync", "--watch", "--every", "1"]).spawn().unwrap());
+    until("the first sync", Duration::from_secs(60), || synced("place", 2) && synced("disk", 2));
+    std::fs::rename(&disk, &away).unwrap();
+    device.import(&world.photos("more", 2..4));
+    until("the sync without the disk", Duration::from_secs(60), || synced("place", 4));
+    assert!(watch.0.try_wait().unwrap().is_none(), "it ended because a disk is not connected");
+    std::fs::rename(&away, &disk).unwrap();
+    device.import(&world.photos("again", 4..5));
+    until("the sync with the disk", Duration::from_secs(90), || synced("disk", 5));
+}
+
+#[test]
 fn a_link_that_may_cost_is_not_used_where_that_was_asked_for() {
     let (place, world) = world();
     let device = world.first("first");

@@ -218,7 +218,7 @@ pub(crate) fn reconcile_packs(place: &FolderPlace, keyring: &Keyring, device: &m
         let length = place.open_object(&path)?.length_bytes();
         if length > known_end.max(LOCAL_PACK_HEADER.len() as u64) {
             let end = index_unknown(place, &path, known_end, keyring, device)?;
-            give_up_torn(place, &path, Scanned { length, end }, device)?;
+            give_up_torn(place, &path, &Scanned { length, end }, device)?;
         }
     }
     Ok(())
@@ -233,7 +233,7 @@ struct Scanned {
 /// Cuts off what a writer never finished, and removes a pack of which nothing is in use: a copy that was not taken
 /// into the index. A pack whose writer lives, that grew since its scan, or that ends before what the index knows of it,
 /// which is damage, stays as it is.
-fn give_up_torn(place: &FolderPlace, path: &ObjectPath, scanned: Scanned, device: &DeviceDb) -> Result<()> {
+fn give_up_torn(place: &FolderPlace, path: &ObjectPath, scanned: &Scanned, device: &DeviceDb) -> Result<()> {
     let Some(mut pack) = place.open_append(path)? else { return Ok(()) };
     if pack.length_bytes() != scanned.length {
         return Ok(());
