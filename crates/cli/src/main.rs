@@ -36,8 +36,8 @@ fn main() -> ExitCode {
     };
     match run(&context, &arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
-        // A result on stdout has said it all, and two answers would be one too many.
-        Err(failure) if context.output.has_answered() => ExitCode::from(failure.exit as u8),
+        // Two objects would be one answer too many: beside a result the reason is a sentence.
+        Err(failure) if context.output.has_answered() => report(false, &failure),
         Err(failure) => report(is_json, &failure),
     }
 }

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use safelight_crypto::ContentHash;
 
-use super::{DeviceDb, SourceId};
+use super::{DeviceDb, SourceId, SyncState};
 use crate::error::Result;
 use crate::rows::optional_hash_column;
 
@@ -212,8 +212,9 @@ impl DeviceDb {
         })
     }
 
-    /// Records that contents were purged: the files that held them are not in the library any more, and no
-    /// rendition of them is wanted.
+    /// Records that contents were purged: the files that held them are not in the library any more, no rendition of
+    /// them is wanted, and what a remote holds of them is there only. For another device may have restored one before it
+    /// heard of the purge.
     ///
     /// # Errors
     /// Those of the database.
@@ -223,6 +224,8 @@ impl DeviceDb {
                 "UPDATE files SET state = ?2, reason = NULL WHERE content = ?1 AND state IN (?3, ?4)",
             )?;
             let mut forget = transaction.prepare_cached("DELETE FROM render_jobs WHERE content = ?1")?;
+            let mut leave = transaction
+                .prepare_cached("UPDATE remote_originals SET state = ?2 WHERE content = ?1 AND state = ?3")?;
             for content in contents {
                 statement.execute((
                     content.as_bytes(),
@@ -231,6 +234,7 @@ impl DeviceDb {
                     FileState::Gone.code(),
                 ))?;
                 forget.execute([content.as_bytes()])?;
+                leave.execute((content.as_bytes(), SyncState::CloudOnly.code(), SyncState::Synced.code()))?;
             }
             Ok(())
         })

@@ -150,3 +150,35 @@ fn originals_that_are_not_kept_go_from_place_to_place_by_replicating() {
     between_two_places(["place", "cellar"], false);
     between_two_places(["cellar", "place"], false);
 }
+
+#[test]
+fn what_one_device_purges_and_another_restores_is_in_the_cloud_only() {
+    let place = tempfile::tempdir().unwrap();
+    let address = format!("folder:{}", place.path().display());
+    let world = World::new(Meeting { address, credential: None });
+    let one = world.first("one");
+    let folder = world.photos("photos", 0..2);
+    std::fs::write(folder.join("tiny-9.jpg"), &photo(9)[..30_000]).unwrap();
+    one.import(&folder);
+    one.sync();
+    let two = world.join("two");
+    one.ends(&["trash", "type:photo"], 0);
+    one.sync();
+    two.sync();
+    two.ends(&["trash", "restore", "--all"], 0);
+    one.ends(&["--yes", "trash", "empty"], 0);
+    for _ in 0..2 {
+        two.sync();
+        one.sync();
+    }
+    let states = || {
+        let listed = one.json(&["list"]);
+        let listed = listed.as_array().unwrap().iter();
+        listed.map(|asset| asset["sync"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["cloud-only"; 3], "the restore stands, and here is nothing");
+    one.ends(&["verify"], 0);
+    one.ends(&["local", "fetch", "--all"], 0);
+    one.ends(&["verify"], 0);
+    assert_eq!(states(), ["synced"; 3]);
+}
