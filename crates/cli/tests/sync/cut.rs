@@ -28,6 +28,8 @@ struct Line {
     /// Cut when so many bytes of parts went up.
     cut_at: AtomicU64,
     is_cut: AtomicBool,
+    /// Connections that are served.
+    open: AtomicU64,
 }
 
 impl Line {
@@ -65,10 +67,12 @@ fn proxy(to: u16, line: &Arc<Line>) -> u16 {
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let line = Arc::clone(&line);
+            line.open.fetch_add(1, Ordering::SeqCst);
             std::thread::spawn(move || {
                 // A connection that ends is closed on both sides, whatever the reason.
                 drop(serve(&client, to, &line));
                 drop(client.shutdown(Shutdown::Both));
+                line.open.fetch_sub(1, Ordering::SeqCst);
             });
         }
     });
@@ -193,6 +197,14 @@ fn a_cut_in_the_middle_of_a_large_original_does_not_send_finished_parts_again() 
     std::thread::sleep(Duration::from_millis(300));
     child.kill().unwrap();
     child.wait().unwrap();
+    // What the system still holds of parts that waited for their turn goes with the line.
+    while line.open.load(Ordering::SeqCst) > 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "connections stay open after their process is gone"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let finished = line.finished().clone();
     assert!(finished.len() >= 3, "{finished:?}");
     let sent = line.sent();

@@ -31,6 +31,8 @@ const BATCH: usize = 64;
 /// Finished parts are recorded in batches of so many, or after so long.
 const RECORD_PARTS: usize = 64;
 const RECORD_MILLIS: i64 = 1000;
+/// or so many bytes: who is killed sends no more than that again.
+const RECORD_BYTES: u64 = 16 << 20;
 /// So many failures one after the other are the place's, not the objects'.
 const MOST_FAILURES: u32 = 16;
 
@@ -356,7 +358,10 @@ impl Sender<'_> {
     }
 
     pub(super) fn is_due(&self, here: &Here<'_>) -> bool {
-        self.replicas.len() >= RECORD_PARTS || here.now_millis() - self.recorded_millis >= RECORD_MILLIS
+        let bytes: u64 = self.replicas.iter().map(|replica| replica.sealed_bytes).sum();
+        self.replicas.len() >= RECORD_PARTS
+            || bytes >= RECORD_BYTES
+            || here.now_millis() - self.recorded_millis >= RECORD_MILLIS
     }
 
     /// Records what was placed, and nothing of the originals.
