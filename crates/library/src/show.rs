@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use safelight_media::Probe;
 use safelight_model::view::{AssetStatus, AssetView};
-use safelight_model::{Facts, RenditionKind};
+use safelight_model::{DeviceId, Facts, RenditionKind, SourcePath};
 use serde::Serialize;
 
 use crate::edit::shown_date_words;
@@ -30,7 +30,7 @@ pub struct ShownAsset {
     pub id: String,
     /// Where its current content was found.
     pub path: String,
-    /// Every place where it was found.
+    /// Every place where it was found; those of another device end in its id.
     pub found_at: Vec<String>,
     /// The SHA-256 of its current content.
     pub sha256: String,
@@ -124,10 +124,11 @@ impl Library {
             _ => "copied",
         };
         let places = self.places_of(original)?;
+        let here = self.keyring().device().id();
         Ok(ShownAsset {
             id: found.asset.to_string(),
             path: view.sources().first().map(|source| source.display()).unwrap_or_default(),
-            found_at: view.sources().into_iter().map(full_path).collect(),
+            found_at: view.sources().into_iter().map(|source| full_path(source, here)).collect(),
             sha256: original.content.to_string(),
             size: original.size_bytes,
             media_type: original.media_type.clone(),
@@ -201,8 +202,9 @@ fn conflicts_of(view: &AssetView<'_>) -> Vec<String> {
     fields.chain(view.has_content_conflict.then(|| "content".to_owned())).collect()
 }
 
-fn full_path(source: &safelight_model::SourcePath) -> String {
-    format!("{}/{}", String::from_utf8_lossy(&source.root), source.display())
+fn full_path(source: &SourcePath, here: DeviceId) -> String {
+    let path = format!("{}/{}", String::from_utf8_lossy(&source.root), source.display());
+    if source.device == here { path } else { format!("{path} (device {})", source.device) }
 }
 
 fn place_text(place: &safelight_model::PlaceName) -> String {

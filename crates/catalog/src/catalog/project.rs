@@ -194,12 +194,17 @@ fn flags(view: &AssetView<'_>, states: &States<'_>) -> i64 {
     table.iter().filter(|(_, holds)| *holds).map(|(flag, _)| flag.bit()).sum()
 }
 
-/// Whether the current content is at several paths; versions follow each other at one.
+/// Whether one device has the current content at several paths; versions follow each other at one.
+///
+/// A card that was imported on two devices is on neither of them twice.
 fn found_twice(state: &AssetState) -> bool {
     let life = state.current();
     let Some(current) = life.contents().current() else { return false };
     let paths = life.paths_of(current.value.original.content);
-    paths.iter().filter(|(source, _)| life.is_there(source)).count() > 1
+    let mut devices: Vec<_> =
+        paths.iter().filter(|(source, _)| life.is_there(source)).map(|(source, _)| source.device).collect();
+    devices.sort_unstable();
+    devices.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn media_kind(found: Option<MediaKind>, media_type: &str) -> MediaKind {

@@ -3,8 +3,8 @@
 use crate::common::*;
 use safelight_catalog::{ListOptions, MatchCount, Query, Shelf};
 use safelight_model::{
-    AlbumId, AssetId, Facts, Field, MediaKind, MotionPhoto, OpBody, OpIds, Original, SetName, Storage,
-    Target, Value,
+    AlbumId, AssetId, DeviceId, Facts, Field, MediaKind, MotionPhoto, OpBody, OpIds, Original, SetName,
+    Storage, Target, Value,
 };
 
 fn set(number: u32, field: impl Into<Field>, value: impl Into<Value>) -> OpBody {
@@ -395,6 +395,12 @@ fn duplicates_are_copies_at_several_paths_and_what_looks_alike() {
     world.append(vec![elsewhere, again]);
     assert_eq!(world.names("is:duplicate"), ["IMG_0001.jpg"]);
     assert_eq!(world.names("copies"), ["IMG_0001.jpg"]);
+    // The same card in another device's reader is no copy that anybody would want to remove.
+    let mut on_another = seen(3, "2022/IMG_0003.jpg", &world);
+    let OpBody::Seen { source, .. } = &mut on_another else { unreachable!() };
+    source.device = DeviceId::from_bytes([9; 16]);
+    world.append(vec![on_another]);
+    assert_eq!(world.names("is:duplicate"), ["IMG_0001.jpg"]);
     world.catalog.set_alike(&[vec![asset(6), asset(2)], vec![asset(3)]]).unwrap();
     assert_eq!(world.names("is:duplicate"), ["beach.jpg", "IMG_0002.jpg", "IMG_0001.jpg"]);
     assert_eq!(world.catalog.alike().unwrap().len(), 1);
