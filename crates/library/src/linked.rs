@@ -17,14 +17,14 @@ use safelight_model::{Contents, DeviceId, Original, SourcePath, Storage};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::objects::read_through;
+use crate::whereabouts::whole_path;
 
 /// How many rows of the timeline are looked at together.
 const STRETCH_ROWS: usize = 1000;
 
 /// Where a linked original lies on its device.
 pub(crate) fn path_of(original: &Original) -> PathBuf {
-    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
-    root.join(std::ffi::OsStr::from_bytes(&original.source.relative))
+    whole_path(&original.source)
 }
 
 impl Library {

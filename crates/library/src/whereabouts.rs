@@ -35,9 +35,9 @@ pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> 
     let mut left = Vec::new();
     for (content, path) in life.paths().filter(|(_, path)| path.device == here && life.is_there(path)) {
         let is_left = if is_missing(path) {
-            is_connected(path) || lay_on_a_disk_that_is_here(path, content, device)?
+            is_connected(path) || lay_on_a_disk_that_is_here(path, content, &remembered_at(path, device)?)
         } else {
-            holds_another(state, path, device)?
+            holds_another(state, path, &remembered_at(path, device)?)
         };
         if is_left {
             left.push(path.clone());
@@ -47,22 +47,23 @@ pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> 
 }
 
 /// Whether a path is known to this device, and holds nothing of an asset that it would still know.
-fn holds_another(state: &AssetState, path: &SourcePath, device: &DeviceDb) -> Result<bool> {
-    if remembered_at(path, device)?.is_empty() {
-        return Ok(false);
-    }
-    let held = content_at(path, device)?;
-    Ok(held.is_none_or(|content| state.current().contents().of_content(content).next().is_none()))
+fn holds_another(state: &AssetState, path: &SourcePath, remembered: &[FileRecord]) -> bool {
+    let is_foreign = |content| state.current().contents().of_content(content).next().is_none();
+    !remembered.is_empty() && held_at(path, remembered).is_none_or(is_foreign)
 }
 
 /// The content at a path on this device, if the file there is as it was when it was last read.
 pub(crate) fn content_at(path: &SourcePath, device: &DeviceDb) -> Result<Option<ContentHash>> {
-    let Ok(file) = std::fs::metadata(whole_path(path)) else { return Ok(None) };
-    let now = stamp_of(&file);
-    let mut known = remembered_at(path, device)?.into_iter();
-    let held =
-        known.find(|record| record.state == FileState::Imported && judge(&record.stamp, &now) != Trust::Read);
-    Ok(held.and_then(|record| record.content))
+    Ok(held_at(path, &remembered_at(path, device)?))
+}
+
+/// What a path holds by what is remembered of it, if the file there is as it was.
+fn held_at(path: &SourcePath, remembered: &[FileRecord]) -> Option<ContentHash> {
+    let now = stamp_of(&std::fs::metadata(whole_path(path)).ok()?);
+    let is_as_it_was = |record: &&FileRecord| {
+        record.state == FileState::Imported && judge(&record.stamp, &now) != Trust::Read
+    };
+    remembered.iter().find(is_as_it_was)?.content
 }
 
 /// Another file on this device that has the content of an original, with the time when it was last changed.
@@ -71,15 +72,31 @@ pub(crate) fn other_file(
     here: DeviceId,
     device: &DeviceDb,
 ) -> Result<Option<(SourcePath, i64)>> {
-    let sources = device.sources()?;
-    for (id, record) in device.files_of_content(&original.content)? {
-        let Some(source) = sources.iter().find(|source| source.id == id) else { continue };
-        let path = source_path(here, Path::new(std::ffi::OsStr::from_bytes(&source.path)), &record.path);
-        if !path.is_same_file(&original.source) && content_at(&path, device)? == Some(original.content) {
+    for (path, record) in other_paths(original, here, device)? {
+        if content_at(&path, device)? == Some(original.content) {
             return Ok(Some((path, record.stamp.modified_nanos.div_euclid(1_000_000))));
         }
     }
     Ok(None)
+}
+
+/// Where else on this device an original's content was found, whatever lies there now.
+pub(crate) fn other_paths(
+    original: &Original,
+    here: DeviceId,
+    device: &DeviceDb,
+) -> Result<Vec<(SourcePath, FileRecord)>> {
+    let known = device.files_of_content(&original.content)?;
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sources = device.sources()?;
+    let placed = known.into_iter().filter_map(|(id, record)| {
+        let source = sources.iter().find(|source| source.id == id)?;
+        let path = source_path(here, Path::new(std::ffi::OsStr::from_bytes(&source.path)), &record.path);
+        (!path.is_same_file(&original.source)).then_some((path, record))
+    });
+    Ok(placed.collect())
 }
 
 /// What this device remembers of a path, by every source that holds it.
@@ -103,7 +120,8 @@ fn is_missing(source: &SourcePath) -> bool {
     found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-fn whole_path(source: &SourcePath) -> PathBuf {
+/// Where a file lies on its device.
+pub(crate) fn whole_path(source: &SourcePath) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(source.whole()))
 }
 
@@ -117,11 +135,11 @@ fn is_connected(source: &SourcePath) -> bool {
 
 /// Whether a folder that is empty or gone was no disk of its own: what is there of the way to it lies on the disk on
 /// which the file was.
-fn lay_on_a_disk_that_is_here(path: &SourcePath, content: ContentHash, device: &DeviceDb) -> Result<bool> {
-    let known = remembered_at(path, device)?.into_iter().find(|record| record.content == Some(content));
+fn lay_on_a_disk_that_is_here(path: &SourcePath, content: ContentHash, remembered: &[FileRecord]) -> bool {
+    let known = remembered.iter().find(|record| record.content == Some(content));
     let known = known.map(|record| record.stamp.device);
     let there = root_of(path).ancestors().find_map(|folder| std::fs::metadata(folder).ok());
-    Ok(known.is_some() && known == there.map(|folder| folder.dev()))
+    known.is_some() && known == there.map(|folder| folder.dev())
 }
 
 impl Library {

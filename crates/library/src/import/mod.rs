@@ -36,7 +36,6 @@ use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use crate::scan::trust::stamp_of;
 use crate::scan::{Candidate, Scan, Scanned};
-use crate::verify::objects::DAMAGED_COPY;
 use take::{Intake, Taking};
 use write::Writer;
 
@@ -500,7 +499,7 @@ impl Library {
                         report.failed += 1;
                         if error.is_proven_damage() {
                             // The next import takes the file once more.
-                            self.note_damage(&content, DAMAGED_COPY)?;
+                            self.note_damaged_copy(&content)?;
                         }
                         monitor.problem(&Problem::failure(&path, format!("it was not removed: {error}")));
                     }

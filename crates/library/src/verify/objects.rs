@@ -19,12 +19,13 @@ use crate::library::Library;
 use crate::linked;
 use crate::monitor::{Monitor, Task};
 use crate::objects::{are_parts_here, newest, stream_parts};
+use crate::whereabouts::other_paths;
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
 
 /// Why a file is read again whose sealed copy was found damaged.
-pub(crate) const DAMAGED_COPY: &str = "its sealed copy is damaged";
+const DAMAGED_COPY: &str = "its sealed copy is damaged";
 /// Why a linked file is read again.
 const LINK_CHANGED: &str = "it was linked and no longer holds what was imported";
 
@@ -232,7 +233,7 @@ impl Library {
         for (content, name) in small {
             let mut damage = Damage::new("objects/local", "a small original lies in no pack");
             damage.photos.push(name);
-            self.note_damage(&content, DAMAGED_COPY)?;
+            self.note_damaged_copy(&content)?;
             report.damaged.push(damage);
         }
         self.name_strangers(&expected, &mut report)?;
@@ -289,18 +290,16 @@ impl Library {
 
     /// Whether this device knows another file with the content of a linked original.
     fn may_lie_elsewhere(&self, original: &Original) -> Result<bool> {
-        let source = [original.source.root.as_slice(), &original.source.relative].join(&b'/');
-        let roots: HashMap<_, _> =
-            self.device.sources()?.into_iter().map(|source| (source.id, source.path)).collect();
-        let known = self.device.files_of_content(&original.content)?;
-        Ok(known.into_iter().any(|(id, record)| {
-            let root = roots.get(&id).map(Vec::as_slice).unwrap_or_default();
-            record.state != FileState::Gone && [root, &record.path].join(&b'/') != source
-        }))
+        let known = other_paths(original, self.keyring().device().id(), &self.device)?;
+        Ok(known.iter().any(|(_, record)| record.state != FileState::Gone))
     }
 
-    /// Remembers that an original is damaged, so that the next import of its file repairs it.
-    pub(crate) fn note_damage(&mut self, content: &ContentHash, reason: &str) -> Result<()> {
+    /// Remembers that the sealed copy of an original is damaged, so that the next import of its file repairs it.
+    pub(crate) fn note_damaged_copy(&mut self, content: &ContentHash) -> Result<()> {
+        self.note_damage(content, DAMAGED_COPY)
+    }
+
+    fn note_damage(&mut self, content: &ContentHash, reason: &str) -> Result<()> {
         if self.is_read_only() {
             return Ok(());
         }
