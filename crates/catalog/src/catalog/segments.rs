@@ -322,19 +322,24 @@ pub(super) fn take_in(
     Ok(taken)
 }
 
-/// Fills a segment with open ops, oldest first; answers which.
+/// Fills a segment with open ops, oldest first; answers which. Statements come before all others: the one that admits
+/// this device may be among them, and nobody reads far in the chain of a stranger.
 fn fill(connection: &Connection, builder: &mut SegmentBuilder) -> Result<Vec<i64>> {
     let mut numbers = Vec::new();
-    let mut statement = connection
-        .prepare_cached("SELECT number, bytes FROM ops WHERE segment IS NULL ORDER BY number")
-        .map_err(in_transaction)?;
-    let mut rows = statement.query([]).map_err(in_transaction)?;
-    while builder.has_room()
-        && let Some(row) = rows.next().map_err(in_transaction)?
-    {
-        let (number, bytes): (i64, Vec<u8>) = number_and_bytes(row).map_err(in_transaction)?;
-        builder.push_encoded(&bytes)?;
-        numbers.push(number);
+    for which in ["kind = 16", "kind <> 16"] {
+        let mut statement = connection
+            .prepare_cached(&format!(
+                "SELECT number, bytes FROM ops WHERE segment IS NULL AND {which} ORDER BY number"
+            ))
+            .map_err(in_transaction)?;
+        let mut rows = statement.query([]).map_err(in_transaction)?;
+        while builder.has_room()
+            && let Some(row) = rows.next().map_err(in_transaction)?
+        {
+            let (number, bytes): (i64, Vec<u8>) = number_and_bytes(row).map_err(in_transaction)?;
+            builder.push_encoded(&bytes)?;
+            numbers.push(number);
+        }
     }
     Ok(numbers)
 }

@@ -281,6 +281,23 @@ fn a_closed_segment_stays_in_the_outbox_until_it_is_placed() {
 }
 
 #[test]
+fn statements_go_into_a_segment_before_whatever_else_is_open() {
+    let mut world = World::new(9);
+    world.append(vec![add(&world.device, 1, "a.jpg"), set(1, Field::CAPTION, "before")]);
+    world.append(vec![OpBody::Statement(b"one".to_vec()), set(1, Field::RATING, 4)]);
+    world.append(vec![OpBody::Statement(b"another".to_vec())]);
+    let closed = world.close_segments();
+    let segment = verified(&world, &world.device, &closed[0]);
+    let bodies: Vec<OpBody> = segment.ops().map(|op| op.unwrap().body).collect();
+    assert_eq!(bodies[0], OpBody::Statement(b"one".to_vec()));
+    assert_eq!(bodies[1], OpBody::Statement(b"another".to_vec()));
+    assert!(
+        matches!(bodies[2..], [OpBody::AddAsset { .. }, OpBody::Set { .. }, OpBody::Set { .. }]),
+        "{bodies:?}"
+    );
+}
+
+#[test]
 fn two_devices_that_exchange_segments_agree_in_any_order() {
     let mut one = World::new(10);
     let mut two = World::new(11);
