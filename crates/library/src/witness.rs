@@ -5,8 +5,10 @@
 //! *unwitnessed* until another device's words were compared, or another place showed the same history before this device
 //! had put anything there (sl1-history §8.8).
 
-use safelight_model::DeviceId;
-use safelight_model::history::{SealedSegment, Seen, SixWords, Tip};
+use std::collections::BTreeSet;
+
+use safelight_model::history::{ClearPart, SealedSegment, Seen, SixWords, Tip, ends_of};
+use safelight_model::{Branch, OpBody, SegmentSeq};
 use safelight_store::ObjectPath;
 use serde::Serialize;
 
@@ -38,8 +40,7 @@ impl Library {
     /// # Errors
     /// Those of the database.
     pub fn six_words(&self) -> Result<String> {
-        let heads = Seen::new(self.catalog().tips()?);
-        Ok(SixWords::of(self.id(), &heads).to_string())
+        Ok(SixWords::of(self.id(), &self.catalog().ends()?).to_string())
     }
 
     /// All devices with what they did last, the latest first.
@@ -103,7 +104,7 @@ impl Library {
             reason: "these are not six words of the list".into(),
             hint: "type the six words as safelight status shows them on the other device".into(),
         })?;
-        let found = if words == SixWords::of(self.id(), &Seen::new(self.catalog().tips()?)) {
+        let found = if words == SixWords::of(self.id(), &self.catalog().ends()?) {
             Comparison::Same
         } else if self.was_at(words)? {
             Comparison::Earlier
@@ -117,9 +118,30 @@ impl Library {
         Ok(found)
     }
 
-    /// Whether these are the words of the heads that some segment closes or begins at.
+    /// Whether these are the words of the moment that some segment closes or begins at.
     fn was_at(&self, words: SixWords) -> Result<bool> {
-        let (library, segments) = (self.id(), self.catalog().segments()?);
+        let moments = self.read_moments()?;
+        let catalog = self.catalog();
+        for Moment { clear, seen, .. } in &moments {
+            let before = Tip { seq: SegmentSeq(clear.seq.0 - 1), root: clear.prev };
+            for tip in [clear.tip(), before] {
+                let tips: Seen = Seen::new(seen.iter().chain([(clear.device, tip)]));
+                let carried = carried_at(&moments, &tips);
+                let ends = ends_of(tips.iter(), &carried, |device, seq| catalog.segment_root(device, seq))?;
+                if SixWords::of(self.id(), &ends) == words {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// What every segment here says of the history that its writer had read.
+    fn read_moments(&self) -> Result<Vec<Moment>> {
+        let library = self.id();
+        let segments = self.catalog().segments()?;
+        let has_forks = !self.catalog().carried()?.is_empty();
+        let mut moments = Vec::with_capacity(segments.len());
         for stored in segments {
             let path = ObjectPath::segment(stored.device, stored.tip.seq.0);
             let Ok(bytes) = self.place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES))
@@ -130,18 +152,32 @@ impl Library {
                 .and_then(|sealed| sealed.open_known(library, stored.tip.root, &self.keys.keyring));
             // What is damaged here says nothing; verify names it.
             let Ok(segment) = opened else { continue };
-            let clear = *segment.clear();
-            let before = Tip { seq: safelight_model::SegmentSeq(clear.seq.0 - 1), root: clear.prev };
-            let at = |tip: Tip| {
-                let others = segment.seen().iter().chain([(clear.device, tip)]);
-                SixWords::of(library, &Seen::new(others.collect::<Vec<(DeviceId, Tip)>>()))
-            };
-            if at(clear.tip()) == words || at(before) == words {
-                return Ok(true);
+            let mut carries = Vec::new();
+            if has_forks {
+                for op in segment.ops().flatten() {
+                    if let OpBody::Carried(branches) = op.body {
+                        carries.extend(branches);
+                    }
+                }
             }
+            moments.push(Moment { clear: *segment.clear(), seen: segment.seen().clone(), carries });
         }
-        Ok(false)
+        Ok(moments)
     }
+}
+
+/// What a segment says of the history that its writer had read.
+struct Moment {
+    clear: ClearPart,
+    seen: Seen,
+    carries: Vec<Branch>,
+}
+
+/// What was carried in the history that ends so.
+fn carried_at(moments: &[Moment], tips: &Seen) -> BTreeSet<Branch> {
+    let is_in = |clear: &ClearPart| tips.of(clear.device).is_some_and(|tip| clear.seq <= tip.seq);
+    let carriers = moments.iter().filter(|moment| !moment.carries.is_empty() && is_in(&moment.clear));
+    carriers.flat_map(|moment| moment.carries.iter().copied()).collect()
 }
 
 /// How words compare with the history here.

@@ -577,10 +577,17 @@ impl<'t> World<'t> {
             }
         }
         let first = hashes.first().map(|(hash, _)| hash.clone()).unwrap_or_default();
-        match hashes.iter().find(|(hash, _)| *hash != first) {
-            Some((_, name)) => Err(format!("{name} shows another library than the founder").into()),
-            None => Ok(()),
+        if let Some((_, name)) = hashes.iter().find(|(hash, _)| *hash != first) {
+            return Err(format!("{name} shows another library than the founder").into());
         }
+        let mut first = None;
+        for device in &mut self.devices {
+            let ends = device.ends()?;
+            if *first.get_or_insert_with(|| ends.clone()) != ends {
+                return Err(format!("{} shows other words than the founder", device.name).into());
+            }
+        }
+        Ok(())
     }
 
     fn check_found(&mut self) -> Result<(), Broken> {

@@ -10,13 +10,14 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension};
-use safelight_model::history::{Segment, Tip};
+use safelight_model::history::{Segment, Tip, ends_of};
 use safelight_model::{Branch, DeviceId, KindNumber, MAX_BRANCHES, Op, OpBody, SegmentRoot, SegmentSeq};
 
 use super::Catalog;
 use super::change::Change;
 use super::fold::{Origin, device_number, in_transaction};
-use super::segments::TakenIn;
+use super::segments::{TakenIn, tips};
+use super::sync::segment_root;
 use crate::error::{CatalogError, Result};
 use crate::rows::bytes_column;
 
@@ -37,18 +38,28 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn carried(&self) -> Result<BTreeSet<Branch>> {
+        self.database.read(carried)
+    }
+
+    /// The ends of the history that is here, the same for everybody who has read the same: those of all chains, and of
+    /// a forked one all segments that are carried (sl1-history §8.8).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn ends(&self) -> Result<BTreeSet<Branch>> {
         self.database.read(|connection| {
-            connection
-                .prepare_cached("SELECT device, seq, root FROM carried")?
-                .query_map([], |row| {
-                    Ok(Branch {
-                        device: DeviceId::from_bytes(bytes_column(row, 0)?),
-                        seq: SegmentSeq(row.get(1)?),
-                        root: SegmentRoot(bytes_column(row, 2)?),
-                    })
-                })?
-                .collect()
+            ends_of(tips(connection)?, &carried(connection)?, |device, seq| {
+                segment_root(connection, device, seq)
+            })
         })
+    }
+
+    /// The lowest number of a device's segments that are carried: from there on its chain is known to have forked.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forked_from(&self, device: DeviceId) -> Result<Option<SegmentSeq>> {
+        self.database.read(|connection| forked_from(connection, device))
     }
 
     /// Takes in a verified segment of a branch that is not the one in the table of segments: its ops are open
@@ -79,8 +90,9 @@ impl Catalog {
 
     /// Opens the ops of this device's own segments from `from` on again, because a copy of this device published
     /// others under their numbers, and others may have read these: they go, under their own ids, into the chain of
-    /// the device that this one goes on as. `bodies` are recorded before the word that they are carried. All in one
-    /// transaction; the segments stay, as what was signed and perhaps read.
+    /// the device that this one goes on as. `bodies` are recorded before the word that they are carried. If there are no
+    /// such segments, the last one that both copies share is carried, so that everybody hears where the chain forked.
+    /// All in one transaction; the segments stay, as what was signed and perhaps read.
     ///
     /// # Errors
     /// As [`Catalog::change`].
@@ -90,7 +102,11 @@ impl Catalog {
             for body in bodies {
                 change.push(body)?;
             }
-            carry(change, device, from).map(drop)
+            carry(change, device, from)?;
+            if forked_from(change.folder.connection, device).map_err(in_transaction)?.is_none() {
+                carry(change, device, SegmentSeq(from.0.saturating_sub(1)))?;
+            }
+            Ok(())
         })
     }
 
@@ -181,8 +197,28 @@ fn reopen(connection: &Connection, device: DeviceId, from: SegmentSeq) -> rusqli
     Ok(branches)
 }
 
+fn forked_from(connection: &Connection, device: DeviceId) -> rusqlite::Result<Option<SegmentSeq>> {
+    connection
+        .prepare_cached("SELECT min(seq) FROM carried WHERE device = ?1")?
+        .query_row([device.as_bytes()], |row| row.get::<_, Option<u32>>(0))
+        .map(|seq| seq.map(SegmentSeq))
+}
+
 fn branch_of(device: DeviceId, tip: Tip) -> Branch {
     Branch { device, seq: tip.seq, root: tip.root }
+}
+
+fn carried(connection: &Connection) -> rusqlite::Result<BTreeSet<Branch>> {
+    connection
+        .prepare_cached("SELECT device, seq, root FROM carried")?
+        .query_map([], |row| {
+            Ok(Branch {
+                device: DeviceId::from_bytes(bytes_column(row, 0)?),
+                seq: SegmentSeq(row.get(1)?),
+                root: SegmentRoot(bytes_column(row, 2)?),
+            })
+        })?
+        .collect()
 }
 
 pub(super) fn is_carried(connection: &Connection, device: DeviceId, tip: Tip) -> rusqlite::Result<bool> {

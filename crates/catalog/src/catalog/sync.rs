@@ -126,15 +126,7 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn segment_root(&self, device: DeviceId, seq: SegmentSeq) -> Result<Option<SegmentRoot>> {
-        self.database.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT s.root FROM segments AS s JOIN devices AS d ON d.id = s.device
-                     WHERE d.device = ?1 AND s.seq = ?2",
-                )?
-                .query_row((device.as_bytes(), seq.0), |row| bytes_column(row, 0).map(SegmentRoot))
-                .optional()
-        })
+        self.database.read(|connection| segment_root(connection, device, seq))
     }
 
     /// The bytes of a segment that still waits in the outbox.
@@ -304,6 +296,20 @@ impl Catalog {
         let newest = additions.max_by_key(|addition| (addition.stamp, addition.op));
         Ok(newest.map(|addition| addition.value.original.clone()))
     }
+}
+
+pub(super) fn segment_root(
+    connection: &Connection,
+    device: DeviceId,
+    seq: SegmentSeq,
+) -> rusqlite::Result<Option<SegmentRoot>> {
+    connection
+        .prepare_cached(
+            "SELECT s.root FROM segments AS s JOIN devices AS d ON d.id = s.device
+             WHERE d.device = ?1 AND s.seq = ?2",
+        )?
+        .query_row((device.as_bytes(), seq.0), |row| bytes_column(row, 0).map(SegmentRoot))
+        .optional()
 }
 
 pub(super) fn statements_in(connection: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {

@@ -36,7 +36,7 @@ pub use builder::{ClosedSegment, SegmentBuilder};
 pub use head::HeadHint;
 pub use place::{open_place_id, seal_place_id};
 pub use segment::{Seen, Segment};
-pub use six_words::SixWords;
+pub use six_words::{SixWords, ends_of};
 
 /// How many ops one segment may hold.
 pub const MAX_SEGMENT_OPS: usize = 65_536;
