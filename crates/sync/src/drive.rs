@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use safelight_catalog::{Exposure, PackLocation, RemoteId, Renditions, SyncState, SyncTotals};
 use safelight_crypto::ContentHash;
+use safelight_model::history::Tip;
 use safelight_model::{PackKind, Storage};
 use safelight_store::Tier;
 
@@ -114,8 +115,12 @@ pub fn plan(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Res
     let heads = here.device.remote_heads(at.id)?;
     let mut plan = Plan { originals: here.device.sync_totals(at.id)?, held: planned.held, ..Plan::default() };
     for (device, tip) in here.catalog.tips()? {
-        let known = heads.iter().find(|(other, _)| *other == device).map_or(0, |(_, tip)| tip.seq.0);
-        plan.segments += u64::from(tip.seq.0.saturating_sub(known));
+        let known =
+            heads.iter().find(|(other, _)| *other == device).map_or_else(Tip::default, |(_, tip)| *tip);
+        // What goes on from another branch than the one that the place has is never put there.
+        if known.seq.0 == 0 || here.catalog.segment_root(device, known.seq)? == Some(known.root) {
+            plan.segments += u64::from(tip.seq.0.saturating_sub(known.seq.0));
+        }
     }
     let kinds = [PackKind::Thumbnails, PackKind::Previews, PackKind::TinyOriginals];
     let mut in_packs: HashSet<ContentHash> = HashSet::new();

@@ -122,6 +122,14 @@ pub(crate) fn published_until(here: &Here<'_>, at: &RemotePlace) -> Result<i64> 
         missing = here.catalog.segments()?;
         missing.retain(|segment| !is_there(&segment.device, &segment.tip));
     }
+    // Where the place has another branch of a chain that forked, other chains say it there.
+    let mut is_said = true;
+    for segment in &missing {
+        is_said &= here.catalog.is_carried(segment.device, segment.tip)?;
+    }
+    if is_said {
+        missing.clear();
+    }
     Ok(here.catalog.last_op_before(&missing)?)
 }
 
