@@ -326,7 +326,7 @@ pub(crate) fn close_segment(catalog: &mut Catalog, keyring: &Keyring, place: &Fo
     }
     for problem in safelight_sync::place_outbox(catalog, place, keyring)? {
         match problem {
-            Problem::Forked { device, seq } if device == keyring.device().id() => {
+            Problem::Forked { device, seq, .. } if device == keyring.device().id() => {
                 return Err(LibraryError::Refused {
                     reason: format!(
                         "{} is another part of this device's history: the catalogue is older than it",

@@ -87,6 +87,8 @@ pub struct Status {
     pub segments: u64,
     /// Six words to compare with another device: the same words, the same history.
     pub six_words: String,
+    /// What is left in remotes of segments that copies of devices wrote, and that nobody can read: told once by the sync that found it.
+    pub leftovers: Vec<FailedFile>,
     /// Whether nobody but the place that this library was joined from has shown its history.
     pub unwitnessed: bool,
     /// Whether this device began with a checkpoint that the history has not proven yet.
@@ -165,6 +167,7 @@ impl Library {
             operations,
             segments,
             six_words: self.six_words()?,
+            leftovers: self.leftovers()?,
             unwitnessed: self.is_unwitnessed()?,
             provisional: self.is_provisional()?,
             read_only: self.is_read_only(),
@@ -211,6 +214,18 @@ impl Library {
             }
         }
         Ok(())
+    }
+
+    /// What is left of segments in remotes, which nobody can read.
+    fn leftovers(&self) -> Result<Vec<FailedFile>> {
+        let mut found = Vec::new();
+        for remote in self.device.remotes()? {
+            found.extend(self.device.leftovers(remote.id)?.into_iter().map(|left| FailedFile {
+                path: format!("{}: {}", remote.name, left.object),
+                reason: left.reason,
+            }));
+        }
+        Ok(found)
     }
 
     /// Originals that could not be sent to a remote, and those that one lost and that are not here.

@@ -1,6 +1,11 @@
 //! What is wrong with single objects of a place: named, counted, and survived.
 
 use safelight_crypto::{DeviceId, EpochId};
+use safelight_model::history::Tip;
+use safelight_model::{SegmentRoot, SegmentSeq};
+
+use crate::error::Result;
+use crate::here::Here;
 
 /// Something that a person should know and that did not end the sync.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +66,8 @@ pub enum Problem {
         device: DeviceId,
         /// Its number.
         seq: u32,
+        /// How far others have read.
+        until: Tip,
         /// Who has read it.
         named_by: String,
     },
@@ -73,6 +80,8 @@ pub enum Problem {
         device: DeviceId,
         /// The number.
         seq: u32,
+        /// The segment that is not here yet, where it is known which.
+        missing: Option<SegmentRoot>,
     },
     /// A chain forked, and a segment of the branch that is not followed here was taken in all the same.
     #[error(
@@ -95,6 +104,18 @@ pub enum Problem {
         new: DeviceId,
         /// The first segment that both wrote.
         seq: u32,
+    },
+    /// What is left of a segment of a forked chain, which nobody can read. It is said once.
+    #[error(
+        "{object} cannot be read: {reason}. A copy of device {device} wrote it before it went on under another name: what it says comes in the chain of that name, and is lost if that copy is gone. There is nothing to do; this is not said again, except by safelight verify --remote and status"
+    )]
+    Leftover {
+        /// Its full name.
+        object: String,
+        /// Whose it is.
+        device: DeviceId,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A device that was retired or revoked went on; its later segments are not taken in.
     #[error(
@@ -139,6 +160,36 @@ pub enum Problem {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl Problem {
+    /// Whether it only says that something is not here yet, which another place may bring.
+    #[must_use]
+    pub fn may_be_late(&self) -> bool {
+        matches!(
+            self,
+            Self::Withheld { .. } | Self::Forked { missing: Some(_), .. } | Self::Unadmitted { .. }
+        )
+    }
+
+    /// Whether what was not here yet came meanwhile, from whatever place.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn has_come(&self, here: &Here<'_>) -> Result<bool> {
+        Ok(match self {
+            Self::Withheld { device, until, .. } => {
+                here.catalog.tip(*device)?.seq >= until.seq || here.catalog.is_carried(*device, *until)?
+            }
+            Self::Forked { device, seq, missing: Some(root) } => {
+                let tip = Tip { seq: SegmentSeq(*seq), root: *root };
+                here.catalog.segment_root(*device, tip.seq)? == Some(tip.root)
+                    || here.catalog.is_carried(*device, tip)?
+            }
+            Self::Unadmitted { device } => here.key_of(device)?.is_some(),
+            _ => false,
+        })
+    }
 }
 
 /// Who is told how a sync goes, while it goes.

@@ -19,7 +19,8 @@ use crate::collect::{generations, mark_damaged, object_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{
-    Judged, SEGMENT_BYTES, judge_segment, judge_there, replace_damaged, segment_path, whole_segment,
+    Judged, SEGMENT_BYTES, judge_segment, judge_there, leftovers_at, replace_damaged, segment_path,
+    whole_segment,
 };
 use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
 use crate::originals::{is_here, open_part, path_of_part};
@@ -187,6 +188,7 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
             }
         }
     }
+    report.problems.extend(leftovers_at(here, at)?);
     mark_found(here, at, &expectation)?;
     forget_missing(here, at, &mut report).await?;
     let is_id_right = here.device.place_id(at.id)?.is_none()

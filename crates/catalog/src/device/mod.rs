@@ -9,6 +9,7 @@
 
 mod files;
 mod jobs;
+mod leftovers;
 mod local;
 mod originals;
 mod packed;
@@ -23,6 +24,7 @@ mod sources;
 
 pub use files::{FileRecord, FileStamp, FileState, compare_entries};
 pub use jobs::{RenderJob, RenderQueue};
+pub use leftovers::Leftover;
 pub use local::{Archived, Pin, Visitor};
 pub use originals::{OriginalAtRemote, PURGED, SyncState, SyncTotals};
 pub use packed::PackedEntry;
@@ -50,6 +52,7 @@ const STEPS: &[&str] = &[
     include_str!("local.sql"),
     include_str!("places.sql"),
     include_str!("lost.sql"),
+    include_str!("leftovers.sql"),
 ];
 
 /// This device's own database.

@@ -79,7 +79,7 @@ impl std::fmt::Debug for RemoteRow {
 
 /// The tables of what is known to rest in remotes.
 const CONTENTS: &[&str] =
-    &["replicas", "bad_objects", "remote_heads", "remote_originals", "absent_packs", "archived"];
+    &["replicas", "bad_objects", "remote_heads", "remote_originals", "absent_packs", "archived", "leftovers"];
 
 const COLUMNS: &str =
     "id, name, address, credential, policy, capabilities, added_millis, synced_millis, last_error";
@@ -105,6 +105,13 @@ impl DeviceDb {
     /// Those of the database.
     pub fn put_remote(&mut self, new: &NewRemote<'_>) -> Result<RemoteId> {
         self.write(|transaction| {
+            // Another credential may be allowed more.
+            transaction
+                .prepare_cached(
+                    "UPDATE leftovers SET is_refused = 0 WHERE remote =
+                         (SELECT id FROM remotes WHERE name = ?1 AND credential IS NOT ?2)",
+                )?
+                .execute((new.name, new.credential))?;
             transaction
                 .prepare_cached(
                     "INSERT INTO remotes (name, address, credential, policy, capabilities, added_millis)

@@ -82,6 +82,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             let path = crate::output::printable(path.as_ref());
             context.output.data(&format!("{:>14}  {path}: linked, and not there now", "absent"))?;
         }
+        for left in &status.leftovers {
+            let reason = crate::output::printable_text(&left.reason);
+            context
+                .output
+                .data(&format!("{:>14}  {}: nobody can read it: {reason}", "left over", left.path))?;
+        }
         let unnamed = status.linked_absent - status.absent.len() as u64;
         if unnamed > 0 {
             context

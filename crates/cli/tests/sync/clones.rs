@@ -2,11 +2,12 @@
 //!
 //! In one place copies of a device take turns under one name. In two places they fork, and go on under new names.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use safelight_servers::Azurite;
 
-use crate::devices::{Device, Meeting, World, photo};
+use crate::devices::{Device, Meeting, World, files, photo};
 use crate::kills::kill_at_random;
 
 /// Where everybody meets: one or two places in one server or folder.
@@ -63,10 +64,18 @@ fn end_equal(devices: &[&Device<'_>], originals: std::ops::Range<u64>) {
         device.ends(&["verify"], 0);
         device.ends(&["verify", "--remote", "--all"], 0);
     }
+    let words = six_words(first);
+    for device in devices {
+        assert_eq!(six_words(device), words, "{} and {}", device.name(), first.name());
+    }
     let all: Vec<Vec<u8>> = originals.map(photo).collect();
     for device in devices {
         device.has_whole(&all, &format!("out-{}", device.name()));
     }
+}
+
+fn six_words(device: &Device<'_>) -> String {
+    device.json(&["status"])["six_words"].as_str().unwrap().to_owned()
 }
 
 fn shared_asset(device: &Device<'_>) -> String {
@@ -167,6 +176,16 @@ fn a_true_fork(places: &Places) {
         "{told}"
     );
     end_equal(&[&one, &clone, &again, &two], 0..7);
+    // Words that were written down after the fork are found by everybody later.
+    let written_down = six_words(&two);
+    edit(&one, &world, 7, &shared);
+    one.sync();
+    clone.sync();
+    assert_ne!(six_words(&clone), written_down);
+    for device in [&one, &clone] {
+        device.ends(&["verify", "--six-words", &written_down], 0);
+    }
+    end_equal(&[&one, &clone, &again, &two], 0..8);
     // Whoever comes later finds everything in every place.
     let late: Vec<Device<'_>> = places
         .addresses
@@ -177,6 +196,93 @@ fn a_true_fork(places: &Places) {
     for device in &late {
         assert_eq!(device.state(), two.state(), "{}", device.name());
     }
+}
+
+/// The segments that a folder holds.
+fn segments_in(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = Vec::new();
+    files(&folder.join("log"), &mut found);
+    found.into_iter().collect()
+}
+
+#[test]
+fn what_a_lost_copy_left_half_written_is_told_once_and_no_later_sync_fails_for_it() {
+    let root = tempfile::tempdir().unwrap();
+    let places = folders(root.path());
+    let world = places.world();
+    let one = world.first("one");
+    one.add_remote("second", &places.addresses[1]);
+    one.import(&world.photos("shared", 0..1));
+    one.sync();
+    let shared = shared_asset(&one);
+    let clone = world.copy(&one, "clone");
+    let before = segments_in(&root.path().join("second"));
+    edit(&clone, &world, 1, &shared);
+    clone.ends(&["sync", "second"], 0);
+    let news = segments_in(&root.path().join("second"));
+    let torn = news.difference(&before).next().unwrap();
+    let mut bytes = std::fs::read(torn).unwrap();
+    bytes[300] ^= 1;
+    std::fs::write(torn, bytes).unwrap();
+    for later in news.difference(&before).skip(1) {
+        std::fs::remove_file(later).unwrap();
+    }
+
+    // Nothing that it holds could take the name.
+    let (code, _, told) = one.tries(&["sync", "second"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("cannot be read") && told.contains("this is not said again"), "{told}");
+    for _ in 0..2 {
+        let (code, _, told) = one.tries(&["sync"]);
+        assert_eq!(code, 0, "{told}");
+        assert!(!told.contains("cannot be read"), "{told}");
+    }
+    assert_eq!(one.json(&["status"])["leftovers"].as_array().unwrap().len(), 1);
+    assert!(one.ends(&["status"], 0).contains("left over"));
+    let (code, _, told) = one.tries(&["verify", "--remote", "second", "--all"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("cannot be read"), "{told}");
+}
+
+#[test]
+fn what_one_remote_shows_late_and_the_next_one_brings_is_no_failure() {
+    let root = tempfile::tempdir().unwrap();
+    let places = folders(root.path());
+    let world = places.world();
+    let one = world.first("one");
+    one.add_remote("second", &places.addresses[1]);
+    one.import(&world.photos("shared", 0..1));
+    one.sync();
+    let shared = shared_asset(&one);
+    let (two, three) = (world.join("two"), world.join("three"));
+    for device in [&two, &three] {
+        device.add_remote("second", &places.addresses[1]);
+    }
+    for device in [&two, &three, &one, &two, &three, &one] {
+        device.sync();
+    }
+    let first = root.path().join("first");
+    let before = segments_in(&first);
+    edit(&one, &world, 1, &shared);
+    one.sync();
+    let late = segments_in(&first);
+    two.sync();
+    edit(&two, &world, 2, &shared);
+    two.sync();
+    for segment in late.difference(&before) {
+        std::fs::remove_file(segment).unwrap();
+    }
+    let (code, _, told) = three.tries(&["sync", "place"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("is withheld or late"), "{told}");
+    // The first remote does not show it now either.
+    let (code, shown, told) = three.tries(&["--json", "sync"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(!told.contains("withheld") && !shown.contains("withheld"), "{told}{shown}");
+    assert_eq!(three.listed().len(), 3);
+    // It gives the first remote what that lost.
+    three.sync();
+    end_equal(&[&one, &two, &three], 0..3);
 }
 
 #[test]

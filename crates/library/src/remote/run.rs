@@ -188,6 +188,7 @@ impl Library {
         let _only = SyncLock::take(&self.folder)?;
         let runtime = runtime()?;
         let mut run = SyncRun { outcomes: Vec::new(), first_error: None };
+        let mut late = Vec::new();
         let is_one = rows.len() == 1;
         for row in rows {
             let mut terms = self.terms_of(&row)?;
@@ -212,7 +213,8 @@ impl Library {
                 continue;
             }
             match result {
-                Ok(outcome) => {
+                Ok((outcome, problems)) => {
+                    late.extend(problems.into_iter().map(|problem| (run.outcomes.len(), problem)));
                     run.outcomes.push(outcome);
                 }
                 Err(error) => {
@@ -236,7 +238,29 @@ impl Library {
                 break;
             }
         }
+        self.tell_late(late, &mut run.outcomes, monitor)?;
         Ok(run)
+    }
+
+    /// Tells what was not here yet when a remote was read and did not come from another one either.
+    fn tell_late(
+        &mut self,
+        late: Vec<(usize, SyncProblem)>,
+        outcomes: &mut [SyncOutcome],
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let (stop, told, mut keys, mut entropy) = (Stop::default(), Told(monitor), None, OsEntropy);
+        let here = here(self, &mut keys, &mut entropy, &told, &stop);
+        for (which, problem) in late {
+            if problem.has_come(&here)? {
+                continue;
+            }
+            here.monitor.problem(&problem);
+            if let Some(outcome) = outcomes.get_mut(which) {
+                outcome.problems.push(problem.to_string());
+            }
+        }
+        Ok(())
     }
 
     fn sync_with(
@@ -246,7 +270,7 @@ impl Library {
         runtime: &tokio::runtime::Runtime,
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
-    ) -> Result<SyncOutcome> {
+    ) -> Result<(SyncOutcome, Vec<SyncProblem>)> {
         let stop = Stop::default();
         let keeper = self.keeper(row)?;
         let is_time_to_sweep = self.is_time_to_sweep(row)?;
@@ -256,7 +280,7 @@ impl Library {
         let is_unwitnessed = self.is_unwitnessed()?;
         let outcome = runtime.block_on(async {
             let (at, counting) = reconnect(row, keeper, surroundings).await?;
-            let (told, mut keys) = (Told(monitor), None);
+            let (told, mut keys) = (ToldInTime(Told(monitor)), None);
             let mut entropy = OsEntropy;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
             if is_unwitnessed {
@@ -268,10 +292,12 @@ impl Library {
             let mut local = until_stopped(looking, &stop, monitor).await?;
             local.fetched_originals += report.fetched_originals;
             let problems = report.history.problems.iter().chain(&report.problems);
-            let (notices, problems): (Vec<_>, Vec<_>) = problems.partition(|one| is_notice(one));
+            let (late, problems): (Vec<_>, Vec<_>) = problems.partition(|one| one.may_be_late());
+            let late: Vec<SyncProblem> = late.into_iter().cloned().collect();
+            let (notices, problems): (Vec<_>, Vec<_>) = problems.into_iter().partition(|one| is_notice(one));
             let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
             let swept = if is_time_to_sweep && !monitor.cancelled() { sweep(&at.store).await } else { 0 };
-            Ok::<_, LibraryError>(SyncOutcome {
+            let outcome = SyncOutcome {
                 remote: row.name.clone(),
                 error: None,
                 quiet_until: None,
@@ -287,20 +313,21 @@ impl Library {
                 problems: words(problems),
                 notices: words(notices),
                 traffic: traffic(&counting),
-            })
+            };
+            Ok::<_, LibraryError>((outcome, late))
         });
         // What became whole is so, also when something failed after it.
         for content in &healed {
             self.clear_damage(content)?;
         }
-        let outcome = outcome?;
-        if is_witness && outcome.problems.is_empty() {
+        let (outcome, late) = outcome?;
+        if is_witness && outcome.problems.is_empty() && late.is_empty() {
             self.witness()?;
         }
         if is_time_to_sweep && !monitor.cancelled() {
             self.note_sweep(row)?;
         }
-        Ok(outcome)
+        Ok((outcome, late))
     }
 
     fn sync_options(&self, row: &RemoteRow, request: &SyncRequest<'_>) -> Result<SyncOptions> {
@@ -402,7 +429,9 @@ impl Library {
                     continue;
                 }
             };
-            let (notices, damaged): (Vec<_>, Vec<_>) = report.problems.iter().partition(|one| is_notice(one));
+            // What is left over was told once, and nobody can put anything there.
+            let is_known = |one: &&SyncProblem| is_notice(one) || matches!(one, SyncProblem::Leftover { .. });
+            let (notices, damaged): (Vec<_>, Vec<_>) = report.problems.iter().partition(is_known);
             let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
             reports.push(RemoteVerifyReport {
                 remote: row.name,
@@ -571,7 +600,7 @@ pub(super) fn here<'a>(
     library: &'a mut Library,
     keys: &'a mut Option<Keys<'a>>,
     entropy: &'a mut OsEntropy,
-    told: &'a Told<'a>,
+    told: &'a dyn safelight_sync::Monitor,
     stop: &'a Stop,
 ) -> Here<'a> {
     let Library { folder, keys: unlocked, catalog, device, place, .. } = library;
@@ -646,6 +675,21 @@ impl safelight_sync::Monitor for Told<'_> {
 
     fn advance(&self, _: Transfer, bytes: u64) {
         self.0.advance(1, bytes);
+    }
+}
+
+/// The same, but for what may still come from another remote: that is told at the end.
+struct ToldInTime<'a>(Told<'a>);
+
+impl safelight_sync::Monitor for ToldInTime<'_> {
+    fn problem(&self, problem: &SyncProblem) {
+        if !problem.may_be_late() {
+            self.0.problem(problem);
+        }
+    }
+
+    fn advance(&self, transfer: Transfer, bytes: u64) {
+        self.0.advance(transfer, bytes);
     }
 }
 

@@ -300,7 +300,7 @@ pub(crate) fn hold_to_beginning(here: &mut Here<'_>, problems: &mut Vec<Problem>
                 let tip = here.catalog.tip(device)?;
                 if tip.seq < head.seq && !here.catalog.is_carried(device, head)? {
                     let (seq, named_by) = (tip.seq.0 + 1, "the checkpoint".to_owned());
-                    here.note(problems, Problem::Withheld { device, seq, named_by });
+                    here.note(problems, Problem::Withheld { device, seq, until: head, named_by });
                 }
             }
         }

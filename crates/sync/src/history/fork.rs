@@ -34,7 +34,7 @@ pub(super) fn go_on_as_another(
         .roster()?
         .filter(|roster| roster.member(&old.id()).is_some_and(|member| may_admit(member.standing)));
     let Some(roster) = roster else {
-        here.note(&mut report.problems, Problem::Forked { device: old.id(), seq: from.0 });
+        here.note(&mut report.problems, Problem::Forked { device: old.id(), seq: from.0, missing: None });
         return Ok(false);
     };
     let new = Device::generate(here.entropy);

@@ -16,6 +16,7 @@ use safelight_model::{Branch, ModelError, OpBody, Segment, SegmentSeq};
 use safelight_store::{ObjectPath, SealedRemote};
 
 use super::HistoryReport;
+use super::leftover::Leftovers;
 use super::outbox::SEGMENT_BYTES;
 use super::publish::segment_path;
 use crate::error::{Result, SyncError};
@@ -44,6 +45,8 @@ pub(crate) struct Inbox {
     other_branches: BTreeSet<Branch>,
     /// The first number under which a copy of this device published something else than it did.
     own_fork: Option<SegmentSeq>,
+    /// What nobody can read in the place that is being read; none where a library is only being joined.
+    pub(super) leftovers: Option<Leftovers>,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,7 @@ impl Inbox {
             to_rewind: Vec::new(),
             other_branches: BTreeSet::new(),
             own_fork: None,
+            leftovers: None,
         })
     }
 
@@ -140,6 +144,21 @@ impl Inbox {
         self.stopped.entry(device).or_insert(problem);
     }
 
+    /// Stops chains whose next segment is left over, as it was told before.
+    pub(super) async fn pass_leftovers(
+        &mut self,
+        here: &mut Here<'_>,
+        store: &SealedRemote,
+        next: &[(DeviceId, u32)],
+    ) -> Result<()> {
+        if let Some(leftovers) = &mut self.leftovers {
+            for (device, problem) in leftovers.still_there(here, store, next).await? {
+                self.stop(device, problem);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in everything that can be. Answers whether anything was.
     pub(crate) async fn settle(
         &mut self,
@@ -183,6 +202,9 @@ impl Inbox {
             }
             match step {
                 Step::In(tip) => {
+                    if let Some(leftovers) = &mut self.leftovers {
+                        leftovers.forget(here, segment_path(device, arrived.seq.0).as_str())?;
+                    }
                     let known = self.known.entry(device).or_default();
                     if known.seq < tip.seq {
                         *known = tip;
@@ -204,7 +226,7 @@ impl Inbox {
                 Step::OwnFork => {
                     self.waiting.remove(&device);
                     self.own_fork = self.own_fork.into_iter().chain([arrived.seq]).min();
-                    let problem = Problem::Forked { device, seq: arrived.seq.0 };
+                    let problem = Problem::Forked { device, seq: arrived.seq.0, missing: None };
                     self.stop(device, problem);
                     break;
                 }
@@ -224,8 +246,16 @@ impl Inbox {
                     self.stop(device, Problem::NoKey { object, epoch });
                     break;
                 }
-                Step::Stop(problem) => {
-                    here.note(&mut report.problems, problem.clone());
+                Step::Stop(mut problem) => {
+                    let mut is_news = true;
+                    if let Some(leftovers) = &mut self.leftovers {
+                        let segment = (device, arrived.seq);
+                        (problem, is_news) =
+                            leftovers.judge(here, store, segment, &arrived.bytes, problem).await?;
+                    }
+                    if is_news {
+                        here.note(&mut report.problems, problem.clone());
+                    }
                     self.stop(device, problem);
                     break;
                 }
@@ -412,7 +442,9 @@ impl Inbox {
                 Ok(Step::In(clear.tip()))
             }
             Err(CatalogError::OutOfOrder { .. }) => Ok(Step::Wait),
-            Err(CatalogError::Forked { device, seq }) => Ok(Step::Stop(Problem::Forked { device, seq })),
+            Err(CatalogError::Forked { device, seq }) => {
+                Ok(Step::Stop(Problem::Forked { device, seq, missing: None }))
+            }
             Err(CatalogError::Model(error @ ModelError::NeedsNewerVersion { .. })) => {
                 Err(SyncError::Model(error))
             }
@@ -494,7 +526,9 @@ impl Inbox {
     pub(super) fn name_waiting(&self, here: &Here<'_>, report: &mut HistoryReport) -> Result<()> {
         for branch in &self.other_branches {
             if !self.is_passed(here, branch.device, Tip { seq: branch.seq, root: branch.root })? {
-                here.note(&mut report.problems, Problem::Forked { device: branch.device, seq: branch.seq.0 });
+                let Branch { device, seq, root } = *branch;
+                let missing = Some(root);
+                here.note(&mut report.problems, Problem::Forked { device, seq: seq.0, missing });
             }
         }
         for (device, arrived) in &self.waiting {
@@ -512,7 +546,8 @@ impl Inbox {
                 if here.catalog.segment_root(*device, before.seq)? != Some(before.root)
                     && !here.catalog.is_carried(*device, before)?
                 {
-                    here.note(&mut report.problems, Problem::Forked { device: *device, seq: before.seq.0 });
+                    let (device, seq, missing) = (*device, before.seq.0, Some(before.root));
+                    here.note(&mut report.problems, Problem::Forked { device, seq, missing });
                     continue;
                 }
             }
@@ -520,9 +555,9 @@ impl Inbox {
                 let tip = here.catalog.tip(other)?;
                 // A chain that was stopped has its own problem named already.
                 if tip.seq < seen.seq && !self.stopped.contains_key(&other) {
-                    let named_by = segment.clear().name();
-                    let seq = tip.seq.0 + 1;
-                    here.note(&mut report.problems, Problem::Withheld { device: other, seq, named_by });
+                    let (seq, until, named_by) = (tip.seq.0 + 1, seen, segment.clear().name());
+                    let problem = Problem::Withheld { device: other, seq, until, named_by };
+                    here.note(&mut report.problems, problem);
                 }
             }
         }

@@ -7,11 +7,13 @@
 
 mod fork;
 mod inbox;
+mod leftover;
 mod outbox;
 mod publish;
 mod pull;
 
 pub(crate) use inbox::Inbox;
+pub(crate) use leftover::leftovers_at;
 pub(crate) use outbox::SEGMENT_BYTES;
 pub use outbox::place_outbox;
 pub(crate) use outbox::place_waiting;

@@ -73,7 +73,7 @@ pub fn place_outbox(catalog: &mut Catalog, place: &FolderPlace, keyring: &Keyrin
                 }
                 There::Stays => {
                     let (device, seq) = (segment.device, segment.seq.0);
-                    problems.push(Problem::Forked { device, seq });
+                    problems.push(Problem::Forked { device, seq, missing: None });
                     false
                 }
             },

@@ -9,6 +9,7 @@ use safelight_model::{Branch, ModelError, SegmentRoot};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 
 use super::HistoryReport;
+use super::leftover::Leftovers;
 use super::outbox::SEGMENT_BYTES;
 use super::pull::{OwnChain, Pulled, head_path};
 use crate::error::{Result, SyncError};
@@ -124,6 +125,8 @@ enum Put {
     WasThere,
     /// A copy of this device published under this number first.
     Overtaken,
+    /// The place does not let what nobody can read be replaced.
+    Kept(Problem),
     Refused(Problem),
 }
 
@@ -149,6 +152,7 @@ pub(super) async fn publish(
         own_tip = None;
     }
     let carried = here.catalog.carried()?;
+    let mut leftovers = Leftovers::of(here, at)?;
     let mut carried_on = BTreeSet::new();
     // In the order in which they were taken in, which is causal; after a rebuild, from device to device: then what
     // builds on others is passed over until they are there.
@@ -173,6 +177,11 @@ pub(super) async fn publish(
                 blocked.insert(device);
                 continue;
             }
+            if leftovers.is_refused(&object) {
+                blocked.insert(device);
+                continue;
+            }
+            let name = object.clone();
             let put = match whole_segment(here, device, tip)? {
                 Ok((_, seen)) if builds_on_more(&known, &seen, &carried) => {
                     passed.push(stored);
@@ -191,12 +200,19 @@ pub(super) async fn publish(
                 }
                 Put::WasThere => {}
                 Put::Overtaken => return Ok(false),
+                Put::Kept(problem) => {
+                    let told = leftovers.refuse(here, &at.store, (device, tip.seq), problem).await?;
+                    told.into_iter().for_each(|problem| here.note(&mut report.problems, problem));
+                    blocked.insert(device);
+                    continue;
+                }
                 Put::Refused(problem) => {
                     here.note(&mut report.problems, problem);
                     blocked.insert(device);
                     continue;
                 }
             }
+            leftovers.forget(here, &name)?;
             here.device.record_remote_head(at.id, device, tip)?;
             known.insert(device, tip);
             if device == own {
@@ -255,7 +271,7 @@ async fn put_segment(
             Ok(if may_renumber {
                 Put::Overtaken
             } else {
-                Put::Refused(Problem::Forked { device, seq: tip.seq.0 })
+                Put::Refused(Problem::Forked { device, seq: tip.seq.0, missing: None })
             })
         }
         // Reading it again tells what to do about a copy of this device.
@@ -276,7 +292,7 @@ async fn put_segment(
                     StoreError::Denied { .. }
                     | StoreError::Unsupported { .. }
                     | StoreError::AlreadyExists { .. },
-                ) => Ok(Put::Refused(damaged(format!(
+                ) => Ok(Put::Kept(damaged(format!(
                     "{reason}; and it cannot be replaced with this credential"
                 )))),
                 Err(error) => Err(error.into()),

@@ -12,6 +12,7 @@ use safelight_model::history::{HeadHint, Tip};
 use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
 
 use super::inbox::Inbox;
+use super::leftover::Leftovers;
 use super::outbox::{SEGMENT_BYTES, place_waiting};
 use super::{HistoryReport, segment_path};
 use crate::error::{Result, SyncError};
@@ -76,6 +77,7 @@ pub(super) async fn pull(
 
     let is_first = heads.iter().all(|(device, _)| *device != here.catalog.device());
     let mut inbox = Inbox::new(here, heads.into_iter().collect())?;
+    inbox.leftovers = Some(Leftovers::of(here, at)?);
     let mut frontiers = BTreeMap::new();
     let mut devices: BTreeSet<DeviceId> = listed.unwrap_or_default();
     let lacks_own_head = !devices.is_empty() && !devices.contains(&here.catalog.device());
@@ -89,11 +91,15 @@ pub(super) async fn pull(
     loop {
         let members = inbox.roster().map(|roster| roster.members().keys().copied().collect::<Vec<_>>());
         devices.extend(members.unwrap_or_default());
+        let mut begun = Vec::new();
         for device in &devices {
             if !frontiers.contains_key(device) {
-                frontiers.insert(*device, frontier(here, &inbox, device)?);
+                let frontier = frontier(here, &inbox, device)?;
+                begun.push((*device, frontier.next));
+                frontiers.insert(*device, frontier);
             }
         }
+        inbox.pass_leftovers(here, &at.store, &begun).await?;
         let wanted: Vec<(DeviceId, u32)> = frontiers
             .iter()
             .filter(|(device, frontier)| !frontier.is_done && !inbox.stopped.contains_key(device))
@@ -272,8 +278,10 @@ pub(crate) async fn listed_chains(store: &SealedRemote) -> Result<BTreeMap<Devic
 
 fn frontier(here: &Here<'_>, inbox: &Inbox, device: &DeviceId) -> Result<Frontier> {
     let known = inbox.known.get(device).copied().unwrap_or_default();
-    let here_tip = here.catalog.tip(*device)?;
-    let next = known.seq.0.min(here_tip.seq.0) + 1;
+    // Of a chain that forked the place may have a longer branch than the one that is kept here.
+    let is_passed = here.catalog.is_carried(*device, known)?;
+    let last = if is_passed { known.seq } else { known.seq.min(here.catalog.tip(*device)?.seq) };
+    let next = last.0 + 1;
     let standing = inbox.roster().and_then(|roster| roster.member(device)).map(|member| member.standing);
     let is_done = match standing {
         Some(Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. }) => next > last_seq,
@@ -323,7 +331,8 @@ async fn name_withheld(
         // What is held here and not there is published next.
         if tip.seq.0.min(most) > known.seq.max(here.catalog.tip(device)?.seq).0 {
             let (seq, named_by) = (known.seq.0 + 1, path.to_string());
-            here.note(&mut report.problems, Problem::Withheld { device, seq, named_by });
+            let until = Tip { seq: SegmentSeq(tip.seq.0.min(most)), ..tip };
+            here.note(&mut report.problems, Problem::Withheld { device, seq, until, named_by });
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use safelight_model::Original;
 use safelight_store::{ObjectPath, SealedRemote};
-use safelight_sync::{Depth, Problem, verify_remote};
+use safelight_sync::{Depth, Problem, SyncOptions, plan, verify_remote};
 
 use crate::common::*;
 
@@ -23,6 +23,33 @@ async fn settle(phones: &mut [Phone], stores: &[&SealedRemote]) -> Vec<Problem> 
         }
     }
     problems
+}
+
+/// Everybody has read the same, and hears of nothing new: a sync asks a place for what is next of each device, and
+/// fetches nothing of history again.
+async fn stand_still(phones: &mut [Phone], places: &[&TestPlace]) {
+    let ends = phones[0].catalog.ends().unwrap();
+    for phone in phones {
+        assert_eq!(phone.catalog.ends().unwrap(), ends);
+        for place in places {
+            place.requests();
+            let report = phone.sync(&place.store).await.unwrap();
+            assert_eq!(report.history.problems, []);
+            let requests = place.requests();
+            let devices = phone.here().roster().unwrap().unwrap().members().len();
+            assert!(requests.len() <= devices + 2, "{devices} devices: {requests:#?}");
+            let is_there = |name: &str| place.path(name).exists();
+            let fetched: Vec<_> = requests
+                .iter()
+                .filter(|request| request.strip_prefix("GET ").is_some_and(is_there))
+                .collect();
+            assert!(fetched.is_empty(), "{fetched:#?}");
+        }
+    }
+}
+
+fn is_left_over(problem: &Problem) -> bool {
+    matches!(problem, Problem::Leftover { .. })
 }
 
 /// Whether it must return to a place before it relies on what rests there.
@@ -89,6 +116,7 @@ async fn both_branches_of_a_fork_reach_everybody_in_every_order() {
             phones[who].caption(photo, &caption);
         }
         assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
+        stand_still(&mut phones, &[&first, &second]).await;
         for phone in &mut phones {
             assert!(stores.iter().all(|store| !is_away(phone, store)), "seed {seed}");
         }
@@ -111,6 +139,7 @@ async fn both_branches_of_a_fork_reach_everybody_in_every_order() {
         assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
         let hashes: Vec<String> = phones.iter().map(Phone::hash).collect();
         assert!(hashes.iter().all(|hash| *hash == hashes[0]), "seed {seed}, late: {hashes:#?}");
+        stand_still(&mut phones, &[&first, &second]).await;
         for phone in &mut phones {
             for store in stores {
                 let at = phone.at(store);
@@ -149,6 +178,49 @@ async fn a_third_device_carries_a_branch_whose_copy_is_gone() {
             late.catalog.asset_state(asset(&here)).unwrap(),
             two.catalog.asset_state(asset(&here)).unwrap()
         );
+    }
+}
+
+#[tokio::test]
+async fn branches_of_any_lengths_cost_nothing_once_everybody_has_read_them() {
+    for (seed, lengths) in [(600, [1, 4]), (610, [4, 1]), (620, [3, 3])] {
+        let places = [TestPlace::new(), TestPlace::new()];
+        let (mut one, words) = Phone::founder(seed);
+        for place in &places {
+            one.sync(&place.store).await.unwrap();
+        }
+        let two = Phone::join(&places[0].store, &words, seed + 1).await.unwrap();
+        let copy = one.back_up().open(seed + 2);
+        let mut phones = vec![one, copy, two];
+        for (which, length) in lengths.into_iter().enumerate() {
+            for number in 0..length {
+                let content = noise(100 * which as u64 + number, 2000);
+                phones[which].import(&format!("{which} {number}.jpg"), &content);
+                phones[which].sync(&places[which].store).await.unwrap();
+            }
+        }
+        assert_eq!(settle(&mut phones, &[&places[0].store, &places[1].store]).await, [], "seed {seed}");
+        stand_still(&mut phones, &[&places[0], &places[1]]).await;
+        // The place where a joining device reads decides which branch it keeps.
+        for place in &places {
+            phones.push(Phone::join(&place.store, &words, seed + phones.len() as u64).await.unwrap());
+        }
+        assert_eq!(settle(&mut phones, &[&places[0].store, &places[1].store]).await, [], "seed {seed}");
+        stand_still(&mut phones, &[&places[0], &places[1]]).await;
+        // What comes later goes everywhere, also from those that keep a branch which the place does not have.
+        for (number, phone) in (0..).zip(&mut phones) {
+            phone.import(&format!("later {number}.jpg"), &noise(300 + number, 2000));
+            for place in &places {
+                assert_eq!(
+                    phone.sync(&place.store).await.unwrap().synced_originals,
+                    1,
+                    "seed {seed} {number}"
+                );
+                let at = phone.at(&place.store);
+                let plan = plan(&mut phone.here(), &at, &SyncOptions::default()).unwrap();
+                assert_eq!(plan.segments, 0, "seed {seed} {number}");
+            }
+        }
     }
 }
 
@@ -260,16 +332,19 @@ async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
             phones[0].sync(&second.store).await.unwrap();
         }
         if !is_published {
-            // Nobody holds a segment of that name: what is left of it stays, and is named.
+            // Nobody holds a segment of that name: what is left of it stays.
             phones[0].sync(&first.store).await.unwrap();
         }
         let meeting = if is_published { &second } else { &first };
         phones.push(Phone::join(&meeting.store, &words, seed + 2).await.unwrap());
-        let problems = settle(&mut phones, &stores).await;
-        assert!(
-            problems.iter().all(|problem| !is_published && is_damaged(problem)),
-            "seed {seed}: {problems:?}"
-        );
+        assert_eq!(settle(&mut phones, &stores).await, [], "seed {seed}");
+        stand_still(&mut phones, &[&first, &second]).await;
+        if !is_published {
+            // It was told, and is told again by whoever looks.
+            let at = phones[1].at(&second.store);
+            let verified = verify_remote(&mut phones[1].here(), &at, Depth::All).await.unwrap();
+            assert!(verified.problems.iter().any(is_left_over), "{verified:?}");
+        }
         assert!(knows(&phones[1], std::slice::from_ref(&photo)), "seed {seed}");
         assert_eq!(phones[0].hash(), phones[1].hash(), "seed {seed}");
         let report = phones[0].sync(&second.store).await.unwrap();
@@ -277,6 +352,75 @@ async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
         let is_another = phones[0].catalog.device() != device;
         assert_eq!(is_another, is_sealed_part, "seed {seed}: a signature is what tells a fork");
     }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_branch_is_told_once_and_read_as_soon_as_it_is_whole() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(630);
+    for store in [&first.store, &second.store] {
+        one.sync(store).await.unwrap();
+    }
+    let mut two = Phone::join(&first.store, &words, 631).await.unwrap();
+    let mut copy = one.back_up().open(632);
+    let device = one.catalog.device();
+    let number = one.catalog.tip(device).unwrap().seq.0 + 1;
+    let name = ObjectPath::segment(device, number).to_string();
+    let there = copy.import("there.jpg", &noise(1, 2000));
+    copy.sync(&second.store).await.unwrap();
+    drop(copy);
+    let whole = std::fs::read(second.path(&name)).unwrap();
+    second.flip(&name, 300);
+    // It hears of the fork in one place, and the other device in the other one.
+    one.sync(&second.store).await.unwrap();
+    one.sync(&first.store).await.unwrap();
+    two.sync(&first.store).await.unwrap();
+    let mut left_over = 0;
+    for _ in 0..3 {
+        let problems = two.sync(&second.store).await.unwrap().history.problems;
+        assert!(problems.iter().all(is_left_over), "{problems:?}");
+        left_over += problems.len();
+    }
+    assert_eq!(left_over, 1);
+    let mut phones = vec![one, two];
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    stand_still(&mut phones, &[&first, &second]).await;
+
+    // Somebody finds it whole on an old disk.
+    std::fs::write(second.path(&name), whole).unwrap();
+    let report = phones[1].sync(&second.store).await.unwrap();
+    let is_kept = |problem: &Problem| matches!(problem, Problem::BranchKept { .. });
+    assert!(report.history.taken_segments > 0 && report.history.problems.iter().all(is_kept), "{report:?}");
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    assert!(phones.iter().all(|phone| knows(phone, std::slice::from_ref(&there))));
+    stand_still(&mut phones, &[&first, &second]).await;
+}
+
+#[tokio::test]
+async fn a_place_that_keeps_what_is_left_is_not_asked_to_replace_it_at_every_sync() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(640);
+    for store in [&first.store, &second.store] {
+        one.sync(store).await.unwrap();
+    }
+    let mut copy = one.back_up().open(641);
+    let device = one.catalog.device();
+    let number = one.catalog.tip(device).unwrap().seq.0 + 1;
+    copy.import("there.jpg", &noise(1, 2000));
+    copy.sync(&second.store).await.unwrap();
+    drop(copy);
+    second.flip(&ObjectPath::segment(device, number).to_string(), 300);
+    *second.remote.deletes.lock().unwrap() = Deletes::Denied;
+    let here = one.import("here.jpg", &noise(2, 2000));
+    one.sync(&first.store).await.unwrap();
+    let report = one.sync(&second.store).await.unwrap();
+    assert!(report.history.problems.iter().any(is_left_over), "{report:?}");
+    let two = Phone::join(&first.store, &words, 642).await.unwrap();
+    let mut phones = vec![one, two];
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    stand_still(&mut phones, &[&first, &second]).await;
+    let late = Phone::join(&first.store, &words, 643).await.unwrap();
+    assert!(knows(&late, std::slice::from_ref(&here)));
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn a_withheld_segment_is_named_by_who_has_read_it() {
     let report = three.history(&place.store).await.unwrap();
     let device = one.catalog.device();
     let is_named = |problem: &Problem| {
-        matches!(problem, Problem::Withheld { device: d, seq: 2, named_by }
+        matches!(problem, Problem::Withheld { device: d, seq: 2, named_by, .. }
             if *d == device && named_by.starts_with("log/"))
     };
     assert!(report.problems.iter().any(is_named), "{:?}", report.problems);
