@@ -3,13 +3,14 @@
 //! Invariant: the last known path of a photo is never taken away, so that one can always see where it came from; and
 //! a folder that is empty or not there, a disk that is not connected, takes none away at all.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use safelight_catalog::{DeviceDb, FileRecord, FileState};
+use safelight_catalog::{DeviceDb, FileRecord, FileState, SourceId};
 use safelight_crypto::ContentHash;
-use safelight_model::{AssetId, AssetState, DeviceId, OpBody, Original, SourcePath, Storage};
+use safelight_model::{AssetId, AssetState, DeviceId, Original, SourcePath, Storage};
 
 use crate::error::Result;
 use crate::import::ImportReport;
@@ -46,10 +47,12 @@ pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> 
     Ok(left)
 }
 
-/// Whether a path is known to this device, and holds nothing of an asset that it would still know.
+/// Whether a path is known to this device, and holds nothing of an asset that it would still know. One that cannot be
+/// looked at may hold it still.
 fn holds_another(state: &AssetState, path: &SourcePath, remembered: &[FileRecord]) -> bool {
     let is_foreign = |content| state.current().contents().of_content(content).next().is_none();
-    !remembered.is_empty() && held_at(path, remembered).is_none_or(is_foreign)
+    let can_be_looked_at = std::fs::metadata(whole_path(path)).is_ok();
+    can_be_looked_at && !remembered.is_empty() && held_at(path, remembered).is_none_or(is_foreign)
 }
 
 /// The content at a path on this device, if the file there is as it was when it was last read.
@@ -104,15 +107,65 @@ fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>
     let whole = path.whole();
     let mut records = Vec::new();
     for source in device.sources()? {
-        let below = match whole.strip_prefix(source.path.as_slice()) {
-            Some([]) => &[],
-            Some([b'/', below @ ..]) => below,
-            Some(below) if source.path.ends_with(b"/") => below,
-            _ => continue,
-        };
-        records.extend(device.file(source.id, below)?);
+        if let Some(below) = below_source(&whole, &source.path) {
+            records.extend(device.file(source.id, below)?);
+        }
     }
     Ok(records)
+}
+
+/// Remembers of paths that history says were left that nothing is there, so that what comes back to them is noticed.
+pub(crate) fn remember_left(device: &mut DeviceDb, left: &[SourcePath]) -> Result<()> {
+    for path in left.iter().filter(|path| is_missing(path)) {
+        let whole = path.whole();
+        for source in device.sources()? {
+            let Some(below) = below_source(&whole, &source.path) else { continue };
+            let known = device.file(source.id, below)?;
+            if known.is_some_and(|known| known.state == FileState::Imported) {
+                device.mark_gone(source.id, [below])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn below_source<'a>(whole: &'a [u8], source: &[u8]) -> Option<&'a [u8]> {
+    match whole.strip_prefix(source)? {
+        [] => Some(&[]),
+        [b'/', below @ ..] => Some(below),
+        below if source.ends_with(b"/") => Some(below),
+        _ => None,
+    }
+}
+
+/// Files of one source hold something else than before, or are gone: what other sources around or within it remember
+/// of them counts as gone until they are looked at by those again.
+pub(crate) fn outdate_elsewhere<'a>(
+    device: &mut DeviceDb,
+    source: SourceId,
+    root: &Path,
+    files: impl Iterator<Item = (&'a [u8], Option<ContentHash>)>,
+) -> Result<()> {
+    let root = root.as_os_str().as_bytes();
+    let mut others = device.sources()?;
+    others.retain(|other| {
+        other.id != source
+            && (below_source(root, &other.path).is_some() || below_source(&other.path, root).is_some())
+    });
+    if others.is_empty() {
+        return Ok(());
+    }
+    for (below, now) in files {
+        let whole = if below.is_empty() { root.to_vec() } else { [root, below].join(&b'/') };
+        for other in &others {
+            let Some(below) = below_source(&whole, &other.path) else { continue };
+            let known = device.file(other.id, below)?;
+            if known.is_some_and(|known| known.state == FileState::Imported && known.content != now) {
+                device.mark_gone(other.id, [below])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_missing(source: &SourcePath) -> bool {
@@ -143,8 +196,43 @@ fn lay_on_a_disk_that_is_here(path: &SourcePath, content: ContentHash, remembere
 }
 
 impl Library {
-    /// Records which files are no longer where they were while their photos are elsewhere, and which are back; counts
-    /// those that are gone by whether anything else has what they held.
+    /// Records which files are back where they were, and remembers what a scan found out without reading a file. It
+    /// comes before anything else of an import: where such a photo lay meanwhile there may be another one by now.
+    pub(crate) fn say_what_is_back(
+        &mut self,
+        source: SourceId,
+        root: &Path,
+        scanned: &Scanned,
+    ) -> Result<()> {
+        let here = self.keyring().device().id();
+        let mut bodies = Vec::new();
+        let mut back = BTreeSet::new();
+        for record in &scanned.returned {
+            if let Some((asset, state)) = self.asset_of(record)? {
+                let returns = state.return_to_path(asset, &source_path(here, root, &record.path));
+                back.extend((!returns.is_empty()).then_some(asset));
+                bodies.extend(returns);
+            }
+        }
+        self.record(bodies)?;
+        self.device.record_files(source, &scanned.refreshed)?;
+        if back.is_empty() {
+            return Ok(());
+        }
+        let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
+        for asset in back {
+            let Some(state) = self.catalog().asset_state(asset)? else { continue };
+            let left = left_by(&state, &self.device, here)?;
+            bodies.extend(left.iter().flat_map(|left| state.leave_path(asset, left)));
+            all_left.extend(left);
+        }
+        self.record(bodies)?;
+        remember_left(&mut self.device, &all_left)?;
+        self.close_segment()
+    }
+
+    /// Records which files are no longer where they were while their photos are elsewhere; counts those that are gone by
+    /// whether anything else has what they held.
     pub(crate) fn say_what_moved(
         &mut self,
         root: &Path,
@@ -152,10 +240,6 @@ impl Library {
         report: &mut ImportReport,
     ) -> Result<()> {
         let here = self.keyring().device().id();
-        // First what is back: it is where photos are that have left another path.
-        let back = self.said_to_be_back(root, here, &scanned.returned)?;
-        let mut is_news = !back.is_empty();
-        self.record(back)?;
         let mut bodies = Vec::new();
         for record in &scanned.gone {
             let Some(content) = record.content else { continue };
@@ -179,19 +263,11 @@ impl Library {
                 Some(_) | None => {}
             }
         }
-        is_news |= !bodies.is_empty();
-        self.record(bodies)?;
-        if is_news { self.close_segment() } else { Ok(()) }
-    }
-
-    fn said_to_be_back(&self, root: &Path, here: DeviceId, returned: &[FileRecord]) -> Result<Vec<OpBody>> {
-        let mut bodies = Vec::new();
-        for record in returned {
-            if let Some((asset, state)) = self.asset_of(record)? {
-                bodies.extend(state.return_to_path(asset, &source_path(here, root, &record.path)));
-            }
+        if bodies.is_empty() {
+            return Ok(());
         }
-        Ok(bodies)
+        self.record(bodies)?;
+        self.close_segment()
     }
 
     fn asset_of(&self, record: &FileRecord) -> Result<Option<(AssetId, AssetState)>> {

@@ -289,3 +289,127 @@ fn an_import_says_of_a_linked_photo_that_its_only_file_became_another_one() {
     // It is listed, and nowhere: that stays named.
     room.safelight(&["verify"]).ends_with(&[6]);
 }
+
+/// Which of several contents each exported file holds.
+fn exported_contents(room: &Room, name: &str, contents: &[&[u8]]) -> Vec<(String, usize)> {
+    let held = exported(room, name).into_iter().map(|path| {
+        let bytes = std::fs::read(room.path(name).join(&path)).unwrap();
+        let which = contents.iter().position(|content| *content == bytes);
+        (path, which.expect("a content that was imported"))
+    });
+    held.collect()
+}
+
+fn rename(room: &Room, moves: &[(&str, &str)]) {
+    let photos = room.photos();
+    for (from, to) in moves {
+        std::fs::rename(photos.join(from), photos.join(to)).unwrap();
+    }
+}
+
+#[test]
+fn what_was_moved_and_moved_back_lies_nowhere_else() {
+    let [one, two] = two_photos();
+    for link in [false, true] {
+        let room = Room::with_library();
+        let import = || {
+            let mut command = room.unlocked();
+            command.args(["--json", "--yes", "import", "--wait", "--settle=0"]);
+            command.args(link.then_some("--link")).arg(room.photos());
+            room.run(&mut command).ends_with(&[0]);
+        };
+        room.put("a.jpg", &one);
+        room.put("b.jpg", &two);
+        import();
+        rename(&room, &[("a.jpg", "c.jpg"), ("b.jpg", "a.jpg")]);
+        import();
+        assert_eq!(
+            exported_contents(&room, "sorted", &[&one, &two]),
+            [("a.jpg".into(), 1), ("c.jpg".into(), 0)]
+        );
+        rename(&room, &[("a.jpg", "b.jpg"), ("c.jpg", "a.jpg")]);
+        import();
+        assert_eq!(
+            (paths(&room), duplicates(&room)),
+            (vec!["a.jpg".into(), "b.jpg".into()], 0),
+            "link {link}"
+        );
+        assert_eq!(
+            exported_contents(&room, "back", &[&one, &two]),
+            [("a.jpg".into(), 0), ("b.jpg".into(), 1)]
+        );
+        room.verify_is_clean();
+    }
+}
+
+#[test]
+fn a_picture_under_the_old_name_of_one_that_moved_is_a_picture_of_its_own() {
+    let room = Room::with_library();
+    let undated = [1, 2].map(|seed| jpeg(seed, 20, 15, &Exif::default()));
+    room.put("scan.jpg", &undated[0]);
+    import_at(&room, &room.photos());
+    // The new place of what moved comes after its old one in the alphabet, and lies where another picture was.
+    room.put("x.jpg", photo(9));
+    import_at(&room, &room.photos());
+    rename(&room, &[("scan.jpg", "x.jpg")]);
+    room.put("scan.jpg", &undated[1]);
+    let report = import_at(&room, &room.photos());
+    assert_eq!((&report["imported"], &report["versions"]), (&1.into(), &0.into()), "{report}");
+    assert_eq!(duplicates(&room), 0);
+    let held = exported_contents(&room, "out", &[&undated[0], &undated[1], &photo(9)]);
+    assert_eq!(held, [("scan.jpg".into(), 1), ("x (2).jpg".into(), 2), ("x.jpg".into(), 0)]);
+}
+
+#[test]
+fn an_edit_that_was_undone_shows_no_more() {
+    let room = Room::with_library();
+    let [before, edited] = [1, 2].map(|seed| jpeg(seed, 20, 15, &Exif::default()));
+    room.put("a.jpg", &before);
+    import_at(&room, &room.photos());
+    room.put("a.jpg", &edited);
+    assert_eq!(import_at(&room, &room.photos())["versions"], 1);
+    room.put("a.jpg", &before);
+    assert_eq!(import_at(&room, &room.photos())["versions"], 1);
+    assert_eq!(paths(&room), ["a.jpg"]);
+    let held = exported_contents(&room, "out", &[&before, &edited]);
+    assert_eq!(held, [("a (2).jpg".into(), 1), ("a.jpg".into(), 0)]);
+}
+
+#[test]
+fn a_folder_within_a_source_follows_what_was_imported_with_the_source() {
+    let room = Room::with_library();
+    let [one, two] = two_photos();
+    room.put("a/d/x.jpg", &one);
+    room.put("b/l.jpg", &two);
+    let (a, b, whole) = (room.photos().join("a"), room.photos().join("b"), room.photos());
+    import_at(&room, &a);
+    import_at(&room, &b);
+    import_at(&room, &whole);
+    rename(&room, &[("a/d/x.jpg", "b/b.jpg")]);
+    import_at(&room, &a);
+    import_at(&room, &b);
+    rename(&room, &[("b/b.jpg", "a/d/x.jpg")]);
+    import_at(&room, &b);
+    import_at(&room, &whole);
+    assert_eq!(paths(&room), ["d/x.jpg", "l.jpg"]);
+    assert_eq!(duplicates(&room), 0);
+    let held = exported_contents(&room, "out", &[&one, &two]);
+    assert_eq!(held, [("d/x.jpg".into(), 0), ("l.jpg".into(), 1)]);
+}
+
+#[test]
+fn what_lies_at_a_path_is_exported_under_its_name_before_what_lay_there_once() {
+    let [one, two] = two_photos();
+    for (deleted, kept) in [(&one, &two), (&two, &one)] {
+        let room = Room::with_library();
+        let deleted_at = room.put("x.jpg", deleted);
+        room.put("y.jpg", kept);
+        import_at(&room, &room.photos());
+        std::fs::remove_file(deleted_at).unwrap();
+        rename(&room, &[("y.jpg", "x.jpg")]);
+        import_at(&room, &room.photos());
+        let held = exported_contents(&room, "out", &[deleted, kept]);
+        assert_eq!(held, [("x (2).jpg".into(), 0), ("x.jpg".into(), 1)]);
+        room.verify_is_clean();
+    }
+}

@@ -15,9 +15,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use safelight_crypto::sha256;
+use safelight_crypto::{ContentHash, sha256};
 use safelight_model::view::AssetView;
-use safelight_model::{AssetId, Original, SourcePath, Storage};
+use safelight_model::{AssetId, LifeState, Original, SourcePath, Storage};
 use serde::Serialize;
 
 pub use check::verify_export;
@@ -111,6 +111,22 @@ struct Export<'a> {
     layout: Layout,
     manifest: Option<ManifestWriter<BufWriter<File>>>,
     report: ExportReport,
+    /// Photos with versions that lie nowhere any more.
+    once: Vec<AssetId>,
+}
+
+/// Whether a content lies at one of its paths still, as far as the devices said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lies {
+    There,
+    Nowhere,
+}
+
+impl Lies {
+    fn of(life: &LifeState, content: ContentHash) -> Self {
+        let mut paths = life.paths_of(content).into_iter();
+        if paths.any(|(source, _)| life.is_there(source)) { Self::There } else { Self::Nowhere }
+    }
 }
 
 impl<'a> Export<'a> {
@@ -134,28 +150,40 @@ impl<'a> Export<'a> {
             layout,
             manifest,
             report: ExportReport::default(),
+            once: Vec::new(),
         })
     }
 
     fn run(&mut self) -> Result<()> {
-        let Some(chosen) = self.chosen.take() else { return self.run_all() };
-        chosen.assets().iter().try_for_each(|asset| self.export_asset(*asset, false))
+        let chosen = self.chosen.take();
+        let skip_trashed = chosen.is_none();
+        match chosen {
+            Some(chosen) => chosen
+                .assets()
+                .iter()
+                .try_for_each(|asset| self.export_asset(*asset, skip_trashed, Lies::There))?,
+            None => self.run_all(skip_trashed)?,
+        }
+        // What lies at a path has its name; what lay there once gets a number behind it.
+        let once = std::mem::take(&mut self.once);
+        once.into_iter().try_for_each(|asset| self.export_asset(asset, skip_trashed, Lies::Nowhere))
     }
 
-    fn run_all(&mut self) -> Result<()> {
+    fn run_all(&mut self, skip_trashed: bool) -> Result<()> {
         let mut after: Option<AssetId> = None;
         while !self.monitor.cancelled() {
             let assets = self.library.catalog().assets_after(after, STRETCH_ASSETS)?;
             let Some((last, _)) = assets.last() else { break };
             after = Some(*last);
             for (asset, _) in assets {
-                self.export_asset(asset, true)?;
+                self.export_asset(asset, skip_trashed, Lies::There)?;
             }
         }
         Ok(())
     }
 
-    fn export_asset(&mut self, asset: AssetId, skip_trashed: bool) -> Result<()> {
+    /// Exports those versions of a photo that lie somewhere, or those that lie nowhere any more.
+    fn export_asset(&mut self, asset: AssetId, skip_trashed: bool, which: Lies) -> Result<()> {
         if self.monitor.cancelled() {
             return Ok(());
         }
@@ -173,6 +201,12 @@ impl<'a> Export<'a> {
         let mut seen = HashSet::new();
         // The newest first: of a content that was linked and is copied now, the copy.
         for version in view.versions.iter().filter(|version| seen.insert(version.original.content)) {
+            if Lies::of(life, version.original.content) != which {
+                if which == Lies::There && self.once.last() != Some(&asset) {
+                    self.once.push(asset);
+                }
+                continue;
+            }
             let role = if version.original.content == current_content {
                 Role::Original
             } else {
@@ -188,7 +222,7 @@ impl<'a> Export<'a> {
             let is_written_over = linked::is_written_over(life.contents(), version.original);
             self.blame(version.original, &error, is_written_over);
         }
-        self.monitor.advance(1, 0);
+        self.monitor.advance(u64::from(which == Lies::There), 0);
         Ok(())
     }
 

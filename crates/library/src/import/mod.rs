@@ -36,6 +36,7 @@ use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use crate::scan::trust::stamp_of;
 use crate::scan::{Candidate, Scan, Scanned};
+use crate::whereabouts::outdate_elsewhere;
 use take::{Intake, Taking};
 use write::Writer;
 
@@ -281,10 +282,10 @@ impl Library {
         report: &mut ImportReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        for part in &mut parts {
-            self.device.record_files(part.source.id, &part.scanned.refreshed)?;
-            self.take_in(request, part, settle::LATER_LOOKS, report, monitor)?;
+        for part in &parts {
+            self.say_what_is_back(part.source.id, &part.root, &part.scanned)?;
         }
+        self.take_each(request, &mut parts, settle::LATER_LOOKS, report, monitor)?;
         settle::sight_sidecars(&mut parts, request.settle);
         for looks_left in (0..settle::LATER_LOOKS).rev() {
             if parts.iter().all(PlannedSource::is_settled) {
@@ -294,9 +295,7 @@ impl Library {
             settle::wait_until_due(&parts, monitor);
             let rest = parts.iter().map(|part| part.scanned.candidates.len() as u64).sum();
             monitor.begin(Task::Import, Some(rest), None);
-            for part in &mut parts {
-                self.take_in(request, part, looks_left, report, monitor)?;
-            }
+            self.take_each(request, &mut parts, looks_left, report, monitor)?;
             settle::sight_sidecars(&mut parts, request.settle);
         }
         for part in parts {
@@ -308,16 +307,40 @@ impl Library {
         Ok(())
     }
 
-    /// Takes the candidates of a source in; those that were too young to be read stay its candidates.
-    fn take_in(
+    /// Takes the candidates of all sources in, first those at paths that held nothing: a photo that was found there is
+    /// known to be elsewhere when the path is met that it left to another one.
+    fn take_each(
         &mut self,
         request: &ImportRequest,
-        part: &mut PlannedSource,
+        parts: &mut [PlannedSource],
         looks_left: usize,
         report: &mut ImportReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let mut candidates = std::mem::take(&mut part.scanned.candidates);
+        let held_nothing = |candidate: &Candidate| {
+            candidate.remembered.as_ref().is_none_or(|record| record.content.is_none())
+        };
+        for is_first in [true, false] {
+            for part in &mut *parts {
+                let every = std::mem::take(&mut part.scanned.candidates);
+                let (due, rest) = every.into_iter().partition(|each| held_nothing(each) == is_first);
+                part.scanned.candidates = rest;
+                self.take_in(request, part, due, looks_left, report, monitor)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes candidates of a source in; those that were too young to be read become its candidates again.
+    fn take_in(
+        &mut self,
+        request: &ImportRequest,
+        part: &mut PlannedSource,
+        mut candidates: Vec<Candidate>,
+        looks_left: usize,
+        report: &mut ImportReport,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         if candidates.is_empty() || monitor.cancelled() {
             return Ok(());
         }
@@ -356,6 +379,8 @@ impl Library {
         report.left_out += sidecars.left_out;
         self.say_what_moved(&root, &scanned, report)?;
         self.device.mark_gone(source.id, scanned.gone.iter().map(|record| record.path.as_slice()))?;
+        let gone = scanned.gone.iter().map(|record| (record.path.as_slice(), None));
+        outdate_elsewhere(&mut self.device, source.id, &root, gone)?;
         self.device.finish_scan(source.id, now_millis())?;
         if request.remove_after_proof {
             self.remove_proven(&source, &root, report, monitor)?;

@@ -71,6 +71,12 @@ pub(crate) struct Settled {
     pub(crate) sampled: [u8; 32],
 }
 
+impl Settled {
+    pub(crate) fn modified_millis(&self) -> i64 {
+        self.stamp.modified_nanos.div_euclid(1_000_000)
+    }
+}
+
 /// A new original, sealed but not yet durable.
 pub(crate) struct NewOriginal {
     pub(crate) settled: Settled,

@@ -12,7 +12,7 @@ use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
 use safelight_media::NotMedia;
 use safelight_model::{
-    AssetId, AssetState, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
+    AssetId, AssetState, Contents, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
 };
 use safelight_store::{ObjectPath, Outcome};
 
@@ -26,7 +26,7 @@ use crate::linked;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
-use crate::whereabouts::{content_at, left_by, other_file, source_path};
+use crate::whereabouts::{content_at, left_by, other_file, outdate_elsewhere, remember_left, source_path};
 
 /// A batch becomes durable when it has so many sealed objects, which are open until then,
 const BATCH_OBJECTS: usize = 64;
@@ -177,6 +177,9 @@ impl<'a> Writer<'a> {
         let locations = self.commit_entries(&mut durable, &mut failure)?;
         // The index may know entries that history does not speak of yet, never the other way round.
         self.room.device.record_packed(&locations)?;
+        // What is known already comes first: a photo that moved makes no versions of what lies at its old path.
+        self.commit_again()?;
+        self.remember_rows()?;
         let mut bodies = Vec::with_capacity(durable.len() * 4);
         for (candidate, original) in &mut durable {
             self.speak_of(candidate, original, &mut bodies)?;
@@ -349,7 +352,7 @@ impl<'a> Writer<'a> {
             parts: original.parts.clone(),
             storage: original.storage,
             source: self.source_path(candidate),
-            modified_millis: original.settled.stamp.modified_nanos.div_euclid(1_000_000),
+            modified_millis: original.settled.modified_millis(),
             unread: Default::default(),
         };
         if let Some(asset) = self.room.find_content(content)? {
@@ -530,6 +533,11 @@ impl<'a> Writer<'a> {
                     self.report.versions += 1;
                     self.write_over(&stood_here)?;
                     bodies.push(state.add_version(asset, again));
+                } else if let Some(again) = undone_at(life.contents(), &source, &content) {
+                    self.report.versions += 1;
+                    let modified_millis = settled.modified_millis();
+                    let there = Original { source: source.clone(), modified_millis, ..again.clone() };
+                    bodies.push(state.add_version(asset, there));
                 }
                 let recorded =
                     life.paths().any(|(known, path)| known == content && path.is_same_file(&source));
@@ -543,7 +551,7 @@ impl<'a> Writer<'a> {
                         life: state.life(),
                         content,
                         source,
-                        modified_millis: settled.stamp.modified_nanos.div_euclid(1_000_000),
+                        modified_millis: settled.modified_millis(),
                     });
                 }
             }
@@ -569,19 +577,24 @@ impl<'a> Writer<'a> {
 
     /// Says which paths the assets of this batch have left, now that it is recorded where they are.
     fn leave_paths(&mut self) -> Result<()> {
-        let mut left = std::mem::take(&mut self.taken_over);
-        for asset in std::mem::take(&mut self.found_elsewhere).into_iter().collect::<BTreeSet<_>>() {
-            let state = self.room.asset_state(asset)?.unwrap_or_default();
-            let paths = left_by(&state, self.room.device, self.room.device_id)?;
-            left.extend(paths.into_iter().map(|source| (asset, source)));
-        }
         let mut bodies = Vec::new();
-        for (asset, source) in left {
+        for (asset, source) in std::mem::take(&mut self.taken_over) {
             let state = self.room.asset_state(asset)?.unwrap_or_default();
             bodies.extend(self.link_elsewhere(asset, &state, &source)?);
-            bodies.extend(state.leave_path(asset, &source));
+            bodies.extend(state.give_way(asset, &source));
         }
-        self.room.record(bodies)
+        self.room.record(bodies)?;
+        let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
+        for asset in std::mem::take(&mut self.found_elsewhere).into_iter().collect::<BTreeSet<_>>() {
+            let state = self.room.asset_state(asset)?.unwrap_or_default();
+            for source in left_by(&state, self.room.device, self.room.device_id)? {
+                bodies.extend(self.link_elsewhere(asset, &state, &source)?);
+                bodies.extend(state.leave_path(asset, &source));
+                all_left.push(source);
+            }
+        }
+        self.room.record(bodies)?;
+        remember_left(self.room.device, &all_left)
     }
 
     fn remember(
@@ -600,8 +613,21 @@ impl<'a> Writer<'a> {
 
     fn remember_rows(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        Ok(self.room.device.record_files(self.source, &rows)?)
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.room.device.record_files(self.source, &rows)?;
+        let files = rows.iter().map(|row| (row.path.as_slice(), row.content));
+        outdate_elsewhere(self.room.device, self.source, self.root, files)
     }
+}
+
+/// The record of a content that a file holds again whose edit shows: the edit was undone.
+fn undone_at<'a>(contents: &'a Contents, source: &SourcePath, now: &ContentHash) -> Option<&'a Original> {
+    let shown = &contents.current()?.value.original;
+    let is_undone =
+        shown.storage != Storage::Linked && shown.source.is_same_file(source) && shown.content != *now;
+    objects::newest(contents, now).filter(|_| is_undone)
 }
 
 /// Whether two records of a content point to the same bytes on the disk.

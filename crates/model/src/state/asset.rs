@@ -320,16 +320,25 @@ impl AssetState {
     #[must_use]
     pub fn leave_path(&self, asset: AssetId, source: &SourcePath) -> Vec<OpBody> {
         let life = self.current();
+        let mut present = life.paths().filter(|(_, known)| life.is_there(known));
+        if present.any(|(_, known)| !known.is_same_file(source)) {
+            self.give_way(asset, source)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The ops that say that another asset lies at a path now, be it the last one at which this one was found: it still
+    /// shows where it came from, and claims that path no more.
+    #[must_use]
+    pub fn give_way(&self, asset: AssetId, source: &SourcePath) -> Vec<OpBody> {
+        let life = self.current();
         let mut left = Vec::new();
-        let mut is_elsewhere = false;
-        for (_, known) in life.paths().filter(|(_, known)| life.is_there(known)) {
-            if !known.is_same_file(source) {
-                is_elsewhere = true;
-            } else if !left.contains(&known) {
+        for (_, known) in life.paths().filter(|(_, known)| known.is_same_file(source)) {
+            if life.is_there(known) && !left.contains(&known) {
                 left.push(known);
             }
         }
-        left.retain(|_| is_elsewhere);
         left.into_iter().map(|known| self.presence(asset, known, false)).collect()
     }
 

@@ -217,6 +217,10 @@ fn a_file_that_was_moved_is_shown_where_it_is() {
     }
     let mut ops = added();
     assert_eq!(asset_state(&ops).leave_path(asset(1), &came_from), [], "its only path stays");
+    let given = asset_state(&ops).give_way(asset(1), &came_from).remove(0);
+    let alone = [ops.clone(), vec![Op::new(id(9), at(9), given)]].concat();
+    assert_eq!(sources(&alone), std::slice::from_ref(&came_from), "it shows where it came from");
+    assert!(!asset_state(&alone).current().is_there(&came_from));
     ops.push(Op::new(id(1), at(1), seen(&went_to)));
     assert_eq!(sources(&ops), [came_from.clone(), went_to.clone()]);
     assert_eq!(asset_state(&ops).return_to_path(asset(1), &came_from), [], "it never left");
