@@ -295,7 +295,7 @@ fn exported_contents(room: &Room, name: &str, contents: &[&[u8]]) -> Vec<(String
     let held = exported(room, name).into_iter().map(|path| {
         let bytes = std::fs::read(room.path(name).join(&path)).unwrap();
         let which = contents.iter().position(|content| *content == bytes);
-        (path, which.expect("a content that was imported"))
+        (path, which.unwrap())
     });
     held.collect()
 }
