@@ -18,7 +18,7 @@ use crate::originals::{
     fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
 };
 use crate::packs::{entries_to_send, kinds_of, learn_packs, replicate_packs, send_packs};
-use crate::place::place_id;
+use crate::place::{before_the_first_put, place_id};
 use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
 
@@ -190,6 +190,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     let mut report = SyncReport::default();
     // What went back is found out before anything is put.
     if here.device.remote_heads(at.id)?.is_empty() {
+        before_the_first_put(here, at).await?;
         send_keys(here, at, &mut report.problems).await?;
     }
     if here.catalog.begun_with()?.is_some() {

@@ -23,7 +23,7 @@ use crate::history::{HistoryReport, publish_more};
 use crate::keys::{SMALL_BYTES, check_small, send_keys};
 use crate::originals::{MOST_PART_BYTES, is_here, opens_as_part, path_of_part, queue_new};
 use crate::packs::{learn_packs, path_of_pack, prove_pack, tier_of};
-use crate::place::place_id;
+use crate::place::{before_the_first_put, place_id};
 use crate::policy::{Goes, Planned, apply_policy, most, rests_whole, wanted};
 use crate::problem::{Problem, Transfer};
 
@@ -102,6 +102,7 @@ pub async fn replicate(
     let (mut there, mut history) = (HistoryReport::default(), HistoryReport::default());
     arrive(here, from, &mut there).await?;
     if here.device.remote_heads(to.id)?.is_empty() {
+        before_the_first_put(here, to).await?;
         send_keys(here, to, &mut report.problems).await?;
     }
     let arrival = arrive(here, to, &mut history).await?;

@@ -25,7 +25,7 @@ use crate::history::{
 use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
 use crate::originals::{is_here, open_part, path_of_part};
 use crate::packs::{path_of_pack, prove_pack, tier_of};
-use crate::place::place_id;
+use crate::place::{place_id, refuse_another_library};
 use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 
@@ -99,6 +99,8 @@ struct Expectation {
 /// # Errors
 /// What the place and the databases answer; findings are in the report.
 pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) -> Result<VerifyReport> {
+    // History that is missing is put again at once: not into another library's place.
+    refuse_another_library(here.library(), here.place, &at.store).await?;
     let mut report = VerifyReport::default();
     let roster = here.roster()?;
     let expectation = expect(here, at)?;
