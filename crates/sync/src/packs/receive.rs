@@ -414,6 +414,8 @@ pub async fn fetch_entry(
     let (library, keyring) = (here.library(), here.keys.keyring());
     let (catalog, device) = (&*here.catalog, &*here.device);
     let found = find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await;
+    // A pack that another place held is missed by nobody.
+    wrong.retain(|problem| found.is_err() || !matches!(problem, Problem::Missing { .. }));
     wrong.into_iter().for_each(|problem| here.note(problems, problem));
     let found = found?;
     let mut writer = LocalPackWriter::new(here.place);
