@@ -33,4 +33,5 @@ mod rests;
 mod second;
 mod story;
 mod terms;
+mod thaw;
 mod trust;
