@@ -31,6 +31,7 @@ mod policies;
 mod repaired;
 mod rests;
 mod second;
+mod silent;
 mod story;
 mod terms;
 mod thaw;
