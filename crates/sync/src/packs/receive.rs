@@ -31,7 +31,7 @@ const TAIL_BYTES: u64 = 128 << 10;
 const MOST_GENERATIONS: u32 = 4;
 
 /// A pack that history names and a place does not hold is asked for again after so long.
-const ASK_AGAIN_MILLIS: i64 = 86_400_000;
+pub(super) const ASK_AGAIN_MILLIS: i64 = 86_400_000;
 
 /// Asks a place once more for the packs of small originals that it did not hold when it was asked.
 ///
