@@ -36,6 +36,9 @@ struct OpenedPart {
     opener: Opener,
 }
 
+/// Which of the places, how far above the generation that is relied on there, and under which name.
+type Tried = (Option<usize>, Option<u32>, Rests);
+
 #[derive(Clone)]
 enum Rests {
     Here(ObjectPath),
@@ -134,7 +137,7 @@ impl<'a> OriginalReader<'a> {
     }
 
     /// Where a part may rest: here, then in each place and generation, and how far above the one that is relied on.
-    fn candidates(&self, part: Part<'_>) -> Result<Vec<(Option<usize>, Option<u32>, Rests)>> {
+    fn candidates(&self, part: Part<'_>) -> Result<Vec<Tried>> {
         let mut candidates = vec![(None, Some(0), Rests::Here(ObjectPath::original(part.part.name)))];
         for place in 0..self.places.len() {
             for Candidate { generation, above } in self.living.candidates(place, part.part) {
