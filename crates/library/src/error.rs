@@ -363,9 +363,10 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         | SyncError::AnotherPlace { .. }
         | SyncError::NoBirth { .. }
         | SyncError::Unbelievable { .. } => ErrorKind::Damaged,
-        SyncError::NeedsNewerVersion { .. } | SyncError::CopiedPlace { .. } | SyncError::Away { .. } => {
-            ErrorKind::Refused
-        }
+        SyncError::NeedsNewerVersion { .. }
+        | SyncError::AnotherLibrary { .. }
+        | SyncError::CopiedPlace { .. }
+        | SyncError::Away { .. } => ErrorKind::Refused,
         SyncError::Policy { .. } => ErrorKind::Usage,
         SyncError::MayNotDelete { .. } => ErrorKind::Locked,
         SyncError::Overtaken { .. } => ErrorKind::Network,
@@ -398,6 +399,10 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
              --credential-file FILE, and take it back the same way"
         }
         SyncError::Away { .. } => "run safelight sync, then the same command again",
+        SyncError::AnotherLibrary { .. } => {
+            "nothing was written there; each library needs a place of its own: give this one another folder, container or \
+             prefix, or connect the right disk or account"
+        }
         SyncError::CopiedPlace { .. } => {
             "one of the two does not count as a place of its own: remove the remote that is the copy"
         }

@@ -53,8 +53,8 @@ pub use remote::{
     MinuteOfDay, OpenOriginal, Originals, PinReport, PolicyChange, RemoteComparison, RemoteCost,
     RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText,
     ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings,
-    SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
-    VerifyDepth, WallClock, link_cost, sign_in,
+    SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawCost, ThawReport, ThawWait, TierCost, Traffic, Turn,
+    Urgency, VerifyDepth, WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_crypto::{

@@ -18,7 +18,7 @@ use crate::originals::{
     fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
 };
 use crate::packs::{entries_to_send, kinds_of, learn_packs, replicate_packs, send_packs};
-use crate::place::place_id;
+use crate::place::{before_the_first_put, place_id};
 use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
 
@@ -73,6 +73,8 @@ pub struct SyncReport {
     pub learnt_packs: u64,
     /// Packs that were put into the place.
     pub sent_packs: u64,
+    /// Those of them that hold small originals.
+    pub sent_original_packs: u64,
     /// Originals that the place now holds whole.
     pub synced_originals: u64,
     /// Originals that are not here, and that the place turned out to hold.
@@ -190,6 +192,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     let mut report = SyncReport::default();
     // What went back is found out before anything is put.
     if here.device.remote_heads(at.id)?.is_empty() {
+        before_the_first_put(here, at).await?;
         send_keys(here, at, &mut report.problems).await?;
     }
     if here.catalog.begun_with()?.is_some() {
@@ -220,7 +223,9 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     let tier = options.originals_tier;
     let mut sent = 0;
     if !are_packs_sent {
-        report.sent_packs = replicate_packs(here, at, goes, |_| true, tier, problems).await?;
+        let replicated = replicate_packs(here, at, goes, |_| true, tier, problems).await?;
+        report.sent_packs = replicated.packs;
+        report.sent_original_packs = replicated.of_originals;
         sent = send_packs(here, at, PackKind::Thumbnails, goes, tier, problems).await?;
     }
     if sent > 0 {
@@ -237,6 +242,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
             publish_more(here, at, &mut report.history).await?;
         }
         report.sent_packs += sent;
+        report.sent_original_packs += sent;
         sent = 0;
         let originals = send_originals(here, at, |_| true, options.concurrency, tier, problems).await?;
         report.synced_originals = originals.synced;

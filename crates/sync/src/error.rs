@@ -41,6 +41,12 @@ pub enum SyncError {
         /// The id that rests there now.
         found: PlaceId,
     },
+    /// Another library rests in a place, and this one does not: each needs a place of its own. Nothing was changed.
+    #[error("{place} holds another library")]
+    AnotherLibrary {
+        /// The place.
+        place: String,
+    },
     /// Two remotes of this device have the id of one place: one of them is a copy of the other.
     #[error(
         "{place} carries the id of another remote of this device: it is a copy of that place, or the same place again"
@@ -139,7 +145,13 @@ impl SyncError {
     /// Whether the place has lost or hides what it had: an alarm, not a failure that passes.
     #[must_use]
     pub fn is_rollback(&self) -> bool {
-        matches!(self, Self::RolledBack { .. } | Self::Emptied { .. } | Self::AnotherPlace { .. })
+        matches!(
+            self,
+            Self::RolledBack { .. }
+                | Self::Emptied { .. }
+                | Self::AnotherPlace { .. }
+                | Self::AnotherLibrary { .. }
+        )
     }
 
     /// Whether this is about one object only, so that going on with others makes sense.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use safelight_catalog::{HowKnown, Replica};
 use safelight_crypto::{EpochId, LibraryId, Recipient, RootCard, Roster, names, open_keys_file, sha256};
 use safelight_model::history::SealedSegment;
-use safelight_store::{Area, ObjectPath, Sealed, SealedRemote, StoreError};
+use safelight_store::{Area, FolderPlace, ObjectPath, Sealed, SealedRemote, StoreError};
 
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
@@ -94,8 +94,13 @@ fn record(here: &mut Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes
 
 /// The objects of one area in the library folder.
 pub(crate) fn paths_of(here: &Here<'_>, area: Area) -> Result<Vec<ObjectPath>> {
+    paths_in(here.place, area)
+}
+
+/// The same, for who has nothing but the folder.
+pub(crate) fn paths_in(folder: &FolderPlace, area: Area) -> Result<Vec<ObjectPath>> {
     let mut paths = Vec::new();
-    for found in here.place.walk_below(area.as_str())? {
+    for found in folder.walk_below(area.as_str())? {
         let found = found?;
         if let Some(path) = found.relative.to_str().and_then(|path| ObjectPath::parse(path).ok()) {
             paths.push(path);

@@ -45,11 +45,11 @@ pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HistoryReport, place_outbox, sync_history};
 pub use join::{Joining, admit_by_words, find_library, prepare_admission};
 pub use originals::{
-    FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree, ThawStep,
-    WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
+    FreeOptions, Freeing, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree,
+    ThawStep, WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
 };
 pub use packs::{ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, read_entry};
-pub use place::{place_id, remember_place, witnesses_history};
+pub use place::{place_id, refuse_another_library, remember_place, witnesses_history};
 pub use policy::{Goes, Planned, apply_policy, came_here, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use repair::repair;

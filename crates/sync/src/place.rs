@@ -3,17 +3,19 @@
 //! Invariant: nothing names a remote in history, and nothing is deleted there, before the id was read at the place
 //! in this process. It is drawn once, put if absent, and what then rests there is taken.
 
-use safelight_crypto::{Fault, names};
+use safelight_crypto::{Fault, LibraryId, RootCard, names};
 use safelight_model::history::{open_place_id, seal_place_id};
 use safelight_model::{ModelError, PlaceId};
-use safelight_store::{Sealed, StoreError};
+use safelight_store::{Area, FolderPlace, ObjectPath, Sealed, SealedRemote, StoreError};
 
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path};
-use crate::keys::path_of;
+use crate::keys::{SMALL_BYTES, path_of, paths_in};
 use crate::problem::Problem;
 
+/// Root cards that are read; each library has one for each set of words that it ever had.
+const MOST_CARDS: usize = 64;
 /// More than any id has.
 const ID_BYTES: u64 = 64 << 10;
 /// So often another writer may come between a look and a put.
@@ -211,6 +213,69 @@ pub async fn witnesses_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<
         }
     }
     Ok(!others.is_empty())
+}
+
+/// Refuses a place in which another library rests and this one does not. Nothing is written. Where the place may not be
+/// listed nobody can tell, and it is not refused; nor is a place that holds this library too, because whoever may write
+/// there could keep it away from its own by planting a card. `folder` is that of the library, which holds its cards.
+///
+/// # Errors
+/// [`SyncError::AnotherLibrary`], and what the place and the folder answer.
+pub async fn refuse_another_library(
+    library: LibraryId,
+    folder: &FolderPlace,
+    store: &SealedRemote,
+) -> Result<()> {
+    let own = paths_in(folder, Area::Root)?;
+    let (mut after, mut asked, mut is_anothers) = (None, 0, false);
+    loop {
+        let page = match store.list(Area::Root, after.as_ref()).await {
+            Ok(page) => page,
+            Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for object in page.objects {
+            let Ok(path) = ObjectPath::parse(object.key.as_str()) else { continue };
+            if own.contains(&path) {
+                return Ok(());
+            }
+            let Ok(words) = path.name().parse::<LibraryId>() else { continue };
+            asked += 1;
+            if asked > MOST_CARDS {
+                break;
+            }
+            let bytes = match store.get(&path, SMALL_BYTES).await {
+                Ok(bytes) => bytes,
+                Err(error @ (StoreError::Throttled { .. } | StoreError::Vanished { .. })) => {
+                    return Err(error.into());
+                }
+                Err(error) if error.is_network() => return Err(error.into()),
+                Err(_) => continue,
+            };
+            match RootCard::open(&bytes, &words) {
+                Ok(card) if card.library() == library => return Ok(()),
+                Ok(_) => is_anothers = true,
+                // What nobody vouches for is nobody's.
+                Err(_) => {}
+            }
+        }
+        match page.next {
+            Some(next) if asked <= MOST_CARDS => after = Some(next),
+            _ if is_anothers => {
+                return Err(SyncError::AnotherLibrary { place: store.label().to_owned() });
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Before this device puts its first object into a place: refuses one that is another library's.
+pub(crate) async fn before_the_first_put(here: &Here<'_>, at: &RemotePlace) -> Result<()> {
+    let holds_card = !here.device.replicas_after(at.id, "root/", "", 1)?.is_empty();
+    if holds_card || !here.device.remote_heads(at.id)?.is_empty() {
+        return Ok(());
+    }
+    refuse_another_library(here.library(), here.place, &at.store).await
 }
 
 fn sealed_id(here: &mut Here<'_>, wanted: &mut Option<PlaceId>) -> Result<Sealed> {

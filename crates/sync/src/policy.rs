@@ -219,7 +219,7 @@ pub fn came_here(device: &mut DeviceDb, content: &ContentHash, parts: &[PartRef]
     for (remote, row) in device.original_at_remotes(content)? {
         let state = match row.state {
             SyncState::CloudOnly | SyncState::Thawing => SyncState::Synced,
-            SyncState::Elsewhere | SyncState::Lost if rests_whole(device, remote, parts)? => {
+            SyncState::Elsewhere | SyncState::Lost if rests_whole(device, remote, content, parts)? => {
                 SyncState::Synced
             }
             SyncState::Elsewhere | SyncState::Lost => SyncState::Off,
@@ -233,13 +233,22 @@ pub fn came_here(device: &mut DeviceDb, content: &ContentHash, parts: &[PartRef]
     Ok(())
 }
 
-/// Whether every one of these parts is known to rest in a remote.
-pub(crate) fn rests_whole(device: &DeviceDb, remote: RemoteId, parts: &[PartRef]) -> Result<bool> {
+/// Whether an original is known to rest whole in a remote: every one of its parts or, of a small one, which has none, a
+/// pack with it.
+pub(crate) fn rests_whole(
+    device: &DeviceDb,
+    remote: RemoteId,
+    content: &ContentHash,
+    parts: &[PartRef],
+) -> Result<bool> {
+    if parts.is_empty() {
+        return Ok(device.small_original(content)?.packs.iter().any(|(id, _)| *id == remote));
+    }
     for part in parts {
         let path = path_of_part(part, 0)?;
         if device.replica_in_any_generation(remote, path.as_str())?.is_none() {
             return Ok(false);
         }
     }
-    Ok(!parts.is_empty())
+    Ok(true)
 }

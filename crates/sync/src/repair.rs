@@ -49,7 +49,13 @@ pub async fn repair(
     let packs: HashSet<&str> = wrong.packs.values().map(|(logical, _)| logical.as_str()).collect();
     replicate_packs(here, at, goes, |logical| packs.contains(logical), originals_tier, problems).await?;
     let contents: HashSet<ContentHash> = wrong.parts.values().map(|(content, _)| *content).collect();
-    let is_asked = |content: &ContentHash| contents.contains(content);
+    let mut small: HashSet<ContentHash> = HashSet::new();
+    for logical in &packs {
+        let entries = here.device.entries_of_remote_pack(logical)?;
+        small.extend(entries.into_iter().map(|entry| entry.content));
+    }
+    // Those of packs are only settled by this: they went with their packs.
+    let is_asked = |content: &ContentHash| contents.contains(content) || small.contains(content);
     let concurrency = SyncOptions::default().concurrency;
     let sent = send_originals(here, at, is_asked, concurrency, originals_tier, problems).await?;
     if !sent.linked.is_empty() {

@@ -22,8 +22,8 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
 use crate::keys::{SMALL_BYTES, check_small, send_keys};
 use crate::originals::{MOST_PART_BYTES, is_here, opens_as_part, path_of_part, queue_new};
-use crate::packs::{learn_packs, path_of_pack, prove_pack, tier_of};
-use crate::place::place_id;
+use crate::packs::{learn_packs, path_of_pack, prove_pack, settle_entries, tier_of};
+use crate::place::{before_the_first_put, place_id};
 use crate::policy::{Goes, Planned, apply_policy, most, rests_whole, wanted};
 use crate::problem::{Problem, Transfer};
 
@@ -102,6 +102,7 @@ pub async fn replicate(
     let (mut there, mut history) = (HistoryReport::default(), HistoryReport::default());
     arrive(here, from, &mut there).await?;
     if here.device.remote_heads(to.id)?.is_empty() {
+        before_the_first_put(here, to).await?;
         send_keys(here, to, &mut report.problems).await?;
     }
     let arrival = arrive(here, to, &mut history).await?;
@@ -216,7 +217,6 @@ impl Allowed {
     /// What is wanted there, was not sent by anybody, and is not here.
     fn newly_exposed(&self, here: &Here<'_>, to: &RemotePlace) -> Result<(HashSet<ContentHash>, Exposure)> {
         let (mut contents, mut exposed) = (HashSet::new(), Exposure::default());
-        let tiny = tiny_there(here, to)?;
         let mut after = None;
         loop {
             let rows = here.device.originals_in(to.id, SyncState::Elsewhere, after, ROWS_AT_ONCE)?;
@@ -224,10 +224,10 @@ impl Allowed {
             after = Some((last.position, last.content));
             for row in rows.iter().filter(|row| self.wanted.wants(&row.content)) {
                 let rests = match here.catalog.original_of(&row.content)? {
-                    Some(original) => rests_whole(here.device, to.id, &original.parts)?,
+                    Some(original) => rests_whole(here.device, to.id, &row.content, &original.parts)?,
                     None => false,
                 };
-                if !rests && !tiny.contains(&row.content) && contents.insert(row.content) {
+                if !rests && contents.insert(row.content) {
                     exposed.originals += 1;
                     exposed.bytes += row.size_bytes;
                 }
@@ -255,20 +255,6 @@ impl Allowed {
     }
 }
 
-/// The tiny originals in packs that rest in a place.
-fn tiny_there(here: &Here<'_>, to: &RemotePlace) -> Result<HashSet<ContentHash>> {
-    let mut there = HashSet::new();
-    for pack in here.catalog.remote_packs(Some(PackKind::TinyOriginals))? {
-        let Some((tier, area)) = tier_of(pack.tier) else { continue };
-        let path = path_of_pack(area, &pack, 0)?;
-        if here.device.replica_in_any_generation(to.id, path.as_str())?.is_some() {
-            let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
-            there.extend(entries.into_iter().map(|entry| entry.content));
-        }
-    }
-    Ok(there)
-}
-
 struct Run<'a> {
     from: &'a RemotePlace,
     to: &'a RemotePlace,
@@ -286,6 +272,7 @@ impl Run<'_> {
             let Some((tier, area)) = tier_of(pack.tier) else { continue };
             let first = path_of_pack(area, &pack, 0)?;
             if here.device.replica_in_any_generation(self.to.id, first.as_str())?.is_some() {
+                settle_entries(here, self.to.id, &tier.logical(&pack.name))?;
                 report.present_objects += 1;
                 continue;
             }
@@ -450,6 +437,11 @@ impl Run<'_> {
         }
         let transfer = if job.class == b'o' { Transfer::PartSent } else { Transfer::PackSent };
         here.monitor.advance(transfer, bytes);
+        if let What::Pack(pack) = &job.what
+            && let Some((tier, _)) = tier_of(pack.tier)
+        {
+            settle_entries(here, self.to.id, &tier.logical(&pack.name))?;
+        }
         if let What::Part { original, .. } = &job.what
             && let Some(left) = self.open.get_mut(&original.content)
         {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use safelight_catalog::{HowKnown, Replica, SyncState};
 use safelight_crypto::{ContentHash, DeviceId, Roster, names};
 use safelight_model::history::{SealedSegment, Tip, open_place_id};
-use safelight_model::{Original, Packed, PlaceId, PlacedObject, Storage};
+use safelight_model::{Original, Packed, PlaceId, PlacedObject, RenditionKind, Storage};
 use safelight_store::{Area, ObjectPath, Sealed, StoreError};
 
 use crate::checkpoint::forget_missing;
@@ -25,9 +25,10 @@ use crate::history::{
 use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
 use crate::originals::{is_here, open_part, path_of_part};
 use crate::packs::{path_of_pack, prove_pack, tier_of};
-use crate::place::place_id;
+use crate::place::{place_id, refuse_another_library};
 use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
+use crate::rests::is_held;
 
 /// How thoroughly a remote is verified.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,6 +100,8 @@ struct Expectation {
 /// # Errors
 /// What the place and the databases answer; findings are in the report.
 pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) -> Result<VerifyReport> {
+    // History that is missing is put again at once: not into another library's place.
+    refuse_another_library(here.library(), here.place, &at.store).await?;
     let mut report = VerifyReport::default();
     let roster = here.roster()?;
     let expectation = expect(here, at)?;
@@ -547,10 +550,34 @@ async fn lost(
         Expected::Small => drop(report.wrong.small.insert(path.to_owned(), was)),
         Expected::Pack(pack) => {
             if let Some((tier, _)) = tier_of(pack.tier) {
-                report.wrong.packs.insert(path.to_owned(), (tier.logical(&pack.name), was));
+                let logical = tier.logical(&pack.name);
+                lost_entries(here, at, &logical, was)?;
+                report.wrong.packs.insert(path.to_owned(), (logical, was));
             }
         }
         Expected::PlaceId(_) => {}
+    }
+    Ok(())
+}
+
+/// The small originals of a pack that is lost, and that rest in no other pack there, are not held there any more.
+fn lost_entries(here: &mut Here<'_>, at: &RemotePlace, logical: &str, was: &'static str) -> Result<()> {
+    let mut lost = Vec::new();
+    for entry in here.device.entries_of_remote_pack(logical)? {
+        let rows = here.device.original_at_remotes(&entry.content)?;
+        let is_held = rows.iter().any(|(remote, row)| *remote == at.id && is_held(row.state));
+        if entry.kind == RenditionKind::Original
+            && is_held
+            && !rests_whole(here.device, at.id, &entry.content, &[])?
+        {
+            let is_here = here.device.packed_as(&entry)?.is_some();
+            lost.push((entry.content, if is_here { SyncState::Waiting } else { SyncState::Lost }));
+        }
+    }
+    if !lost.is_empty() {
+        let states = lost.iter().map(|(content, state)| (content, *state, Some(was)));
+        here.device.set_original_states(at.id, states)?;
+        here.device.forget_plan(at.id)?;
     }
     Ok(())
 }
@@ -570,8 +597,10 @@ fn mark_found(here: &mut Here<'_>, at: &RemotePlace, expectation: &Expectation) 
             after = Some((last.position, last.content));
             let mut whole = Vec::new();
             for row in &rows {
-                let Some(original) = expectation.originals.get(&row.content) else { continue };
-                if rests_whole(here.device, at.id, &original.parts)? {
+                // A small one has no parts, and rests where a pack with it does.
+                let original = expectation.originals.get(&row.content);
+                let parts = original.map(|original| original.parts.as_slice()).unwrap_or_default();
+                if rests_whole(here.device, at.id, &row.content, parts)? {
                     whole.push((&row.content, found, None));
                 }
             }

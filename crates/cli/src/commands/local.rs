@@ -9,10 +9,11 @@ use safelight_library::{
 };
 
 use super::list::joined;
+use super::remote::usd;
 use super::set::select;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, grouped, size};
+use crate::output::{counted, grouped, printable_text, size};
 use crate::prompt;
 
 /// How often `thaw --wait` looks.
@@ -67,10 +68,15 @@ enum Action {
         items: Vec<String>,
     },
     /// Ask for archived originals; until they can be read they are shown as thawing
+    ///
+    /// --all shows first how many that are and about what it costs, and asks for them with --yes; --dry-run only shows it.
     Thaw {
         /// Ids, paths or a query
-        #[arg(required = true)]
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
         items: Vec<String>,
+        /// All originals, hidden and trashed ones too
+        #[arg(long)]
+        all: bool,
         /// How soon: standard within hours, high as soon as the provider can, at its higher price
         #[arg(long, value_name = "WHEN", default_value = "standard", value_parser = ["standard", "high"])]
         priority: String,
@@ -100,14 +106,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
         Some(Action::Pin { items }) => pin(context, items, true),
         Some(Action::Unpin { items }) => pin(context, items, false),
-        Some(Action::Thaw { items, priority, wait, every }) => {
+        Some(Action::Thaw { items, all, priority, wait, every }) => {
             let wait = match (context.global.dry_run, wait) {
                 (true, _) => ThawWait::Look,
                 (false, false) => ThawWait::Ask,
                 (false, true) => ThawWait::Until(Duration::from_secs(*every)),
             };
             let urgency = if priority == "high" { Urgency::High } else { Urgency::Standard };
-            thaw(context, items, wait, urgency)
+            thaw(context, items, *all, wait, urgency)
         }
         Some(Action::Set { settings }) => set(context, settings),
     }
@@ -373,9 +379,15 @@ fn pin_in(context: &Context, library: &mut Library, items: &[String], pinned: bo
     }
 }
 
-fn thaw(context: &Context, items: &[String], wait: ThawWait, urgency: Urgency) -> Result<(), Failure> {
+fn thaw(
+    context: &Context,
+    items: &[String],
+    all: bool,
+    wait: ThawWait,
+    urgency: Urgency,
+) -> Result<(), Failure> {
     let mut library = context.open_library()?;
-    let outcome = thaw_in(context, &mut library, items, wait, urgency);
+    let outcome = thaw_in(context, &mut library, items, all, wait, urgency);
     library.close()?;
     outcome
 }
@@ -384,11 +396,20 @@ fn thaw_in(
     context: &Context,
     library: &mut Library,
     items: &[String],
+    all: bool,
     wait: ThawWait,
     urgency: Urgency,
 ) -> Result<(), Failure> {
     let surroundings = context.surroundings();
-    let selection = library.select(items, &joined(items), Among::WhatIsAsked)?;
+    let selection = if all {
+        library.select_all(Among::Everywhere)?
+    } else {
+        library.select(items, &joined(items), Among::WhatIsAsked)?
+    };
+    if all && wait != ThawWait::Look {
+        let plan = library.thaw(&selection, ThawWait::Look, urgency, &surroundings, &context.progress)?;
+        agree_to_thaw(context, &plan)?;
+    }
     let report = library.thaw(&selection, wait, urgency, &surroundings, &context.progress)?;
     let fetched = match wait {
         ThawWait::Until(_) => Some(library.fetch(&selection, &surroundings, &context.progress)?),
@@ -407,6 +428,41 @@ fn thaw_in(
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// Shows what asking for everything that is archived comes to, and wants to be told to go on.
+fn agree_to_thaw(context: &Context, plan: &ThawReport) -> Result<(), Failure> {
+    tell_costs(context, plan);
+    if plan.archived_originals == 0 || context.global.yes {
+        return Ok(());
+    }
+    let originals = counted(plan.archived_originals, "original", "originals");
+    let question = format!("Ask for {originals}? The provider charges for that.");
+    if prompt::someone_is_there() && prompt::agree(&question)? {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, "nothing was asked for")
+        .hint("--yes asks for what the plan above says; --dry-run shows only the plan"))
+}
+
+fn tell_costs(context: &Context, report: &ThawReport) {
+    for cost in &report.costs {
+        let price = match (cost.usd, &cost.prices) {
+            (Some(amount), Some(prices)) => format!(
+                "{} to bring back at standard priority (estimated; {})",
+                usd(amount),
+                printable_text(prices)
+            ),
+            _ => "no prices are known: remote set NAME price.archive.retrieval=N".to_owned(),
+        };
+        context.output.talk(&format!(
+            "{}: {} archived, {} ({}); {price}",
+            cost.remote,
+            counted(cost.originals, "original", "originals"),
+            counted(cost.objects, "object", "objects"),
+            size(cost.bytes)
+        ));
+    }
 }
 
 /// What a thaw came to and, where it was waited for, the fetch after it.
@@ -434,6 +490,7 @@ fn tell_thaw(context: &Context, report: &ThawReport) {
             counted(report.unanswered_originals, "original", "originals")
         ));
     }
+    tell_costs(context, report);
     if waiting > 0 {
         context.output.talk(&format!(
             "The provider charges for {} read back from the archive tier and for {}; it may take 15 hours. \

@@ -243,7 +243,7 @@ pub(crate) fn cost_line(cost: &TierCost, is_priced: bool) -> String {
 }
 
 /// About so many dollars: what is less than a cent is said so.
-fn usd(amount: f64) -> String {
+pub(crate) fn usd(amount: f64) -> String {
     match amount {
         amount if amount <= 0.0 => "$0".to_owned(),
         amount if amount < 0.01 => "less than $0.01".to_owned(),

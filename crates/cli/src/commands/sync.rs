@@ -223,10 +223,9 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
             continue;
         }
         context.output.talk(&format!(
-            "{}: {} and {} sent, {} taken in; {} up, {} down",
+            "{}: {} sent, {} taken in; {} up, {} down",
             outcome.remote,
-            counted(outcome.synced_originals, "original", "originals"),
-            counted(outcome.sent_packs, "pack of previews", "packs of previews"),
+            sent(outcome),
             counted(outcome.taken_segments, "segment of history", "segments of history"),
             size(outcome.traffic.up_bytes),
             size(outcome.traffic.down_bytes),
@@ -236,6 +235,20 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What went up, beside history.
+fn sent(outcome: &SyncOutcome) -> String {
+    let originals = counted(outcome.synced_originals, "original", "originals");
+    let of_previews = outcome.sent_packs.saturating_sub(outcome.sent_original_packs);
+    let previews = counted(of_previews, "pack of previews", "packs of previews");
+    match outcome.sent_original_packs {
+        0 => format!("{originals} and {previews}"),
+        small => {
+            let small = counted(small, "pack of small originals", "packs of small originals");
+            format!("{originals}, {small} and {previews}")
+        }
+    }
 }
 
 /// What the sync did for the originals of this device, if it did anything.

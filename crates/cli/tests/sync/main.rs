@@ -7,6 +7,7 @@
     reason = "what these tests share fails the test that calls it, and says what it skips"
 )]
 
+mod another;
 mod azure;
 #[path = "../faults/chance.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
@@ -30,6 +31,8 @@ mod policies;
 mod repaired;
 mod rests;
 mod second;
+mod silent;
 mod story;
 mod terms;
+mod thaw;
 mod trust;

@@ -80,6 +80,25 @@ fn whoever_joins_right_after_a_repair_has_everything() {
 }
 
 #[test]
+fn what_was_repaired_is_fetched_without_a_word_of_the_damage_before_it() {
+    let place = tempfile::tempdir().unwrap();
+    let world =
+        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let (one, originals) = filled(&world);
+    objects(place.path(), "o").iter().for_each(|path| hurt(path));
+    one.ends(&["verify", "--remote", "--all"], 6);
+    assert_eq!(objects(place.path(), "o").len(), 4, "what is damaged waits to be collected");
+    let two = world.join("two");
+    let target = world.path("read");
+    for arguments in [&["export", target.to_str().unwrap()][..], &["local", "fetch", "--all"]] {
+        let (code, _, told) = two.tries(arguments);
+        assert_eq!(code, 0, "{told}");
+        assert!(!told.contains("damage"), "{arguments:?}: {told}");
+    }
+    two.has_whole(&originals, "out");
+}
+
+#[test]
 fn what_merely_waits_is_not_sent_by_a_verification() {
     let place = tempfile::tempdir().unwrap();
     let world =

@@ -113,6 +113,69 @@ fn each_photo_says_in_how_many_places_it_rests_and_how_that_is_known() {
 }
 
 #[test]
+fn small_originals_count_in_every_place_that_holds_them() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = meeting_in(first.path());
+    let one = world.first("one");
+    one.add_remote("cellar", &folder(second.path()));
+    let pics = world.photos("pics", 0..1);
+    std::fs::write(pics.join("small.jpg"), pictures::photo(5)).unwrap();
+    one.import(&pics);
+    let (_, _, told) = one.tries(&["sync"]);
+    let sent = "place: 1 original, 1 pack of small originals and 2 packs of previews sent";
+    assert!(told.contains(sent), "{told}");
+
+    // Who joins reads a pack where it meets it first, and finds it in the other place.
+    let two = world.join("two");
+    two.add_remote("cellar", &folder(second.path()));
+    two.sync();
+    for item in ["PLANTED-pics-0.jpg", "small.jpg"] {
+        assert_eq!(known(&two, item), [at("place", "found"), at("cellar", "found")], "{item}");
+    }
+    assert!(two.ends(&["status"], 0).starts_with("2 photos safe in 2 places, 0 waiting, 0 failed"));
+    two.ends(&["verify", "--remote", "--all"], 0);
+    for item in ["PLANTED-pics-0.jpg", "small.jpg"] {
+        assert_eq!(known(&two, item), [at("place", "opened"), at("cellar", "opened")], "{item}");
+        assert_eq!(listed(&two, &format!("name:{item}")), (2, true), "{item}");
+    }
+    assert_eq!(two.json(&["status"])["in_fewer_than_two_places"], 0);
+
+    // A place that lost the pack does not count, until whoever holds it puts it there again.
+    let mut packs = Vec::new();
+    crate::devices::files(&second.path().join("s"), &mut packs);
+    for pack in &packs {
+        std::fs::remove_file(pack).unwrap();
+    }
+    two.ends(&["verify", "--remote", "cellar"], 6);
+    assert_eq!(known(&two, "small.jpg"), [at("place", "opened")]);
+    assert_eq!((count(&two, "places:1"), count(&two, "places:2")), (1, 1));
+    assert_eq!(two.json(&["status"])["in_fewer_than_two_places"], 1);
+    one.ends(&["verify", "--remote", "cellar"], 6);
+    assert_eq!(known(&one, "small.jpg").len(), 3, "it was put there again");
+    assert!(one.ends(&["status"], 0).starts_with("2 photos safe in 3 places, 0 waiting, 0 failed"));
+    two.ends(&["verify", "--remote", "cellar"], 0);
+    assert_eq!(known(&two, "small.jpg"), [at("place", "opened"), at("cellar", "found")]);
+}
+
+#[test]
+fn a_place_that_is_filled_from_another_counts_for_small_originals_too() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = meeting_in(first.path());
+    let one = world.first("one");
+    let pics = world.photos("pics", 0..1);
+    std::fs::write(pics.join("small.jpg"), pictures::photo(5)).unwrap();
+    one.import(&pics);
+    one.sync();
+    let two = world.join("two");
+    two.add_remote("cellar", &folder(second.path()));
+    two.ends(&["remote", "replicate", "place", "cellar"], 0);
+    for item in ["PLANTED-pics-0.jpg", "small.jpg"] {
+        assert_eq!(known(&two, item).len(), 2, "{item}");
+    }
+    assert_eq!((count(&two, "places:2"), count(&two, "sync:cellar=cloud-only")), (2, 2));
+}
+
+#[test]
 fn a_linked_photo_is_the_file_itself_and_no_place() {
     let place = tempfile::tempdir().unwrap();
     let world = meeting_in(place.path());

@@ -77,7 +77,14 @@ fn six_words_tell_whether_two_devices_have_one_history_and_whether_a_place_went_
     four.ends(&["verify", "--six-words", &written_down], 0);
     assert!(is_unwitnessed(&four), "an earlier moment does not witness a later one");
     // What was not read to its end hides nothing yet.
-    let six = world.join_with("six", &["--no-sync", "--six-words", &newest], 1);
+    let six = world.device("six");
+    let words = world.words();
+    let address = format!("folder:{}", place.path().display());
+    let join = ["--recovery-file", words.to_str().unwrap(), "join", &address, "--name", "place", "--no-sync"];
+    let (code, _, told) = six.tries(&[&join[..], &["--six-words", &newest]].concat());
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("cannot tell yet whether this history holds"), "{told}");
+    assert!(told.contains("safelight sync, then safelight verify --six-words WORDS"), "{told}");
     six.sync();
     six.ends(&["verify", "--six-words", &newest], 6);
     world.join_with("five", &["--six-words", "these are not"], 2);

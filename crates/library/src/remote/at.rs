@@ -11,7 +11,7 @@ use safelight_store::{
     AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, Remote, RemoteAddress,
     RemoteCredential, SealedRemote, StoreError, Tier, connect,
 };
-use safelight_sync::{RemotePlace, SyncError};
+use safelight_sync::{RemotePlace, SyncError, refuse_another_library};
 use serde::Serialize;
 
 use super::keeper::Keeper;
@@ -110,6 +110,29 @@ pub(super) struct Connected {
     pub(super) keeper: Keeper,
 }
 
+/// Words that stand where the name of a remote does, and mean something else there.
+const RESERVED: [&str; 4] = ["on", "off", "auto", "help"];
+
+/// Refuses what cannot be the name of a remote.
+pub(super) fn check_remote_name(name: &str) -> Result<()> {
+    if RESERVED.contains(&name) {
+        return Err(LibraryError::Refused {
+            reason: format!(
+                "{name} cannot be the name of a remote: safelight sync {name} means something else"
+            ),
+            hint: "choose another name".into(),
+        });
+    }
+    let is_name = name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
+    if !is_name || name.is_empty() || name.starts_with('-') {
+        return Err(LibraryError::Refused {
+            reason: format!("{name:?} cannot be the name of a remote"),
+            hint: "use letters, digits, - _ and ., and no - in front".into(),
+        });
+    }
+    Ok(())
+}
+
 /// The address of a remote. A secret in it is refused: whoever lists processes would read it.
 pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
     let (address, secret) = RemoteAddress::parse(text).map_err(StoreError::from).map_err(SyncError::from)?;
@@ -203,21 +226,15 @@ impl Library {
     /// Connects a place, finds out what it can do, and remembers it. Nothing of the library is sent yet.
     ///
     /// # Errors
-    /// When the name is taken or the place cannot be used: objects must be writable and readable there.
+    /// When the name is taken or cannot be one, when another library rests in the place, or it cannot be used: objects must
+    /// be writable and readable there.
     pub fn add_remote(
         &mut self,
         request: &RemoteRequest<'_>,
         surroundings: &Surroundings,
     ) -> Result<AddedRemote> {
         self.folder.require_writable()?;
-        let is_name = !request.name.is_empty()
-            && request.name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
-        if !is_name {
-            return Err(LibraryError::Refused {
-                reason: format!("{:?} cannot be the name of a remote", request.name),
-                hint: "use letters, digits, - _ and .".into(),
-            });
-        }
+        check_remote_name(request.name)?;
         if self.device.remote(request.name)?.is_some() {
             return Err(LibraryError::Refused {
                 reason: format!("there is a remote {} already", request.name),
@@ -226,8 +243,32 @@ impl Library {
         }
         let address = parse_address(request.address)?;
         let keeper = Keeper::new(request.credential.cloned());
-        let connected = runtime()?.block_on(connect_to(&address, keeper, surroundings, None))?;
+        let connected = runtime()?.block_on(self.connect_anew(&address, keeper, surroundings))?;
         self.judge_and_keep(request.name, &address, &connected)
+    }
+
+    /// Connects a place and finds out what it can do, unless another library rests there: probing would write to it.
+    pub(super) async fn connect_anew(
+        &self,
+        address: &RemoteAddress,
+        keeper: Keeper,
+        surroundings: &Surroundings,
+    ) -> Result<Connected> {
+        let options = ConnectOptions {
+            known: Some(Capabilities::untried()),
+            azure: surroundings.azure.clone(),
+            keeper: Some(Arc::new(keeper.clone())),
+            ..ConnectOptions::default()
+        };
+        let bare = connect(address, keeper.credential(), options, "").await.map_err(SyncError::from)?;
+        match refuse_another_library(self.id(), &self.place, &SealedRemote::new(bare)).await {
+            // What else is wrong the probe looks into.
+            Err(SyncError::Store(error)) if !error.is_network() => {
+                tracing::debug!(%error, "whose place it is cannot be told");
+            }
+            judged => judged?,
+        }
+        connect_to(address, keeper, surroundings, None).await
     }
 
     /// Remembers a remote as it was just found, with the credential as its provider last replaced it.

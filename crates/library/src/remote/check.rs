@@ -7,7 +7,7 @@ use safelight_store::{Capability, Finding, RemoteAddress, RemoteCredential, Stor
 use safelight_sync::SyncError;
 use serde::Serialize;
 
-use super::at::{AddedRemote, Surroundings, connect_to, fresh_token, parse_address, runtime};
+use super::at::{AddedRemote, Surroundings, fresh_token, parse_address, runtime};
 use super::keeper::Keeper;
 use crate::error::Result;
 use crate::library::Library;
@@ -66,7 +66,7 @@ impl Library {
             Some(new) => (Keeper::new(Some(new.clone())), true),
             None => (self.keeper(&row)?, false),
         };
-        let connected = runtime()?.block_on(connect_to(&address, keeper, surroundings, None))?;
+        let connected = runtime()?.block_on(self.connect_anew(&address, keeper, surroundings))?;
         if is_new {
             self.judge_and_keep(name, &address, &connected)
         } else {
@@ -85,7 +85,7 @@ impl Library {
         let address = parse_address(&row.address)?;
         let keeper = self.keeper(&row)?;
         let runtime = runtime()?;
-        let connected = runtime.block_on(connect_to(&address, keeper, surroundings, None))?;
+        let connected = runtime.block_on(self.connect_anew(&address, keeper, surroundings))?;
         let mut found = connected.store.capabilities().clone();
         self.judge_and_note(&row, &address, &found)?;
         let (tried, token) = (Arc::clone(&connected.remote), fresh_token());

@@ -13,7 +13,7 @@ use safelight_sync::{
 };
 use serde::Serialize;
 
-use super::at::{Surroundings, connect_to, parse_address, runtime};
+use super::at::{Surroundings, check_remote_name, connect_to, parse_address, runtime};
 use super::keeper::Keeper;
 use super::run::{Told, here, until_stopped};
 use crate::birth;
@@ -69,6 +69,7 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<Joined> {
+        check_remote_name(request.name)?;
         let address = parse_address(request.address)?;
         let runtime = runtime()?;
         let stop = Stop::default();

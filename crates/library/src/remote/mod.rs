@@ -32,7 +32,7 @@ pub use link::{LinkCost, link_cost};
 pub(crate) use local::Away;
 pub use local::{
     FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalOutcome, LocalSettings, LocalStanding, OpenOriginal,
-    Originals, PinReport, Staying, ThawReport, ThawWait,
+    Originals, PinReport, Staying, ThawCost, ThawReport, ThawWait,
 };
 pub use news::LocalNews;
 pub use places::ShownPlace;

@@ -61,8 +61,10 @@ pub struct SyncOutcome {
     pub sent_segments: u64,
     /// Segments of history that were taken in.
     pub taken_segments: u64,
-    /// Packs of thumbnails and previews that were put.
+    /// Packs that were put: of thumbnails, of previews, of small originals.
     pub sent_packs: u64,
+    /// Those of them that hold small originals.
+    pub sent_original_packs: u64,
     /// Originals that the remote now holds whole.
     pub synced_originals: u64,
     /// What it did for the originals of this device.
@@ -305,6 +307,7 @@ impl Library {
                 sent_segments: report.history.sent_segments,
                 taken_segments: report.history.taken_segments,
                 sent_packs: report.sent_packs,
+                sent_original_packs: report.sent_original_packs,
                 synced_originals: report.synced_originals,
                 local,
                 held: report.held.map(HeldBack::of),

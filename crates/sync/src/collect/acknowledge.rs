@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use safelight_catalog::{HowKnown, Replica, StoredMark, SyncState};
-use safelight_crypto::ContentHash;
+use safelight_catalog::{HowKnown, RemoteId, Replica, StoredMark, SyncState};
+use safelight_crypto::{ContentHash, PackTier};
 use safelight_model::{
-    MAX_OP_IDS, ObjectName, OpBody, OpId, PackKind, PlaceId, PlacedObject, RenditionKind, Replicas,
+    MAX_OP_IDS, MarkReason, ObjectName, OpBody, OpId, PackKind, PlaceId, PlacedObject, RenditionKind,
+    Replicas,
 };
 use safelight_store::{ObjectPath, Sealed, StoreError};
 
@@ -99,15 +100,36 @@ fn drop_records(here: &mut Here<'_>, marks: &[StoredMark]) -> Result<(Vec<Marked
             let Some((content, _)) = parts.get(&object.name) else { continue };
             let original = here.catalog.original_of(content)?;
             let rests = match &original {
-                Some(original) => rests_whole(here.device, remote, &original.parts)?,
+                Some(original) => rests_whole(here.device, remote, content, &original.parts)?,
                 None => false,
             };
             if !rests {
                 requeue(here, remote, content, mark.why)?;
             }
         }
+        for object in objects.iter().filter(|object| object.class == b's') {
+            requeue_entries(here, remote, object, mark.why)?;
+        }
     }
     Ok((objects, parts))
+}
+
+/// The small originals of a marked pack that rest in no other there wait again, as large ones do.
+fn requeue_entries(
+    here: &mut Here<'_>,
+    remote: RemoteId,
+    object: &PlacedObject,
+    why: MarkReason,
+) -> Result<()> {
+    let entries = here.device.entries_of_remote_pack(&PackTier::TinyOriginals.logical(&object.name))?;
+    for entry in entries {
+        if !rests_whole(here.device, remote, &entry.content, &[])?
+            && requeue(here, remote, &entry.content, why)?
+        {
+            here.device.forget_plan(remote)?;
+        }
+    }
+    Ok(())
 }
 
 async fn acknowledge_some(
@@ -314,7 +336,7 @@ fn remember(
 fn found_again(here: &mut Here<'_>, at: &RemotePlace, original: &safelight_model::Original) -> Result<()> {
     let rows = here.device.original_at_remotes(&original.content)?;
     let is_lost = rows.iter().any(|(remote, row)| *remote == at.id && row.state == SyncState::Lost);
-    if is_lost && rests_whole(here.device, at.id, &original.parts)? {
+    if is_lost && rests_whole(here.device, at.id, &original.content, &original.parts)? {
         here.device.set_original_states(at.id, [(&original.content, SyncState::CloudOnly, None)])?;
     }
     Ok(())

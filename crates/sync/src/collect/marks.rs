@@ -346,17 +346,18 @@ fn known_names(here: &Here<'_>) -> Result<HashSet<[u8; 20]>> {
     Ok(known)
 }
 
-/// Lets an original that lost its replica wait to be sent again, if it is here and not dropped on purpose.
+/// Lets an original that lost its replica wait to be sent again, if it is here and not dropped on purpose. Answers whether
+/// it counted as held until now.
 pub(super) fn requeue(
     here: &mut Here<'_>,
     remote: RemoteId,
     content: &ContentHash,
     why: MarkReason,
-) -> Result<()> {
+) -> Result<bool> {
     let rows = here.device.original_at_remotes(content)?;
-    let Some((_, row)) = rows.into_iter().find(|(at, _)| *at == remote) else { return Ok(()) };
+    let Some((_, row)) = rows.into_iter().find(|(at, _)| *at == remote) else { return Ok(false) };
     if !matches!(row.state, SyncState::Synced | SyncState::CloudOnly) {
-        return Ok(());
+        return Ok(false);
     }
     let original = here.catalog.original_of(content)?;
     let is_here = match &original {
@@ -371,5 +372,6 @@ pub(super) fn requeue(
         _ if is_here => (SyncState::Off, Some("it was dropped from there")),
         _ => (SyncState::Elsewhere, None),
     };
-    Ok(here.device.set_original_states(remote, [(content, state, reason)])?)
+    here.device.set_original_states(remote, [(content, state, reason)])?;
+    Ok(true)
 }

@@ -7,6 +7,7 @@ use super::{AWAY_MILLIS, SIGN_OF_LIFE_MILLIS, settle_records};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_sign_of_life, sync_history};
+use crate::place::before_the_first_put;
 use crate::problem::Problem;
 
 /// A clock that stands so far behind what it showed has gone backwards; clocks are set by seconds all the time.
@@ -68,6 +69,7 @@ pub(crate) async fn arrive(
 }
 
 async fn return_to(here: &mut Here<'_>, at: &RemotePlace, report: &mut HistoryReport) -> Result<Arrival> {
+    before_the_first_put(here, at).await?;
     observe_clock(here)?;
     let was_away = has_left(here, at)?;
     if was_away {

@@ -17,6 +17,7 @@ use super::outbox::{SEGMENT_BYTES, place_waiting};
 use super::{HistoryReport, segment_path};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
+use crate::place::refuse_another_library;
 use crate::problem::Problem;
 
 /// Requests under way at once.
@@ -70,10 +71,11 @@ pub(super) async fn pull(
     report: &mut HistoryReport,
 ) -> Result<Pulled> {
     let heads = here.device.remote_heads(at.id)?;
-    let (witnessed, listed) = join(witness(&at.store, heads.first()), listed_devices(&at.store)).await;
+    let witnessed = witness(here, &at.store, heads.first());
+    let (witnessed, listed) = join(witnessed, listed_devices(&at.store)).await;
     witnessed?;
     let listed = listed?;
-    look_closer(&at.store, &heads, listed.as_ref(), here.catalog.device()).await?;
+    look_closer(here, &at.store, &heads, listed.as_ref()).await?;
 
     let is_first = heads.iter().all(|(device, _)| *device != here.catalog.device());
     let mut inbox = Inbox::new(here, heads.into_iter().collect())?;
@@ -178,20 +180,22 @@ fn stop(here: &Here<'_>, inbox: &mut Inbox, report: &mut HistoryReport, device: 
 }
 
 /// The newest knowledge of a place is what it would lose first if it went back: that must be there.
-async fn witness(store: &SealedRemote, newest: Option<&(DeviceId, Tip)>) -> Result<()> {
+async fn witness(here: &Here<'_>, store: &SealedRemote, newest: Option<&(DeviceId, Tip)>) -> Result<()> {
     match newest {
-        Some((device, tip)) => must_be_there(store, *device, *tip).await,
+        Some((device, tip)) => must_be_there(here, store, *device, *tip).await,
         None => Ok(()),
     }
 }
 
-async fn must_be_there(store: &SealedRemote, device: DeviceId, tip: Tip) -> Result<()> {
+async fn must_be_there(here: &Here<'_>, store: &SealedRemote, device: DeviceId, tip: Tip) -> Result<()> {
     match store.head(&segment_path(device, tip.seq.0)).await {
         Ok(_) => Ok(()),
         Err(StoreError::NotFound { .. }) if is_empty(store).await => {
             Err(SyncError::Emptied { place: store.label().to_owned() })
         }
         Err(StoreError::NotFound { .. }) => {
+            // Exchanged for another library's, it did not merely go back.
+            refuse_another_library(here.library(), here.place, store).await?;
             Err(SyncError::RolledBack { place: store.label().to_owned(), device, seq: tip.seq.0 })
         }
         Err(error) => Err(error.into()),
@@ -213,10 +217,10 @@ async fn is_empty(store: &SealedRemote) -> bool {
 /// A device that was seen to publish and whose head is not listed any more: its newest segment must be there.
 /// That costs nothing while nothing is wrong.
 async fn look_closer(
+    here: &Here<'_>,
     store: &SealedRemote,
     heads: &[(DeviceId, Tip)],
     listed: Option<&BTreeSet<DeviceId>>,
-    own: DeviceId,
 ) -> Result<()> {
     let Some(listed) = listed else { return Ok(()) };
     // Without any head, heads cannot be published here at all.
@@ -224,8 +228,8 @@ async fn look_closer(
         return Ok(());
     }
     for (device, tip) in heads.iter().skip(1) {
-        if *device != own && !listed.contains(device) {
-            must_be_there(store, *device, *tip).await?;
+        if *device != here.catalog.device() && !listed.contains(device) {
+            must_be_there(here, store, *device, *tip).await?;
         }
     }
     Ok(())

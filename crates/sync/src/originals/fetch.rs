@@ -6,7 +6,7 @@ use safelight_crypto::{ContentHash, HEADER_LEN, Keyring, LibraryId, Sha256};
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Outcome};
 
-use super::find::{Absence, InFolder, Part, find, parts_of, read_here};
+use super::find::{Absence, InFolder, Living, Part, find, parts_of, read_here};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::packs::{fetch_entry, read_local_entry};
@@ -44,6 +44,7 @@ pub async fn fetch_original(
     let mut hasher = Sha256::new();
     let mut new: Vec<ObjectPath> = Vec::new();
     let mut fetched_bytes = 0;
+    let living = Living::of(here.catalog, here.device, places, original)?;
     for part in parts_of(original) {
         here.stop.check()?;
         let is_damaged = match read_here(here.place, here.library(), here.keys.keyring(), part)? {
@@ -54,7 +55,7 @@ pub async fn fetch_original(
             InFolder::Absent => false,
             InFolder::Damaged => true,
         };
-        let (sealed, content) = fetch_part(here, places, part, problems).await?;
+        let (sealed, content) = fetch_part(here, places, &living, part, problems).await?;
         hasher.update(&content);
         drop(content);
         let local = ObjectPath::original(part.part.name);
@@ -157,15 +158,21 @@ fn write_part(here: &Here<'_>, original: &Original, path: &ObjectPath, sealed: &
 async fn fetch_part(
     here: &mut Here<'_>,
     places: &[RemotePlace],
+    living: &Living,
     part: Part<'_>,
     problems: &mut Vec<Problem>,
 ) -> Result<(bytes::Bytes, Vec<u8>)> {
-    let search = find(here.library(), here.keys.keyring(), places, part).await?;
-    for (place, path, reason) in search.bad {
-        if let Some(place) = places.get(place) {
-            here.device.forget_replicas(place.id, [path.as_str()])?;
+    let search = find(here.library(), here.keys.keyring(), places, living, part).await?;
+    let is_found = search.found.is_ok();
+    for bad in search.bad {
+        if let Some(place) = places.get(bad.place) {
+            here.device.forget_replicas(place.id, [bad.path.as_str()])?;
         }
-        here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+        // What is marked to leave alarms nobody who got the whole.
+        if !is_found || living.is_relied_on(bad.place, part.part, bad.generation) {
+            let (object, reason) = (bad.path.to_string(), bad.reason);
+            here.note(problems, Problem::Damaged { object, reason });
+        }
     }
     let found = match search.found {
         Ok(found) => found,

@@ -1,14 +1,18 @@
-//! Finding one part of an original wherever it is whole, and opening it. Touches no database: what was found out on the
-//! way is in the answer, for whoever keeps books.
+//! Finding one part of an original wherever it is whole, and opening it. Touches no database while it looks: what was found
+//! out on the way is in the answer, for whoever keeps books.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
+use safelight_catalog::{Catalog, DeviceDb};
 use safelight_crypto::{
     ContentHash, EpochSecrets, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names,
 };
-use safelight_model::{Original, PartRef};
+use safelight_model::{ObjectName, Original, PartRef};
 use safelight_store::{FolderPlace, ObjectPath, StoreError};
 
 use super::{MOST_GENERATIONS, path_of_part};
+use crate::collect::generations;
 use crate::error::{Result, SyncError};
 use crate::here::RemotePlace;
 
@@ -122,8 +126,20 @@ pub(crate) struct Found {
 /// What looking for a part in several places came to.
 pub(crate) struct Search {
     pub(crate) found: std::result::Result<Found, Absence>,
-    /// What is damaged: in which of the places, under which name, why.
-    pub(crate) bad: Vec<(usize, ObjectPath, String)>,
+    /// What is damaged.
+    pub(crate) bad: Vec<Bad>,
+}
+
+/// A part that is damaged.
+pub(crate) struct Bad {
+    /// In which of the places.
+    pub(crate) place: usize,
+    /// Under which name.
+    pub(crate) path: ObjectPath,
+    /// The generation of that name.
+    pub(crate) generation: u32,
+    /// Why.
+    pub(crate) reason: String,
 }
 
 /// Why a part could not be had.
@@ -153,17 +169,77 @@ impl Absence {
     }
 }
 
-/// Looks for a part in each place and in whichever generation is whole.
+/// From which generation on the parts of an original are relied on in each of some places. What lies below is marked to
+/// leave, and may be damaged or gone: it is asked for last.
+#[derive(Clone, Debug, Default)]
+pub struct Living {
+    /// By the number of the place and the name of the part, where it is not the first generation.
+    next: HashMap<(usize, ObjectName), u32>,
+}
+
+/// A generation under which a part may lie in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) generation: u32,
+    /// How far above the one that is relied on; none below that.
+    pub(crate) above: Option<u32>,
+}
+
+impl Living {
+    /// What marks that are known here say of an original in these places.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub fn of(
+        catalog: &Catalog,
+        device: &DeviceDb,
+        places: &[RemotePlace],
+        original: &Original,
+    ) -> Result<Self> {
+        let mut living = Self::default();
+        for (index, at) in places.iter().enumerate() {
+            let Some(place) = device.place_id(at.id)? else { continue };
+            for part in &original.parts {
+                let (next, _) = generations(catalog, Some(place), b'o', &part.name)?;
+                if next > 0 {
+                    living.next.insert((index, part.name), next);
+                }
+            }
+        }
+        Ok(living)
+    }
+
+    /// The generations of a part in a place, in the order in which they are tried.
+    pub(crate) fn candidates(&self, place: usize, part: &PartRef) -> impl Iterator<Item = Candidate> + use<> {
+        let next = self.next.get(&(place, part.name)).copied().unwrap_or_default();
+        let above = (0..MOST_GENERATIONS)
+            .map(move |above| Candidate { generation: next.saturating_add(above), above: Some(above) });
+        let below = (next.saturating_sub(MOST_GENERATIONS)..next).rev();
+        above.chain(below.map(|generation| Candidate { generation, above: None }))
+    }
+
+    /// Whether what lies in this generation of a part is relied on.
+    pub(crate) fn is_relied_on(&self, place: usize, part: &PartRef, generation: u32) -> bool {
+        generation >= self.next.get(&(place, part.name)).copied().unwrap_or_default()
+    }
+}
+
+/// Looks for a part in each place, and in whichever generation is whole: those that are relied on first.
 pub(crate) async fn find(
     library: LibraryId,
     secrets: &(impl EpochSecrets + ?Sized),
     places: &[RemotePlace],
+    living: &Living,
     part: Part<'_>,
 ) -> Result<Search> {
     let mut bad = Vec::new();
     let (mut failed, mut archived, mut is_somewhere) = (None, None, false);
     for (index, place) in places.iter().enumerate() {
-        for generation in 0..MOST_GENERATIONS {
+        let mut is_nothing_above = false;
+        for Candidate { generation, above } in living.candidates(index, part.part) {
+            if is_nothing_above && above.is_some() {
+                continue;
+            }
             let path = path_of_part(part.part, generation)?;
             let got = place.store.get(&path, part.part.sealed_bytes).await;
             is_somewhere |= !matches!(&got, Err(StoreError::NotFound { .. }));
@@ -173,14 +249,15 @@ pub(crate) async fn find(
                         let found = Found { sealed, content, place: index, path };
                         return Ok(Search { found: Ok(found), bad });
                     }
-                    Err(reason) => bad.push((index, path, reason)),
+                    Err(reason) => bad.push(Bad { place: index, path, generation, reason }),
                 },
                 // A repair may lie beside gaps: what was marked is collected one day.
-                Err(StoreError::NotFound { .. }) if generation < MOST_GAPS => {}
-                Err(StoreError::NotFound { .. }) => break,
+                Err(StoreError::NotFound { .. }) => {
+                    is_nothing_above |= above.is_some_and(|above| above >= MOST_GAPS);
+                }
                 Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
                     let reason = "it is longer than it should be, or cannot be read".to_owned();
-                    bad.push((index, path, reason));
+                    bad.push(Bad { place: index, path, generation, reason });
                 }
                 // A repair of it may not be archived.
                 Err(StoreError::Archived { .. }) => archived = archived.or(Some(index)),
@@ -198,4 +275,21 @@ pub(crate) async fn find(
         (None, None) => Absence::Nowhere,
     };
     Ok(Search { found: Err(absence), bad })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_relied_on_is_tried_before_what_is_marked() {
+        let part = PartRef { name: ObjectName::from_bytes([7; 20]), sealed_bytes: 9, tags: None };
+        let order = |living: &Living, place| -> Vec<u32> {
+            living.candidates(place, &part).map(|candidate| candidate.generation).collect()
+        };
+        let living = Living { next: HashMap::from([((1, part.name), 2)]) };
+        assert_eq!(order(&living, 0), (0..MOST_GENERATIONS).collect::<Vec<_>>());
+        assert_eq!(order(&living, 1), (2..2 + MOST_GENERATIONS).chain([1, 0]).collect::<Vec<_>>());
+        assert!(living.is_relied_on(1, &part, 2) && !living.is_relied_on(1, &part, 1));
+    }
 }

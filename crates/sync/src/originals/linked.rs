@@ -210,7 +210,7 @@ fn rests_there(
         Some(parts) => parts,
         None => here.catalog.original_of(content)?.map(|original| original.parts).unwrap_or_default(),
     };
-    rests_whole(here.device, at.id, &parts)
+    rests_whole(here.device, at.id, content, &parts)
 }
 
 /// Takes over what became of one part; answers how many bytes are no longer under way.

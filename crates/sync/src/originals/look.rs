@@ -15,6 +15,7 @@ use super::{MOST_GENERATIONS, path_of_part};
 use crate::collect::generations;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
+use crate::packs::look_for_packs;
 
 /// So many parts are asked for by name.
 const MOST_ASKED: usize = 64;
@@ -26,6 +27,11 @@ const ROWS_AT_ONCE: usize = 500;
 
 /// Looks for the originals that are not here and were not seen in the place. Answers how many it holds whole.
 pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
+    Ok(look_for_packs(here, at).await? + look_for_parts(here, at).await?)
+}
+
+/// The same for those that are objects of their own.
+async fn look_for_parts(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
     let mut newest = here.device.originals_in(at.id, SyncState::Elsewhere, None, MOST_ASKED + 1)?;
     // What the place lost may have been sent again by who holds it.
     newest.extend(here.device.originals_in(at.id, SyncState::Lost, None, MOST_ASKED + 1)?);

@@ -13,6 +13,7 @@ mod thaw;
 
 pub use fetch::{fetch_missing, fetch_original};
 pub(crate) use fetch::{open_part, opens_as_part};
+pub use find::Living;
 pub use free::{
     FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot, finish_freeing,
 };

@@ -139,20 +139,19 @@ fn standing(here: &Here<'_>, original: &Original) -> Result<(SyncState, Option<&
         Storage::Linked if linked_path(here, original).is_some() => (SyncState::Waiting, None),
         Storage::Linked => (SyncState::Elsewhere, None),
         Storage::Unknown(_) => (SyncState::LocalOnly, Some("a newer version of Safelight stores it")),
-        Storage::Packed => {
-            let is_here = here.device.packed(&original.content, RenditionKind::Original)?.is_some();
-            (if is_here { SyncState::Waiting } else { SyncState::Elsewhere }, None)
-        }
-        Storage::Copied if is_here(here, original)? => (SyncState::Waiting, None),
-        Storage::Copied => (SyncState::Elsewhere, None),
+        Storage::Packed | Storage::Copied if is_here(here, original)? => (SyncState::Waiting, None),
+        Storage::Packed | Storage::Copied => (SyncState::Elsewhere, None),
     })
 }
 
-/// Whether an original is here: every part of it rests in the library folder, or the file that it is linked to is
-/// where it was.
+/// Whether an original is here: every part of it rests in the library folder, a small one lies in a pack by the index, or
+/// the file that it is linked to is where it was.
 pub(crate) fn is_here(here: &Here<'_>, original: &Original) -> Result<bool> {
     if is_linked_here(here, original) {
         return Ok(true);
+    }
+    if original.storage == Storage::Packed {
+        return Ok(here.device.packed(&original.content, RenditionKind::Original)?.is_some());
     }
     for part in &original.parts {
         if !here.place.contains(&ObjectPath::original(part.name))? {

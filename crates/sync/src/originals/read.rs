@@ -14,8 +14,8 @@ use safelight_model::Original;
 use safelight_store::{FolderPlace, ObjectPath, StoreError};
 
 use super::fetch::unbelievable;
-use super::find::{Absence, InFolder, Part, find, parts_of, read_here};
-use super::{MOST_GENERATIONS, path_of_part};
+use super::find::{Absence, Candidate, InFolder, Living, Part, find, parts_of, read_here};
+use super::path_of_part;
 use crate::error::Result;
 use crate::here::RemotePlace;
 
@@ -24,6 +24,7 @@ pub struct OriginalReader<'a> {
     keyring: &'a Keyring,
     folder: FolderPlace,
     places: Vec<RemotePlace>,
+    living: Living,
     original: Arc<Original>,
     /// Parts whose header was opened: they need one request for each further range.
     opened: HashMap<u32, OpenedPart>,
@@ -35,6 +36,9 @@ struct OpenedPart {
     opener: Opener,
 }
 
+/// Which of the places, how far above the generation that is relied on there, and under which name.
+type Tried = (Option<usize>, Option<u32>, Rests);
+
 #[derive(Clone)]
 enum Rests {
     Here(ObjectPath),
@@ -42,18 +46,21 @@ enum Rests {
 }
 
 impl<'a> OriginalReader<'a> {
-    /// A reader of one original. Parts in the folder come first, then those of the places in their order.
+    /// A reader of one original. Parts in the folder come first, then those of the places in their order; `living` was made
+    /// for these places.
     #[must_use]
     pub fn new(
         keyring: &'a Keyring,
         folder: &FolderPlace,
         places: &[RemotePlace],
+        living: Living,
         original: &Original,
     ) -> Self {
         Self {
             keyring,
             folder: folder.clone(),
             places: places.to_vec(),
+            living,
             original: Arc::new(original.clone()),
             opened: HashMap::new(),
         }
@@ -95,9 +102,10 @@ impl<'a> OriginalReader<'a> {
         // Not looked for yet, or not to be had there any more.
         self.opened.remove(&part.number);
         let (mut failed, mut archived, mut is_somewhere) = (None, None, false);
-        let mut gone = HashSet::new();
-        for (place, generation, rests) in self.candidates(part)? {
-            if gone.contains(&place) {
+        // Places that have nothing above a gap, and places that failed.
+        let mut gone: HashSet<(Option<usize>, bool)> = HashSet::new();
+        for (place, above, rests) in self.candidates(part)? {
+            if gone.contains(&(place, true)) && above.is_some() || gone.contains(&(place, false)) {
                 continue;
             }
             match self.open_at(part, &rests, wanted).await {
@@ -107,10 +115,14 @@ impl<'a> OriginalReader<'a> {
                 }
                 Ok(Err(_)) => is_somewhere = true,
                 // A repair may lie beside a gap.
-                Err(StoreError::NotFound { .. }) => drop((generation > 0).then(|| gone.insert(place))),
+                Err(StoreError::NotFound { .. }) => {
+                    if above.is_some_and(|above| above > 0) {
+                        gone.insert((place, true));
+                    }
+                }
                 Err(StoreError::Archived { .. }) => archived = archived.or(place),
                 Err(error) => {
-                    gone.insert(place);
+                    gone.insert((place, false));
                     failed = Some(error);
                 }
             }
@@ -124,13 +136,13 @@ impl<'a> OriginalReader<'a> {
         Err(absence.into_error(&self.original, &self.places))
     }
 
-    /// Where a part may rest: here, then in each place and generation.
-    fn candidates(&self, part: Part<'_>) -> Result<Vec<(Option<usize>, u32, Rests)>> {
-        let mut candidates = vec![(None, 0, Rests::Here(ObjectPath::original(part.part.name)))];
+    /// Where a part may rest: here, then in each place and generation, and how far above the one that is relied on.
+    fn candidates(&self, part: Part<'_>) -> Result<Vec<Tried>> {
+        let mut candidates = vec![(None, Some(0), Rests::Here(ObjectPath::original(part.part.name)))];
         for place in 0..self.places.len() {
-            for generation in 0..MOST_GENERATIONS {
+            for Candidate { generation, above } in self.living.candidates(place, part.part) {
                 let rests = Rests::At(place, path_of_part(part.part, generation)?);
-                candidates.push((Some(place), generation, rests));
+                candidates.push((Some(place), above, rests));
             }
         }
         Ok(candidates)
@@ -186,7 +198,7 @@ impl<'a> OriginalReader<'a> {
             let content = match read_here(&self.folder, library, self.keyring, part)? {
                 InFolder::Whole(part) => part.content,
                 InFolder::Absent | InFolder::Damaged => {
-                    let search = find(library, self.keyring, &self.places, part).await?;
+                    let search = find(library, self.keyring, &self.places, &self.living, part).await?;
                     match search.found {
                         Ok(found) => {
                             fetched_bytes += found.sealed.len() as u64;

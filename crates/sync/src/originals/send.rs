@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use safelight_catalog::{HowKnown, OriginalAtRemote, PURGED, Replica, SyncState};
 use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names};
-use safelight_model::{Original, PartRef, PlaceId, PlacedObject, RenditionKind, Storage};
+use safelight_model::{Original, PartRef, PlaceId, PlacedObject, Storage};
 use safelight_store::{Capability, ObjectPath, Sealed, SealedRemote, StoreError, Stored, Tier};
 
 use super::linked::send_linked;
@@ -24,6 +24,7 @@ use crate::collect::{generations, mark_damaged, object_of};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::place::place_id;
+use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 
 /// Candidates that are looked at, and shuffled, together: the order of uploads says little about the photos'.
@@ -168,7 +169,7 @@ fn candidates(
         match here.catalog.original_of(&row.content)? {
             // Tiny originals go in packs, and count once the op that names the pack is published.
             Some(original) if original.storage == Storage::Packed => {
-                if lies_in_a_pack(here, at, &row.content)? {
+                if rests_whole(here.device, at.id, &row.content, &original.parts)? {
                     settled.push((row.content, SyncState::Synced, None));
                 }
             }
@@ -182,18 +183,6 @@ fn candidates(
         here.device.set_original_states(at.id, states)?;
     }
     Ok(queued)
-}
-
-/// Whether a pack with this tiny original is known to rest in the place.
-fn lies_in_a_pack(here: &Here<'_>, at: &RemotePlace, content: &ContentHash) -> Result<bool> {
-    for logical in here.device.packs_with(content, RenditionKind::Original)? {
-        let (area, name) = logical.split_once('/').unwrap_or_default();
-        let path = format!("{area}/{}/{name}", name.get(..2).unwrap_or_default());
-        if here.device.replica_in_any_generation(at.id, &path)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn shuffle(here: &mut Here<'_>, queued: &mut [(OriginalAtRemote, Original)]) {

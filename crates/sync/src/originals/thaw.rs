@@ -9,6 +9,7 @@ use safelight_store::{ObjectPath, StoreError, Tier, Urgency};
 use super::fetch::ARCHIVED;
 use super::find::parts_of;
 use super::path_of_part;
+use crate::collect::generations;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 
@@ -62,12 +63,14 @@ async fn step(
         return Ok(ThawStep::NotThere);
     }
     let (mut archived_parts, mut thawing_parts, mut asked_parts) = (0_u64, 0_u64, 0);
+    let place = here.device.place_id(at.id)?;
     for part in parts_of(original) {
         here.stop.check()?;
         let first = path_of_part(part.part, 0)?;
+        let (next, _) = generations(here.catalog, place, b'o', &part.part.name)?;
         let path = match here.device.replica_in_any_generation(at.id, first.as_str())? {
             Some(replica) => ObjectPath::parse(&replica.object).map_err(StoreError::from)?,
-            None => first,
+            None => path_of_part(part.part, next)?,
         };
         match rests(here, at, &path, part.part.sealed_bytes).await? {
             Rests::Nowhere => return Ok(ThawStep::NotThere),

@@ -31,7 +31,7 @@ const TAIL_BYTES: u64 = 128 << 10;
 const MOST_GENERATIONS: u32 = 4;
 
 /// A pack that history names and a place does not hold is asked for again after so long.
-const ASK_AGAIN_MILLIS: i64 = 86_400_000;
+pub(super) const ASK_AGAIN_MILLIS: i64 = 86_400_000;
 
 /// Asks a place once more for the packs of small originals that it did not hold when it was asked.
 ///
@@ -414,6 +414,8 @@ pub async fn fetch_entry(
     let (library, keyring) = (here.library(), here.keys.keyring());
     let (catalog, device) = (&*here.catalog, &*here.device);
     let found = find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await;
+    // A pack that another place held is missed by nobody.
+    wrong.retain(|problem| found.is_err() || !matches!(problem, Problem::Missing { .. }));
     wrong.into_iter().for_each(|problem| here.note(problems, problem));
     let found = found?;
     let mut writer = LocalPackWriter::new(here.place);

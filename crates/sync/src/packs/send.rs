@@ -190,6 +190,15 @@ async fn put_pack(
     .into())
 }
 
+/// How many packs were put.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SentPacks {
+    /// All of them.
+    pub(crate) packs: u64,
+    /// Those that hold small originals.
+    pub(crate) of_originals: u64,
+}
+
 /// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
 /// same entries in the same order, they have the same name. `is_asked` looks at their logical names.
 pub(crate) async fn replicate_packs(
@@ -199,9 +208,9 @@ pub(crate) async fn replicate_packs(
     is_asked: impl Fn(&str) -> bool,
     originals_tier: Option<Tier>,
     problems: &mut Vec<Problem>,
-) -> Result<u64> {
+) -> Result<SentPacks> {
     let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
-    let mut sent = 0;
+    let mut sent = SentPacks::default();
     for named in here.catalog.remote_packs(None)? {
         let Some((tier, area)) = tier_of(named.tier) else { continue };
         let logical = tier.logical(&named.name);
@@ -238,7 +247,8 @@ pub(crate) async fn replicate_packs(
         // Another rendition of the same photo may lie here than the one that was packed.
         if pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes {
             put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
-            sent += 1;
+            sent.packs += 1;
+            sent.of_originals += u64::from(named.tier == PackKind::TinyOriginals);
         }
     }
     Ok(sent)

@@ -5,8 +5,8 @@ use safelight_crypto::{ContentHash, OriginalSealer};
 use safelight_model::{Original, PartRef};
 use safelight_store::{ObjectPath, Sealed, SealedRemote};
 use safelight_sync::{
-    Depth, FreeOptions, Freeing, OLDEST_PROOF_MILLIS, OriginalReader, SyncError, WhyNot, fetch_original,
-    finish_freeing, verify_remote,
+    Depth, FreeOptions, Freeing, Living, OLDEST_PROOF_MILLIS, OriginalReader, SyncError, WhyNot,
+    fetch_original, finish_freeing, verify_remote,
 };
 
 use crate::common::{NOW, Phone, TestPlace, noise};
@@ -298,7 +298,7 @@ async fn seeking_in_a_sealed_gigabyte_reads_a_few_megabytes() {
     let original = gigabyte(&mut phone, &place, u32::try_from(position / (32 << 20)).unwrap());
     let at = phone.at(&place.store);
     let keyring = phone.keys.0.clone();
-    let mut reader = OriginalReader::new(&keyring, &phone.place, &[at], &original);
+    let mut reader = OriginalReader::new(&keyring, &phone.place, &[at], Living::default(), &original);
     let read = reader.read(position..position + (2 << 20)).await.unwrap();
     assert_eq!(read, vec![0; 2 << 20]);
     let first = *place.remote.range_bytes.lock().unwrap();
@@ -328,7 +328,8 @@ async fn what_is_read_elsewhere_is_what_was_imported_wherever_its_parts_rest() {
     bytes[5000] ^= 1;
     let _outcome = two.place.put_new(&middle, &Sealed::from_bytes(bytes).unwrap()).unwrap();
     let keyring = two.keys.0.clone();
-    let mut reader = OriginalReader::new(&keyring, &two.place, std::slice::from_ref(&at), &video);
+    let mut reader =
+        OriginalReader::new(&keyring, &two.place, std::slice::from_ref(&at), Living::default(), &video);
     let mut written = Vec::new();
     reader.stream(&mut written).await.unwrap().unwrap();
     assert_eq!(written, content);

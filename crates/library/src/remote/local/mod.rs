@@ -18,4 +18,4 @@ pub use pin::PinReport;
 pub use settings::{LocalSettings, LocalStanding, Originals};
 pub use sync::LocalOutcome;
 pub(in crate::remote) use sync::{after_sync, would_leave};
-pub use thaw::{ThawReport, ThawWait};
+pub use thaw::{ThawCost, ThawReport, ThawWait};

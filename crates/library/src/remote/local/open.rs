@@ -12,8 +12,8 @@ use safelight_catalog::Visitor;
 use safelight_crypto::OsEntropy;
 use safelight_model::{Original, RenditionKind, Storage};
 use safelight_sync::{
-    FreeOptions, Freeing, OriginalReader, RemotePlace, Stop, SyncError, fetch_original, finish_freeing,
-    read_entry,
+    FreeOptions, Freeing, Living, OriginalReader, RemotePlace, Stop, SyncError, fetch_original,
+    finish_freeing, read_entry,
 };
 use tokio::runtime::Runtime;
 
@@ -107,7 +107,7 @@ impl Reached {
             ))?;
             return output.write_all(&bytes).map_err(LibraryError::writing_output);
         }
-        let mut reader = OriginalReader::new(library.keyring(), &library.place, &self.places, original);
+        let mut reader = library.reader(&self.places, original)?;
         let written = self.runtime.block_on(reader.stream(output))?;
         written.map(drop).map_err(LibraryError::writing_output)
     }
@@ -188,8 +188,13 @@ impl Library {
         } else {
             reach(self, surroundings)?
         };
-        let reader = OriginalReader::new(self.keyring(), &self.place, &places, original);
+        let reader = self.reader(&places, original)?;
         Ok(OpenOriginal { runtime, reader })
+    }
+
+    fn reader(&self, places: &[RemotePlace], original: &Original) -> Result<OriginalReader<'_>> {
+        let living = Living::of(&self.catalog(), &self.device, places, original)?;
+        Ok(OriginalReader::new(self.keyring(), &self.place, places, living, original))
     }
 
     /// Writes an item's original to `output`. One that is not here is fetched, proven, and kept as a visitor within the

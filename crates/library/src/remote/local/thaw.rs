@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use safelight_crypto::OsEntropy;
 use safelight_model::{Original, Storage};
-use safelight_store::Urgency;
+use safelight_store::{Tier, Urgency};
 use safelight_sync::{Here, RemotePlace, Stop, SyncError, ThawStep, look_at_thaw, thaw_original};
 use serde::Serialize;
 
@@ -28,8 +28,26 @@ pub enum ThawWait {
     Until(Duration),
 }
 
+/// What one remote holds archived of a selection and was not asked for, and what bringing that back costs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ThawCost {
+    /// The remote.
+    pub remote: String,
+    /// Originals.
+    pub originals: u64,
+    /// Objects that are asked for: parts of 32 MiB.
+    pub objects: u64,
+    /// Their sealed bytes.
+    pub bytes: u64,
+    /// About how many US dollars reading them and taking them home costs, at standard priority; none where no prices are
+    /// known.
+    pub usd: Option<f64>,
+    /// Whose prices these are.
+    pub prices: Option<String>,
+}
+
 /// How the thaw of a selection stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ThawReport {
     /// Originals that are here: nothing to thaw.
     pub here_originals: u64,
@@ -47,6 +65,8 @@ pub struct ThawReport {
     pub missing_originals: u64,
     /// Originals that no remote holds which answered, while another did not answer.
     pub unanswered_originals: u64,
+    /// What asking for the archived ones would cost, by remote.
+    pub costs: Vec<ThawCost>,
 }
 
 impl Library {
@@ -84,10 +104,13 @@ impl Library {
         let stop = Stop::default();
         monitor.begin(Task::Thaw, Some(waiting.len() as u64), None);
         let result = runtime.block_on(async {
-            let (mut places, mut absent) = (Vec::new(), None);
+            let (mut places, mut names, mut absent) = (Vec::new(), Vec::new(), None);
             for row in &rows {
                 match reconnect(row, self.keeper(row)?, surroundings).await {
-                    Ok((at, _)) => places.push(at),
+                    Ok((at, _)) => {
+                        places.push(at);
+                        names.push(row.name.as_str());
+                    }
                     Err(error) => {
                         monitor.problem(&Problem::failure(&row.name, error.to_string()));
                         absent = absent.or(Some(error));
@@ -102,7 +125,7 @@ impl Library {
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
             let mut ask = wait != ThawWait::Look;
             loop {
-                let round = Round { places: &places, all_answer, ask: ask.then_some(urgency) };
+                let round = Round { places: &places, names: &names, all_answer, ask: ask.then_some(urgency) };
                 let work = round.step(&mut here, &waiting, monitor, &mut report);
                 waiting = until_stopped(work, &stop, monitor).await?;
                 let ThawWait::Until(nap) = wait else { return Ok(()) };
@@ -127,7 +150,15 @@ impl Library {
             }
         });
         monitor.end();
-        result.map(|()| report)
+        result?;
+        for cost in &mut report.costs {
+            let Some(row) = rows.iter().find(|row| row.name == cost.remote) else { continue };
+            let prices = self.prices(row)?;
+            cost.usd =
+                prices.as_ref().map(|prices| prices.bring_back(Tier::Archive, cost.objects, cost.bytes));
+            cost.prices = prices.map(|prices| prices.source);
+        }
+        Ok(report)
     }
 }
 
@@ -150,6 +181,8 @@ async fn until_stopped_or_asleep(
 /// One round over all that is not readable yet.
 struct Round<'a> {
     places: &'a [RemotePlace],
+    /// What people call them.
+    names: &'a [&'a str],
     /// Whether no remote of this device was absent from the start.
     all_answer: bool,
     ask: Option<Urgency>,
@@ -168,10 +201,12 @@ impl Round<'_> {
         report.archived_originals = 0;
         report.thawing_originals = 0;
         report.thawing_bytes = 0;
+        report.costs.clear();
         let mut still = Vec::new();
         let mut silent = BTreeSet::new();
         for original in waiting {
-            match self.best(here, original, &mut silent, monitor).await? {
+            let (step, place) = self.best(here, original, &mut silent, monitor).await?;
+            match step {
                 ThawStep::NotThere if self.all_answer && silent.is_empty() => report.missing_originals += 1,
                 ThawStep::NotThere => report.unanswered_originals += 1,
                 ThawStep::Readable => {
@@ -180,6 +215,7 @@ impl Round<'_> {
                 }
                 ThawStep::Archived => {
                     report.archived_originals += 1;
+                    self.count_cost(place, original, report);
                     report.thawing_bytes += original.size_bytes;
                     still.push(original.clone());
                 }
@@ -194,7 +230,7 @@ impl Round<'_> {
         Ok(still)
     }
 
-    /// How an original rests where it can be had soonest. A remote that fails is `silent` for the rest of the round; one
+    /// How an original rests where it can be had soonest, and in which of the places that is. A remote that fails is `silent` for the rest of the round; one
     /// that is the last to fail ends it.
     async fn best(
         &self,
@@ -202,7 +238,7 @@ impl Round<'_> {
         original: &Original,
         silent: &mut BTreeSet<usize>,
         monitor: &dyn Monitor,
-    ) -> Result<ThawStep, SyncError> {
+    ) -> Result<(ThawStep, usize), SyncError> {
         let mut best = (ThawStep::NotThere, 0);
         for (index, at) in self.places.iter().enumerate() {
             here.stop.check()?;
@@ -222,10 +258,22 @@ impl Round<'_> {
         // One remote is asked, and only where no other can give it at once.
         match (best, self.ask) {
             ((ThawStep::Archived, index), Some(urgency)) => match self.places.get(index) {
-                Some(at) => thaw_original(here, at, original, urgency).await,
-                None => Ok(ThawStep::Archived),
+                Some(at) => Ok((thaw_original(here, at, original, urgency).await?, index)),
+                None => Ok(best),
             },
-            ((step, _), _) => Ok(step),
+            _ => Ok(best),
+        }
+    }
+
+    fn count_cost(&self, place: usize, original: &Original, report: &mut ThawReport) {
+        let Some(name) = self.names.get(place) else { return };
+        if report.costs.iter().all(|cost| cost.remote != *name) {
+            report.costs.push(ThawCost { remote: (*name).to_owned(), ..ThawCost::default() });
+        }
+        for cost in report.costs.iter_mut().filter(|cost| cost.remote == *name) {
+            cost.originals += 1;
+            cost.objects += original.parts.len() as u64;
+            cost.bytes += original.parts.iter().map(|part| part.sealed_bytes).sum::<u64>();
         }
     }
 }

@@ -1,0 +1,85 @@
+//! Thawing all that is archived, and thawing while a remote is away, on the built program.
+
+use safelight_servers::Azurite;
+
+use crate::devices::{Device, Meeting, World, photo};
+
+/// A device whose originals rest archived in Azure, and not here.
+fn archived(world: &World) -> Device<'_> {
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.ends(&["remote", "set", "place", "tier=archive"], 0);
+    one.sync();
+    one
+}
+
+fn azure(server: &Azurite) -> World {
+    World::new(Meeting { address: server.address(), credential: Some(server.sas()) })
+}
+
+#[test]
+fn all_that_is_archived_is_asked_for_after_its_cost_was_shown() {
+    let Some(server) = Azurite::start() else { return };
+    let world = azure(&server);
+    let one = archived(&world);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    let plan = one.json(&["local", "thaw", "--all", "--dry-run"]);
+    let cost = &plan["costs"][0];
+    assert_eq!((&plan["archived_originals"], &plan["asked_parts"]), (&2.into(), &0.into()), "{plan}");
+    assert_eq!(
+        (&cost["remote"], &cost["originals"], &cost["objects"]),
+        (&"place".into(), &2.into(), &2.into()),
+        "{plan}"
+    );
+    assert!(cost["bytes"].as_u64().unwrap() > 300_000 && cost["usd"].as_f64().unwrap() > 0.0, "{plan}");
+    assert!(cost["prices"].as_str().unwrap().contains("list prices"), "{plan}");
+
+    let (code, _, told) = one.tries(&["local", "thaw", "--all"]);
+    assert_eq!(code, 5, "{told}");
+    assert!(told.contains("place: 2 originals archived, 2 objects"), "{told}");
+    assert!(told.contains("to bring back") && told.contains("--yes asks for"), "{told}");
+    assert_eq!(one.json(&["local"])["thawing_originals"], 0, "nothing was asked for");
+
+    let asked = one.json(&["local", "thaw", "--all", "--yes"]);
+    assert_eq!((&asked["thawing_originals"], &asked["asked_parts"]), (&2.into(), &2.into()), "{asked}");
+    assert_eq!(asked["costs"], serde_json::json!([]), "nothing is left to ask for");
+    assert_eq!(one.json(&["sync"])[0]["local"]["fetched_originals"], 2);
+    one.has_whole(&[photo(0), photo(1)], "out");
+    // With nothing archived there is nothing to agree to.
+    one.ends(&["local", "thaw", "--all"], 0);
+    one.ends(&["local", "thaw"], 2);
+}
+
+#[test]
+fn a_thaw_that_is_waited_for_ends_while_another_remote_is_away() {
+    let Some(server) = Azurite::start() else { return };
+    let world = azure(&server);
+    let one = archived(&world);
+    let cellar = tempfile::tempdir().unwrap();
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", cellar.path().display())], 0);
+    // One more rests in the cellar alone.
+    one.import(&world.photos("more", 5..6));
+    one.ends(&["sync", "off", "--remote", "place", "PLANTED-more-5.jpg"], 0);
+    one.sync();
+    one.ends(&["verify", "--remote", "cellar", "--all"], 0);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    let away = cellar.path().with_extension("away");
+    std::fs::rename(cellar.path(), &away).unwrap();
+    let (code, out, told) =
+        one.tries(&["--json", "local", "thaw", "--all", "--yes", "--wait", "--every", "1"]);
+    assert_eq!(code, 1, "{told}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&report["readable_originals"], &report["unanswered_originals"], &report["missing_originals"]),
+        (&2.into(), &1.into(), &0.into()),
+        "{report}"
+    );
+    assert_eq!(
+        (&report["fetched"]["fetched_originals"], &report["fetched"]["failed_originals"]),
+        (&2.into(), &1.into()),
+        "{report}"
+    );
+    assert!(told.contains("cellar"), "{told}");
+    std::fs::rename(&away, cellar.path()).unwrap();
+    one.has_whole(&[photo(0), photo(1), photo(5)], "out");
+}
