@@ -14,10 +14,13 @@ use safelight_model::{AssetId, AssetState, DeviceId, Original, SourcePath, Stora
 
 use crate::error::Result;
 use crate::import::ImportReport;
+use crate::import::take::open_plain;
+use crate::import::write::add_beside;
 use crate::library::Library;
 use crate::linked;
+use crate::objects::newest;
 use crate::scan::Scanned;
-use crate::scan::trust::{Trust, judge, stamp_of};
+use crate::scan::trust::{Trust, judge, sampled_fingerprint, stamp_of};
 
 /// A path as history records it: the source's folder, and what is below it. A source that is one file lies in the
 /// folder around it.
@@ -62,11 +65,47 @@ pub(crate) fn content_at(path: &SourcePath, device: &DeviceDb) -> Result<Option<
 
 /// What a path holds by what is remembered of it, if the file there is as it was.
 fn held_at(path: &SourcePath, remembered: &[FileRecord]) -> Option<ContentHash> {
-    let now = stamp_of(&std::fs::metadata(whole_path(path)).ok()?);
+    let whole = whole_path(path);
+    let now = stamp_of(&std::fs::metadata(&whole).ok()?);
     let is_as_it_was = |record: &&FileRecord| {
-        record.state == FileState::Imported && judge(&record.stamp, &now) != Trust::Read
+        record.state == FileState::Imported
+            && match judge(&record.stamp, &now) {
+                Trust::Unchanged => true,
+                Trust::Read => false,
+                Trust::Compare => {
+                    let sampled =
+                        open_plain(&whole).and_then(|file| sampled_fingerprint(&file, now.size_bytes));
+                    sampled.is_ok_and(|sampled| record.sampled == Some(sampled))
+                }
+            }
     };
     remembered.iter().find(is_as_it_was)?.content
+}
+
+/// The linked originals of an asset whose file has made room for another photo, each as it lies elsewhere on this device,
+/// if it does.
+pub(crate) fn linked_elsewhere(
+    state: &AssetState,
+    left: &SourcePath,
+    here: DeviceId,
+    device: &DeviceDb,
+) -> Result<Vec<(Original, Option<Original>)>> {
+    let contents = state.current().contents();
+    let each: BTreeSet<_> =
+        contents.additions().iter().map(|addition| addition.value.original.content).collect();
+    let mut found = Vec::new();
+    for original in each.iter().filter_map(|content| newest(contents, content)) {
+        if original.storage == Storage::Linked && original.source.is_same_file(left) {
+            let there = other_file(original, here, device)?;
+            let there = there.map(|(source, modified_millis)| Original {
+                source,
+                modified_millis,
+                ..original.clone()
+            });
+            found.push((original.clone(), there));
+        }
+    }
+    Ok(found)
 }
 
 /// Another file on this device that has the content of an original, with the time when it was last changed.
@@ -223,8 +262,13 @@ impl Library {
         for asset in back {
             let Some(state) = self.catalog().asset_state(asset)? else { continue };
             let left = left_by(&state, &self.device, here)?;
-            bodies.extend(left.iter().flat_map(|left| state.leave_path(asset, left)));
-            all_left.extend(left);
+            for path in left {
+                for (_, there) in linked_elsewhere(&state, &path, here, &self.device)? {
+                    bodies.extend(there.and_then(|there| add_beside(&state, asset, there)));
+                }
+                bodies.extend(state.leave_path(asset, &path));
+                all_left.push(path);
+            }
         }
         self.record(bodies)?;
         remember_left(&mut self.device, &all_left)?;

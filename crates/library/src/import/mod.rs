@@ -13,7 +13,7 @@ mod room;
 mod settle;
 mod sidecar;
 pub(crate) mod take;
-mod write;
+pub(crate) mod write;
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;

@@ -26,7 +26,9 @@ use crate::linked;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
-use crate::whereabouts::{content_at, left_by, other_file, outdate_elsewhere, remember_left, source_path};
+use crate::whereabouts::{
+    content_at, left_by, linked_elsewhere, other_file, outdate_elsewhere, remember_left, source_path,
+};
 
 /// A batch becomes durable when it has so many sealed objects, which are open until then,
 const BATCH_OBJECTS: usize = 64;
@@ -486,20 +488,11 @@ impl<'a> Writer<'a> {
         state: &AssetState,
         left: &SourcePath,
     ) -> Result<Vec<OpBody>> {
-        let contents = state.current().contents();
-        let each: BTreeSet<_> =
-            contents.additions().iter().map(|addition| addition.value.original.content).collect();
         let mut bodies = Vec::new();
-        for original in each.iter().filter_map(|content| objects::newest(contents, content)) {
-            if original.storage != Storage::Linked || !original.source.is_same_file(left) {
-                continue;
-            }
-            match other_file(original, self.room.device_id, self.room.device)? {
-                Some((source, modified_millis)) => {
-                    let there = Original { source, modified_millis, ..original.clone() };
-                    bodies.extend(add_beside(state, asset, there));
-                }
-                None => self.write_over(original)?,
+        for (original, there) in linked_elsewhere(state, left, self.room.device_id, self.room.device)? {
+            match there {
+                Some(there) => bodies.extend(add_beside(state, asset, there)),
+                None => self.write_over(&original)?,
             }
         }
         Ok(bodies)
@@ -640,7 +633,7 @@ fn rests_alike(one: &Original, other: &Original) -> bool {
 
 /// The op that says of a known content that it rests in another way now. A version that is no longer the current one
 /// cannot be added again without becoming it, so there is none.
-fn add_beside(state: &AssetState, asset: AssetId, original: Original) -> Option<OpBody> {
+pub(crate) fn add_beside(state: &AssetState, asset: AssetId, original: Original) -> Option<OpBody> {
     let contents = state.current().contents();
     let is_current = contents.current().is_some_and(|now| now.value.original.content == original.content);
     let is_version = contents.of_content(original.content).any(|addition| addition.value.is_version);
