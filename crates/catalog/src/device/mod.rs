@@ -67,7 +67,7 @@ impl DeviceDb {
     /// # Errors
     /// [`CatalogError::Exists`] if there is one already.
     pub fn create(path: &Path, key: &CatalogKey) -> Result<Self> {
-        Self::start(Database::create(path, key, Role::Device, STEPS)?)
+        Database::create(path, key, Role::Device, STEPS).map(|database| Self { database })
     }
 
     /// Makes a new device database in memory, as [`Catalog::create_in_memory`](crate::Catalog::create_in_memory).
@@ -75,7 +75,7 @@ impl DeviceDb {
     /// # Errors
     /// Those of the database.
     pub fn create_in_memory() -> Result<Self> {
-        Self::start(Database::create_in_memory(STEPS)?)
+        Self::start_in_memory(Database::create_in_memory(STEPS)?)
     }
 
     /// Opens a device database in memory again, as a process does that starts after this one was killed.
@@ -91,7 +91,7 @@ impl DeviceDb {
     /// # Errors
     /// [`CatalogError::Sqlite`] if this database is in a file.
     pub fn open_copy_in_memory(&self) -> Result<Self> {
-        Self::start(self.database.copy_in_memory()?)
+        Self::start_in_memory(self.database.copy_in_memory()?)
     }
 
     /// Opens the device database.
@@ -108,10 +108,10 @@ impl DeviceDb {
     /// # Errors
     /// As [`DeviceDb::open`].
     pub fn open_as(path: &Path, key: &CatalogKey, access: Access) -> Result<Self> {
-        Self::start(Database::open(path, key, Role::Device, STEPS, access)?)
+        Database::open(path, key, Role::Device, STEPS, access).map(|database| Self { database })
     }
 
-    fn start(database: Database) -> Result<Self> {
+    fn start_in_memory(database: Database) -> Result<Self> {
         // A table that is made later has all statements prepared again.
         database.read(|connection| connection.execute_batch(plans::TEMPORARY))?;
         Ok(Self { database })

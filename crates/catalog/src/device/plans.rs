@@ -174,6 +174,7 @@ impl DeviceDb {
     ) -> Result<Vec<PackLocation>> {
         let condition = condition_of(which);
         self.write(|transaction| {
+            transaction.execute_batch(TEMPORARY)?;
             transaction.prepare_cached("DELETE FROM temp.packs_there")?.execute([])?;
             let mut insert = transaction.prepare_cached("INSERT INTO temp.packs_there VALUES (?1)")?;
             for pack in there {
@@ -260,6 +261,7 @@ fn condition_of(which: Renditions) -> String {
 }
 
 fn fill(transaction: &Connection, table: &str, contents: &HashSet<ContentHash>) -> rusqlite::Result<()> {
+    transaction.execute_batch(TEMPORARY)?;
     transaction.prepare_cached(&format!("DELETE FROM temp.{table}"))?.execute([])?;
     let mut sorted: Vec<&ContentHash> = contents.iter().collect();
     sorted.sort_unstable();
