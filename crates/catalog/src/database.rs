@@ -12,6 +12,7 @@
 //! thousands of them. Whatever reaches no disk needs no cipher.
 
 use std::fs::OpenOptions;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -127,6 +128,40 @@ pub(crate) struct Database {
     path: PathBuf,
     access: Access,
     medium: Medium,
+}
+
+/// A transaction that excludes other writers; rolled back unless it is committed.
+///
+/// As those of rusqlite, but what begins and ends it stays prepared: small transactions are made of little else.
+pub(crate) struct Exclusive<'c>(&'c Connection);
+
+impl<'c> Exclusive<'c> {
+    pub(crate) fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    pub(crate) fn commit(self) -> rusqlite::Result<()> {
+        // One that fails leaves the transaction open, and it is rolled back below.
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Deref for Exclusive<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // One that cannot be rolled back ends with its connection.
+            drop(self.0.execute_batch("ROLLBACK"));
+        }
+    }
 }
 
 /// Where the pages are. Below the connection, since files are closed after it.

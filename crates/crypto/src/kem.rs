@@ -19,6 +19,9 @@ pub const KEM_PUBLIC_LEN: usize = 1216;
 /// Bytes of an encapsulation: ML-KEM-768 (1,088), then X25519 (32).
 pub const ENCAPSULATION_LEN: usize = 1120;
 
+/// What is remembered of good public keys.
+const PUBLIC_KEY: &[u8] = b"safelight/1 public key of a KEM";
+
 /// A public key to seal to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KemPublic(Box<[u8; KEM_PUBLIC_LEN]>);
@@ -30,7 +33,7 @@ impl KemPublic {
     /// [`Fault::BadPublicKey`] when the length or the ML-KEM part is not valid.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
         let bytes: Box<[u8; KEM_PUBLIC_LEN]> = Box::new(bytes.try_into().map_err(|_| Fault::BadPublicKey)?);
-        let checked = Checked::new(b"safelight/1 public key of a KEM", &[bytes.as_slice()]);
+        let checked = Checked::new(PUBLIC_KEY, &[bytes.as_slice()]);
         if !checked.is_known_good() {
             x_wing::EncapsulationKey::try_from(bytes.as_slice()).map_err(|_| Fault::BadPublicKey)?;
             checked.is_good();
@@ -97,7 +100,10 @@ impl KemSecret {
     #[must_use]
     pub fn public(&self) -> KemPublic {
         let key = x_wing::DecapsulationKey::from(*self.0.as_bytes());
-        KemPublic(Box::new(key.encapsulation_key().to_bytes().into()))
+        let bytes: Box<[u8; KEM_PUBLIC_LEN]> = Box::new(key.encapsulation_key().to_bytes().into());
+        // What was just made from its seed need not be checked when it is read.
+        Checked::new(PUBLIC_KEY, &[bytes.as_slice()]).is_good();
+        KemPublic(bytes)
     }
 
     /// Finds the shared secret again. A wrong key gives another secret, not an error (implicit rejection).

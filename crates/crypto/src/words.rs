@@ -4,6 +4,9 @@
 //!
 //! Spec: sl1.md §1.2.
 
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
 use bip39::{Language, Mnemonic};
 use zeroize::Zeroize as _;
 
@@ -32,14 +35,22 @@ pub fn number_of_word(word: &str) -> Option<u16> {
 }
 
 /// The words, as the 32 bytes that they spell.
-#[derive(Clone, Debug)]
-pub struct RecoveryWords(Secret);
+#[derive(Clone)]
+pub struct RecoveryWords {
+    secret: Secret,
+    /// The public halves once they were asked for: they take long to derive, and whoever has the words asks often.
+    card: Arc<OnceLock<WordsCard>>,
+}
 
 impl RecoveryWords {
     /// Draws new words.
     #[must_use]
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
-        Self(Secret::from_bytes(draw(entropy)))
+        Self::spelling(Secret::from_bytes(draw(entropy)))
+    }
+
+    fn spelling(secret: Secret) -> Self {
+        Self { secret, card: Arc::default() }
     }
 
     /// Reads words as a person typed them: any white space between them, any case.
@@ -69,14 +80,14 @@ impl RecoveryWords {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(&entropy[..32]);
         entropy.zeroize();
-        Ok(Self(Secret::from_bytes(bytes)))
+        Ok(Self::spelling(Secret::from_bytes(bytes)))
     }
 
     /// The words, in order.
     #[must_use]
     #[expect(clippy::expect_used, reason = "32 bytes are always 24 words")]
     pub fn words(&self) -> [&'static str; WORD_COUNT] {
-        let mnemonic = Mnemonic::from_entropy(self.0.as_bytes()).expect("BUG: 32 bytes are 24 words");
+        let mnemonic = Mnemonic::from_entropy(self.secret.as_bytes()).expect("BUG: 32 bytes are 24 words");
         let mut words = [""; WORD_COUNT];
         for (place, word) in words.iter_mut().zip(mnemonic.words()) {
             *place = word;
@@ -85,7 +96,7 @@ impl RecoveryWords {
     }
 
     fn derive(&self, label: &[u8]) -> Secret {
-        Secret::from_bytes(hkdf_extract(b"safelight/1 words", self.0.as_bytes())).expand(label)
+        Secret::from_bytes(hkdf_extract(b"safelight/1 words", self.secret.as_bytes())).expand(label)
     }
 
     /// The key that signs root cards.
@@ -108,13 +119,23 @@ impl RecoveryWords {
     /// Both public halves.
     #[must_use]
     pub fn card(&self) -> WordsCard {
-        WordsCard { verifying_key: self.signing_key().verifying_key(), kem_public: self.kem_key().public() }
+        let derive = || WordsCard {
+            verifying_key: self.signing_key().verifying_key(),
+            kem_public: self.kem_key().public(),
+        };
+        self.card.get_or_init(derive).clone()
     }
 
     /// The words' id: at a library's birth, the library's id.
     #[must_use]
     pub fn library_id(&self) -> LibraryId {
         self.card().id()
+    }
+}
+
+impl fmt::Debug for RecoveryWords {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RecoveryWords(..)")
     }
 }
 

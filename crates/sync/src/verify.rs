@@ -5,7 +5,7 @@
 //! again; nothing is deleted. A sweep of samples goes through all objects in the order of their names, so that
 //! everything is proven in 1/p runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use safelight_catalog::{HowKnown, Replica, SyncState};
@@ -29,6 +29,9 @@ use crate::place::{place_id, refuse_another_library};
 use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
 use crate::rests::is_held;
+
+/// So many objects are proven between two transactions that record it.
+const RECORDED_AT_ONCE: usize = 64;
 
 /// How thoroughly a remote is verified.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,6 +97,39 @@ struct Expectation {
     originals: HashMap<ContentHash, Original>,
 }
 
+/// What was found in its place or proven there, and is not recorded yet: a transaction waits for the disk, and one for
+/// each object would take longer than the objects do.
+#[derive(Default)]
+struct Unrecorded {
+    replicas: Vec<Replica>,
+    /// Contents of which something was proven.
+    proven: Vec<ContentHash>,
+}
+
+impl Unrecorded {
+    fn push(&mut self, here: &Here<'_>, path: &str, sealed_bytes: u64, how: HowKnown) {
+        let now_millis = here.now_millis();
+        self.replicas.push(Replica {
+            object: path.to_owned(),
+            sealed_bytes,
+            placed_millis: now_millis,
+            proven_millis: (how == HowKnown::Opened).then_some(now_millis),
+            how,
+        });
+    }
+
+    fn record(&mut self, here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+        let Self { replicas, proven } = std::mem::take(self);
+        if !replicas.is_empty() {
+            here.device.record_replicas(at.id, &replicas)?;
+        }
+        if !proven.is_empty() {
+            here.device.tell_again(at.id, &proven)?;
+        }
+        Ok(())
+    }
+}
+
 /// Verifies a remote. What is found missing or damaged waits to be sent again: [`repair`](crate::repair), or the next
 /// sync, puts what is held here. Segments of history are repaired at once, where the credential may delete.
 ///
@@ -103,7 +139,6 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     // History that is missing is put again at once: not into another library's place.
     refuse_another_library(here.library(), here.place, &at.store).await?;
     let mut report = VerifyReport::default();
-    let roster = here.roster()?;
     let expectation = expect(here, at)?;
     let listed = list_all(here, at, &expectation, &mut report).await?;
     let share = match depth {
@@ -112,85 +147,11 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         Depth::All => 1.0,
     };
     let chosen = choose(here, at, &expectation, share)?;
-    let (mut damaged, mut gone) = (Vec::new(), Vec::new());
-    for (name, (expected, size)) in &expectation.objects {
-        here.stop.check()?;
-        let known = here.device.replica_in_any_generation(at.id, name)?;
-        let is_ours = known.is_some()
-            || matches!(expected, Expected::Segment(..) | Expected::Small | Expected::PlaceId(_));
-        let path = match &known {
-            Some(known) => known.object.clone(),
-            None => match best_generation(here, at, name, &listed)? {
-                Some(path) => path,
-                None if is_ours => name.clone(),
-                None => continue,
-            },
-        };
-        let found = match listed.get(&path) {
-            Some(found) => Some(*found),
-            // Listings may be stale: only the place's own word for this name counts.
-            None if is_ours => length_of(at, &path).await?,
-            None => None,
-        };
-        if !is_ours && found.is_none() {
-            // History knows it, and nobody said that it is in this place.
-            continue;
-        }
-        report.expected_objects += 1;
-        let Some(found) = found else {
-            if is_gone(here, at, expected, &path, &expectation).await? {
-                gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
-            }
-            lost(
-                here,
-                at,
-                expected,
-                &path,
-                Problem::Missing { object: path.clone() },
-                &expectation,
-                &mut report,
-            )
-            .await?;
-            continue;
-        };
-        if let Some(size) = size
-            && *size != found
-        {
-            let reason = format!("it has {found} bytes instead of {size}");
-            damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
-            let problem = Problem::Damaged { object: path.clone(), reason };
-            lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
-            continue;
-        }
-        report.present_objects += 1;
-        if known.is_none() {
-            remember(here, at, &path, found, HowKnown::Found, None)?;
-        }
-        if !chosen.contains(name) {
-            continue;
-        }
-        let mut proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
-        if matches!(proof, Proof::Bad(_)) {
-            // What the way there damaged is whole the second time.
-            proof = prove(here, at, expected, &path, &expectation, roster.as_ref(), &mut report).await?;
-        }
-        match proof {
-            Proof::Archived => {}
-            Proof::Whole => {
-                report.proven_objects += 1;
-                here.monitor.advance(Transfer::Verified, found);
-                remember(here, at, &path, found, HowKnown::Opened, Some(here.now_millis()))?;
-                if let Expected::Part(content, _) = expected {
-                    here.device.tell_again(at.id, content)?;
-                }
-            }
-            Proof::Bad(reason) => {
-                damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
-                let problem = Problem::Damaged { object: path.clone(), reason };
-                lost(here, at, expected, &path, problem, &expectation, &mut report).await?;
-            }
-        }
-    }
+    let mut unrecorded = Unrecorded::default();
+    let looked = look(here, at, &expectation, &listed, &chosen, &mut unrecorded, &mut report).await;
+    // What was proven before the place went away stays proven.
+    unrecorded.record(here, at)?;
+    let Looked { mut damaged, mut gone } = looked?;
     report.problems.extend(leftovers_at(here, at)?);
     mark_found(here, at, &expectation)?;
     forget_missing(here, at, &mut report).await?;
@@ -210,6 +171,105 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         mark_damaged(here, at, place, damaged)?;
     }
     Ok(report)
+}
+
+/// What looking at every object came to, besides what is in the report.
+#[derive(Default)]
+struct Looked {
+    damaged: Vec<PlacedObject>,
+    /// What is missing and not held here.
+    gone: Vec<PlacedObject>,
+}
+
+/// Looks at every object that should be there, and opens those that were chosen.
+async fn look(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    expectation: &Expectation,
+    listed: &HashMap<String, u64>,
+    chosen: &HashSet<String>,
+    unrecorded: &mut Unrecorded,
+    report: &mut VerifyReport,
+) -> Result<Looked> {
+    let roster = here.roster()?;
+    let Looked { mut damaged, mut gone } = Looked::default();
+    for (name, (expected, size)) in &expectation.objects {
+        here.stop.check()?;
+        if unrecorded.replicas.len() >= RECORDED_AT_ONCE {
+            unrecorded.record(here, at)?;
+        }
+        let known = here.device.replica_in_any_generation(at.id, name)?;
+        let is_ours = known.is_some()
+            || matches!(expected, Expected::Segment(..) | Expected::Small | Expected::PlaceId(_));
+        let path = match &known {
+            Some(known) => known.object.clone(),
+            None => match best_generation(here, at, name, listed)? {
+                Some(path) => path,
+                None if is_ours => name.clone(),
+                None => continue,
+            },
+        };
+        let found = match listed.get(&path) {
+            Some(found) => Some(*found),
+            // Listings may be stale: only the place's own word for this name counts.
+            None if is_ours => length_of(at, &path).await?,
+            None => None,
+        };
+        if !is_ours && found.is_none() {
+            // History knows it, and nobody said that it is in this place.
+            continue;
+        }
+        report.expected_objects += 1;
+        let Some(found) = found else {
+            if is_gone(here, at, expected, &path, expectation).await? {
+                gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
+            }
+            let problem = Problem::Missing { object: path.clone() };
+            unrecorded.record(here, at)?;
+            lost(here, at, expected, &path, problem, expectation, report).await?;
+            continue;
+        };
+        if let Some(size) = size
+            && *size != found
+        {
+            let reason = format!("it has {found} bytes instead of {size}");
+            damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
+            let problem = Problem::Damaged { object: path.clone(), reason };
+            unrecorded.record(here, at)?;
+            lost(here, at, expected, &path, problem, expectation, report).await?;
+            continue;
+        }
+        report.present_objects += 1;
+        if known.is_none() {
+            unrecorded.push(here, &path, found, HowKnown::Found);
+        }
+        if !chosen.contains(name) {
+            continue;
+        }
+        let mut proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
+        if matches!(proof, Proof::Bad(_)) {
+            // What the way there damaged is whole the second time.
+            proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
+        }
+        match proof {
+            Proof::Archived => {}
+            Proof::Whole => {
+                report.proven_objects += 1;
+                here.monitor.advance(Transfer::Verified, found);
+                unrecorded.push(here, &path, found, HowKnown::Opened);
+                if let Expected::Part(content, _) = expected {
+                    unrecorded.proven.push(*content);
+                }
+            }
+            Proof::Bad(reason) => {
+                damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
+                let problem = Problem::Damaged { object: path.clone(), reason };
+                unrecorded.record(here, at)?;
+                lost(here, at, expected, &path, problem, expectation, report).await?;
+            }
+        }
+    }
+    Ok(Looked { damaged, gone })
 }
 
 fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
@@ -332,7 +392,7 @@ fn choose(
     at: &RemotePlace,
     expectation: &Expectation,
     share: f64,
-) -> Result<std::collections::HashSet<String>> {
+) -> Result<HashSet<String>> {
     let names: Vec<&String> = expectation.objects.keys().collect();
     if share >= 1.0 {
         return Ok(names.into_iter().cloned().collect());
@@ -345,7 +405,7 @@ fn choose(
     )]
     let count = ((names.len() as f64 * share).ceil() as usize).min(names.len());
     if count == 0 {
-        return Ok(std::collections::HashSet::new());
+        return Ok(HashSet::new());
     }
     let position = here.device.sweep_position(at.id)?;
     let start = names.partition_point(|name| **name <= position);
@@ -477,24 +537,6 @@ async fn prove(
 fn is_carried(here: &Here<'_>, device: DeviceId, bytes: &[u8]) -> Result<bool> {
     let tip = SealedSegment::parse(bytes)?.clear().tip();
     Ok(here.catalog.is_carried(device, tip)?)
-}
-
-fn remember(
-    here: &mut Here<'_>,
-    at: &RemotePlace,
-    path: &str,
-    sealed_bytes: u64,
-    how: HowKnown,
-    proven_millis: Option<i64>,
-) -> Result<()> {
-    let replica = Replica {
-        object: path.to_owned(),
-        sealed_bytes,
-        placed_millis: here.now_millis(),
-        proven_millis,
-        how,
-    };
-    Ok(here.device.record_replicas(at.id, [&replica])?)
 }
 
 /// Something is missing or damaged: named, forgotten as a replica, and to be sent again.

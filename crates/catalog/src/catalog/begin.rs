@@ -57,7 +57,8 @@ impl Catalog {
     pub fn begun_with(&self) -> Result<Option<Begun>> {
         self.database.read(|connection| {
             let signer = connection
-                .query_row("SELECT signer FROM begun_with", [], |row| bytes_column(row, 0))
+                .prepare_cached("SELECT signer FROM begun_with")?
+                .query_row([], |row| bytes_column(row, 0))
                 .optional()?;
             let Some(signer) = signer.map(DeviceId::from_bytes) else { return Ok(None) };
             let heads: Vec<(DeviceId, Tip)> = connection

@@ -3,7 +3,7 @@
 //! Invariant: nothing that was pushed is in the library before [`Catalog::change`] returns, and all of it is
 //! afterwards. Stamps go on from the last one that any process gave out or took in.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use safelight_model::{
     AssetId, AssetState, Author, ContentHash, ContentState, EntityId, OpBody, OpId, Record,
 };
@@ -13,6 +13,7 @@ use super::fold::{
     Folder, Origin, device_number, holds, in_transaction, last_stamp, store_stamp, version_holders,
 };
 use super::labels::Labels;
+use crate::database::Exclusive;
 use crate::error::{CatalogError, Result};
 
 /// A transaction that adds ops.
@@ -65,9 +66,7 @@ impl Catalog {
     ) -> std::result::Result<T, E> {
         let path = self.database.path().to_path_buf();
         let fail = |source| E::from(CatalogError::from_sqlite(&path, source));
-        let transaction =
-            Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Immediate)
-                .map_err(fail)?;
+        let transaction = Exclusive::begin(&self.database.connection).map_err(fail)?;
         let value = run(&transaction, &mut self.labels, &mut self.author);
         let value = match value {
             Ok(value) => transaction.commit().map(|()| value).map_err(fail),

@@ -67,11 +67,10 @@ impl Catalog {
             Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Deferred)
                 .map_err(in_transaction)?;
         let may_not: bool = transaction
-            .query_row(
+            .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM ops WHERE segment IS NULL) OR EXISTS (SELECT 1 FROM begun_with)",
-                [],
-                |row| row.get(0),
             )
+            .and_then(|mut select| select.query_row([], |row| row.get(0)))
             .map_err(in_transaction)?;
         let heads = Seen::new(tips(&transaction).map_err(in_transaction)?);
         if may_not || heads.iter().next().is_none() {

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row};
 use safelight_crypto::ContentHash;
 
 use super::{DeviceDb, SourceId, SyncState};
@@ -283,7 +283,7 @@ impl DeviceDb {
     }
 }
 
-fn record(transaction: &Transaction<'_>, source: SourceId, file: &FileRecord) -> rusqlite::Result<()> {
+fn record(transaction: &Connection, source: SourceId, file: &FileRecord) -> rusqlite::Result<()> {
     let stamp = &file.stamp;
     transaction
         .prepare_cached(

@@ -211,7 +211,8 @@ impl DeviceDb {
     pub fn forget_proofs(&mut self, remote: RemoteId) -> Result<()> {
         self.write(|transaction| {
             transaction
-                .execute("UPDATE replicas SET proven_millis = NULL WHERE remote = ?1", [remote.0])
+                .prepare_cached("UPDATE replicas SET proven_millis = NULL WHERE remote = ?1")?
+                .execute([remote.0])
                 .map(drop)
         })
     }

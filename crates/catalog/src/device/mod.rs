@@ -38,9 +38,9 @@ pub use sources::{NewSource, Source, SourceId};
 
 use std::path::Path;
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
-use crate::database::{Access, CatalogKey, CheckDepth, Database, Role};
+use crate::database::{Access, CatalogKey, CheckDepth, Database, Exclusive, Role};
 use crate::error::{CatalogError, Result};
 
 /// The schema of `device.db`, step by step.
@@ -75,7 +75,7 @@ impl DeviceDb {
     /// # Errors
     /// Those of the database.
     pub fn create_in_memory() -> Result<Self> {
-        Database::create_in_memory(STEPS).map(|database| Self { database })
+        Self::start_in_memory(Database::create_in_memory(STEPS)?)
     }
 
     /// Opens a device database in memory again, as a process does that starts after this one was killed.
@@ -91,7 +91,7 @@ impl DeviceDb {
     /// # Errors
     /// [`CatalogError::Sqlite`] if this database is in a file.
     pub fn open_copy_in_memory(&self) -> Result<Self> {
-        self.database.copy_in_memory().map(|database| Self { database })
+        Self::start_in_memory(self.database.copy_in_memory()?)
     }
 
     /// Opens the device database.
@@ -111,6 +111,12 @@ impl DeviceDb {
         Database::open(path, key, Role::Device, STEPS, access).map(|database| Self { database })
     }
 
+    fn start_in_memory(database: Database) -> Result<Self> {
+        // A table that is made later has all statements prepared again.
+        database.read(|connection| connection.execute_batch(plans::TEMPORARY))?;
+        Ok(Self { database })
+    }
+
     /// Looks for damage; every finding is one sentence, none means that none was found.
     ///
     /// # Errors
@@ -128,11 +134,10 @@ impl DeviceDb {
     }
 
     /// Runs `change` in one transaction that excludes other writers.
-    fn write<T>(&mut self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    fn write<T>(&mut self, change: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let path = self.database.path().to_path_buf();
         let run = || {
-            let transaction =
-                self.database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = Exclusive::begin(&self.database.connection)?;
             let value = change(&transaction)?;
             transaction.commit()?;
             Ok(value)

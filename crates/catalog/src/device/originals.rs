@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row};
 use safelight_crypto::ContentHash;
 
 use super::{DeviceDb, RemoteId};
@@ -183,11 +183,11 @@ impl DeviceDb {
                 ))?;
             }
             transaction
-                .execute(
+                .prepare_cached(
                     "UPDATE remotes SET purges_until = iif(catalog IS ?2, purges_until, 0), catalog = ?2,
                          looked_at = ?3 WHERE id = ?1",
-                    (remote.0, catalog, looked_at),
-                )
+                )?
+                .execute((remote.0, catalog, looked_at))
                 .map(drop)
         })
     }
@@ -387,7 +387,7 @@ impl DeviceDb {
 }
 
 pub(super) fn set_state(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     remote: RemoteId,
     content: &ContentHash,
     state: SyncState,

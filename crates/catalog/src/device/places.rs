@@ -214,18 +214,22 @@ impl DeviceDb {
         })
     }
 
-    /// Lets history be told anew of an original that was proven, unless it was told already.
+    /// Lets history be told anew of originals that were proven, unless it was told already.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn tell_again(&mut self, remote: RemoteId, content: &ContentHash) -> Result<()> {
+    pub fn tell_again<'a>(
+        &mut self,
+        remote: RemoteId,
+        contents: impl IntoIterator<Item = &'a ContentHash>,
+    ) -> Result<()> {
         self.write(|transaction| {
-            transaction
-                .prepare_cached(
-                    "UPDATE remote_originals SET told = 0 WHERE remote = ?1 AND content = ?2 AND told = 2",
-                )?
-                .execute((remote.0, content.as_bytes()))
-                .map(drop)
+            let mut update = transaction.prepare_cached(
+                "UPDATE remote_originals SET told = 0 WHERE remote = ?1 AND content = ?2 AND told = 2",
+            )?;
+            contents
+                .into_iter()
+                .try_for_each(|content| update.execute((remote.0, content.as_bytes())).map(drop))
         })
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::Transaction;
+use rusqlite::Connection;
 use safelight_crypto::ContentHash;
 use safelight_model::RenditionKind;
 
@@ -20,6 +20,12 @@ pub const SWITCHED_OFF: &str = "switched off by hand";
 /// Why an original waits that needs consent.
 const NEEDS_CONSENT: &str =
     "more came to be exposed at once than may go without consent: safelight sync --yes";
+
+/// The tables that lists are put into for as long as one statement needs them.
+pub(super) const TEMPORARY: &str =
+    "CREATE TEMP TABLE IF NOT EXISTS wanted (content BLOB PRIMARY KEY) WITHOUT ROWID;
+     CREATE TEMP TABLE IF NOT EXISTS switched_off (content BLOB PRIMARY KEY) WITHOUT ROWID;
+     CREATE TEMP TABLE IF NOT EXISTS packs_there (pack TEXT PRIMARY KEY) WITHOUT ROWID;";
 
 /// What is wanted in a remote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,10 +174,8 @@ impl DeviceDb {
     ) -> Result<Vec<PackLocation>> {
         let condition = condition_of(which);
         self.write(|transaction| {
-            transaction.execute_batch(
-                "CREATE TEMP TABLE IF NOT EXISTS packs_there (pack TEXT PRIMARY KEY) WITHOUT ROWID;
-                 DELETE FROM temp.packs_there;",
-            )?;
+            transaction.execute_batch(TEMPORARY)?;
+            transaction.prepare_cached("DELETE FROM temp.packs_there")?.execute([])?;
             let mut insert = transaction.prepare_cached("INSERT INTO temp.packs_there VALUES (?1)")?;
             for pack in there {
                 insert.execute([pack])?;
@@ -256,11 +260,9 @@ fn condition_of(which: Renditions) -> String {
     }
 }
 
-fn fill(transaction: &Transaction<'_>, table: &str, contents: &HashSet<ContentHash>) -> rusqlite::Result<()> {
-    transaction.execute_batch(&format!(
-        "CREATE TEMP TABLE IF NOT EXISTS {table} (content BLOB PRIMARY KEY) WITHOUT ROWID;
-         DELETE FROM temp.{table};"
-    ))?;
+fn fill(transaction: &Connection, table: &str, contents: &HashSet<ContentHash>) -> rusqlite::Result<()> {
+    transaction.execute_batch(TEMPORARY)?;
+    transaction.prepare_cached(&format!("DELETE FROM temp.{table}"))?.execute([])?;
     let mut sorted: Vec<&ContentHash> = contents.iter().collect();
     sorted.sort_unstable();
     let mut insert = transaction.prepare_cached(&format!("INSERT INTO temp.{table} VALUES (?1)"))?;

@@ -3,7 +3,7 @@
 //! None of it is history: every device has other disks and other links (docs/decisions/policies.md). Invariant: whoever
 //! changes something here that decides what goes out lets the plan be made anew, in the same transaction.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use safelight_model::{AlbumId, AssetId};
 
 use super::{DeviceDb, RemoteId};
@@ -313,7 +313,7 @@ impl DeviceDb {
 }
 
 pub(super) fn put_setting(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     remote: RemoteId,
     name: &str,
     value: Option<&str>,
@@ -334,7 +334,7 @@ pub(super) fn put_setting(
 }
 
 /// The next sync or dry run applies the policy anew.
-pub(super) fn forget_plan(transaction: &Transaction<'_>, remote: RemoteId) -> rusqlite::Result<()> {
+pub(super) fn forget_plan(transaction: &Connection, remote: RemoteId) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("UPDATE remotes SET planned = NULL, packed = NULL WHERE id = ?1")?
         .execute([remote.0])

@@ -295,7 +295,8 @@ impl DeviceDb {
     pub fn mark_bad(&mut self, remote: RemoteId, object: &str) -> Result<()> {
         self.write(|transaction| {
             transaction
-                .execute("DELETE FROM replicas WHERE remote = ?1 AND object = ?2", (remote.0, object))?;
+                .prepare_cached("DELETE FROM replicas WHERE remote = ?1 AND object = ?2")?
+                .execute((remote.0, object))?;
             transaction
                 .execute(
                     "INSERT OR IGNORE INTO bad_objects (remote, object) VALUES (?1, ?2)",

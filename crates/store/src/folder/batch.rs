@@ -76,7 +76,7 @@ impl Batch {
     /// Makes everything durable and gives the objects their names; one entry for each, in the order added.
     pub fn commit(self) -> Vec<BatchEntry> {
         let Self { place, pending, .. } = self;
-        let synced = in_parallel(&pending, |(_, object)| object.sync());
+        let synced = in_parallel(&pending, threads(&place), |(_, object)| object.sync());
         let mut folders = BTreeMap::new();
         let mut entries: Vec<BatchEntry> = Vec::with_capacity(pending.len());
         for ((path, object), synced) in pending.into_iter().zip(synced) {
@@ -127,7 +127,7 @@ pub(crate) fn publish(
 /// Syncs each touched folder once; an object whose folder could not be synced is not durable.
 fn sync_folders(place: &FolderPlace, folders: BTreeMap<String, OwnedFd>, entries: &mut [BatchEntry]) {
     let folders: Vec<(String, OwnedFd)> = folders.into_iter().collect();
-    let synced = in_parallel(&folders, |(_, directory)| sync_directory(directory.as_fd()));
+    let synced = in_parallel(&folders, threads(place), |(_, directory)| sync_directory(directory.as_fd()));
     let mut failed = Vec::new();
     for ((folder, _), result) in folders.iter().zip(synced) {
         match result {
@@ -155,9 +155,18 @@ fn is_at_or_above(above: &str, folder: &str) -> bool {
         || folder.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// How many threads may sync at once: where there is no disk to wait for, a thread takes longer than a sync.
+fn threads(place: &FolderPlace) -> usize {
+    if place.is_in_memory() { 1 } else { SYNC_THREADS }
+}
+
 /// Runs a blocking step for all items on a few threads; results in the order of the items.
-fn in_parallel<Item: Sync, Out: Send>(items: &[Item], step: impl Fn(&Item) -> Out + Sync) -> Vec<Out> {
-    if items.len() <= 1 {
+fn in_parallel<Item: Sync, Out: Send>(
+    items: &[Item],
+    most_threads: usize,
+    step: impl Fn(&Item) -> Out + Sync,
+) -> Vec<Out> {
+    if items.len().min(most_threads) <= 1 {
         return items.iter().map(step).collect();
     }
     let next = AtomicUsize::new(0);
@@ -170,7 +179,7 @@ fn in_parallel<Item: Sync, Out: Send>(items: &[Item], step: impl Fn(&Item) -> Ou
                 done.push((index, step(item)));
             }
         };
-        let threads: Vec<_> = (1..SYNC_THREADS.min(items.len())).map(|_| scope.spawn(worker)).collect();
+        let threads: Vec<_> = (1..most_threads.min(items.len())).map(|_| scope.spawn(worker)).collect();
         let mut all = worker();
         for thread in threads {
             match thread.join() {

@@ -36,6 +36,8 @@ struct Inner {
     path: PathBuf,
     label: String,
     identity: (u64, u64),
+    /// Whether a sync has nothing to wait for.
+    is_in_memory: bool,
     temporary: TempSpace,
     /// Folders whose entry in their parent this process has made durable, or asked for, already.
     settled: Mutex<HashSet<String>>,
@@ -63,9 +65,11 @@ impl FolderPlace {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, root, flags, Mode::empty()).map_err(no_place)?;
         let stat = rustix::fs::fstat(&directory).map_err(no_place)?;
+        let is_in_memory = is_in_memory(&directory);
         Ok(Self {
             inner: Arc::new(Inner {
                 root: directory,
+                is_in_memory,
                 path: root.to_owned(),
                 label: format!("folder {}", root.display()),
                 identity: identity(&stat),
@@ -232,6 +236,11 @@ impl FolderPlace {
         rustix::fs::stat(&self.inner.path).is_ok_and(|stat| identity(&stat) == self.inner.identity)
     }
 
+    /// Whether what is written here only ever reaches memory, so that a sync returns at once.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.inner.is_in_memory
+    }
+
     pub(crate) fn root(&self) -> &OwnedFd {
         &self.inner.root
     }
@@ -338,6 +347,17 @@ impl FolderPlace {
             rest = rest.rsplit_once('/').map_or("", |(above, _)| above);
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn is_in_memory(directory: &OwnedFd) -> bool {
+    // TMPFS_MAGIC
+    rustix::fs::fstatfs(directory).is_ok_and(|found| found.f_type == 0x0102_1994)
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn is_in_memory(_: &OwnedFd) -> bool {
+    false
 }
 
 fn open_child(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {

@@ -437,8 +437,10 @@ fn rename_no_replace(_: &OwnedFd, _: &str, _: BorrowedFd<'_>, _: &str) -> Result
 
 /// Starts a session of a name that nobody holds, and locks it.
 fn open_session(directory: &Arc<OwnedFd>) -> io::Result<Session> {
-    let base =
-        format!("{}-{}-{}", host_mark(), std::process::id(), process_start(std::process::id()).unwrap_or(0));
+    static OWN_START: OnceLock<u64> = OnceLock::new();
+    let own = std::process::id();
+    let start = *OWN_START.get_or_init(|| process_start(own).unwrap_or(0));
+    let base = format!("{}-{own}-{start}", host_mark());
     for attempt in 0..1000_u32 {
         let name = format!("{base}-{attempt}");
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
