@@ -100,7 +100,7 @@ pub(crate) fn other_paths(
 }
 
 /// What this device remembers of a path, by every source that holds it.
-fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>> {
+pub(crate) fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>> {
     let whole = path.whole();
     let mut records = Vec::new();
     for source in device.sources()? {
