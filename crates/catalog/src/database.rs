@@ -195,6 +195,10 @@ impl Database {
         steps: Steps,
         access: Access,
     ) -> Result<Self> {
+        if path.is_dir() {
+            let found = "a folder lies in its place".to_owned();
+            return Err(CatalogError::Damaged { path: path.to_path_buf(), found });
+        }
         let file = open_file(path)?;
         require_own_salt(path, &stored_salt(path, &file)?, &key.salt(role))?;
         match access {

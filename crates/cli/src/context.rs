@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
-use safelight_library::folder::{LibraryFolder, UserFolders, default_agent_folder, default_library_path};
+use safelight_library::folder::{
+    LibraryFolder, UserFolders, default_agent_folder, default_library_path, lies_within,
+};
 use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
 use safelight_library::{
@@ -115,17 +117,16 @@ impl Context {
         Ok(is_there.then_some(path))
     }
 
-    /// Writes a damaged or lost `library.toml` anew, once a key has opened the library that it is then to name. Says
-    /// nothing where there was nothing to mend.
+    /// Writes a `library.toml` anew that is damaged, lost or another library's, once a key has opened the library that it is
+    /// then to name. Says nothing where there was nothing to mend.
     pub(crate) fn mend_description(&self) -> Result<Option<Finding>, Failure> {
         let words = self.given_words()?.map(|words| words.library_id());
         let folders =
             LibraryFolder::open_undescribed(&self.library_path()?, words).map_err(LibraryError::from)?;
         let mut failure = None;
-        for folder in folders {
-            if !folder.is_suspect() {
-                return Ok(None);
-            }
+        let is_whole = folders.first().is_some_and(|folder| !folder.is_suspect());
+        // One that is whole is of another library when words open what they name themselves.
+        for folder in folders.into_iter().filter(LibraryFolder::is_suspect) {
             match self.unlock(&folder) {
                 Ok(keys) => {
                     folder.restore_description(&keys.keyring).map_err(LibraryError::from)?;
@@ -135,7 +136,7 @@ impl Context {
                 Err(other) => failure = Some(other),
             }
         }
-        failure.map_or(Ok(None), Err)
+        failure.filter(|_| !is_whole).map_or(Ok(None), Err)
     }
 
     /// The folder of the agents' sockets.
@@ -235,8 +236,10 @@ impl Context {
         let from_environment = |is_by_hand: bool| given.is_empty() || is_by_hand;
         let is_given = |way: &str| given.contains(&way);
         let passphrase_file = self.global.passphrase_file.clone();
+        // Nothing that is given can be tried where no slot is left; what the agent has still opens the library then.
+        let asks_agent = given.is_empty() || folder.keys().has_no_slots().unwrap_or(false);
         let sources = UnlockSources {
-            agent_folder: self.agent_folder().ok(),
+            agent_folder: self.agent_folder().ok().filter(|_| asks_agent),
             passphrase_file: passphrase_file.filter(|_| from_environment(is_given(PASSPHRASE_FILE))),
             passphrase_descriptor: self.passphrase_descriptor()?,
             key_file: self.global.key_file.clone().filter(|_| from_environment(is_given(KEY_FILE))),
@@ -330,6 +333,7 @@ impl Context {
     /// A key slot from a key file, which is made if it does not exist.
     pub(crate) fn new_key_file_slot(&self, file: &Path, label: &str) -> Result<NewSlot, Failure> {
         if !file.exists() {
+            self.refuse_in_library(file)?;
             self.make_key_file(file)?;
         }
         let mut warnings = Vec::new();
@@ -338,6 +342,15 @@ impl Context {
             self.output.warn(&warning.to_string());
         }
         Ok(NewSlot::key_file(label, bytes))
+    }
+
+    /// Refuses to write a secret into the library that it opens: whoever gets a copy of that folder would have it.
+    pub(crate) fn refuse_in_library(&self, file: &Path) -> Result<(), Failure> {
+        if !lies_within(file, &self.library_path()?)? {
+            return Ok(());
+        }
+        let message = format!("{} would lie in the library that it opens", printable(file));
+        Err(Failure::new(Exit::Refused, message).hint("name a place outside of the library's folder"))
     }
 
     fn make_key_file(&self, file: &Path) -> Result<(), Failure> {

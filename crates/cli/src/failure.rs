@@ -44,11 +44,13 @@ pub(crate) struct Failure {
     /// Empty when everything was said already.
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// Whether a disk has no room.
+    pub(crate) is_full: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, is_full: false }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -88,7 +90,7 @@ impl From<LibraryError> for Failure {
             ErrorKind::Network => Exit::Network,
             _ => Exit::Incomplete,
         };
-        Self { exit, message: with_causes(&error), hint: error.hint() }
+        Self { exit, message: with_causes(&error), hint: error.hint(), is_full: error.is_full() }
     }
 }
 

@@ -401,7 +401,10 @@ fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
         }
         Err(error) => tracing::warn!(%error, "the old catalogue cannot be read"),
     }
-    if path.exists() {
+    if path.is_dir() {
+        let kept = folder.old_catalog_path();
+        std::fs::rename(&path, &kept).map_err(|source| LibraryError::writing(&kept, source))?;
+    } else if path.exists() {
         let kept = folder.old_catalog_path();
         std::fs::copy(&path, &kept).map_err(|source| LibraryError::writing(&kept, source))?;
         crate::birth::keep_private(&kept)?;

@@ -10,14 +10,17 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use safelight_catalog::{AssetRow, ListOptions, Shelf};
+use safelight_catalog::{AssetRow, FileRecord, FileState, ListOptions, Shelf};
 use safelight_crypto::{ContentHash, Sha256};
 use safelight_model::{Contents, DeviceId, Original, SourcePath, Storage};
 
 use crate::error::{LibraryError, Result};
+use crate::import::ImportReport;
 use crate::library::Library;
-use crate::objects::read_through;
-use crate::whereabouts::whole_path;
+use crate::monitor::{Monitor, Problem};
+use crate::objects::{are_parts_here, newest, read_through};
+use crate::scan::trust::{Trust, judge, stamp_of};
+use crate::whereabouts::{remembered_at, whole_path};
 
 /// How many rows of the timeline are looked at together.
 const STRETCH_ROWS: usize = 1000;
@@ -39,6 +42,54 @@ impl Library {
             Ok(())
         })?;
         Ok(wanted)
+    }
+
+    /// Whether an import has found something else where a linked original lay, be it another photo or none at all: what
+    /// was there is nowhere that this library knows, as if the file had been deleted.
+    pub(crate) fn is_replaced(&self, original: &Original) -> Result<bool> {
+        let here = self.keyring().device().id();
+        let is_only_a_link = original.storage == Storage::Linked && original.source.device == here;
+        if !is_only_a_link || are_parts_here(&self.place, original)? {
+            return Ok(false);
+        }
+        let Ok(there) = std::fs::metadata(path_of(original)) else { return Ok(false) };
+        let now = stamp_of(&there);
+        let is_another = |record: &FileRecord| match record.state {
+            FileState::Refused(_) => true,
+            FileState::Imported | FileState::Purged => record.content != Some(original.content),
+            _ => false,
+        };
+        let remembered = remembered_at(&original.source, &self.device)?;
+        Ok(remembered.iter().any(|record| is_another(record) && judge(&record.stamp, &now) != Trust::Read))
+    }
+
+    /// Says once of linked originals that something else lies in their place, and remembers it, so that a copy of one
+    /// is taken in wherever an import meets it. A newer version of the same photo is another story, told when it came.
+    pub(crate) fn say_what_was_replaced(
+        &mut self,
+        contents: &HashSet<ContentHash>,
+        report: &mut ImportReport,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        for content in contents {
+            let Some(asset) = self.catalog().find_content(*content)? else { continue };
+            let Some(state) = self.catalog().asset_state(asset)? else { continue };
+            let held = state.current().contents();
+            let Some(original) = newest(held, content).filter(|original| !is_written_over(held, original))
+            else {
+                continue;
+            };
+            if !self.is_replaced(original)? || self.may_lie_elsewhere(original)? {
+                continue;
+            }
+            self.damaged.note(&mut self.device, content)?;
+            report.replaced += 1;
+            monitor.problem(&Problem::notice(
+                path_of(original),
+                "something else lies here now; what was linked here is in no copy that this library knows",
+            ));
+        }
+        Ok(())
     }
 
     /// Goes through the photos whose newest version is linked, those in the trash left aside.

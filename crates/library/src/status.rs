@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use safelight_catalog::{FileState, Shelf, SyncState};
-use safelight_model::Storage;
+use safelight_crypto::ContentHash;
+use safelight_model::{Original, Storage};
 
 use crate::error::Result;
 use crate::library::Library;
@@ -71,10 +72,13 @@ pub struct Status {
     pub linked: u64,
     /// Their bytes; of these the library holds no copy.
     pub linked_bytes: u64,
-    /// Those of them that are not there now, because a disk is not connected or they are gone.
+    /// Those of them that are not there now, because a disk is not connected, they are gone, or something else lies in
+    /// their place.
     pub linked_absent: u64,
-    /// Some of these files.
+    /// Some of these files, of the first two kinds.
     pub absent: Vec<String>,
+    /// Some of these files, of the third.
+    pub replaced: Vec<String>,
     /// Photos whose pixels cannot be decoded.
     pub undecodable: u64,
     /// Previews still to be made.
@@ -119,6 +123,17 @@ struct Links {
     bytes: u64,
     absent: u64,
     named: Vec<String>,
+    replaced: Vec<String>,
+}
+
+impl Links {
+    fn add(&mut self, path: &Path, is_replaced: bool) {
+        self.absent += 1;
+        let named = if is_replaced { &mut self.replaced } else { &mut self.named };
+        if named.len() < NAMED_FAILURES {
+            named.push(path.to_string_lossy().into_owned());
+        }
+    }
 }
 
 impl Library {
@@ -161,6 +176,7 @@ impl Library {
             linked_bytes: links.bytes,
             linked_absent: links.absent,
             absent: links.named,
+            replaced: links.replaced,
             undecodable: timeline.undecodable + hidden.undecodable,
             previews_pending: queue.waiting_jobs,
             sources: self.sources()?.len() as u64,
@@ -177,16 +193,35 @@ impl Library {
     /// Photos and videos of which an original is damaged.
     fn count_damaged_assets(&self) -> Result<u64> {
         let mut assets = HashSet::new();
-        for content in self.damaged.contents() {
+        for (content, _) in self.damaged_originals()? {
             assets.extend(self.catalog().find_content(content)?);
         }
         Ok(assets.len() as u64)
     }
 
-    /// Originals that a verification found damaged.
-    fn count_damaged(&self, failures: &mut Failures) -> Result<()> {
+    /// Originals that were found damaged and that something can be done about. A linked one that is gone, or in whose
+    /// place something else lies, is absent.
+    fn damaged_originals(&self) -> Result<Vec<(ContentHash, Option<Original>)>> {
+        let mut damaged = Vec::new();
+        let here = self.keyring().device().id();
         for content in self.damaged.contents() {
             let original = self.original_of(&content)?;
+            let is_absent = match &original {
+                Some(original) if original.storage == Storage::Linked && original.source.device == here => {
+                    !linked::path_of(original).exists() || self.is_replaced(original)?
+                }
+                _ => false,
+            };
+            if !is_absent {
+                damaged.push((content, original));
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Originals that a verification found damaged.
+    fn count_damaged(&self, failures: &mut Failures) -> Result<()> {
+        for (content, original) in self.damaged_originals()? {
             let is_linked = original.as_ref().is_some_and(|original| original.storage == Storage::Linked);
             let path = || match &original {
                 Some(original) => linked::path_of(original).to_string_lossy().into_owned(),
@@ -256,16 +291,17 @@ impl Library {
         self.each_linked(|row| {
             links.bytes += row.size_bytes;
             let path = Path::new(OsStr::from_bytes(&row.path));
-            if path.exists() {
+            let is_there = path.exists();
+            if is_there && !self.damaged.has(&row.content) {
                 return Ok(());
             }
             let Some(original) = self.original_of(&row.content)? else { return Ok(()) };
+            if is_there && self.is_replaced(&original)? {
+                links.add(path, true);
+            }
             let is_ours = original.source.device == self.keyring().device().id();
-            if is_ours && !are_parts_here(&self.place, &original)? {
-                links.absent += 1;
-                if links.named.len() < NAMED_FAILURES {
-                    links.named.push(path.to_string_lossy().into_owned());
-                }
+            if !is_there && is_ours && !are_parts_here(&self.place, &original)? {
+                links.add(path, false);
             }
             Ok(())
         })?;

@@ -92,7 +92,11 @@ impl Damage {
             "library.toml" | "keys/attempts" => "safelight doctor --fix writes it anew",
             "keys/slots" => {
                 "while the agent has the key, safelight key add makes a new way to unlock; else put keys/slots back from a \
-                 backup"
+                 backup, or take every photo out with the 24 words and recover/safelight_recover.py"
+            }
+            _ if self.reason == objects::LINK_CHANGED => {
+                "import its folder again: what it holds now is taken in; what it held comes back only with a copy from \
+                 elsewhere"
             }
             _ if in_slots => "unlock by another slot or the recovery words, then remove the damaged one",
             _ if self.path.starts_with("objects/log/") => {

@@ -82,14 +82,13 @@ fn held_at(path: &SourcePath, remembered: &[FileRecord]) -> Option<ContentHash> 
     remembered.iter().find(is_as_it_was)?.content
 }
 
-/// The linked originals of an asset whose file has made room for another photo, each as it lies elsewhere on this device,
-/// if it does.
+/// The linked originals of an asset whose file has made room for another photo, as they lie elsewhere on this device.
 pub(crate) fn linked_elsewhere(
     state: &AssetState,
     left: &SourcePath,
     here: DeviceId,
     device: &DeviceDb,
-) -> Result<Vec<(Original, Option<Original>)>> {
+) -> Result<Vec<Original>> {
     let contents = state.current().contents();
     let each: BTreeSet<_> =
         contents.additions().iter().map(|addition| addition.value.original.content).collect();
@@ -97,12 +96,11 @@ pub(crate) fn linked_elsewhere(
     for original in each.iter().filter_map(|content| newest(contents, content)) {
         if original.storage == Storage::Linked && original.source.is_same_file(left) {
             let there = other_file(original, here, device)?;
-            let there = there.map(|(source, modified_millis)| Original {
+            found.extend(there.map(|(source, modified_millis)| Original {
                 source,
                 modified_millis,
                 ..original.clone()
-            });
-            found.push((original.clone(), there));
+            }));
         }
     }
     Ok(found)
@@ -142,7 +140,7 @@ pub(crate) fn other_paths(
 }
 
 /// What this device remembers of a path, by every source that holds it.
-fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>> {
+pub(crate) fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>> {
     let whole = path.whole();
     let mut records = Vec::new();
     for source in device.sources()? {
@@ -263,9 +261,8 @@ impl Library {
             let Some(state) = self.catalog().asset_state(asset)? else { continue };
             let left = left_by(&state, &self.device, here)?;
             for path in left {
-                for (_, there) in linked_elsewhere(&state, &path, here, &self.device)? {
-                    bodies.extend(there.and_then(|there| add_beside(&state, asset, there)));
-                }
+                let there = linked_elsewhere(&state, &path, here, &self.device)?;
+                bodies.extend(there.into_iter().filter_map(|there| add_beside(&state, asset, there)));
                 bodies.extend(state.leave_path(asset, &path));
                 all_left.push(path);
             }

@@ -83,8 +83,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         ));
         if report.written_over > 0 {
             context.output.warn(&format!(
-                "{} linked and written over by newer ones: there is nothing of them to export",
-                counted(report.written_over, "earlier version was", "earlier versions were")
+                "{} linked and written over since: there is nothing of them to export",
+                counted(report.written_over, "original was", "originals were")
             ));
         }
         if !context.global.dry_run {

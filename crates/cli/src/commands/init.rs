@@ -40,6 +40,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         )
         .hint("pass --recovery-file FILE; whoever has that file can open the library"));
     }
+    if let Some(file) = &context.global.recovery_file {
+        context.refuse_in_library(file)?;
+    }
     let words = Words::of(context, &path)?;
     let slots = slots(context, &arguments.label)?;
     if context.global.dry_run {

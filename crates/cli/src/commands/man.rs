@@ -24,7 +24,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.print_json(&serde_json::json!({ "directory": directory }))?;
         }
     } else {
-        clap_mangen::Man::new(command).render(&mut std::io::stdout().lock())?;
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        if context.output.json() {
+            let page = String::from_utf8_lossy(&page);
+            context.output.print_json(&serde_json::json!({ "page": page }))?;
+        } else {
+            std::io::Write::write_all(&mut std::io::stdout().lock(), &page)?;
+        }
     }
     Ok(())
 }

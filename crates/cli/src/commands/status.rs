@@ -88,7 +88,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 .output
                 .data(&format!("{:>14}  {}: nobody can read it: {reason}", "left over", left.path))?;
         }
-        let unnamed = status.linked_absent - status.absent.len() as u64;
+        for path in &status.replaced {
+            let path = crate::output::printable(path.as_ref());
+            let says = "linked, and something else lies there now; trash the photo, or import a copy of it";
+            context.output.data(&format!("{:>14}  {path}: {says}", "absent"))?;
+        }
+        let unnamed = status.linked_absent - (status.absent.len() + status.replaced.len()) as u64;
         if unnamed > 0 {
             context
                 .output

@@ -61,6 +61,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
 }
 
+/// What is said when there is not even room to write down what goes.
+const ROOM_TO_RECORD: &str = "what goes is recorded before it goes, which needs 1 MB of room on the library's disk: free that much and \
+     run the same command again";
+
 fn list(context: &Context, query: &[String]) -> Result<(), Failure> {
     let library = context.open_library_to_check()?;
     let trashed = library.list_trash(&joined(query))?;
@@ -102,6 +106,13 @@ fn restore(context: &Context, items: &[String], all: bool) -> Result<(), Failure
 }
 
 fn empty(context: &Context, items: &[String], older_than: Option<Duration>) -> Result<(), Failure> {
+    remove_for_good(context, items, older_than).map_err(|failure| match failure.is_full {
+        true => failure.hint(ROOM_TO_RECORD),
+        false => failure,
+    })
+}
+
+fn remove_for_good(context: &Context, items: &[String], older_than: Option<Duration>) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let selection = if items.is_empty() { None } else { Some(select(&library, items, Among::Trashed)?) };
     let plan = library.plan_purge(selection.as_ref(), older_than)?;

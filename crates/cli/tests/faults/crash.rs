@@ -595,6 +595,32 @@ fn emptying_the_trash_without_room_for_the_new_pack_says_how_much_is_missing_and
 }
 
 #[test]
+fn emptying_the_trash_on_a_full_disk_says_how_much_room_it_needs_and_that_is_enough() {
+    let room = Room::empty();
+    let library = room.library();
+    let Some(disk) = SmallDisk::mount(&library, 24) else {
+        return skip("no tmpfs can be mounted here (it needs root); the full disk was not tried");
+    };
+    room.init();
+    room.put("large.jpg", heavy_photo(1, 4 << 20));
+    room.put("stays.jpg", photo(2));
+    room.import().ends_with(&[0]);
+    room.safelight(&["trash", "large.jpg"]).ends_with(&[0]);
+    let filler = disk.fill(200 << 10);
+    let outcome = room.safelight(&["--yes", "trash", "empty"]).ends_with(&[1]);
+    assert!(outcome.stderr.contains("needs 1 MB of room"), "{}", outcome.said());
+    let file = std::fs::OpenOptions::new().write(true).open(&filler).unwrap();
+    file.set_len(file.metadata().unwrap().len() - (800 << 10)).unwrap();
+    drop(file);
+    let report = room.safelight(&["--json", "--yes", "trash", "empty"]).ends_with(&[0]).json();
+    assert_eq!(report["purged"], 1, "{report}");
+    assert!(report["freed_bytes"].as_u64().unwrap() > 3 << 20, "{report}");
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(room.list().len(), 1);
+    room.verify_is_clean();
+}
+
+#[test]
 fn a_torn_copy_of_a_pack_that_nothing_points_into_goes_and_takes_nothing_along() {
     let room = Room::with_library();
     for seed in 0..6 {

@@ -543,8 +543,77 @@ fn a_library_whose_description_is_damaged_or_gone_says_how_it_comes_back_and_it_
     std::fs::remove_file(&file).unwrap();
     let mut mend = room.bare();
     mend.arg("--recovery-file").arg(other.path("recovery")).args(["doctor", "--fix"]);
-    room.run(&mut mend).ends_with(&[6]);
+    let outcome = room.run(&mut mend).ends_with(&[3]);
+    assert!(outcome.stderr.contains("the recovery words do not open"), "{}", outcome.said());
     assert!(!file.exists());
+}
+
+#[test]
+fn the_description_of_another_library_is_named_as_the_likely_cause_and_the_words_mend_it() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let other = Room::with_library();
+    let file = room.library().join("library.toml");
+    let good = std::fs::read(&file).unwrap();
+    let foreign = std::fs::read(other.library().join("library.toml")).unwrap();
+    std::fs::write(&file, &foreign).unwrap();
+
+    let by =
+        |way: &str, value: &Path, command: &[&str]| room.run(room.bare().arg(way).arg(value).args(command));
+    let (key, passphrase, words) = (room.path("key"), room.path("passphrase"), room.path("recovery"));
+    for (way, value) in
+        [("--key-file", &key), ("--passphrase-file", &passphrase), ("--recovery-file", &words)]
+    {
+        let outcome = by(way, value, &["list"]).ends_with(&[3]);
+        assert!(
+            outcome.stderr.contains("library.toml may be another") && outcome.stderr.contains("doctor --fix"),
+            "{way}: {}",
+            outcome.said()
+        );
+    }
+    // Neither a right key without the words nor the words of a third library change anything.
+    by("--key-file", &key, &["doctor", "--fix"]).ends_with(&[3]);
+    by("--recovery-file", &Room::with_library().path("recovery"), &["doctor", "--fix"]).ends_with(&[3]);
+    assert_eq!(std::fs::read(&file).unwrap(), foreign);
+    by("--recovery-file", &words, &["doctor", "--fix"]).ends_with(&[0, 1]);
+    assert_eq!(std::fs::read(&file).unwrap(), good);
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_database_is_damage_that_the_advised_repair_mends() {
+    for name in ["device.db", "catalog.db"] {
+        let room = Room::with_library();
+        room.put("one.jpg", photo(1));
+        room.import().ends_with(&[0]);
+        let database = room.library().join(name);
+        std::fs::remove_file(&database).unwrap();
+        std::fs::create_dir(&database).unwrap();
+        let outcome = room.safelight(&["list"]).ends_with(&[6]);
+        assert!(outcome.stderr.contains("a folder lies in its place"), "{}", outcome.said());
+        assert!(outcome.stderr.contains("doctor --fix catalog"), "{}", outcome.said());
+        room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0, 1]);
+        assert_eq!(room.list().len(), 1, "{name}");
+        room.verify_is_clean();
+    }
+}
+
+#[test]
+fn without_slots_or_keyring_the_program_that_needs_only_the_words_is_named() {
+    let room = Room::with_library();
+    let keyring = room.library().join("keys/keyring.sealed");
+    let good = std::fs::read(&keyring).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 4;
+    std::fs::write(&keyring, flipped).unwrap();
+    drop(std::fs::remove_file(room.library().join("keys/keyring.previous")));
+    let outcome = room.safelight(&["list"]).ends_with(&[6]);
+    assert!(outcome.stderr.contains("recover/safelight_recover.py"), "{}", outcome.said());
+    std::fs::write(&keyring, good).unwrap();
+    std::fs::remove_dir_all(room.library().join("keys/slots")).unwrap();
+    let outcome = room.safelight(&["list"]).ends_with(&[6]);
+    assert!(outcome.stderr.contains("recover/safelight_recover.py"), "{}", outcome.said());
 }
 
 #[test]

@@ -194,19 +194,68 @@ fn a_linked_file_that_is_changed_in_place_is_settled_by_importing_it_again_and_n
 }
 
 #[test]
-fn a_linked_file_that_another_photo_has_written_over_stays_named_until_a_copy_or_the_trash_settles_it() {
+fn a_linked_file_that_another_photo_has_written_over_is_absent_which_is_said_and_fails_nothing() {
+    let taken = |day: u8| Exif { taken: Some(format!("2021:10:{day:02} 22:47:36")), ..Exif::default() };
+    let (first, second) = (jpeg(1, 20, 15, &taken(8)), jpeg(2, 24, 18, &taken(9)));
+    for (is_verified_between, is_copied) in [(false, false), (true, false), (false, true)] {
+        let room = Room::with_library();
+        let path = room.put("DCIM/IMG_0001.JPG", &first);
+        room.put("DCIM/IMG_0002.JPG", photo(3));
+        link(&room).ends_with(&[0]);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, &second).unwrap();
+        if is_verified_between {
+            let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+            assert!(said.contains("IMG_0001.JPG"), "{said}");
+            let doctor = room.safelight(&["doctor"]).said();
+            assert!(!doctor.contains("importing the photo again repairs it"), "{doctor}");
+        }
+        let options: &[&str] = if is_copied { &[] } else { &["--link"] };
+        let report = import_at(&room, &room.photos(), options).ends_with(&[0]).json();
+        assert_eq!(report["replaced"], 1, "{report}");
+        assert!(report["problems"].to_string().contains("something else lies here now"), "{report}");
+        // It is said once.
+        assert_eq!(import_at(&room, &room.photos(), options).ends_with(&[0]).json()["replaced"], 0);
+        assert_eq!(room.listed().len(), 3);
+
+        for _ in 0..2 {
+            let verified = room.safelight(&["--json", "verify"]).ends_with(&[0]).json();
+            let notices = verified["notices"].to_string();
+            assert!(notices.contains("IMG_0001.JPG") && notices.contains("no copy"), "{verified}");
+            let status = room.safelight(&["--json", "status", "--check"]).ends_with(&[0]).json();
+            assert_eq!((&status["failed"], &status["damaged"]), (&0.into(), &0.into()), "{status}");
+            assert_eq!(status["linked_absent"], 1, "{status}");
+            assert!(status["replaced"].to_string().contains("IMG_0001.JPG"), "{status}");
+            assert!(room.safelight(&["status"]).text().starts_with("2 photos safe"), "{status}");
+        }
+        let out = room.path("out");
+        let outcome = room.safelight(&["--json", "export", out.to_str().unwrap()]).ends_with(&[0]);
+        assert_eq!(outcome.json()["written_over"], 1, "{}", outcome.said());
+        room.run(room.bare().args(["verify", "--export"]).arg(&out)).ends_with(&[0]);
+
+        // A copy from elsewhere is taken in, and nothing is missing any more.
+        room.put("card/found again.jpg", &first);
+        import_at(&room, &room.photos().join("card"), &[]).ends_with(&[0]);
+        room.verify_is_clean();
+        assert_eq!(room.original(&sha256(&first)), first);
+        let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
+        assert_eq!((&status["failed"], &status["linked_absent"]), (&0.into(), &0.into()), "{status}");
+    }
+}
+
+#[test]
+fn a_linked_photo_that_was_written_over_by_another_can_go_to_the_trash() {
     let room = Room::with_library();
     let path = room.put("DCIM/IMG_0001.JPG", photo(1));
     link(&room).ends_with(&[0]);
     std::fs::write(&path, photo(2)).unwrap();
     link(&room).ends_with(&[0]);
     assert_eq!(room.listed().len(), 2);
-    let said = room.safelight(&["verify"]).ends_with(&[6]).said();
-    assert!(said.contains("IMG_0001.JPG"), "{said}");
     room.safelight(&["trash", &sha256(&photo(1))]).ends_with(&[0]);
     room.safelight(&["--yes", "trash", "empty"]).ends_with(&[0]);
     room.verify_is_clean();
-    assert_eq!(room.safelight(&["--json", "status"]).json()["failed"], 0);
+    let status = room.safelight(&["--json", "status"]).json();
+    assert_eq!((&status["failed"], &status["linked_absent"]), (&0.into(), &0.into()), "{status}");
 }
 
 #[test]

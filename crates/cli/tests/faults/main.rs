@@ -23,6 +23,7 @@ mod odd_files;
 mod organising;
 mod pictures;
 mod plaintext;
+mod removing;
 mod room;
 mod settling;
 mod together;

@@ -276,6 +276,8 @@ fn with_json_each_command_that_ends_well_has_an_answer() {
     let pages = room.path("pages");
     let man = room.safelight(&["--json", "man", pages.to_str().unwrap()]).ends_with(&[0]).json();
     assert_eq!(man["directory"], pages.to_str().unwrap());
+    let page = room.safelight(&["--json", "man"]).ends_with(&[0]).json();
+    assert!(page["page"].as_str().unwrap().contains(".TH"), "{page}");
 }
 
 #[test]
@@ -322,4 +324,60 @@ fn the_kinds_in_a_status_add_up() {
     let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
     let number = |name: &str| status[name].as_u64().unwrap();
     assert_eq!(number("photos") + number("videos") + number("others"), number("assets"), "{status}");
+}
+
+#[test]
+fn a_wrong_way_to_unlock_that_is_given_is_refused_also_while_the_agent_has_the_key() {
+    let room = Room::with_library();
+    room.safelight(&["unlock", "--for", "2m"]).ends_with(&[0]);
+    room.run(room.bare().arg("list")).ends_with(&[0]);
+    let wrong_key = room.path("wrong key");
+    std::fs::write(&wrong_key, [8; 64]).unwrap();
+    crate::room::set_mode(&wrong_key, 0o600);
+    let other = Room::with_library();
+    for (way, file) in [("--key-file", wrong_key), ("--recovery-file", other.path("recovery"))] {
+        let outcome = room.run(room.bare().arg(way).arg(&file).arg("list")).ends_with(&[3]);
+        assert!(
+            outcome.stderr.contains("do not open") || outcome.stderr.contains("does not open"),
+            "{}",
+            outcome.said()
+        );
+    }
+    room.safelight(&["list"]).ends_with(&[0]);
+    // Without a slot nothing that is given can be tried, and the agent is the way in that is left.
+    std::fs::remove_dir_all(room.library().join("keys/slots")).unwrap();
+    room.safelight(&["list"]).ends_with(&[0]);
+    room.run(room.bare().arg("lock")).ends_with(&[0]);
+    room.safelight(&["list"]).ends_with(&[6]);
+}
+
+#[test]
+fn nothing_in_the_open_is_written_into_the_library_itself() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let library = room.library();
+    std::os::unix::fs::symlink(&library, room.path("link")).unwrap();
+    let files = || crate::room::files_below(&library).len();
+    let before = files();
+    for target in
+        [library.join("in"), library.clone(), room.path("link/in"), room.path("photos/../library/in")]
+    {
+        for dry in [true, false] {
+            let mut export = room.unlocked();
+            export.args(dry.then_some("--dry-run")).arg("export").arg(&target);
+            let outcome = room.run(&mut export).ends_with(&[5]);
+            assert!(outcome.stderr.contains("the library's own folder"), "{}", outcome.said());
+        }
+    }
+    let inside = library.join("new key");
+    let outcome = room.safelight(&["key", "add", "--new-key-file", inside.to_str().unwrap()]).ends_with(&[5]);
+    assert!(outcome.stderr.contains("outside of the library"), "{}", outcome.said());
+    assert_eq!(files(), before);
+
+    let fresh = Room::empty();
+    let mut init = fresh.unlocked();
+    init.args(["init", "--recovery-file"]).arg(fresh.library().join("words"));
+    fresh.run(&mut init).ends_with(&[5]);
+    assert!(!fresh.library().exists());
 }

@@ -24,6 +24,7 @@ pub use check::verify_export;
 
 use crate::edit::{Among, Selection, shown_date_words};
 use crate::error::{LibraryError, Result};
+use crate::folder::lies_within;
 use crate::item::Item;
 use crate::library::Library;
 use crate::linked;
@@ -66,7 +67,8 @@ pub struct ExportReport {
     pub bytes: u64,
     /// Files that could not be exported.
     pub failed: u64,
-    /// Earlier versions that were linked and written over since, so that there is nothing to export.
+    /// Originals that were linked and have been written over since, by a newer version or another photo, so that there is
+    /// nothing to export.
     pub written_over: u64,
     /// Originals that are archived in a remote and wait for a thaw; they are told to the monitor.
     pub archived: u64,
@@ -137,6 +139,7 @@ impl<'a> Export<'a> {
         away: &'a Away<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self> {
+        refuse_the_library_itself(library, &request.directory)?;
         let mut layout = Layout::default();
         layout.reserve(MANIFEST);
         layout.reserve(UNFINISHED);
@@ -219,15 +222,16 @@ impl<'a> Export<'a> {
             if is_about_the_folder(&error) {
                 return Err(error);
             }
-            let is_written_over = linked::is_written_over(life.contents(), version.original);
+            let is_written_over = linked::is_written_over(life.contents(), version.original)
+                || self.library.is_replaced(version.original)?;
             self.blame(version.original, &error, is_written_over);
         }
         self.monitor.advance(u64::from(which == Lies::There), 0);
         Ok(())
     }
 
-    /// Names an original that could not be exported. A linked one that a newer version has written over is nowhere any
-    /// more, which was said when that version came: no later export can do better.
+    /// Names an original that could not be exported. A linked one that a newer version or another photo has written over
+    /// is nowhere any more, which was said when that came: no later export can do better.
     fn blame(&mut self, original: &Original, error: &LibraryError, is_written_over: bool) {
         let name = match original.storage {
             Storage::Linked => linked::path_of(original),
@@ -235,10 +239,7 @@ impl<'a> Export<'a> {
         };
         let problem = if is_written_over && !matches!(error, LibraryError::InRemotes { .. }) {
             self.report.written_over += 1;
-            Problem::notice(
-                name,
-                "an earlier version was linked and has been written over; it is not exported",
-            )
+            Problem::notice(name, "what was linked here has been written over since; it is not exported")
         } else {
             if error.is_archived() {
                 self.report.archived += 1;
@@ -315,6 +316,9 @@ impl<'a> Export<'a> {
     /// What a dry run can tell without reading: whether a linked original is where it was.
     fn look_at(&self, original: &Original) -> Result<()> {
         if original.storage == Storage::Linked && !objects::are_parts_here(&self.library.place, original)? {
+            if self.library.is_replaced(original)? {
+                return Err(LibraryError::LinkChanged { path: linked::path_of(original) });
+            }
             linked::look(original, self.library.keyring().device().id())?;
         }
         Ok(())
@@ -394,6 +398,20 @@ impl<'a> Export<'a> {
         }
         Ok(self.report)
     }
+}
+
+/// Refuses to put photos in the open where their library lies, which is synced and backed up as it is.
+fn refuse_the_library_itself(library: &Library, directory: &Path) -> Result<()> {
+    let failed = |error| LibraryError::writing(directory, error);
+    if !lies_within(directory, library.path()).map_err(failed)? {
+        return Ok(());
+    }
+    Err(LibraryError::Refused {
+        reason: format!("{} lies in the library's own folder", directory.display()),
+        hint:
+            "name a folder outside of it: what is exported can be read by everybody who gets at that folder"
+                .into(),
+    })
 }
 
 /// Begins the list of an export in a folder that is empty, or holds an export already.

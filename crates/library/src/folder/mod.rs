@@ -15,6 +15,7 @@ mod error;
 mod location;
 pub(crate) mod stamp;
 mod unfinished;
+mod within;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -32,6 +33,7 @@ pub use error::FolderError;
 pub(crate) use error::READ_ONLY_HINT;
 pub use location::{UserFolders, default_agent_folder, default_library_path};
 pub use unfinished::UnfinishedFolder;
+pub use within::lies_within;
 
 use crate::flock::{self, Ask};
 
@@ -105,15 +107,19 @@ impl LibraryFolder {
         Ok(Self { path: path.to_owned(), library, objects, is_writable, is_suspect })
     }
 
-    /// Opens a library's folder whose description may be damaged or gone, once for each library that it may be: the one
-    /// that is still named there, and `words`, which recovery words name. A secret that opens one of them proves which
+    /// Opens a library's folder whose description may be damaged, gone, or that of another library, once for each library
+    /// that it may be: the one that is named there, and `words`, which recovery words name. A secret that opens one of them proves which
     /// it is; [`restore_description`](Self::restore_description) then writes that down. Writes nothing.
     ///
     /// # Errors
     /// As [`open`](Self::open), when nothing says which library it is.
     pub fn open_undescribed(path: &Path, words: Option<LibraryId>) -> Result<Vec<Self>, FolderError> {
         let (named, error) = match Self::open(path) {
-            Ok(folder) if !folder.is_suspect => return Ok(vec![folder]),
+            Ok(folder) if !folder.is_suspect => {
+                let others = words.filter(|library| folder.library != *library);
+                let other = others.map(|library| Self::open_as(path, library, true)).transpose()?;
+                return Ok([folder].into_iter().chain(other).collect());
+            }
             Ok(folder) => (Some(folder.library), None),
             Err(error @ FolderError::Undescribed { .. }) => (None, Some(error)),
             Err(error @ FolderError::Damaged { .. }) => {

@@ -17,12 +17,16 @@ pub(crate) mod write;
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use safelight_catalog::{Access, DeviceDb, FileRecord, FileState, NewSource, Source as KnownSource};
+use safelight_catalog::{
+    Access, DeviceDb, FileRecord, FileState, NewSource, Source as KnownSource, SourceId,
+};
+use safelight_crypto::ContentHash;
 use safelight_media::pool::Pool;
 
 pub use report::{ImportReport, RefusedCount};
@@ -30,12 +34,12 @@ pub(crate) use room::Workroom;
 pub(crate) use settle::Sighting;
 
 use crate::effects::now_millis;
-use crate::error::{LibraryError, Result};
+use crate::error::{ErrorKind, LibraryError, Result};
 use crate::library::{Library, device_key};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
-use crate::scan::trust::stamp_of;
-use crate::scan::{Candidate, Scan, Scanned};
+use crate::scan::trust::{Trust, judge, stamp_of};
+use crate::scan::{Candidate, Scan, Scanned, path_below};
 use crate::whereabouts::outdate_elsewhere;
 use take::{Intake, Taking};
 use write::Writer;
@@ -55,6 +59,9 @@ pub struct ImportRequest {
     pub settle: Duration,
 }
 
+/// So many files at most are removed before what became of them is recorded.
+const REMOVED_AT_ONCE: usize = 100;
+
 /// How long a file must stand still where nobody says otherwise.
 pub const SETTLE: Duration = Duration::from_secs(3);
 
@@ -71,6 +78,8 @@ struct PlannedSource {
     source: KnownSource,
     root: PathBuf,
     scanned: Scanned,
+    /// What the files held that are taken in anew.
+    held_before: HashSet<ContentHash>,
 }
 
 impl PlannedSource {
@@ -79,6 +88,18 @@ impl PlannedSource {
         self.scanned.candidates.is_empty()
             && self.scanned.sidecars.iter().all(|sidecar| sidecar.sighting.is_none())
     }
+}
+
+/// Why a file is read again that only looked as it had been when it was taken in.
+const CHANGED_UNSEEN: &str = "it was changed although its time was not, so it was not removed; the next import takes in what it holds now";
+
+/// What became of a file that was to be removed after proof.
+enum Removal {
+    Removed,
+    /// It is not as the scan saw it, or not there: the next scan sees what it is.
+    Left,
+    /// It looks as it did, and holds something else.
+    ChangedUnseen,
 }
 
 /// What became of the candidates of a source.
@@ -152,7 +173,7 @@ impl Library {
                 Ok(path) => path,
                 Err(source) if self.is_watched(path)? => {
                     self.mark_offline(path)?;
-                    monitor.problem(&Problem::failure(
+                    monitor.problem(&Problem::omission(
                         path,
                         format!("offline, nothing in it counts as deleted: {source}"),
                     ));
@@ -184,18 +205,20 @@ impl Library {
             wanted: &wanted,
         };
         let mut scanned = scan.run(monitor)?;
-        if self.looks_unmounted(&source, &scanned)? {
+        if self.looks_unmounted(&source, &root, &scanned)? {
             if !self.is_read_only() {
                 self.device.set_source_offline(source.id, true)?;
             }
-            monitor.problem(&Problem::failure(
+            monitor.problem(&Problem::omission(
                 path,
                 "it is empty though it held photos before: offline, nothing in it counts as deleted",
             ));
             scanned.gone.clear();
         }
         self.sort_purged(&mut scanned, path, monitor)?;
-        Ok(PlannedSource { source, root, scanned })
+        let changed = scanned.candidates.iter().filter_map(|candidate| candidate.remembered.as_ref());
+        let held_before = changed.filter_map(|record| record.content).collect();
+        Ok(PlannedSource { source, root, scanned, held_before })
     }
 
     /// A purge may have been undone by a device that did not know of it; then the file is one that is unchanged. One
@@ -226,12 +249,40 @@ impl Library {
         Ok(())
     }
 
-    /// A folder that held files and is now wholly empty is a mount that is missing.
-    fn looks_unmounted(&self, source: &KnownSource, scanned: &Scanned) -> Result<bool> {
+    /// A folder that held files and is now wholly empty is a mount that is missing, unless everything was moved out of it.
+    fn looks_unmounted(&self, source: &KnownSource, root: &Path, scanned: &Scanned) -> Result<bool> {
         let known = scanned.unchanged_files + scanned.refused_files + scanned.failed_files + scanned.left_out;
         let met = known + (scanned.candidates.len() + scanned.sidecars.len() + scanned.purged.len()) as u64;
         let [imported, ..] = self.device.count_files(source.id)?;
-        Ok(met == 0 && imported > 0 && !scanned.gone.is_empty())
+        if met > 0 || imported == 0 || scanned.gone.is_empty() {
+            return Ok(false);
+        }
+        for record in &scanned.gone {
+            if !self.was_moved_elsewhere(root, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether what a file held was found at another path and is there, and the folder lies on the disk on which the
+    /// file lay: one of the two alone would also be so of a disk that is not connected.
+    fn was_moved_elsewhere(&self, root: &Path, record: &FileRecord) -> Result<bool> {
+        let is_same_disk = std::fs::metadata(root).is_ok_and(|folder| folder.dev() == record.stamp.device);
+        let Some(content) = record.content.filter(|_| is_same_disk) else { return Ok(false) };
+        for (source, other) in self.device.files_of_content(&content)? {
+            let Some(source) = self.device.sources()?.into_iter().find(|known| known.id == source) else {
+                continue;
+            };
+            let path = path_below(Path::new(std::ffi::OsStr::from_bytes(&source.path)), &other.path);
+            let is_there = other.state == FileState::Imported
+                && std::fs::metadata(&path)
+                    .is_ok_and(|there| judge(&other.stamp, &stamp_of(&there)) != Trust::Read);
+            if is_there {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The source that a path belongs to: a known one that holds it, or a new one.
@@ -365,7 +416,7 @@ impl Library {
         report: &mut ImportReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let PlannedSource { source, root, mut scanned } = part;
+        let PlannedSource { source, root, mut scanned, held_before } = part;
         scanned.sidecars.retain(|sidecar| {
             let is_still = sidecar.sighting.is_none();
             if !is_still {
@@ -378,6 +429,7 @@ impl Library {
         report.sidecars += sidecars.read;
         report.left_out += sidecars.left_out;
         self.say_what_moved(&root, &scanned, report)?;
+        self.say_what_was_replaced(&held_before, report, monitor)?;
         self.device.mark_gone(source.id, scanned.gone.iter().map(|record| record.path.as_slice()))?;
         let gone = scanned.gone.iter().map(|record| (record.path.as_slice(), None));
         outdate_elsewhere(&mut self.device, source.id, &root, gone)?;
@@ -406,7 +458,7 @@ impl Library {
         let known = Mutex::new(known);
         let Self { catalog, device, place: folder, packs, damaged, keys, .. } = self;
         let (catalog, damaged) = (&*catalog, &*damaged);
-        let has_content = |content: &safelight_crypto::ContentHash| {
+        let has_content = |content: &ContentHash| {
             if damaged.has(content) {
                 return Ok(false);
             }
@@ -473,6 +525,11 @@ impl Library {
                     young.push(candidate);
                     continue;
                 }
+                if matches!(taking, Ok(Taking::Unsettled(_)))
+                    && was_taken_and_removed(&candidate, &locked(&known), part.source.id)?
+                {
+                    continue;
+                }
                 let accepted = taking.and_then(|taking| writer.accept(candidate, taking));
                 if let Err(error) = accepted {
                     stop.store(true, Ordering::Relaxed);
@@ -506,20 +563,30 @@ impl Library {
     ) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let rows = self.device.files_after(source.id, after.as_deref(), 1000)?;
+            let rows = self.device.files_after(source.id, after.as_deref(), REMOVED_AT_ONCE)?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.path.clone());
-            for row in &rows {
+            let mut removed = Scanned::default();
+            for row in rows {
                 if monitor.cancelled() {
-                    return Ok(());
+                    break;
                 }
                 let Some(content) = row.content.filter(|_| row.state == FileState::Imported) else {
                     continue;
                 };
-                let path = crate::scan::path_below(root, &row.path);
-                match self.remove_if_proven(&path, row, &content) {
-                    Ok(true) => report.removed += 1,
-                    Ok(false) => {}
+                let path = path_below(root, &row.path);
+                match self.remove_if_proven(&path, &row, &content) {
+                    Ok(Removal::Removed) => {
+                        report.removed += 1;
+                        removed.gone.push(row);
+                    }
+                    Ok(Removal::Left) => {}
+                    Ok(Removal::ChangedUnseen) => {
+                        report.failed += 1;
+                        let state = FileState::Unsettled(CHANGED_UNSEEN.into());
+                        self.device.record_files(source.id, [&FileRecord { state, ..row }])?;
+                        monitor.problem(&Problem::failure(&path, CHANGED_UNSEEN));
+                    }
                     Err(error) => {
                         report.failed += 1;
                         if error.is_proven_damage() {
@@ -530,37 +597,57 @@ impl Library {
                     }
                 }
             }
+            // What this program removed itself is no news to the next import, and no sign of a disk that is missing.
+            self.say_what_moved(root, &removed, &mut ImportReport::default())?;
+            self.device.mark_gone(source.id, removed.gone.iter().map(|record| record.path.as_slice()))?;
+            if monitor.cancelled() {
+                return Ok(());
+            }
         }
     }
 
-    fn remove_if_proven(
-        &mut self,
-        path: &Path,
-        row: &FileRecord,
-        content: &safelight_crypto::ContentHash,
-    ) -> Result<bool> {
-        let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(false) };
+    fn remove_if_proven(&self, path: &Path, row: &FileRecord, content: &ContentHash) -> Result<Removal> {
+        let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(Removal::Left) };
         if !metadata.is_file() || metadata.len() != row.stamp.size_bytes {
-            return Ok(false);
+            return Ok(Removal::Left);
         }
         let before = stamp_of(&metadata);
         // The file itself is read once more: only the very bytes that the library holds may go.
-        let (_, hash) = objects::hash_of(path)?;
+        let hash = match objects::hash_of(path) {
+            Ok((_, hash)) => hash,
+            // Another import of the same folder may have removed it meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Removal::Left),
+            Err(error) => return Err(error),
+        };
         if hash != *content {
-            return Ok(false);
+            let looks_the_same = judge(&row.stamp, &before) != Trust::Read;
+            return Ok(if looks_the_same { Removal::ChangedUnseen } else { Removal::Left });
         }
         self.prove_content(content)?;
-        let now = std::fs::symlink_metadata(path).map_err(|source| LibraryError::reading(path, source))?;
-        if stamp_of(&now) != before {
-            return Ok(false);
+        if !std::fs::symlink_metadata(path).is_ok_and(|now| stamp_of(&now) == before) {
+            return Ok(Removal::Left);
         }
-        std::fs::remove_file(path).map_err(|source| LibraryError::Io {
-            path: path.to_owned(),
-            action: "removed",
-            source,
-        })?;
-        Ok(true)
+        match std::fs::remove_file(path) {
+            Ok(()) => Ok(Removal::Removed),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Removal::Left),
+            Err(source) => Err(LibraryError::Io { path: path.to_owned(), action: "removed", source }),
+        }
     }
+}
+
+/// Whether a file that is not there any more is gone because another import has taken in what this one saw, and then
+/// removed it.
+fn was_taken_and_removed(candidate: &Candidate, device: &DeviceDb, source: SourceId) -> Result<bool> {
+    let looked = std::fs::symlink_metadata(&candidate.path);
+    if !looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(false);
+    }
+    let known = device.file(source, &candidate.below)?;
+    Ok(known.is_some_and(|record| {
+        record.content.is_some()
+            && matches!(record.state, FileState::Imported | FileState::Gone)
+            && judge(&record.stamp, &candidate.stamp) != Trust::Read
+    }))
 }
 
 /// One thread more than there are cores: while one waits for a worker, another reads and seals.

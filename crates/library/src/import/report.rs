@@ -22,6 +22,8 @@ pub struct ImportReport {
     pub versions: u64,
     /// Of these, such as were linked before: what the file held then is nowhere that the library knows.
     pub written_over: u64,
+    /// Linked files in whose place something else lies now: what they held is nowhere that the library knows.
+    pub replaced: u64,
     /// Originals that were damaged in the library and are whole again.
     pub repaired: u64,
     /// Files that needed no look.
@@ -71,6 +73,7 @@ impl ImportReport {
         self.imported_bytes += other.imported_bytes;
         self.versions += other.versions;
         self.written_over += other.written_over;
+        self.replaced += other.replaced;
         self.repaired += other.repaired;
         self.unchanged += other.unchanged;
         self.known += other.known;
@@ -148,6 +151,12 @@ impl ImportReport {
             lines.push(format!(
                 "{} changed in place; what was held before is in no copy here",
                 counted(self.written_over, "linked file was", "linked files were")
+            ));
+        }
+        if self.replaced > 0 {
+            lines.push(format!(
+                "{} replaced by something else; what was held before is in no copy here",
+                counted(self.replaced, "linked file was", "linked files were")
             ));
         }
         lines.extend(self.lines_about_gone());

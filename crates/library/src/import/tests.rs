@@ -89,7 +89,7 @@ fn a_rendition_that_fails_for_the_machines_sake_uses_up_none_of_its_attempts() {
 /// Looks, while an import runs, how many files this device remembers already.
 struct Onlooker<'a> {
     place: &'a Place,
-    source: safelight_catalog::SourceId,
+    source: SourceId,
     met: AtomicU64,
     remembered: AtomicU64,
 }

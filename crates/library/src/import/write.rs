@@ -482,20 +482,9 @@ impl<'a> Writer<'a> {
     }
 
     /// The ops that say where else the linked originals are whose file has made room for another photo.
-    fn link_elsewhere(
-        &mut self,
-        asset: AssetId,
-        state: &AssetState,
-        left: &SourcePath,
-    ) -> Result<Vec<OpBody>> {
-        let mut bodies = Vec::new();
-        for (original, there) in linked_elsewhere(state, left, self.room.device_id, self.room.device)? {
-            match there {
-                Some(there) => bodies.extend(add_beside(state, asset, there)),
-                None => self.write_over(&original)?,
-            }
-        }
-        Ok(bodies)
+    fn link_elsewhere(&self, asset: AssetId, state: &AssetState, left: &SourcePath) -> Result<Vec<OpBody>> {
+        let found = linked_elsewhere(state, left, self.room.device_id, self.room.device)?;
+        Ok(found.into_iter().filter_map(|there| add_beside(state, asset, there)).collect())
     }
 
     fn is_another_moment(&mut self, before: &ContentHash, now: &Facts) -> Result<bool> {

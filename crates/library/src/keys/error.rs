@@ -11,7 +11,8 @@ use crate::keys::KEYRING;
 /// What helps when the keyring is damaged, which every slot opens and which never leaves its device.
 pub(crate) const KEYRING_HINT: &str = "every key slot opens this same file, so another one does not help: put keys/keyring.sealed back \
      from a backup of the library's folder; without one, safelight join with the recovery words makes the library anew in an empty \
-     folder from a remote";
+     folder from a remote, and without a remote recover/safelight_recover.py takes every photo out of this folder with the words \
+     alone";
 
 /// An error of `keys/`.
 #[derive(Debug, thiserror::Error)]

@@ -99,17 +99,22 @@ impl UnlockError {
                 "run safelight unlock, or pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE"
             }
             Self::WrongSecret { way: AttemptWay::Passphrase, .. } => {
-                "check the layout of the keyboard and which library is meant, then try again"
+                "check the layout of the keyboard and which library is meant, then try again; if all of it is right, \
+                 library.toml may be another library's: safelight doctor --fix --recovery-file FILE with the 24 words mends that"
             }
             Self::WrongSecret { way: AttemptWay::KeyFile, .. } => {
-                "check which file and which library are meant: a key file opens only the libraries that it was added to"
+                "check which file and which library are meant: a key file opens only the libraries that it was added to; \
+                 if both are right, library.toml may be another library's: safelight doctor --fix --recovery-file FILE with the 24 \
+                 words mends that"
             }
             Self::WrongSecret { way: AttemptWay::Recovery, .. } => {
-                "check which library is meant: these are the words of another one, or not written as they were shown"
+                "check which library is meant: these are the words of another one, or not written as they were shown; \
+                 if they are this library's, library.toml may be another one's: safelight doctor --fix with the same words mends that"
             }
             Self::NoSlots { .. } => {
                 "put keys/slots back from a backup of the library's folder; without one, safelight join with the recovery \
-                 words makes the library anew in an empty folder from a remote"
+                 words makes the library anew in an empty folder from a remote, and without a remote recover/safelight_recover.py \
+                 takes every photo out of this folder with the words alone"
             }
             Self::SecretFile { .. } => "check that the file is there, readable, and the right one",
             Self::AgentFolder { .. } => "remove the folder or make it yours alone with: chmod 700",

@@ -1,6 +1,7 @@
 //! Unlocking: from what a person, a file or an agent offers to the keys of a library.
 //!
-//! The sources are asked in one order, and the first that is there decides: the agent; the passphrase file, the
+//! The sources are asked in one order, and the first that is there decides: the agent, which a command that names another
+//! way leaves out; the passphrase file, the
 //! descriptor, the key file and the recovery words that were named with the command; the passphrase file that
 //! the environment names; the credentials of systemd; a person. Only an agent that has nothing, or nothing that
 //! fits any more, is passed over silently. Nothing is read from the environment here and nothing is printed.
@@ -285,7 +286,7 @@ impl Door<'_> {
         if slots.is_empty() && secret.kind() == SlotKind::Passphrase {
             spend_time_of_a_slot(self.folder.library(), secret, self.entropy);
         }
-        let wrong = self.wrong(secret.kind(), &slots);
+        let wrong = self.wrong(secret, &slots);
         Err(if damaged { self.damaged_slot().unwrap_or(wrong) } else { wrong })
     }
 
@@ -305,8 +306,8 @@ impl Door<'_> {
     }
 
     /// Writes the failure down and names it.
-    fn wrong(&self, kind: SlotKind, slots: &[Slot]) -> UnlockError {
-        let way = match kind {
+    fn wrong(&self, secret: &SlotSecret<'_>, slots: &[Slot]) -> UnlockError {
+        let way = match secret.kind() {
             SlotKind::KeyFile => AttemptWay::KeyFile,
             SlotKind::Recovery => AttemptWay::Recovery,
             _ => AttemptWay::Passphrase,
@@ -314,6 +315,12 @@ impl Door<'_> {
         let millis = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let slot = if let [only] = slots { Some(only.id()) } else { None };
         let at_millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        let is_id_by_words =
+            matches!(secret, SlotSecret::Recovery(words) if words.library_id() == self.folder.library());
+        if self.folder.is_suspect() && is_id_by_words {
+            // The words name the library themselves, so nothing else can be wrong than that they are of another one.
+            return UnlockError::WrongSecret { way, path: self.folder.path().to_owned() };
+        }
         if self.folder.is_suspect() {
             // A wrong id in it makes every right secret look wrong, and would go into what is written down.
             let reason = "it does not fit its own checksum, so no secret can be tried".to_owned();

@@ -27,12 +27,16 @@ const STRETCH_ASSETS: usize = 2000;
 /// Why a file is read again whose sealed copy was found damaged.
 const DAMAGED_COPY: &str = "its sealed copy is damaged";
 /// Why a linked file is read again.
-const LINK_CHANGED: &str = "it was linked and no longer holds what was imported";
+pub(super) const LINK_CHANGED: &str = "it was linked and no longer holds what was imported";
 
 /// What is said of a linked original whose file is not there.
 const LINK_ABSENT: &str = "it is linked and not there; the library holds no copy of it";
 /// What is said of one whose place a newer version has taken.
 const WRITTEN_OVER: &str = "an earlier version was linked here and has been written over by the newer one";
+
+/// What is said of one whose place something else has taken.
+const REPLACED: &str =
+    "what was linked here has been written over by something else, and this library knows no copy of it";
 
 /// Why files are read again for the sake of an original that a verification found damaged.
 const DAMAGE_REASONS: [&str; 2] = [DAMAGED_COPY, LINK_CHANGED];
@@ -263,6 +267,16 @@ impl Library {
                     let path = linked::path_of(&held.original);
                     report.notices.push(Damage { photos: vec![name], ..Damage::new(path, WRITTEN_OVER) });
                 }
+                Outcome::Damaged(..)
+                    if self.is_replaced(&held.original)? && !self.may_lie_elsewhere(&held.original)? =>
+                {
+                    if !self.is_read_only() {
+                        // A copy of it is taken in wherever an import meets one.
+                        self.damaged.note(&mut self.device, &content)?;
+                    }
+                    let path = linked::path_of(&held.original);
+                    report.notices.push(Damage { photos: vec![name], ..Damage::new(path, REPLACED) });
+                }
                 Outcome::Absent => {
                     let path = linked::path_of(&held.original);
                     let reason = match self.rests_elsewhere(&held.original)? {
@@ -289,7 +303,7 @@ impl Library {
     }
 
     /// Whether this device knows another file with the content of a linked original.
-    fn may_lie_elsewhere(&self, original: &Original) -> Result<bool> {
+    pub(crate) fn may_lie_elsewhere(&self, original: &Original) -> Result<bool> {
         let known = other_paths(original, self.keyring().device().id(), &self.device)?;
         Ok(known.iter().any(|(_, record)| record.state != FileState::Gone))
     }
