@@ -534,7 +534,7 @@ impl SimDevice {
         self.folder.path().join("objects").join(first).exists()
     }
 
-    pub(crate) fn holds_exactly(&self, name: &str, bytes: &[u8]) -> bool {
+    fn holds_exactly(&self, name: &str, bytes: &[u8]) -> bool {
         std::fs::read(self.folder.path().join("objects").join(name)).is_ok_and(|held| held == bytes)
     }
 

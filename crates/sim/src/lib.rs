@@ -2,8 +2,7 @@
 //!
 //! The catalogues, the sealed objects and the sync driver are the ones that ship. The place is in memory and
 //! does what places do: it is slow in any order, lists what was there a while ago, tears and loses writes,
-//! loses replies, throttles, flips bits, says that a name is taken which nobody took, and goes back to an earlier
-//! moment. Devices are killed at any of their requests, restored from old
+//! loses replies, throttles and flips bits. Devices are killed at any of their requests, restored from old
 //! backups and cloned. They throw photos away, let originals leave a place, free their own bytes and collect. Whatever
 //! happens, nothing that a device says to be safe may be missing, and after it is quiet again every device must show the
 //! same library, and every original that somebody imported and nobody purged must be found.

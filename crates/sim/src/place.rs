@@ -20,15 +20,15 @@ use safelight_store::{
 
 use crate::chance::Chance;
 
-/// Changes that are remembered: a stale listing is without some of them, and a place may go back so far.
-const OLD_CHANGES: usize = 8;
+/// Listings that are remembered: a stale one is one of these.
+const OLD_LISTINGS: usize = 8;
 
 #[derive(Debug)]
 struct State {
     chance: Chance,
     objects: BTreeMap<String, Bytes>,
-    /// What was under a name before each of the last changes, the oldest first: with it listings go back, and places.
-    before: VecDeque<(String, Option<Bytes>)>,
+    /// What was under a name before each of the last changes, the oldest first: with it listings go back.
+    before: VecDeque<(String, Option<u64>)>,
     /// How often something changed.
     version: u64,
     is_faulty: bool,
@@ -62,25 +62,21 @@ impl State {
             Some(bytes) => self.objects.insert(name.clone(), bytes),
             None => self.objects.remove(&name),
         };
-        self.before.push_back((name, there));
-        if self.before.len() > OLD_CHANGES {
+        self.before.push_back((name, there.map(|bytes| bytes.len() as u64)));
+        if self.before.len() > OLD_LISTINGS {
             self.before.pop_front();
         }
         self.version += 1;
     }
 
-    /// What was there before so many of the last changes, of the names that begin so.
-    fn listing(&self, changes: usize, beginning: &str) -> BTreeMap<String, u64> {
-        let objects = self.objects.range(beginning.to_owned()..);
-        let objects = objects.take_while(|(name, _)| name.starts_with(beginning));
+    /// What was there before so many of the last changes.
+    fn listing(&self, changes: usize) -> BTreeMap<String, u64> {
+        let objects = self.objects.iter();
         let mut listing: BTreeMap<String, u64> =
             objects.map(|(name, bytes)| (name.clone(), bytes.len() as u64)).collect();
         for (name, there) in self.before.iter().rev().take(changes) {
-            if !name.starts_with(beginning) {
-                continue;
-            }
             match there {
-                Some(bytes) => listing.insert(name.clone(), bytes.len() as u64),
+                Some(length) => listing.insert(name.clone(), *length),
                 None => listing.remove(name),
             };
         }
@@ -148,10 +144,6 @@ enum Write {
     Torn,
     /// All of it is written, and an error is answered.
     ReplyLost,
-    /// All of it is written; the reply was lost, the request sent again below the driver, and the name then taken.
-    Repeated,
-    /// Another writer was at the same name and gave up: nothing is written, and the name is said to be taken.
-    Raced,
 }
 
 impl Write {
@@ -162,8 +154,6 @@ impl Write {
             Self::Lost => "lost on its way:",
             Self::Torn => "torn:",
             Self::ReplyLost => "written, reply lost:",
-            Self::Repeated => "written, and said to be there already:",
-            Self::Raced => "not written, and said to be there already:",
         }
     }
 }
@@ -251,30 +241,6 @@ impl SimPlace {
         })
     }
 
-    /// Goes back to an earlier moment, as a place does that is restored from a backup, or else lets a single object go
-    /// back. Whatever is not as it was must be something that may rot. Answers whether anything changed.
-    pub(crate) fn go_back(&self, may_rot: impl Fn(&str, &[u8]) -> bool) -> bool {
-        self.with(|state| {
-            let is_whole = state.chance.once_in(2);
-            let changes = 1 + state.chance.index(state.before.len().max(1));
-            let mut undone: Vec<(String, Option<Bytes>)> =
-                state.before.iter().rev().take(changes).cloned().collect();
-            if !is_whole {
-                // The oldest of them alone.
-                undone.drain(..undone.len().saturating_sub(1));
-            }
-            let may_go = |name: &str| state.objects.get(name).is_none_or(|bytes| may_rot(name, bytes));
-            if undone.is_empty() || !undone.iter().all(|(name, _)| may_go(name)) {
-                return false;
-            }
-            for (name, bytes) in undone {
-                state.happened("as it was before:", &name);
-                state.change(name, bytes);
-            }
-            true
-        })
-    }
-
     /// Every request begins here: it takes its time, may be the last of its device, may be refused.
     async fn begin(&self, operation: Operation, key: &str) -> Result<(), StoreError> {
         let delay = self.with(|state| state.chance.below(4));
@@ -326,22 +292,18 @@ impl SimPlace {
                 Some(0) => Write::Lost,
                 Some(1..=3) => Write::Torn,
                 Some(4 | 5) => Write::ReplyLost,
-                Some(6) if absent => Write::Repeated,
-                Some(7) if absent => Write::Raced,
                 _ => Write::Good,
             };
             state.happened(write.name(is_over_another), key.as_str());
-            let taken = || StoreError::AlreadyExists { place: "sim".to_owned(), object: key.to_string() };
             match write {
-                Write::Good | Write::ReplyLost | Write::Repeated => {}
+                Write::Good => {}
                 Write::Lost => return Err(failed(Operation::Put, key.as_str())),
-                Write::Raced => return Err(taken()),
                 Write::Torn => bytes.truncate(length / 2),
+                Write::ReplyLost => {}
             }
             state.change(key.to_string(), Some(bytes.into()));
             match write {
                 Write::Good => Ok(Stored::default()),
-                Write::Repeated => Err(taken()),
                 _ => Err(failed(Operation::Put, key.as_str())),
             }
         })
@@ -430,7 +392,7 @@ impl Remote for SimPlace {
         let listing: BTreeMap<String, u64> = self.with(|state| {
             let is_stale = state.is_faulty && state.chance.once_in(2);
             let changes = if is_stale { state.chance.index(state.before.len() + 1) } else { 0 };
-            state.listing(changes, prefix.as_str())
+            state.listing(changes)
         });
         let objects =
             listing.into_iter().filter_map(|(name, length)| Some((Key::parse(&name).ok()?, length)));

@@ -15,7 +15,7 @@ use crate::place::{Bug, SimPlace, segment_named};
 /// What devices do in one run.
 const STEPS: u64 = 24;
 /// Kinds of what they do, some of them several times.
-const ACTIONS: u64 = 28;
+const ACTIONS: u64 = 27;
 /// A little more than what is marked must rest.
 const GRACE_MILLIS: u64 = 31 * 86_400_000;
 /// The most devices, copies counted.
@@ -134,7 +134,6 @@ fn action(what: u64) -> &'static str {
         22 => "purges",
         23 => "frees",
         24 | 25 => "collects",
-        26 => "is there when a place goes back",
         _ => "is killed",
     }
 }
@@ -193,7 +192,7 @@ impl<'t> World<'t> {
                 let copy = self.devices[which].copy("clone", seed)?;
                 self.devices.push(copy);
             }
-            19 | 26 => {
+            19 => {
                 let place = self.some_place();
                 // Only what somebody holds can be repaired; a pack is built again by whoever built it.
                 let (devices, restored) = (&self.devices, self.has_restored);
@@ -203,13 +202,9 @@ impl<'t> World<'t> {
                     Some("t") => !restored,
                     // Segments serve whoever meets a bad page or root.
                     Some("page" | "ckpt") => true,
-                    Some("root" | "keys") => devices.iter().any(|device| device.holds_exactly(name, bytes)),
-                    Some("head") => true,
                     _ => false,
                 };
-                let place = &self.places[place].0;
-                self.has_rotted |=
-                    if what == 19 { place.rot(may_rot).is_some() } else { place.go_back(may_rot) };
+                self.has_rotted |= self.places[place].0.rot(may_rot).is_some();
             }
             20 | 21 => {
                 let place = self.some_place();
@@ -237,7 +232,7 @@ impl<'t> World<'t> {
             _ => self.devices[which].kill(),
         }
         self.tell_places();
-        Ok(matches!(what, 9..=15 | 17 | 19..=21 | 23..=26))
+        Ok(matches!(what, 9..=15 | 17 | 19..=21 | 23..=25))
     }
 
     /// Tells what happened in the places.
