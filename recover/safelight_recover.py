@@ -717,11 +717,12 @@ class Life:
         return self.presences.get(source, (0, b"", True))[2]
 
     def placed(self, original):
-        """The original at a path at which its content still is, or else where it came from."""
-        at = [] if self.there(original.source) else sorted(
-            (source, modified) for content, source, modified in self.seen
-            if content == original.content and self.there(source))
-        return original._replace(source=at[0][0], modified=at[0][1]) if at else original
+        """The original at a path at which its content still is, or else at the one that it left last."""
+        seen = sorted((source, modified) for content, source, modified in self.seen if content == original.content)
+        every = [(original.source, original.modified), *seen]
+        last = max(every, key=lambda at: self.presences.get(at[0], ())[:2])
+        source, modified = next((at for at in every if self.there(at[0])), last)
+        return original._replace(source=source, modified=modified)
 
     def purged(self):
         trashed = self.fields[(TRASHED, b"")].heads

@@ -449,23 +449,26 @@ class AHistoryByHand(Rooms):
                          ("Grüße\n", ["places/home"], [id_text(album)], "photos/2024/tiny.jpg"))
 
     def test_a_file_that_was_moved_comes_back_at_its_last_path(self):
-        d, (moved, back, doubled) = self.device, (b"moved", b"moved and back", b"at two paths")
+        d, (moved, back, doubled, gone) = self.device, (b"moved", b"moved and back", b"at two paths", b"at none")
         source = lambda path: [d.device, b"/root", path]
         seen = lambda content, path: d.op(5, {0: H(content), 3: source(path), 4: 1650000000123})
         there = lambda content, path, is_there: d.op(29, {0: H(content), 2: source(path), 3: is_there})
-        d.pack([moved, back, doubled])
+        d.pack([moved, back, doubled, gone])
         d.segment([d.admit(), *(d.op(2, {2: d.original(content, b"old/" + path)}) for content, path in
-                                ((moved, b"a.jpg"), (back, b"b.jpg"), (doubled, b"c.jpg"))),
+                                ((moved, b"a.jpg"), (back, b"b.jpg"), (doubled, b"c.jpg"), (gone, b"d.jpg"))),
                    seen(moved, b"new/a.jpg"), there(moved, b"old/a.jpg", False),
                    seen(back, b"new/b.jpg"), there(back, b"old/b.jpg", False),
                    there(back, b"old/b.jpg", True), there(back, b"new/b.jpg", False),
-                   seen(doubled, b"new/c.jpg")])
+                   seen(doubled, b"new/c.jpg"),
+                   *(seen(gone, path) for path in (b"last/d.jpg", b"new/d.jpg")),
+                   *(there(gone, path, False) for path in (b"new/d.jpg", b"old/d.jpg", b"last/d.jpg"))])
         code, report = self.recover()
         self.assertEqual((code, report["problems"], report["lost"]), (0, [], []))
         out = files(self.here / "out")
         self.assertEqual(out[b"photos/new/a.jpg"], moved)
         self.assertEqual(out[b"photos/old/b.jpg"], back)
         self.assertEqual(out[b"photos/old/c.jpg"], doubled)
+        self.assertEqual(out[b"photos/last/d.jpg"], gone)
         also = {f["path"]: f["also_at"] for f in report["originals"]}
         self.assertEqual([also[p] for p in ("new/a.jpg", "old/b.jpg", "old/c.jpg")], [[], [], ["/root/new/c.jpg"]])
 

@@ -118,6 +118,38 @@ fn an_offline_source_keeps_its_files_and_a_gone_file_its_content() {
 }
 
 #[test]
+fn what_is_remembered_as_one_is_remembered_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = database(folder.path());
+    let photos = source(&mut one, b"/photos");
+    let both = |database: &mut DeviceDb| {
+        database.begin_as_one()?;
+        database.record_files(photos, [&file(b"a", 1)])?;
+        database.record_files(photos, [&file(b"b", 2)])
+    };
+    let count = |database: &DeviceDb| database.count_files(photos).unwrap()[0];
+    let failed = both(&mut one).and(Err(CatalogError::Exists { path: "/b".into() }));
+    assert!(matches!(one.end_as_one::<(), CatalogError>(failed), Err(CatalogError::Exists { .. })));
+    assert_eq!(count(&one), 0);
+
+    both(&mut one).unwrap();
+    assert!(matches!(one.begin_as_one(), Err(CatalogError::Sqlite { .. })));
+    assert_eq!(count(&one), 2, "whoever remembers sees it already");
+    let other = DeviceDb::open(&folder.path().join("device.db"), &key()).unwrap();
+    assert_eq!(count(&other), 0, "nobody else does");
+    // A process that is killed.
+    drop(one);
+    assert_eq!(count(&other), 0);
+
+    let mut one = other;
+    let done = both(&mut one);
+    one.end_as_one(done).unwrap();
+    drop(one);
+    let again = DeviceDb::open(&folder.path().join("device.db"), &key()).unwrap();
+    assert_eq!(count(&again), 2);
+}
+
+#[test]
 fn files_that_were_not_taken_keep_their_reason() {
     let folder = tempfile::tempdir().unwrap();
     let mut database = database(folder.path());

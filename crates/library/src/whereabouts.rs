@@ -252,9 +252,23 @@ impl Library {
             }
         }
         self.record(bodies)?;
-        self.device.record_files(source, &scanned.refreshed)?;
+        self.device.begin_as_one()?;
+        let said = self.remember_what_is_back(source, &scanned.refreshed, back);
+        let is_said = self.device.end_as_one(said)?;
+        if is_said { self.close_segment() } else { Ok(()) }
+    }
+
+    /// Whether there was anything more to say of the photos that are back.
+    fn remember_what_is_back(
+        &mut self,
+        source: SourceId,
+        refreshed: &[FileRecord],
+        back: BTreeSet<AssetId>,
+    ) -> Result<bool> {
+        let here = self.keyring().device().id();
+        self.device.record_files(source, refreshed)?;
         if back.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
         for asset in back {
@@ -269,7 +283,7 @@ impl Library {
         }
         self.record(bodies)?;
         remember_left(&mut self.device, &all_left)?;
-        self.close_segment()
+        Ok(true)
     }
 
     /// Records which files are no longer where they were while their photos are elsewhere; counts those that are gone by

@@ -133,10 +133,43 @@ impl DeviceDb {
         self.database.close()
     }
 
-    /// Runs `change` in one transaction that excludes other writers.
+    /// Begins to remember as one: all that follows until [`DeviceDb::end_as_one`], or none of it should the process be
+    /// killed. Other writers wait.
+    ///
+    /// # Errors
+    /// Those of the database, also when this was begun already.
+    pub fn begin_as_one(&mut self) -> Result<()> {
+        self.turn("BEGIN IMMEDIATE")
+    }
+
+    /// Keeps what was remembered since [`DeviceDb::begin_as_one`] if `outcome` is good, and forgets it if it is not.
+    ///
+    /// # Errors
+    /// That of `outcome`, or else those of the database.
+    pub fn end_as_one<T, E: From<CatalogError>>(
+        &mut self,
+        outcome: std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let kept = outcome.and_then(|value| Ok(self.turn("COMMIT").map(|()| value)?));
+        if !self.database.connection.is_autocommit() {
+            let forgotten = self.turn("ROLLBACK");
+            return kept.and_then(|value| Ok(forgotten.map(|()| value)?));
+        }
+        kept
+    }
+
+    fn turn(&self, statement: &str) -> Result<()> {
+        let turned = self.database.connection.prepare_cached(statement).and_then(|mut turn| turn.execute([]));
+        turned.map(drop).map_err(|source| CatalogError::from_sqlite(self.database.path(), source))
+    }
+
+    /// Runs `change` in one transaction that excludes other writers, or in the one of [`DeviceDb::begin_as_one`].
     fn write<T>(&mut self, change: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let path = self.database.path().to_path_buf();
         let run = || {
+            if !self.database.connection.is_autocommit() {
+                return change(&self.database.connection);
+            }
             let transaction = Exclusive::begin(&self.database.connection)?;
             let value = change(&transaction)?;
             transaction.commit()?;

@@ -179,6 +179,20 @@ impl<'a> Writer<'a> {
         let locations = self.commit_entries(&mut durable, &mut failure)?;
         // The index may know entries that history does not speak of yet, never the other way round.
         self.room.device.record_packed(&locations)?;
+        // Memory of it all or of nothing: a file whose history a kill cut short is met once more.
+        self.room.device.begin_as_one()?;
+        let spoken = self.speak_and_remember(durable);
+        self.room.device.end_as_one(spoken)?;
+        if self.segment_originals >= SEGMENT_ORIGINALS || self.segment_begun.elapsed() >= SEGMENT_AGE {
+            self.room.close_segment()?;
+            self.segment_originals = 0;
+            self.segment_begun = Instant::now();
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Records what there is to say of a batch whose objects are durable, and then what this device remembers of its files.
+    fn speak_and_remember(&mut self, mut durable: Vec<(Candidate, Box<NewOriginal>)>) -> Result<()> {
         // What is known already comes first: a photo that moved makes no versions of what lies at its old path.
         self.commit_again()?;
         self.remember_rows()?;
@@ -206,13 +220,7 @@ impl<'a> Writer<'a> {
         }
         self.commit_again()?;
         self.remember_rows()?;
-        self.leave_paths()?;
-        if self.segment_originals >= SEGMENT_ORIGINALS || self.segment_begun.elapsed() >= SEGMENT_AGE {
-            self.room.close_segment()?;
-            self.segment_originals = 0;
-            self.segment_begun = Instant::now();
-        }
-        failure.map_or(Ok(()), Err)
+        self.leave_paths()
     }
 
     /// Another import may have added a content since this one looked. What was sealed of it here is dropped, nameless
@@ -569,6 +577,8 @@ impl<'a> Writer<'a> {
         let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
         for asset in std::mem::take(&mut self.found_elsewhere).into_iter().collect::<BTreeSet<_>>() {
             let state = self.room.asset_state(asset)?.unwrap_or_default();
+            // Those that were said before too: a kill may have come before they were remembered.
+            all_left.extend(state.current().left_paths(self.room.device_id).cloned());
             for source in left_by(&state, self.room.device, self.room.device_id)? {
                 bodies.extend(self.link_elsewhere(asset, &state, &source)?);
                 bodies.extend(state.leave_path(asset, &source));

@@ -7,8 +7,9 @@
 use super::record::Record;
 use super::register::{Register, Write, insert_write, remembered, writes};
 use crate::cbor::{Decode, Encode, Malformed, Reader, Writer};
+use crate::clock::Stamp;
 use crate::field::{Field, SetName, Target};
-use crate::ids::{AssetId, ContentHash, Life, OpId, OpIds};
+use crate::ids::{AssetId, ContentHash, DeviceId, Life, OpId, OpIds};
 use crate::op::{Op, OpBody};
 use crate::original::{Original, SourcePath};
 use crate::value::Value;
@@ -135,12 +136,25 @@ impl LifeState {
     /// Whether what was found at a path is still there, as far as the path's device said.
     #[must_use]
     pub fn is_there(&self, source: &SourcePath) -> bool {
+        self.left_at(source).is_none()
+    }
+
+    /// What said, and when, that nothing of it is at a path any more.
+    fn left_at(&self, source: &SourcePath) -> Option<(Stamp, OpId)> {
         let known = self.presences.binary_search_by(|known| known.source.cmp(source));
-        known.ok().and_then(|place| self.presences.get(place)).is_none_or(|known| known.said.value)
+        let said = &self.presences.get(known.ok()?)?.said;
+        (!said.value).then_some((said.stamp, said.op))
+    }
+
+    /// The paths of a device at which nothing of it is any more.
+    pub fn left_paths(&self, device: DeviceId) -> impl Iterator<Item = &SourcePath> {
+        let left =
+            self.presences.iter().filter(move |known| known.source.device == device && !known.said.value);
+        left.map(|known| &known.source)
     }
 
     /// Every path at which a content was found, each once, those of its additions first, with the time when the file
-    /// there was last changed. The paths at which it still is; all of them if it is at none.
+    /// there was last changed. The paths at which it still is; if it is at none, the one that it left last.
     #[must_use]
     pub fn paths_of(&self, content: ContentHash) -> Vec<(&SourcePath, i64)> {
         let added = self.contents.of_content(content).map(|addition| &addition.value.original);
@@ -152,8 +166,10 @@ impl LifeState {
                 paths.push(path);
             }
         }
-        if paths.iter().any(|(source, _)| self.is_there(source)) {
-            paths.retain(|(source, _)| self.is_there(source));
+        let left_last = paths.iter().copied().max_by_key(|(source, _)| self.left_at(source));
+        paths.retain(|(source, _)| self.is_there(source));
+        if paths.is_empty() {
+            paths.extend(left_last);
         }
         paths
     }

@@ -238,11 +238,17 @@ fn a_file_that_was_moved_is_shown_where_it_is() {
     ops.push(Op::new(id(4), at(4), left));
     assert_eq!(sources(&ops), std::slice::from_ref(&came_from));
 
-    // Two devices at once, each of which knew of the other's file: neither path is there, so both are shown.
-    let both =
-        OpBody::Presence { asset: asset(1), life: Default::default(), source: came_from, is_there: false };
-    ops.push(Op::new(id(5), at(5), both));
-    assert_eq!(sources(&ops).len(), 2);
+    // Two devices at once, each of which knew of the other's file: it shows the path that it left last.
+    let gone = |source: &SourcePath| OpBody::Presence {
+        asset: asset(1),
+        life: Default::default(),
+        source: source.clone(),
+        is_there: false,
+    };
+    let first = [ops.clone(), vec![Op::new(id(5), at(5), gone(&came_from))]].concat();
+    assert_eq!(sources(&first), std::slice::from_ref(&came_from));
+    ops.extend([Op::new(id(5), at(5), gone(&went_to)), Op::new(id(6), at(4), gone(&came_from))]);
+    assert_eq!(sources(&ops), std::slice::from_ref(&went_to));
 }
 
 #[test]
