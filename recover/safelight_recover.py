@@ -716,12 +716,21 @@ class Life:
     def there(self, source):
         return self.presences.get(source, (0, b"", True))[2]
 
+    def lies(self, content, source):
+        """Whether a content is still at a source: something of the asset is, and no other content came there later."""
+        path = lambda source: (source.device, source.root + b"/" + source.path)
+        here = [(stamp, op, original.content) for op, (stamp, original, _) in self.additions.items()
+                if path(original.source) == path(source)]
+        return self.there(source) and (not here or max(here)[2] == content)
+
     def placed(self, original):
         """The original at a path at which its content still is, or else at the one that it left last."""
-        seen = sorted((source, modified) for content, source, modified in self.seen if content == original.content)
-        every = [(original.source, original.modified), *seen]
-        last = max(every, key=lambda at: self.presences.get(at[0], ())[:2])
-        source, modified = next((at for at in every if self.there(at[0])), last)
+        others = {(other.source, other.modified) for _, other, _ in self.additions.values()
+                  if other.content == original.content}
+        others |= {(source, modified) for content, source, modified in self.seen if content == original.content}
+        every = [(original.source, original.modified), *sorted(others)]
+        last = max(every, key=lambda at: (self.there(at[0]), self.presences.get(at[0], ())[:2]))
+        source, modified = next((at for at in every if self.lies(original.content, at[0])), last)
         return original._replace(source=source, modified=modified)
 
     def purged(self):

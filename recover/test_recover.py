@@ -472,6 +472,20 @@ class AHistoryByHand(Rooms):
         also = {f["path"]: f["also_at"] for f in report["originals"]}
         self.assertEqual([also[p] for p in ("new/a.jpg", "old/b.jpg", "old/c.jpg")], [[], [], ["/root/new/c.jpg"]])
 
+    def test_an_edit_that_was_kept_under_another_name_is_not_where_its_original_is_again(self):
+        d, (before, edited) = self.device, (b"as it was", b"edited")
+        source = lambda path: [d.device, b"/root", path]
+        asset = {0: H(before)}
+        d.pack([before, edited])
+        first = d.op(2, {2: d.original(before, b"a.jpg")})
+        edit = d.op(4, {**asset, 2: d.original(edited, b"a.jpg"), 3: [first[0]]})
+        d.segment([d.admit(), first, edit, d.op(5, {**asset, 2: H(edited), 3: source(b"edit.jpg"), 4: 1650000000123}),
+                   d.op(2, {2: d.original(before, b"a.jpg")})])
+        code, report = self.recover()
+        self.assertEqual((code, report["problems"], report["lost"]), (0, [], []))
+        out = files(self.here / "out")
+        self.assertEqual((out[b"photos/edit.jpg"], out[b"older/a.jpg"]), (edited, before))
+
     def test_recorded_paths_never_lead_out(self):
         d = self.device
         odd = [b"/etc/absolute.jpg", b"../../../up.jpg", b"a/../../b.jpg", b"..", b".", b"", b"nul\0.jpg", b"a" * 400 + b".jpg",

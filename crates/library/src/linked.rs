@@ -10,9 +10,9 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use safelight_catalog::{AssetRow, FileRecord, FileState, ListOptions, Shelf};
+use safelight_catalog::{AssetRow, DeviceDb, FileRecord, FileState, ListOptions, Shelf};
 use safelight_crypto::{ContentHash, Sha256};
-use safelight_model::{Contents, DeviceId, Original, SourcePath, Storage};
+use safelight_model::{Contents, DeviceId, Original, Storage};
 
 use crate::error::{LibraryError, Result};
 use crate::import::ImportReport;
@@ -20,7 +20,7 @@ use crate::library::Library;
 use crate::monitor::{Monitor, Problem};
 use crate::objects::{are_parts_here, newest, read_through};
 use crate::scan::trust::{Trust, judge, stamp_of};
-use crate::whereabouts::{remembered_at, whole_path};
+use crate::whereabouts::{content_at, is_connected, other_file, remembered_at, whole_path};
 
 /// How many rows of the timeline are looked at together.
 const STRETCH_ROWS: usize = 1000;
@@ -50,6 +50,9 @@ impl Library {
         let here = self.keyring().device().id();
         let is_only_a_link = original.storage == Storage::Linked && original.source.device == here;
         if !is_only_a_link || are_parts_here(&self.place, original)? {
+            return Ok(false);
+        }
+        if other_file(original, here, &self.device)?.is_some() {
             return Ok(false);
         }
         let Ok(there) = std::fs::metadata(path_of(original)) else { return Ok(false) };
@@ -116,22 +119,76 @@ impl Library {
     }
 }
 
-/// Looks at a linked original's place and size, without reading it; answers its bytes.
-pub(crate) fn look(original: &Original, here: DeviceId) -> Result<u64> {
-    let path = find(original, here)?;
-    let metadata = std::fs::metadata(&path).map_err(|source| absent_or(&path, source))?;
-    if metadata.len() == original.size_bytes {
-        Ok(metadata.len())
+/// Where the file of a linked original is on this device: where it was linked, or else at another path at which it was
+/// found. A path that is known to hold something else by now is passed over.
+pub(crate) fn find(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<PathBuf> {
+    let own = if original.source.device == here {
+        look_where_linked(original, device)?
     } else {
-        Err(LibraryError::LinkChanged { path })
+        let object = format!("{}, which is linked on another device,", original.source.display());
+        WhereLinked::Not(LibraryError::NotHere { object })
+    };
+    if let WhereLinked::Known = own {
+        return Ok(path_of(original));
+    }
+    match (other_file(original, here, device)?, own) {
+        (Some((elsewhere, _)), _) => Ok(whole_path(&elsewhere)),
+        (None, WhereLinked::Not(error)) => Err(error),
+        (None, WhereLinked::Known | WhereLinked::Perhaps) => Ok(path_of(original)),
     }
 }
 
+/// What lies where an original was linked.
+enum WhereLinked {
+    /// Its file, as it was when it was read.
+    Known,
+    /// A file of its size that nobody has read since.
+    Perhaps,
+    /// Nothing, or something else.
+    Not(LibraryError),
+}
+
+fn look_where_linked(original: &Original, device: &DeviceDb) -> Result<WhereLinked> {
+    let path = path_of(original);
+    let metadata = match std::fs::metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(source) => return Ok(WhereLinked::Not(absent_or(&path, source))),
+    };
+    Ok(match content_at(&original.source, device)? {
+        Some(content) if content == original.content => WhereLinked::Known,
+        None if metadata.is_file() && metadata.len() == original.size_bytes => WhereLinked::Perhaps,
+        _ => WhereLinked::Not(LibraryError::LinkChanged { path }),
+    })
+}
+
+/// Whether the file of a linked original was taken away: nothing is at its path, its folder is connected, and no other
+/// file of this device has what it held.
+pub(crate) fn is_taken_away(original: &Original, here: DeviceId, device: &DeviceDb) -> bool {
+    original.storage == Storage::Linked
+        && original.source.device == here
+        && is_connected(&original.source)
+        && matches!(find(original, here, device), Err(LibraryError::LinkAbsent { .. }))
+}
+
+/// Looks for a linked original's file, without reading it; answers its bytes.
+pub(crate) fn look(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<u64> {
+    find(original, here, device).map(|_| original.size_bytes)
+}
+
 /// Reads a linked original to `output` and compares its hash; answers its bytes.
-pub(crate) fn write(original: &Original, here: DeviceId, output: &mut dyn Write) -> Result<u64> {
-    let path = find(original, here)?;
+pub(crate) fn write(
+    original: &Original,
+    here: DeviceId,
+    device: &DeviceDb,
+    output: &mut dyn Write,
+) -> Result<u64> {
+    write_from(&find(original, here, device)?, original, output)
+}
+
+/// Reads a linked original from the file that [`find`] named, and compares its hash; answers its bytes.
+pub(crate) fn write_from(path: &Path, original: &Original, output: &mut dyn Write) -> Result<u64> {
     let mut hasher = Sha256::new();
-    let read = read_through(&path, &mut |bytes| {
+    let read = read_through(path, &mut |bytes| {
         hasher.update(bytes);
         output.write_all(bytes).map_err(LibraryError::writing_output)
     });
@@ -140,39 +197,14 @@ pub(crate) fn write(original: &Original, here: DeviceId, output: &mut dyn Write)
         other => other,
     })?;
     let is_it = ContentHash::from_bytes(hasher.finish()) == original.content;
-    if is_it { Ok(bytes) } else { Err(LibraryError::LinkChanged { path }) }
+    if is_it { Ok(bytes) } else { Err(LibraryError::LinkChanged { path: path.to_owned() }) }
 }
 
 /// Whether a newer content was found at the very place of a linked one, which is therefore nowhere any more.
 pub(crate) fn is_written_over(contents: &Contents, original: &Original) -> bool {
-    let added = contents.of_content(original.content).map(|addition| (addition.stamp, addition.op)).max();
+    let last = contents.last_at(&original.source);
     original.storage == Storage::Linked
-        && contents.additions().iter().any(|other| {
-            other.value.original.content != original.content
-                && other.value.original.source == original.source
-                && Some((other.stamp, other.op)) > added
-        })
-}
-
-/// The newest version of a photo, if it is linked at `source`, where other bytes lie now: their content would show
-/// for ever what is nowhere any more, unless what lies there becomes the newest version again.
-pub(crate) fn stood_at<'a>(
-    contents: &'a Contents,
-    source: &SourcePath,
-    now: &ContentHash,
-) -> Option<&'a Original> {
-    let newest = &contents.current()?.value.original;
-    (newest.storage == Storage::Linked && newest.source == *source && newest.content != *now)
-        .then_some(newest)
-}
-
-fn find(original: &Original, here: DeviceId) -> Result<PathBuf> {
-    if original.source.device == here {
-        return Ok(path_of(original));
-    }
-    Err(LibraryError::NotHere {
-        object: format!("{}, which is linked on another device,", original.source.display()),
-    })
+        && last.is_some_and(|last| last.value.original.content != original.content)
 }
 
 fn absent_or(path: &Path, source: std::io::Error) -> LibraryError {

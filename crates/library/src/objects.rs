@@ -46,7 +46,7 @@ pub(crate) fn serves(
     device: &DeviceDb,
 ) -> Result<bool> {
     let is_here = match original.storage {
-        Storage::Linked => return Ok(link && linked::look(original, here).is_ok()),
+        Storage::Linked => return Ok(link && linked::look(original, here, device).is_ok()),
         _ if link => return Ok(true),
         Storage::Packed => device.packed(&original.content, RenditionKind::Original)?.is_some(),
         _ => are_parts_here(place, original)?,
@@ -165,7 +165,7 @@ pub(crate) fn write_original(
         }
         // One that was fetched, because its file is on another device or gone, lies here sealed.
         Storage::Linked if !are_parts_here(place, original)? => {
-            linked::write(original, keyring.device().id(), output).map(drop)
+            linked::write(original, keyring.device().id(), device, output).map(drop)
         }
         _ => stream_parts(
             place,

@@ -13,7 +13,7 @@ use safelight_catalog::RenderJob;
 use safelight_crypto::ContentHash;
 use safelight_media::pool::{Pool, Wanted};
 use safelight_media::{MediaKind, Probe};
-use safelight_model::{OpBody, Original, Storage};
+use safelight_model::{OpBody, Storage};
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
@@ -168,7 +168,11 @@ impl Library {
         }
         let name = std::path::PathBuf::from(original.source.display());
         let probe = safelight_media::probe(&bytes, &name);
-        let rendered = match rendered_of(pool, &original, &bytes, &probe) {
+        let is_file = original.storage == Storage::Linked;
+        let linked_at =
+            is_file.then(|| crate::linked::find(&original, self.keyring().device().id(), &self.device).ok());
+        let linked_at = linked_at.flatten();
+        let rendered = match rendered_of(pool, linked_at.as_deref(), &bytes, &probe) {
             Ok(rendered) => rendered,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -230,17 +234,16 @@ fn is_shortage(error: &std::io::Error) -> bool {
 /// file where the original is that file.
 fn rendered_of(
     pool: &Pool,
-    original: &Original,
+    linked_at: Option<&std::path::Path>,
     bytes: &[u8],
     probe: &Probe,
 ) -> std::result::Result<safelight_media::pool::Rendered, NotRendered> {
     if probe.kind != MediaKind::Video {
         return render_still(pool, bytes, probe, Wanted::ALL);
     }
-    let file = if original.storage == Storage::Linked {
-        File::open(crate::linked::path_of(original))
-    } else {
-        file_in_memory(bytes)
+    let file = match linked_at {
+        Some(path) => File::open(path),
+        None => file_in_memory(bytes),
     };
     match file {
         Ok(file) => crate::import::take::told(pool.poster(&file, Wanted::ALL)),

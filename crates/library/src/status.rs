@@ -208,7 +208,8 @@ impl Library {
             let original = self.original_of(&content)?;
             let is_absent = match &original {
                 Some(original) if original.storage == Storage::Linked && original.source.device == here => {
-                    !linked::path_of(original).exists() || self.is_replaced(original)?
+                    linked::find(original, here, &self.device).is_err_and(|error| error.is_absence())
+                        || self.is_replaced(original)?
                 }
                 _ => false,
             };
@@ -285,7 +286,7 @@ impl Library {
         Ok(())
     }
 
-    /// Looks whether the linked files are where they were; opens none of them.
+    /// Looks whether the linked files are there; opens none of those that are where they were.
     fn look_at_links(&self) -> Result<Links> {
         let mut links = Links::default();
         self.each_linked(|row| {
@@ -299,8 +300,12 @@ impl Library {
             if is_there && self.is_replaced(&original)? {
                 links.add(path, true);
             }
-            let is_ours = original.source.device == self.keyring().device().id();
-            if !is_there && is_ours && !are_parts_here(&self.place, &original)? {
+            let here = self.keyring().device().id();
+            if !is_there
+                && original.source.device == here
+                && !are_parts_here(&self.place, &original)?
+                && linked::find(&original, here, &self.device).is_err()
+            {
                 links.add(path, false);
             }
             Ok(())

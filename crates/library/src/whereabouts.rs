@@ -151,14 +151,14 @@ pub(crate) fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<
     Ok(records)
 }
 
-/// Remembers of paths that history says were left that nothing is there, so that what comes back to them is noticed.
+/// Remembers of paths that history says were left that what was there is gone, so that its coming back is noticed.
 pub(crate) fn remember_left(device: &mut DeviceDb, left: &[SourcePath]) -> Result<()> {
-    for path in left.iter().filter(|path| is_missing(path)) {
+    for path in left {
         let whole = path.whole();
         for source in device.sources()? {
             let Some(below) = below_source(&whole, &source.path) else { continue };
-            let known = device.file(source.id, below)?;
-            if known.is_some_and(|known| known.state == FileState::Imported) {
+            let Some(known) = device.file(source.id, below)? else { continue };
+            if known.state == FileState::Imported && held_at(path, &[known]).is_none() {
                 device.mark_gone(source.id, [below])?;
             }
         }
@@ -219,7 +219,8 @@ fn root_of(source: &SourcePath) -> &Path {
     Path::new(std::ffi::OsStr::from_bytes(&source.root))
 }
 
-fn is_connected(source: &SourcePath) -> bool {
+/// Whether the folder of a source is there and holds anything.
+pub(crate) fn is_connected(source: &SourcePath) -> bool {
     std::fs::read_dir(root_of(source)).is_ok_and(|mut folder| folder.next().is_some())
 }
 
@@ -301,19 +302,22 @@ impl Library {
             if let Some((asset, state)) = self.asset_of(record)? {
                 let path = source_path(here, root, &record.path);
                 let leaves = state.leave_path(asset, &path);
-                let is_left = state
-                    .current()
-                    .paths()
-                    .any(|(_, known)| known.is_same_file(&path) && !state.current().is_there(known));
-                if !leaves.is_empty() || is_left {
+                bodies.extend(leaves);
+                let life = state.current();
+                if life
+                    .paths_of(content)
+                    .iter()
+                    .any(|(at, _)| !at.is_same_file(&path) && life.lies_at(content, at))
+                {
                     report.gone_moved += 1;
-                    bodies.extend(leaves);
                     continue;
                 }
             }
             match self.original_of(&content)? {
                 Some(original) if original.storage != Storage::Linked => report.gone_kept += 1,
-                Some(original) if linked::look(&original, here).is_err() => report.gone_linked += 1,
+                Some(original) if linked::look(&original, here, &self.device).is_err() => {
+                    report.gone_linked += 1
+                }
                 // It was found elsewhere, or is in no library any more.
                 Some(_) | None => {}
             }

@@ -278,3 +278,109 @@ fn what_status_counts_as_failed_it_names() {
     room.import().ends_with(&[0]);
     assert_eq!(room.safelight(&["--json", "status"]).json()["failed"], 0);
 }
+
+#[test]
+fn a_linked_photo_is_read_from_any_file_that_still_holds_it() {
+    let room = Room::with_library();
+    let (stick, disk) = (room.photos().join("stick"), room.photos().join("disk"));
+    room.put("stick/a.jpg", photo(1));
+    room.put("disk/copy.jpg", photo(1));
+    room.put("disk/other.jpg", photo(2));
+    import_at(&room, &stick, &["--link"]).ends_with(&[0]);
+    import_at(&room, &disk, &["--link"]).ends_with(&[0]);
+    // The stick is pulled out, without anybody importing anew.
+    let pulled = room.path("pulled");
+    std::fs::rename(&stick, &pulled).unwrap();
+    room.verify_is_clean();
+    assert_eq!(room.original(&sha256(&photo(1))), photo(1));
+    let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
+    assert_eq!((&status["linked_absent"], &status["photos"]), (&0.into(), &2.into()), "{status}");
+    // It is back, and the other copy is deleted by hand.
+    std::fs::rename(&pulled, &stick).unwrap();
+    std::fs::remove_file(disk.join("copy.jpg")).unwrap();
+    import_at(&room, &disk, &["--link"]).ends_with(&[0]);
+    room.verify_is_clean();
+    assert_eq!(room.original(&sha256(&photo(1))), photo(1));
+}
+
+#[test]
+fn linked_files_of_one_size_may_change_places_between_two_folders_of_one_import() {
+    let room = Room::with_library();
+    // Uncompressed pictures of one camera have one size.
+    let bitmap = |shade: u8| {
+        let mut bytes =
+            b"BM\x36\x03\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x10\0\0\0\x10\0\0\0\x01\0\x18\0".to_vec();
+        bytes.resize(54, 0);
+        bytes.resize(54 + 16 * 16 * 3, shade);
+        bytes
+    };
+    let one = room.put("one/1.bmp", bitmap(10));
+    let two = room.put("two/2.bmp", bitmap(200));
+    let import = || {
+        let mut command = room.unlocked();
+        command.args(["--json", "--yes", "import", "--wait", "--settle=0", "--link"]);
+        command.args([room.photos().join("one"), room.photos().join("two")]);
+        room.run(&mut command).ends_with(&[0]).json()
+    };
+    import();
+    let held = room.path("held");
+    std::fs::rename(&one, &held).unwrap();
+    std::fs::rename(&two, &one).unwrap();
+    std::fs::rename(&held, &two).unwrap();
+    let report = import();
+    assert_eq!(
+        (&report["imported"], &report["replaced"], &report["written_over"]),
+        (&0.into(), &0.into(), &0.into()),
+        "{report}"
+    );
+    room.verify_is_clean();
+    for shade in [10, 200] {
+        assert_eq!(room.original(&sha256(&bitmap(shade))), bitmap(shade));
+    }
+}
+
+#[test]
+fn an_edit_of_a_linked_file_that_was_undone_comes_in_when_it_is_saved_as_a_file_of_its_own() {
+    for options in [&["--link"] as &[&str], &[]] {
+        let room = Room::with_library();
+        let exif = Exif { taken: Some("2021:10:08 22:47:36".into()), ..Exif::default() };
+        let (first, edited) = (jpeg(1, 20, 15, &exif), jpeg(2, 24, 18, &exif));
+        let path = room.put("a.jpg", &first);
+        for content in [&first, &edited, &first] {
+            std::fs::write(&path, content).unwrap();
+            link(&room).ends_with(&[0]);
+        }
+        let saved = room.put("a2.jpg", &edited);
+        import_at(&room, &room.photos(), options).ends_with(&[0]);
+        room.verify_is_clean();
+        let out = room.path("out");
+        room.safelight(&["export", "--no-sidecars", out.to_str().unwrap()]).ends_with(&[0]);
+        assert!(std::fs::read(out.join("a.jpg")).unwrap() == first);
+        assert!(std::fs::read(out.join("a2.jpg")).unwrap() == edited);
+        if options.is_empty() {
+            std::fs::remove_file(saved).unwrap();
+            std::fs::remove_file(path).unwrap();
+            let kept = room.path("kept");
+            room.safelight(&["export", "--no-sidecars", kept.to_str().unwrap()]).ends_with(&[0]);
+            assert!(std::fs::read(kept.join("a2.jpg")).unwrap() == edited);
+        }
+    }
+}
+
+#[test]
+fn a_linked_photo_whose_edit_was_deleted_shows_the_original_that_was_put_back_elsewhere() {
+    let room = Room::with_library();
+    let exif = Exif { taken: Some("2021:10:08 22:47:36".into()), ..Exif::default() };
+    let (first, edited) = (jpeg(1, 20, 15, &exif), jpeg(2, 24, 18, &exif));
+    let path = room.put("a.jpg", &first);
+    room.put("rest.jpg", photo(3));
+    link(&room).ends_with(&[0]);
+    std::fs::write(&path, &edited).unwrap();
+    link(&room).ends_with(&[0]);
+    std::fs::remove_file(&path).unwrap();
+    room.put("z.jpg", &first);
+    link(&room).ends_with(&[0]);
+    let listed: Vec<_> = room.list().iter().map(|asset| text(asset, "path")).collect();
+    assert!(listed.contains(&"z.jpg".to_owned()) && listed.len() == 2, "{listed:?}");
+    assert_eq!(room.original(&sha256(&first)), first);
+}

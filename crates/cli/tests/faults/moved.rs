@@ -301,6 +301,14 @@ fn exported_contents(room: &Room, name: &str, contents: &[&[u8]]) -> Vec<(String
     held.collect()
 }
 
+/// Imports all photos, as links or as copies.
+fn import_as(room: &Room, link: bool) -> serde_json::Value {
+    let mut command = room.unlocked();
+    command.args(["--json", "--yes", "import", "--wait", "--settle=0"]);
+    command.args(link.then_some("--link")).arg(room.photos());
+    room.run(&mut command).ends_with(&[0]).json()
+}
+
 fn rename(room: &Room, moves: &[(&str, &str)]) {
     let photos = room.photos();
     for (from, to) in moves {
@@ -313,12 +321,7 @@ fn what_was_moved_and_moved_back_lies_nowhere_else() {
     let [one, two] = two_photos();
     for link in [false, true] {
         let room = Room::with_library();
-        let import = || {
-            let mut command = room.unlocked();
-            command.args(["--json", "--yes", "import", "--wait", "--settle=0"]);
-            command.args(link.then_some("--link")).arg(room.photos());
-            room.run(&mut command).ends_with(&[0]);
-        };
+        let import = || import_as(&room, link);
         room.put("a.jpg", &one);
         room.put("b.jpg", &two);
         import();
@@ -411,6 +414,68 @@ fn what_lies_at_a_path_is_exported_under_its_name_before_what_lay_there_once() {
         import_at(&room, &room.photos());
         let held = exported_contents(&room, "out", &[deleted, kept]);
         assert_eq!(held, [("x (2).jpg".into(), 0), ("x.jpg".into(), 1)]);
+        room.verify_is_clean();
+    }
+}
+
+#[test]
+fn a_photo_whose_path_another_folder_took_away_is_back_when_its_very_file_is() {
+    let [one, two] = two_photos();
+    let room = Room::with_library();
+    room.put("one/a.jpg", &one);
+    room.put("one/rest.jpg", photo(9));
+    room.put("two/b.jpg", &two);
+    let (first, second) = (room.photos().join("one"), room.photos().join("two"));
+    let import_both = || {
+        import_at(&room, &first);
+        import_at(&room, &second);
+    };
+    import_both();
+    let swap = [("one/a.jpg", "held"), ("two/b.jpg", "one/a.jpg"), ("held", "two/b.jpg")];
+    rename(&room, &swap);
+    import_at(&room, &second);
+    rename(&room, &swap);
+    room.put("two/copy.jpg", &one);
+    import_both();
+    assert_eq!(paths(&room), ["a.jpg", "b.jpg", "rest.jpg"]);
+    let held = exported_contents(&room, "out", &[&one, &two, &photo(9)]);
+    let each = |path: &str, which| (path.to_owned(), which);
+    assert_eq!(held, [each("a.jpg", 0), each("b.jpg", 1), each("copy.jpg", 0), each("rest.jpg", 2)]);
+}
+
+#[test]
+fn what_was_renamed_often_and_then_made_room_is_exported_once_under_its_last_name() {
+    let [one, two] = two_photos();
+    let room = Room::with_library();
+    room.put("a.jpg", &one);
+    import_at(&room, &room.photos());
+    for (from, to) in [("a.jpg", "b.jpg"), ("b.jpg", "c.jpg"), ("c.jpg", "d.jpg")] {
+        rename(&room, &[(from, to)]);
+        import_at(&room, &room.photos());
+    }
+    room.put("d.jpg", &two);
+    import_at(&room, &room.photos());
+    let held = exported_contents(&room, "out", &[&one, &two]);
+    assert_eq!(held, [("d (2).jpg".into(), 0), ("d.jpg".into(), 1)]);
+    assert_eq!(paths(&room), ["d.jpg", "d.jpg"]);
+}
+
+#[test]
+fn an_edit_that_was_kept_under_another_name_and_its_original_both_have_their_own_bytes() {
+    let [before, edited] = [1, 2].map(|seed| jpeg(seed, 20, 15, &Exif::default()));
+    for link in [false, true] {
+        let room = Room::with_library();
+        let import = || import_as(&room, link);
+        room.put("a.jpg", &before);
+        import();
+        room.put("a.jpg", &edited);
+        import();
+        rename(&room, &[("a.jpg", "a-edit.jpg")]);
+        room.put("a.jpg", &before);
+        import();
+        let held = exported_contents(&room, "out", &[&before, &edited]);
+        assert_eq!(held, [("a-edit.jpg".into(), 1), ("a.jpg".into(), 0)], "link {link}");
+        assert_eq!(duplicates(&room), 0);
         room.verify_is_clean();
     }
 }

@@ -127,7 +127,7 @@ enum Lies {
 impl Lies {
     fn of(life: &LifeState, content: ContentHash) -> Self {
         let mut paths = life.paths_of(content).into_iter();
-        if paths.any(|(source, _)| life.is_there(source)) { Self::There } else { Self::Nowhere }
+        if paths.any(|(source, _)| life.lies_at(content, source)) { Self::There } else { Self::Nowhere }
     }
 }
 
@@ -319,7 +319,7 @@ impl<'a> Export<'a> {
             if self.library.is_replaced(original)? {
                 return Err(LibraryError::LinkChanged { path: linked::path_of(original) });
             }
-            linked::look(original, self.library.keyring().device().id())?;
+            linked::look(original, self.library.keyring().device().id(), &self.library.device)?;
         }
         Ok(())
     }

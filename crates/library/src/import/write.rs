@@ -12,7 +12,7 @@ use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
 use safelight_media::NotMedia;
 use safelight_model::{
-    AssetId, AssetState, Contents, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
+    AssetId, AssetState, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
 };
 use safelight_store::{ObjectPath, Outcome};
 
@@ -399,17 +399,35 @@ impl<'a> Writer<'a> {
         let content = record.content;
         let recorded = self.room.original_of(&content)?;
         let state = self.room.asset_state(asset)?.unwrap_or_default();
-        let stood_here = linked::stood_at(state.current().contents(), &record.source, &content).cloned();
+        let life = state.current();
         let returns = state.return_to_path(asset, &record.source);
         self.found_elsewhere.push(asset);
         self.take_over(candidate, asset, &record.source)?;
-        let addition = if let Some(stood_here) = stood_here {
-            self.write_over(&stood_here)?;
+        let current = life.contents().current().map(|current| &current.value.original);
+        let is_the_last_left = current.is_some_and(|shown| {
+            shown.content != content && linked::is_taken_away(shown, self.room.device_id, self.room.device)
+        });
+        let addition = if is_the_last_left {
             Some(state.add_version(asset, record))
+        } else if let Some(restated) = self.restate(asset, &state, &record)? {
+            Some(restated)
         } else if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
             None
+        } else if let Some(beside) = add_beside(&state, asset, record.clone()) {
+            Some(beside)
+        } else if record.storage == Storage::Linked {
+            // An earlier version: its file is one more at which it was seen.
+            self.report.known += 1;
+            self.whole_again.push(content);
+            let seen =
+                !life.paths().any(|(known, path)| known == content && path.is_same_file(&record.source));
+            let modified_millis = record.modified_millis;
+            let source = record.source;
+            let seen =
+                seen.then(|| OpBody::Seen { asset, life: state.life(), content, source, modified_millis });
+            return Ok(seen.into_iter().chain(returns).collect());
         } else {
-            add_beside(&state, asset, record)
+            Some(state.add_version(asset, record))
         };
         if addition.is_some() {
             self.report.repaired += 1;
@@ -476,6 +494,29 @@ impl<'a> Writer<'a> {
         Ok(other_file(&changed, here, device)?.is_some())
     }
 
+    /// A file holds a known content where another one of the same photo was found last. If that is what the photo shows
+    /// and it is nowhere else, this is an edit that was undone, and the known content shows again; else it is only said
+    /// where it is now.
+    fn restate(&mut self, asset: AssetId, state: &AssetState, there: &Original) -> Result<Option<OpBody>> {
+        let contents = state.current().contents();
+        let Some(last) = contents.last_at(&there.source).map(|last| last.value.original.clone()) else {
+            return Ok(None);
+        };
+        if last.content == there.content {
+            return Ok(None);
+        }
+        let shows = contents.current().is_some_and(|shown| shown.value.original.content == last.content);
+        let is_elsewhere = other_file(&last, self.room.device_id, self.room.device)?.is_some();
+        if !shows || is_elsewhere {
+            let beside = add_beside(state, asset, there.clone());
+            return Ok(Some(beside.unwrap_or_else(|| state.add_version(asset, there.clone()))));
+        }
+        if last.storage == Storage::Linked {
+            self.write_over(&last)?;
+        }
+        Ok(Some(state.add_version(asset, there.clone())))
+    }
+
     /// A linked file holds other bytes now. What it held before is named, unless another file has it.
     fn write_over(&mut self, before: &Original) -> Result<()> {
         if other_file(before, self.room.device_id, self.room.device)?.is_some() {
@@ -515,19 +556,13 @@ impl<'a> Writer<'a> {
             let source = self.source_path(&candidate);
             if let Some(state) = self.room.asset_state(asset)? {
                 let life = state.current();
-                let again = objects::newest(life.contents(), &content).cloned();
-                if let Some(stood_here) = linked::stood_at(life.contents(), &source, &content).cloned()
-                    && let Some(again) = again
-                {
-                    // An earlier version is back at its path.
-                    self.report.versions += 1;
-                    self.write_over(&stood_here)?;
-                    bodies.push(state.add_version(asset, again));
-                } else if let Some(again) = undone_at(life.contents(), &source, &content) {
-                    self.report.versions += 1;
+                if let Some(again) = objects::newest(life.contents(), &content) {
                     let modified_millis = settled.modified_millis();
                     let there = Original { source: source.clone(), modified_millis, ..again.clone() };
-                    bodies.push(state.add_version(asset, there));
+                    let restated = self.restate(asset, &state, &there)?;
+                    let is_version = matches!(restated, Some(OpBody::AddVersion { .. }));
+                    self.report.versions += u64::from(is_version);
+                    bodies.extend(restated);
                 }
                 let recorded =
                     life.paths().any(|(known, path)| known == content && path.is_same_file(&source));
@@ -612,14 +647,6 @@ impl<'a> Writer<'a> {
         let files = rows.iter().map(|row| (row.path.as_slice(), row.content));
         outdate_elsewhere(self.room.device, self.source, self.root, files)
     }
-}
-
-/// The record of a content that a file holds again whose edit shows: the edit was undone.
-fn undone_at<'a>(contents: &'a Contents, source: &SourcePath, now: &ContentHash) -> Option<&'a Original> {
-    let shown = &contents.current()?.value.original;
-    let is_undone =
-        shown.storage != Storage::Linked && shown.source.is_same_file(source) && shown.content != *now;
-    objects::newest(contents, now).filter(|_| is_undone)
 }
 
 /// Whether two records of a content point to the same bytes on the disk.

@@ -110,7 +110,8 @@ impl Library {
         if !self.damaged.has(&original.content) && self.is_sealed_here(original)? {
             places.push(ShownPlace { remote: None, how: "here", since: None });
         }
-        if original.storage == Storage::Linked && linked::look(original, self.keyring().device().id()).is_ok()
+        if original.storage == Storage::Linked
+            && linked::look(original, self.keyring().device().id(), &self.device).is_ok()
         {
             places.push(ShownPlace { remote: None, how: LINKED, since: None });
         }

@@ -53,6 +53,8 @@ struct Held {
     name: String,
     /// It was linked, and a newer content was found at its very place.
     is_written_over: bool,
+    /// Where its file is, if it is linked and no sealed copy of it is here.
+    linked_at: Option<Result<PathBuf>>,
 }
 
 /// What became of one original.
@@ -66,8 +68,8 @@ struct Checked<'a> {
 enum Outcome {
     /// It is what was recorded, or was not looked at; with the bytes that were looked at.
     Well(u64),
-    /// It is linked, and its file is not there.
-    Absent,
+    /// It is linked, and its file is not there, or may not be read for the reason given.
+    Absent(Option<String>),
     /// A file is damaged or missing, for this reason.
     Damaged(PathBuf, String),
 }
@@ -90,9 +92,7 @@ impl Checker<'_> {
         checked.was_read = !self.request.quick && original.storage != Storage::Packed;
         checked.outcome = match original.storage {
             Storage::Packed => Outcome::Well(0),
-            Storage::Linked if !are_parts_here(self.place, original).unwrap_or_default() => {
-                self.linked(original)
-            }
+            Storage::Linked if held.linked_at.is_some() => self.linked(held),
             _ => match self.parts(original) {
                 Ok(bytes) => Outcome::Well(bytes),
                 Err((path, reason)) => Outcome::Damaged(path, reason),
@@ -103,19 +103,17 @@ impl Checker<'_> {
         checked
     }
 
-    fn linked(&self, original: &Original) -> Outcome {
-        let here = self.keyring.device().id();
-        let looked = if self.request.quick {
-            linked::look(original, here)
-        } else {
-            linked::write(original, here, &mut std::io::sink())
+    fn linked(&self, held: &Held) -> Outcome {
+        let path = match &held.linked_at {
+            Some(Ok(path)) => path,
+            Some(Err(error)) => return unread(&held.original, error),
+            None => return Outcome::Absent(None),
         };
-        match looked {
-            Ok(bytes) => Outcome::Well(bytes),
-            Err(error) if error.is_absence() => Outcome::Absent,
-            Err(LibraryError::LinkChanged { path }) => Outcome::Damaged(path, LINK_CHANGED.to_owned()),
-            Err(error) => Outcome::Damaged(linked::path_of(original), error.to_string()),
+        if self.request.quick {
+            return Outcome::Well(held.original.size_bytes);
         }
+        let read = linked::write_from(path, &held.original, &mut std::io::sink());
+        read.map_or_else(|error| unread(&held.original, &error), Outcome::Well)
     }
 
     fn parts(&self, original: &Original) -> std::result::Result<u64, (PathBuf, String)> {
@@ -199,10 +197,15 @@ impl Library {
             let Some((last, _)) = stretch.last() else { break };
             after = Some(*last);
             let mut originals: Vec<Held> = Vec::new();
-            for held in stretch.iter().flat_map(|(_, state)| held_originals(state)) {
+            for mut held in stretch.iter().flat_map(|(_, state)| held_originals(state)) {
+                let is_linked = held.original.storage == Storage::Linked;
+                if is_linked && !are_parts_here(&self.place, &held.original)? {
+                    let here = self.keyring().device().id();
+                    held.linked_at = Some(linked::find(&held.original, here, &self.device));
+                }
                 if self.rests_only_elsewhere(&held.original.content)? {
                     elsewhere += 1;
-                } else if self.is_linked_elsewhere(&held.original)? {
+                } else if self.is_linked_elsewhere(&held) {
                     linked_elsewhere += 1;
                 } else {
                     originals.push(held);
@@ -260,7 +263,7 @@ impl Library {
                         self.clear_damage(&content)?;
                     }
                 }
-                Outcome::Absent | Outcome::Damaged(..)
+                Outcome::Absent(_) | Outcome::Damaged(..)
                     if held.is_written_over && !self.may_lie_elsewhere(&held.original)? =>
                 {
                     self.clear_damage(&content)?;
@@ -277,11 +280,12 @@ impl Library {
                     let path = linked::path_of(&held.original);
                     report.notices.push(Damage { photos: vec![name], ..Damage::new(path, REPLACED) });
                 }
-                Outcome::Absent => {
+                Outcome::Absent(reason) => {
                     let path = linked::path_of(&held.original);
-                    let reason = match self.rests_elsewhere(&held.original)? {
-                        Some(remotes) => format!("it is linked and not there; {remotes}"),
-                        None => LINK_ABSENT.to_owned(),
+                    let reason = match (reason, self.rests_elsewhere(&held.original)?) {
+                        (Some(reason), _) => reason,
+                        (None, Some(remotes)) => format!("it is linked and not there; {remotes}"),
+                        (None, None) => LINK_ABSENT.to_owned(),
                     };
                     report.absent.push(Damage { photos: vec![name], ..Damage::new(path, reason) });
                 }
@@ -295,11 +299,9 @@ impl Library {
         Ok(())
     }
 
-    /// Whether an original is a file on another device.
-    fn is_linked_elsewhere(&self, original: &Original) -> Result<bool> {
-        Ok(original.storage == Storage::Linked
-            && original.source.device != self.keyring().device().id()
-            && !are_parts_here(&self.place, original)?)
+    /// Whether an original is a file on another device, and on this one in no form.
+    fn is_linked_elsewhere(&self, held: &Held) -> bool {
+        held.original.source.device != self.keyring().device().id() && matches!(held.linked_at, Some(Err(_)))
     }
 
     /// Whether this device knows another file with the content of a linked original.
@@ -494,6 +496,18 @@ pub(crate) fn is_for_damage(state: &FileState) -> bool {
     matches!(state, FileState::Unsettled(reason) if DAMAGE_REASONS.contains(&reason.as_str()))
 }
 
+/// What it says of a linked original that its file could not be read: what may not be read is not damaged.
+fn unread(original: &Original, error: &LibraryError) -> Outcome {
+    match error {
+        error if error.is_absence() => Outcome::Absent(None),
+        LibraryError::LinkChanged { path } => Outcome::Damaged(path.clone(), LINK_CHANGED.to_owned()),
+        LibraryError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Outcome::Absent(Some(format!("it is linked and may not be read: {source}")))
+        }
+        error => Outcome::Damaged(linked::path_of(original), error.to_string()),
+    }
+}
+
 /// The originals that an asset has, versions included, each content once, as it rests now. A purged asset has none.
 fn held_originals(state: &AssetState) -> Vec<Held> {
     let life = state.current();
@@ -509,7 +523,7 @@ fn held_originals(state: &AssetState) -> Vec<Held> {
             let is_written_over = linked::is_written_over(contents, original);
             let paths = life.paths_of(original.content);
             let name = paths.first().map_or(&original.source, |(source, _)| source).display();
-            Held { original: original.clone(), name, is_written_over }
+            Held { original: original.clone(), name, is_written_over, linked_at: None }
         })
         .collect()
 }

@@ -107,6 +107,14 @@ impl Contents {
         self.additions.iter().filter(move |addition| addition.value.original.content == content)
     }
 
+    /// The latest addition that came from a path: the latest stamp, then the highest op id.
+    #[must_use]
+    pub fn last_at(&self, source: &SourcePath) -> Option<&Write<Addition>> {
+        let here =
+            self.additions.iter().filter(|addition| addition.value.original.source.is_same_file(source));
+        here.max_by_key(|addition| (addition.stamp, addition.op))
+    }
+
     fn add(&mut self, addition: Write<Addition>, supersedes: &OpIds) -> bool {
         let changed = self.superseded.extend_from(supersedes);
         insert_write(&mut self.additions, addition) || changed
@@ -153,6 +161,14 @@ impl LifeState {
         left.map(|known| &known.source)
     }
 
+    /// Whether a content is still at a path at which it was found, as far as the path's device said: something of the
+    /// asset is there, and no other content was added there later.
+    #[must_use]
+    pub fn lies_at(&self, content: ContentHash, source: &SourcePath) -> bool {
+        let is_held = |last: &Write<Addition>| last.value.original.content == content;
+        self.is_there(source) && self.contents.last_at(source).is_none_or(is_held)
+    }
+
     /// Every path at which a content was found, each once, those of its additions first, with the time when the file
     /// there was last changed. The paths at which it still is; if it is at none, the one that it left last.
     #[must_use]
@@ -166,8 +182,12 @@ impl LifeState {
                 paths.push(path);
             }
         }
-        let left_last = paths.iter().copied().max_by_key(|(source, _)| self.left_at(source));
-        paths.retain(|(source, _)| self.is_there(source));
+        // One at which another content of the asset is has not been left by the asset: it goes before those that were.
+        let left_last = paths.iter().copied().max_by_key(|(source, _)| {
+            let left = self.left_at(source);
+            (left.is_none(), left)
+        });
+        paths.retain(|(source, _)| self.lies_at(content, source));
         if paths.is_empty() {
             paths.extend(left_last);
         }

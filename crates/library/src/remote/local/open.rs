@@ -222,9 +222,10 @@ impl Library {
         }
     }
 
-    /// Whether the file of a linked original is where it was; one of which there is nothing else counts as such.
+    /// Whether the file of a linked original is here; one of which there is nothing else counts as such.
     pub(crate) fn is_linked_here(&self, original: &Original) -> bool {
-        original.parts.is_empty() || linked::look(original, self.keyring().device().id()).is_ok()
+        original.parts.is_empty()
+            || linked::look(original, self.keyring().device().id(), &self.device).is_ok()
     }
 
     /// Whether nothing of an original is missing here. A small one is opened: the index of a pack says nothing of what
