@@ -1007,7 +1007,8 @@ class Library:
                     if not (self.trusting and self.roster.words is None):
                         demand(verifying, "not-allowed", "its device does not belong to the library")
                         segment.check_signature(verifying)
-                    demand(standing != "revoked" or seq <= last, "not-allowed", "its device was revoked before it")
+                    demand(standing not in ("revoked", "retired") or seq <= last, "not-allowed",
+                           f"its device was {standing} before it")
                     demand(standing != "revoked" or seq != last or segment.root == last_root, "fork",
                            "its device was revoked at another segment of this number")
                     good.setdefault((device, seq), (file, segment))

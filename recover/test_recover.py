@@ -520,6 +520,19 @@ class AHistoryByHand(Rooms):
         self.assertEqual((code, out.get(b"before.jpg"), out.get(b"after.jpg")), (1, b"before", None))
         self.assertIn("revoked", report["problems"][0]["problem"])
 
+    def test_what_a_retired_device_wrote_later_is_not_believed(self):
+        d = self.device
+        d.pack([b"before", b"last", b"after"])
+        d.segment([d.admit(), d.op(2, {2: d.original(b"before", b"before.jpg")})])
+        retire = d.statement(sl.RETIRE, d.device + struct.pack(">I", 2))
+        d.segment([d.op(2, {2: d.original(b"last", b"last.jpg")}), retire])
+        d.segment([d.op(2, {2: d.original(b"after", b"after.jpg")})])
+        code, report = self.recover()
+        out = files(self.here / "out/photos")
+        found = [out.get(name) for name in (b"before.jpg", b"last.jpg", b"after.jpg")]
+        self.assertEqual((code, found), (1, [b"before", b"last", None]))
+        self.assertIn("retired", report["problems"][0]["problem"])
+
     def test_content_that_is_not_what_was_recorded_is_refused(self):
         d = self.device
         name = id_text(os.urandom(20))
