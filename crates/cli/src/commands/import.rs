@@ -93,7 +93,9 @@ fn requests(
             settle: Duration::from_secs(arguments.settle),
         }]);
     }
-    let sources = library.sources()?;
+    let mut sources = library.sources()?;
+    // A linked file that was moved into a folder that is copied is kept before it is missed where it was.
+    sources.sort_by_key(|source| source.link);
     if sources.is_empty() {
         return Err(Failure::usage("no path was given and no folder is watched")
             .hint("name one (safelight import ~/Pictures) or watch one (safelight source add ~/Pictures)"));

@@ -384,3 +384,29 @@ fn a_linked_photo_whose_edit_was_deleted_shows_the_original_that_was_put_back_el
     assert!(listed.contains(&"z.jpg".to_owned()) && listed.len() == 2, "{listed:?}");
     assert_eq!(room.original(&sha256(&first)), first);
 }
+
+#[test]
+fn a_linked_photo_that_moves_into_a_folder_that_is_copied_is_missed_nowhere() {
+    let room = Room::with_library();
+    let (linked, copied) = (room.photos().join("a linked"), room.photos().join("b copied"));
+    let moves = room.put("a linked/moves.jpg", photo(1));
+    room.put("a linked/swaps.jpg", photo(2));
+    room.put("b copied/swaps.jpg", photo(3));
+    room.safelight(&["source", "add", copied.to_str().unwrap()]).ends_with(&[0]);
+    room.safelight(&["source", "add", "--link", linked.to_str().unwrap()]).ends_with(&[0]);
+    let import =
+        || room.safelight(&["--json", "--yes", "import", "--wait", "--settle=0"]).ends_with(&[0]).said();
+    import();
+    std::fs::rename(moves, copied.join("moves.jpg")).unwrap();
+    let (one, other, held) = (linked.join("swaps.jpg"), copied.join("swaps.jpg"), room.path("held"));
+    for (from, to) in [(&one, &held), (&other, &one), (&held, &other)] {
+        std::fs::rename(from, to).unwrap();
+    }
+    let said = import();
+    assert!(!said.contains("absent") && !said.contains("no copy"), "{said}");
+    room.verify_is_clean();
+    std::fs::remove_dir_all(copied).unwrap();
+    for seed in [1, 2, 3] {
+        assert!(room.original(&sha256(&photo(seed))) == photo(seed));
+    }
+}
