@@ -522,6 +522,24 @@ impl Inbox {
         Ok(false)
     }
 
+    /// The chains of which something that waits has seen more than is here.
+    pub(super) fn awaited(&self, here: &Here<'_>) -> Result<BTreeSet<DeviceId>> {
+        let mut awaited = BTreeSet::new();
+        for (device, arrived) in &self.waiting {
+            let Some(arrived) = arrived.front() else { continue };
+            let Some((key, _)) = self.key_of(here, device) else { continue };
+            let segment = SealedSegment::parse(&arrived.bytes)
+                .and_then(|sealed| sealed.verify(here.library(), &key))
+                .and_then(|signed| signed.open(here.keys.keyring()))?;
+            for (other, seen) in segment.seen().iter() {
+                if here.catalog.tip(other)?.seq < seen.seq {
+                    awaited.insert(other);
+                }
+            }
+        }
+        Ok(awaited)
+    }
+
     /// Names what still waits, and for what.
     pub(super) fn name_waiting(&self, here: &Here<'_>, report: &mut HistoryReport) -> Result<()> {
         for branch in &self.other_branches {

@@ -83,7 +83,7 @@ pub(super) async fn pull(
     let mut frontiers = BTreeMap::new();
     let mut devices: BTreeSet<DeviceId> = listed.unwrap_or_default();
     let lacks_own_head = !devices.is_empty() && !devices.contains(&here.catalog.device());
-    let mut are_chains_listed = devices.is_empty();
+    let (mut are_chains_listed, mut asked_again) = (devices.is_empty(), BTreeSet::new());
     if are_chains_listed {
         // No heads are published here: segments tell who there is.
         devices.extend(listed_chains(&at.store).await?.into_keys());
@@ -120,6 +120,17 @@ pub(super) async fn pull(
             if !are_chains_listed && inbox.waits_for_others_than(here, &devices)? {
                 are_chains_listed = true;
                 devices.extend(listed_chains(&at.store).await?.into_keys());
+                continue;
+            }
+            // What a device published since its chain was read to the end another may have seen already.
+            let mut is_more = false;
+            for device in inbox.awaited(here)? {
+                if let Some(frontier) = frontiers.get_mut(&device).filter(|_| asked_again.insert(device)) {
+                    *frontier = Frontier { is_done: false, ..*frontier };
+                    is_more = true;
+                }
+            }
+            if is_more {
                 continue;
             }
             break;
@@ -335,6 +346,10 @@ async fn name_withheld(
         // What is held here and not there is published next.
         if tip.seq.0.min(most) > known.seq.max(here.catalog.tip(device)?.seq).0 {
             let (seq, named_by) = (known.seq.0 + 1, path.to_string());
+            // Published after the chain was read to its end, and before its head was.
+            if at.store.head(&segment_path(device, seq)).await.is_ok() {
+                continue;
+            }
             let until = Tip { seq: SegmentSeq(tip.seq.0.min(most)), ..tip };
             here.note(&mut report.problems, Problem::Withheld { device, seq, until, named_by });
         }

@@ -461,6 +461,8 @@ pub(crate) struct Counting {
     pub(crate) lose_reply: Mutex<Option<String>>,
     /// What is hurt on its way when it is read next, by a part of its name.
     pub(crate) hurt_once: Mutex<Option<String>>,
+    /// What comes only after it was asked for once, by a part of its name.
+    pub(crate) late_once: Mutex<Option<String>>,
     /// What becomes of deletions.
     pub(crate) deletes: Mutex<Deletes>,
     /// What cannot be read before it is thawed, by the start of its name.
@@ -529,6 +531,7 @@ impl TestPlace {
             puts_left: Mutex::default(),
             range_bytes: Mutex::default(),
             lose_reply: Mutex::default(),
+            late_once: Mutex::default(),
             hurt_once: Mutex::default(),
             deletes: Mutex::default(),
             archived: Mutex::default(),
@@ -648,6 +651,9 @@ impl Remote for Counting {
     async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
         self.ask("GET", key.as_str());
         self.must_be_thawed(key)?;
+        if self.late_once.lock().unwrap().take_if(|part| key.as_str().contains(part.as_str())).is_some() {
+            return Err(StoreError::NotFound { place: "test".into(), object: key.to_string() });
+        }
         let bytes = self.folder.get(key, at_most_bytes).await?;
         let hurt = self.hurt_once.lock().unwrap().take_if(|part| key.as_str().contains(part.as_str()));
         Ok(match hurt {

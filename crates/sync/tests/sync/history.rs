@@ -190,6 +190,37 @@ async fn a_withheld_segment_is_named_by_who_has_read_it() {
 }
 
 #[tokio::test]
+async fn what_is_published_while_a_chain_is_read_is_not_withheld() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(15);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 16).await.unwrap();
+    let mut three = Phone::join(&place.store, &words, 17).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    three.sync(&place.store).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 2000));
+    one.sync(&place.store).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    two.caption(asset(&photo), "I saw it");
+    two.sync(&place.store).await.unwrap();
+    // The second device has seen what came a moment too late for the third one.
+    let late = |one: &Phone, number| *place.remote.late_once.lock().unwrap() = Some(segment(one, number));
+    late(&one, 2);
+    assert_eq!(three.history(&place.store).await.unwrap().problems, []);
+    assert_eq!(three.captions(asset(&photo)).len(), 1);
+
+    // A head may tell of more than there was when its chain was read.
+    for caption in ["first", "second"] {
+        one.caption(asset(&photo), caption);
+        one.sync(&place.store).await.unwrap();
+    }
+    late(&one, 4);
+    assert_eq!(three.history(&place.store).await.unwrap().problems, []);
+    assert_eq!(three.history(&place.store).await.unwrap().problems, []);
+    assert_eq!(three.catalog.tips().unwrap(), one.catalog.tips().unwrap());
+}
+
+#[tokio::test]
 async fn a_damaged_segment_is_named_tried_again_and_healed_by_another_holder() {
     let (place, second) = (TestPlace::new(), TestPlace::new());
     let (mut one, words) = Phone::founder(14);
