@@ -83,6 +83,14 @@ impl Context {
         Ok(Self { global, output, progress, interrupted, environment })
     }
 
+    /// Refuses `--dry-run` where a command cannot show what it would do without doing it; `why` says so, or what shows it.
+    pub(crate) fn refuse_dry_run(&self, command: &str, why: &str) -> Result<(), Failure> {
+        if !self.global.dry_run {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("{command} has no --dry-run; nothing was done")).hint(why))
+    }
+
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }

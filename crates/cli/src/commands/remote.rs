@@ -306,6 +306,14 @@ fn print_capabilities(context: &Context, capabilities: &[CapabilityFinding]) -> 
 }
 
 fn change(context: &Context, action: &Action) -> Result<(), Failure> {
+    match action {
+        Action::Add { .. } => context.refuse_dry_run("remote add", "trying a place out writes to it")?,
+        Action::Check { .. } => context.refuse_dry_run("remote check", "trying a place out writes to it")?,
+        Action::Set { accept_rollback: false, .. } => {
+            context.refuse_dry_run("remote set", "remote show says what is set now")?;
+        }
+        _ => {}
+    }
     // Secrets are asked for before the library is opened: nothing is held while a person types.
     let credential = match action {
         Action::Add { address, credential_file, client, .. } => {
@@ -374,6 +382,7 @@ fn act(
         Action::Check { name } => return check(context, library, name),
         Action::Set { name, settings, accept_rollback, .. } => {
             if *accept_rollback && !accept(context, library, name)? {
+                // Not agreed to, or only to be shown: nothing else is changed either.
                 return Ok(());
             }
             if !settings.is_empty() {
@@ -386,6 +395,9 @@ fn act(
             library.reconnect_remote(name, credential, &surroundings)?
         }
         Action::Remove { name } => {
+            if !may_forget(context, library, name)? {
+                return Ok(());
+            }
             library.remove_remote(name)?;
             context.output.talk(&format!("Forgot {name}. What rests there stays there."));
             return Ok(());
@@ -441,6 +453,30 @@ fn accept(context: &Context, library: &mut Library, name: &str) -> Result<bool, 
     library.accept_rollback(name)?;
     context.output.talk(&format!("Next: safelight sync {name}"));
     Ok(true)
+}
+
+/// Shows what no other place that is known here holds, and asks before that is forgotten.
+fn may_forget(context: &Context, library: &Library, name: &str) -> Result<bool, Failure> {
+    let (only_there, bytes) = library.resting_only_in(name)?;
+    let originals = counted(only_there, "original", "originals");
+    if only_there > 0 {
+        context.output.talk(&format!(
+            "{originals} ({}) rest in {name} only: they stay there, and this device forgets where",
+            size(bytes)
+        ));
+    }
+    if context.global.dry_run {
+        context.output.talk(&format!("Would forget {name}. What rests there stays there."));
+        return Ok(false);
+    }
+    let agreed = only_there == 0
+        || context.global.yes
+        || (prompt::someone_is_there() && prompt::agree(&format!("Forget {name}?"))?);
+    if agreed {
+        return Ok(true);
+    }
+    Err(Failure::new(Exit::Refused, format!("{name} stays: {originals} rest there only"))
+        .hint("safelight local fetch brings them here first; --yes forgets the remote all the same"))
 }
 
 /// Says what a change of policy came to.

@@ -129,6 +129,12 @@ fn in_words(remote: &str, held: HeldBack) -> String {
 }
 
 fn turn(context: &Context, switch: &Switch) -> Result<(), Failure> {
+    let word = match switch {
+        Switch::On(_) => "sync on",
+        Switch::Off(_) => "sync off",
+        Switch::Auto(_) => "sync auto",
+    };
+    context.refuse_dry_run(word, "sync --dry-run shows what is to go")?;
     let (switched, turn) = match switch {
         Switch::On(switched) => (switched, Turn::On),
         Switch::Off(switched) => (switched, Turn::Off),

@@ -68,6 +68,7 @@ fn compare(context: &Context, words: &str) -> Result<(), Failure> {
 }
 
 fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) -> Result<(), Failure> {
+    context.refuse_dry_run("verify --remote", "it puts again what it finds missing")?;
     let depth = match arguments.sample {
         Some(share) => VerifyDepth::Sample(share),
         None if arguments.all => VerifyDepth::All,

@@ -133,6 +133,36 @@ fn what_another_place_holds_too_is_not_gone_with_a_rollback_and_no_sync_runs_bes
 }
 
 #[test]
+fn a_dry_run_changes_no_remote_and_what_rests_in_one_only_is_not_forgotten_unasked() {
+    let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = World::new(folder_meeting(place.path()));
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    one.ends(&["local", "free", "--all", "--prove", "--yes"], 0);
+    let address = format!("folder:{}", second.path().display());
+    for refused in [
+        &["remote", "add", "second", address.as_str()] as &[&str],
+        &["remote", "set", "place", "policy=selective"],
+        &["remote", "check", "place"],
+        &["sync", "off", "album:Trips"],
+        &["sync", "on", "album:Trips"],
+        &["sync", "auto", "album:Trips"],
+        &["verify", "--remote"],
+    ] {
+        let (code, _, told) = one.tries(&[&["--dry-run"], refused].concat());
+        assert!(code == 2 && told.contains("no --dry-run; nothing was done"), "{refused:?}: {code} {told}");
+    }
+    assert_eq!(std::fs::read_dir(second.path()).unwrap().count(), 0, "nothing was written there");
+    let (code, _, told) = one.tries(&["--dry-run", "remote", "remove", "place"]);
+    assert!(code == 0 && told.contains("2 originals") && told.contains("Would forget place"), "{told}");
+    one.ends(&["remote", "remove", "place"], 5);
+    one.ends(&["remote", "show", "place"], 0);
+    one.ends(&["--yes", "remote", "remove", "place"], 0);
+    one.ends(&["remote", "show", "place"], 4);
+}
+
+#[test]
 fn a_place_witnesses_only_what_it_showed_before_this_device_put_anything_there() {
     let (place, own, others) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
