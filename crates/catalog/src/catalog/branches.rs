@@ -138,25 +138,6 @@ impl Catalog {
         Ok(count)
     }
 
-    /// The first number under which this device's own chain is known to have forked: somebody carries a segment
-    /// of it that is not the one known here.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn own_fork(&self) -> Result<Option<SegmentSeq>> {
-        let own = self.device();
-        self.database.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT min(c.seq) FROM carried AS c WHERE c.device = ?1 AND EXISTS (
-                         SELECT 1 FROM segments AS s JOIN devices AS d ON d.id = s.device
-                         WHERE d.device = c.device AND s.seq = c.seq AND s.root <> c.root)",
-                )?
-                .query_row([own.as_bytes()], |row| row.get::<_, Option<u32>>(0))
-                .map(|seq| seq.map(SegmentSeq))
-        })
-    }
-
     /// Goes on as another device, which this one admitted: everything that is open goes into its chain.
     pub fn go_on_as(&mut self, device: DeviceId) {
         self.device = device;

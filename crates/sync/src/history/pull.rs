@@ -176,7 +176,9 @@ pub(super) async fn pull(
         .filter(|(device, frontier)| frontier.has_news || is_first && **device != own)
         .map(|(device, _)| *device);
     name_withheld(here, at, &inbox, news.collect(), report).await?;
-    if let Some(from) = here.catalog.own_fork()?.into_iter().chain(inbox.own_fork()).min() {
+    // A copy that went on as another carries segments that this one holds too, if it could not read what is behind them.
+    let carried_from = here.catalog.forked_from(own)?;
+    if let Some(from) = carried_from.into_iter().chain(inbox.own_fork()).min() {
         report.own_history_waits = true;
         return Ok(Pulled { own: OwnChain::Forked(from), lacks_own_head });
     }

@@ -355,6 +355,35 @@ async fn a_damaged_branch_of_a_copy_that_is_gone_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_copy_that_left_a_name_leaves_it_to_nobody() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(650);
+    for place in [&first, &second] {
+        one.sync(&place.store).await.unwrap();
+    }
+    let mut copy = one.back_up().open(651);
+    let device = one.catalog.device();
+    let name = ObjectPath::segment(device, one.catalog.tip(device).unwrap().seq.0 + 1).to_string();
+    let photo = one.import("here.jpg", &noise(1, 2000));
+    one.sync(&first.store).await.unwrap();
+    // Only its writer has it whole: the copy cannot know whether it will ever be.
+    let whole = std::fs::read(first.path(&name)).unwrap();
+    first.flip(&name, 300);
+    copy.sync(&first.store).await.unwrap();
+    assert_ne!(copy.catalog.device(), device);
+    std::fs::write(first.path(&name), whole).unwrap();
+
+    let mut phones = vec![one, copy];
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    assert_ne!(phones[0].catalog.device(), device, "the others carry whatever it says under the old name");
+    stand_still(&mut phones, &[&first, &second]).await;
+    phones.push(Phone::join(&second.store, &words, 652).await.unwrap());
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    stand_still(&mut phones, &[&first, &second]).await;
+    assert!(phones.iter().all(|phone| knows(phone, std::slice::from_ref(&photo))));
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_branch_is_told_once_and_read_as_soon_as_it_is_whole() {
     let (first, second) = (TestPlace::new(), TestPlace::new());
     let (mut one, words) = Phone::founder(630);
