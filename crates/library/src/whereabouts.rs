@@ -54,32 +54,32 @@ pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> 
 /// looked at may hold it still.
 fn holds_another(state: &AssetState, path: &SourcePath, remembered: &[FileRecord]) -> bool {
     let is_foreign = |content| state.current().contents().of_content(content).next().is_none();
-    let can_be_looked_at = std::fs::metadata(whole_path(path)).is_ok();
-    can_be_looked_at && !remembered.is_empty() && held_at(path, remembered).is_none_or(is_foreign)
+    !remembered.is_empty() && held_at(path, remembered).is_ok_and(|held| held.is_none_or(is_foreign))
 }
 
 /// The content at a path on this device, if the file there is as it was when it was last read.
 pub(crate) fn content_at(path: &SourcePath, device: &DeviceDb) -> Result<Option<ContentHash>> {
-    Ok(held_at(path, &remembered_at(path, device)?))
+    Ok(held_at(path, &remembered_at(path, device)?).unwrap_or_default())
 }
 
-/// What a path holds by what is remembered of it, if the file there is as it was.
-fn held_at(path: &SourcePath, remembered: &[FileRecord]) -> Option<ContentHash> {
+/// What a path holds by what is remembered of it, if the file there is as it was. Fails where that cannot be told: the
+/// file is not there, or may not be read and its stamp alone says too little.
+fn held_at(path: &SourcePath, remembered: &[FileRecord]) -> std::io::Result<Option<ContentHash>> {
     let whole = whole_path(path);
-    let now = stamp_of(&std::fs::metadata(&whole).ok()?);
-    let is_as_it_was = |record: &&FileRecord| {
-        record.state == FileState::Imported
-            && match judge(&record.stamp, &now) {
-                Trust::Unchanged => true,
-                Trust::Read => false,
-                Trust::Compare => {
-                    let sampled =
-                        open_plain(&whole).and_then(|file| sampled_fingerprint(&file, now.size_bytes));
-                    sampled.is_ok_and(|sampled| record.sampled == Some(sampled))
-                }
+    let now = stamp_of(&std::fs::metadata(&whole)?);
+    for record in remembered.iter().filter(|record| record.state == FileState::Imported) {
+        let is_as_it_was = match judge(&record.stamp, &now) {
+            Trust::Unchanged => true,
+            Trust::Read => false,
+            Trust::Compare => {
+                record.sampled == Some(sampled_fingerprint(&open_plain(&whole)?, now.size_bytes)?)
             }
-    };
-    remembered.iter().find(is_as_it_was)?.content
+        };
+        if is_as_it_was {
+            return Ok(record.content);
+        }
+    }
+    Ok(None)
 }
 
 /// The linked originals of an asset whose file has made room for another photo, as they lie elsewhere on this device.
@@ -158,7 +158,7 @@ pub(crate) fn remember_left(device: &mut DeviceDb, left: &[SourcePath]) -> Resul
         for source in device.sources()? {
             let Some(below) = below_source(&whole, &source.path) else { continue };
             let Some(known) = device.file(source.id, below)? else { continue };
-            if known.state == FileState::Imported && held_at(path, &[known]).is_none() {
+            if known.state == FileState::Imported && held_at(path, &[known]).unwrap_or_default().is_none() {
                 device.mark_gone(source.id, [below])?;
             }
         }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::chance::{Chance, times};
 use crate::pictures::{heavy_photo, movie_around, photo};
 use crate::room::{
-    PATIENCE, Room, alive_in_group, copy_folder, files_below, finish, set_mode, sha256, skip, spawn_in_group,
+    NOBODY, PATIENCE, Room, alive_in_group, copy_folder, files_below, finish, set_mode, sha256, skip,
+    spawn_in_group,
 };
 
 /// Photos of one round; small ones and some of several segments, so that a kill meets every stage.
@@ -429,15 +430,11 @@ impl<'a> Reader<'a> {
         }
         // Root may write everything: become nobody, with a copy of the program that nobody may run.
         std::fs::remove_file(probe).unwrap();
-        let program = room.path("program");
-        std::fs::copy(crate::room::PROGRAM, &program).ok()?;
-        set_mode(&program, 0o755);
-        set_mode(program.parent()?, 0o755);
-        let nobody = 65_534;
+        let program = room.program_for_all()?;
         for path in ["home", "run", "key"] {
-            std::os::unix::fs::chown(room.path(path), Some(nobody), Some(nobody)).ok()?;
+            std::os::unix::fs::chown(room.path(path), Some(NOBODY), Some(NOBODY)).ok()?;
         }
-        Some(Self { room, program, user: Some(nobody) })
+        Some(Self { room, program, user: Some(NOBODY) })
     }
 
     fn run(&self, arguments: &[&str]) -> crate::room::Outcome {

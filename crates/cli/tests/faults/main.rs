@@ -27,3 +27,4 @@ mod removing;
 mod room;
 mod settling;
 mod together;
+mod unreadable;

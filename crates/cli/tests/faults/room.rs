@@ -19,7 +19,13 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_safelight");
 
 pub(crate) struct Room {
     directory: TempDir,
+    program: PathBuf,
+    /// Whom the program runs as, where that is not whoever runs the tests.
+    user: Option<u32>,
 }
+
+/// A user to whom nothing belongs.
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// How a run of the program ended.
 pub(crate) struct Outcome {
@@ -62,7 +68,7 @@ impl Room {
 
     /// A room with keys, but without a library yet.
     pub(crate) fn empty() -> Self {
-        let room = Self { directory: TempDir::new().unwrap() };
+        let room = Self { directory: TempDir::new().unwrap(), program: PROGRAM.into(), user: None };
         for folder in ["photos", "home", "run"] {
             std::fs::create_dir(room.path(folder)).unwrap();
         }
@@ -72,6 +78,34 @@ impl Room {
             set_mode(&room.path(secret), if secret == "run" { 0o700 } else { 0o600 });
         }
         room
+    }
+
+    /// A room with a library of somebody to whom folders can be closed, unlike to root; none where nobody else can be
+    /// taken on.
+    pub(crate) fn of_somebody() -> Option<Self> {
+        let mut room = Self::empty();
+        let closed = room.path("closed");
+        std::fs::create_dir(&closed).unwrap();
+        set_mode(&closed, 0o000);
+        if std::fs::read_dir(&closed).is_ok() {
+            room.program = room.program_for_all()?;
+            for path in ["", "home", "run", "key", "passphrase"] {
+                std::os::unix::fs::chown(room.path(path), Some(NOBODY), Some(NOBODY)).ok()?;
+            }
+            room.user = Some(NOBODY);
+        }
+        std::fs::remove_dir(closed).unwrap();
+        room.init();
+        Some(room)
+    }
+
+    /// A copy of the program that every user may run.
+    pub(crate) fn program_for_all(&self) -> Option<PathBuf> {
+        let program = self.path("program");
+        std::fs::copy(PROGRAM, &program).ok()?;
+        set_mode(&program, 0o755);
+        set_mode(self.directory.path(), 0o755);
+        Some(program)
     }
 
     /// Makes the library with a passphrase and a key file; tests unlock by the file and need not pay for passphrases.
@@ -106,7 +140,11 @@ impl Room {
 
     /// The program with this room's library and environment, and no way to unlock it.
     pub(crate) fn bare(&self) -> Command {
-        self.bare_program(PROGRAM)
+        let mut command = self.bare_program(&self.program);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user).current_dir("/");
+        }
+        command
     }
 
     pub(crate) fn bare_program(&self, program: impl AsRef<OsStr>) -> Command {
