@@ -1,7 +1,11 @@
 //! History as people read it: one line a change, newest first.
 
+use std::collections::HashMap;
+
 use safelight_catalog::HistoryEntry as Recorded;
-use safelight_model::{MarkReason, Op, OpBody, ProbeKind, Target, Value};
+use safelight_model::{
+    AssetId, DeviceId, EntityId, MarkReason, Op, OpBody, ProbeKind, SourcePath, Target, Value,
+};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -20,31 +24,142 @@ pub struct HistoryEntry {
     pub what: String,
 }
 
+/// How many ops are taken from the catalogue at a time.
+const PAGE_OPS: usize = 500;
+
+/// So many ops are looked at for where a file went.
+const SIGHTINGS: usize = 100;
+
 impl Library {
-    /// The newest changes.
+    /// The newest changes: of the library, or of one photo that an id, a path or a query names.
     ///
     /// # Errors
-    /// Those of the catalogue.
-    pub fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
-        let page = self.catalog().history(None, None, limit)?;
-        Ok(page.entries.into_iter().map(|entry| told(&entry)).collect())
+    /// When the item names no photo or several; those of the catalogue.
+    pub fn history(&self, item: Option<&str>, limit: usize) -> Result<Vec<HistoryEntry>> {
+        let of = item.map(|item| self.find(item)).transpose()?.map(|item| EntityId::Asset(item.asset));
+        let mut moves = Moves::default();
+        let (mut lines, mut after) = (Vec::new(), None);
+        while lines.len() < limit {
+            let page = self.catalog().history(of.as_ref(), after, limit.clamp(1, PAGE_OPS))?;
+            for entry in &page.entries {
+                lines.extend(self.told(entry, &mut moves)?);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        lines.truncate(limit);
+        Ok(lines)
+    }
+
+    /// What people are told of an op; nothing of one that says no more than a later one.
+    fn told(&self, entry: &Recorded, moves: &mut Moves) -> Result<Option<HistoryEntry>> {
+        let (id, when, what) = match &entry.op {
+            Ok(op) => {
+                let what = match &op.body {
+                    OpBody::Presence { asset, source, is_there, .. } => {
+                        let went_to = if *is_there { None } else { self.went_to(entry, *asset, source)? };
+                        moves.tell(*asset, source, *is_there, went_to)
+                    }
+                    _ => Some(sentence(op)),
+                };
+                (op.id.to_string(), shown_time(op.stamp.millis), what)
+            }
+            Err(error) => {
+                let what = format!("an operation that cannot be read: {error}");
+                (String::new(), String::new(), Some(what))
+            }
+        };
+        let device = entry.device.to_string();
+        Ok(what.map(|what| HistoryEntry { id, when, device, what }))
+    }
+
+    /// Where a device had found a photo last when it said that it is no longer at a path.
+    fn went_to(&self, left: &Recorded, asset: AssetId, source: &SourcePath) -> Result<Option<WentTo>> {
+        let before = self.catalog().sightings_before(asset, left.cursor, SIGHTINGS)?;
+        let mut gone = vec![source.clone()];
+        for entry in before.into_iter().filter(|entry| entry.device == left.device) {
+            let Ok(op) = entry.op else { continue };
+            let (found, is_there) = match op.body {
+                OpBody::Presence { source, is_there, .. } => (source, is_there),
+                OpBody::Seen { source, .. } => (source, true),
+                OpBody::AddAsset { original, .. } | OpBody::AddVersion { original, .. } => {
+                    (original.source, true)
+                }
+                _ => continue,
+            };
+            if found.device != source.device || gone.iter().any(|gone| gone.is_same_file(&found)) {
+                continue;
+            }
+            if is_there {
+                // An import closes a segment at its end: what it finds and what it misses are in one.
+                let is_move = entry.segment == left.segment;
+                return Ok(Some(WentTo { path: found, is_move }));
+            }
+            gone.push(found);
+        }
+        Ok(None)
     }
 }
 
-fn told(entry: &Recorded) -> HistoryEntry {
-    let device = entry.device.to_string();
-    match &entry.op {
-        Ok(op) => {
-            let when = shown_time(op.stamp.millis);
-            HistoryEntry { id: op.id.to_string(), when, device, what: sentence(op) }
+/// Where a photo is that is no longer at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct WentTo {
+    path: SourcePath,
+    /// Whether it was found there as it was missed at the other path, and not before.
+    is_move: bool,
+}
+
+/// What was told of where photos went, by the photo and the device: several ops may say one thing, for a path that was
+/// recorded in several ways, or for a file that is back where it was and therefore no longer where it was meanwhile.
+#[derive(Debug, Default)]
+struct Moves {
+    told: HashMap<(AssetId, DeviceId), (SourcePath, Option<WentTo>)>,
+}
+
+impl Moves {
+    fn tell(
+        &mut self,
+        asset: AssetId,
+        source: &SourcePath,
+        is_there: bool,
+        went_to: Option<WentTo>,
+    ) -> Option<String> {
+        let place = (asset, source.device);
+        let short = short(&asset.to_string());
+        let told = self.told.get(&place);
+        if is_there {
+            let is_told = told
+                .and_then(|(_, went_to)| went_to.as_ref())
+                .is_some_and(|went_to| went_to.is_move && went_to.path.is_same_file(source));
+            return (!is_told).then(|| format!("{short} is at {} again", source.display()));
         }
-        Err(error) => HistoryEntry {
-            id: String::new(),
-            when: String::new(),
-            device,
-            what: format!("an operation that cannot be read: {error}"),
-        },
+        let is_told = told.is_some_and(|(from, known)| from.is_same_file(source) && *known == went_to);
+        let sentence = match &went_to {
+            None => format!("{short} is no longer at {}", source.display()),
+            Some(WentTo { path, is_move }) => {
+                let [from, to] = shown_apart([source, path]);
+                if *is_move {
+                    format!("moved {short} from {from} to {to}")
+                } else {
+                    format!("{short} is no longer at {from}; it is at {to}")
+                }
+            }
+        };
+        self.told.insert(place, (source.clone(), went_to));
+        (!is_told).then_some(sentence)
     }
+}
+
+/// Two paths below the folder that was imported; as a whole if they were imported with different ones.
+fn shown_apart(paths: [&SourcePath; 2]) -> [String; 2] {
+    let is_one_root = paths.iter().all(|path| paths.iter().all(|other| path.root == other.root));
+    paths.map(
+        |path| {
+            if is_one_root { path.display() } else { String::from_utf8_lossy(&path.whole()).into_owned() }
+        },
+    )
 }
 
 /// Milliseconds since 1970 as people read them, in UTC.
@@ -99,12 +214,8 @@ fn sentence(op: &Op) -> String {
             format!("found {} again at {}", short(&content.to_string()), source.display())
         }
         OpBody::Presence { asset, source, is_there, .. } => {
-            let (asset, path) = (short(&asset.to_string()), source.display());
-            if *is_there {
-                format!("{asset} is at {path} again")
-            } else {
-                format!("{asset} is no longer at {path}")
-            }
+            let word = if *is_there { "again" } else { "no longer" };
+            format!("{} is {word} at {}", short(&asset.to_string()), source.display())
         }
         OpBody::Note { event, details } => {
             let details: Vec<String> =

@@ -464,7 +464,6 @@ fn record(
         OpKind::Derive,
         OpKind::Render,
         OpKind::Seen,
-        OpKind::Presence,
         OpKind::Packed,
         OpKind::Replicas,
         OpKind::Acknowledged,

@@ -1,7 +1,7 @@
 //! The history as people read it, newest first, a page at a time.
 
 use rusqlite::{OptionalExtension, Row};
-use safelight_model::{DeviceId, EntityId, ModelError, Op, SegmentSeq};
+use safelight_model::{AssetId, DeviceId, EntityId, ModelError, Op, SegmentSeq};
 
 use super::Catalog;
 use super::fold::stamp_of;
@@ -24,6 +24,8 @@ pub struct HistoryEntry {
     pub device: DeviceId,
     /// The segment that it was closed into; `None` while it waits for one.
     pub segment: Option<SegmentSeq>,
+    /// Where it stands: what comes after this is older.
+    pub cursor: HistoryCursor,
 }
 
 /// A page of the history.
@@ -56,24 +58,49 @@ impl Catalog {
                 None => return Ok(HistoryPage { entries: Vec::new(), next: None }),
             },
         };
-        let mut cursors = Vec::new();
-        let mut entries = Vec::new();
-        self.database.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT o.stamp, o.number, o.bytes, d.device, s.seq FROM ops AS o
-                 JOIN devices AS d ON d.id = o.device LEFT JOIN segments AS s ON s.id = o.segment
-                 WHERE o.listed = 1 {filter} AND (o.stamp, o.number) < (?1, ?2)
-                 ORDER BY o.stamp DESC, o.number DESC LIMIT ?3"
-            ))?;
-            let mut rows = statement.query((after.stamp, after.number, limit, entity))?;
-            while let Some(row) = rows.next()? {
-                cursors.push(HistoryCursor { stamp: row.get(0)?, number: row.get(1)? });
-                entries.push(read_entry(row)?);
-            }
-            Ok(())
+        let entries = self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{SELECT_ENTRY} WHERE o.listed = 1 {filter} AND (o.stamp, o.number) < (?1, ?2)
+                     ORDER BY o.stamp DESC, o.number DESC LIMIT ?3"
+                ))?
+                .query_map((after.stamp, after.number, limit, entity), read_entry)?
+                .collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        let next = cursors.last().copied().filter(|_| entries.len() == limit);
+        let next = entries.last().map(|last| last.cursor).filter(|_| entries.len() == limit);
         Ok(HistoryPage { entries, next })
+    }
+
+    /// Lists the ops before a point of the history that say where files of an asset were found or are no longer, newest
+    /// first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn sightings_before(
+        &self,
+        asset: AssetId,
+        before: HistoryCursor,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>> {
+        let Some(entity) = self.entity_number(&EntityId::Asset(asset))? else { return Ok(Vec::new()) };
+        // Kinds as numbers (AddAsset, AddVersion and Presence; Seen), so that both indexes are found.
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT * FROM (
+                         SELECT * FROM ({SELECT_ENTRY}
+                             WHERE o.listed = 1 AND o.entity = ?4 AND o.kind IN (2, 4, 29)
+                                 AND (o.stamp, o.number) < (?1, ?2)
+                             ORDER BY o.stamp DESC, o.number DESC LIMIT ?3)
+                         UNION ALL
+                         SELECT * FROM ({SELECT_ENTRY}
+                             WHERE o.kind = 5 AND o.entity = ?4 AND (o.stamp, o.number) < (?1, ?2)
+                             ORDER BY o.stamp DESC, o.number DESC LIMIT ?3))
+                     ORDER BY stamp DESC, number DESC LIMIT ?3"
+                ))?
+                .query_map((before.stamp, before.number, limit, entity), read_entry)?
+                .collect()
+        })
     }
 
     /// When a device made its last change, by its own clock, in milliseconds since 1970.
@@ -117,8 +144,13 @@ impl Catalog {
     }
 }
 
+/// The columns of an entry, and the tables that they come from.
+const SELECT_ENTRY: &str = "SELECT o.stamp, o.number, o.bytes, d.device, s.seq FROM ops AS o
+    JOIN devices AS d ON d.id = o.device LEFT JOIN segments AS s ON s.id = o.segment";
+
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     Ok(HistoryEntry {
+        cursor: HistoryCursor { stamp: row.get(0)?, number: row.get(1)? },
         op: Op::from_bytes(row.get_ref(2)?.as_blob()?),
         device: DeviceId::from_bytes(bytes_column(row, 3)?),
         segment: row.get::<_, Option<u32>>(4)?.map(SegmentSeq),

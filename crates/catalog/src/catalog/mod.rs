@@ -71,6 +71,8 @@ const STEPS: &[&str] = &[
     include_str!("branches.sql"),
     // Every sync asks for purges that it has not seen, and there are few (placed.rs).
     "CREATE INDEX ops_purges ON ops (number) WHERE kind = 14",
+    // People are shown what moved, and where to (history.rs).
+    include_str!("moves.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.

@@ -6,9 +6,12 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable_text};
 
-/// Show the changes of the library, newest first
+/// Show the changes of the library or of one photo, newest first
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// Only what happened to this photo: an id or the beginning of one, a path, or a query that finds one
+    #[arg(conflicts_with = "verify")]
+    item: Option<String>,
     /// Check every signature and link of the recorded history
     #[arg(long)]
     verify: bool,
@@ -42,7 +45,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
         return Ok(());
     }
-    let entries = library.history(arguments.limit)?;
+    let entries = library.history(arguments.item.as_deref(), arguments.limit)?;
     library.close()?;
     if context.output.json() {
         context.output.print_json(&entries)?;

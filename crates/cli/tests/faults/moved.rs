@@ -479,3 +479,59 @@ fn an_edit_that_was_kept_under_another_name_and_its_original_both_have_their_own
         room.verify_is_clean();
     }
 }
+
+/// What the history says of moves, newest first, the photos' ids left out.
+fn told(room: &Room, item: &[&str]) -> Vec<String> {
+    let history = room.safelight(&[&["--json", "history"], item].concat()).ends_with(&[0]).json();
+    let mut devices = std::fs::read_dir(room.library().join("objects/log")).unwrap();
+    let device = devices.next().unwrap().unwrap().file_name().into_string().unwrap();
+    let mut told = Vec::new();
+    for entry in history.as_array().unwrap() {
+        let what = text(entry, "what");
+        let words: Vec<_> = what.split(' ').filter(|word| word.len() != 12 || word.contains('.')).collect();
+        let what = words.join(" ");
+        if ["moved", "is"].contains(&words[0]) {
+            assert!(text(entry, "when").starts_with("20"), "{entry}");
+            assert_eq!(text(entry, "device"), device, "{entry}");
+            told.push(what);
+        }
+    }
+    told
+}
+
+#[test]
+fn history_tells_what_moved_from_where_to_where() {
+    let room = Room::with_library();
+    let [one, two] = two_photos();
+    room.put("one.jpg", &one);
+    room.put("two.jpg", &two);
+    room.import().ends_with(&[0]);
+    assert_eq!(told(&room, &[]), [""; 0]);
+    std::fs::create_dir(room.photos().join("2024")).unwrap();
+    rename(&room, &[("one.jpg", "2024/harbour.jpg")]);
+    room.import().ends_with(&[0]);
+    let first = "moved from one.jpg to 2024/harbour.jpg";
+    assert_eq!(told(&room, &[]), [first]);
+
+    // Back again, and the other one under a new name.
+    rename(&room, &[("2024/harbour.jpg", "one.jpg"), ("two.jpg", "zoo.jpg")]);
+    room.import().ends_with(&[0]);
+    let back = "moved from 2024/harbour.jpg to one.jpg";
+    assert_eq!(told(&room, &["one.jpg"]), [back, first]);
+    assert_eq!(told(&room, &["zoo.jpg"]), ["moved from two.jpg to zoo.jpg"]);
+    assert_eq!(told(&room, &[]).len(), 3);
+
+    // Of two copies one is deleted, which is no move.
+    room.put("copy.jpg", &one);
+    room.import().ends_with(&[0]);
+    std::fs::remove_file(room.photos().join("one.jpg")).unwrap();
+    room.import().ends_with(&[0]);
+    assert_eq!(told(&room, &["copy.jpg"])[0], "is no longer at one.jpg; it is at copy.jpg");
+    assert_eq!(told(&room, &["copy.jpg", "-n", "2"]).len(), 2);
+    room.safelight(&["history", "nothing.jpg"]).ends_with(&[4]);
+
+    // A catalogue made again tells the same.
+    let before = told(&room, &[]);
+    room.safelight(&["--yes", "doctor", "--fix", "catalog"]).ends_with(&[0]);
+    assert_eq!(told(&room, &[]), before);
+}
