@@ -198,6 +198,16 @@ fn a_true_fork(places: &Places) {
     }
 }
 
+/// The first device, with a second remote and a photo that all are going to share.
+fn first_with_second_remote<'a>(world: &'a World, places: &Places) -> (Device<'a>, String) {
+    let one = world.first("one");
+    one.add_remote("second", &places.addresses[1]);
+    one.import(&world.photos("shared", 0..1));
+    one.sync();
+    let shared = shared_asset(&one);
+    (one, shared)
+}
+
 /// The segments that a folder holds.
 fn segments_in(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = Vec::new();
@@ -210,11 +220,7 @@ fn what_a_lost_copy_left_half_written_is_told_once_and_no_later_sync_fails_for_i
     let root = tempfile::tempdir().unwrap();
     let places = folders(root.path());
     let world = places.world();
-    let one = world.first("one");
-    one.add_remote("second", &places.addresses[1]);
-    one.import(&world.photos("shared", 0..1));
-    one.sync();
-    let shared = shared_asset(&one);
+    let (one, shared) = first_with_second_remote(&world, &places);
     let clone = world.copy(&one, "clone");
     let before = segments_in(&root.path().join("second"));
     edit(&clone, &world, 1, &shared);
@@ -249,11 +255,7 @@ fn what_one_remote_shows_late_and_the_next_one_brings_is_no_failure() {
     let root = tempfile::tempdir().unwrap();
     let places = folders(root.path());
     let world = places.world();
-    let one = world.first("one");
-    one.add_remote("second", &places.addresses[1]);
-    one.import(&world.photos("shared", 0..1));
-    one.sync();
-    let shared = shared_asset(&one);
+    let (one, shared) = first_with_second_remote(&world, &places);
     let (two, three) = (world.join("two"), world.join("three"));
     for device in [&two, &three] {
         device.add_remote("second", &places.addresses[1]);

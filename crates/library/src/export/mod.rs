@@ -108,6 +108,8 @@ struct Export<'a> {
     request: &'a ExportRequest,
     /// What to export, unless it is everything.
     chosen: Option<Selection>,
+    /// Whether what is in the trash stays there: nobody asked for it.
+    skip_trashed: bool,
     away: &'a Away<'a>,
     monitor: &'a dyn Monitor,
     layout: Layout,
@@ -147,6 +149,7 @@ impl<'a> Export<'a> {
         Ok(Self {
             library,
             request,
+            skip_trashed: chosen.is_none(),
             chosen,
             away,
             monitor,
@@ -158,35 +161,32 @@ impl<'a> Export<'a> {
     }
 
     fn run(&mut self) -> Result<()> {
-        let chosen = self.chosen.take();
-        let skip_trashed = chosen.is_none();
-        match chosen {
-            Some(chosen) => chosen
-                .assets()
-                .iter()
-                .try_for_each(|asset| self.export_asset(*asset, skip_trashed, Lies::There))?,
-            None => self.run_all(skip_trashed)?,
+        match self.chosen.take() {
+            Some(chosen) => {
+                chosen.assets().iter().try_for_each(|asset| self.export_asset(*asset, Lies::There))?;
+            }
+            None => self.run_all()?,
         }
         // What lies at a path has its name; what lay there once gets a number behind it.
         let once = std::mem::take(&mut self.once);
-        once.into_iter().try_for_each(|asset| self.export_asset(asset, skip_trashed, Lies::Nowhere))
+        once.into_iter().try_for_each(|asset| self.export_asset(asset, Lies::Nowhere))
     }
 
-    fn run_all(&mut self, skip_trashed: bool) -> Result<()> {
+    fn run_all(&mut self) -> Result<()> {
         let mut after: Option<AssetId> = None;
         while !self.monitor.cancelled() {
             let assets = self.library.catalog().assets_after(after, STRETCH_ASSETS)?;
             let Some((last, _)) = assets.last() else { break };
             after = Some(*last);
             for (asset, _) in assets {
-                self.export_asset(asset, skip_trashed, Lies::There)?;
+                self.export_asset(asset, Lies::There)?;
             }
         }
         Ok(())
     }
 
     /// Exports those versions of a photo that lie somewhere, or those that lie nowhere any more.
-    fn export_asset(&mut self, asset: AssetId, skip_trashed: bool, which: Lies) -> Result<()> {
+    fn export_asset(&mut self, asset: AssetId, which: Lies) -> Result<()> {
         if self.monitor.cancelled() {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl<'a> Export<'a> {
         if life.is_purged() || life.alias().winner().is_some_and(|write| write.value.is_some()) {
             return Ok(());
         }
-        if skip_trashed && life.is_trashed() {
+        if self.skip_trashed && life.is_trashed() {
             return Ok(());
         }
         let view = item.view();

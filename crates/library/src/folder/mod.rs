@@ -108,8 +108,8 @@ impl LibraryFolder {
     }
 
     /// Opens a library's folder whose description may be damaged, gone, or that of another library, once for each library
-    /// that it may be: the one that is named there, and `words`, which recovery words name. A secret that opens one of them proves which
-    /// it is; [`restore_description`](Self::restore_description) then writes that down. Writes nothing.
+    /// that it may be: the one that is named there, and `words`, which recovery words name. A secret that opens one of
+    /// them proves which it is; [`restore_description`](Self::restore_description) then writes that down. Writes nothing.
     ///
     /// # Errors
     /// As [`open`](Self::open), when nothing says which library it is.

@@ -230,8 +230,8 @@ impl Round<'_> {
         Ok(still)
     }
 
-    /// How an original rests where it can be had soonest, and in which of the places that is. A remote that fails is `silent` for the rest of the round; one
-    /// that is the last to fail ends it.
+    /// How an original rests where it can be had soonest, and in which of the places that is. A remote that fails is
+    /// `silent` for the rest of the round; one that is the last to fail ends it.
     async fn best(
         &self,
         here: &mut Here<'_>,
