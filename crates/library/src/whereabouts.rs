@@ -316,7 +316,7 @@ impl Library {
             match self.original_of(&content)? {
                 Some(original) if original.storage != Storage::Linked => report.gone_kept += 1,
                 Some(original) if linked::look(&original, here, &self.device).is_err() => {
-                    report.gone_linked += 1
+                    report.gone_linked += 1;
                 }
                 // It was found elsewhere, or is in no library any more.
                 Some(_) | None => {}
