@@ -113,7 +113,8 @@ impl LocalPacks {
         Self { place, current: None, unsynced: false }
     }
 
-    /// Appends an entry; it is durable after [`LocalPacks::sync`].
+    /// Appends an entry; it is durable after [`LocalPacks::sync`]. A pack that takes no more stays the current one:
+    /// what it took before is still to be synced.
     pub(crate) fn append(
         &mut self,
         content: ContentHash,
@@ -125,15 +126,15 @@ impl LocalPacks {
             self.sync()?;
             self.current = None;
         }
-        let mut pack = match self.current.take() {
+        let mut bytes = made.frame.to_vec();
+        bytes.extend_from_slice(made.sealed.as_bytes());
+        let opened = match self.current.take() {
             Some(pack) => pack,
             None => self.open(keyring, device)?,
         };
-        let mut bytes = made.frame.to_vec();
-        bytes.extend_from_slice(made.sealed.as_bytes());
+        let pack = self.current.insert(opened);
         let position = pack.append(&bytes)?;
         let name = pack.path().as_str().to_owned();
-        self.current = Some(pack);
         self.unsynced = true;
         let record = made.sealed.record();
         Ok(PackLocation {
@@ -146,11 +147,13 @@ impl LocalPacks {
         })
     }
 
-    /// Makes what was appended durable.
+    /// Makes what was appended durable. That the pack is gone which holds it is an error, never taken for success.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        if self.unsynced
-            && let Some(pack) = &self.current
-        {
+        if self.unsynced {
+            let pack = self.current.as_ref().ok_or_else(|| LibraryError::Damaged {
+                object: Area::Local.as_str().to_owned(),
+                reason: "the pack is gone before what was appended to it was made durable".into(),
+            })?;
             pack.sync()?;
         }
         self.unsynced = false;
@@ -358,5 +361,71 @@ impl Seek for PackReader {
             SeekFrom::Current(offset) => self.position.saturating_add_signed(offset),
         };
         Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::tests::Place;
+    use crate::library::Library;
+
+    /// A small file system of its own, gone with the value; none where none may be mounted.
+    struct SmallDisk(std::path::PathBuf);
+
+    impl SmallDisk {
+        fn mount(at: &std::path::Path, size: &str) -> Option<Self> {
+            let options = format!("size={size}");
+            let mounted = std::process::Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+                .arg(at)
+                .output();
+            mounted.is_ok_and(|mounted| mounted.status.success()).then(|| Self(at.to_owned()))
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let _gone = std::process::Command::new("umount").arg("-l").arg(&self.0).output();
+        }
+    }
+
+    #[test]
+    fn a_pack_that_takes_no_more_is_kept_until_what_it_took_is_durable() {
+        let place = Place::new();
+        let folder = place.folder();
+        let local = folder.path().join("objects/local");
+        std::fs::create_dir_all(&local).unwrap();
+        // Without the right to mount, nothing can be filled up.
+        let Some(_disk) = SmallDisk::mount(&local, "256k") else { return };
+        let mut library = place.library();
+        let keyring = library.keyring().clone();
+        let sealer = Sealer::new(keyring.library(), keyring.epoch());
+        let append = |library: &mut Library, seed: u8, length: usize| {
+            let bytes = vec![seed; length];
+            let content = ContentHash::of(&bytes);
+            let entry = sealer.seal_original(&content, &bytes).unwrap();
+            library.packs.append(content, &entry, &keyring, &mut library.device)
+        };
+        let first = append(&mut library, 1, 100_000).unwrap();
+        append(&mut library, 2, 300_000).unwrap_err();
+        assert!(library.packs.unsynced, "what the full disk took is still to be synced");
+        let held = library.packs.current.as_ref().expect("the pack is still held");
+        assert_eq!(held.path().as_str(), first.pack);
+        library.packs.sync().unwrap();
+        assert!(!library.packs.unsynced);
+        let next = append(&mut library, 3, 50_000).unwrap();
+        assert_eq!((next.pack, next.position), (first.pack, first.position + first.length));
+    }
+
+    #[test]
+    fn nothing_counts_as_durable_whose_pack_is_gone() {
+        let place = Place::new();
+        let mut library = place.library();
+        library.packs.unsynced = true;
+        library.packs.sync().unwrap_err();
+        assert!(library.packs.unsynced);
+        library.packs.unsynced = false;
+        library.packs.sync().unwrap();
     }
 }

@@ -12,14 +12,14 @@ use crate::keys::{NewSlot, UnlockedKeys};
 use crate::library::{LibraryOptions, device_key};
 use crate::monitor::Unwatched;
 
-struct Place {
+pub(super) struct Place {
     directory: TempDir,
     keys: UnlockedKeys,
     options: LibraryOptions,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         // It is there, and the system refuses to start it.
         let program = directory.path().join("worker");
@@ -38,11 +38,11 @@ impl Place {
         Self { directory, keys, options }
     }
 
-    fn folder(&self) -> LibraryFolder {
+    pub(super) fn folder(&self) -> LibraryFolder {
         LibraryFolder::open(&self.directory.path().join("library")).unwrap()
     }
 
-    fn library(&self) -> Library {
+    pub(super) fn library(&self) -> Library {
         Library::open(self.folder(), self.keys.clone(), &self.options).unwrap()
     }
 
