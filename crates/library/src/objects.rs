@@ -14,6 +14,7 @@ use safelight_store::{FolderPlace, ObjectPath};
 
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::read_packed;
+use crate::import::take::open_plain;
 use crate::library::Library;
 use crate::linked;
 
@@ -224,10 +225,16 @@ pub(crate) fn held_by(state: &AssetState) -> Vec<Original> {
         .collect()
 }
 
+/// Opens a file in the open for reading. A pipe, a socket or a device where the file lay is an error, and holds nobody up.
+pub(crate) fn open_file(path: &Path) -> std::io::Result<File> {
+    let file = open_plain(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is no regular file")) }
+}
+
 /// Reads a file in the open from end to end; answers its size.
 pub(crate) fn read_through(path: &Path, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
     let reading = |source| LibraryError::reading(path, source);
-    let mut file = File::open(path).map_err(reading)?;
+    let mut file = open_file(path).map_err(reading)?;
     let mut stretch = vec![0; STRETCH_BYTES];
     let mut size = 0;
     loop {

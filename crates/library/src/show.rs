@@ -231,7 +231,7 @@ pub fn probe_files(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FileF
 
 fn probe_file(path: &Path) -> Result<(u64, Probe), String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut file = crate::objects::open_file(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let name = path.file_name().map_or(path, Path::new);
     if size > WHOLE_BYTES {

@@ -1,5 +1,6 @@
 //! Checks an exported folder without a library: the signature of its list, then every file against it.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -16,7 +17,10 @@ use crate::verify::{Damage, VerifyReport};
 /// When the list is missing or cannot be read. What is damaged is in the report.
 pub fn verify_export(directory: &Path, monitor: &dyn Monitor) -> Result<VerifyReport> {
     let list = directory.join(MANIFEST);
-    let bytes = std::fs::read(&list).map_err(|source| LibraryError::reading(&list, source))?;
+    let mut bytes = Vec::new();
+    objects::open_file(&list)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|source| LibraryError::reading(&list, source))?;
     let mut report = VerifyReport::default();
     let manifest = match Manifest::open(&bytes) {
         Ok(manifest) => manifest,

@@ -11,6 +11,8 @@ use data_encoding::BASE64;
 use safelight_crypto::{Device, DeviceCard, Domain, Sha256, Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
+use crate::objects::open_file;
+
 /// The name of the list.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
@@ -90,8 +92,7 @@ pub(crate) fn begins_like_one(path: &Path) -> bool {
     use std::io::Read as _;
     let expected = format!("{{\n\"format\": \"{FORMAT}\"");
     let mut found = vec![0; expected.len()];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut found)).is_ok()
-        && found == expected.as_bytes()
+    open_file(path).and_then(|mut file| file.read_exact(&mut found)).is_ok() && found == expected.as_bytes()
 }
 
 /// Writes a manifest line by line, so that a million files need no memory.

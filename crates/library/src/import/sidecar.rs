@@ -69,7 +69,7 @@ impl Library {
                     FileState::Refused(reason)
                 }
             };
-            let sampled = std::fs::File::open(&candidate.path)
+            let sampled = open_plain(&candidate.path)
                 .and_then(|file| sampled_fingerprint(&file, candidate.stamp.size_bytes))
                 .ok();
             rows.push(FileRecord {
