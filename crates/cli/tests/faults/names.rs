@@ -95,6 +95,55 @@ fn loops_of_links_end() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_fails_nothing_and_hides_nothing_else() {
+    let room = Room::with_library();
+    let gone = room.put("gone.jpg", photo(1));
+    room.put("stays.jpg", photo(2));
+    let target = room.path("target.jpg");
+    std::fs::write(&target, photo(3)).unwrap();
+    std::os::unix::fs::symlink(&target, room.photos().join("linked.jpg")).unwrap();
+    room.import().ends_with(&[0]);
+    for removed in [&gone, &target] {
+        std::fs::remove_file(removed).unwrap();
+    }
+    let outcome = room.run(&mut room.import_command()).ends_with(&[0]);
+    let report = outcome.json();
+    // What the link leads to may lie on a disk that is not connected.
+    assert_eq!(
+        (&report["gone"], &report["left_out"], &report["failed"]),
+        (&1.into(), &1.into(), &0.into()),
+        "{report}"
+    );
+    assert!(
+        outcome.stderr.contains("linked.jpg") && outcome.stderr.contains("leads nowhere"),
+        "{}",
+        outcome.said()
+    );
+}
+
+#[test]
+fn no_reason_and_no_label_turns_a_terminal() {
+    let room = Room::with_library();
+    let photo = room.put("x\u{1b}[31m\u{202e}/a.jpg", photo(1));
+    let mut link = room.unlocked();
+    room.run(link.args(["import", "--wait", "--link", "--settle=0"]).arg(room.photos())).ends_with(&[0]);
+    std::fs::remove_file(photo).unwrap();
+    let exported = room.run(room.unlocked().arg("export").arg(room.path("out"))).ends_with(&[0, 1]).said();
+    let label = "\u{1b}[31mred\u{202e}";
+    let mut add = room.unlocked();
+    add.args(["key", "add", "--label", label, "--new-key-file"]).arg(room.path("another"));
+    let added = room.run(&mut add).ends_with(&[0]).said();
+    let listed = room.safelight(&["key", "list"]).ends_with(&[0]).said();
+    let mut test = room.bare();
+    test.arg("--key-file").arg(room.path("another")).args(["key", "test", label]);
+    let tested = room.run(&mut test).ends_with(&[0]).said();
+    let removed = room.safelight(&["--yes", "key", "remove", label]).ends_with(&[0]).said();
+    for said in [exported, added, listed, tested, removed] {
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    }
+}
+
+#[test]
 fn folders_within_folders_are_walked_to_the_end() {
     let room = Room::with_library();
     let mut path = std::path::PathBuf::new();

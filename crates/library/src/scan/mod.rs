@@ -8,7 +8,6 @@ pub(crate) mod trust;
 mod walk;
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -18,8 +17,9 @@ use safelight_crypto::ContentHash;
 use crate::error::{LibraryError, Result};
 use crate::import::Sighting;
 use crate::monitor::{Monitor, Problem, Task, Weight};
+use crate::objects::open_file;
 use trust::Trust;
-use walk::{Found, Step, Walk};
+use walk::{Found, PassedOver, Step, Walk};
 
 /// How many rows of the stat cache are read at a time.
 const CACHE_STRETCH_ROWS: usize = 4096;
@@ -61,8 +61,6 @@ pub(crate) struct Scanned {
     pub(crate) gone: Vec<FileRecord>,
     /// What is neither file nor folder, and links that are not followed.
     pub(crate) left_out: u64,
-    /// Folders that could not be read: with one, nothing below counts as gone.
-    pub(crate) unreadable: bool,
     pub(crate) failed_files: u64,
 }
 
@@ -98,18 +96,20 @@ impl Scan<'_> {
             .map_err(|source| LibraryError::reading(&start, source))?;
         let mut cache = Cache::new(self)?;
         let mut scanned = Scanned::default();
+        // What could not be looked at or led nowhere, below the source: nothing there counts as gone.
+        let mut unseen = Vec::new();
         for step in walk {
             if monitor.cancelled() {
                 return Err(LibraryError::Cancelled);
             }
             match step {
-                Step::Skipped(problem) => {
+                Step::Skipped(PassedOver { problem, is_unseen }) => {
                     let problem = grave_if_named(problem, |path| path == start);
+                    if is_unseen {
+                        unseen.push(self.below(&problem.path));
+                    }
                     match problem.weight {
-                        Weight::Failure => {
-                            scanned.unreadable = true;
-                            scanned.failed_files += 1;
-                        }
+                        Weight::Failure => scanned.failed_files += 1,
                         Weight::Omission => scanned.left_out += 1,
                         Weight::Notice => {}
                     }
@@ -122,10 +122,13 @@ impl Scan<'_> {
             }
         }
         cache.drain_into(&mut scanned.gone)?;
-        if scanned.unreadable {
-            scanned.gone.clear();
-        }
+        scanned.gone.retain(|row| !unseen.iter().any(|unseen| lies_at_or_below(&row.path, unseen)));
         Ok(scanned)
+    }
+
+    /// A path as the stat cache keeps it.
+    fn below(&self, path: &Path) -> Vec<u8> {
+        path.strip_prefix(self.root).unwrap_or(Path::new("")).as_os_str().as_bytes().to_vec()
     }
 
     fn look_at(
@@ -135,8 +138,7 @@ impl Scan<'_> {
         scanned: &mut Scanned,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let below =
-            found.path.strip_prefix(self.root).unwrap_or(Path::new("")).as_os_str().as_bytes().to_vec();
+        let below = self.below(&found.path);
         let remembered = cache.advance_to(&below, &mut scanned.gone)?;
         let stamp = trust::stamp_of(&found.metadata);
         let sidecar = is_sidecar(&found.path);
@@ -180,7 +182,7 @@ impl Scan<'_> {
             Trust::Compare => {
                 let Some(sampled) = record.sampled else { return Ok(false) };
                 scanned.opened_files += 1;
-                let file = File::open(&candidate.path)?;
+                let file = open_file(&candidate.path)?;
                 let same = trust::sampled_fingerprint(&file, candidate.stamp.size_bytes)? == sampled;
                 if same {
                     scanned.refreshed.push(FileRecord { stamp: candidate.stamp, ..record.clone() });
@@ -202,6 +204,11 @@ impl Scan<'_> {
         }
         Ok(unchanged)
     }
+}
+
+/// Whether a path of the stat cache is another one or lies below it; every path lies below the empty one.
+fn lies_at_or_below(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 /// Whether a file describes a photo beside it.
@@ -317,7 +324,7 @@ pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Ve
         for step in walk {
             match step {
                 Step::File(found) => files.push(found.path),
-                Step::Skipped(problem) => {
+                Step::Skipped(PassedOver { problem, .. }) => {
                     let is_named = |named: &Path| named == path;
                     monitor.problem(&grave_if_named(problem, is_named));
                 }
@@ -333,4 +340,23 @@ pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Ve
         monitor.problem(&Problem::failure(path.clone(), format!("it cannot be read: {source}")));
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lies_at_or_below;
+
+    #[test]
+    fn only_what_lies_at_or_below_a_path_lies_there() {
+        for (path, folder, lies) in [
+            ("a/b.jpg", "a", true),
+            ("a/b/c.jpg", "a/b", true),
+            ("a", "a", true),
+            ("ab.jpg", "a", false),
+            ("a", "a/b", false),
+            ("b", "", true),
+        ] {
+            assert_eq!(lies_at_or_below(path.as_bytes(), folder.as_bytes()), lies, "{path} {folder}");
+        }
+    }
 }

@@ -26,8 +26,27 @@ pub(crate) struct Found {
 pub(crate) enum Step {
     /// A regular file.
     File(Found),
-    /// A folder, link or device that was passed over, and why.
-    Skipped(Problem),
+    /// Something that was passed over.
+    Skipped(PassedOver),
+}
+
+/// A folder, link or device that was passed over.
+#[derive(Debug)]
+pub(crate) struct PassedOver {
+    /// Where it is, and why.
+    pub(crate) problem: Problem,
+    /// Whether it could not be looked at, or leads nowhere: of what lies there nothing is known.
+    pub(crate) is_unseen: bool,
+}
+
+impl PassedOver {
+    fn left_out(problem: Problem) -> Self {
+        Self { problem, is_unseen: false }
+    }
+
+    fn unseen(problem: Problem) -> Self {
+        Self { problem, is_unseen: true }
+    }
 }
 
 struct Pending {
@@ -37,7 +56,7 @@ struct Pending {
 
 /// A depth-first walk in byte order; holds one sorted listing for every level above the current file.
 pub(crate) struct Walk {
-    levels: Vec<std::vec::IntoIter<Result<Pending, Problem>>>,
+    levels: Vec<std::vec::IntoIter<Result<Pending, PassedOver>>>,
     /// Folders that are never entered: the library itself, for one.
     excluded: Vec<PathBuf>,
 }
@@ -50,19 +69,23 @@ impl Walk {
         Ok(Self { levels: vec![first.into_iter()], excluded })
     }
 
-    fn enter(&mut self, folder: &Path) -> Option<Problem> {
+    fn enter(&mut self, folder: &Path) -> Option<PassedOver> {
         if self.excluded.iter().any(|excluded| excluded == folder) {
-            return Some(Problem::notice(folder, "this is the library's own folder"));
+            return Some(PassedOver::left_out(Problem::notice(folder, "this is the library's own folder")));
         }
         if folder.join("library.toml").is_file() && folder.join("keys").is_dir() {
-            return Some(Problem::notice(folder, "this is a Safelight library, not a folder of photos"));
+            let reason = "this is a Safelight library, not a folder of photos";
+            return Some(PassedOver::left_out(Problem::notice(folder, reason)));
         }
         match sorted_listing(folder) {
             Ok(listing) => {
                 self.levels.push(listing.into_iter());
                 None
             }
-            Err(error) => Some(Problem::failure(folder, format!("the folder cannot be read: {error}"))),
+            Err(error) => Some(PassedOver::unseen(Problem::failure(
+                folder,
+                format!("the folder cannot be read: {error}"),
+            ))),
         }
     }
 }
@@ -77,17 +100,18 @@ impl Iterator for Walk {
                 None => {
                     self.levels.pop();
                 }
-                Some(Err(problem)) => return Some(Step::Skipped(problem)),
+                Some(Err(passed)) => return Some(Step::Skipped(passed)),
                 Some(Ok(Pending { path, metadata })) => {
                     if metadata.is_dir() {
-                        if let Some(problem) = self.enter(&path) {
-                            return Some(Step::Skipped(problem));
+                        if let Some(passed) = self.enter(&path) {
+                            return Some(Step::Skipped(passed));
                         }
                     } else if metadata.is_file() {
                         return Some(Step::File(Found { path, metadata }));
                     } else {
                         let reason = format!("{}, which holds no photo: left out", kind_of(&metadata));
-                        return Some(Step::Skipped(Problem::omission(path, reason)));
+                        let passed = PassedOver::left_out(Problem::omission(path, reason));
+                        return Some(Step::Skipped(passed));
                     }
                 }
             }
@@ -95,8 +119,8 @@ impl Iterator for Walk {
     }
 }
 
-fn sorted_listing(folder: &Path) -> std::io::Result<Vec<Result<Pending, Problem>>> {
-    let mut rows: Vec<(Vec<u8>, Result<Pending, Problem>)> = Vec::new();
+fn sorted_listing(folder: &Path) -> std::io::Result<Vec<Result<Pending, PassedOver>>> {
+    let mut rows: Vec<(Vec<u8>, Result<Pending, PassedOver>)> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -128,10 +152,16 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     }
 }
 
-fn examine(path: PathBuf) -> Result<Pending, Problem> {
+fn examine(path: PathBuf) -> Result<Pending, PassedOver> {
+    let skipped = |path, reason: String| Err(PassedOver::left_out(Problem::omission(path, reason)));
     let metadata = match std::fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,
-        Err(error) => return Err(Problem::failure(path, format!("it cannot be looked at: {error}"))),
+        Err(error) => {
+            return Err(PassedOver::unseen(Problem::failure(
+                path,
+                format!("it cannot be looked at: {error}"),
+            )));
+        }
     };
     if !metadata.is_symlink() {
         return Ok(Pending { path, metadata });
@@ -139,13 +169,14 @@ fn examine(path: PathBuf) -> Result<Pending, Problem> {
     match std::fs::metadata(&path) {
         Ok(target) if target.is_file() => Ok(Pending { path, metadata: target }),
         Ok(target) if target.is_dir() => {
-            Err(Problem::omission(path, "a link to a folder; name the folder itself to import it"))
+            skipped(path, "a link to a folder; name the folder itself to import it".into())
         }
         Ok(target) => {
-            let reason = format!("a link to {}, which holds no photo: left out", kind_of(&target));
-            Err(Problem::omission(path, reason))
+            skipped(path, format!("a link to {}, which holds no photo: left out", kind_of(&target)))
         }
-        Err(error) => Err(Problem::failure(path, format!("a link that leads nowhere: {error}"))),
+        Err(error) => {
+            Err(PassedOver::unseen(Problem::omission(path, format!("a link that leads nowhere: {error}"))))
+        }
     }
 }
 
@@ -187,7 +218,7 @@ mod tests {
         let problems: Vec<_> = Walk::new(folder.path(), Vec::new())
             .unwrap()
             .filter_map(|step| match step {
-                Step::Skipped(problem) => Some(problem.path),
+                Step::Skipped(passed) => Some(passed.problem.path),
                 Step::File(_) => None,
             })
             .collect();
