@@ -200,7 +200,7 @@ impl Library {
                 false => Finding::well("note", says),
             });
         }
-        findings.extend(self.folder.old_databases().iter().map(|old| examine_old_database(old)));
+        findings.extend(self.folder.replaced_databases().iter().map(|old| examine_old_database(old)));
         findings.extend(self.examine_device_database(repairs)?);
         findings.push(self.examine_space());
         findings.push(self.examine_previews()?);
@@ -272,8 +272,8 @@ impl Library {
     /// Removes the databases from before a repair; answers how to say it.
     fn remove_old_databases(&self) -> Result<String> {
         let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let names = self.folder.old_databases().into_iter().filter_map(name).collect::<Vec<_>>();
-        self.folder.remove_old_databases()?;
+        let names = self.folder.replaced_databases().into_iter().filter_map(name).collect::<Vec<_>>();
+        self.folder.remove_replaced_databases()?;
         Ok(if names.is_empty() { String::new() } else { format!("; and {}", names.join(", ")) })
     }
 
@@ -391,6 +391,8 @@ fn examine_old_database(old: &Path) -> Finding {
 fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
     let (path, keyring) = (folder.catalog_path(), &keys.keyring);
     let mut open_ops = Vec::new();
+    // First of all: whoever opens a database that is damaged may do away with its log.
+    folder.keep_catalog()?;
     match Catalog::open(&path, &catalog_key(keyring), keyring.device().id(), &mut OsEntropy) {
         Ok(mut catalog) => {
             if let Err(error) = close_segment(&mut catalog, keyring, folder.objects()) {
@@ -400,14 +402,6 @@ fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
             catalog.close()?;
         }
         Err(error) => tracing::warn!(%error, "the old catalogue cannot be read"),
-    }
-    if path.is_dir() {
-        let kept = folder.old_catalog_path();
-        std::fs::rename(&path, &kept).map_err(|source| LibraryError::writing(&kept, source))?;
-    } else if path.exists() {
-        let kept = folder.old_catalog_path();
-        std::fs::copy(&path, &kept).map_err(|source| LibraryError::writing(&kept, source))?;
-        crate::birth::keep_private(&kept)?;
     }
     Ok(open_ops)
 }
@@ -427,8 +421,7 @@ fn set_device_aside_if_damaged(folder: &LibraryFolder, keyring: &Keyring) -> Res
         Err(CatalogError::Damaged { .. } | CatalogError::WrongKey { .. }) => {}
         Err(_) => return Ok(()),
     }
-    let aside = folder.old_device_path();
-    std::fs::rename(&path, &aside).map_err(|source| LibraryError::writing(&aside, source))
+    Ok(folder.set_device_aside()?)
 }
 
 fn known_contents(catalog: &Catalog) -> Result<HashSet<ContentHash>> {

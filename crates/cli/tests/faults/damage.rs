@@ -485,9 +485,33 @@ fn the_catalogue_from_before_a_rebuild_is_known_by_name_and_goes_when_that_is_ag
     assert!(!verified.said().contains("catalog.db.before"), "{}", verified.said());
     room.safelight(&["doctor", "--fix"]).ends_with(&[0]);
     assert!(old.exists(), "it went without consent");
+
+    // Another repair keeps what it replaces beside the first, and of a catalogue that does not open the log too.
+    let kept = std::fs::read(&old).unwrap();
+    let log = room.library().join("catalog.db-wal");
+    std::fs::write(room.library().join("catalog.db"), b"no database").unwrap();
+    std::fs::write(&log, b"what only the log had").unwrap();
+    std::fs::write(room.library().join("device.db.damaged"), b"from long ago").unwrap();
+    std::fs::write(room.library().join("device.db"), b"no database either").unwrap();
+    room.safelight(&["doctor", "--fix", "catalog"]).ends_with(&[0, 1, 6]);
+    assert_eq!(std::fs::read(&old).unwrap(), kept, "the first copy was written over");
+    for (name, held) in [
+        ("catalog.db.before.2", "no database"),
+        ("catalog.db.before.2-wal", "what only the log had"),
+        ("device.db.damaged", "from long ago"),
+        ("device.db.damaged.2", "no database either"),
+    ] {
+        assert_eq!(std::fs::read_to_string(room.library().join(name)).unwrap_or_default(), held, "{name}");
+    }
+    let verified = room.safelight(&["verify"]).ends_with(&[0]);
+    assert!(!verified.said().contains(".before"), "{}", verified.said());
     let fixed = room.safelight(&["--yes", "doctor", "--fix"]).ends_with(&[0]);
     assert!(!old.exists());
     assert!(fixed.text().contains("catalog.db.before"), "it went silently: {}", fixed.said());
+    for entry in std::fs::read_dir(room.library()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.contains(".before") && !name.contains(".damaged"), "{name} stayed");
+    }
 
     let killed = ["catalog.db.rebuilding", "catalog.db.rebuilding-wal", "catalog.db.rebuilding-shm"];
     for name in killed {

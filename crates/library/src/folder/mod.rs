@@ -13,6 +13,7 @@
 mod description;
 mod error;
 mod location;
+mod replaced;
 pub(crate) mod stamp;
 mod unfinished;
 mod within;
@@ -47,10 +48,6 @@ const TEMPORARY: &str = "tmp";
 const CATALOG: &str = "catalog.db";
 /// What only this device remembers.
 const DEVICE: &str = "device.db";
-/// The catalogue as it was before it was made anew.
-const OLD_CATALOG: &str = "catalog.db.before";
-/// A device database that could not be opened.
-const OLD_DEVICE: &str = "device.db.damaged";
 /// More than any small file of the folder has.
 const SMALL_FILE_BYTES: u64 = 16 << 20;
 /// Folders are for their owner only.
@@ -259,32 +256,6 @@ impl LibraryFolder {
         Ok(self.objects.free_bytes()?)
     }
 
-    /// Where the catalogue from before a rebuild is kept.
-    pub(crate) fn old_catalog_path(&self) -> PathBuf {
-        self.path.join(OLD_CATALOG)
-    }
-
-    /// Where a damaged device database is kept.
-    pub(crate) fn old_device_path(&self) -> PathBuf {
-        self.path.join(OLD_DEVICE)
-    }
-
-    /// The databases that were replaced and are kept.
-    pub(crate) fn old_databases(&self) -> Vec<PathBuf> {
-        let mut old = vec![self.old_catalog_path(), self.old_device_path()];
-        old.retain(|path| path.symlink_metadata().is_ok_and(|there| there.is_file()));
-        old
-    }
-
-    /// Removes the databases that were replaced.
-    pub(crate) fn remove_old_databases(&self) -> Result<(), FolderError> {
-        self.require_writable()?;
-        for path in self.old_databases() {
-            std::fs::remove_file(&path).map_err(|error| FolderError::from_io("remove", &path, error))?;
-        }
-        Ok(())
-    }
-
     /// The same folder, of which nothing will be written.
     #[must_use]
     pub fn to_look_only(mut self) -> Self {
@@ -386,8 +357,7 @@ fn is_known(relative: &Path) -> bool {
         Some(DESCRIPTION) => true,
         Some(name) if name.starts_with("tmp/") => true,
         Some(name) if name.starts_with("keys/") => crate::keys::is_known_file(Path::new(name)),
-        Some(OLD_CATALOG | OLD_DEVICE) => true,
-        Some(name) => is_database_file(name),
+        Some(name) => is_database_file(name) || replaced::is_replaced_database(name),
     }
 }
 
