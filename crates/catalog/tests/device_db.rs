@@ -223,6 +223,14 @@ fn a_job_that_fails_comes_back_later_and_is_given_up_in_the_end() {
     assert_eq!((queue.waiting_jobs, queue.given_up_jobs), (0, 1));
     assert_eq!(database.given_up_renditions(9).unwrap()[0].reason.as_deref(), Some("the worker died"));
 
+    // Who asks for it gets one attempt more each time, at once.
+    for _ in 0..2 {
+        database.retry_renditions().unwrap();
+        let job = database.due_renditions(0, 1).unwrap().remove(0);
+        assert!(database.fail_rendition(&job, "the worker died", now).unwrap());
+        assert_eq!(database.due_renditions(i64::MAX, 1).unwrap(), []);
+    }
+
     database.queue_renditions([(content(1), kind, 2)], 0).unwrap();
     assert_eq!(database.due_renditions(0, 1).unwrap()[0].attempts, 0);
 }

@@ -174,6 +174,7 @@ impl Library {
         let mut report = self.verify(&VerifyRequest { quick: true }, monitor)?;
         if repairs {
             findings.push(self.sweep_leftovers(&mut report, request.agreed, monitor)?);
+            self.retry_renditions()?;
             if self.render_pending(monitor)?.made > 0 {
                 // Damaged previews were made again: what is said is how it stands now.
                 report = self.verify(&VerifyRequest { quick: true }, monitor)?;
@@ -313,7 +314,7 @@ impl Library {
                     queue.given_up_jobs,
                     job.reason.clone().unwrap_or_else(|| "no reason was kept".into())
                 ),
-                "the photos themselves are safe",
+                "the photos themselves are safe; safelight import --wait tries once more",
             ),
             None if queue.waiting_jobs > 0 => {
                 Finding::well("previews", format!("{} are still being made", queue.waiting_jobs))

@@ -13,14 +13,16 @@ use safelight_catalog::RenderJob;
 use safelight_crypto::ContentHash;
 use safelight_media::pool::{Pool, Wanted};
 use safelight_media::{MediaKind, Probe};
-use safelight_model::{OpBody, Storage};
+use safelight_model::{Facts, OpBody, ProbeKind, Storage};
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
+use crate::import::facts;
 use crate::import::rendition::Sealer;
-use crate::import::take::{NotRendered, render_still};
+use crate::import::take::{NotRendered, PICTURE_BYTES, render_still};
+use crate::import::write::PIXELS_VERSION;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
@@ -31,8 +33,8 @@ const STRETCH_JOBS: usize = 32;
 /// So many failures in a row that are the machine's end a run; the next one may find it in a better state.
 const MACHINE_FAILURES: u32 = 3;
 
-/// Originals above this are not opened in memory for a preview.
-const ORIGINAL_BYTES: u64 = 1 << 30;
+/// Videos above this are not opened in memory for a poster.
+const VIDEO_BYTES: u64 = 1 << 30;
 
 /// What was rendered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,6 +74,15 @@ impl Library {
     /// Those of the database.
     pub fn has_renditions_to_make(&self) -> Result<bool> {
         Ok(!self.device.due_renditions(now_millis(), 1)?.is_empty())
+    }
+
+    /// Gives renditions that failed one more attempt each, at once: somebody has asked for them, and the machine may be
+    /// in a better state now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn retry_renditions(&mut self) -> Result<()> {
+        Ok(self.device.retry_renditions()?)
     }
 
     /// Makes what is in the queue of renditions.
@@ -131,7 +142,7 @@ impl Library {
                     let reason = "the machine could not render it now; it stays in the queue";
                     monitor.problem(&Problem::notice(job.content.to_string(), reason));
                 }
-                Err(NotRendered::Never(reason)) => {
+                Err(NotRendered::Perhaps(reason) | NotRendered::Never(reason)) => {
                     report.failed += 1;
                     put_off.in_a_row = 0;
                     monitor.problem(&Problem::notice(job.content.to_string(), &reason));
@@ -149,7 +160,8 @@ impl Library {
         let Some(original) = self.original_of(&job.content)? else {
             return never("its original is not known any more");
         };
-        if original.size_bytes > ORIGINAL_BYTES {
+        let most = if original.media_type.starts_with("video/") { VIDEO_BYTES } else { PICTURE_BYTES };
+        if original.size_bytes > most {
             return never("it is too large to be decoded");
         }
         let mut bytes = Vec::new();
@@ -188,6 +200,13 @@ impl Library {
         let renditions: Vec<_> = made.iter().filter_map(|entry| entry.rendition).collect();
         if !renditions.is_empty() {
             bodies.push(OpBody::Render { content: job.content, renditions });
+        }
+        // What the import could not render it could not look at either.
+        let known = self.catalog().content_state(job.content)?;
+        let pixels = facts::of_pixels(&rendered);
+        if pixels != Facts::default() && known.is_none_or(|known| known.facts().thumbhash.is_none()) {
+            let (content, probe, version) = (job.content, ProbeKind::Pixels, PIXELS_VERSION);
+            bodies.push(OpBody::Derive { content, probe, version, facts: pixels });
         }
         // The index may know entries that history does not speak of yet, never the other way round.
         self.device.record_packed(&locations)?;
@@ -242,7 +261,7 @@ fn rendered_of(
         return render_still(pool, bytes, probe, Wanted::ALL);
     }
     let file = match linked_at {
-        Some(path) => File::open(path),
+        Some(path) => objects::open_file(path),
         None => file_in_memory(bytes),
     };
     match file {

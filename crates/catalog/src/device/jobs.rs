@@ -139,6 +139,22 @@ impl DeviceDb {
         })
     }
 
+    /// Makes every job that failed due at once, with one attempt left for those that were given up.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn retry_renditions(&mut self) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE render_jobs SET attempts = min(attempts, ?1), not_before = 0, given_up = 0
+                     WHERE attempts > 0",
+                )?
+                .execute([MOST_ATTEMPTS - 1])?;
+            Ok(())
+        })
+    }
+
     /// Counts the jobs.
     ///
     /// # Errors

@@ -18,7 +18,8 @@ const FREE_SPACE_SHARE: f64 = 0.8;
 /// Take photos and videos into the library
 ///
 /// Copies are sealed into the library; the files themselves are left as they are. Files seen before
-/// and unchanged are not opened. Without a path, the watched folders are imported (safelight source).
+/// and unchanged are not opened. Without a path, the watched folders are imported (safelight source);
+/// with --wait, previews that failed before are tried once more.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Files and folders
@@ -69,7 +70,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             break;
         }
     }
-    if arguments.wait && !context.interrupted() {
+    if arguments.wait && !context.global.dry_run && !context.interrupted() {
+        library.retry_renditions()?;
         let rendered = library.render_pending(&context.progress)?;
         report.previews_pending = rendered.still_pending;
     } else if !context.global.dry_run && library.has_renditions_to_make()? {
@@ -96,7 +98,7 @@ fn requests(
     let mut sources = library.sources()?;
     // A linked file that was moved into a folder that is copied is kept before it is missed where it was.
     sources.sort_by_key(|source| source.link);
-    if sources.is_empty() {
+    if sources.is_empty() && !arguments.wait {
         return Err(Failure::usage("no path was given and no folder is watched")
             .hint("name one (safelight import ~/Pictures) or watch one (safelight source add ~/Pictures)"));
     }

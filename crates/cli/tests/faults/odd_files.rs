@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::pictures::{Exif, heavy_photo, jpeg, movie_around, photo, png_bomb, png_claiming};
-use crate::room::{Outcome, Room, set_mode, sha256, skip, text};
+use crate::room::{Outcome, Room, files_below, set_mode, sha256, skip, text};
 
 /// What the import said about a file: the reason, if it named the file.
 fn reason(outcome: &Outcome, name: &str) -> Option<String> {
@@ -99,10 +99,31 @@ fn a_movie_of_five_gigabytes_is_linked_without_filling_memory() {
     room.put("good.jpg", photo(1));
     let mut import = room.unlocked();
     import.args(["--json", "--yes", "import", "--wait", "--link", "--settle=0"]).arg(room.photos());
-    let child = import.spawn().unwrap();
+    let peak = peak_kilobytes(&mut import);
+    let list = room.list();
+    let movie = asset_named(&list, "long.mp4").expect("the movie was not taken in");
+    assert!(movie["size"].as_u64().unwrap() > 5 << 30);
+    assert!(peak < 600_000, "{peak} kB of memory for a movie that need not be held");
+}
+
+#[test]
+fn a_picture_of_three_hundred_megabytes_comes_in_without_being_held() {
+    let room = Room::with_library();
+    let path = room.put("scan.jpg", photo(1));
+    File::options().write(true).open(&path).unwrap().set_len(300 << 20).unwrap();
+    let peak = peak_kilobytes(&mut room.import_command());
+    let list = room.list();
+    let scan = asset_named(&list, "scan.jpg").expect("the picture was not taken in");
+    assert_eq!(scan["size"], 300 << 20);
+    assert!(peak < 250_000, "{peak} kB of memory for a picture that need not be held");
+}
+
+/// The most memory that a run of the program has at once.
+fn peak_kilobytes(command: &mut std::process::Command) -> u64 {
+    let child = command.spawn().unwrap();
     let process = child.id();
     let watching = AtomicBool::new(true);
-    let peak = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let mut peak = 0;
             while watching.load(Ordering::Relaxed) {
@@ -114,17 +135,40 @@ fn a_movie_of_five_gigabytes_is_linked_without_filling_memory() {
         crate::room::finish(child, crate::room::PATIENCE).ends_with(&[0, 1]);
         watching.store(false, Ordering::Relaxed);
         watcher.join().unwrap()
-    });
-    let list = room.list();
-    let movie = asset_named(&list, "long.mp4").expect("the movie was not taken in");
-    assert!(movie["size"].as_u64().unwrap() > 5 << 30);
-    assert!(peak < 600_000, "{peak} kB of memory for a movie that need not be held");
+    })
 }
 
 fn resident_kilobytes(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn a_pipe_where_a_file_lay_holds_nothing_up() {
+    let room = Room::with_library();
+    let linked = room.put("linked/linked.jpg", photo(1));
+    let copied = room.put("copied/copied.jpg", photo(2));
+    let mut link = room.unlocked();
+    room.run(link.args(["import", "--wait", "--link", "--settle=0"]).arg(linked.parent().unwrap()))
+        .ends_with(&[0]);
+    let mut copy = room.unlocked();
+    room.run(copy.args(["import", "--wait", "--settle=0"]).arg(copied.parent().unwrap())).ends_with(&[0]);
+    let out = room.path("out");
+    room.run(room.unlocked().arg("export").arg(&out)).ends_with(&[0]);
+    let exported = files_below(&out).into_iter().find(|path| path.ends_with("copied.jpg")).unwrap();
+    for file in [&linked, &exported] {
+        std::fs::remove_file(file).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success());
+    }
+    let begun = Instant::now();
+    let verified = room.safelight(&["verify"]).ends_with(&[6]);
+    assert!(verified.said().contains("linked.jpg"), "{}", verified.said());
+    let checked = room.run(room.bare().args(["verify", "--export"]).arg(&out)).ends_with(&[6]);
+    assert!(checked.said().contains("copied.jpg"), "{}", checked.said());
+    let again = room.run(room.unlocked().arg("export").arg(room.path("again"))).ends_with(&[1]);
+    assert!(again.said().contains("linked.jpg"), "{}", again.said());
+    assert!(begun.elapsed() < Duration::from_secs(60), "took {:?}", begun.elapsed());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! probe, render), one writer makes batches durable ([`write`]). Memory is bounded by the threads and the
 //! queue, not by the import. An interrupted run is resumed by running it again.
 
-mod facts;
+pub(crate) mod facts;
 mod held_open;
 pub(crate) mod rendition;
 mod report;
@@ -70,6 +70,8 @@ pub const SETTLE: Duration = Duration::from_secs(3);
 pub struct ImportPlan {
     request: ImportRequest,
     parts: Vec<PlannedSource>,
+    /// Paths that do not exist, beside others that do.
+    missing_paths: u64,
     free_bytes: Option<u64>,
 }
 
@@ -147,7 +149,7 @@ impl ImportPlan {
     }
 
     fn scan_report(&self) -> ImportReport {
-        let mut report = ImportReport::default();
+        let mut report = ImportReport { failed: self.missing_paths, ..ImportReport::default() };
         for part in &self.parts {
             report.unchanged += part.scanned.unchanged_files;
             report.refused_before += part.scanned.refused_files;
@@ -162,12 +164,13 @@ impl ImportPlan {
 }
 
 impl Library {
-    /// Looks through the paths and says what an import would do. Writes nothing but the sources' names.
+    /// Looks through the paths and says what an import would do. Writes nothing but the sources' names. A path that does
+    /// not exist is named and counts as failed, and the others are taken all the same.
     ///
     /// # Errors
-    /// When the library is read-only, a path does not exist, or the device's database fails.
+    /// When the library is read-only, none of the paths exists, or the device's database fails.
     pub fn plan_import(&mut self, request: &ImportRequest, monitor: &dyn Monitor) -> Result<ImportPlan> {
-        let mut parts = Vec::new();
+        let (mut parts, mut missing) = (Vec::new(), Vec::new());
         for path in &request.paths {
             let path = match std::fs::canonicalize(path) {
                 Ok(path) => path,
@@ -179,11 +182,23 @@ impl Library {
                     ));
                     continue;
                 }
-                Err(source) => return Err(LibraryError::reading(path, source)),
+                Err(source) => {
+                    missing.push((path, source));
+                    continue;
+                }
             };
             parts.push(self.plan_path(&path, request, monitor)?);
         }
-        Ok(ImportPlan { request: request.clone(), parts, free_bytes: self.free_bytes() })
+        let missing_paths = missing.len() as u64;
+        if missing.len() == request.paths.len()
+            && let Some((path, source)) = missing.pop()
+        {
+            return Err(LibraryError::reading(path, source));
+        }
+        for (path, source) in missing {
+            monitor.problem(&Problem::failure(path, format!("it cannot be read: {source}")));
+        }
+        Ok(ImportPlan { request: request.clone(), parts, missing_paths, free_bytes: self.free_bytes() })
     }
 
     fn plan_path(

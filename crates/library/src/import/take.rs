@@ -31,8 +31,8 @@ use crate::scan::trust::{sampled_fingerprint, stamp_of};
 /// Photos up to this size are held in memory; larger files stream through.
 const WHOLE_BYTES: u64 = 64 << 20;
 
-/// Pictures above this are not decoded: no camera makes them, and a decoder would need all of it in memory.
-const PICTURE_BYTES: u64 = 1 << 30;
+/// Pictures above this are not decoded: hardly a camera makes them, and a decoder would need all of it in memory.
+pub(crate) const PICTURE_BYTES: u64 = 256 << 20;
 
 /// Originals below this are sealed into the local pack instead of into a file of their own (SL1 §3).
 const SMALL_BYTES: u64 = 128 << 10;
@@ -318,7 +318,7 @@ impl Intake<'_> {
                 original.pixels = facts::of_pixels(&rendered);
                 original.entries.extend(self.sealer.seal_rendered(&original.content, &rendered)?);
             }
-            Err(NotRendered::Later) => original.preview_pending = true,
+            Err(NotRendered::Later | NotRendered::Perhaps(_)) => original.preview_pending = true,
             Err(NotRendered::Never(reason)) => {
                 original.pixels = facts::of_undecodable(reason.clone());
                 original.undecodable = Some(reason);
@@ -377,6 +377,9 @@ struct Look {
 pub(crate) enum NotRendered {
     /// The machine's fault: it is tried again in the background.
     Later,
+    /// It may be the machine's fault or the file's, for this reason: it is tried again, but not for ever, and history
+    /// says nothing of it.
+    Perhaps(String),
     /// The file's fault.
     Never(String),
 }
@@ -413,10 +416,13 @@ pub(crate) fn told(
 ) -> std::result::Result<Rendered, NotRendered> {
     rendered.map_err(|error| {
         if error.is_about_the_file() {
-            NotRendered::Never(error.to_string())
-        } else {
-            tracing::warn!(%error, "renditions are left for later");
+            return NotRendered::Never(error.to_string());
+        }
+        tracing::warn!(%error, "renditions are left for later");
+        if error.is_about_the_machine() {
             NotRendered::Later
+        } else {
+            NotRendered::Perhaps(error.to_string())
         }
     })
 }

@@ -86,6 +86,38 @@ fn a_rendition_that_fails_for_the_machines_sake_uses_up_none_of_its_attempts() {
     }
 }
 
+#[test]
+fn only_what_a_decoder_refused_is_held_against_a_picture_for_good() {
+    use safelight_media::pool::{Refusal, RenderError};
+    use take::{NotRendered, told};
+    for error in [
+        RenderError::NoFfmpeg,
+        RenderError::TimedOut(Duration::from_secs(20)),
+        RenderError::Died("was killed by signal 9".into()),
+    ] {
+        let reason = error.to_string();
+        assert!(matches!(told(Err(error)), Err(NotRendered::Perhaps(said)) if said == reason));
+    }
+    let refused = RenderError::Refused(Refusal::malformed("it ends in the middle"));
+    assert!(matches!(told(Err(refused)), Err(NotRendered::Never(_))));
+}
+
+#[test]
+fn of_several_paths_those_that_are_there_are_imported() {
+    let place = Place::new();
+    place.put("one.jpg", &picture(1));
+    let mut library = place.library();
+    let missing = place.directory.path().join("card");
+    let mut request = place.request();
+    request.paths.insert(0, missing.clone());
+    let plan = library.plan_import(&request, &Unwatched).unwrap();
+    let report = library.import(plan, &Unwatched).unwrap();
+    assert_eq!((report.imported, report.failed), (1, 1), "{report:?}");
+    request.paths = vec![missing.clone(), missing];
+    let none = library.plan_import(&request, &Unwatched).unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::NotFound);
+}
+
 /// Looks, while an import runs, how many files this device remembers already.
 struct Onlooker<'a> {
     place: &'a Place,

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use safelight_crypto::{LibraryId, SlotId, sha256};
+use safelight_crypto::{LibraryId, SlotId, SlotKind, SlotSecret, sha256};
 
 use crate::folder::{FolderError, read_small};
 use crate::keys::{ATTEMPTS, KeyFolder, KeysError};
@@ -31,6 +31,15 @@ pub enum AttemptWay {
 }
 
 impl AttemptWay {
+    /// The way that a secret goes.
+    pub(crate) fn of(secret: &SlotSecret<'_>) -> Self {
+        match secret.kind() {
+            SlotKind::KeyFile => Self::KeyFile,
+            SlotKind::Recovery => Self::Recovery,
+            _ => Self::Passphrase,
+        }
+    }
+
     /// The word in the file and for people.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

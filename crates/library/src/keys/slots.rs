@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use safelight_crypto::{Entropy, Keyring, LibraryId, PassphraseCost, Slot, SlotId, SlotSecret};
 use safelight_store::{TempSpace, sync_directory};
 
+use crate::effects::now_stamp_millis;
 use crate::folder::stamp::{looks_damaged, stamp};
 use crate::folder::{FOLDER_MODE, FolderError, read_small};
-use crate::keys::{KeyFolder, KeysError, SLOTS, UnlockedKeys, replace_in};
+use crate::keys::{AttemptWay, FailedAttempt, KeyFolder, KeysError, SLOTS, UnlockedKeys, replace_in};
 
 /// What the stamps of slots are made with.
 pub(super) const PURPOSE: &str = "slot file";
@@ -165,7 +166,8 @@ impl KeyFolder<'_> {
         Ok(slot)
     }
 
-    /// Tries out that a secret opens a slot, and that the slot opens the keyring.
+    /// Tries out that a secret opens a slot, and that the slot opens the keyring. One that does not is written down as
+    /// every failed unlock is.
     ///
     /// # Errors
     /// [`KeysError::WrongSecret`], [`KeysError::Damaged`], [`KeysError::WrongKey`].
@@ -175,11 +177,22 @@ impl KeyFolder<'_> {
             _ if is_suspect => {
                 KeysError::Damaged { path: self.path(SLOTS).join(file_of(id)), reason: SUSPECT.to_owned() }
             }
-            error if error.is_wrong_key() => KeysError::WrongSecret { slot: id },
+            error if error.is_wrong_key() => {
+                self.note_wrong_secret(id, secret);
+                KeysError::WrongSecret { slot: id }
+            }
             error => error.into(),
         })?;
         let keyring = self.open_keyring(&unlock_key)?.keyring;
         Ok(UnlockedKeys { keyring, unlock_key })
+    }
+
+    fn note_wrong_secret(&self, id: SlotId, secret: &SlotSecret<'_>) {
+        // A wrong id in the description makes every right secret look wrong, and would go into what is written down.
+        if !self.folder.is_suspect() {
+            let way = AttemptWay::of(secret);
+            self.record_attempt(&FailedAttempt { at_millis: now_stamp_millis(), way, slot: Some(id) });
+        }
     }
 
     fn read_by_id(&self, id: SlotId) -> Result<ReadSlot, KeysError> {

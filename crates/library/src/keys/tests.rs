@@ -64,6 +64,10 @@ fn a_new_library_opens_by_each_of_its_slots() {
     }
     let wrong = keys.test_slot(fixture.slot(SlotKind::Passphrase).id(), &SlotSecret::Passphrase("wrong"));
     assert!(matches!(wrong, Err(KeysError::WrongSecret { .. })));
+    let noted = keys.attempts().expect("reads").attempts;
+    let slot = fixture.slot(SlotKind::Passphrase).id();
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert_eq!((noted[0].way, noted[0].slot), (AttemptWay::Passphrase, Some(slot)));
     fixture.folder.authenticate(&fixture.keys.keyring).expect("is authentic");
     assert_eq!(keys.verify(&fixture.keys).expect("verifies"), []);
     for file in fixture.files() {

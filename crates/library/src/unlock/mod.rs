@@ -307,11 +307,7 @@ impl Door<'_> {
 
     /// Writes the failure down and names it.
     fn wrong(&self, secret: &SlotSecret<'_>, slots: &[Slot]) -> UnlockError {
-        let way = match secret.kind() {
-            SlotKind::KeyFile => AttemptWay::KeyFile,
-            SlotKind::Recovery => AttemptWay::Recovery,
-            _ => AttemptWay::Passphrase,
-        };
+        let way = AttemptWay::of(secret);
         let millis = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let slot = if let [only] = slots { Some(only.id()) } else { None };
         let at_millis = u64::try_from(millis).unwrap_or(u64::MAX);

@@ -172,11 +172,18 @@ pub enum RenderError {
 }
 
 impl RenderError {
-    /// Whether the reason lies in the file (so that it is imported with this reason) and not in this
-    /// computer.
+    /// Whether the reason surely lies in the file, so that it is imported with this reason for good: a decoder
+    /// looked at it and refused it. A worker that died may have been short of memory, one that took too long may
+    /// have had to wait for its turn.
     #[must_use]
     pub fn is_about_the_file(&self) -> bool {
-        !matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Refused(_))
+    }
+
+    /// Whether the reason surely lies in this computer, whatever the file.
+    #[must_use]
+    pub fn is_about_the_machine(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
     }
 }
 
@@ -234,7 +241,7 @@ impl Pool {
     /// Renders one picture; blocks until a worker is free and the picture is done.
     ///
     /// # Errors
-    /// See [`RenderError`]; any reason but [`RenderError::Unavailable`] lies in the picture.
+    /// See [`RenderError`]; only [`RenderError::Refused`] surely lies in the picture.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<Rendered, RenderError> {
         self.render_or_misbehave(request, None)
     }

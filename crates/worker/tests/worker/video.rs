@@ -148,11 +148,11 @@ fn broken_empty_and_huge_sparse_videos_give_a_reason_in_time() {
 }
 
 #[test]
-fn without_ffmpeg_a_video_has_a_reason_and_no_poster() {
+fn without_ffmpeg_a_video_has_no_poster_for_a_reason_that_is_not_its_own() {
     let pool = pool_with(|options| options.ffmpeg = None);
     let file = tempfile::tempfile().unwrap();
     let error = pool.poster(&file, Wanted::ALL).unwrap_err();
-    assert!(matches!(error, RenderError::NoFfmpeg) && error.is_about_the_file());
+    assert!(matches!(error, RenderError::NoFfmpeg) && !error.is_about_the_file());
 }
 
 #[test]
