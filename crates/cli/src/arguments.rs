@@ -56,7 +56,7 @@ pub(crate) struct Global {
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Unlock with the passphrase read from this open descriptor
-    #[arg(long, global = true, value_name = "N", conflicts_with = "passphrase_file")]
+    #[arg(long, global = true, value_name = "N")]
     pub(crate) passphrase_fd: Option<i32>,
     /// Unlock with this key file
     #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_KEY_FILE", hide_env_values = true)]

@@ -312,7 +312,11 @@ impl Context {
     /// A passphrase that a flag gives, if one does.
     pub(crate) fn given_passphrase(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         let mut warnings = Vec::new();
-        let passphrase = if let Some(file) = &self.global.passphrase_file {
+        // A descriptor is always typed; the file may come from the environment, and then counts less.
+        let is_by_descriptor =
+            self.global.passphrase_fd.is_some() && !self.ways_given_by_hand().contains(&PASSPHRASE_FILE);
+        let file = self.global.passphrase_file.as_ref().filter(|_| !is_by_descriptor);
+        let passphrase = if let Some(file) = file {
             Some(unlock::read_passphrase_file(file, &mut warnings).map_err(LibraryError::from)?)
         } else if let Some(descriptor) = self.passphrase_descriptor()? {
             Some(unlock::read_passphrase(std::fs::File::from(descriptor)).map_err(LibraryError::from)?)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use safelight_library::{Monitor, Problem, Task, Weight};
 
-use crate::output::{Output, counted, printable};
+use crate::output::{Output, counted, printable, printable_text};
 
 /// How often a log hears of work that goes on.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -143,7 +143,7 @@ impl Monitor for Progress {
     fn problem(&self, problem: &Problem) {
         let show = problem.weight != Weight::Notice || self.output.verbose();
         if show {
-            let line = format!("{}: {}", printable(&problem.path), problem.reason);
+            let line = format!("{}: {}", printable(&problem.path), printable_text(&problem.reason));
             match self.bar().as_ref() {
                 Some(shown) if self.output.shows_bars() => shown.bar.suspend(|| self.output.warn(&line)),
                 _ => self.output.warn(&line),

@@ -30,13 +30,23 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         What::All => Repair::Leftovers,
         What::Catalog => Repair::Catalog,
     });
-    let agreed = context.global.yes && !context.global.dry_run;
+    let foretells = repair.is_some() && context.global.dry_run;
+    if foretells {
+        let what = match repair {
+            Some(Repair::Catalog) => "the catalogue would be made anew from history; this is how it stands",
+            _ => "this is what would be looked at again and mended",
+        };
+        context.output.talk(&format!("Nothing is mended in a dry run: {what}."));
+    }
+    // What would be mended is what is found to be unwell.
+    let repair = repair.filter(|_| !foretells);
+    let agreed = context.global.yes;
     let mut findings = safelight_library::examine_machine(&context.worker());
     if context.existing_library()?.is_some() {
-        if repair.is_some() && !context.global.dry_run {
+        if repair.is_some() {
             findings.extend(context.mend_description()?);
         }
-        if matches!(repair, Some(Repair::Catalog)) && !context.global.dry_run {
+        if matches!(repair, Some(Repair::Catalog)) {
             findings.extend(context.rebuild_catalog()?);
         }
         let mut library = match repair {

@@ -44,11 +44,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.refuse_in_library(file)?;
     }
     let words = Words::of(context, &path)?;
-    let slots = slots(context, &arguments.label)?;
     if context.global.dry_run {
+        // Before anything is asked or made, a key file too.
+        if context.output.json() {
+            return Ok(context.output.print_json(&serde_json::json!({ "would_make": printable(&path) }))?);
+        }
         context.output.talk(&format!("Would make a library in {}", printable(&path)));
         return Ok(());
     }
+    let slots = slots(context, &arguments.label)?;
     if words.are_instead_of_others {
         context.output.say(
             "An earlier init was interrupted here. The words that it wrote or showed open nothing: destroy them.",
@@ -151,7 +155,16 @@ fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
     let mut output =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
     let text = zeroize::Zeroizing::new(format!("{}\n", words.words().join(" ")));
-    output.write_all(text.as_bytes()).and_then(|()| output.sync_all()).map_err(failed)
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.sync_all())
+        .and_then(|()| std::fs::File::open(folder)?.sync_all());
+    written.map_err(|error| {
+        // Half of the words open nothing, and would be in the way of the next attempt.
+        drop(std::fs::remove_file(file));
+        failed(error)
+    })
 }
 
 fn show_words(words: &RecoveryWords) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::output::{printable, printable_text};
 use crate::prompt;
 
 /// List, add, remove and test ways to unlock
@@ -76,11 +77,12 @@ fn list(context: &Context) -> Result<(), Failure> {
         context.output.print_json(&slots)?;
     } else {
         for slot in &slots {
-            context.output.data(&format!("{:.10}  {:<10}  {}", slot.id, slot.kind, slot.label))?;
+            let label = printable_text(&slot.label);
+            context.output.data(&format!("{:.10}  {:<10}  {label}", slot.id, slot.kind))?;
         }
     }
     for damaged in &list.damaged {
-        context.output.warn(&format!("{}: {}", crate::output::printable(&damaged.path), damaged.reason));
+        context.output.warn(&format!("{}: {}", printable(&damaged.path), printable_text(&damaged.reason)));
     }
     if list.damaged.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Damaged)) }
 }
@@ -109,6 +111,10 @@ fn add(
     passphrase_file: Option<&std::path::Path>,
 ) -> Result<(), Failure> {
     let folder = context.folder()?;
+    if context.global.dry_run {
+        let kind = if key_file.is_some() { "key file" } else { "passphrase" };
+        return foretell(context, "add", kind, label.unwrap_or(kind));
+    }
     let keys = context.unlock(&folder)?;
     folder.require_writable().map_err(LibraryError::from)?;
     let made = key_file.filter(|file| !file.exists());
@@ -142,18 +148,32 @@ fn add(
     if context.output.json() {
         context.output.print_json(&listed(&slot))?;
     } else {
-        context.output.talk(&format!("Added {} ({:.10}).", slot.label(), slot.id().to_string()));
+        context.output.talk(&format!("Added {}.", in_words(&slot)));
     }
+    Ok(())
+}
+
+/// A slot by its label and the beginning of its id.
+fn in_words(slot: &Slot) -> String {
+    format!("{} ({:.10})", printable_text(slot.label()), slot.id().to_string())
+}
+
+/// Says what would be done to a way to unlock.
+fn foretell(context: &Context, verb: &str, kind: &str, label: &str) -> Result<(), Failure> {
+    if context.output.json() {
+        let would = serde_json::json!({ "would": verb, "kind": kind, "label": label });
+        return Ok(context.output.print_json(&would)?);
+    }
+    context.output.talk(&format!("Would {verb} the {kind} {}", printable_text(label)));
     Ok(())
 }
 
 fn remove(context: &Context, wanted: &str) -> Result<(), Failure> {
     let folder = context.folder()?;
     let slot = folder.keys().find_slot(wanted).map_err(LibraryError::from)?;
-    let what = format!("{} ({:.10})", slot.label(), slot.id().to_string());
+    let what = in_words(&slot);
     if context.global.dry_run {
-        context.output.talk(&format!("Would remove {what}"));
-        return Ok(());
+        return foretell(context, "remove", kind_word(slot.kind()), slot.label());
     }
     let question = format!("Remove {what}? It will no longer unlock this library.");
     let agreed = context.global.yes || (prompt::someone_is_there() && prompt::agree(&question)?);
@@ -163,6 +183,9 @@ fn remove(context: &Context, wanted: &str) -> Result<(), Failure> {
     }
     let keys = context.unlock(&folder)?;
     folder.keys().remove_slot(&keys, slot.id()).map_err(LibraryError::from)?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&serde_json::json!({ "removed": listed(&slot) }))?);
+    }
     context.output.talk(&format!("Removed {what}."));
     Ok(())
 }
@@ -177,7 +200,7 @@ fn test(context: &Context, wanted: &str) -> Result<(), Failure> {
             let words = match context.given_words()? {
                 Some(words) => words,
                 None if prompt::someone_is_there() => {
-                    let typed = prompt::line("The 24 recovery words: ")?;
+                    let typed = prompt::passphrase("The 24 recovery words")?;
                     RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?
                 }
                 None => {
@@ -209,6 +232,9 @@ fn test(context: &Context, wanted: &str) -> Result<(), Failure> {
             test(&SlotSecret::Passphrase(&passphrase))?;
         }
     }
-    context.output.talk(&format!("{} opens the library.", slot.label()));
+    if context.output.json() {
+        return Ok(context.output.print_json(&serde_json::json!({ "opens": listed(&slot) }))?);
+    }
+    context.output.talk(&format!("{} opens the library.", printable_text(slot.label())));
     Ok(())
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use safelight_library::{ListRequest, ListedAsset};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable_bytes, size};
 
 /// How many assets one page from the catalogue holds.
@@ -63,12 +63,17 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             break;
         }
     }
+    let is_cut_short = context.interrupted() && left > 0 && (listed == 0 || after.is_some());
     if context.output.json() {
         array.finish()?;
     } else {
         context.output.talk(&counted(listed, "item", "items"));
     }
-    Ok(library.close()?)
+    library.close()?;
+    if is_cut_short {
+        return Err(Failure::new(Exit::Incomplete, "interrupted; there are more than were listed"));
+    }
+    Ok(())
 }
 
 /// Words that the shell has taken apart; one with a space in it was quoted there, so it is quoted again.

@@ -183,6 +183,7 @@ fn sized(originals: u64, bytes: u64) -> String {
 }
 
 fn fetch(context: &Context, items: &[String], all: bool) -> Result<(), Failure> {
+    context.refuse_dry_run("local fetch", "safelight local says how many originals are elsewhere")?;
     let mut library = context.open_library()?;
     let fetched = fetch_into(context, &mut library, items, all);
     library.close()?;
@@ -332,6 +333,8 @@ fn tell_staying(context: &Context, staying: &[Staying]) {
 }
 
 fn pin(context: &Context, items: &[String], pinned: bool) -> Result<(), Failure> {
+    let command = if pinned { "local pin" } else { "local unpin" };
+    context.refuse_dry_run(command, "safelight local says what is pinned")?;
     let mut library = context.open_library()?;
     let outcome = pin_in(context, &mut library, items, pinned);
     library.close()?;
@@ -505,6 +508,13 @@ fn set(context: &Context, settings: &[String]) -> Result<(), Failure> {
     let mut parsed = Vec::new();
     for setting in settings {
         parsed.push(Setting::parse(setting)?);
+    }
+    if context.global.dry_run {
+        if context.output.json() {
+            return Ok(context.output.print_json(&serde_json::json!({ "would_set": settings }))?);
+        }
+        context.output.talk(&format!("Would set {}", settings.join(" ")));
+        return Ok(());
     }
     let mut library = context.open_library()?;
     let outcome = parsed.iter().try_for_each(|setting| match setting {

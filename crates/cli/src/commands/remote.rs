@@ -399,6 +399,9 @@ fn act(
                 return Ok(());
             }
             library.remove_remote(name)?;
+            if context.output.json() {
+                return Ok(context.output.print_json(&serde_json::json!({ "removed": name }))?);
+            }
             context.output.talk(&format!("Forgot {name}. What rests there stays there."));
             return Ok(());
         }

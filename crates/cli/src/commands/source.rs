@@ -1,9 +1,9 @@
 //! `safelight source`: folders that are looked through whenever `import` is called without a path.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use safelight_library::Source;
+use safelight_library::{LibraryError, Source};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -57,6 +57,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 }
             }
         }
+        Some(Action::Add { path, .. }) if context.global.dry_run => {
+            let full = std::fs::canonicalize(path).map_err(|error| LibraryError::reading(path, error))?;
+            foretell(context, "watch", &full)?;
+        }
+        Some(Action::Remove { path }) if context.global.dry_run => {
+            foretell(context, "watch no longer", path)?;
+        }
         Some(Action::Add { path, link, remove_after_proof }) => {
             let source = Source {
                 path: path.clone(),
@@ -82,6 +89,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
     }
     Ok(library.close()?)
+}
+
+fn foretell(context: &Context, verb: &str, path: &Path) -> Result<(), Failure> {
+    let path = printable(path);
+    if context.output.json() {
+        return Ok(context.output.print_json(&serde_json::json!({ "would": verb, "path": path }))?);
+    }
+    context.output.talk(&format!("Would {verb}: {path}"));
+    Ok(())
 }
 
 fn line(source: &Source) -> String {

@@ -210,6 +210,27 @@ fn a_full_disk_is_said_harms_nothing_and_once_there_is_room_it_goes_on() {
 }
 
 #[test]
+fn words_that_a_full_disk_did_not_take_are_not_in_the_way_of_the_next_attempt() {
+    let room = Room::empty();
+    let stick = room.path("stick");
+    let Some(disk) = SmallDisk::mount(&stick, 1) else {
+        return skip("no tmpfs can be mounted here (it needs root); the full disk was not tried");
+    };
+    std::fs::create_dir(stick.join("tmp")).unwrap();
+    let filler = disk.fill(0);
+    let words = stick.join("words");
+    let init = || {
+        let mut init = room.unlocked();
+        room.run(init.arg("init").arg("--recovery-file").arg(&words))
+    };
+    let full = init().ends_with(&[1]);
+    assert!(full.stderr.contains("words"), "{}", full.said());
+    assert!(!words.exists(), "half of the words stayed");
+    std::fs::remove_file(filler).unwrap();
+    init().ends_with(&[0]);
+}
+
+#[test]
 fn on_a_full_disk_a_library_can_still_be_looked_at_and_checked() {
     let room = Room::empty();
     let library = room.library();

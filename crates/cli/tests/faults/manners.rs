@@ -1,5 +1,6 @@
 //! How the program speaks to scripts: exit codes, data apart from talk, a reader that leaves early.
 
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 
 use crate::pictures::{Exif, jpeg, photo};
@@ -278,6 +279,123 @@ fn with_json_each_command_that_ends_well_has_an_answer() {
     assert_eq!(man["directory"], pages.to_str().unwrap());
     let page = room.safelight(&["--json", "man"]).ends_with(&[0]).json();
     assert!(page["page"].as_str().unwrap().contains(".TH"), "{page}");
+}
+
+#[test]
+fn with_json_a_way_to_unlock_that_is_tested_or_removed_is_named() {
+    let room = Room::with_library();
+    let tested = room.safelight(&["--json", "key", "test", "key file"]).ends_with(&[0]).json();
+    assert_eq!(tested["opens"]["kind"], "key file", "{tested}");
+    let removed = room.safelight(&["--json", "--yes", "key", "remove", "passphrase"]).ends_with(&[0]).json();
+    assert_eq!(removed["removed"]["kind"], "passphrase", "{removed}");
+    let away = room.path("away");
+    std::fs::create_dir(&away).unwrap();
+    let address = format!("folder:{}", away.display());
+    room.safelight(&["remote", "add", "away", &address]).ends_with(&[0]);
+    let removed = room.safelight(&["--json", "remote", "remove", "away"]).ends_with(&[0]).json();
+    assert_eq!(removed["removed"], "away");
+}
+
+#[test]
+fn a_descriptor_counts_more_than_a_file_from_the_environment() {
+    let room = Room::with_library();
+    let passphrase = std::fs::File::open(room.path("passphrase")).unwrap();
+    let mut list = room.bare();
+    list.env("SAFELIGHT_PASSPHRASE_FILE", room.path("no such file"));
+    room.run(list.args(["--passphrase-fd", "0", "list"]).stdin(passphrase)).ends_with(&[0]);
+    let passphrase = std::fs::File::open(room.path("passphrase")).unwrap();
+    let mut test = room.bare();
+    test.env("SAFELIGHT_PASSPHRASE_FILE", room.path("no such file"));
+    room.run(test.args(["--passphrase-fd", "0", "key", "test", "passphrase"]).stdin(passphrase))
+        .ends_with(&[0]);
+    let nobody = std::fs::File::open("/dev/null").unwrap();
+    let mut both = room.bare();
+    both.arg("--passphrase-file").arg(room.path("passphrase")).args(["--passphrase-fd", "0", "list"]);
+    let both = room.run(both.stdin(nobody)).ends_with(&[0]);
+    assert!(both.stderr.contains("--passphrase-fd is not"), "{}", both.said());
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let room = with_photos(1);
+    let photos = room.photos();
+    let photos = photos.to_str().unwrap();
+    let new_key = room.path("new key");
+    let before = room.safelight(&["--json", "local"]).ends_with(&[0]).json();
+    let id = sha256(&photo(0));
+    for (arguments, code) in [
+        (vec!["local", "fetch", &id], 2),
+        (vec!["local", "pin", &id], 2),
+        (vec!["local", "unpin", &id], 2),
+        (vec!["local", "set", "budget=50GB"], 0),
+        (vec!["source", "add", photos], 0),
+        (vec!["key", "add", "--new-key-file", new_key.to_str().unwrap()], 0),
+        (vec!["doctor", "--fix", "catalog"], 0),
+    ] {
+        let outcome = room.safelight(&[&["--dry-run"], arguments.as_slice()].concat()).ends_with(&[code]);
+        let said = outcome.stderr.to_lowercase();
+        let is_clear = ["would", "dry run", "has no --dry-run"].iter().any(|word| said.contains(word));
+        assert!(is_clear, "{arguments:?}: {}", outcome.said());
+    }
+    assert_eq!(room.safelight(&["--json", "local"]).ends_with(&[0]).json(), before);
+    assert_eq!(room.safelight(&["--json", "source"]).ends_with(&[0]).json(), serde_json::json!([]));
+    assert_eq!(room.safelight(&["--json", "key"]).ends_with(&[0]).json().as_array().map(Vec::len), Some(3));
+    assert!(!new_key.exists() && !room.library().join("catalog.db.before").exists());
+    room.safelight(&["source", "add", photos]).ends_with(&[0]);
+    room.safelight(&["--dry-run", "source", "remove", photos]).ends_with(&[0]);
+    assert_eq!(room.safelight(&["--json", "source"]).json().as_array().map(Vec::len), Some(1));
+
+    let empty = Room::empty();
+    let key = empty.path("made");
+    let mut init = empty.bare();
+    init.arg("--key-file")
+        .arg(&key)
+        .arg("--recovery-file")
+        .arg(empty.path("words"))
+        .args(["--dry-run", "init"]);
+    empty.run(&mut init).ends_with(&[0]);
+    assert!(!key.exists() && !empty.path("words").exists() && !empty.library().exists());
+}
+
+#[test]
+fn previews_that_failed_are_tried_again_without_a_path() {
+    let room = with_photos(1);
+    let report = room.safelight(&["--json", "import", "--wait"]).ends_with(&[0]).json();
+    assert_eq!((&report["imported"], &report["previews_pending"]), (&0.into(), &0.into()), "{report}");
+    room.safelight(&["import"]).ends_with(&[2]);
+}
+
+#[test]
+fn of_several_paths_one_that_is_missing_keeps_the_others_out_of_nothing() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    let card = room.path("card");
+    let mut import = room.import_command();
+    let outcome = room.run(import.arg(&card)).ends_with(&[1]);
+    assert!(outcome.json()["problems"].to_string().contains("card"), "{}", outcome.said());
+    assert_eq!(room.listed().len(), 1);
+    room.safelight(&["import", card.to_str().unwrap()]).ends_with(&[4]);
+}
+
+#[test]
+fn a_list_that_is_interrupted_is_whole_json_and_says_so() {
+    let room = Room::with_library();
+    for number in 0..1200 {
+        room.put(format!("{number}.txt"), format!("note {number}"));
+    }
+    room.run(room.import_command().arg("--all-files")).ends_with(&[0]);
+    let mut list = room.unlocked();
+    let mut child = list.args(["--json", "list"]).spawn().unwrap();
+    // Once something is there, the rest of the first page waits for whoever reads it.
+    let mut first = [0];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let outcome = crate::room::finish(child, crate::room::PATIENCE).ends_with(&[1]);
+    let list: serde_json::Value =
+        serde_json::from_slice(&[first.as_slice(), &outcome.stdout].concat()).unwrap();
+    assert!(list.as_array().is_some_and(|list| list.len() < 1200));
+    assert!(outcome.stderr.contains("interrupted"), "{}", outcome.said());
 }
 
 #[test]
