@@ -19,8 +19,8 @@ use safelight_crypto::{
 };
 use safelight_model::history::SealedSegment;
 use safelight_model::{
-    AssetId, Field, Life, MarkReason, OpBody, Original, PartRef, PlacedObject, Rendition, RenditionKind,
-    SegmentRoot, SegmentSeq, SourcePath, Storage,
+    AssetId, Branch, Field, Life, MarkReason, OpBody, Original, PartRef, PlacedObject, Rendition,
+    RenditionKind, SegmentRoot, SegmentSeq, SourcePath, Storage,
 };
 use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
 use safelight_sync::{
@@ -620,6 +620,11 @@ impl SimDevice {
 
     pub(crate) fn hash(&mut self) -> Result<String, Broken> {
         Ok(format!("{:?}", self.opened()?.catalog.state_hash()?))
+    }
+
+    /// What its six words are made of.
+    pub(crate) fn ends(&mut self) -> Result<BTreeSet<Branch>, Broken> {
+        Ok(self.opened()?.catalog.ends()?)
     }
 
     /// The contents that this device says rest whole in the place.

@@ -170,9 +170,10 @@ impl Capabilities {
     /// make a conditional put look as if it worked.
     ///
     /// # Errors
-    /// [`NameError`] for a token that cannot be part of a name. What the place refuses is a finding.
-    pub async fn probe(remote: &dyn Remote, token: &str) -> Result<Self, NameError> {
-        let key = Key::parse(&format!("probe/{token}-a"))?;
+    /// [`StoreError::BadName`] for a token that cannot be part of a name, and what ends by the network or the other
+    /// side's health: that says nothing about what the place can do. What it refuses is a finding.
+    pub async fn probe(remote: &dyn Remote, token: &str) -> Result<Self, StoreError> {
+        let key = probe_key(remote, token, 'a')?;
         let mut found = Self::untried();
         found.most_object_bytes = remote.capabilities().most_object_bytes;
         found.tiers.clone_from(&remote.capabilities().tiers);
@@ -182,9 +183,9 @@ impl Capabilities {
         let written = remote.put(&key, Body::from(first), &options).await;
         let read = remote.get(&key, 1024).await;
         found.set(Capability::ProviderChecksum, probe_checksum(remote, &key, &written, first).await);
-        found.set(Capability::PutAndGet, judge(written.and(read), |bytes| bytes == first));
+        found.set(Capability::PutAndGet, judge(written.and(read), |bytes| bytes == first)?);
         let range = remote.get_range(&key, 5..9).await;
-        found.set(Capability::GetRange, judge(range, |bytes| Some(bytes.as_ref()) == first.get(5..9)));
+        found.set(Capability::GetRange, judge(range, |bytes| Some(bytes.as_ref()) == first.get(5..9))?);
         found.set(Capability::PutIfAbsent, probe_put_if_absent(remote, token, first, second).await?);
         if !matches!(remote.capabilities().finding(Capability::OneWinner), Finding::Missing(_)) {
             found.set(Capability::OneWinner, probe_race(remote, token).await?);
@@ -197,9 +198,11 @@ impl Capabilities {
         found.set(Capability::Tiers, tiers);
         found.set(Capability::UploadGrants, probe_grant(remote, token).await?);
         let deleted = remote.delete(&key).await;
-        let gone = remote.head(&key).await;
-        let is_gone = gone.is_err_and(|error| error.is_not_found());
-        found.set(Capability::Delete, judge(deleted, |()| is_gone));
+        let is_gone = match remote.head(&key).await {
+            Err(error) if error.is_network() => return Err(error),
+            gone => gone.is_err_and(|error| error.is_not_found()),
+        };
+        found.set(Capability::Delete, judge(deleted, |()| is_gone)?);
         Ok(found)
     }
 }
@@ -236,15 +239,18 @@ async fn probe_put_if_absent(
     token: &str,
     first: &'static [u8],
     second: &'static [u8],
-) -> Result<Finding, NameError> {
-    let key = Key::parse(&format!("probe/{token}-b"))?;
+) -> Result<Finding, StoreError> {
+    let key = probe_key(remote, token, 'b')?;
     let options = PutOptions::default();
-    if let Err(error) = remote.put_if_absent(&key, Body::from(first), &options).await {
-        return Ok(Finding::Missing(error.to_string()));
+    match remote.put_if_absent(&key, Body::from(first), &options).await {
+        Ok(_) => {}
+        // Tried again after a lost answer: what is read below tells.
+        Err(error) if error.is_already_exists() => {}
+        Err(error) => return missing(error),
     }
     let refused = match remote.put_if_absent(&key, Body::from(second), &options).await {
         Err(error) if error.is_already_exists() => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(told(error)?),
         Ok(_) => Err("it overwrites an existing object".to_owned()),
     };
     let kept = remote.get(&key, 1024).await;
@@ -254,31 +260,31 @@ async fn probe_put_if_absent(
     Ok(match (refused, kept) {
         (Ok(()), Ok(bytes)) if bytes == first => Finding::Works,
         (Ok(()), Ok(_)) => Finding::Missing("it refused, but changed the object".to_owned()),
-        (Ok(()), Err(error)) => Finding::Missing(error.to_string()),
+        (Ok(()), Err(error)) => return missing(error),
         (Err(reason), _) => Finding::Missing(reason),
     })
 }
 
 /// Writes into the second warmest tier and looks whether it rests there: a look-alike may take the wish and
 /// forget it.
-async fn probe_tiers(remote: &dyn Remote, token: &str, tiers: &[Tier]) -> Result<Finding, NameError> {
+async fn probe_tiers(remote: &dyn Remote, token: &str, tiers: &[Tier]) -> Result<Finding, StoreError> {
     let Some(tier) = tiers.get(1).or(tiers.first()) else {
         return Ok(Finding::Missing("this kind of place has no tiers".to_owned()));
     };
-    let key = Key::parse(&format!("probe/{token}-c"))?;
+    let key = probe_key(remote, token, 'c')?;
     let options = PutOptions { tier: Some(*tier), media_type: None };
     let written = remote.put(&key, Body::from(b"safelight probe 3".as_slice()), &options).await;
     let found = remote.head(&key).await;
     if remote.delete(&key).await.is_err() {
         tracing::debug!(place = remote.label(), "the probe object could not be deleted and stays");
     }
-    Ok(judge(written.and(found), |info| info.tier == Some(*tier)))
+    judge(written.and(found), |info| info.tier == Some(*tier))
 }
 
-async fn probe_grant(remote: &dyn Remote, token: &str) -> Result<Finding, NameError> {
-    let key = Key::parse(&format!("probe/{token}-d"))?;
+async fn probe_grant(remote: &dyn Remote, token: &str) -> Result<Finding, StoreError> {
+    let key = probe_key(remote, token, 'd')?;
     let request = GrantRequest { key, valid_for: Duration::from_secs(60), at_most_bytes: 1 };
-    Ok(judge(remote.grant_upload(&request).await, |grant| !grant.url.is_empty()))
+    judge(remote.grant_upload(&request).await, |grant| !grant.url.is_empty())
 }
 
 /// Whether anything at all worked.
@@ -297,9 +303,9 @@ fn name(capability: Capability) -> String {
 }
 
 /// Lets a few writers race for a fresh name.
-async fn probe_race(remote: &dyn Remote, token: &str) -> Result<Finding, NameError> {
+async fn probe_race(remote: &dyn Remote, token: &str) -> Result<Finding, StoreError> {
     const RACERS: usize = 4;
-    let key = Key::parse(&format!("probe/{token}-e"))?;
+    let key = probe_key(remote, token, 'e')?;
     let options = PutOptions::default();
     let racers = (0..RACERS)
         .map(|_| remote.put_if_absent(&key, Body::from(b"safelight probe 5".as_slice()), &options));
@@ -311,13 +317,13 @@ async fn probe_race(remote: &dyn Remote, token: &str) -> Result<Finding, NameErr
     let other = answers.into_iter().filter_map(Result::err).find(|error| !error.is_already_exists());
     Ok(match (winners, other) {
         (1, None) => Finding::Works,
-        (_, Some(error)) => Finding::Missing(error.to_string()),
+        (_, Some(error)) => return missing(error),
         (winners, None) => Finding::Missing(format!("{winners} of {RACERS} writers of one name succeeded")),
     })
 }
 
-async fn probe_list(remote: &dyn Remote, key: &Key) -> Result<Finding, NameError> {
-    let prefix = Prefix::below("probe")?;
+async fn probe_list(remote: &dyn Remote, key: &Key) -> Result<Finding, StoreError> {
+    let prefix = Prefix::below("probe").map_err(|source| bad_name(remote, source))?;
     let mut after = None;
     loop {
         match remote.list(&prefix, after.as_ref()).await {
@@ -326,17 +332,35 @@ async fn probe_list(remote: &dyn Remote, key: &Key) -> Result<Finding, NameError
                 Some(next) => after = Some(next),
                 None => return Ok(Finding::Missing("a new object was not listed".to_owned())),
             },
-            Err(error) => return Ok(Finding::Missing(error.to_string())),
+            Err(error) => return missing(error),
         }
     }
 }
 
-fn judge<T>(result: Result<T, StoreError>, is_right: impl FnOnce(&T) -> bool) -> Finding {
+fn judge<T>(result: Result<T, StoreError>, is_right: impl FnOnce(&T) -> bool) -> Result<Finding, StoreError> {
     match result {
-        Ok(value) if is_right(&value) => Finding::Works,
-        Ok(_) => Finding::Missing("it answered something else than was written".to_owned()),
-        Err(error) => Finding::Missing(error.to_string()),
+        Ok(value) if is_right(&value) => Ok(Finding::Works),
+        Ok(_) => Ok(Finding::Missing("it answered something else than was written".to_owned())),
+        Err(error) => missing(error),
     }
+}
+
+/// A refusal as a finding.
+fn missing(error: StoreError) -> Result<Finding, StoreError> {
+    told(error).map(Finding::Missing)
+}
+
+/// The words of a refusal; what ends by the network is none.
+fn told(error: StoreError) -> Result<String, StoreError> {
+    if error.is_network() { Err(error) } else { Ok(error.to_string()) }
+}
+
+fn probe_key(remote: &dyn Remote, token: &str, letter: char) -> Result<Key, StoreError> {
+    Key::parse(&format!("probe/{token}-{letter}")).map_err(|source| bad_name(remote, source))
+}
+
+fn bad_name(remote: &dyn Remote, source: NameError) -> StoreError {
+    StoreError::BadName { place: remote.label().to_owned(), source }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::credential::RemoteCredential;
 use crate::error::{Operation, StoreError};
 use crate::folder::Folder;
 use crate::http::{Asked, Http, HttpOptions};
+use crate::layer::{Clock, Retry, RetryOptions, SystemClock};
 use crate::name::{Key, NameError};
 use crate::oauth::CredentialKeeper;
 use crate::remote::Remote;
@@ -38,7 +39,8 @@ pub struct ConnectOptions {
 /// `options`; `token` must be fresh, as for [`Capabilities::probe`].
 ///
 /// # Errors
-/// [`StoreError::Network`] when the place cannot be reached, [`StoreError::Denied`] when no credential was
+/// [`StoreError::Network`] or [`StoreError::Throttled`] when the place cannot be reached, or not for long enough to be
+/// tried out, [`StoreError::Denied`] when no credential was
 /// accepted, [`StoreError::Refused`] when there is no such container or the credential is of another kind. What a reachable place refuses in
 /// the probe is not an error but a finding.
 pub async fn connect(
@@ -52,61 +54,66 @@ pub async fn connect(
     let http = Http::new(&options.http).map_err(|fault| asked.network(fault))?;
     match address {
         RemoteAddress::Azure(azure) => {
-            let mut remote = AzureBlob::new(azure, credential, options.azure, http)?;
-            let found = find_out(&remote, options.known, token, async {}).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(AzureBlob::new(azure, credential, options.azure, http)?);
+            let found = find_out(remote.clone(), options.known, token, async {}).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::S3(s3) => {
-            let mut remote = S3::new(s3, credential, http)?;
-            let found = find_out(&remote, options.known, token, async {}).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(S3::new(s3, credential, http)?);
+            let found = find_out(remote.clone(), options.known, token, async {}).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::WebDav(webdav) => {
-            let mut remote = WebDav::new(webdav, credential, http)?;
-            let found = find_out(&remote, options.known, token, async {}).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(WebDav::new(webdav, credential, http)?);
+            let found = find_out(remote.clone(), options.known, token, async {}).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::Folder(path) => {
-            let mut remote = Folder::open(path)?;
-            let found = find_out(&remote, options.known, token, async {}).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(Folder::open(path)?);
+            let found = find_out(remote.clone(), options.known, token, async {}).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::Sftp(sftp) => {
             if credential.is_some() {
                 return Err(asked.nonsense("SFTP takes no credential: ssh proves who you are"));
             }
-            let mut remote = Sftp::new(sftp, options.ssh_arguments, options.http.stall);
-            let found = find_out(&remote, options.known, token, async {}).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(Sftp::new(sftp, options.ssh_arguments, options.http.stall));
+            let found = find_out(remote.clone(), options.known, token, async {}).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::Dropbox(cloud) => {
-            let mut remote = Dropbox::new(cloud, credential, options.keeper, http)?;
-            let found = find_out(&remote, options.known, token, remote.look_up_owner()).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(Dropbox::new(cloud, credential, options.keeper, http)?);
+            let owned = Arc::clone(&remote);
+            let owner = async move { owned.look_up_owner().await };
+            let found = find_out(remote.clone(), options.known, token, owner).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::GoogleDrive(cloud) => {
-            let mut remote = GoogleDrive::new(cloud, credential, options.keeper, http)?;
-            let found = find_out(&remote, options.known, token, remote.look_up_owner()).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(GoogleDrive::new(cloud, credential, options.keeper, http)?);
+            let owned = Arc::clone(&remote);
+            let owner = async move { owned.look_up_owner().await };
+            let found = find_out(remote.clone(), options.known, token, owner).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
         RemoteAddress::OneDrive(cloud) => {
-            let mut remote = OneDrive::new(cloud, credential, options.keeper, http)?;
-            let found = find_out(&remote, options.known, token, remote.look_up_owner()).await?;
-            remote.capabilities_mut().learn(&found);
-            Ok(Arc::new(remote))
+            let remote = Arc::new(OneDrive::new(cloud, credential, options.keeper, http)?);
+            let owned = Arc::clone(&remote);
+            let owner = async move { owned.look_up_owner().await };
+            let found = find_out(remote.clone(), options.known, token, owner).await?;
+            Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
         }
     }
 }
 
+/// Changes a remote that nobody else holds yet.
+#[expect(clippy::expect_used, reason = "whoever found out what it can do let go of it")]
+fn changed<R: Remote + 'static>(mut remote: Arc<R>, change: impl FnOnce(&mut R)) -> Arc<dyn Remote> {
+    change(Arc::get_mut(&mut remote).expect("one holder"));
+    remote
+}
+
 async fn find_out(
-    remote: &dyn Remote,
+    remote: Arc<dyn Remote>,
     known: Option<Capabilities>,
     token: &str,
     owner: impl Future<Output = ()>,
@@ -125,7 +132,10 @@ async fn find_out(
         Err(error) => return Err(error),
     };
     owner.await;
-    let mut found = Capabilities::probe(remote, token).await.map_err(bad_name)?;
+    // Somebody is there: what fails now by the network is tried again, and says nothing about the place.
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let patient = Retry::around(Arc::clone(&remote), RetryOptions::default(), clock);
+    let mut found = Capabilities::probe(&patient, token).await?;
     found.proof = remote.credential_source();
     match denied {
         Some(error) if !crate::capabilities::is_of_any_use(&found) => Err(error),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::capabilities::Capabilities;
+use crate::capabilities::{Capabilities, Capability, Finding};
 use crate::error::StoreError;
 use crate::name::{Area, Key, ObjectPath, Prefix};
 use crate::remote::{ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, Urgency};
@@ -53,20 +53,18 @@ impl SealedRemote {
         let tier = tier.filter(|tier| self.capabilities().tiers.contains(tier));
         let options = PutOptions { tier, media_type: None };
         let key = Key::from(path);
-        match self.remote.put_if_absent(&key, sealed.body().clone(), &options).await {
-            // A look instead of a promise is enough here: whoever writes the same name writes the same content.
-            Err(StoreError::Unsupported { .. }) => match self.remote.head(&key).await {
-                Ok(_) => Err(StoreError::AlreadyExists {
-                    place: self.label().to_owned(),
-                    object: key.as_str().to_owned(),
-                }),
-                Err(error) if error.is_not_found() => {
-                    self.remote.put(&key, sealed.body().clone(), &options).await
+        if matches!(self.capabilities().finding(Capability::PutIfAbsent), Finding::Missing(_)) {
+            // A look instead of a promise: what two write at the same instant is the same content.
+            match self.remote.head(&key).await {
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    let (place, object) = (self.label().to_owned(), key.as_str().to_owned());
+                    return Err(StoreError::AlreadyExists { place, object });
                 }
-                Err(error) => Err(error),
-            },
-            other => other,
+            }
         }
+        self.remote.put_if_absent(&key, sealed.body().clone(), &options).await
     }
 
     /// Replaces a head, the only object that is ever replaced.

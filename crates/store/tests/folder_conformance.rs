@@ -9,9 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use safelight_store::conformance::{Verdict, check};
+use safelight_store::layer::{Clock, FaultPlan, Faulty, Retry, RetryOptions, SystemClock};
 use safelight_store::{
-    Body, Capabilities, Capability, Folder, GrantRequest, Key, ListPage, ObjectInfo, PageToken, Prefix,
-    PutOptions, Remote, StoreError, Stored, Tier, UploadGrant,
+    Body, Capabilities, Capability, Folder, GrantRequest, Key, ListPage, ObjectInfo, ObjectPath, PageToken,
+    Prefix, PutOptions, Remote, Sealed, SealedRemote, StoreError, Stored, Tier, UploadGrant,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +52,7 @@ async fn the_suite_finds_each_planted_fault() {
     ] {
         let root = folder_in_memory();
         let inner = Folder::open(root.path()).expect("opens");
-        let wrong = Arc::new(Wrong { inner, fault });
+        let wrong = Arc::new(Wrong::new(inner, fault));
         let report = check(Arc::clone(&wrong) as Arc<dyn Remote>, "tokenabc").await.expect("a fine token");
         let broken: Vec<&str> = report.broken().map(|row| row.code).collect();
         for code in codes {
@@ -63,10 +64,48 @@ async fn the_suite_finds_each_planted_fault() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probing_a_place_that_overwrites_says_so() {
     let root = tempfile::tempdir().expect("temporary folder");
-    let wrong = Wrong { inner: Folder::open(root.path()).expect("opens"), fault: Fault::OverwritesTaken };
+    let wrong = Wrong::new(Folder::open(root.path()).expect("opens"), Fault::OverwritesTaken);
     let found = Capabilities::probe(&wrong, "tokenabc").await.expect("a fine token");
     assert!(!found.has(Capability::PutIfAbsent));
     assert!(found.has(Capability::PutAndGet));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_overwritten_in_a_place_that_overwrites() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let mut wrong = Wrong::new(Folder::open(root.path()).expect("opens"), Fault::OverwritesTaken);
+    wrong.capabilities = Capabilities::probe(&wrong, "tokenabc").await.expect("a fine token");
+    let store = SealedRemote::new(Arc::new(wrong));
+    let sealed = |fill: u8| {
+        let header = b"SLO1\x01\x01\x10\x00".iter().copied();
+        let bytes: Vec<u8> = header.chain(std::iter::repeat_n(fill, 192)).collect();
+        Sealed::from_bytes(bytes).expect("looks sealed")
+    };
+    let path = ObjectPath::parse(&format!("o/aa/{}", "a".repeat(32))).expect("a name");
+    store.put(&path, &sealed(1), None).await.expect("a free name");
+    let second = store.put(&path, &sealed(2), None).await;
+    assert!(second.expect_err("taken").is_already_exists());
+    let kept = store.get(&path, 1024).await.expect("reads");
+    assert_eq!(kept.last(), Some(&1), "what was there first stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_ends_where_the_network_does_and_finds_nothing_missing() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let folder: Arc<dyn Remote> = Arc::new(Folder::open(root.path()).expect("opens"));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let plan = FaultPlan { fail_before: 300, ..FaultPlan::default() };
+    let ended = Faulty::new(Arc::clone(&folder), plan, 7, Arc::clone(&clock));
+    let ended = Capabilities::probe(&ended, "tokenabc").await;
+    assert!(ended.expect_err("nothing is known").is_network());
+    let shaky: Arc<dyn Remote> = Arc::new(Faulty::new(folder, plan, 7, Arc::clone(&clock)));
+    let first_wait = std::time::Duration::from_millis(1);
+    let patient = RetryOptions { attempts: 20, first_wait, longest_wait: first_wait, seed: 1 };
+    let patient = Retry::around(shaky, patient, clock);
+    let found = Capabilities::probe(&patient, "tokenabd").await.expect("it is there");
+    for capability in [Capability::PutAndGet, Capability::PutIfAbsent, Capability::List, Capability::Delete] {
+        assert!(found.has(capability), "{capability:?}");
+    }
 }
 
 /// A temporary folder that needs no disk, where the system has one: these tests are not about durability.
@@ -109,6 +148,14 @@ enum Fault {
 struct Wrong {
     inner: Folder,
     fault: Fault,
+    capabilities: Capabilities,
+}
+
+impl Wrong {
+    fn new(inner: Folder, fault: Fault) -> Self {
+        let capabilities = inner.capabilities().clone();
+        Self { inner, fault, capabilities }
+    }
 }
 
 #[async_trait]
@@ -118,7 +165,7 @@ impl Remote for Wrong {
     }
 
     fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
+        &self.capabilities
     }
 
     async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError> {

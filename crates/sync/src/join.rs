@@ -12,14 +12,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::{join, join3, join4};
 use futures_util::stream::iter;
 use safelight_crypto::{
-    Author, DeviceId, Epoch, EpochId, LibraryId, Recipient, RecoveryWords, RootCard, Statement,
-    StatementBody, WordsCard, names, open_keys_file, seal_keys_file, sha256,
+    Author, DeviceId, Epoch, EpochId, KemSecret, LibraryId, ObjectName, Recipient, RecoveryWords, RootCard,
+    Roster, Statement, StatementBody, WordsCard, names, open_keys_file, seal_keys_file, sha256,
 };
-use safelight_model::history::{HeadHint, Tip};
+use safelight_model::history::{HeadHint, SealedSegment, Tip};
 use safelight_model::{OpBody, SegmentSeq};
 use safelight_store::{Area, Outcome, Sealed, SealedRemote, StoreError};
 
-use crate::checkpoint::{Beginning, choose, fetch_beginning, get_roots, list_roots};
+use crate::checkpoint::{Beginning, choose, fetch_beginning, get_roots, list_roots, statements_in};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{
@@ -30,6 +30,8 @@ use crate::problem::Problem;
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
+/// Segments that are asked for before it is known whether there are any.
+const STRETCH: usize = 64;
 
 /// What the words found in a place: enough to make a keyring, a folder and databases for a new device.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub struct Joining {
     pub epochs: Vec<Epoch>,
     card: Bytes,
     files: Vec<(EpochId, Bytes)>,
+    problems: Vec<Problem>,
     segments: Vec<((DeviceId, u32), Bytes)>,
     beginning: Option<Beginning>,
 }
@@ -58,7 +61,8 @@ impl Joining {
 /// Looks for the library of these words in a place. Nothing is written anywhere.
 ///
 /// # Errors
-/// [`SyncError::NoLibrary`] when there is none; [`SyncError::Unbelievable`] when its card or keys are not right.
+/// [`SyncError::NoLibrary`] when there is none; [`SyncError::Unbelievable`] when its card is not right, or no keys file
+/// opens that a statement vouches for.
 pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result<Joining> {
     let id = words.library_id();
     let path = path_of(&names::root_card(&id))?;
@@ -76,13 +80,8 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
         }
         Err(error) => return Err(error.into()),
     };
-    let unbelievable = |object: &str, reason: String| SyncError::Unbelievable {
-        object: object.to_owned(),
-        place: store.label().to_owned(),
-        reason,
-    };
     let opened =
-        RootCard::open(&card, &id).map_err(|error| unbelievable(path.as_str(), error.to_string()))?;
+        RootCard::open(&card, &id).map_err(|error| unbelievable(store, path.as_str(), error.to_string()))?;
     let library = opened.library();
     let chains = chains?;
     // Heads are hints, and some places have none: whoever has segments there is a device as well.
@@ -102,32 +101,177 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
         .buffered(CONCURRENCY)
         .collect::<Vec<_>>();
     let (keys, heads, roots) = join3(keys, heads, get_roots(store, roots)).await;
-    let mut files = Vec::new();
-    let mut epochs: Vec<Epoch> = Vec::new();
-    for file in keys {
-        let (epoch, bytes) = file?;
-        let bytes = bytes?;
-        let Ok(found) = open_keys_file(&bytes, library, &epoch, recipient, &words.kem_key()) else {
-            continue;
-        };
-        // The file with the most epochs is the newest: each holds all that came before it.
-        if found.len() > epochs.len() {
-            epochs = found;
-        }
-        files.push((epoch, bytes));
-    }
-    if epochs.is_empty() {
-        return Err(unbelievable("keys/", "no keys file opens with these words".to_owned()));
-    }
-    let claims = claims(library, &epochs, heads, &chains);
+    let mut found = FoundKeys::open(store, library, recipient, &words.kem_key(), keys)?;
+    let claims = found.claims(heads, &chains);
+    found.harvest_roots(&roots);
     let (mut segments, mut beginning) = (Vec::new(), None);
-    match choose(library, &epochs, &roots) {
-        Some(chosen) => {
-            beginning = Some(fetch_beginning(store, library, &epochs, chosen, &claims).await);
-        }
-        None => segments = all_segments(store, &claims).await?,
+    let believed = found.believed();
+    if let Some(chosen) = choose(library, &believed, &roots) {
+        let begun = fetch_beginning(store, library, &believed, chosen, &claims).await;
+        let ahead: Vec<Bytes> = begun.ahead().map(|(_, bytes)| bytes).collect();
+        found.harvest_segments(ahead.iter());
+        beginning = Some(begun);
     }
-    Ok(Joining { library, words: opened.words().clone(), epochs, card, files, segments, beginning })
+    // Whoever speaks for a keys file may have done so further on than a checkpoint and the next segments.
+    if beginning.is_none() || found.strange().next().is_some() {
+        beginning = None;
+        segments = all_segments(store, &claims).await?;
+        found.harvest_segments(segments.iter().map(|(_, bytes)| bytes));
+    }
+    let (epochs, files, problems) = found.settle(store)?;
+    let words = opened.words().clone();
+    Ok(Joining { library, words, epochs, card, files, problems, segments, beginning })
+}
+
+/// A keys file that opens with the words. Whoever may write to the place may have put it there.
+struct KeysFile {
+    epoch: EpochId,
+    bytes: Bytes,
+    epochs: Vec<Epoch>,
+}
+
+/// The keys files that open, and the statements that were found with what is in them: those tell which of the files
+/// count. Until then each is tried by itself, so that none stands in the light of another.
+struct FoundKeys {
+    library: LibraryId,
+    words: Recipient,
+    files: Vec<KeysFile>,
+    statements: Vec<Statement>,
+    roster: Option<Roster>,
+    problems: Vec<Problem>,
+}
+
+impl FoundKeys {
+    /// Opens all that open, and takes note of the others.
+    fn open(
+        store: &SealedRemote,
+        library: LibraryId,
+        words: Recipient,
+        key: &KemSecret,
+        got: Vec<Result<(EpochId, Result<Bytes, StoreError>)>>,
+    ) -> Result<Self> {
+        let (mut files, mut problems, mut refused) = (Vec::<KeysFile>::new(), Vec::new(), None);
+        for file in got {
+            let (epoch, bytes) = file?;
+            let object = names::keys_file(&epoch, &words);
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_transient() || matches!(error, StoreError::Vanished { .. }) => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    problems.push(Problem::Damaged { object, reason: error.to_string() });
+                    refused.get_or_insert(error);
+                    continue;
+                }
+            };
+            match open_keys_file(&bytes, library, &epoch, words, key) {
+                Ok(epochs) => files.push(KeysFile { epoch, bytes, epochs }),
+                Err(error) => problems.push(Problem::Damaged { object, reason: error.to_string() }),
+            }
+        }
+        // Each holds all that came before it: the one with most opens most.
+        files.sort_by_key(|file| std::cmp::Reverse(file.epochs.len()));
+        match (files.is_empty(), refused) {
+            (false, _) => Ok(Self { library, words, files, statements: Vec::new(), roster: None, problems }),
+            (true, Some(error)) => Err(error.into()),
+            (true, None) => {
+                Err(unbelievable(store, "keys/", "no keys file opens with these words".to_owned()))
+            }
+        }
+    }
+
+    /// How far each listed device's chain goes, as its head says; a head that cannot be read says that there is one
+    /// segment. Nothing is believed for it.
+    fn claims(
+        &self,
+        heads: Vec<(DeviceId, Option<Bytes>)>,
+        chains: &BTreeMap<DeviceId, u32>,
+    ) -> BTreeMap<DeviceId, Tip> {
+        let claim = |(device, head): (DeviceId, Option<Bytes>)| {
+            let open = |file: &KeysFile| {
+                let hint =
+                    HeadHint::open(head.as_deref()?, self.library, device, file.epochs.as_slice()).ok()?;
+                Some(hint.claimed())
+            };
+            // Without a head what is listed says how far to ask.
+            let listed = || chains.get(&device).copied().unwrap_or_default();
+            let mut tip = self.files.iter().find_map(open).unwrap_or_default();
+            if tip.seq.0 == 0 {
+                tip.seq.0 = listed().max(1);
+            }
+            (device, tip)
+        };
+        heads.into_iter().map(claim).collect()
+    }
+
+    /// Adds the statements of roots and segments that the secrets of any file open; each is signed for itself.
+    fn harvest_roots(&mut self, roots: &[(ObjectName, Bytes)]) {
+        let found = self.files.iter().flat_map(|file| statements_in(self.library, &file.epochs, roots));
+        self.statements.extend(found);
+        self.roster = Roster::replay(self.library, &self.statements);
+    }
+
+    fn harvest_segments<'a>(&mut self, segments: impl Iterator<Item = &'a Bytes>) {
+        let peek = |bytes: &Bytes| {
+            let sealed = SealedSegment::parse(bytes).ok()?;
+            let mut files = self.files.iter();
+            files.find_map(|file| sealed.peek_statements(self.library, file.epochs.as_slice()).ok())
+        };
+        let found = segments.filter_map(peek).flatten();
+        let found: Vec<Statement> = found.filter_map(|bytes| Statement::from_bytes(&bytes).ok()).collect();
+        self.statements.extend(found);
+        self.roster = Roster::replay(self.library, &self.statements);
+    }
+
+    fn is_believed(&self, file: &KeysFile) -> bool {
+        is_announced(self.roster.as_ref(), &file.epoch, &self.words, &sha256(&[&file.bytes]))
+    }
+
+    /// The files that no statement vouches for, as far as is known.
+    fn strange(&self) -> impl Iterator<Item = &KeysFile> {
+        self.files.iter().filter(|file| !self.is_believed(file))
+    }
+
+    /// The epochs of all files that statements vouch for, in the order in which they were announced.
+    fn believed(&self) -> Vec<Epoch> {
+        let mut epochs: Vec<Epoch> = Vec::new();
+        for file in self.files.iter().filter(|file| self.is_believed(file)) {
+            for epoch in &file.epochs {
+                if !epochs.iter().any(|known| known.id() == epoch.id()) {
+                    epochs.push(epoch.clone());
+                }
+            }
+        }
+        let announced = self.roster.as_ref().map(Roster::epochs).unwrap_or_default();
+        epochs.sort_by_key(|epoch| announced.iter().position(|known| known.epoch == epoch.id()));
+        epochs
+    }
+
+    /// The epochs and the files that count, and what is to be told of the others.
+    #[expect(clippy::type_complexity, reason = "three parts of one value, taken apart at once")]
+    fn settle(mut self, store: &SealedRemote) -> Result<(Vec<Epoch>, Vec<(EpochId, Bytes)>, Vec<Problem>)> {
+        if self.roster.is_none() {
+            // There is no birth, and whoever goes on is told so.
+            let epochs = self.files.pop().map(|file| file.epochs).unwrap_or_default();
+            return Ok((epochs, Vec::new(), self.problems));
+        }
+        let epochs = self.believed();
+        let name = |file: &KeysFile| names::keys_file(&file.epoch, &self.words);
+        let strange: Vec<String> = self.strange().map(name).collect();
+        if let (true, Some(object)) = (epochs.is_empty(), strange.first()) {
+            return Err(unbelievable(store, object, "no statement vouches for it".to_owned()));
+        }
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.extend(strange.into_iter().map(|object| Problem::Stranger { object }));
+        let files = self.files.iter().filter(|file| self.is_believed(file));
+        let files = files.map(|file| (file.epoch, file.bytes.clone())).collect();
+        Ok((epochs, files, problems))
+    }
+}
+
+fn unbelievable(store: &SealedRemote, object: &str, reason: String) -> SyncError {
+    SyncError::Unbelievable { object: object.to_owned(), place: store.label().to_owned(), reason }
 }
 
 /// The epochs that have a keys file for these words.
@@ -155,41 +299,25 @@ async fn get_head(store: &SealedRemote, device: DeviceId) -> Option<Bytes> {
     store.get(&head_path(device).ok()?, HEAD_BYTES).await.ok()
 }
 
-/// How far each listed device's chain goes, as its head says; a head that cannot be read says that there is one
-/// segment. Nothing is believed for it.
-fn claims(
-    library: LibraryId,
-    epochs: &[Epoch],
-    heads: Vec<(DeviceId, Option<Bytes>)>,
-    chains: &BTreeMap<DeviceId, u32>,
-) -> BTreeMap<DeviceId, Tip> {
-    let claim = |(device, head): (DeviceId, Option<Bytes>)| {
-        let hint = head.and_then(|bytes| HeadHint::open(&bytes, library, device, epochs).ok());
-        // Without a head what is listed says how far to ask.
-        let listed = || chains.get(&device).copied().unwrap_or_default();
-        let mut tip = hint.map(|hint| hint.claimed()).unwrap_or_default();
-        if tip.seq.0 == 0 {
-            tip.seq.0 = listed().max(1);
-        }
-        (device, tip)
-    };
-    heads.into_iter().map(claim).collect()
-}
-
 /// All segments that the heads speak of, beside each other. What is missing or later comes with the first sync.
 async fn all_segments(
     store: &SealedRemote,
     claims: &BTreeMap<DeviceId, Tip>,
 ) -> Result<Vec<((DeviceId, u32), Bytes)>> {
-    let mut wanted = Vec::new();
-    for (device, claim) in claims {
-        wanted.extend((1..=claim.seq.0).map(|seq| (*device, seq)));
-    }
+    // A claim is not believed further than there are segments, and may be any number.
+    let mut wanted: Vec<_> = claims.iter().map(|(device, claim)| (*device, 1..=claim.seq.0)).collect();
     let mut segments = Vec::new();
     let mut ended = BTreeSet::new();
-    // A claim is not believed further than there are segments.
-    for stretch in wanted.chunks(64) {
-        let stretch: Vec<_> = stretch.iter().copied().filter(|(device, _)| !ended.contains(device)).collect();
+    loop {
+        wanted.retain(|(device, seqs)| !seqs.is_empty() && !ended.contains(device));
+        let mut stretch = Vec::with_capacity(STRETCH);
+        for (device, seqs) in &mut wanted {
+            let room = STRETCH - stretch.len();
+            stretch.extend(seqs.by_ref().take(room).map(|seq| (*device, seq)));
+        }
+        if stretch.is_empty() {
+            return Ok(segments);
+        }
         for ((device, seq), result) in fetch_segments(store, &stretch).await {
             match result {
                 Ok(bytes) if !ended.contains(&device) => segments.push(((device, seq), bytes)),
@@ -203,7 +331,6 @@ async fn all_segments(
             }
         }
     }
-    Ok(segments)
 }
 
 impl Joining {
@@ -211,10 +338,11 @@ impl Joining {
     /// the words in its folder.
     ///
     /// # Errors
-    /// [`SyncError::NoBirth`] when no statement is the library's birth; [`SyncError::Unbelievable`] when no
-    /// statement vouches for the keys.
+    /// [`SyncError::NoBirth`] when no statement is the library's birth; [`SyncError::Unbelievable`] when the words were
+    /// replaced.
     pub async fn take_in(self, here: &mut Here<'_>, at: &RemotePlace) -> Result<HistoryReport> {
         let mut report = HistoryReport::default();
+        self.problems.into_iter().for_each(|problem| here.note(&mut report.problems, problem));
         let mut inbox = Inbox::new(here, BTreeMap::new())?;
         for ((device, seq), bytes) in self.segments {
             inbox.push(device, SegmentSeq(seq), bytes);
@@ -229,15 +357,6 @@ impl Joining {
         let place = || at.store.label().to_owned();
         let roster = inbox.roster().ok_or_else(|| SyncError::NoBirth { place: place() })?;
         let words = Recipient::Words(self.words.id());
-        for (epoch, bytes) in &self.files {
-            if !is_announced(Some(roster), epoch, &words, &sha256(&[bytes])) {
-                return Err(SyncError::Unbelievable {
-                    object: names::keys_file(epoch, &words),
-                    place: place(),
-                    reason: "no statement vouches for it".to_owned(),
-                });
-            }
-        }
         if roster.words().id() != self.words.id() {
             return Err(SyncError::Unbelievable {
                 object: names::root_card(&self.words.id()),

@@ -8,7 +8,8 @@ use safelight_store::{Area, FolderPlace, ObjectPath, Sealed, SealedRemote, Store
 
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::history::{Inbox, replace_damaged};
+use crate::history::{Inbox, Taken, look_twice, replace_damaged};
+use crate::place::place_id;
 use crate::problem::Problem;
 
 /// More than a root card or any keys file has: 48 bytes for each epoch that ever was.
@@ -35,7 +36,7 @@ pub(crate) async fn send_keys(
             match at.store.put(&path, &sealed, None).await {
                 Ok(_) => {}
                 Err(StoreError::AlreadyExists { .. }) => {
-                    if let Err(problem) = settle_existing(here, at, &path, &bytes, &sealed).await? {
+                    if let Err(problem) = settle_existing(here, at, &path, &bytes, &sealed, problems).await? {
                         here.note(problems, problem);
                         continue;
                     }
@@ -51,23 +52,32 @@ pub(crate) async fn send_keys(
 /// Something lies under the name already: ours, a valid twin, or bytes that nobody vouches for. Those make room
 /// for what somebody does vouch for: there are no generations of these names, and without them nobody joins.
 async fn settle_existing(
-    here: &Here<'_>,
+    here: &mut Here<'_>,
     at: &RemotePlace,
     path: &ObjectPath,
     ours: &Bytes,
     sealed: &Sealed,
+    problems: &mut Vec<Problem>,
 ) -> Result<std::result::Result<(), Problem>> {
     let roster = here.roster()?;
-    let there = match at.store.get(path, SMALL_BYTES).await {
-        Ok(there) if there == *ours => return Ok(Ok(())),
-        Ok(there) => check_small(here, roster.as_ref(), path, &there),
-        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => Err(error.to_string()),
+    let check = |there: &Bytes| {
+        if there == ours { Ok(()) } else { check_small(here, roster.as_ref(), path, there) }
+    };
+    let reason = match look_twice(&at.store, path, SMALL_BYTES, check).await {
+        Ok(Taken::Good(_)) => return Ok(Ok(())),
+        Ok(Taken::Bad(reason)) => reason,
+        Err(StoreError::Damaged { object, reason, .. }) => {
+            return Ok(Err(Problem::Damaged { object, reason }));
+        }
         Err(error) => return Err(error.into()),
     };
-    let Err(reason) = there else { return Ok(Ok(())) };
     let damaged = |reason: String| Ok(Err(Problem::Damaged { object: path.to_string(), reason }));
     if let Err(own) = check_small(here, roster.as_ref(), path, ours) {
         return damaged(format!("{reason}; and the copy on this device is not right either: {own}"));
+    }
+    // Nothing is deleted in a place that may be another one.
+    if place_id(here, at, problems).await?.is_none() {
+        return damaged(reason);
     }
     match replace_damaged(&at.store, path, sealed).await {
         Ok(()) => {

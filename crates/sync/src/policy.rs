@@ -153,6 +153,56 @@ pub(crate) fn most(policy: &RemotePolicy) -> Option<u64> {
     }
 }
 
+/// What the other remotes of this device wait for: what one alone holds must not go from here before they have it.
+#[derive(Clone, Debug)]
+pub struct AwaitedElsewhere(Vec<(RemoteId, Option<Wanted>)>);
+
+impl AwaitedElsewhere {
+    /// Asks the policies of all remotes but those `aside`. One that this version cannot read may ask for anything.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub fn of(
+        catalog: &Catalog,
+        device: &DeviceDb,
+        aside: impl Fn(RemoteId) -> bool,
+        now_millis: i64,
+    ) -> Result<Self> {
+        let mut others = Vec::new();
+        for row in device.remotes()?.into_iter().filter(|row| !aside(row.id)) {
+            let policy = device.policy(row.id)?;
+            let asked_for = match wanted(catalog, device, row.id, &policy, false, now_millis) {
+                Ok(asked_for) => Some(asked_for),
+                Err(SyncError::Policy { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            others.push((row.id, asked_for));
+        }
+        Ok(Self(others))
+    }
+
+    /// Whether one of them waits for a content that is here: to be sent it, or, where it was not asked since the content
+    /// came here, by what its policy says.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn awaits(&self, device: &DeviceDb, content: &ContentHash) -> Result<bool> {
+        let rows = device.original_at_remotes(content)?;
+        Ok(self.0.iter().any(|(remote, asked_for)| {
+            let state = rows.iter().find(|(id, _)| id == remote).map(|(_, row)| row.state);
+            match state {
+                Some(SyncState::Waiting | SyncState::Failed | SyncState::Held) => true,
+                Some(
+                    SyncState::Synced | SyncState::CloudOnly | SyncState::Thawing | SyncState::LocalOnly,
+                ) => false,
+                Some(SyncState::Off | SyncState::Elsewhere | SyncState::Lost) | None => {
+                    asked_for.as_ref().is_none_or(|asked_for| asked_for.wants(content))
+                }
+            }
+        }))
+    }
+}
+
 /// Applies the policy of a remote to the originals that are known, if anything changed since it was applied last.
 /// With `consent` nothing is held back. No request is made.
 ///

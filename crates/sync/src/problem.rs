@@ -45,6 +45,14 @@ pub enum Problem {
         /// Its full name.
         object: String,
     },
+    /// An object that was found missing or damaged, which is not here, and which nobody put again yet.
+    #[error(
+        "{object} was found missing or damaged and is not on this device: the device that holds it sends it again"
+    )]
+    Lost {
+        /// Its full name.
+        object: String,
+    },
     /// A place says that it deleted an object, and shows it still.
     #[error("{object} is still there, although its deletion was reported done")]
     NotDeleted {

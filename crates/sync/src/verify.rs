@@ -8,18 +8,20 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
-use safelight_catalog::{HowKnown, Replica, SyncState};
+use safelight_catalog::{HowKnown, OriginalAtRemote, Replica, SyncState};
 use safelight_crypto::{ContentHash, DeviceId, Roster, names};
 use safelight_model::history::{SealedSegment, Tip, open_place_id};
-use safelight_model::{Original, Packed, PlaceId, PlacedObject, RenditionKind, Storage};
+use safelight_model::{
+    MarkReason, Original, Packed, PlaceId, PlacedObject, RenditionKind, SegmentSeq, Storage,
+};
 use safelight_store::{Area, ObjectPath, Sealed, StoreError};
 
 use crate::checkpoint::forget_missing;
-use crate::collect::{generations, mark_damaged, object_of};
+use crate::collect::{generations, mark_damaged, object_of, path_of_object};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{
-    Judged, SEGMENT_BYTES, judge_segment, judge_there, leftovers_at, replace_damaged, segment_path,
+    Judged, SEGMENT_BYTES, judge_segment, judge_there, leftovers_at, refuse_what_went_back, segment_path,
     whole_segment,
 };
 use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
@@ -104,6 +106,8 @@ struct Unrecorded {
     replicas: Vec<Replica>,
     /// Contents of which something was proven.
     proven: Vec<ContentHash>,
+    /// The last object of the sample that was looked at.
+    last: Option<String>,
 }
 
 impl Unrecorded {
@@ -119,7 +123,7 @@ impl Unrecorded {
     }
 
     fn record(&mut self, here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
-        let Self { replicas, proven } = std::mem::take(self);
+        let (replicas, proven) = (std::mem::take(&mut self.replicas), std::mem::take(&mut self.proven));
         if !replicas.is_empty() {
             here.device.record_replicas(at.id, &replicas)?;
         }
@@ -136,8 +140,10 @@ impl Unrecorded {
 /// # Errors
 /// What the place and the databases answer; findings are in the report.
 pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) -> Result<VerifyReport> {
-    // History that is missing is put again at once: not into another library's place.
+    // History that is missing is put again at once: not into another library's place, nor into one that was emptied, or
+    // where a disk is not mounted.
     refuse_another_library(here.library(), here.place, &at.store).await?;
+    refuse_what_went_back(here, at).await?;
     let mut report = VerifyReport::default();
     let expectation = expect(here, at)?;
     let listed = list_all(here, at, &expectation, &mut report).await?;
@@ -146,11 +152,19 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
         Depth::Sample(share) => share.clamp(0.0, 1.0),
         Depth::All => 1.0,
     };
-    let chosen = choose(here, at, &expectation, share)?;
+    let (chosen, last) = choose(here, at, &expectation, share)?;
     let mut unrecorded = Unrecorded::default();
     let looked = look(here, at, &expectation, &listed, &chosen, &mut unrecorded, &mut report).await;
     // What was proven before the place went away stays proven.
     unrecorded.record(here, at)?;
+    // The next run goes on behind what this one looked at, also where it was cut.
+    let position = if looked.is_ok() { last } else { unrecorded.last };
+    if let Some(position) = position
+        && share < 1.0
+        && (looked.is_ok() || position > here.device.sweep_position(at.id)?)
+    {
+        here.device.set_sweep_position(at.id, &position)?;
+    }
     let Looked { mut damaged, mut gone } = looked?;
     report.problems.extend(leftovers_at(here, at)?);
     mark_found(here, at, &expectation)?;
@@ -206,25 +220,28 @@ async fn look(
             None => match best_generation(here, at, name, listed)? {
                 Some(path) => path,
                 None if is_ours => name.clone(),
-                None => continue,
+                None => match owed_as(here, at, name, expected)? {
+                    Some(path) => path,
+                    None => continue,
+                },
             },
         };
+        let is_owed = !is_ours && !listed.contains_key(&path);
         let found = match listed.get(&path) {
             Some(found) => Some(*found),
             // Listings may be stale: only the place's own word for this name counts.
-            None if is_ours => length_of(at, &path).await?,
-            None => None,
+            None => length_of(at, &path).await?,
         };
-        if !is_ours && found.is_none() {
-            // History knows it, and nobody said that it is in this place.
-            continue;
-        }
         report.expected_objects += 1;
         let Some(found) = found else {
-            if is_gone(here, at, expected, &path, expectation).await? {
+            if !(is_owed && was_damaged(here, at, &path)?)
+                && is_gone(here, at, expected, &path, expectation).await?
+            {
                 gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
             }
-            let problem = Problem::Missing { object: path.clone() };
+            // What nobody has put again yet is named as what was lost, and that is marked already.
+            let object = if is_owed { last_marked(here, at, &path)? } else { None }.unwrap_or(path.clone());
+            let problem = Problem::Missing { object };
             unrecorded.record(here, at)?;
             lost(here, at, expected, &path, problem, expectation, report).await?;
             continue;
@@ -251,6 +268,7 @@ async fn look(
             // What the way there damaged is whole the second time.
             proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
         }
+        unrecorded.last = Some(name.clone());
         match proof {
             Proof::Archived => {}
             Proof::Whole => {
@@ -386,16 +404,16 @@ async fn list_all(
     Ok(listed)
 }
 
-/// The objects of this run's sample, and where the next begins.
+/// The objects of this run's sample, and the last of them: the next one begins behind it.
 fn choose(
-    here: &mut Here<'_>,
+    here: &Here<'_>,
     at: &RemotePlace,
     expectation: &Expectation,
     share: f64,
-) -> Result<HashSet<String>> {
+) -> Result<(HashSet<String>, Option<String>)> {
     let names: Vec<&String> = expectation.objects.keys().collect();
     if share >= 1.0 {
-        return Ok(names.into_iter().cloned().collect());
+        return Ok((names.into_iter().cloned().collect(), None));
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -404,17 +422,12 @@ fn choose(
         reason = "a share of a count, rounded up"
     )]
     let count = ((names.len() as f64 * share).ceil() as usize).min(names.len());
-    if count == 0 {
-        return Ok(HashSet::new());
-    }
     let position = here.device.sweep_position(at.id)?;
     let start = names.partition_point(|name| **name <= position);
     let chosen: Vec<String> =
         names.iter().cycle().skip(start).take(count).map(|name| (*name).clone()).collect();
-    if let Some(last) = chosen.last() {
-        here.device.set_sweep_position(at.id, last)?;
-    }
-    Ok(chosen.into_iter().collect())
+    let last = chosen.last().cloned();
+    Ok((chosen.into_iter().collect(), last))
 }
 
 /// The generation of an object that is listed and was neither found bad nor marked: the next one first.
@@ -442,7 +455,93 @@ fn best_generation(
     Ok(None)
 }
 
-/// Whether a part is missing that this device cannot put again: the place says so twice, and its bytes are not here.
+/// Under which name something should lie in a place that this device does not know to hold it: history says that it was
+/// put there, or that it was found missing or damaged there and nobody said that it is not needed any more. None where
+/// history knows it, and nobody said that it is in this place.
+fn owed_as(here: &Here<'_>, at: &RemotePlace, name: &str, expected: &Expected) -> Result<Option<String>> {
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(None) };
+    let Some(object) = ObjectPath::parse(name).ok().and_then(|path| object_of(&path)) else {
+        return Ok(None);
+    };
+    let generation = here.catalog.next_generation(place, object.class, &object.name)?;
+    let path = if generation == 0 { name.to_owned() } else { format!("{name}-{generation}") };
+    let is_said = match expected {
+        Expected::Part(content, _) => {
+            let rows = here.device.original_at_remotes(content)?;
+            let is_missed = rows.iter().any(|(remote, row)| *remote == at.id && is_missed(row));
+            is_missed
+                || match here.catalog.content_use(content)? {
+                    Some(used) => here.catalog.has_replica(place, &used, &object.name)?,
+                    None => false,
+                }
+        }
+        Expected::Pack(pack) if !is_pack_missed(here, at, pack)? => return Ok(None),
+        Expected::Pack(_) => here.catalog.places_of_object(object.class, &object.name)?.contains(&place),
+        _ => false,
+    };
+    Ok((is_said || was_damaged(here, at, &path)?).then_some(path))
+}
+
+/// Whether a pack that is not in a place has anything that some photo needs and that no other pack there is known to hold.
+fn is_pack_missed(here: &Here<'_>, at: &RemotePlace, pack: &Packed) -> Result<bool> {
+    let Some((tier, _)) = tier_of(pack.tier) else { return Ok(false) };
+    let logical = tier.logical(&pack.name);
+    let entries = here.device.entries_of_remote_pack(&logical)?;
+    let mut there = HashSet::new();
+    for other in here.catalog.remote_packs(Some(pack.tier))? {
+        if let Some((tier, area)) = tier_of(other.tier)
+            && other.name != pack.name
+            && here
+                .device
+                .replica_in_any_generation(at.id, path_of_pack(area, &other, 0)?.as_str())?
+                .is_some()
+        {
+            there.insert(tier.logical(&other.name));
+        }
+    }
+    for entry in &entries {
+        let used = here.catalog.content_use(&entry.content)?;
+        let others = here.device.packs_with(&entry.content, entry.kind)?;
+        if used.is_none_or(|used| used.is_referenced) && !others.iter().any(|other| there.contains(other)) {
+            return Ok(true);
+        }
+    }
+    Ok(entries.is_empty())
+}
+
+/// Whether an original is one that was found missing or damaged in a remote.
+fn is_missed(row: &OriginalAtRemote) -> bool {
+    row.state == SyncState::Lost || row.state == SyncState::Waiting && row.reason.is_some()
+}
+
+/// The generation before an object's, if it was marked.
+fn marked_before(here: &Here<'_>, at: &RemotePlace, path: &str) -> Result<Option<(PlaceId, PlacedObject)>> {
+    let object = ObjectPath::parse(path).ok().and_then(|path| object_of(&path));
+    let (Some(place), Some(object)) = (here.device.place_id(at.id)?, object) else { return Ok(None) };
+    let before = object.generation.checked_sub(1).map(|generation| PlacedObject { generation, ..object });
+    Ok(before.map(|before| (place, before)))
+}
+
+/// Whether the generation before was marked as damaged or missing.
+fn was_damaged(here: &Here<'_>, at: &RemotePlace, path: &str) -> Result<bool> {
+    let Some((place, before)) = marked_before(here, at, path)? else { return Ok(false) };
+    let marks = here.catalog.marks_of(place, &before)?;
+    Ok(!marks.is_empty() && marks.iter().all(|mark| mark.why == MarkReason::Damaged))
+}
+
+/// The name of the generation before, if that was marked as damaged or missing.
+fn last_marked(here: &Here<'_>, at: &RemotePlace, path: &str) -> Result<Option<String>> {
+    if !was_damaged(here, at, path)? {
+        return Ok(None);
+    }
+    let before = marked_before(here, at, path)?;
+    Ok(match before {
+        Some((_, before)) => path_of_object(&before)?.map(|path| path.to_string()),
+        None => None,
+    })
+}
+
+/// Whether something is missing that this device cannot put again: the place says so twice, and its bytes are not here.
 async fn is_gone(
     here: &Here<'_>,
     at: &RemotePlace,
@@ -450,13 +549,30 @@ async fn is_gone(
     path: &str,
     expectation: &Expectation,
 ) -> Result<bool> {
-    let Expected::Part(content, _) = expected else { return Ok(false) };
-    if let Some(original) = expectation.originals.get(content)
-        && is_here(here, original)?
-    {
+    let is_held = match expected {
+        Expected::Part(content, _) => match expectation.originals.get(content) {
+            Some(original) => is_here(here, original)?,
+            None => false,
+        },
+        Expected::Pack(pack) => holds_entries(here, pack)?,
+        _ => true,
+    };
+    if is_held {
         return Ok(false);
     }
     Ok(length_of(at, path).await?.is_none())
+}
+
+/// Whether all entries of a pack are here, so that it can be built again.
+fn holds_entries(here: &Here<'_>, pack: &Packed) -> Result<bool> {
+    let Some((tier, _)) = tier_of(pack.tier) else { return Ok(false) };
+    let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
+    for entry in &entries {
+        if here.device.packed_as(entry)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!entries.is_empty())
 }
 
 async fn length_of(at: &RemotePlace, path: &str) -> Result<Option<u64>> {
@@ -560,21 +676,38 @@ async fn lost(
             let Ok((bytes, _)) = whole_segment(here, *device, *tip)? else { return Ok(()) };
             let object = ObjectPath::parse(path).map_err(StoreError::from)?;
             let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
+            let mut is_hole = was == "missing";
             let repaired = match at.store.put(&object, &sealed, None).await {
                 Err(StoreError::AlreadyExists { .. }) => {
                     // Another whole segment that its device signed stays; so does what was hurt on its way only.
                     if !judge_there(here, &at.store, &object, *device, *tip).await?.is_damaged() {
                         return Ok(());
                     }
-                    replace_damaged(&at.store, &object, &sealed).await
+                    if let Err(error) = at.store.delete(&object).await {
+                        tracing::warn!(%error, path, "the segment could not be repaired");
+                        return Ok(());
+                    }
+                    is_hole = true;
+                    at.store.put(&object, &sealed, None).await
                 }
-                other => other.map(drop),
+                other => other,
             };
             match repaired {
-                Ok(()) => {
+                Ok(_) => {
                     here.note(&mut report.problems, Problem::Repaired { object: path.to_owned(), was });
                 }
-                Err(error) => tracing::warn!(%error, path, "the segment could not be repaired"),
+                // Another device was as fast.
+                Err(StoreError::AlreadyExists { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, path, "the segment could not be repaired");
+                    if is_hole {
+                        here.note(&mut report.problems, Problem::Missing { object: path.to_owned() });
+                    }
+                    // The next sync puts it there again, and what lies behind it is found there.
+                    let before = SegmentSeq(tip.seq.0.saturating_sub(1));
+                    let root = here.catalog.segment_root(*device, before)?.unwrap_or_default();
+                    here.device.lower_remote_head(at.id, *device, Tip { seq: before, root })?;
+                }
             }
         }
         Expected::Part(content, _) => {

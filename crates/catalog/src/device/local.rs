@@ -1,4 +1,4 @@
-//! Which originals stay on this device, which are only visiting, which are on their way out, which are archived.
+//! Which originals stay on this device, which were asked for, which are only visiting, which are on their way out, which are archived.
 //!
 //! Invariant: an original is in `freeing` before the first byte of it is removed, in the transaction that says that it is
 //! in the cloud only. So whoever finds a half removed one finds it named there, and nobody takes it for damaged.
@@ -115,14 +115,32 @@ impl DeviceDb {
         })
     }
 
-    /// Lets originals stay that were visiting.
+    /// Keeps originals that somebody asked to have here: no policy frees them, until they are freed by hand. Visits end.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn end_visits<'a>(&mut self, contents: impl IntoIterator<Item = &'a ContentHash>) -> Result<()> {
+    pub fn keep_here<'a>(&mut self, contents: impl IntoIterator<Item = &'a ContentHash>) -> Result<()> {
         self.write(|transaction| {
-            let mut statement = transaction.prepare_cached("DELETE FROM visiting WHERE content = ?1")?;
-            contents.into_iter().try_for_each(|content| statement.execute([content.as_bytes()]).map(drop))
+            let mut visiting = transaction.prepare_cached("DELETE FROM visiting WHERE content = ?1")?;
+            let mut kept = transaction.prepare_cached("INSERT OR IGNORE INTO kept (content) VALUES (?1)")?;
+            contents.into_iter().try_for_each(|content| {
+                visiting.execute([content.as_bytes()])?;
+                kept.execute([content.as_bytes()]).map(drop)
+            })
+        })
+    }
+
+    /// Whether somebody asked to have an original here, by fetching or thawing it, or by opening it a while ago.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn is_asked_for(&self, content: &ContentHash) -> Result<bool> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM kept WHERE content = ?1 UNION ALL SELECT 1 FROM visiting WHERE content = ?1",
+                )?
+                .exists([content.as_bytes()])
         })
     }
 
@@ -157,9 +175,11 @@ impl DeviceDb {
             transaction
                 .prepare_cached("INSERT OR IGNORE INTO freeing (content) VALUES (?1)")?
                 .execute([content.as_bytes()])?;
-            transaction
-                .prepare_cached("DELETE FROM visiting WHERE content = ?1")?
-                .execute([content.as_bytes()])?;
+            for forgotten in
+                ["DELETE FROM visiting WHERE content = ?1", "DELETE FROM kept WHERE content = ?1"]
+            {
+                transaction.prepare_cached(forgotten)?.execute([content.as_bytes()])?;
+            }
             transaction
                 .prepare_cached(
                     "UPDATE remote_originals SET state = iif(state IN (?2, ?3), ?3, ?4), reason = NULL

@@ -53,6 +53,7 @@ const STEPS: &[&str] = &[
     include_str!("places.sql"),
     include_str!("lost.sql"),
     include_str!("leftovers.sql"),
+    include_str!("kept.sql"),
 ];
 
 /// This device's own database.

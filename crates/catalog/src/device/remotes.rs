@@ -252,6 +252,29 @@ impl DeviceDb {
         })
     }
 
+    /// Takes back that a remote holds more of a device's chain than up to `last`; with number 0 all of it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn lower_remote_head(&mut self, remote: RemoteId, device: DeviceId, last: Tip) -> Result<()> {
+        self.write(|transaction| {
+            let (seq, root) = (last.seq.0, last.root.0.as_slice());
+            let changed = if seq == 0 {
+                transaction
+                    .prepare_cached("DELETE FROM remote_heads WHERE remote = ?1 AND device = ?2")?
+                    .execute((remote.0, device.as_bytes()))
+            } else {
+                transaction
+                    .prepare_cached(
+                        "UPDATE remote_heads SET seq = ?3, root = ?4
+                         WHERE remote = ?1 AND device = ?2 AND seq > ?3",
+                    )?
+                    .execute((remote.0, device.as_bytes(), seq, root))
+            };
+            changed.map(drop)
+        })
+    }
+
     /// Replaces what opens a remote; durable when this answers.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ fn the_last_copy_stays_whatever_was_agreed() {
     assert_eq!(waits(&plan(&one)), ["needed"]);
     let done = one.json_ending(&["--yes", "remote", "collect", "place"], 1);
     assert_eq!(done["deleted_objects"], 0);
-    assert!(done["problems"][0].as_str().unwrap().contains("still needed"), "{done}");
+    assert!(done["problems"][0].as_str().unwrap().contains("was found missing"), "{done}");
     assert!(marked.path.exists(), "the last copy was deleted");
     one.has_whole(&(0..3).map(photo).collect::<Vec<_>>(), "out");
 }

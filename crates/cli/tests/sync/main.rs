@@ -22,6 +22,7 @@ mod hostile;
 mod kills;
 mod linked;
 mod local;
+mod lost;
 #[path = "../faults/pictures.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
 mod pictures;
@@ -32,6 +33,7 @@ mod repaired;
 mod rests;
 mod second;
 mod silent;
+mod stays;
 mod story;
 mod terms;
 mod thaw;

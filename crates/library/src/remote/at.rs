@@ -1,23 +1,25 @@
 //! Remotes as `device.db` remembers them, and how one is connected.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use safelight_catalog::{NewRemote, PolicyKind, RemoteRow, SyncState};
 use safelight_crypto::{ContentHash, Entropy as _, OsEntropy};
-use safelight_model::Original;
+use safelight_model::{Original, RenditionKind};
 use safelight_store::layer::{Clock, Counting, Limit, Retry, RetryOptions, SystemClock, Tracing};
 use safelight_store::{
-    AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, Remote, RemoteAddress,
+    AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, ObjectPath, Remote, RemoteAddress,
     RemoteCredential, SealedRemote, StoreError, Tier, connect,
 };
-use safelight_sync::{RemotePlace, SyncError, refuse_another_library};
+use safelight_sync::{RemotePlace, SyncError, is_held, refuse_another_library};
 use serde::Serialize;
 
 use super::keeper::Keeper;
 use super::terms::{RECONSIDER, Terms, WallClock};
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
+use crate::folder::LibraryFolder;
 use crate::library::{Library, device_key};
 use crate::remote::run::SyncLock;
 use crate::remote::standing::ShownPolicy;
@@ -146,6 +148,23 @@ pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
     Ok(address)
 }
 
+/// Refuses a place inside the folder of a library, this one's or another's: what rests there is no second copy, and goes
+/// with the first.
+fn refuse_library_folder(address: &RemoteAddress) -> Result<()> {
+    let RemoteAddress::Folder(path) = address else { return Ok(()) };
+    // One that is not there, or not to be entered, is looked into by who connects it.
+    let Ok(real) = path.canonicalize() else { return Ok(()) };
+    match real.ancestors().find(|folder| LibraryFolder::exists(folder)) {
+        Some(folder) => Err(LibraryError::Refused {
+            reason: format!("{} lies in the folder of the library {}", path.display(), folder.display()),
+            hint:
+                "a remote is a place of its own: name a folder outside of every library, best on another disk"
+                    .into(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// The runtime that one command's requests run on.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
@@ -254,6 +273,7 @@ impl Library {
         keeper: Keeper,
         surroundings: &Surroundings,
     ) -> Result<Connected> {
+        refuse_library_folder(address)?;
         let options = ConnectOptions {
             known: Some(Capabilities::untried()),
             azure: surroundings.azure.clone(),
@@ -416,6 +436,11 @@ impl Library {
         Ok(rows)
     }
 
+    /// Whether some remote was seen to hold an original whole.
+    pub(crate) fn is_in_some_remote(&self, content: &ContentHash) -> Result<bool> {
+        Ok(self.device.count_remotes_holding(content)? > 0)
+    }
+
     /// Whether an original never was on this device, or was let go on purpose.
     pub(crate) fn rests_only_elsewhere(&self, content: &ContentHash) -> Result<bool> {
         let rows = self.device.original_at_remotes(content)?;
@@ -428,13 +453,44 @@ impl Library {
         Ok(!rows.is_empty() && rows.iter().all(|(_, row)| is_elsewhere(row.state)))
     }
 
+    /// Originals of other devices whose history was taken in by a sync that did not get to its originals: nothing of them is
+    /// here, and no remote was asked for them yet.
+    pub(crate) fn still_to_come(&self) -> Result<HashSet<ContentHash>> {
+        let (own, mut to_come) = (self.keyring().device().id(), HashSet::new());
+        for row in self.device.remotes()? {
+            for added in self.unasked(&row)? {
+                let original = &added.original;
+                if original.source.device != own
+                    && self.device.original_at_remotes(&original.content)?.is_empty()
+                    && !self.is_any_here(original)?
+                {
+                    to_come.insert(original.content);
+                }
+            }
+        }
+        Ok(to_come)
+    }
+
+    /// Whether anything of an original rests in the library folder.
+    fn is_any_here(&self, original: &Original) -> Result<bool> {
+        if self.device.packed(&original.content, RenditionKind::Original)?.is_some() {
+            return Ok(true);
+        }
+        for part in &original.parts {
+            if self.place.contains(&ObjectPath::original(part.name)).map_err(SyncError::from)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Why an original that cannot be read is not here, where remotes are known to hold it.
     pub(crate) fn rests_elsewhere(&self, original: &Original) -> Result<Option<LibraryError>> {
         let rows = self.device.original_at_remotes(&original.content)?;
         let mut names = Vec::new();
         for remote in self.device.remotes()? {
-            let held = [SyncState::Synced, SyncState::CloudOnly, SyncState::Elsewhere, SyncState::Thawing];
-            if rows.iter().any(|(id, row)| *id == remote.id && held.contains(&row.state)) {
+            // What another device is to send yet rests in none.
+            if rows.iter().any(|(id, row)| *id == remote.id && is_held(row.state)) {
                 names.push(remote.name);
             }
         }

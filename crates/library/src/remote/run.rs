@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use safelight_catalog::{Exposure, RemoteRow};
+use safelight_catalog::{Exposure, PolicyKind, RemoteId, RemoteRow};
 use safelight_crypto::{Device, Epoch, Keyring, OsEntropy};
 use safelight_model::{RenditionKind, Storage};
 use safelight_store::FolderPlace;
@@ -86,7 +86,7 @@ pub struct SyncOutcome {
 /// What a sync with all remotes came to: what became of one hides nothing of the others.
 #[derive(Debug)]
 pub struct SyncRun {
-    /// One for each remote that was begun with, in their order.
+    /// One for each remote that was begun with, in their order; those that only archive come last.
     pub outcomes: Vec<SyncOutcome>,
     /// The first error that concerns a whole remote.
     pub first_error: Option<LibraryError>,
@@ -186,7 +186,7 @@ impl Library {
     ) -> Result<SyncRun> {
         self.folder.require_writable()?;
         let remote = request.remote;
-        let rows = self.remote_rows(remote)?;
+        let rows = self.rows_to_sync(remote)?;
         let _only = SyncLock::take(&self.folder)?;
         let runtime = runtime()?;
         let mut run = SyncRun { outcomes: Vec::new(), first_error: None };
@@ -242,6 +242,18 @@ impl Library {
         }
         self.tell_late(late, &mut run.outcomes, monitor)?;
         Ok(run)
+    }
+
+    /// The remotes in the order in which they are synced: that added first, and those that only archive after all others,
+    /// so that nothing leaves this device before everybody has it who asks for it.
+    fn rows_to_sync(&self, remote: Option<&str>) -> Result<Vec<RemoteRow>> {
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for row in self.remote_rows(remote)? {
+            let only_archives = self.device.policy(row.id)?.kind == PolicyKind::ArchiveOnly;
+            if only_archives { last.push(row) } else { first.push(row) }
+        }
+        first.append(&mut last);
+        Ok(first)
     }
 
     /// Tells what was not here yet when a remote was read and did not come from another one either.
@@ -355,7 +367,8 @@ impl Library {
         surroundings: &Surroundings,
     ) -> Result<Vec<SyncPlan>> {
         self.folder.require_writable()?;
-        let rows = self.remote_rows(request.remote)?;
+        let rows = self.rows_to_sync(request.remote)?;
+        let together: Vec<RemoteId> = rows.iter().map(|row| row.id).collect();
         let runtime = runtime()?;
         let (stop, told) = (Stop::default(), Told(&crate::monitor::Unwatched));
         let mut plans = Vec::new();
@@ -367,7 +380,7 @@ impl Library {
             let wishes = self.wishes()?;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
             let found = plan(&mut here, &at, &options)?;
-            let (leaving_originals, leaving_bytes) = would_leave(&here, &at, &wishes)?;
+            let (leaving_originals, leaving_bytes) = would_leave(&here, &together, &at, &wishes)?;
             let has_tiers = !at.store.capabilities().tiers.is_empty();
             let tier = options.originals_tier.filter(|_| has_tiers);
             let prices = self.prices(&row)?;
@@ -544,7 +557,7 @@ impl Library {
             self.clear_damage(content)?;
         }
         // Who fetches an original wants it to stay.
-        self.device.end_visits(originals.iter().map(|original| &original.content))?;
+        self.device.keep_here(originals.iter().map(|original| &original.content))?;
         result.map(|()| report)
     }
 }

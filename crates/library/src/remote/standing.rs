@@ -282,7 +282,7 @@ impl Library {
     }
 
     /// The originals that came in since a remote was synced, each once.
-    fn unasked(&self, row: &RemoteRow) -> Result<Vec<AddedOriginal>> {
+    pub(super) fn unasked(&self, row: &RemoteRow) -> Result<Vec<AddedOriginal>> {
         let catalog = self.catalog();
         let mut after = self.device.looked_at(row.id, catalog.instance()?)?;
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
@@ -304,22 +304,60 @@ impl Library {
     }
 
     pub(super) fn counts_at(&self, row: &RemoteRow) -> Result<Counts> {
+        self.counts_without(row, &self.purged_contents()?)
+    }
+
+    /// The counts of a remote; what was removed for good counts nowhere.
+    fn counts_without(&self, row: &RemoteRow, purged: &HashSet<ContentHash>) -> Result<Counts> {
+        let mut gone: HashMap<SyncState, u64> = HashMap::new();
+        for content in purged {
+            let rows = self.device.original_at_remotes(content)?;
+            if let Some((_, original)) = rows.iter().find(|(id, _)| *id == row.id) {
+                *gone.entry(original.state).or_default() += 1;
+            }
+        }
         let mut counts = Counts::default();
         for (state, totals) in self.device.sync_totals(row.id)? {
-            counts.add(state, totals.originals);
+            let gone = gone.get(&state).copied().unwrap_or_default();
+            counts.add(state, totals.originals.saturating_sub(gone));
         }
         let judge = Judge::of(self, row.clone())?;
         for added in self.unasked(row)? {
-            counts.add(judge.unasked(self, &added.original.content)?, 1);
+            let content = added.original.content;
+            if !purged.contains(&content) {
+                counts.add(judge.unasked(self, &content)?, 1);
+            }
         }
         Ok(counts)
+    }
+
+    /// The contents of photos that were removed for good, and of none that is left.
+    fn purged_contents(&self) -> Result<HashSet<ContentHash>> {
+        let (catalog, mut purged, mut after) = (self.catalog(), HashSet::new(), 0);
+        loop {
+            let (assets, last) = catalog.purged_after(after, OPS_AT_ONCE)?;
+            if last == after {
+                return Ok(purged);
+            }
+            for asset in assets {
+                let Some(state) = catalog.asset_state(asset)? else { continue };
+                let lives = state.lives().flat_map(|(_, life)| life.contents().additions());
+                for content in lives.map(|write| write.value.original.content) {
+                    if catalog.content_use(&content)?.is_none_or(|used| !used.is_referenced) {
+                        purged.insert(content);
+                    }
+                }
+            }
+            after = last;
+        }
     }
 
     /// How many originals wait to be sent and failed, over all remotes; how many places hold everything.
     pub(crate) fn sync_standing(&self) -> Result<(u64, u64, u64)> {
         let (mut waiting, mut failed, mut places, mut is_all_here) = (0, 0, 0, true);
+        let purged = self.purged_contents()?;
         for remote in self.device.remotes()? {
-            let counts = self.counts_at(&remote)?;
+            let counts = self.counts_without(&remote, &purged)?;
             waiting += counts.waiting;
             failed += counts.failed;
             is_all_here &= counts.not_here == 0;

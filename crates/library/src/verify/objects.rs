@@ -190,7 +190,8 @@ impl Library {
             .map(|shelf| Ok(self.catalog().totals(shelf)?.assets()))
             .sum::<Result<u64>>()?;
         monitor.begin(Task::Verify, Some(total), None);
-        let (mut elsewhere, mut linked_elsewhere) = (0_u64, 0_u64);
+        let (mut elsewhere, mut unseen, mut linked_elsewhere) = (0_u64, 0_u64, 0_u64);
+        let to_come = self.still_to_come()?;
         let mut after = None;
         while !monitor.cancelled() {
             let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
@@ -198,13 +199,14 @@ impl Library {
             after = Some(*last);
             let mut originals: Vec<Held> = Vec::new();
             for mut held in stretch.iter().flat_map(|(_, state)| held_originals(state)) {
+                let content = held.original.content;
                 let is_linked = held.original.storage == Storage::Linked;
                 if is_linked && !are_parts_here(&self.place, &held.original)? {
                     let here = self.keyring().device().id();
                     held.linked_at = Some(linked::find(&held.original, here, &self.device));
                 }
-                if self.rests_only_elsewhere(&held.original.content)? {
-                    elsewhere += 1;
+                if to_come.contains(&content) || self.rests_only_elsewhere(&content)? {
+                    if self.is_in_some_remote(&content)? { elsewhere += 1 } else { unseen += 1 }
                 } else if self.is_linked_elsewhere(&held) {
                     linked_elsewhere += 1;
                 } else {
@@ -230,6 +232,12 @@ impl Library {
             let reason =
                 format!("{elsewhere} originals rest there and not here; verify --remote checks them");
             report.notices.push(Damage::new("remotes", reason));
+        }
+        if unseen > 0 {
+            let reason = format!(
+                "{unseen} originals are not here and were not seen in any remote yet; the device that has them sends them"
+            );
+            report.notices.push(Damage::new("other devices", reason));
         }
         if linked_elsewhere > 0 {
             let reason =

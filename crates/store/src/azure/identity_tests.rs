@@ -149,6 +149,19 @@ async fn a_workload_identity_sends_the_token_that_is_in_its_file_now() {
 }
 
 #[tokio::test]
+async fn a_token_that_says_it_never_ends_is_used_for_a_day() {
+    for said in [r#""expires_in":18446744073709551615"#, r#""expires_on":"18446744073709551615""#] {
+        let authority =
+            Fake::start(move |_| Answer::json(200, &format!(r#"{{{said},"access_token":"endless"}}"#)));
+        let environment =
+            AzureEnvironment { client_secret: Some(SecretText::new("secret")), ..with_client(&authority) };
+        let token = identity(environment).token().await.expect("a token");
+        let day = SystemTime::now() + Duration::from_secs(86_400);
+        assert!(token.expires <= day && token.expires > SystemTime::now(), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn app_service_is_asked_with_its_header() {
     let service = Fake::start(|request| match request.headers.get("x-identity-header").map(String::as_str) {
         Some("PLANTED") => Answer::json(200, r#"{"access_token":"t","expires_on":"4102444800"}"#),

@@ -26,6 +26,8 @@ const METADATA_HOST: &str = "http://169.254.169.254";
 const METADATA_PROBE: Duration = Duration::from_secs(1);
 /// How long the Azure CLI may take; it starts a Python.
 const CLI_WITHIN: Duration = Duration::from_secs(13);
+/// How long a token is used whose end is past all reason.
+const LONGEST_VALIDITY: Duration = Duration::from_secs(86_400);
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A bearer token.
@@ -274,12 +276,15 @@ impl Source {
             let value = answer.get(name)?;
             value.as_u64().or_else(|| value.as_str()?.parse().ok())
         };
+        let now = SystemTime::now();
         let expires = match (number("expires_on"), number("expires_in")) {
-            (Some(at), _) => SystemTime::UNIX_EPOCH + Duration::from_secs(at),
-            (None, Some(left)) => SystemTime::now() + Duration::from_secs(left),
+            (Some(at), _) => SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)),
+            (None, Some(left)) => now.checked_add(Duration::from_secs(left)),
             // The old CLI says a local time only; its tokens hold at least five minutes more.
-            (None, None) => SystemTime::now() + Duration::from_secs(600),
+            (None, None) => now.checked_add(Duration::from_secs(600)),
         };
+        // A time that no clock reaches is not believed further than a day.
+        let expires = expires.unwrap_or(now + LONGEST_VALIDITY);
         Ok(Token { text: SecretText::new(text), expires })
     }
 }

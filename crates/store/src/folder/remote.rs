@@ -53,9 +53,7 @@ impl Folder {
     /// As [`open`](Self::open), and [`StoreError::BadName`] for a token that cannot be part of a name.
     pub async fn connect(root: &Path, token: &str) -> Result<Self, StoreError> {
         let mut folder = Self::open(root)?;
-        let probed = Capabilities::probe(&folder, token)
-            .await
-            .map_err(|source| StoreError::BadName { place: folder.label().to_owned(), source })?;
+        let probed = Capabilities::probe(&folder, token).await?;
         folder.capabilities.learn(&probed);
         Ok(folder)
     }

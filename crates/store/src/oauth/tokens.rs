@@ -15,6 +15,8 @@ use crate::http::Http;
 const RENEW_BEFORE: Duration = Duration::from_secs(120);
 /// How long a token is used that does not say.
 const USUAL_VALIDITY: Duration = Duration::from_secs(600);
+/// How long a token is used at most, whatever it says.
+const LONGEST_VALIDITY: Duration = Duration::from_secs(86_400);
 
 /// Keeps the credential of a remote where it survives this process and where other processes see it.
 pub trait CredentialKeeper: fmt::Debug + Send + Sync {
@@ -135,7 +137,8 @@ impl Tokens {
         let seconds = answer.get("expires_in").and_then(Value::as_u64);
         let validity = seconds.map_or(USUAL_VALIDITY, Duration::from_secs);
         // A token that ends sooner than it would be replaced is still used once.
-        let expires = SystemTime::now() + validity.max(RENEW_BEFORE + Duration::from_secs(1));
+        let validity = validity.clamp(RENEW_BEFORE + Duration::from_secs(1), LONGEST_VALIDITY);
+        let expires = SystemTime::now() + validity;
         state.access = Some((SecretText::new(token), expires));
         Ok(())
     }

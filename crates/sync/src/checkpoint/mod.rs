@@ -10,7 +10,9 @@ mod write;
 
 pub(crate) use check::forget_missing;
 pub use read::take_waiting_pages;
-pub(crate) use read::{Beginning, choose, fetch_beginning, get_roots, hold_to_beginning, list_roots};
+pub(crate) use read::{
+    Beginning, choose, fetch_beginning, get_roots, hold_to_beginning, list_roots, statements_in,
+};
 pub(crate) use write::write_if_due;
 
 use safelight_crypto::ObjectName;

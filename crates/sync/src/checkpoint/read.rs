@@ -73,6 +73,18 @@ pub(crate) async fn get_roots(store: &SealedRemote, names: Vec<ObjectName>) -> V
     join_all(names.into_iter().map(get)).await.into_iter().flatten().collect()
 }
 
+/// The statements in the roots that open under these epochs, each signed for itself.
+pub(crate) fn statements_in(
+    library: LibraryId,
+    epochs: &[Epoch],
+    roots: &[(ObjectName, Bytes)],
+) -> Vec<Statement> {
+    let open = |(name, bytes): &(ObjectName, Bytes)| Checkpoint::open(bytes, library, name, epochs).ok();
+    let opened: Vec<OpenedCheckpoint> = roots.iter().filter_map(open).collect();
+    let all = opened.iter().flat_map(OpenedCheckpoint::statements);
+    all.filter_map(|bytes| Statement::from_bytes(bytes).ok()).collect()
+}
+
 /// Chooses the root that covers most, of those that are to be believed as far as the roots themselves tell.
 pub(crate) fn choose(
     library: LibraryId,
@@ -81,8 +93,7 @@ pub(crate) fn choose(
 ) -> Option<(DeviceId, Checkpoint)> {
     let open = |(name, bytes): &(ObjectName, Bytes)| Checkpoint::open(bytes, library, name, epochs).ok();
     let opened: Vec<OpenedCheckpoint> = roots.iter().filter_map(open).collect();
-    let all = opened.iter().flat_map(OpenedCheckpoint::statements);
-    let statements: Vec<Statement> = all.filter_map(|bytes| Statement::from_bytes(bytes).ok()).collect();
+    let statements = statements_in(library, epochs, roots);
     let roster = Roster::replay(library, &statements)?;
     let believed = opened.into_iter().filter_map(|root| {
         let signer = root.signer();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use safelight_catalog::{HowKnown, PlannedPage, Replica};
 use safelight_crypto::Standing;
@@ -11,7 +12,8 @@ use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 use super::{path_of_page, path_of_root};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::history::replace_damaged;
+use crate::history::{Taken, look_twice, replace_damaged};
+use crate::place::place_id;
 
 /// Pages that are put at once; each is held in memory.
 const CONCURRENCY: usize = 4;
@@ -31,6 +33,8 @@ struct Put {
     sealed_bytes: u64,
     /// Whether it was not there before.
     is_new: bool,
+    /// What is to take the place of bad bytes under the name.
+    instead: Option<Sealed>,
 }
 
 /// Up to where the last checkpoint of this device in a place went.
@@ -138,6 +142,13 @@ async fn write(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCh
         let epochs = here.keys.keyring().epochs().to_vec();
         let puts = sealed.iter().map(|page| put_page(&at.store, page, library, &epochs));
         for put in try_join_all(puts).await? {
+            if let Some(instead) = &put.instead {
+                // Nothing is deleted in a place that may be another one.
+                if place_id(here, at, &mut Vec::new()).await?.is_none() {
+                    return Ok(None);
+                }
+                replace_damaged(&at.store, &put.path, instead).await?;
+            }
             record(here, at, &put.path, put.sealed_bytes)?;
             written.sent_pages += u64::from(put.is_new);
         }
@@ -172,8 +183,7 @@ fn known_page(here: &Here<'_>, at: &RemotePlace, planned: &PlannedPage) -> Resul
     Ok(None)
 }
 
-/// Puts a page. What lies under its name already is another device's twin, or makes room where the credential may
-/// delete.
+/// Puts a page, unless its name is taken: by another device's twin, or by what must make room first.
 async fn put_page(
     store: &SealedRemote,
     page: &SealedPage,
@@ -187,19 +197,24 @@ async fn put_page(
         reason: error.to_string(),
     })?;
     match store.put(&path, &sealed, None).await {
-        Ok(_) => return Ok(Put { path, sealed_bytes: sealed.length_bytes(), is_new: true }),
+        Ok(_) => {
+            let sealed_bytes = sealed.length_bytes();
+            return Ok(Put { path, sealed_bytes, is_new: true, instead: None });
+        }
         Err(StoreError::AlreadyExists { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    match store.get(&path, page.page.most_sealed_bytes()).await {
-        Ok(bytes) if Page::open(&bytes, library, &page.name, &page.page, epochs).is_ok() => {
-            return Ok(Put { path, sealed_bytes: bytes.len() as u64, is_new: false });
+    let check = |bytes: &Bytes| {
+        let opened = Page::open(bytes, library, &page.name, &page.page, epochs);
+        opened.map(drop).map_err(|error| error.to_string())
+    };
+    match look_twice(store, &path, page.page.most_sealed_bytes(), check).await? {
+        Taken::Good(sealed_bytes) => Ok(Put { path, sealed_bytes, is_new: false, instead: None }),
+        Taken::Bad(_) => {
+            let sealed_bytes = sealed.length_bytes();
+            Ok(Put { path, sealed_bytes, is_new: true, instead: Some(sealed) })
         }
-        Ok(_) | Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {}
-        Err(error) => return Err(error.into()),
     }
-    replace_damaged(store, &path, &sealed).await?;
-    Ok(Put { path, sealed_bytes: sealed.length_bytes(), is_new: true })
 }
 
 fn record(here: &mut Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes: u64) -> Result<()> {

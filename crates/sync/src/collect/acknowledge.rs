@@ -159,7 +159,11 @@ async fn acknowledge_some(
             Some(object) => {
                 let name =
                     path_of_object(&object)?.map_or_else(|| object.name.to_string(), |path| path.to_string());
-                here.note(problems, Problem::Needed { object: name });
+                let problem = match mark.why {
+                    MarkReason::Damaged => Problem::Lost { object: name },
+                    _ => Problem::Needed { object: name },
+                };
+                here.note(problems, problem);
             }
         }
     }

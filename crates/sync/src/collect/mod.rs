@@ -19,7 +19,7 @@ mod tell;
 pub(crate) use acknowledge::{acknowledge, settle_records};
 pub(crate) use marks::{has_purges, mark_purged};
 pub use marks::{mark, mark_damaged, mark_orphans, mark_unreferenced};
-pub(crate) use objects::{generations, object_of};
+pub(crate) use objects::{generations, object_of, path_of_object};
 pub use plan::{CollectPlan, Held, Waits};
 pub use run::{CollectReport, collect, lapse_silent, plan_collection};
 pub use standing::is_away;

@@ -114,6 +114,24 @@ impl Inbox {
         self.roster.as_ref().is_some_and(|roster| roster.member(device).is_some())
     }
 
+    /// Bytes that wait of devices that no statement admits.
+    pub(super) fn stranger_bytes(&self) -> usize {
+        let strangers = self.waiting.iter().filter(|(device, _)| !self.is_member(device));
+        strangers.flat_map(|(_, waiting)| waiting).map(|arrived| arrived.bytes.len()).sum()
+    }
+
+    /// Gives up, for this time, what waits of devices that no statement admits, so that others get their turn.
+    pub(super) fn give_up_strangers(&mut self, here: &Here<'_>, report: &mut HistoryReport) {
+        let own = here.catalog.device();
+        let waiting = self.waiting.keys().copied().filter(|device| *device != own);
+        let strangers: Vec<DeviceId> = waiting.filter(|device| !self.is_member(device)).collect();
+        for device in strangers {
+            let problem = Problem::Unadmitted { device };
+            here.note(&mut report.problems, problem.clone());
+            self.stop(device, problem);
+        }
+    }
+
     /// Bytes of everything that waits.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting.values().flatten().map(|arrived| arrived.bytes.len()).sum()
@@ -248,8 +266,9 @@ impl Inbox {
                 }
                 Step::Stop(mut problem) => {
                     let mut is_news = true;
+                    let before = self.known.get(&device).copied().unwrap_or_default();
                     if let Some(leftovers) = &mut self.leftovers {
-                        let segment = (device, arrived.seq);
+                        let segment = (device, arrived.seq, before);
                         (problem, is_news) =
                             leftovers.judge(here, store, segment, &arrived.bytes, problem).await?;
                     }

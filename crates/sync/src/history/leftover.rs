@@ -5,7 +5,7 @@
 //! anything about it.
 //!
 //! Invariant: only damage at or behind the first forked number of another device's chain is left over, and only while
-//! no segment of that number is held here that could take the name. As soon as the place shows something else under the
+//! no segment of that number is held here that could take the name: one of the branch that the place shows. As soon as the place shows something else under the
 //! name, that is read as ever. Specified in sl1-history §8.10.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use safelight_catalog::{Leftover, RemoteId};
 use safelight_crypto::DeviceId;
 use safelight_model::SegmentSeq;
+use safelight_model::history::Tip;
 use safelight_store::{ObjectInfo, SealedRemote, StoreError};
 
 use super::outbox::SEGMENT_BYTES;
@@ -59,19 +60,20 @@ impl Leftovers {
         Ok(found)
     }
 
-    /// Judges what cannot be read. If it is left over it is remembered, and the problem says so; answers whether it is
-    /// still to be told.
+    /// Judges what cannot be read; `before` is how far the place shows the chain until there. If it is left over it is
+    /// remembered, and the problem says so; answers whether it is still to be told.
     pub(super) async fn judge(
         &mut self,
         here: &mut Here<'_>,
         store: &SealedRemote,
-        (device, seq): (DeviceId, SegmentSeq),
+        (device, seq, before): (DeviceId, SegmentSeq, Tip),
         bytes: &Bytes,
         problem: Problem,
     ) -> Result<(Problem, bool)> {
         let Problem::Damaged { object, reason } = &problem else { return Ok((problem, true)) };
         let known = self.known.get(object);
-        let may_be_put = known.is_none() && here.catalog.segment_root(device, seq)?.is_some();
+        let is_held = here.catalog.segment_root(device, seq)?.is_some();
+        let may_be_put = known.is_none() && is_held && is_kept(here, device, before)?;
         if may_be_put || !is_behind_a_fork(here, device, seq)? {
             return Ok((problem, true));
         }
@@ -130,6 +132,11 @@ impl Leftovers {
 fn is_behind_a_fork(here: &Here<'_>, device: DeviceId, seq: SegmentSeq) -> Result<bool> {
     let from = here.catalog.forked_from(device)?;
     Ok(device != here.catalog.device() && from.is_some_and(|from| from <= seq))
+}
+
+/// Whether what is kept here of a chain is the branch that ends there.
+pub(super) fn is_kept(here: &Here<'_>, device: DeviceId, tip: Tip) -> Result<bool> {
+    Ok(tip.seq.0 == 0 || here.catalog.segment_root(device, tip.seq)? == Some(tip.root))
 }
 
 fn problem_of(device: DeviceId, left: &Leftover) -> Problem {

@@ -17,8 +17,12 @@ pub(crate) use leftover::leftovers_at;
 pub(crate) use outbox::SEGMENT_BYTES;
 pub use outbox::place_outbox;
 pub(crate) use outbox::place_waiting;
-pub(crate) use publish::{Judged, judge_segment, judge_there, replace_damaged, segment_path, whole_segment};
-pub(crate) use pull::{HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices};
+pub(crate) use publish::{
+    Judged, Taken, judge_segment, judge_there, look_twice, replace_damaged, segment_path, whole_segment,
+};
+pub(crate) use pull::{
+    HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices, refuse_what_went_back,
+};
 
 use crate::checkpoint::hold_to_beginning;
 use crate::error::{Result, SyncError};

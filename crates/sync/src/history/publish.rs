@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use safelight_catalog::StoredSegment;
 use safelight_crypto::{DeviceId, Fault, Roster};
 use safelight_model::history::{HeadHint, SealedSegment, Seen, Tip};
@@ -9,7 +10,7 @@ use safelight_model::{Branch, ModelError, SegmentRoot};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
 
 use super::HistoryReport;
-use super::leftover::Leftovers;
+use super::leftover::{Leftovers, is_kept};
 use super::outbox::SEGMENT_BYTES;
 use super::pull::{OwnChain, Pulled, head_path};
 use crate::error::{Result, SyncError};
@@ -172,7 +173,7 @@ pub(super) async fn publish(
                 passed.push(stored);
                 continue;
             }
-            if last.seq.0 > 0 && here.catalog.segment_root(device, last.seq)? != Some(last.root) {
+            if !is_kept(here, device, last)? {
                 // The place has another branch of this chain; the ops of this one are carried by other chains.
                 blocked.insert(device);
                 continue;
@@ -323,6 +324,47 @@ pub(crate) async fn judge_there(
     }
     let (judged, second) = look().await?;
     Ok(if first == second || !judged.is_damaged() { judged } else { Judged::Unknown })
+}
+
+/// What lies under a name that was taken.
+pub(crate) enum Taken {
+    /// It is right, and has so many bytes.
+    Good(u64),
+    /// It is not, for this reason, and came twice the same.
+    Bad(String),
+}
+
+/// Checks what lies under a name that was taken. What is not right is read once more: what was hurt on its way only is
+/// never replaced.
+pub(crate) async fn look_twice(
+    store: &SealedRemote,
+    path: &ObjectPath,
+    at_most_bytes: u64,
+    check: impl Fn(&Bytes) -> std::result::Result<(), String>,
+) -> Result<Taken, StoreError> {
+    let look = async || match store.get(path, at_most_bytes).await {
+        Ok(bytes) => match check(&bytes) {
+            Ok(()) => Ok(Ok(bytes.len() as u64)),
+            Err(reason) => Ok(Err((reason, Some(bytes)))),
+        },
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
+            Ok(Err((error.to_string(), None)))
+        }
+        Err(error) => Err(error),
+    };
+    let (first, second) = match look().await? {
+        Ok(length) => return Ok(Taken::Good(length)),
+        Err((_, first)) => (first, look().await?),
+    };
+    match second {
+        Ok(length) => Ok(Taken::Good(length)),
+        Err((reason, second)) if second == first => Ok(Taken::Bad(reason)),
+        Err(_) => Err(StoreError::Damaged {
+            place: store.label().to_owned(),
+            object: path.to_string(),
+            reason: "it is read differently every time".to_owned(),
+        }),
+    }
 }
 
 /// Puts a whole segment in the place of bytes that nobody signed, or that are no whole segment any more. Segments

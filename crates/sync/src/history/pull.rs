@@ -30,6 +30,8 @@ const MOST_AT_ONCE: usize = 16;
 const MOST_WAITING: usize = 8;
 /// Bytes of members' segments that wait: the word that a forked chain is carried may come late in a chain.
 const MOST_WAITING_BYTES: usize = 64 << 20;
+/// Bytes that wait of devices that nobody has admitted: whoever may write to a place can make up any number of them.
+const MOST_STRANGER_BYTES: usize = 64 << 20;
 /// More devices than any library has; a listing may be made up.
 const MOST_DEVICES: usize = 4096;
 /// More than any head hint has.
@@ -62,6 +64,41 @@ pub(super) struct Pulled {
     pub(super) own: OwnChain,
     /// The place lists heads of others and none of this device.
     pub(super) lacks_own_head: bool,
+}
+
+/// Refuses a place that offers less than it did, as a sync does before it changes anything. Nothing is written. A segment
+/// that is missing while the head of its device still names it was lost alone, which is for a verification to mend.
+///
+/// # Errors
+/// [`SyncError::Emptied`], [`SyncError::RolledBack`], [`SyncError::AnotherLibrary`], and what the place answers.
+pub(crate) async fn refuse_what_went_back(here: &Here<'_>, at: &RemotePlace) -> Result<()> {
+    let heads = here.device.remote_heads(at.id)?;
+    if heads.is_empty() {
+        return refuse_another_library(here.library(), here.place, &at.store).await;
+    }
+    let listed = listed_devices(&at.store).await?;
+    let looked = match witness(here, &at.store, heads.first()).await {
+        Ok(()) => look_closer(here, &at.store, &heads, listed.as_ref()).await,
+        error => error,
+    };
+    match looked {
+        Err(SyncError::RolledBack { device, seq, .. }) if is_named(here, at, device, seq).await? => Ok(()),
+        looked => looked,
+    }
+}
+
+/// Whether the head of a device in a place names a segment, or a later one.
+async fn is_named(here: &Here<'_>, at: &RemotePlace, device: DeviceId, seq: u32) -> Result<bool> {
+    let Some(roster) = here.roster()? else { return Ok(false) };
+    let Some(member) = roster.member(&device) else { return Ok(false) };
+    let bytes = match at.store.get(&head_path(device)?, HEAD_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let hint = HeadHint::open(&bytes, here.library(), device, here.keys.keyring());
+    let tip = hint.and_then(|hint| hint.verify(member.card.verifying_key()));
+    Ok(tip.is_ok_and(|tip| tip.seq.0 >= seq))
 }
 
 /// Takes in what is new.
@@ -164,6 +201,9 @@ pub(super) async fn pull(
         for device in inbox.take_rewound() {
             frontiers
                 .insert(device, Frontier { next: 1, window: LOOK_AHEAD, is_done: false, has_news: true });
+        }
+        if inbox.roster().is_some() && inbox.stranger_bytes() >= MOST_STRANGER_BYTES {
+            inbox.give_up_strangers(here, report);
         }
         inbox.record_heads(here, at)?;
         place_waiting(here, &mut report.problems)?;

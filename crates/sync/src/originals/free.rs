@@ -21,7 +21,7 @@ use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::HistoryReport;
 use crate::place::place_id;
-use crate::policy::came_here;
+use crate::policy::{AwaitedElsewhere, came_here};
 use crate::problem::Problem;
 
 /// A proof lives at most so long (sl1-history §10.6).
@@ -135,6 +135,7 @@ pub struct Freeing {
     options: FreeOptions,
     refuses: Option<WhyNot>,
     vouches: bool,
+    awaited: Option<AwaitedElsewhere>,
 }
 
 impl Freeing {
@@ -158,7 +159,12 @@ impl Freeing {
             (others && !capabilities.has(Capability::PutIfAbsent)).then_some(WhyNot::MayBeOverwritten)
         };
         let vouches = capabilities.has(Capability::ProviderChecksum);
-        Ok(Self { options, refuses, vouches })
+        let is_this = |id| id == at.id;
+        let awaited = match options.is_enough {
+            true => None,
+            false => Some(AwaitedElsewhere::of(here.catalog, here.device, is_this, here.now_millis())?),
+        };
+        Ok(Self { options, refuses, vouches, awaited })
     }
 
     /// Tells what would become of an original.
@@ -185,8 +191,9 @@ impl Freeing {
         if !matches!(state_here, Some(SyncState::Synced | SyncState::CloudOnly | SyncState::Thawing)) {
             return Ok(Judgement::No(WhyNot::NotThere));
         }
-        let waits = |state| matches!(state, SyncState::Waiting | SyncState::Failed | SyncState::Held);
-        if !self.options.is_enough && held.iter().any(|(id, row)| *id != at.id && waits(row.state)) {
+        if let Some(awaited) = &self.awaited
+            && awaited.awaits(here.device, &original.content)?
+        {
             return Ok(Judgement::No(WhyNot::StillWaited));
         }
         if let Some(why) = self.refuses {

@@ -4,7 +4,7 @@
 //! by size and header; an original counts as synced when all of its parts do. A part that was recorded is never
 //! sent again. A name that holds something bad is left as it is, marked, and the next generation of it is used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::future::Future;
 use std::os::unix::fs::FileExt as _;
@@ -14,7 +14,9 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use safelight_catalog::{HowKnown, OriginalAtRemote, PURGED, Replica, SyncState};
-use safelight_crypto::{ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, names};
+use safelight_crypto::{
+    ContentHash, Epoch, HEADER_LEN, Kind, LibraryId, ObjectContext, Opener, PART_LEN, names,
+};
 use safelight_model::{Original, PartRef, PlaceId, PlacedObject, Storage};
 use safelight_store::{Capability, ObjectPath, Sealed, SealedRemote, StoreError, Stored, Tier};
 
@@ -36,6 +38,10 @@ const RECORD_MILLIS: i64 = 1000;
 const RECORD_BYTES: u64 = 16 << 20;
 /// So many failures one after the other are the place's, not the objects'.
 const MOST_FAILURES: u32 = 16;
+/// So many parts of large originals travel at once: all at once, a cut would find none of them finished.
+const MOST_LARGE: usize = 2;
+/// So many of them wait before no more originals are opened.
+const MOST_LARGE_WAITING: usize = 16;
 
 /// A part to be sent; owns all that is needed.
 pub(super) struct PartJob {
@@ -49,10 +55,18 @@ pub(super) struct PartJob {
     pub(super) generations: Vec<u32>,
 }
 
+impl PartJob {
+    /// Whether it is one of several parts.
+    fn is_of_many(&self) -> bool {
+        self.size_bytes > PART_LEN
+    }
+}
+
 /// What became of it.
 pub(super) struct PartDone {
     content: ContentHash,
     pub(super) sealed_bytes: u64,
+    is_of_many: bool,
     result: Result<Placed, StoreError>,
 }
 
@@ -103,12 +117,29 @@ pub(crate) async fn send_originals(
     let mut after = None;
     let mut jobs: Vec<PartJob> = Vec::new();
     let mut queued: Vec<(OriginalAtRemote, Original)> = Vec::new();
+    // Parts of large originals that wait for their turn; each is an open file.
+    let mut large: VecDeque<PartJob> = VecDeque::new();
+    let mut large_under_way = 0;
     let mut is_exhausted = false;
     let mut linked: Vec<ContentHash> = Vec::new();
     let ended = loop {
         let is_stopping = here.stop.is_asked() || sender.failures >= MOST_FAILURES;
         while !is_stopping && transfers.len() < concurrency {
-            if let Some(job) = jobs.pop() {
+            let mut next = None;
+            if large_under_way < MOST_LARGE {
+                next = large.pop_front();
+            }
+            if next.is_none()
+                && let Some(job) = jobs.pop()
+            {
+                if job.is_of_many() && large_under_way >= MOST_LARGE {
+                    large.push_back(job);
+                    continue;
+                }
+                next = Some(job);
+            }
+            if let Some(job) = next {
+                large_under_way += usize::from(job.is_of_many());
                 transfers.push(Box::pin(send_part(
                     at.store.clone(),
                     sender.library,
@@ -116,6 +147,8 @@ pub(crate) async fn send_originals(
                     job,
                     tier,
                 )));
+            } else if large.len() >= MOST_LARGE_WAITING {
+                break;
             } else if let Some((row, original)) = queued.pop() {
                 jobs = sender.jobs(here, &row, &original, problems)?;
             } else if is_exhausted {
@@ -133,6 +166,7 @@ pub(crate) async fn send_originals(
             sender.record(here, problems)?;
             break if here.stop.is_asked() { Err(SyncError::Stopped) } else { Ok(()) };
         };
+        large_under_way -= usize::from(done.is_of_many);
         if let Some(fatal) = sender.accept(here, done, problems)? {
             // What was finished before counts.
             sender.record(here, problems)?;
@@ -309,7 +343,12 @@ impl Sender<'_> {
             Ok(placed) => {
                 self.failures = 0;
                 for (path, reason) in placed.bad {
-                    self.damaged.extend(object_of(&path));
+                    // At once: the part counts as placed from here on, and nobody looks below it again.
+                    here.device.mark_bad(self.at.id, path.as_str())?;
+                    match self.place {
+                        Some(place) => drop(mark_damaged(here, self.at, place, object_of(&path))?),
+                        None => self.damaged.extend(object_of(&path)),
+                    }
                     here.note(problems, Problem::Damaged { object: path.to_string(), reason });
                 }
                 if placed.was_sent {
@@ -411,7 +450,8 @@ pub(super) async fn send_part(
     tier: Option<Tier>,
 ) -> PartDone {
     let result = place_part(&store, library, &epochs, &job, tier).await;
-    PartDone { content: job.content, sealed_bytes: job.part.sealed_bytes, result }
+    let is_of_many = job.is_of_many();
+    PartDone { content: job.content, sealed_bytes: job.part.sealed_bytes, is_of_many, result }
 }
 
 async fn place_part(

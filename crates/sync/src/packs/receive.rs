@@ -120,9 +120,11 @@ pub(crate) async fn learn_packs(
                 }
                 here.note(problems, problem);
             }
-            Err(
-                error @ (StoreError::Vanished { .. } | StoreError::Throttled { .. } | StoreError::Io { .. }),
-            ) => {
+            // Not being reached, or not being let in, says nothing about this pack or the next.
+            Err(error)
+                if error.is_transient()
+                    || matches!(error, StoreError::Vanished { .. } | StoreError::Denied { .. }) =>
+            {
                 return Err(error.into());
             }
             Err(error) => {

@@ -469,6 +469,11 @@ pub(crate) struct Counting {
     pub(crate) archived: Mutex<Option<String>>,
     /// What listings do not name, by a part of its name.
     pub(crate) hidden: Mutex<Option<String>>,
+    /// Puts of originals take a moment: how many were under way at once at most, and how many are, by whether they
+    /// have more than 16 MB.
+    pub(crate) under_way: Mutex<Option<[(usize, usize); 2]>>,
+    /// What cannot be read because the network is away, by the start of its name.
+    pub(crate) unreachable: Mutex<Option<String>>,
 }
 
 /// What a place does when it is asked to delete.
@@ -536,6 +541,8 @@ impl TestPlace {
             deletes: Mutex::default(),
             archived: Mutex::default(),
             hidden: Mutex::default(),
+            unreachable: Mutex::default(),
+            under_way: Mutex::default(),
         });
         let store = SealedRemote::new(Arc::<Counting>::clone(&remote));
         Self { remote, store, _folder: Arc::new(folder) }
@@ -600,6 +607,28 @@ impl Counting {
         }
     }
 
+    /// Counts a put that begins or ends; false where nobody wants to know.
+    fn moves(&self, class: usize, begins: bool) -> bool {
+        let mut under_way = self.under_way.lock().unwrap();
+        let Some(counts) = under_way.as_mut() else { return false };
+        let (most, now) = &mut counts[class];
+        *now = if begins { *now + 1 } else { *now - 1 };
+        *most = (*most).max(*now);
+        true
+    }
+
+    fn must_be_reached(&self, key: &Key) -> Result<(), StoreError> {
+        match self.unreachable.lock().unwrap().as_deref() {
+            Some(start) if key.as_str().starts_with(start) => Err(StoreError::Network {
+                place: "test".into(),
+                operation: safelight_store::Operation::Get,
+                object: key.as_str().into(),
+                source: std::io::Error::other("nobody answers"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn fail(&self) -> StoreError {
         StoreError::Throttled { place: "test".into(), wait: None }
     }
@@ -644,12 +673,18 @@ impl Remote for Counting {
     async fn put_if_absent(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError> {
         self.ask(&format!("CREATE {:?}", options.tier), key.as_str());
         self.may_put()?;
+        let class = usize::from(body.length_bytes() > 16_000_000);
+        if key.as_str().starts_with("o/") && self.moves(class, true) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            self.moves(class, false);
+        }
         let stored = self.folder.put_if_absent(key, body, &PutOptions::default()).await?;
         if self.reply_is_lost(key) { Err(self.fail()) } else { Ok(stored) }
     }
 
     async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
         self.ask("GET", key.as_str());
+        self.must_be_reached(key)?;
         self.must_be_thawed(key)?;
         if self.late_once.lock().unwrap().take_if(|part| key.as_str().contains(part.as_str())).is_some() {
             return Err(StoreError::NotFound { place: "test".into(), object: key.to_string() });
@@ -669,6 +704,7 @@ impl Remote for Counting {
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.ask("RANGE", key.as_str());
+        self.must_be_reached(key)?;
         self.must_be_thawed(key)?;
         let bytes = self.folder.get_range(key, range).await?;
         *self.range_bytes.lock().unwrap() += bytes.len() as u64;

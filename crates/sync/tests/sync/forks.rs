@@ -426,6 +426,46 @@ async fn what_is_left_of_a_branch_is_told_once_and_read_as_soon_as_it_is_whole()
 }
 
 #[tokio::test]
+async fn what_a_kept_segment_of_another_branch_cannot_replace_is_told_once() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(660);
+    for place in [&first, &second] {
+        one.sync(&place.store).await.unwrap();
+    }
+    let mut two = Phone::join(&second.store, &words, 661).await.unwrap();
+    let mut copy = one.back_up().open(662);
+    let device = one.catalog.device();
+    let forked = one.catalog.tip(device).unwrap().seq.0 + 1;
+    for number in 0..3 {
+        one.import(&format!("here {number}.jpg"), &noise(10 + number, 2000));
+        one.sync(&first.store).await.unwrap();
+        copy.import(&format!("there {number}.jpg"), &noise(20 + number, 2000));
+        copy.sync(&second.store).await.unwrap();
+    }
+    // What the first place has of the chain behind its fork is cut, and whole nowhere.
+    drop((one, copy));
+    for number in first.objects(&format!("log/{device}")).keys() {
+        let seq: u32 = number.rsplit('/').next().unwrap().parse().unwrap();
+        if seq > forked {
+            first.remove(number);
+        }
+    }
+    let name = ObjectPath::segment(device, forked + 1).to_string();
+    std::fs::write(first.path(&name), b"cut").unwrap();
+
+    two.sync(&second.store).await.unwrap();
+    let report = two.sync(&first.store).await.unwrap();
+    assert_eq!(
+        report.history.problems.iter().filter(|problem| is_left_over(problem)).count(),
+        1,
+        "{report:?}"
+    );
+    let mut phones = vec![two];
+    assert_eq!(settle(&mut phones, &[&first.store, &second.store]).await, []);
+    stand_still(&mut phones, &[&first, &second]).await;
+}
+
+#[tokio::test]
 async fn a_place_that_keeps_what_is_left_is_not_asked_to_replace_it_at_every_sync() {
     let (first, second) = (TestPlace::new(), TestPlace::new());
     let (mut one, words) = Phone::founder(640);

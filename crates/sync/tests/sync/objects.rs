@@ -2,6 +2,7 @@
 
 use safelight_catalog::{RemoteId, SyncState};
 use safelight_model::{PackKind, RenditionKind};
+use safelight_store::{ObjectPath, StoreError};
 use safelight_sync::{Problem, SyncError, SyncOptions, fetch_entry, fetch_original, plan};
 
 use crate::common::*;
@@ -361,4 +362,81 @@ async fn a_policy_changes_within_a_second_at_a_hundred_thousand_photos() {
         safelight_sync::apply_policy(&one.catalog, &mut one.device, at.id, false, true, now).unwrap();
         eprintln!("    again: {:?}", cpu() - began);
     }
+}
+
+#[tokio::test]
+async fn what_lies_bad_under_a_wanted_name_is_marked_before_the_rest_is_sent() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(47);
+    one.import("first.jpg", &noise(1, 5000));
+    one.sync(&place.store).await.unwrap();
+    let photos: Vec<_> = (2..6).map(|seed| one.import(&format!("{seed}.jpg"), &noise(seed, 5000))).collect();
+    for photo in &photos {
+        let path = place.path(&ObjectPath::original(photo.parts[0].name).to_string());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"half of something").unwrap();
+    }
+    let at = one.at(&place.store);
+    // The segment of history and its head, then each part is tried twice: under its name and beside it.
+    *place.remote.puts_left.lock().unwrap() = Some(7);
+    let options = SyncOptions { concurrency: 1, ..Default::default() };
+    safelight_sync::sync(&mut one.here(), &at, &options).await.unwrap_err();
+    let names = photos.iter().map(|photo| ObjectPath::original(photo.parts[0].name).to_string());
+    let repaired: Vec<String> = names.filter(|name| place.path(&format!("{name}-1")).exists()).collect();
+    assert_eq!(repaired.len(), 2);
+    for name in &repaired {
+        assert!(one.device.is_bad(at.id, name).unwrap());
+    }
+    let id = one.device.place_id(at.id).unwrap().unwrap();
+    assert_eq!(one.catalog.marks_at(id, 0, 9).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_network_that_goes_away_is_no_damage_to_packs() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(48);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 148).await.unwrap();
+    let photo = one.import("a.jpg", &noise(1, 5000));
+    one.render(&photo, RenditionKind::Thumbnail, &noise(2, 9000));
+    one.sync(&place.store).await.unwrap();
+    *place.remote.unreachable.lock().unwrap() = Some("t/".into());
+    let error = two.sync(&place.store).await.unwrap_err();
+    assert!(matches!(error, SyncError::Store(StoreError::Network { .. })), "{error}");
+    *place.remote.unreachable.lock().unwrap() = None;
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!((report.problems, report.learnt_packs), (vec![], 1));
+}
+
+#[tokio::test]
+async fn a_keys_file_that_was_hurt_on_its_way_only_is_not_replaced() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(49);
+    one.sync(&place.store).await.unwrap();
+    let at = one.at(&place.store);
+    one.device.forget_contents(at.id).unwrap();
+    *place.remote.hurt_once.lock().unwrap() = Some("keys/".into());
+    place.requests();
+    assert_eq!(one.sync(&place.store).await.unwrap().problems, []);
+    assert!(place.remote.hurt_once.lock().unwrap().is_none(), "it was read");
+    assert_eq!(place.count("DELETE"), 0);
+}
+
+#[tokio::test]
+async fn two_parts_of_large_originals_travel_at_once_and_small_originals_all_the_time() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(50);
+    one.sync(&place.store).await.unwrap();
+    for seed in 0..2 {
+        assert_eq!(one.import(&format!("{seed}.mp4"), &noise(seed, 100 << 20)).parts.len(), 4);
+    }
+    for seed in 10..50 {
+        one.import(&format!("{seed}.jpg"), &noise(seed, 300_000));
+    }
+    *place.remote.under_way.lock().unwrap() = Some(Default::default());
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!((report.synced_originals, report.problems), (42, vec![]));
+    let [(small, _), (large, _)] = place.remote.under_way.lock().unwrap().unwrap();
+    assert_eq!(large, 2, "whoever is cut has sent all but two parts whole");
+    assert!(small >= 6, "small ones do not wait for them: {small}");
 }

@@ -1,12 +1,12 @@
 //! What a sync does for the originals of this device, once history, previews and originals have gone out: what is
 //! damaged here is healed, what is pinned or thawed comes, what was half freed goes.
 
-use safelight_catalog::{PolicyKind, SyncState};
+use safelight_catalog::{PolicyKind, RemoteId, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_store::ObjectPath;
 use safelight_sync::{
-    FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original, finish_freeing,
-    is_away, look_at_thaw, wanted,
+    AwaitedElsewhere, FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original,
+    finish_freeing, is_away, look_at_thaw, wanted,
 };
 use serde::Serialize;
 
@@ -76,6 +76,10 @@ pub(in crate::remote) async fn after_sync(
             ThawStep::Readable => {
                 let came = fetched(here, at, &thawing.content, problems).await?;
                 outcome.fetched_originals += u64::from(came.is_some_and(|bytes| bytes > 0));
+                if came.is_some() {
+                    // It was asked for, and paid for.
+                    here.device.keep_here([&thawing.content])?;
+                }
             }
             ThawStep::Thawing { .. } | ThawStep::Archived => outcome.thawing_originals += 1,
             ThawStep::NotThere => here.device.set_thawed(at.id, &thawing.content)?,
@@ -130,39 +134,48 @@ fn pinned_and_away(
     Ok(found)
 }
 
-/// What is to go from this device: removals that were cut short, and what a policy only archives there.
+/// What is to go from this device: removals that were cut short, and what a policy only archives there, unless somebody
+/// asked to have it here.
 fn leaving(here: &mut Here<'_>, at: &RemotePlace, wishes: &Wishes) -> Result<Leaving, SyncError> {
     let mut leaving = Leaving { halves: finish_freeing(here)?, archived: Vec::new() };
     let policy = here.device.policy(at.id)?;
-    if policy.kind != PolicyKind::ArchiveOnly {
+    if policy.kind != PolicyKind::ArchiveOnly || wishes.settings.keeps_all() {
         return Ok(leaving);
     }
     let asked_for = wanted(here.catalog, here.device, at.id, &policy, false, here.now_millis())?;
     for content in here.device.contents_in(at.id, &[SyncState::Synced])? {
-        if asked_for.wants(&content) && !is_pinned(here, &wishes.pinned, &content)? {
+        if asked_for.wants(&content) && !is_to_stay(here, wishes, &content)? {
             leaving.archived.push(content);
         }
     }
     Ok(leaving)
 }
 
-/// What would go after a sync because a policy only archives it: originals and their bytes. No request is made.
+/// What would go after a sync with these remotes `together` because a policy only archives it: originals and their bytes.
+/// No request is made.
 pub(in crate::remote) fn would_leave(
     here: &Here<'_>,
+    together: &[RemoteId],
     at: &RemotePlace,
     wishes: &Wishes,
 ) -> Result<(u64, u64), SyncError> {
     let policy = here.device.policy(at.id)?;
     let (mut originals, mut bytes) = (0, 0);
-    if policy.kind == PolicyKind::ArchiveOnly {
-        let asked_for = wanted(here.catalog, here.device, at.id, &policy, false, here.now_millis())?;
+    if policy.kind == PolicyKind::ArchiveOnly && !wishes.settings.keeps_all() {
+        let now = here.now_millis();
+        let asked_for = wanted(here.catalog, here.device, at.id, &policy, false, now)?;
+        let awaited = AwaitedElsewhere::of(here.catalog, here.device, |id| together.contains(&id), now)?;
         for content in &asked_for.contents {
             let Some(original) = here.catalog.original_of(content)? else { continue };
             let is_here = match original.parts.first() {
                 Some(part) => here.place.contains(&ObjectPath::original(part.name))?,
                 None => false,
             };
-            if is_here && asked_for.wants(content) && !is_pinned(here, &wishes.pinned, content)? {
+            if is_here
+                && asked_for.wants(content)
+                && !is_to_stay(here, wishes, content)?
+                && !awaited.awaits(here.device, content)?
+            {
                 originals += 1;
                 bytes += original.size_bytes;
             }
@@ -177,6 +190,11 @@ struct Leaving {
     halves: Vec<ContentHash>,
     /// What a policy asks for and the remote holds.
     archived: Vec<ContentHash>,
+}
+
+/// Whether an original is pinned, or was fetched, thawed or opened to have it here.
+fn is_to_stay(here: &Here<'_>, wishes: &Wishes, content: &ContentHash) -> Result<bool, SyncError> {
+    Ok(here.device.is_asked_for(content)? || is_pinned(here, &wishes.pinned, content)?)
 }
 
 fn is_pinned(here: &Here<'_>, pinned: &Pinned, content: &ContentHash) -> Result<bool, SyncError> {

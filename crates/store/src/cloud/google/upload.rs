@@ -140,5 +140,5 @@ impl GoogleDrive {
 /// How many bytes have arrived: `Range: bytes=0-N`, or none of them.
 fn next_offset(reply: &Reply) -> Option<u64> {
     let last: u64 = reply.header("range")?.strip_prefix("bytes=0-")?.parse().ok()?;
-    Some(last + 1)
+    last.checked_add(1)
 }
