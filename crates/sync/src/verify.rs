@@ -676,7 +676,7 @@ async fn lost(
             let Ok((bytes, _)) = whole_segment(here, *device, *tip)? else { return Ok(()) };
             let object = ObjectPath::parse(path).map_err(StoreError::from)?;
             let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
-            let mut is_hole = was == "missing";
+            let mut is_deleted = false;
             let repaired = match at.store.put(&object, &sealed, None).await {
                 Err(StoreError::AlreadyExists { .. }) => {
                     // Another whole segment that its device signed stays; so does what was hurt on its way only.
@@ -687,7 +687,7 @@ async fn lost(
                         tracing::warn!(%error, path, "the segment could not be repaired");
                         return Ok(());
                     }
-                    is_hole = true;
+                    is_deleted = true;
                     at.store.put(&object, &sealed, None).await
                 }
                 other => other,
@@ -700,9 +700,11 @@ async fn lost(
                 Err(StoreError::AlreadyExists { .. }) => {}
                 Err(error) => {
                     tracing::warn!(%error, path, "the segment could not be repaired");
-                    if is_hole {
-                        here.note(&mut report.problems, Problem::Missing { object: path.to_owned() });
+                    // One that nobody put stays known as missing: the next verification tries again.
+                    if !is_deleted {
+                        return Ok(());
                     }
+                    here.note(&mut report.problems, Problem::Missing { object: path.to_owned() });
                     // The next sync puts it there again, and what lies behind it is found there.
                     let before = SegmentSeq(tip.seq.0.saturating_sub(1));
                     let root = here.catalog.segment_root(*device, before)?.unwrap_or_default();

@@ -547,9 +547,13 @@ impl Inbox {
         for (device, arrived) in &self.waiting {
             let Some(arrived) = arrived.front() else { continue };
             let Some((key, _)) = self.key_of(here, device) else { continue };
-            let segment = SealedSegment::parse(&arrived.bytes)
+            // What does not open is judged where it is taken in.
+            let Ok(segment) = SealedSegment::parse(&arrived.bytes)
                 .and_then(|sealed| sealed.verify(here.library(), &key))
-                .and_then(|signed| signed.open(here.keys.keyring()))?;
+                .and_then(|signed| signed.open(here.keys.keyring()))
+            else {
+                continue;
+            };
             for (other, seen) in segment.seen().iter() {
                 if here.catalog.tip(other)?.seq < seen.seq {
                     awaited.insert(other);

@@ -87,12 +87,16 @@ pub(crate) async fn refuse_what_went_back(here: &Here<'_>, at: &RemotePlace) -> 
     }
 }
 
-/// Whether the head of a device in a place names a segment, or a later one.
+/// Whether the head of a device in a place names a segment, or a later one. Where it has no head there, the segment before
+/// speaks for it.
 async fn is_named(here: &Here<'_>, at: &RemotePlace, device: DeviceId, seq: u32) -> Result<bool> {
     let Some(roster) = here.roster()? else { return Ok(false) };
     let Some(member) = roster.member(&device) else { return Ok(false) };
     let bytes = match at.store.get(&head_path(device)?, HEAD_BYTES).await {
         Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) if seq > 1 => {
+            return Ok(at.store.head(&segment_path(device, seq - 1)).await.is_ok());
+        }
         Err(StoreError::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     };

@@ -117,8 +117,8 @@ pub(crate) async fn send_originals(
     let mut after = None;
     let mut jobs: Vec<PartJob> = Vec::new();
     let mut queued: Vec<(OriginalAtRemote, Original)> = Vec::new();
-    // Parts of large originals that wait for their turn; each is an open file.
-    let mut large: VecDeque<PartJob> = VecDeque::new();
+    // Parts of large originals that wait for their turn, those of one together; each is an open file.
+    let mut large: VecDeque<Vec<PartJob>> = VecDeque::new();
     let mut large_under_way = 0;
     let mut is_exhausted = false;
     let mut linked: Vec<ContentHash> = Vec::new();
@@ -126,14 +126,20 @@ pub(crate) async fn send_originals(
         let is_stopping = here.stop.is_asked() || sender.failures >= MOST_FAILURES;
         while !is_stopping && transfers.len() < concurrency {
             let mut next = None;
-            if large_under_way < MOST_LARGE {
-                next = large.pop_front();
+            if large_under_way < MOST_LARGE
+                && let Some(first) = large.front_mut()
+            {
+                next = first.pop();
+                if first.is_empty() {
+                    large.pop_front();
+                }
             }
             if next.is_none()
                 && let Some(job) = jobs.pop()
             {
                 if job.is_of_many() && large_under_way >= MOST_LARGE {
-                    large.push_back(job);
+                    jobs.push(job);
+                    large.push_back(std::mem::take(&mut jobs));
                     continue;
                 }
                 next = Some(job);
@@ -147,7 +153,9 @@ pub(crate) async fn send_originals(
                     job,
                     tier,
                 )));
-            } else if large.len() >= MOST_LARGE_WAITING {
+            } else if large.len() >= MOST_LARGE
+                && large.iter().map(Vec::len).sum::<usize>() >= MOST_LARGE_WAITING
+            {
                 break;
             } else if let Some((row, original)) = queued.pop() {
                 jobs = sender.jobs(here, &row, &original, problems)?;
