@@ -20,7 +20,7 @@ use crate::library::Library;
 use crate::monitor::{Monitor, Problem};
 use crate::objects::{are_parts_here, newest, read_through};
 use crate::scan::trust::{Trust, judge, stamp_of};
-use crate::whereabouts::{content_at, is_connected, other_file, remembered_at, whole_path};
+use crate::whereabouts::{is_connected, other_file, remembered_at, whole_path};
 
 /// How many rows of the timeline are looked at together.
 const STRETCH_ROWS: usize = 1000;
@@ -36,12 +36,20 @@ impl Library {
     pub(crate) fn linked_to_take(&self, link: bool) -> Result<HashSet<ContentHash>> {
         let mut wanted = HashSet::new();
         self.each_linked(|row| {
-            if !link || !Path::new(std::ffi::OsStr::from_bytes(&row.path)).exists() {
+            let is_there = Path::new(std::ffi::OsStr::from_bytes(&row.path)).exists();
+            if !link || !is_there && !self.is_found_elsewhere(&row.content)? {
                 wanted.insert(row.content);
             }
             Ok(())
         })?;
         Ok(wanted)
+    }
+
+    /// Whether a linked original whose file is not where it was is known in another one.
+    fn is_found_elsewhere(&self, content: &ContentHash) -> Result<bool> {
+        let here = self.keyring().device().id();
+        let original = self.original_of(content)?;
+        Ok(original.is_some_and(|original| find(&original, here, &self.device).is_ok()))
     }
 
     /// Whether an import has found something else where a linked original lay, be it another photo or none at all: what
@@ -52,9 +60,6 @@ impl Library {
         if !is_only_a_link || are_parts_here(&self.place, original)? {
             return Ok(false);
         }
-        if other_file(original, here, &self.device)?.is_some() {
-            return Ok(false);
-        }
         let Ok(there) = std::fs::metadata(path_of(original)) else { return Ok(false) };
         let now = stamp_of(&there);
         let is_another = |record: &FileRecord| match record.state {
@@ -63,7 +68,9 @@ impl Library {
             _ => false,
         };
         let remembered = remembered_at(&original.source, &self.device)?;
-        Ok(remembered.iter().any(|record| is_another(record) && judge(&record.stamp, &now) != Trust::Read))
+        let holds_another =
+            |record: &FileRecord| is_another(record) && judge(&record.stamp, &now) != Trust::Read;
+        Ok(remembered.iter().any(holds_another) && other_file(original, here, &self.device)?.is_none())
     }
 
     /// Says once of linked originals that something else lies in their place, and remembers it, so that a copy of one
@@ -154,8 +161,14 @@ fn look_where_linked(original: &Original, device: &DeviceDb) -> Result<WhereLink
         Ok(metadata) => metadata,
         Err(source) => return Ok(WhereLinked::Not(absent_or(&path, source))),
     };
-    Ok(match content_at(&original.source, device)? {
-        Some(content) if content == original.content => WhereLinked::Known,
+    // By its stamp alone: whoever reads it compares the hash.
+    let now = stamp_of(&metadata);
+    let as_it_was = |record: &&FileRecord| {
+        record.state == FileState::Imported && judge(&record.stamp, &now) != Trust::Read
+    };
+    let remembered = remembered_at(&original.source, device)?;
+    Ok(match remembered.iter().find(as_it_was).map(|record| record.content) {
+        Some(content) if content == Some(original.content) => WhereLinked::Known,
         None if metadata.is_file() && metadata.len() == original.size_bytes => WhereLinked::Perhaps,
         _ => WhereLinked::Not(LibraryError::LinkChanged { path }),
     })

@@ -151,14 +151,22 @@ pub(crate) fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<
     Ok(records)
 }
 
-/// Remembers of paths that history says were left that what was there is gone, so that its coming back is noticed.
-pub(crate) fn remember_left(device: &mut DeviceDb, left: &[SourcePath]) -> Result<()> {
+/// Remembers of paths that history says an asset has left that its file there is gone, so that its coming back is noticed.
+pub(crate) fn remember_left(device: &mut DeviceDb, state: &AssetState, left: &[SourcePath]) -> Result<()> {
+    let is_its_own = |content: ContentHash| state.current().contents().of_content(content).next().is_some();
     for path in left {
         let whole = path.whole();
         for source in device.sources()? {
             let Some(below) = below_source(&whole, &source.path) else { continue };
             let Some(known) = device.file(source.id, below)? else { continue };
-            if known.state == FileState::Imported && held_at(path, &[known]).unwrap_or_default().is_none() {
+            if known.state != FileState::Imported || !known.content.is_some_and(is_its_own) {
+                continue;
+            }
+            let is_gone = match held_at(path, &[known]) {
+                Ok(held) => held.is_none(),
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            };
+            if is_gone {
                 device.mark_gone(source.id, [below])?;
             }
         }
@@ -275,15 +283,17 @@ impl Library {
         for asset in back {
             let Some(state) = self.catalog().asset_state(asset)? else { continue };
             let left = left_by(&state, &self.device, here)?;
-            for path in left {
-                let there = linked_elsewhere(&state, &path, here, &self.device)?;
+            for path in &left {
+                let there = linked_elsewhere(&state, path, here, &self.device)?;
                 bodies.extend(there.into_iter().filter_map(|there| add_beside(&state, asset, there)));
-                bodies.extend(state.leave_path(asset, &path));
-                all_left.push(path);
+                bodies.extend(state.leave_path(asset, path));
             }
+            all_left.push((state, left));
         }
         self.record(bodies)?;
-        remember_left(&mut self.device, &all_left)?;
+        for (state, left) in &all_left {
+            remember_left(&mut self.device, state, left)?;
+        }
         Ok(true)
     }
 

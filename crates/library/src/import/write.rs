@@ -179,6 +179,13 @@ impl<'a> Writer<'a> {
         let locations = self.commit_entries(&mut durable, &mut failure)?;
         // The index may know entries that history does not speak of yet, never the other way round.
         self.room.device.record_packed(&locations)?;
+        let pending: Vec<_> = durable
+            .iter()
+            .filter(|(_, original)| original.preview_pending)
+            .map(|(_, original)| (original.content, RenditionKind::Preview, PREVIEW_RECIPE))
+            .collect();
+        self.report.previews_pending += pending.len() as u64;
+        self.room.device.queue_renditions(pending, 0)?;
         // Memory of it all or of nothing: a file whose history a kill cut short is met once more.
         self.room.device.begin_as_one()?;
         let spoken = self.speak_and_remember(durable);
@@ -206,13 +213,6 @@ impl<'a> Writer<'a> {
             self.room.forget_damage(&content)?;
             self.room.came_here(&content)?;
         }
-        let pending: Vec<_> = durable
-            .iter()
-            .filter(|(_, original)| original.preview_pending)
-            .map(|(_, original)| (original.content, RenditionKind::Preview, PREVIEW_RECIPE))
-            .collect();
-        self.report.previews_pending += pending.len() as u64;
-        self.room.device.queue_renditions(pending, 0)?;
         self.segment_originals += durable.len() as u64;
         for (candidate, original) in durable {
             let (settled, content) = (original.settled, original.content);
@@ -404,9 +404,14 @@ impl<'a> Writer<'a> {
         self.found_elsewhere.push(asset);
         self.take_over(candidate, asset, &record.source)?;
         let current = life.contents().current().map(|current| &current.value.original);
-        let is_the_last_left = current.is_some_and(|shown| {
-            shown.content != content && linked::is_taken_away(shown, self.room.device_id, self.room.device)
-        });
+        let (here, device) = (self.room.device_id, &*self.room.device);
+        let is_the_last_left = match current {
+            Some(shown) if shown.content != content && linked::is_taken_away(shown, here, device) => {
+                !objects::are_parts_here(self.room.place, shown)?
+                    && device.count_remotes_holding(&shown.content)? == 0
+            }
+            _ => false,
+        };
         let addition = if is_the_last_left {
             Some(state.add_version(asset, record))
         } else if let Some(restated) = self.restate(asset, &state, &record)? {
@@ -495,8 +500,8 @@ impl<'a> Writer<'a> {
     }
 
     /// A file holds a known content where another one of the same photo was found last. If that is what the photo shows
-    /// and it is nowhere else, this is an edit that was undone, and the known content shows again; else it is only said
-    /// where it is now.
+    /// and it is nowhere else, this is an edit that was undone, and the known content shows again; else it is said where
+    /// it is now, which for an earlier edit can only be said by showing it.
     fn restate(&mut self, asset: AssetId, state: &AssetState, there: &Original) -> Result<Option<OpBody>> {
         let contents = state.current().contents();
         let Some(last) = contents.last_at(&there.source).map(|last| last.value.original.clone()) else {
@@ -613,15 +618,17 @@ impl<'a> Writer<'a> {
         for asset in std::mem::take(&mut self.found_elsewhere).into_iter().collect::<BTreeSet<_>>() {
             let state = self.room.asset_state(asset)?.unwrap_or_default();
             // Those that were said before too: a kill may have come before they were remembered.
-            all_left.extend(state.current().left_paths(self.room.device_id).cloned());
+            let mut left: Vec<SourcePath> =
+                state.current().left_paths(self.room.device_id).cloned().collect();
             for source in left_by(&state, self.room.device, self.room.device_id)? {
                 bodies.extend(self.link_elsewhere(asset, &state, &source)?);
                 bodies.extend(state.leave_path(asset, &source));
-                all_left.push(source);
+                left.push(source);
             }
+            all_left.push((state, left));
         }
         self.room.record(bodies)?;
-        remember_left(self.room.device, &all_left)
+        all_left.iter().try_for_each(|(state, left)| remember_left(self.room.device, state, left))
     }
 
     fn remember(
