@@ -26,5 +26,6 @@ mod plaintext;
 mod removing;
 mod room;
 mod settling;
+mod sidecars;
 mod together;
 mod unreadable;

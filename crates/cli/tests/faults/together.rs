@@ -179,3 +179,27 @@ fn reading_while_an_import_runs_works() {
     assert_eq!(room.list().len(), 80);
     room.verify_is_clean();
 }
+
+#[test]
+fn verifying_beside_a_command_that_writes_history_raises_no_alarm() {
+    let room = Room::with_library();
+    room.put("a.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 0.. {
+                if is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                room.safelight(&["set", "a.jpg", &format!("caption={turn}")]).ends_with(&[0]);
+            }
+        });
+        let outcomes: Vec<_> = (0..60).map(|_| room.safelight(&["history", "--verify"])).collect();
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for outcome in outcomes {
+            outcome.ends_with(&[0]);
+        }
+    });
+    room.verify_is_clean();
+}

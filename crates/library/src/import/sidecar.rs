@@ -1,19 +1,24 @@
 //! Reads the XMP files that lie beside photos.
 //!
 //! `IMG.JPG.xmp` belongs to `IMG.JPG`; `IMG.xmp` to every photo with that stem in its folder. What a sidecar
-//! says are findings of their own kind, whose version is the sidecar's time of change: the newest wins,
-//! and what a person types in Safelight stands above both.
+//! says are findings of their own kind; what a person types in Safelight stands above them.
+//!
+//! Their version is the sidecar's time of change where it is met for the first time, so that an old backup does not
+//! speak over what is newer. A sidecar that *changed* where it was known speaks last, whatever its clock says
+//! (docs/decisions/sidecars-speak-last.md).
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 
 use safelight_catalog::{FileRecord, FileState, Source};
 use safelight_crypto::ContentHash;
 use safelight_media::{SNIFF_BYTES, Sniffed, sniff};
-use safelight_model::{OpBody, ProbeKind};
+use safelight_model::{Facts, OpBody, ProbeKind};
 
 use super::facts;
 use super::take::open_plain;
+use crate::effects::now_millis;
 use crate::error::Result;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem};
@@ -34,6 +39,20 @@ pub(crate) struct SidecarsRead {
     pub(crate) left_out: u64,
 }
 
+/// What one sidecar says, and of which contents.
+struct Said {
+    contents: Vec<ContentHash>,
+    facts: Facts,
+}
+
+/// What a run's sidecars have to add to history.
+#[derive(Default)]
+struct Findings {
+    bodies: Vec<OpBody>,
+    /// The newest version that this run gives for each content.
+    newest: HashMap<ContentHash, (u64, Facts)>,
+}
+
 /// Whether a file named like a sidecar holds a photo or video. What cannot be read is for the reader to name.
 fn is_media(path: &Path) -> bool {
     let mut head = Vec::new();
@@ -51,13 +70,18 @@ impl Library {
         monitor: &dyn Monitor,
     ) -> Result<SidecarsRead> {
         let mut read = SidecarsRead::default();
-        let mut bodies = Vec::new();
+        let mut findings = Findings::default();
         let mut rows = Vec::new();
+        // Of two that lie beside one photo, the newer one is read last.
+        let mut sidecars: Vec<&Candidate> = sidecars.iter().collect();
+        sidecars.sort_by_key(|candidate| candidate.stamp.modified_nanos);
         for candidate in sidecars {
             read.read += 1;
             let state = match self.read_sidecar(source, candidate) {
                 Ok(Some(said)) => {
-                    bodies.extend(said);
+                    for content in said.contents {
+                        self.add_finding(&mut findings, content, candidate, &said.facts)?;
+                    }
                     FileState::Imported
                 }
                 // Its photo may still come: it is looked at again with every import until then.
@@ -81,21 +105,21 @@ impl Library {
             });
         }
         tracing::debug!(root = %root.display(), sidecars = rows.len(), "sidecars read");
-        self.record(bodies)?;
+        self.record(findings.bodies)?;
         self.device.record_files(source.id, &rows)?;
         self.close_segment()?;
         Ok(read)
     }
 
     /// What a sidecar says about its photos; the error is a sentence.
-    fn read_sidecar(&self, source: &Source, candidate: &Candidate) -> Result<Option<Vec<OpBody>>, String> {
+    fn read_sidecar(&self, source: &Source, candidate: &Candidate) -> Result<Option<Said>, String> {
         if is_media(&candidate.path) {
             return Err(
                 "named like a sidecar, but its content is a photo or video; rename it to import it".into()
             );
         }
-        let siblings = self.siblings(source, &candidate.below).map_err(|error| error.to_string())?;
-        if siblings.is_empty() {
+        let contents = self.siblings(source, &candidate.below).map_err(|error| error.to_string())?;
+        if contents.is_empty() {
             return Ok(None);
         }
         if candidate.stamp.size_bytes > SIDECAR_BYTES {
@@ -105,16 +129,45 @@ impl Library {
             std::fs::read(&candidate.path).map_err(|error| format!("the sidecar cannot be read: {error}"))?;
         let sidecar = safelight_media::sidecar(&bytes).map_err(|error| error.to_string())?;
         let name = candidate.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let facts = facts::of_sidecar(&sidecar, &name);
-        let version =
-            u64::try_from(candidate.stamp.modified_nanos.div_euclid(1_000_000_000)).unwrap_or_default();
-        let said = siblings.into_iter().map(|content| OpBody::Derive {
+        Ok(Some(Said { contents, facts: facts::of_sidecar(&sidecar, &name) }))
+    }
+
+    /// Adds what a sidecar says about one content, unless it is what is known already.
+    fn add_finding(
+        &self,
+        findings: &mut Findings,
+        content: ContentHash,
+        candidate: &Candidate,
+        facts: &Facts,
+    ) -> Result<()> {
+        let known = match findings.newest.get(&content) {
+            Some(newest) => Some(newest.clone()),
+            None => self.catalog().content_state(content)?.and_then(|state| {
+                state.finding(ProbeKind::Sidecar).map(|finding| (finding.version, finding.facts.clone()))
+            }),
+        };
+        if known.as_ref().is_some_and(|(_, known)| known == facts) {
+            return Ok(());
+        }
+        // A clock that runs ahead must not hold off what is written later.
+        let changed_millis = candidate.stamp.modified_nanos.div_euclid(1_000_000).min(now_millis());
+        let changed_seconds = u64::try_from(changed_millis.div_euclid(1000)).unwrap_or_default();
+        let has_changed =
+            candidate.remembered.as_ref().is_some_and(|record| record.state == FileState::Imported);
+        let version = match &known {
+            Some((known, _)) if has_changed => changed_seconds.max(known.saturating_add(1)),
+            _ => changed_seconds,
+        };
+        if known.is_none_or(|(known, _)| version >= known) {
+            findings.newest.insert(content, (version, facts.clone()));
+        }
+        findings.bodies.push(OpBody::Derive {
             content,
             probe: ProbeKind::Sidecar,
             version,
             facts: facts.clone(),
         });
-        Ok(Some(said.collect()))
+        Ok(())
     }
 
     /// The contents of the photos that a sidecar lies beside.

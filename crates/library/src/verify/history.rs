@@ -1,5 +1,6 @@
 //! Verifies history, and what the small files and the databases of the folder hold.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
@@ -116,16 +117,22 @@ impl Library {
     }
 
     /// Reads the log, and compares where it ends with where the catalogue says it does.
+    ///
+    /// Other processes go on writing meanwhile: the log must reach what was recorded before it was read, and must not
+    /// go beyond what is recorded after.
     fn checked_log(&self) -> Result<LogReading> {
+        let before: BTreeMap<_, _> = self.catalog().tips()?.into_iter().collect();
+        // A segment waits in the catalogue until its file is written, or for the next run after a kill.
+        let waiting = self.catalog().outbox()?;
         let mut reading = read_log(&self.place, self.keyring(), &mut |_| Ok(()))?;
-        // Where nothing is written, what a killed process had closed still waits in the catalogue for its place.
-        let waiting = if self.is_read_only() { self.catalog().outbox()? } else { Vec::new() };
         for (device, tip) in self.catalog().tips()? {
             let found = reading.tips.get(&device).copied().unwrap_or_default();
+            let reached_before = before.get(&device).copied().unwrap_or_default();
             let is_told = reading.damaged.iter().any(|damage| damage.path.contains(&device.to_string()));
             let is_waiting =
                 waiting.iter().any(|segment| segment.device == device && segment.seq.0 == found.seq.0 + 1);
-            if found != tip && !is_told && !is_waiting {
+            let has_grown = found.seq > reached_before.seq && found.seq < tip.seq;
+            if !(found == tip || found == reached_before || has_grown || is_told || is_waiting) {
                 let path =
                     PathBuf::from("objects").join(ObjectPath::segment(device, found.seq.0 + 1).as_str());
                 reading.damaged.push(Damage::new(
