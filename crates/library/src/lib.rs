@@ -18,6 +18,7 @@ mod import;
 mod item;
 pub mod keys;
 mod library;
+mod known_files;
 mod linked;
 mod listing;
 mod log;

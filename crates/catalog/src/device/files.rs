@@ -186,12 +186,33 @@ impl DeviceDb {
         source: SourceId,
         paths: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<()> {
+        self.mark(source, paths, &FileState::Gone)
+    }
+
+    /// Marks files that the next scan must read, for this reason, whatever is known of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn mark_unsettled<'a>(
+        &mut self,
+        source: SourceId,
+        paths: impl IntoIterator<Item = &'a [u8]>,
+        reason: &str,
+    ) -> Result<()> {
+        self.mark(source, paths, &FileState::Unsettled(reason.to_owned()))
+    }
+
+    fn mark<'a>(
+        &mut self,
+        source: SourceId,
+        paths: impl IntoIterator<Item = &'a [u8]>,
+        state: &FileState,
+    ) -> Result<()> {
         self.write(|transaction| {
-            let mut statement = transaction.prepare_cached(
-                "UPDATE files SET state = ?3, reason = NULL WHERE source = ?1 AND path = ?2",
-            )?;
+            let mut statement = transaction
+                .prepare_cached("UPDATE files SET state = ?3, reason = ?4 WHERE source = ?1 AND path = ?2")?;
             for path in paths {
-                statement.execute((source.0, path, FileState::Gone.code()))?;
+                statement.execute((source.0, path, state.code(), state.reason()))?;
             }
             Ok(())
         })
