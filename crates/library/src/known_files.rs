@@ -129,7 +129,9 @@ fn look(path: &Path, rows: &[(SourceId, FileRecord)]) -> std::io::Result<Holding
         let is_as_it_was = match judge(&record.stamp, &now) {
             Trust::Unchanged => true,
             Trust::Read => false,
-            Trust::Compare => record.sampled == Some(sampled_fingerprint(&open_plain(path)?, now.size_bytes)?),
+            Trust::Compare => {
+                record.sampled == Some(sampled_fingerprint(&open_plain(path)?, now.size_bytes)?)
+            }
         };
         match content {
             Some(_) if is_as_it_was => return Ok(Holding::Read(content)),
@@ -190,9 +192,7 @@ pub(crate) fn outdate_elsewhere<'a>(
     for (below, now) in files {
         let whole = if below.is_empty() { root.to_vec() } else { [root, below].join(&b'/') };
         let rows = rows_of(device, &others, &whole)?.into_iter();
-        outdated.extend(
-            rows.filter(|(_, known)| known.state == FileState::Imported && known.content != now),
-        );
+        outdated.extend(rows.filter(|(_, known)| known.state == FileState::Imported && known.content != now));
     }
     Mark::Gone.put(device, outdated)
 }

@@ -106,7 +106,9 @@ impl Damage {
                 "import its folder again: what it holds now is taken in; what it held comes back only with a copy from \
                  elsewhere"
             }
-            _ if lies_in("keys/slots/") => "unlock by another slot or the recovery words, then remove the damaged one",
+            _ if lies_in("keys/slots/") => {
+                "unlock by another slot or the recovery words, then remove the damaged one"
+            }
             _ if lies_in("objects/root/") || lies_in("objects/keys/") => {
                 "no photo needs it here, only who recovers from this folder or a place that is filled from it: put it back \
                  from a backup of the library, or from a remote, where it has the same name without objects/"

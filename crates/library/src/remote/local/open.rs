@@ -197,8 +197,9 @@ impl Library {
         Ok(OriginalReader::new(self.keyring(), &self.place, places, living, original))
     }
 
-    /// Writes an item's original to `output`, of a linked one only what its file is proven to hold. One that is not here is fetched, proven, and kept as a visitor within the
-    /// budget; where it does not fit, or nothing may be written here now, it is read where it rests.
+    /// Writes an item's original to `output`, of a linked one only what its file is proven to hold. One that is not here is
+    /// fetched, proven, and kept as a visitor within the budget; where it does not fit, or nothing may be written here now,
+    /// it is read where it rests.
     ///
     /// # Errors
     /// When it cannot be had, is damaged, or `output` takes no more.
