@@ -234,7 +234,7 @@ impl DeviceDb {
     }
 
     /// Records that contents were purged: the files that held them are not in the library any more, no rendition of
-    /// them is wanted, and what a remote holds of them is there only. For another device may have restored one before it
+    /// them is wanted, none is kept here, and what a remote holds of them is there only. For another device may have restored one before it
     /// heard of the purge.
     ///
     /// # Errors
@@ -245,6 +245,7 @@ impl DeviceDb {
                 "UPDATE files SET state = ?2, reason = NULL WHERE content = ?1 AND state IN (?3, ?4)",
             )?;
             let mut forget = transaction.prepare_cached("DELETE FROM render_jobs WHERE content = ?1")?;
+            let mut let_go = transaction.prepare_cached("DELETE FROM kept WHERE content = ?1")?;
             let mut leave = transaction
                 .prepare_cached("UPDATE remote_originals SET state = ?2 WHERE content = ?1 AND state = ?3")?;
             for content in contents {
@@ -255,6 +256,7 @@ impl DeviceDb {
                     FileState::Gone.code(),
                 ))?;
                 forget.execute([content.as_bytes()])?;
+                let_go.execute([content.as_bytes()])?;
                 leave.execute((content.as_bytes(), SyncState::CloudOnly.code(), SyncState::Synced.code()))?;
             }
             Ok(())
