@@ -8,6 +8,8 @@
 //! Invariant: nothing but the fold of an op writes what the catalogue shows, in the transaction that records
 //! the op.
 
+#![forbid(unsafe_code)]
+
 mod catalog;
 mod database;
 mod descriptor;

@@ -166,6 +166,24 @@ fn files_that_were_not_taken_keep_their_reason() {
 }
 
 #[test]
+fn files_that_are_marked_keep_what_was_read_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    let photos = source(&mut database, b"/photos");
+    let (one, two) = (file(b"one.jpg", 1), file(b"two.jpg", 2));
+    database.record_files(photos, [&one, &two]).unwrap();
+    database.mark_unsettled(photos, [b"one.jpg".as_slice()], "cut short").unwrap();
+    let marked = FileRecord { state: FileState::Unsettled("cut short".into()), ..one.clone() };
+    assert_eq!(database.file(photos, b"one.jpg").unwrap(), Some(marked));
+    assert_eq!(database.file(photos, b"two.jpg").unwrap(), Some(two));
+    database.mark_gone(photos, [b"one.jpg".as_slice()]).unwrap();
+    assert_eq!(
+        database.file(photos, b"one.jpg").unwrap(),
+        Some(FileRecord { state: FileState::Gone, ..one })
+    );
+}
+
+#[test]
 fn an_import_does_not_unwatch_a_watched_source() {
     let folder = tempfile::tempdir().unwrap();
     let mut database = database(folder.path());
@@ -244,6 +262,16 @@ fn of_what_was_purged_no_rendition_is_waited_for() {
     database.mark_purged(&[content(1)]).unwrap();
     let due = database.due_renditions(0, 10).unwrap();
     assert_eq!(due.iter().map(|job| job.content).collect::<Vec<_>>(), [content(2)]);
+}
+
+#[test]
+fn what_was_purged_is_kept_here_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = database(folder.path());
+    database.keep_here(&[content(1), content(2)]).unwrap();
+    database.mark_purged(&[content(1)]).unwrap();
+    assert!(!database.is_asked_for(&content(1)).unwrap());
+    assert!(database.is_asked_for(&content(2)).unwrap());
 }
 
 #[test]

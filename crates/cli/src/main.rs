@@ -3,6 +3,8 @@
 //! Reads top-down: what was typed, what it means, the command, and how it ended. Every command is a
 //! file in [`commands`]; what they share is the [`context`].
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod commands;
 mod context;

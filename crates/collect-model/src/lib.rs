@@ -11,6 +11,8 @@
 //! - *Time.* Any step may take for ever, except where a rule speaks of time: a device that was lapsed was silent for longer
 //!   than a proof lives, and knows it by its own clock ([`Action::Lapse`]).
 
+#![forbid(unsafe_code)]
+
 mod device;
 mod facts;
 mod library;

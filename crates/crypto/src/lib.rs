@@ -8,6 +8,8 @@
 //! - [`OriginalSealer`] and [`OriginalOpener`] stream originals; [`seal`] and [`open`] handle what fits in
 //!   memory; [`Opener`] opens ranges.
 
+#![forbid(unsafe_code)]
+
 mod card;
 mod codec;
 mod device;

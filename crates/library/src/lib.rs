@@ -17,6 +17,7 @@ mod history;
 mod import;
 mod item;
 pub mod keys;
+mod known_files;
 mod library;
 mod linked;
 mod listing;

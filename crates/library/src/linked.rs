@@ -10,17 +10,17 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use safelight_catalog::{AssetRow, DeviceDb, FileRecord, FileState, ListOptions, Shelf};
+use safelight_catalog::{AssetRow, DeviceDb, ListOptions, Shelf};
 use safelight_crypto::{ContentHash, Sha256};
 use safelight_model::{Contents, DeviceId, Original, Storage};
 
 use crate::error::{LibraryError, Result};
 use crate::import::ImportReport;
+use crate::known_files::{Holding, KnownFiles, whole_path};
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem};
 use crate::objects::{are_parts_here, newest, read_through};
-use crate::scan::trust::{Trust, judge, stamp_of};
-use crate::whereabouts::{is_connected, other_file, remembered_at, whole_path};
+use crate::whereabouts::is_connected;
 
 /// How many rows of the timeline are looked at together.
 const STRETCH_ROWS: usize = 1000;
@@ -60,17 +60,9 @@ impl Library {
         if !is_only_a_link || are_parts_here(&self.place, original)? {
             return Ok(false);
         }
-        let Ok(there) = std::fs::metadata(path_of(original)) else { return Ok(false) };
-        let now = stamp_of(&there);
-        let is_another = |record: &FileRecord| match record.state {
-            FileState::Refused(_) => true,
-            FileState::Imported | FileState::Purged => record.content != Some(original.content),
-            _ => false,
-        };
-        let remembered = remembered_at(&original.source, &self.device)?;
-        let holds_another =
-            |record: &FileRecord| is_another(record) && judge(&record.stamp, &now) != Trust::Read;
-        Ok(remembered.iter().any(holds_another) && other_file(original, here, &self.device)?.is_none())
+        let files = KnownFiles::of(&self.device, here)?;
+        let Holding::Read(held) = files.look(&original.source)? else { return Ok(false) };
+        Ok(held != Some(original.content) && files.other_file(original.content, &original.source)?.is_none())
     }
 
     /// Says once of linked originals that something else lies in their place, and remembers it, so that a copy of one
@@ -129,49 +121,25 @@ impl Library {
 /// Where the file of a linked original is on this device: where it was linked, or else at another path at which it was
 /// found. A path that is known to hold something else by now is passed over.
 pub(crate) fn find(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<PathBuf> {
-    let own = if original.source.device == here {
-        look_where_linked(original, device)?
+    let (path, files) = (path_of(original), KnownFiles::of(device, here)?);
+    let may_be_there = if original.source.device == here {
+        match files.look(&original.source)? {
+            Holding::Read(held) if held == Some(original.content) => return Ok(path),
+            // Whoever reads it compares the hash.
+            Holding::Unread { size_bytes, .. } if size_bytes == Some(original.size_bytes) => Ok(path),
+            Holding::Read(_) | Holding::Unread { .. } => Err(LibraryError::LinkChanged { path }),
+            // It may not be read, and whoever tries says so.
+            Holding::Unseen(_) if path.is_file() => Ok(path),
+            Holding::Unseen(source) => Err(absent_or(&path, source)),
+        }
     } else {
         let object = format!("{}, which is linked on another device,", original.source.display());
-        WhereLinked::Not(LibraryError::NotHere { object })
+        Err(LibraryError::NotHere { object })
     };
-    if let WhereLinked::Known = own {
-        return Ok(path_of(original));
+    match files.other_file(original.content, &original.source)? {
+        Some((elsewhere, _)) => Ok(whole_path(&elsewhere)),
+        None => may_be_there,
     }
-    match (other_file(original, here, device)?, own) {
-        (Some((elsewhere, _)), _) => Ok(whole_path(&elsewhere)),
-        (None, WhereLinked::Not(error)) => Err(error),
-        (None, WhereLinked::Known | WhereLinked::Perhaps) => Ok(path_of(original)),
-    }
-}
-
-/// What lies where an original was linked.
-enum WhereLinked {
-    /// Its file, as it was when it was read.
-    Known,
-    /// A file of its size that nobody has read since.
-    Perhaps,
-    /// Nothing, or something else.
-    Not(LibraryError),
-}
-
-fn look_where_linked(original: &Original, device: &DeviceDb) -> Result<WhereLinked> {
-    let path = path_of(original);
-    let metadata = match std::fs::metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(source) => return Ok(WhereLinked::Not(absent_or(&path, source))),
-    };
-    // By its stamp alone: whoever reads it compares the hash.
-    let now = stamp_of(&metadata);
-    let as_it_was = |record: &&FileRecord| {
-        record.state == FileState::Imported && judge(&record.stamp, &now) != Trust::Read
-    };
-    let remembered = remembered_at(&original.source, device)?;
-    Ok(match remembered.iter().find(as_it_was).map(|record| record.content) {
-        Some(content) if content == Some(original.content) => WhereLinked::Known,
-        None if metadata.is_file() && metadata.len() == original.size_bytes => WhereLinked::Perhaps,
-        _ => WhereLinked::Not(LibraryError::LinkChanged { path }),
-    })
 }
 
 /// Whether the file of a linked original was taken away: nothing is at its path, its folder is connected, and no other

@@ -180,6 +180,24 @@ pub(crate) fn write_original(
     }
 }
 
+/// Streams an original to an `output` that takes no byte back, such as a pipe. Each byte of a sealed one is vouched for
+/// when it is opened; a linked one only once all of it was read, so its file is read twice, and one that holds something
+/// else by now gives nothing. One that is written to while it streams is still an error at the end.
+pub(crate) fn write_proven(
+    place: &FolderPlace,
+    device: &DeviceDb,
+    keyring: &Keyring,
+    original: &Original,
+    output: &mut dyn Write,
+) -> Result<()> {
+    if original.storage == Storage::Linked && !are_parts_here(place, original)? {
+        let path = linked::find(original, keyring.device().id(), device)?;
+        linked::write_from(&path, original, &mut std::io::sink())?;
+        return linked::write_from(&path, original, output).map(drop);
+    }
+    write_original(place, device, keyring, original, output)
+}
+
 /// Whether every sealed part of an original rests in the library folder.
 pub(crate) fn are_parts_here(place: &FolderPlace, original: &Original) -> Result<bool> {
     for part in &original.parts {

@@ -77,10 +77,18 @@ impl Damage {
         together
     }
 
+    /// Whether it is of sealed originals or what is made of them, so that importing them again makes up for it.
+    #[must_use]
+    pub fn is_of_originals(&self) -> bool {
+        let is_of_library = ["root/", "keys/", "log/"];
+        let below = self.path.strip_prefix("objects/");
+        below.is_some_and(|below| !is_of_library.iter().any(|area| below.starts_with(area)))
+    }
+
     /// What to do about it, in one sentence.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        let in_slots = self.path.starts_with("keys/slots/");
+        let lies_in = |folder: &str| self.path.starts_with(folder);
         match self.path.as_str() {
             "catalog.db" => "safelight doctor --fix catalog makes it again from the signed history",
             "device.db" => {
@@ -98,9 +106,16 @@ impl Damage {
                 "import its folder again: what it holds now is taken in; what it held comes back only with a copy from \
                  elsewhere"
             }
-            _ if in_slots => "unlock by another slot or the recovery words, then remove the damaged one",
-            _ if self.path.starts_with("objects/log/") => {
-                "safelight history --verify names all that is damaged"
+            _ if lies_in("keys/slots/") => {
+                "unlock by another slot or the recovery words, then remove the damaged one"
+            }
+            _ if lies_in("objects/root/") || lies_in("objects/keys/") => {
+                "no photo needs it here, only who recovers from this folder or a place that is filled from it: put it back \
+                 from a backup of the library, or from a remote, where it has the same name without objects/"
+            }
+            _ if lies_in("objects/log/") => {
+                "put it back from a backup of the library, or from a remote, where it has the same name without objects/; \
+                 safelight history --verify names all that is damaged"
             }
             _ => "safelight verify reads everything; importing the photo again repairs it",
         }

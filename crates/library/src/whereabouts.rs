@@ -1,47 +1,43 @@
 //! Where photos lie in the user's own folders: a file that was moved or renamed is shown where it is now.
 //!
 //! Invariant: the last known path of a photo is never taken away, so that one can always see where it came from; and
-//! a folder that is empty or not there, a disk that is not connected, takes none away at all.
+//! a folder that is empty or not there, a disk that is not connected, takes none away at all. Before history says that
+//! paths were left, this device doubts what it remembers of them ([`doubt_left`]).
 
-use std::collections::BTreeSet;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safelight_catalog::{DeviceDb, FileRecord, FileState, SourceId};
 use safelight_crypto::ContentHash;
-use safelight_model::{AssetId, AssetState, DeviceId, Original, SourcePath, Storage};
+use safelight_model::{AssetId, AssetState, DeviceId, OpBody, Original, SourcePath, Storage};
 
 use crate::error::Result;
 use crate::import::ImportReport;
-use crate::import::take::open_plain;
 use crate::import::write::add_beside;
+use crate::known_files::{Holding, KnownFiles, Mark, source_path, whole_path};
 use crate::library::Library;
 use crate::linked;
 use crate::objects::newest;
 use crate::scan::Scanned;
-use crate::scan::trust::{Trust, judge, sampled_fingerprint, stamp_of};
-
-/// A path as history records it: the source's folder, and what is below it. A source that is one file lies in the
-/// folder around it.
-pub(crate) fn source_path(device: DeviceId, root: &Path, below: &[u8]) -> SourcePath {
-    let (root, relative) = match root.file_name().filter(|_| below.is_empty()) {
-        Some(name) => (root.parent().unwrap_or(root), name.as_bytes().to_vec()),
-        None => (root, below.to_vec()),
-    };
-    SourcePath { device, root: root.as_os_str().as_bytes().to_vec(), relative }
-}
 
 /// The paths on this device at which an asset was found and is no longer: what lies elsewhere was moved there. One
-/// that is missing is left, and one that held other bytes when it was last looked at.
-pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> Result<Vec<SourcePath>> {
+/// that is missing is left, and one that holds something else than the asset, or has been written to since.
+pub(crate) fn left_by(state: &AssetState, files: &KnownFiles<'_>) -> Result<Vec<SourcePath>> {
     let life = state.current();
     let mut left = Vec::new();
-    for (content, path) in life.paths().filter(|(_, path)| path.device == here && life.is_there(path)) {
-        let is_left = if is_missing(path) {
-            is_connected(path) || lay_on_a_disk_that_is_here(path, content, &remembered_at(path, device)?)
-        } else {
-            holds_another(state, path, &remembered_at(path, device)?)
+    for (content, path) in life.paths().filter(|(_, path)| path.device == files.here() && life.is_there(path))
+    {
+        let is_left = match files.look(path)? {
+            Holding::Read(held) => held.is_none_or(|held| !is_of(state, held)),
+            Holding::Unread { is_known, .. } => is_known,
+            // A link that leads nowhere is not missing.
+            Holding::Unseen(error) => {
+                error.kind() == std::io::ErrorKind::NotFound
+                    && whole_path(path).symlink_metadata().is_err()
+                    && (is_connected(path) || lay_on_a_disk_that_is_here(path, content, &files.rows(path)?))
+            }
         };
         if is_left {
             left.push(path.clone());
@@ -50,177 +46,91 @@ pub(crate) fn left_by(state: &AssetState, device: &DeviceDb, here: DeviceId) -> 
     Ok(left)
 }
 
-/// Whether a path is known to this device, and holds nothing of an asset that it would still know. One that cannot be
-/// looked at may hold it still.
-fn holds_another(state: &AssetState, path: &SourcePath, remembered: &[FileRecord]) -> bool {
-    let is_foreign = |content| state.current().contents().of_content(content).next().is_none();
-    !remembered.is_empty() && held_at(path, remembered).is_ok_and(|held| held.is_none_or(is_foreign))
+fn is_of(state: &AssetState, content: ContentHash) -> bool {
+    state.current().contents().of_content(content).next().is_some()
 }
 
-/// The content at a path on this device, if the file there is as it was when it was last read.
-pub(crate) fn content_at(path: &SourcePath, device: &DeviceDb) -> Result<Option<ContentHash>> {
-    Ok(held_at(path, &remembered_at(path, device)?).unwrap_or_default())
-}
-
-/// What a path holds by what is remembered of it, if the file there is as it was. Fails where that cannot be told: the
-/// file is not there, or may not be read and its stamp alone says too little.
-fn held_at(path: &SourcePath, remembered: &[FileRecord]) -> std::io::Result<Option<ContentHash>> {
-    let whole = whole_path(path);
-    let now = stamp_of(&std::fs::metadata(&whole)?);
-    for record in remembered.iter().filter(|record| record.state == FileState::Imported) {
-        let is_as_it_was = match judge(&record.stamp, &now) {
-            Trust::Unchanged => true,
-            Trust::Read => false,
-            Trust::Compare => {
-                record.sampled == Some(sampled_fingerprint(&open_plain(&whole)?, now.size_bytes)?)
-            }
-        };
-        if is_as_it_was {
-            return Ok(record.content);
-        }
-    }
-    Ok(None)
-}
-
-/// The linked originals of an asset whose file has made room for another photo, as they lie elsewhere on this device.
-pub(crate) fn linked_elsewhere(
+/// The ops that say of an asset that it is no longer at a path while it is elsewhere, and where else its linked originals
+/// are whose file lay there.
+pub(crate) fn leave(
+    asset: AssetId,
     state: &AssetState,
     left: &SourcePath,
-    here: DeviceId,
-    device: &DeviceDb,
-) -> Result<Vec<Original>> {
+    files: &KnownFiles<'_>,
+) -> Result<Vec<OpBody>> {
+    let mut bodies = link_elsewhere(asset, state, left, files)?;
+    bodies.extend(state.leave_path(asset, left));
+    Ok(bodies)
+}
+
+/// The ops that say where else on this device the linked originals of an asset are whose file has made room for another
+/// photo.
+pub(crate) fn link_elsewhere(
+    asset: AssetId,
+    state: &AssetState,
+    left: &SourcePath,
+    files: &KnownFiles<'_>,
+) -> Result<Vec<OpBody>> {
     let contents = state.current().contents();
     let each: BTreeSet<_> =
         contents.additions().iter().map(|addition| addition.value.original.content).collect();
-    let mut found = Vec::new();
+    let mut bodies = Vec::new();
     for original in each.iter().filter_map(|content| newest(contents, content)) {
-        if original.storage == Storage::Linked && original.source.is_same_file(left) {
-            let there = other_file(original, here, device)?;
-            found.extend(there.map(|(source, modified_millis)| Original {
-                source,
-                modified_millis,
-                ..original.clone()
-            }));
+        if original.storage == Storage::Linked
+            && original.source.is_same_file(left)
+            && let Some((source, modified_millis)) = files.other_file(original.content, &original.source)?
+        {
+            let there = Original { source, modified_millis, ..original.clone() };
+            bodies.extend(add_beside(state, asset, there));
         }
     }
-    Ok(found)
+    Ok(bodies)
 }
 
-/// Another file on this device that has the content of an original, with the time when it was last changed.
-pub(crate) fn other_file(
-    original: &Original,
-    here: DeviceId,
-    device: &DeviceDb,
-) -> Result<Option<(SourcePath, i64)>> {
-    for (path, record) in other_paths(original, here, device)? {
-        if content_at(&path, device)? == Some(original.content) {
-            return Ok(Some((path, record.stamp.modified_nanos.div_euclid(1_000_000))));
-        }
-    }
-    Ok(None)
-}
-
-/// Where else on this device an original's content was found, whatever lies there now.
-pub(crate) fn other_paths(
-    original: &Original,
-    here: DeviceId,
-    device: &DeviceDb,
-) -> Result<Vec<(SourcePath, FileRecord)>> {
-    let known = device.files_of_content(&original.content)?;
-    if known.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sources = device.sources()?;
-    let placed = known.into_iter().filter_map(|(id, record)| {
-        let source = sources.iter().find(|source| source.id == id)?;
-        let path = source_path(here, Path::new(std::ffi::OsStr::from_bytes(&source.path)), &record.path);
-        (!path.is_same_file(&original.source)).then_some((path, record))
-    });
-    Ok(placed.collect())
-}
-
-/// What this device remembers of a path, by every source that holds it.
-pub(crate) fn remembered_at(path: &SourcePath, device: &DeviceDb) -> Result<Vec<FileRecord>> {
-    let whole = path.whole();
-    let mut records = Vec::new();
-    for source in device.sources()? {
-        if let Some(below) = below_source(&whole, &source.path) {
-            records.extend(device.file(source.id, below)?);
-        }
-    }
-    Ok(records)
-}
-
-/// Remembers of paths that history says an asset has left that its file there is gone, so that its coming back is noticed.
-pub(crate) fn remember_left(device: &mut DeviceDb, state: &AssetState, left: &[SourcePath]) -> Result<()> {
-    let is_its_own = |content: ContentHash| state.current().contents().of_content(content).next().is_some();
+/// What this device remembers of an asset's contents at paths that the asset has left.
+fn rows_left(
+    state: &AssetState,
+    left: &[SourcePath],
+    files: &KnownFiles<'_>,
+) -> Result<Vec<(SourceId, FileRecord)>> {
+    let mut rows = Vec::new();
     for path in left {
-        let whole = path.whole();
-        for source in device.sources()? {
-            let Some(below) = below_source(&whole, &source.path) else { continue };
-            let Some(known) = device.file(source.id, below)? else { continue };
-            if known.state != FileState::Imported || !known.content.is_some_and(is_its_own) {
-                continue;
-            }
-            let is_gone = match held_at(path, &[known]) {
-                Ok(held) => held.is_none(),
-                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-            };
-            if is_gone {
-                device.mark_gone(source.id, [below])?;
-            }
-        }
+        rows.extend(files.rows(path)?.into_iter().filter(|(_, known)| {
+            matches!(known.state, FileState::Imported | FileState::Unsettled(_))
+                && known.content.is_some_and(|content| is_of(state, content))
+        }));
     }
-    Ok(())
+    Ok(rows)
 }
 
-fn below_source<'a>(whole: &'a [u8], source: &[u8]) -> Option<&'a [u8]> {
-    match whole.strip_prefix(source)? {
-        [] => Some(&[]),
-        [b'/', below @ ..] => Some(below),
-        below if source.ends_with(b"/") => Some(below),
-        _ => None,
-    }
-}
-
-/// Files of one source hold something else than before, or are gone: what other sources around or within it remember
-/// of them counts as gone until they are looked at by those again.
-pub(crate) fn outdate_elsewhere<'a>(
+/// Doubts what this device remembers of the paths that assets have left, before history says where these are now: if that
+/// is cut short and the files are back by then, the next import reads them and says so.
+pub(crate) fn doubt_left<'a>(
     device: &mut DeviceDb,
-    source: SourceId,
-    root: &Path,
-    files: impl Iterator<Item = (&'a [u8], Option<ContentHash>)>,
+    here: DeviceId,
+    states: impl IntoIterator<Item = &'a AssetState>,
 ) -> Result<()> {
-    let root = root.as_os_str().as_bytes();
-    let mut others = device.sources()?;
-    others.retain(|other| {
-        other.id != source
-            && (below_source(root, &other.path).is_some() || below_source(&other.path, root).is_some())
-    });
-    if others.is_empty() {
-        return Ok(());
+    let files = KnownFiles::of(device, here)?;
+    let mut rows = Vec::new();
+    for state in states {
+        rows.extend(rows_left(state, &left_by(state, &files)?, &files)?);
     }
-    for (below, now) in files {
-        let whole = if below.is_empty() { root.to_vec() } else { [root, below].join(&b'/') };
-        for other in &others {
-            let Some(below) = below_source(&whole, &other.path) else { continue };
-            let known = device.file(other.id, below)?;
-            if known.is_some_and(|known| known.state == FileState::Imported && known.content != now) {
-                device.mark_gone(other.id, [below])?;
-            }
-        }
-    }
-    Ok(())
+    Mark::Doubted.put(device, rows)
 }
 
-fn is_missing(source: &SourcePath) -> bool {
-    let found = std::fs::symlink_metadata(whole_path(source));
-    found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Where a file lies on its device.
-pub(crate) fn whole_path(source: &SourcePath) -> PathBuf {
-    PathBuf::from(std::ffi::OsString::from_vec(source.whole()))
+/// Remembers of paths that history says assets have left that their files there are gone, so that their coming back is
+/// noticed.
+pub(crate) fn remember_left(
+    device: &mut DeviceDb,
+    here: DeviceId,
+    all_left: &[(AssetState, Vec<SourcePath>)],
+) -> Result<()> {
+    let files = KnownFiles::of(device, here)?;
+    let mut rows = Vec::new();
+    for (state, left) in all_left {
+        rows.extend(rows_left(state, left, &files)?);
+    }
+    Mark::Gone.put(device, rows)
 }
 
 fn root_of(source: &SourcePath) -> &Path {
@@ -234,9 +144,13 @@ pub(crate) fn is_connected(source: &SourcePath) -> bool {
 
 /// Whether a folder that is empty or gone was no disk of its own: what is there of the way to it lies on the disk on
 /// which the file was.
-fn lay_on_a_disk_that_is_here(path: &SourcePath, content: ContentHash, remembered: &[FileRecord]) -> bool {
-    let known = remembered.iter().find(|record| record.content == Some(content));
-    let known = known.map(|record| record.stamp.device);
+fn lay_on_a_disk_that_is_here(
+    path: &SourcePath,
+    content: ContentHash,
+    rows: &[(SourceId, FileRecord)],
+) -> bool {
+    let known = rows.iter().find(|(_, record)| record.content == Some(content));
+    let known = known.map(|(_, record)| record.stamp.device);
     let there = root_of(path).ancestors().find_map(|folder| std::fs::metadata(folder).ok());
     known.is_some() && known == there.map(|folder| folder.dev())
 }
@@ -252,17 +166,20 @@ impl Library {
     ) -> Result<()> {
         let here = self.keyring().device().id();
         let mut bodies = Vec::new();
-        let mut back = BTreeSet::new();
+        let mut back = BTreeMap::new();
         for record in &scanned.returned {
             if let Some((asset, state)) = self.asset_of(record)? {
                 let returns = state.return_to_path(asset, &source_path(here, root, &record.path));
-                back.extend((!returns.is_empty()).then_some(asset));
-                bodies.extend(returns);
+                if !returns.is_empty() {
+                    bodies.extend(returns);
+                    back.insert(asset, state);
+                }
             }
         }
+        doubt_left(&mut self.device, here, back.values())?;
         self.record(bodies)?;
         self.device.begin_as_one()?;
-        let said = self.remember_what_is_back(source, &scanned.refreshed, back);
+        let said = self.remember_what_is_back(source, &scanned.refreshed, back.into_keys());
         let is_said = self.device.end_as_one(said)?;
         if is_said { self.close_segment() } else { Ok(()) }
     }
@@ -272,28 +189,25 @@ impl Library {
         &mut self,
         source: SourceId,
         refreshed: &[FileRecord],
-        back: BTreeSet<AssetId>,
+        back: impl ExactSizeIterator<Item = AssetId>,
     ) -> Result<bool> {
         let here = self.keyring().device().id();
         self.device.record_files(source, refreshed)?;
-        if back.is_empty() {
+        if back.len() == 0 {
             return Ok(false);
         }
         let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
+        let files = KnownFiles::of(&self.device, here)?;
         for asset in back {
             let Some(state) = self.catalog().asset_state(asset)? else { continue };
-            let left = left_by(&state, &self.device, here)?;
+            let left = left_by(&state, &files)?;
             for path in &left {
-                let there = linked_elsewhere(&state, path, here, &self.device)?;
-                bodies.extend(there.into_iter().filter_map(|there| add_beside(&state, asset, there)));
-                bodies.extend(state.leave_path(asset, path));
+                bodies.extend(leave(asset, &state, path, &files)?);
             }
             all_left.push((state, left));
         }
         self.record(bodies)?;
-        for (state, left) in &all_left {
-            remember_left(&mut self.device, state, left)?;
-        }
+        remember_left(&mut self.device, here, &all_left)?;
         Ok(true)
     }
 
@@ -301,18 +215,22 @@ impl Library {
     /// whether anything else has what they held.
     pub(crate) fn say_what_moved(
         &mut self,
+        source: SourceId,
         root: &Path,
         scanned: &Scanned,
         report: &mut ImportReport,
     ) -> Result<()> {
         let here = self.keyring().device().id();
-        let mut bodies = Vec::new();
+        let (mut bodies, mut doubted) = (Vec::new(), Vec::new());
         for record in &scanned.gone {
             let Some(content) = record.content else { continue };
             if let Some((asset, state)) = self.asset_of(record)? {
                 let path = source_path(here, root, &record.path);
                 let leaves = state.leave_path(asset, &path);
-                bodies.extend(leaves);
+                if !leaves.is_empty() {
+                    bodies.extend(leaves);
+                    doubted.push((source, record.clone()));
+                }
                 let life = state.current();
                 if life
                     .paths_of(content)
@@ -335,6 +253,7 @@ impl Library {
         if bodies.is_empty() {
             return Ok(());
         }
+        Mark::Doubted.put(&mut self.device, doubted)?;
         self.record(bodies)?;
         self.close_segment()
     }

@@ -9,6 +9,8 @@
 //! * [`places`] names the place and the time zone of a position, offline.
 //! * [`raw_preview`], [`exif_thumbnail`] and [`heif_thumbnails`] locate smaller pictures inside a file.
 
+#![forbid(unsafe_code)]
+
 mod boxes;
 mod camcorder;
 mod crw;

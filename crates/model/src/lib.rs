@@ -8,6 +8,8 @@
 //! Pure: no clock, no randomness, no disk, no network but through arguments. Also builds for wasm32.
 //! Specified byte by byte in `docs/spec/sl1-history.md`.
 
+#![forbid(unsafe_code)]
+
 mod cbor;
 pub mod checkpoint;
 pub mod clock;

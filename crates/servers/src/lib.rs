@@ -4,6 +4,8 @@
 //! is shipped depends on it. The programs come from `tools/setup.sh test`; where one is missing the test says
 //! so and passes, unless `SAFELIGHT_REQUIRE_SERVERS` is set (as where every merge is checked).
 
+#![forbid(unsafe_code)]
+
 mod azurite;
 mod cloud;
 mod fake;

@@ -14,6 +14,8 @@
 //! One seed is one run, the same every time: `safelight_sim::run(seed, None)`. Bugs can be planted between the
 //! driver and the place ([`Bug`]); a simulation that does not find them tests nothing.
 
+#![forbid(unsafe_code)]
+
 mod chance;
 mod device;
 mod place;

@@ -19,6 +19,8 @@
 //! * [`layer`] — what goes around any remote: retries, limits, counting, tracing, planted faults.
 //! * [`SealedRemote`] — what a library uses: takes only [`Sealed`] bytes and [`ObjectPath`] names.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod azure;
 mod capabilities;

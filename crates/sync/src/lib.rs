@@ -12,6 +12,8 @@
 //! The driving task alone uses the databases; transfers run beside each other as futures within it, and touch
 //! only the place and files. Spec: sl1.md §3, sl1-history.md §8.
 
+#![forbid(unsafe_code)]
+
 mod checkpoint;
 mod collect;
 mod compare;

@@ -186,12 +186,33 @@ impl DeviceDb {
         source: SourceId,
         paths: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<()> {
+        self.mark(source, paths, &FileState::Gone)
+    }
+
+    /// Marks files that the next scan must read, for this reason, whatever is known of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn mark_unsettled<'a>(
+        &mut self,
+        source: SourceId,
+        paths: impl IntoIterator<Item = &'a [u8]>,
+        reason: &str,
+    ) -> Result<()> {
+        self.mark(source, paths, &FileState::Unsettled(reason.to_owned()))
+    }
+
+    fn mark<'a>(
+        &mut self,
+        source: SourceId,
+        paths: impl IntoIterator<Item = &'a [u8]>,
+        state: &FileState,
+    ) -> Result<()> {
         self.write(|transaction| {
-            let mut statement = transaction.prepare_cached(
-                "UPDATE files SET state = ?3, reason = NULL WHERE source = ?1 AND path = ?2",
-            )?;
+            let mut statement = transaction
+                .prepare_cached("UPDATE files SET state = ?3, reason = ?4 WHERE source = ?1 AND path = ?2")?;
             for path in paths {
-                statement.execute((source.0, path, FileState::Gone.code()))?;
+                statement.execute((source.0, path, state.code(), state.reason()))?;
             }
             Ok(())
         })
@@ -213,7 +234,7 @@ impl DeviceDb {
     }
 
     /// Records that contents were purged: the files that held them are not in the library any more, no rendition of
-    /// them is wanted, and what a remote holds of them is there only. For another device may have restored one before it
+    /// them is wanted, none is kept here, and what a remote holds of them is there only. For another device may have restored one before it
     /// heard of the purge.
     ///
     /// # Errors
@@ -224,6 +245,7 @@ impl DeviceDb {
                 "UPDATE files SET state = ?2, reason = NULL WHERE content = ?1 AND state IN (?3, ?4)",
             )?;
             let mut forget = transaction.prepare_cached("DELETE FROM render_jobs WHERE content = ?1")?;
+            let mut let_go = transaction.prepare_cached("DELETE FROM kept WHERE content = ?1")?;
             let mut leave = transaction
                 .prepare_cached("UPDATE remote_originals SET state = ?2 WHERE content = ?1 AND state = ?3")?;
             for content in contents {
@@ -234,6 +256,7 @@ impl DeviceDb {
                     FileState::Gone.code(),
                 ))?;
                 forget.execute([content.as_bytes()])?;
+                let_go.execute([content.as_bytes()])?;
                 leave.execute((content.as_bytes(), SyncState::CloudOnly.code(), SyncState::Synced.code()))?;
             }
             Ok(())

@@ -153,8 +153,8 @@ impl DeviceDb {
     ) -> std::result::Result<T, E> {
         let kept = outcome.and_then(|value| Ok(self.turn("COMMIT").map(|()| value)?));
         if !self.database.connection.is_autocommit() {
-            let forgotten = self.turn("ROLLBACK");
-            return kept.and_then(|value| Ok(forgotten.map(|()| value)?));
+            // What went wrong first is the answer; should this fail too, the next that begins as one says so.
+            drop(self.turn("ROLLBACK"));
         }
         kept
     }

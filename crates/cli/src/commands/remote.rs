@@ -469,6 +469,11 @@ fn may_forget(context: &Context, library: &Library, name: &str) -> Result<bool, 
         ));
     }
     if context.global.dry_run {
+        if context.output.json() {
+            context.output.print_json(&serde_json::json!({
+                "would_remove": name, "only_there_originals": only_there, "only_there_bytes": bytes
+            }))?;
+        }
         context.output.talk(&format!("Would forget {name}. What rests there stays there."));
         return Ok(false);
     }

@@ -203,25 +203,27 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         report
     };
     let mend = match &arguments.export {
-        Some(_) => "an export is a copy: export again into a new folder",
+        Some(_) => "an export is a copy: export again into a new folder".to_owned(),
         None => mend(&report),
     };
-    answer(context, &report, mend)
+    answer(context, &report, &mend)
 }
 
-/// What to do about the damage of a library.
-fn mend(report: &VerifyReport) -> &'static str {
-    let is_object = |damage: &Damage| damage.path.starts_with("objects/");
-    match report.damaged.as_slice() {
-        [first, others @ ..] if !is_object(first) && others.iter().all(|other| other.path == first.path) => {
-            first.hint()
+/// What to do about the damage of a library: each thing that helps some of it, once.
+fn mend(report: &VerifyReport) -> String {
+    let mut mends: Vec<&str> = Vec::new();
+    for damage in &report.damaged {
+        let mend = if damage.is_of_originals() { RESTORE } else { damage.hint() };
+        if !mends.contains(&mend) {
+            mends.push(mend);
         }
-        damaged if damaged.iter().all(is_object) => {
-            "keep the library as it is and restore the named originals from another copy by importing them again"
-        }
-        _ => "keep the library as it is; safelight doctor says for each file what to do",
     }
+    mends.join("; also, ")
 }
+
+/// What helps originals and what is made of them.
+const RESTORE: &str =
+    "keep the library as it is and restore the named originals from another copy by importing them again";
 
 /// Prints what was found; `mend` is what to do about damage.
 fn answer(context: &Context, report: &VerifyReport, mend: &str) -> Result<(), Failure> {

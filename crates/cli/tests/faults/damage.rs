@@ -719,3 +719,22 @@ fn what_verify_and_the_doctor_find_of_many_photos_is_one_line_that_names_some() 
     assert_eq!(verify.json()["damaged"][0]["photos"].as_array().map(Vec::len), Some(1));
     assert!(!verify.stderr.contains("{\"error\""), "{}", verify.said());
 }
+
+#[test]
+fn for_a_damaged_card_or_keys_file_what_is_advised_helps() {
+    let room = Room::with_library();
+    room.put("one.jpg", photo(1));
+    room.import().ends_with(&[0]);
+    for area in ["objects/root", "objects/keys"] {
+        for file in files_below(&room.library().join(area)) {
+            let good = std::fs::read(&file).unwrap();
+            flip_middle(&file);
+            let said = room.safelight(&["verify"]).ends_with(&[6]).said();
+            assert!(names(&said, file.strip_prefix(room.library()).unwrap()), "{said}");
+            assert!(said.contains("from a backup of the library"), "{said}");
+            assert!(!said.contains("importing"), "{said}");
+            std::fs::write(&file, good).unwrap();
+        }
+    }
+    room.verify_is_clean();
+}

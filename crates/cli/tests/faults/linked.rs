@@ -410,3 +410,20 @@ fn a_linked_photo_that_moves_into_a_folder_that_is_copied_is_missed_nowhere() {
         assert!(room.original(&sha256(&photo(seed))) == photo(seed));
     }
 }
+
+#[test]
+fn nothing_of_a_linked_file_that_holds_something_else_goes_to_stdout() {
+    let room = Room::with_library();
+    let before = heavy_photo(1, 1 << 20);
+    room.put("a.jpg", &before);
+    link(&room).ends_with(&[0]);
+    let whole = room.safelight(&["export", "--to", "-", "a.jpg"]).ends_with(&[0]);
+    assert!(whole.stdout == before);
+    // Of the same size, so that only its bytes tell.
+    let mut after = before;
+    let middle = after.len() / 2;
+    after[middle] ^= 1;
+    room.put("a.jpg", &after);
+    let refused = room.safelight(&["export", "--to", "-", "a.jpg"]).ends_with(&[6]);
+    assert_eq!(refused.stdout.len(), 0);
+}

@@ -1,7 +1,9 @@
 //! Files that were moved or renamed in the user's own folders: one photo each, shown where it is now.
 
 use std::path::Path;
+use std::time::Instant;
 
+use crate::chance::{Chance, times};
 use crate::pictures::{Exif, heavy_photo, jpeg, photo};
 use crate::room::{Room, files_below, text};
 
@@ -534,4 +536,40 @@ fn history_tells_what_moved_from_where_to_where() {
     let before = told(&room, &[]);
     room.safelight(&["--yes", "doctor", "--fix", "catalog"]).ends_with(&[0]);
     assert_eq!(told(&room, &[]), before);
+}
+
+#[test]
+fn killed_at_any_moment_an_import_of_what_moved_misses_nothing_that_is_moved_back() {
+    let (kills, seed) = (times("SAFELIGHT_KILLS", 6), times("SAFELIGHT_SEED", 1));
+    let room = Room::with_library();
+    let photos = 150;
+    for number in 0..photos {
+        room.put(format!("a/{number:03}.jpg"), photo(number));
+    }
+    room.import().ends_with(&[0]);
+    let names = paths(&room);
+    let (a, b) = (room.photos().join("a"), room.photos().join("b"));
+    std::fs::rename(&a, &b).unwrap();
+    let begun = Instant::now();
+    room.import().ends_with(&[0]);
+    let whole = begun.elapsed();
+    std::fs::rename(&b, &a).unwrap();
+    room.import().ends_with(&[0]);
+
+    let mut chance = Chance::seeded(seed);
+    for kill in 0..kills {
+        // The first part of an import only looks and reads.
+        let moment = whole.mul_f64(f64::from(u32::try_from(200 + chance.below(800)).unwrap()) / 1000.0);
+        let story = format!("seed {seed}, kill {kill} after {} ms", moment.as_millis());
+        std::fs::rename(&a, &b).unwrap();
+        let mut child = room.import_command().spawn().unwrap();
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        drop(child.wait_with_output().unwrap());
+        std::fs::rename(&b, &a).unwrap();
+        room.import().ends_with(&[0]);
+        assert_eq!(paths(&room), names, "{story}");
+        assert_eq!(duplicates(&room), 0, "{story}");
+    }
+    room.verify_is_clean();
 }

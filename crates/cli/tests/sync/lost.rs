@@ -193,6 +193,9 @@ fn the_folder_of_a_library_is_no_second_place() {
         assert_eq!(code, 5, "{told}");
         assert!(told.contains("in the folder of the library"), "{told}");
     }
+    let around = format!("folder:{}", one.folder().parent().unwrap().display());
+    let (code, _, told) = one.tries(&["remote", "add", "me", &around]);
+    assert!(code == 5 && told.contains("the folder of this library lies in"), "{told}");
     let listed: Value = one.json(&["remote", "list"]);
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }

@@ -156,6 +156,12 @@ fn a_dry_run_changes_no_remote_and_what_rests_in_one_only_is_not_forgotten_unask
     assert_eq!(std::fs::read_dir(second.path()).unwrap().count(), 0, "nothing was written there");
     let (code, _, told) = one.tries(&["--dry-run", "remote", "remove", "place"]);
     assert!(code == 0 && told.contains("2 originals") && told.contains("Would forget place"), "{told}");
+    let would: serde_json::Value = one.json(&["--dry-run", "remote", "remove", "place"]);
+    assert_eq!(
+        (&would["would_remove"], &would["only_there_originals"]),
+        (&"place".into(), &2.into()),
+        "{would}"
+    );
     one.ends(&["remote", "remove", "place"], 5);
     one.ends(&["remote", "show", "place"], 0);
     one.ends(&["--yes", "remote", "remove", "place"], 0);

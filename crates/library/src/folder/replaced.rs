@@ -51,7 +51,7 @@ impl LibraryFolder {
         self.settle_names()
     }
 
-    /// The databases that were replaced and are kept, in the order of their names.
+    /// The databases that were replaced and are kept, in the order of their names, and logs whose database is not there.
     pub(crate) fn replaced_databases(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.path()) else { return Vec::new() };
         let is_one = |entry: &std::fs::DirEntry| {
@@ -59,7 +59,7 @@ impl LibraryFolder {
                 && entry
                     .file_name()
                     .to_str()
-                    .is_some_and(|name| is_replaced_database(name) && !name.ends_with(LOG))
+                    .is_some_and(|name| is_replaced_database(name) && !is_beside_its_database(&entry.path()))
         };
         let mut found: Vec<_> = entries.flatten().filter(is_one).map(|entry| entry.path()).collect();
         found.sort_unstable();
@@ -110,6 +110,12 @@ pub(super) fn is_replaced_database(name: &str) -> bool {
             rest.is_empty() || number.is_some_and(|digits| digits.parse::<u64>().is_ok())
         })
     })
+}
+
+/// Whether a file is a log that goes with the database beside it.
+fn is_beside_its_database(path: &Path) -> bool {
+    let database = path.to_str().and_then(|path| path.strip_suffix(LOG));
+    database.is_some_and(|database| Path::new(database).symlink_metadata().is_ok())
 }
 
 fn with_log(path: &Path) -> PathBuf {

@@ -178,3 +178,18 @@ fn the_survey_names_strangers_but_not_what_the_layout_knows() {
     assert_eq!(strange, ["catalog.db.bak", "device.db-shm", "keys/copy of keyring.sealed", "notes.txt"]);
     assert!(survey.iter().any(|entry| entry.is_known && entry.relative == Path::new(DESCRIPTION)));
 }
+
+#[test]
+fn a_log_that_was_kept_without_its_database_is_let_go_with_the_others() {
+    let temporary = tempfile::tempdir().expect("temporary folder");
+    let path = temporary.path().join("library");
+    let (folder, _) = library(&path);
+    for name in ["catalog.db.before", "catalog.db.before-wal", "catalog.db.before.2-wal"] {
+        std::fs::write(path.join(name), b"x").expect("writes");
+    }
+    let kept = folder.replaced_databases();
+    assert_eq!(kept, [path.join("catalog.db.before"), path.join("catalog.db.before.2-wal")]);
+    folder.remove_replaced_databases().expect("removes");
+    assert!(folder.replaced_databases().is_empty());
+    assert!(!path.join("catalog.db.before-wal").exists());
+}

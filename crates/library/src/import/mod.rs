@@ -35,12 +35,12 @@ pub(crate) use settle::Sighting;
 
 use crate::effects::now_millis;
 use crate::error::{ErrorKind, LibraryError, Result};
+use crate::known_files::{KnownFiles, outdate_elsewhere, source_path};
 use crate::library::{Library, device_key};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
 use crate::scan::trust::{Trust, judge, stamp_of};
 use crate::scan::{Candidate, Scan, Scanned, path_below};
-use crate::whereabouts::outdate_elsewhere;
 use take::{Intake, Taking};
 use write::Writer;
 
@@ -272,28 +272,9 @@ impl Library {
         if met > 0 || imported == 0 || scanned.gone.is_empty() {
             return Ok(false);
         }
+        let files = KnownFiles::of(&self.device, self.keyring().device().id())?;
         for record in &scanned.gone {
-            if !self.was_moved_elsewhere(root, record)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether what a file held was found at another path and is there, and the folder lies on the disk on which the
-    /// file lay: one of the two alone would also be so of a disk that is not connected.
-    fn was_moved_elsewhere(&self, root: &Path, record: &FileRecord) -> Result<bool> {
-        let is_same_disk = std::fs::metadata(root).is_ok_and(|folder| folder.dev() == record.stamp.device);
-        let Some(content) = record.content.filter(|_| is_same_disk) else { return Ok(false) };
-        for (source, other) in self.device.files_of_content(&content)? {
-            let Some(source) = self.device.sources()?.into_iter().find(|known| known.id == source) else {
-                continue;
-            };
-            let path = path_below(Path::new(std::ffi::OsStr::from_bytes(&source.path)), &other.path);
-            let is_there = other.state == FileState::Imported
-                && std::fs::metadata(&path)
-                    .is_ok_and(|there| judge(&other.stamp, &stamp_of(&there)) != Trust::Read);
-            if is_there {
+            if !was_moved_elsewhere(root, record, &files)? {
                 return Ok(true);
             }
         }
@@ -443,7 +424,7 @@ impl Library {
         let sidecars = self.apply_sidecars(&source, &root, &scanned.sidecars, monitor)?;
         report.sidecars += sidecars.read;
         report.left_out += sidecars.left_out;
-        self.say_what_moved(&root, &scanned, report)?;
+        self.say_what_moved(source.id, &root, &scanned, report)?;
         self.say_what_was_replaced(&held_before, report, monitor)?;
         self.device.mark_gone(source.id, scanned.gone.iter().map(|record| record.path.as_slice()))?;
         let gone = scanned.gone.iter().map(|record| (record.path.as_slice(), None));
@@ -613,7 +594,7 @@ impl Library {
                 }
             }
             // What this program removed itself is no news to the next import, and no sign of a disk that is missing.
-            self.say_what_moved(root, &removed, &mut ImportReport::default())?;
+            self.say_what_moved(source.id, root, &removed, &mut ImportReport::default())?;
             self.device.mark_gone(source.id, removed.gone.iter().map(|record| record.path.as_slice()))?;
             if monitor.cancelled() {
                 return Ok(());
@@ -648,6 +629,15 @@ impl Library {
             Err(source) => Err(LibraryError::Io { path: path.to_owned(), action: "removed", source }),
         }
     }
+}
+
+/// Whether what a file held was found at another path and is there, and the folder lies on the disk on which the file
+/// lay: one of the two alone would also be so of a disk that is not connected.
+fn was_moved_elsewhere(root: &Path, record: &FileRecord, files: &KnownFiles<'_>) -> Result<bool> {
+    let is_same_disk = std::fs::metadata(root).is_ok_and(|folder| folder.dev() == record.stamp.device);
+    let Some(content) = record.content.filter(|_| is_same_disk) else { return Ok(false) };
+    let path = source_path(files.here(), root, &record.path);
+    Ok(files.other_file(content, &path)?.is_some())
 }
 
 /// Whether a file that is not there any more is gone because another import has taken in what this one saw, and then

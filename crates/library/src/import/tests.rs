@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use safelight_catalog::{Access, DeviceDb};
+use safelight_model::{AssetId, OpBody, SourcePath};
 use tempfile::TempDir;
 
 use super::*;
@@ -11,6 +12,7 @@ use crate::folder::LibraryFolder;
 use crate::keys::{NewSlot, UnlockedKeys};
 use crate::library::{LibraryOptions, device_key};
 use crate::monitor::Unwatched;
+use crate::whereabouts::doubt_left;
 
 pub(super) struct Place {
     directory: TempDir,
@@ -153,4 +155,34 @@ fn files_whose_content_is_known_are_remembered_while_the_import_goes_on() {
     assert_eq!((report.imported, report.known, report.failed), (1, 2999, 0), "{report:?}");
     let remembered = onlooker.remembered.load(Ordering::Relaxed);
     assert!(remembered >= 1000, "after 2900 files only {remembered} are remembered");
+}
+
+#[test]
+fn an_import_that_ended_before_it_said_what_a_photo_left_is_made_good_though_its_file_is_back() {
+    let place = Place::new();
+    place.put("one.jpg", &picture(1));
+    let mut library = place.library();
+    let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+    assert_eq!(library.import(plan, &Unwatched).unwrap().imported, 1);
+
+    // Killed after it was said that the photo was seen at its new path.
+    let photos = place.directory.path().join("photos");
+    std::fs::rename(photos.join("one.jpg"), photos.join("two.jpg")).unwrap();
+    let content = ContentHash::of(&picture(1));
+    let (asset, here) = (AssetId(content), library.keyring().device().id());
+    let state = library.catalog().asset_state(asset).unwrap().unwrap();
+    let first = state.current().paths().next().unwrap().1.clone();
+    let source = SourcePath { relative: b"two.jpg".to_vec(), ..first.clone() };
+    doubt_left(&mut library.device, here, [&state]).unwrap();
+    let seen = OpBody::Seen { asset, life: state.life(), content, source, modified_millis: 0 };
+    library.record(vec![seen]).unwrap();
+    drop(library);
+
+    std::fs::rename(photos.join("two.jpg"), photos.join("one.jpg")).unwrap();
+    let mut library = place.library();
+    let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+    library.import(plan, &Unwatched).unwrap();
+    let state = library.catalog().asset_state(asset).unwrap().unwrap();
+    let paths = state.current().paths_of(content);
+    assert_eq!(paths.iter().map(|(path, _)| *path).collect::<Vec<_>>(), [&first]);
 }

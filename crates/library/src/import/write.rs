@@ -4,7 +4,7 @@
 //! Killed between any two steps, an import leaves at most objects that nothing speaks of; the next import of
 //! the same files finds them, proves them and goes on.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,13 +22,12 @@ use super::take::{NewOriginal, Settled, Taking};
 use super::{ImportReport, Workroom};
 use crate::error::{LibraryError, Result};
 use crate::folder_lock::AddingTurn;
+use crate::known_files::{KnownFiles, Mark, outdate_elsewhere, source_path};
 use crate::linked;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
-use crate::whereabouts::{
-    content_at, left_by, linked_elsewhere, other_file, outdate_elsewhere, remember_left, source_path,
-};
+use crate::whereabouts::{doubt_left, leave, left_by, link_elsewhere, remember_left};
 
 /// A batch becomes durable when it has so many sealed objects, which are open until then,
 const BATCH_OBJECTS: usize = 64;
@@ -186,6 +185,7 @@ impl<'a> Writer<'a> {
             .collect();
         self.report.previews_pending += pending.len() as u64;
         self.room.device.queue_renditions(pending, 0)?;
+        self.doubt_what_changes(&durable)?;
         // Memory of it all or of nothing: a file whose history a kill cut short is met once more.
         self.room.device.begin_as_one()?;
         let spoken = self.speak_and_remember(durable);
@@ -196,6 +196,29 @@ impl<'a> Writer<'a> {
             self.segment_begun = Instant::now();
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Doubts what is remembered of the paths of which this batch says something, the files that hold other bytes than
+    /// before and those that its photos have left: should a kill cut it short, they are read once more.
+    fn doubt_what_changes(&mut self, durable: &[(Candidate, Box<NewOriginal>)]) -> Result<()> {
+        let new = durable.iter().map(|(candidate, original)| (candidate, original.content));
+        let again = self.again.iter().map(|(candidate, content, _)| (candidate, *content));
+        let (mut changed, mut met) = (Vec::new(), BTreeMap::new());
+        for (candidate, content) in new.chain(again) {
+            let before = candidate.remembered.as_ref();
+            let before = before.filter(|before| before.content.is_some_and(|before| before != content));
+            changed.extend(before.map(|before| (self.source, before.clone())));
+            if let Some(asset) = self.room.find_content(content)?
+                && let Some(state) = self.room.asset_state(asset)?
+            {
+                met.insert(asset, state);
+            }
+        }
+        Mark::Doubted.put(self.room.device, changed)?;
+        if met.is_empty() {
+            return Ok(());
+        }
+        doubt_left(self.room.device, self.room.device_id, met.values())
     }
 
     /// Records what there is to say of a batch whose objects are durable, and then what this device remembers of its files.
@@ -397,55 +420,70 @@ impl<'a> Writer<'a> {
     /// linked and is now copied. Where it rests in another way than recorded, an operation says so.
     fn bring_back(&mut self, candidate: &Candidate, asset: AssetId, record: Original) -> Result<Vec<OpBody>> {
         let content = record.content;
-        let recorded = self.room.original_of(&content)?;
         let state = self.room.asset_state(asset)?.unwrap_or_default();
-        let life = state.current();
-        let returns = state.return_to_path(asset, &record.source);
         self.found_elsewhere.push(asset);
         self.take_over(candidate, asset, &record.source)?;
-        let current = life.contents().current().map(|current| &current.value.original);
-        let (here, device) = (self.room.device_id, &*self.room.device);
-        let is_the_last_left = match current {
-            Some(shown) if shown.content != content && linked::is_taken_away(shown, here, device) => {
-                !objects::are_parts_here(self.room.place, shown)?
-                    && device.count_remotes_holding(&shown.content)? == 0
+        let mut bodies = state.return_to_path(asset, &record.source);
+        match self.say_where_it_rests(asset, &state, record)? {
+            Rest::Said(said) => {
+                self.report.repaired += 1;
+                bodies.insert(0, said);
             }
-            _ => false,
-        };
-        let addition = if is_the_last_left {
-            Some(state.add_version(asset, record))
-        } else if let Some(restated) = self.restate(asset, &state, &record)? {
-            Some(restated)
-        } else if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
-            None
-        } else if let Some(beside) = add_beside(&state, asset, record.clone()) {
-            Some(beside)
-        } else if record.storage == Storage::Linked {
-            // An earlier version: its file is one more at which it was seen.
-            self.report.known += 1;
-            self.whole_again.push(content);
-            let seen =
-                !life.paths().any(|(known, path)| known == content && path.is_same_file(&record.source));
-            let modified_millis = record.modified_millis;
-            let source = record.source;
-            let seen =
-                seen.then(|| OpBody::Seen { asset, life: state.life(), content, source, modified_millis });
-            return Ok(seen.into_iter().chain(returns).collect());
-        } else {
-            Some(state.add_version(asset, record))
-        };
-        if addition.is_some() {
-            self.report.repaired += 1;
-            self.whole_again.push(content);
-        } else if let Err(error) = self.room.prove_recorded(&content) {
-            self.report.failed += 1;
-            let reason = format!("its sealed copy is still damaged: {error}");
-            self.monitor.problem(&Problem::failure(&candidate.path, reason));
-        } else {
-            self.report.repaired += 1;
-            self.whole_again.push(content);
+            Rest::Seen(seen) => {
+                self.report.known += 1;
+                bodies.splice(0..0, seen);
+            }
+            Rest::AsRecorded => {
+                if let Err(error) = self.room.prove_recorded(&content) {
+                    self.report.failed += 1;
+                    let reason = format!("its sealed copy is still damaged: {error}");
+                    self.monitor.problem(&Problem::failure(&candidate.path, reason));
+                    return Ok(bodies);
+                }
+                self.report.repaired += 1;
+            }
         }
-        Ok(addition.into_iter().chain(returns).collect())
+        self.whole_again.push(content);
+        Ok(bodies)
+    }
+
+    /// What history does not say yet of where a known content rests.
+    fn say_where_it_rests(&mut self, asset: AssetId, state: &AssetState, record: Original) -> Result<Rest> {
+        let life = state.current();
+        if self.is_the_last_left(state, &record.content)? {
+            return Ok(Rest::Said(state.add_version(asset, record)));
+        }
+        if let Some(restated) = self.restate(asset, state, &record)? {
+            return Ok(Rest::Said(restated));
+        }
+        let recorded = self.room.original_of(&record.content)?;
+        if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
+            return Ok(Rest::AsRecorded);
+        }
+        if let Some(beside) = add_beside(state, asset, record.clone()) {
+            return Ok(Rest::Said(beside));
+        }
+        if record.storage != Storage::Linked {
+            return Ok(Rest::Said(state.add_version(asset, record)));
+        }
+        // An earlier version: its file is one more at which it was seen.
+        let Original { content, source, modified_millis, .. } = record;
+        let is_known = life.paths().any(|(known, path)| known == content && path.is_same_file(&source));
+        let seen = OpBody::Seen { asset, life: state.life(), content, source, modified_millis };
+        Ok(Rest::Seen((!is_known).then_some(seen)))
+    }
+
+    /// Whether what a photo shows was linked and taken away, and another content of it is all that is left.
+    fn is_the_last_left(&self, state: &AssetState, content: &ContentHash) -> Result<bool> {
+        let current = state.current().contents().current().map(|current| &current.value.original);
+        let (here, device) = (self.room.device_id, &*self.room.device);
+        match current {
+            Some(shown) if shown.content != *content && linked::is_taken_away(shown, here, device) => {
+                Ok(!objects::are_parts_here(self.room.place, shown)?
+                    && device.count_remotes_holding(&shown.content)? == 0)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// A new asset, or a new version of the one that this path held before (docs/decisions/changed-bytes.md).
@@ -485,18 +523,18 @@ impl<'a> Writer<'a> {
         if self.edited.contains(before) {
             return Ok(true);
         }
-        let (here, device) = (self.room.device_id, &*self.room.device);
+        let files = self.known_files()?;
         let contents = state.current().contents();
         let current = contents.current().map(|addition| &addition.value.original);
-        let Some(shown) = current.filter(|shown| shown.source.device == here) else { return Ok(false) };
+        let Some(shown) = current.filter(|shown| shown.source.device == files.here()) else {
+            return Ok(false);
+        };
         if shown.content != *before {
             // The copy at the other path was edited first.
-            return Ok(
-                !shown.source.is_same_file(path) && content_at(&shown.source, device)? == Some(shown.content)
-            );
+            let is_at_another = !shown.source.is_same_file(path);
+            return Ok(is_at_another && files.content_at(&shown.source)? == Some(shown.content));
         }
-        let changed = Original { source: path.clone(), ..shown.clone() };
-        Ok(other_file(&changed, here, device)?.is_some())
+        Ok(files.other_file(shown.content, path)?.is_some())
     }
 
     /// A file holds a known content where another one of the same photo was found last. If that is what the photo shows
@@ -511,7 +549,7 @@ impl<'a> Writer<'a> {
             return Ok(None);
         }
         let shows = contents.current().is_some_and(|shown| shown.value.original.content == last.content);
-        let is_elsewhere = other_file(&last, self.room.device_id, self.room.device)?.is_some();
+        let is_elsewhere = self.lies_elsewhere(&last)?;
         if !shows || is_elsewhere {
             let beside = add_beside(state, asset, there.clone());
             return Ok(Some(beside.unwrap_or_else(|| state.add_version(asset, there.clone()))));
@@ -524,7 +562,7 @@ impl<'a> Writer<'a> {
 
     /// A linked file holds other bytes now. What it held before is named, unless another file has it.
     fn write_over(&mut self, before: &Original) -> Result<()> {
-        if other_file(before, self.room.device_id, self.room.device)?.is_some() {
+        if self.lies_elsewhere(before)? {
             return Ok(());
         }
         self.report.written_over += 1;
@@ -535,10 +573,13 @@ impl<'a> Writer<'a> {
         self.room.forget_damage(&before.content)
     }
 
-    /// The ops that say where else the linked originals are whose file has made room for another photo.
-    fn link_elsewhere(&self, asset: AssetId, state: &AssetState, left: &SourcePath) -> Result<Vec<OpBody>> {
-        let found = linked_elsewhere(state, left, self.room.device_id, self.room.device)?;
-        Ok(found.into_iter().filter_map(|there| add_beside(state, asset, there)).collect())
+    fn known_files(&self) -> Result<KnownFiles<'_>> {
+        KnownFiles::of(self.room.device, self.room.device_id)
+    }
+
+    /// Whether another file on this device than the one of an original has what it held.
+    fn lies_elsewhere(&self, original: &Original) -> Result<bool> {
+        Ok(self.known_files()?.other_file(original.content, &original.source)?.is_some())
     }
 
     fn is_another_moment(&mut self, before: &ContentHash, now: &Facts) -> Result<bool> {
@@ -607,28 +648,31 @@ impl<'a> Writer<'a> {
 
     /// Says which paths the assets of this batch have left, now that it is recorded where they are.
     fn leave_paths(&mut self) -> Result<()> {
+        let taken_over = std::mem::take(&mut self.taken_over);
+        let found: BTreeSet<_> = std::mem::take(&mut self.found_elsewhere).into_iter().collect();
+        if taken_over.is_empty() && found.is_empty() {
+            return Ok(());
+        }
+        let files = self.known_files()?;
         let mut bodies = Vec::new();
-        for (asset, source) in std::mem::take(&mut self.taken_over) {
+        for (asset, source) in taken_over {
             let state = self.room.asset_state(asset)?.unwrap_or_default();
-            bodies.extend(self.link_elsewhere(asset, &state, &source)?);
+            bodies.extend(link_elsewhere(asset, &state, &source, &files)?);
             bodies.extend(state.give_way(asset, &source));
         }
         self.room.record(bodies)?;
+        let files = self.known_files()?;
         let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
-        for asset in std::mem::take(&mut self.found_elsewhere).into_iter().collect::<BTreeSet<_>>() {
+        for asset in found {
             let state = self.room.asset_state(asset)?.unwrap_or_default();
-            // Those that were said before too: a kill may have come before they were remembered.
-            let mut left: Vec<SourcePath> =
-                state.current().left_paths(self.room.device_id).cloned().collect();
-            for source in left_by(&state, self.room.device, self.room.device_id)? {
-                bodies.extend(self.link_elsewhere(asset, &state, &source)?);
-                bodies.extend(state.leave_path(asset, &source));
-                left.push(source);
+            let left = left_by(&state, &files)?;
+            for path in &left {
+                bodies.extend(leave(asset, &state, path, &files)?);
             }
             all_left.push((state, left));
         }
         self.room.record(bodies)?;
-        all_left.iter().try_for_each(|(state, left)| remember_left(self.room.device, state, left))
+        remember_left(self.room.device, self.room.device_id, &all_left)
     }
 
     fn remember(
@@ -654,6 +698,16 @@ impl<'a> Writer<'a> {
         let files = rows.iter().map(|row| (row.path.as_slice(), row.content));
         outdate_elsewhere(self.room.device, self.source, self.root, files)
     }
+}
+
+/// How what a file brought back rests.
+enum Rest {
+    /// As history says, so that only its copy was to be mended.
+    AsRecorded,
+    /// In another way than history said.
+    Said(OpBody),
+    /// Where it was linked; its file is one at which it was seen, which is new or was said before.
+    Seen(Option<OpBody>),
 }
 
 /// Whether two records of a content point to the same bytes on the disk.

@@ -1,6 +1,7 @@
 //! Remotes as `device.db` remembers them, and how one is connected.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -148,21 +149,22 @@ pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
     Ok(address)
 }
 
-/// Refuses a place inside the folder of a library, this one's or another's: what rests there is no second copy, and goes
-/// with the first.
-fn refuse_library_folder(address: &RemoteAddress) -> Result<()> {
+/// Refuses a place inside the folder of a library, this one's or another's, and one around this library: what rests there
+/// is no second copy, and goes with the first.
+fn refuse_library_folder(address: &RemoteAddress, library: &Path) -> Result<()> {
     let RemoteAddress::Folder(path) = address else { return Ok(()) };
     // One that is not there, or not to be entered, is looked into by who connects it.
     let Ok(real) = path.canonicalize() else { return Ok(()) };
-    match real.ancestors().find(|folder| LibraryFolder::exists(folder)) {
-        Some(folder) => Err(LibraryError::Refused {
-            reason: format!("{} lies in the folder of the library {}", path.display(), folder.display()),
-            hint:
-                "a remote is a place of its own: name a folder outside of every library, best on another disk"
-                    .into(),
-        }),
-        None => Ok(()),
-    }
+    let around = real.ancestors().find(|folder| LibraryFolder::exists(folder));
+    let reason = match around {
+        Some(folder) => format!("{} lies in the folder of the library {}", path.display(), folder.display()),
+        None if library.canonicalize().is_ok_and(|library| library.starts_with(&real)) => {
+            format!("the folder of this library lies in {}", path.display())
+        }
+        None => return Ok(()),
+    };
+    let hint = "a remote is a place of its own: name a folder that no library lies in or around, best on another disk";
+    Err(LibraryError::Refused { reason, hint: hint.into() })
 }
 
 /// The runtime that one command's requests run on.
@@ -273,7 +275,7 @@ impl Library {
         keeper: Keeper,
         surroundings: &Surroundings,
     ) -> Result<Connected> {
-        refuse_library_folder(address)?;
+        refuse_library_folder(address, self.path())?;
         let options = ConnectOptions {
             known: Some(Capabilities::untried()),
             azure: surroundings.azure.clone(),
@@ -341,7 +343,8 @@ impl Library {
     /// # Errors
     /// Those of the database.
     pub fn remotes(&self) -> Result<Vec<ShownRemote>> {
-        self.device.remotes()?.into_iter().map(|row| self.shown_remote(row)).collect()
+        let purged = self.purged_contents()?;
+        self.device.remotes()?.into_iter().map(|row| self.shown_remote(row, &purged)).collect()
     }
 
     /// One remote.
@@ -349,7 +352,7 @@ impl Library {
     /// # Errors
     /// [`LibraryError::NoSuchRemote`].
     pub fn remote(&self, name: &str) -> Result<ShownRemote> {
-        self.shown_remote(self.remote_row(name)?)
+        self.shown_remote(self.remote_row(name)?, &self.purged_contents()?)
     }
 
     /// Refuses a tier that a remote does not have.
@@ -500,8 +503,8 @@ impl Library {
         }))
     }
 
-    fn shown_remote(&self, row: RemoteRow) -> Result<ShownRemote> {
-        let (counts, terms) = (self.counts_at(&row)?, self.terms_of(&row)?);
+    fn shown_remote(&self, row: RemoteRow, purged: &HashSet<ContentHash>) -> Result<ShownRemote> {
+        let (counts, terms) = (self.counts_without(&row, purged)?, self.terms_of(&row)?);
         let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
         Ok(ShownRemote {
             credential: kept_credential(&row)?.map(|credential| credential.description()),

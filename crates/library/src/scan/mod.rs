@@ -96,8 +96,7 @@ impl Scan<'_> {
             .map_err(|source| LibraryError::reading(&start, source))?;
         let mut cache = Cache::new(self)?;
         let mut scanned = Scanned::default();
-        // What could not be looked at or led nowhere, below the source: nothing there counts as gone.
-        let mut unseen = Vec::new();
+        let mut unseen = Unseen::default();
         for step in walk {
             if monitor.cancelled() {
                 return Err(LibraryError::Cancelled);
@@ -106,7 +105,7 @@ impl Scan<'_> {
                 Step::Skipped(PassedOver { problem, is_unseen }) => {
                     let problem = grave_if_named(problem, |path| path == start);
                     if is_unseen {
-                        unseen.push(self.below(&problem.path));
+                        unseen.0.insert(self.below(&problem.path));
                     }
                     match problem.weight {
                         Weight::Failure => scanned.failed_files += 1,
@@ -122,7 +121,7 @@ impl Scan<'_> {
             }
         }
         cache.drain_into(&mut scanned.gone)?;
-        scanned.gone.retain(|row| !unseen.iter().any(|unseen| lies_at_or_below(&row.path, unseen)));
+        scanned.gone.retain(|row| !unseen.hides(&row.path));
         Ok(scanned)
     }
 
@@ -206,9 +205,19 @@ impl Scan<'_> {
     }
 }
 
-/// Whether a path of the stat cache is another one or lies below it; every path lies below the empty one.
-fn lies_at_or_below(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+/// What could not be looked at or led nowhere, below the source: nothing there counts as gone.
+#[derive(Default)]
+struct Unseen(HashSet<Vec<u8>>);
+
+impl Unseen {
+    /// Whether a path of the stat cache is one of these or lies below one; every path lies below the empty one.
+    fn hides(&self, path: &[u8]) -> bool {
+        let mut folders = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        !self.0.is_empty()
+            && (self.0.contains(path)
+                || self.0.contains(&[][..])
+                || folders.any(|end| path.get(..end).is_some_and(|folder| self.0.contains(folder))))
+    }
 }
 
 /// Whether a file describes a photo beside it.
@@ -344,11 +353,11 @@ pub(crate) fn files_below(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
-    use super::lies_at_or_below;
+    use super::Unseen;
 
     #[test]
-    fn only_what_lies_at_or_below_a_path_lies_there() {
-        for (path, folder, lies) in [
+    fn only_what_lies_at_or_below_an_unseen_path_is_hidden() {
+        for (path, unseen, is_hidden) in [
             ("a/b.jpg", "a", true),
             ("a/b/c.jpg", "a/b", true),
             ("a", "a", true),
@@ -356,7 +365,9 @@ mod tests {
             ("a", "a/b", false),
             ("b", "", true),
         ] {
-            assert_eq!(lies_at_or_below(path.as_bytes(), folder.as_bytes()), lies, "{path} {folder}");
+            let seen = Unseen([unseen.as_bytes().to_vec(), b"elsewhere".to_vec()].into());
+            assert_eq!(seen.hides(path.as_bytes()), is_hidden, "{path} {unseen}");
         }
+        assert!(!Unseen::default().hides(b"a"));
     }
 }

@@ -15,11 +15,11 @@ use safelight_store::{Area, FolderPlace, FoundKind, ObjectPath};
 use super::{Damage, VerifyReport, VerifyRequest};
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::{PREVIEW_RECIPE, PackReader, locations, pack_paths};
+use crate::known_files::KnownFiles;
 use crate::library::Library;
 use crate::linked;
 use crate::monitor::{Monitor, Task};
 use crate::objects::{are_parts_here, newest, stream_parts};
-use crate::whereabouts::other_paths;
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
@@ -314,7 +314,8 @@ impl Library {
 
     /// Whether this device knows another file with the content of a linked original.
     pub(crate) fn may_lie_elsewhere(&self, original: &Original) -> Result<bool> {
-        let known = other_paths(original, self.keyring().device().id(), &self.device)?;
+        let files = KnownFiles::of(&self.device, self.keyring().device().id())?;
+        let known = files.other_paths(original.content, &original.source)?;
         Ok(known.iter().any(|(_, record)| record.state != FileState::Gone))
     }
 

@@ -197,8 +197,9 @@ impl Library {
         Ok(OriginalReader::new(self.keyring(), &self.place, places, living, original))
     }
 
-    /// Writes an item's original to `output`. One that is not here is fetched, proven, and kept as a visitor within the
-    /// budget; where it does not fit, or nothing may be written here now, it is read where it rests.
+    /// Writes an item's original to `output`, of a linked one only what its file is proven to hold. One that is not here is
+    /// fetched, proven, and kept as a visitor within the budget; where it does not fit, or nothing may be written here now,
+    /// it is read where it rests.
     ///
     /// # Errors
     /// When it cannot be had, is damaged, or `output` takes no more.
@@ -216,7 +217,7 @@ impl Library {
         if !self.is_read_only() && self.device.is_visiting(&original.content)? {
             self.visited(&original)?;
         }
-        match objects::write_original(&self.place, &self.device, self.keyring(), &original, output) {
+        match objects::write_proven(&self.place, &self.device, self.keyring(), &original, output) {
             Err(error) if error.is_absence() => Err(self.rests_elsewhere(&original)?.unwrap_or(error)),
             answer => answer,
         }
