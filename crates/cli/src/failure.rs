@@ -58,6 +58,11 @@ impl Failure {
         self
     }
 
+    /// What failed with one remote: the hint names it.
+    pub(crate) fn at(remote: &str, error: LibraryError) -> Self {
+        Self { hint: error.hint_at(remote), ..Self::from(error) }
+    }
+
     /// Ends with a code when all there is to say has been said.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self::new(exit, "")

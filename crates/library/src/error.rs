@@ -329,6 +329,14 @@ impl LibraryError {
     }
 }
 
+impl LibraryError {
+    /// The hint for who knows which remote the error is about: its name stands where [`Self::hint`] says `NAME`.
+    #[must_use]
+    pub fn hint_at(&self, remote: &str) -> Option<String> {
+        self.hint().map(|hint| hint.replace("NAME", remote))
+    }
+}
+
 fn watched_hint(watched: &[PathBuf]) -> String {
     if watched.is_empty() {
         return "no folder is watched; safelight source add PATH watches one".to_owned();

@@ -57,6 +57,8 @@ pub struct ReplicateReport {
     pub present_objects: u64,
     /// Objects that the first place does not hold either, or not whole.
     pub missing_objects: u64,
+    /// Objects that rest archived in the first place: they can be copied once they are thawed.
+    pub archived_objects: u64,
     /// Objects that the policy or a switch keeps away from the second place; packs of which only a part may go there too.
     pub kept_objects: u64,
     /// What waits for a person's consent, because so much came to be exposed at once.
@@ -85,6 +87,8 @@ enum Done {
     Placed { path: ObjectPath, from: ObjectPath, bytes: u64, how: HowKnown },
     /// The first place does not have it whole; what is wrong there.
     Missing(Vec<(ObjectPath, String)>),
+    /// The first place cannot give it before it is thawed.
+    Archived,
 }
 
 /// Fills `to` with what history knows, `from` holds and the policy of `to` asks for: parts of originals and packs. What
@@ -410,6 +414,10 @@ impl Run<'_> {
     ) -> Result<()> {
         let (path, from, bytes, how) = match done {
             Done::Placed { path, from, bytes, how } => (path, from, bytes, how),
+            Done::Archived => {
+                report.archived_objects += 1;
+                return Ok(());
+            }
             Done::Missing(bad) => {
                 report.missing_objects += 1;
                 for (path, reason) in bad {
@@ -465,7 +473,7 @@ async fn hand_on(
     job: &Job,
 ) -> Result<Done, StoreError> {
     let mut bad = Vec::new();
-    let mut found = None;
+    let (mut found, mut is_archived) = (None, false);
     for path in &job.from {
         match get(from, path, library, secrets, &job.what).await? {
             Got::Whole(bytes) => {
@@ -473,10 +481,13 @@ async fn hand_on(
                 break;
             }
             Got::Bad(reason) => bad.push((path.clone(), reason)),
-            Got::Archived | Got::Nothing => {}
+            Got::Archived => is_archived = true,
+            Got::Nothing => {}
         }
     }
-    let Some((origin, bytes)) = found else { return Ok(Done::Missing(bad)) };
+    let Some((origin, bytes)) = found else {
+        return Ok(if is_archived { Done::Archived } else { Done::Missing(bad) });
+    };
     let length = bytes.len() as u64;
     let sealed = match Sealed::from_bytes(bytes) {
         Ok(sealed) => sealed,

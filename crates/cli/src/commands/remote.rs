@@ -392,7 +392,10 @@ fn act(
             if credential.is_none() {
                 return Ok(());
             }
-            library.reconnect_remote(name, credential, &surroundings)?
+            {
+                let reconnected = library.reconnect_remote(name, credential, &surroundings);
+                reconnected.map_err(|error| Failure::at(name, error))?
+            }
         }
         Action::Remove { name } => {
             if !may_forget(context, library, name)? {
@@ -504,7 +507,8 @@ pub(crate) fn report_change(context: &Context, change: &PolicyChange) -> Result<
 }
 
 fn check(context: &Context, library: &mut Library, name: &str) -> Result<(), Failure> {
-    let checked = library.check_remote(name, &context.surroundings())?;
+    let checked =
+        library.check_remote(name, &context.surroundings()).map_err(|error| Failure::at(name, error))?;
     let broken = checked.rows.iter().filter(|row| row.verdict == "broken").count();
     if context.output.json() {
         context.output.print_json(&checked)?;

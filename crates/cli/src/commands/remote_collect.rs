@@ -11,12 +11,18 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let planned = library.plan_collection(name, &context.surroundings(), &context.progress);
     library.close()?;
-    let plan = planned?;
+    let plan = planned.map_err(|error| Failure::at(name, error))?;
     if context.global.dry_run {
         return show(context, &plan, true);
     }
     // Whoever deletes is shown first what goes, asked or not; JSON has stdout for itself.
     show_plan(context, &plan, true)?;
+    if !plan.hindrances.is_empty() {
+        if context.output.json() {
+            context.output.print_json(&plan)?;
+        }
+        return Err(hindered(&plan));
+    }
     if !context.global.yes {
         let question = format!(
             "Mark {} in {} that nothing needs any more, and delete {} ({})?",
@@ -33,18 +39,27 @@ pub(crate) fn run(context: &Context, name: &str) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let collected = library.collect(&plan, &context.surroundings(), &context.progress);
     library.close()?;
-    let outcome = collected?;
+    let outcome = collected.map_err(|error| Failure::at(name, error))?;
     show(context, &outcome, false)?;
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted; the next collection goes on from here"));
     }
     if !outcome.hindrances.is_empty() {
-        return Err(Failure::new(Exit::Refused, "nothing was deleted, for the reasons above"));
+        return Err(hindered(&outcome));
     }
     if context.progress.failures() > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// Nothing is deleted as long as something stands in the way, whoever agrees.
+fn hindered(outcome: &CollectOutcome) -> Failure {
+    let failure = Failure::new(Exit::Refused, "nothing was deleted, for the reasons above");
+    match &outcome.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 fn show(context: &Context, outcome: &CollectOutcome, is_plan: bool) -> Result<(), Failure> {

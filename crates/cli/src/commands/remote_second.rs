@@ -29,6 +29,12 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
             outcome.present_objects,
             outcome.missing_objects
         ));
+        if outcome.archived_objects > 0 {
+            context.output.talk(&format!(
+                "{} archived in {from} and must be thawed first",
+                counted(outcome.archived_objects, "object is", "objects are")
+            ));
+        }
         if outcome.kept_objects > 0 {
             context.output.talk(&format!(
                 "{} kept away from {to} by its policy",
@@ -42,6 +48,12 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
     if outcome.missing_objects > 0 {
         return Err(Failure::new(Exit::Incomplete, format!("{from} does not hold everything"))
             .hint(format!("safelight sync {to} sends what only this device holds")));
+    }
+    if outcome.archived_objects > 0 {
+        return Err(Failure::new(Exit::Incomplete, format!("what is archived in {from} was not copied"))
+            .hint(format!(
+                "safelight local thaw brings it back to this device; the next safelight sync {to} sends it"
+            )));
     }
     refuse_held_at(&[(to, outcome.held)], "the same command with --yes sends them")
 }

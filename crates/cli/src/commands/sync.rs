@@ -193,7 +193,11 @@ fn costly(arguments: &Arguments) -> Option<Failure> {
 /// What failed was named while it happened. The code is that of the failure where nothing else was done.
 pub(crate) fn failed(outcomes: &[SyncOutcome], error: LibraryError) -> Failure {
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
-    let failure = Failure::from(error);
+    let mut failure = Failure::from(error);
+    if let Some(outcome) = outcomes.iter().find(|outcome| outcome.error.is_some()) {
+        // It names the remote.
+        failure.hint.clone_from(&outcome.hint);
+    }
     if outcomes.len() == 1 {
         return failure;
     }

@@ -37,6 +37,27 @@ fn syncing_works_where_blobs_can_only_be_made_read_and_listed() {
 }
 
 #[test]
+fn who_may_not_delete_is_told_what_collecting_needs_and_that_nothing_is_left_to_try() {
+    let Some(server) = Azurite::start() else { return };
+    let world = World::new(Meeting { address: server.address(), credential: Some(server.create_only_sas()) });
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..1));
+    one.sync();
+    for yes in [&["remote", "collect", "place"][..], &["--yes", "remote", "collect", "place"]] {
+        let said = refused(&one, yes, 5);
+        assert!(said.contains("the credential may not delete"), "{said}");
+        assert!(said.contains("safelight remote set place --credential-file FILE"), "{said}");
+        assert!(!said.contains("--yes does"), "that would change nothing: {said}");
+    }
+    // A check that has tried everything does not send anybody to itself.
+    let checked = one.json(&["remote", "check", "place"]);
+    let replace =
+        checked["capabilities"].as_array().unwrap().iter().find(|one| one["capability"] == "replace");
+    let reason = replace.unwrap()["reason"].as_str().unwrap().to_owned();
+    assert!(!reason.contains("not tried"), "{reason}");
+}
+
+#[test]
 fn who_may_only_look_is_told_which_permission_is_missing() {
     let Some(server) = Azurite::start() else { return };
     let world = World::new(Meeting { address: server.address(), credential: Some(server.read_only_sas()) });

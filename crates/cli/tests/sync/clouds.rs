@@ -114,7 +114,7 @@ fn a_sign_in_that_was_withdrawn_is_told_and_can_be_made_again() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(said.contains("the sign-in to Google has ended or was withdrawn"), "{said}");
-    assert!(said.contains("safelight remote set NAME --sign-in") && !said.contains("PLANTED-"), "{said}");
+    assert!(said.contains("safelight remote set place --sign-in") && !said.contains("PLANTED-"), "{said}");
     let mut again = one.command(&["remote", "set", "place", "--sign-in"]).spawn().unwrap();
     let url = heard(&mut again, "/o/oauth2/v2/auth?");
     assert_eq!(browse(&url).0, 200);

@@ -83,3 +83,37 @@ fn a_thaw_that_is_waited_for_ends_while_another_remote_is_away() {
     std::fs::rename(&away, cellar.path()).unwrap();
     one.has_whole(&[photo(0), photo(1), photo(5)], "out");
 }
+
+#[test]
+fn what_rests_archived_and_not_here_is_said_to_need_a_thaw_before_another_place_gets_it() {
+    let Some(server) = Azurite::start() else { return };
+    let world = azure(&server);
+    let one = archived(&world);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    let cellar = tempfile::tempdir().unwrap();
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", cellar.path().display())], 0);
+    one.sync();
+    let asset = one.listed()[0]["id"].as_str().unwrap().to_owned();
+    let why = || {
+        let shown = one.json(&["show", &asset]);
+        let standings = shown["sync"].as_array().unwrap();
+        let cellar = standings.iter().find(|standing| standing["remote"] == "cellar").unwrap();
+        cellar["reason"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(why().contains("archived in place") && why().contains("safelight local thaw"), "{}", why());
+
+    let (code, out, told) = one.tries(&["--json", "remote", "replicate", "place", "cellar"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("safelight local thaw"), "the way that works: {told}");
+    let outcome: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&outcome["archived_objects"], &outcome["missing_objects"]),
+        (&2.into(), &0.into()),
+        "{outcome}"
+    );
+
+    one.ends(&["local", "thaw", "--all", "--yes"], 0);
+    one.sync();
+    one.sync();
+    assert_eq!(one.json(&["remote", "show", "cellar"])["safe_originals"], 2, "what was promised is so");
+}

@@ -98,7 +98,12 @@ fn a_place_that_was_emptied_is_filled_again_once_its_owner_says_so() {
     one.import(&world.photos("pics", 0..3));
     one.sync();
     empty(place.path());
-    one.ends(&["sync"], 6);
+    let (code, _, told) = one.tries(&["sync"]);
+    assert_eq!(code, 6, "{told}");
+    assert!(
+        told.contains("safelight remote set place --accept-rollback"),
+        "it can be copied as it is: {told}"
+    );
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "nothing was put");
     one.ends(&["remote", "set", "place", "--accept-rollback"], 5);
     one.ends(&["sync"], 6);

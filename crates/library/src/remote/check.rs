@@ -95,8 +95,11 @@ impl Library {
         if *found.finding(Capability::Replace) == Finding::Untried {
             match report.verdict("R2") {
                 Some(Verdict::Held) => found.set(Capability::Replace, Finding::Works),
-                Some(Verdict::Broken(why)) => found.set(Capability::Replace, Finding::Missing(why.clone())),
-                _ => {}
+                // What could not be tried with this credential stays untried with it.
+                Some(Verdict::Broken(why) | Verdict::Skipped(why)) => {
+                    found.set(Capability::Replace, Finding::Missing(why.clone()));
+                }
+                None => {}
             }
         }
         let remote = self.judge_and_note(&row, &address, &found)?;

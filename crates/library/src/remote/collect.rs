@@ -2,12 +2,13 @@
 
 use safelight_catalog::{RemoteId, RemoteRow};
 use safelight_crypto::OsEntropy;
+use safelight_store::{Capability, Finding};
 use safelight_sync::{CollectPlan, CollectReport, Stop, SyncError, Waits, collect, plan_collection};
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
 use super::run::{SyncLock, Told, here, until_stopped};
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
 
@@ -55,6 +56,8 @@ pub struct CollectOutcome {
     pub lapsed_devices: Vec<String>,
     /// Why nothing can be deleted at all.
     pub hindrances: Vec<String>,
+    /// What can be done about them, where a command does it.
+    pub hint: Option<String>,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
 }
@@ -126,14 +129,23 @@ impl Library {
                 report.plan.hindrances.extend(unreachable);
                 Ok::<_, SyncError>(report)
             };
-            until_stopped(work, &stop, monitor).await
+            let report = until_stopped(work, &stop, monitor).await?;
+            let may_not_delete =
+                matches!(at.store.capabilities().finding(Capability::Delete), Finding::Missing(_));
+            Ok::<_, LibraryError>((report, may_not_delete))
         });
         monitor.end();
         let names = |id: &RemoteId| {
             let row = others.iter().chain([&row]).find(|row| row.id == *id);
             row.map_or_else(String::new, |row| row.name.clone())
         };
-        Ok(outcome(row.name.clone(), report?, &names))
+        let (report, may_not_delete) = report?;
+        let mut outcome = outcome(row.name.clone(), report, &names);
+        if may_not_delete {
+            let error = LibraryError::from(SyncError::MayNotDelete { place: row.name.clone() });
+            outcome.hint = error.hint_at(&row.name);
+        }
+        Ok(outcome)
     }
 }
 
@@ -172,6 +184,7 @@ fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> St
         deleted_bytes: report.deleted.bytes,
         lapsed_devices: report.lapsed.iter().map(ToString::to_string).collect(),
         hindrances: report.plan.hindrances.clone(),
+        hint: None,
         plan: report.plan,
         problems: report.problems.iter().map(ToString::to_string).collect(),
     }

@@ -220,7 +220,7 @@ impl Library {
                     run.outcomes.push(outcome);
                 }
                 Err(error) => {
-                    let (text, hint) = (with_causes(&error), error.hint());
+                    let (text, hint) = (with_causes(&error), error.hint_at(&row.name));
                     // Of one alone the caller hears once.
                     if !is_one {
                         monitor.problem(&Problem::failure(&row.name, text.clone()));

@@ -101,6 +101,8 @@ pub struct ReplicateOutcome {
     pub present_objects: u64,
     /// Objects that the first does not hold, or not whole.
     pub missing_objects: u64,
+    /// Objects that rest archived in the first and must be thawed before.
+    pub archived_objects: u64,
     /// Objects that the policy or a switch keeps away from the second.
     pub kept_objects: u64,
     /// What waits for your consent, because so much came to be exposed at once.
@@ -213,6 +215,7 @@ impl Library {
             copied: Counted { objects: report.copied_objects, bytes: report.copied_bytes },
             present_objects: report.present_objects,
             missing_objects: report.missing_objects,
+            archived_objects: report.archived_objects,
             kept_objects: report.kept_objects,
             held: report.held.map(HeldBack::of),
             problems: report.problems.iter().map(ToString::to_string).collect(),

@@ -200,10 +200,23 @@ impl Standings<'_> {
 impl Standings<'_> {
     /// What an original that is not here waits for: another remote that holds it, or another device.
     fn why_elsewhere(&self, remote: &str, rows: &[(RemoteId, OriginalAtRemote)]) -> String {
-        let holds = |judge: &&Judge| rows.iter().any(|(id, row)| *id == judge.row.id && is_held(row.state));
-        match self.judges.iter().find(holds) {
-            Some(judge) => {
-                let holder = &judge.row.name;
+        let holders = || {
+            self.judges.iter().filter_map(|judge| {
+                let row = rows.iter().find(|(id, row)| *id == judge.row.id && is_held(row.state));
+                row.map(|(_, row)| (&judge.row.name, row))
+            })
+        };
+        // What has a reason there is archived or being thawed: it cannot be copied as it is.
+        let readable = holders().find(|(_, row)| row.reason.is_none());
+        match readable.or_else(|| holders().next()) {
+            Some((holder, row)) if row.state == SyncState::Thawing => {
+                format!("it is being thawed in {holder}: the sync after that sends it")
+            }
+            Some((holder, row)) if row.reason.is_some() => format!(
+                "it rests archived in {holder} and not here: safelight local thaw brings it back, and the next sync \
+                 sends it"
+            ),
+            Some((holder, _)) => {
                 format!("it rests in {holder} and not here: safelight remote replicate {holder} {remote}")
             }
             None => format!("another device has it, and it was not seen in {remote} yet"),

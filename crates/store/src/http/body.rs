@@ -35,6 +35,22 @@ impl Progress {
         self.last_milliseconds.store(self.elapsed_milliseconds(), Ordering::Relaxed);
     }
 
+    /// Waits for as long as something moves: nothing once nothing did for `stall`.
+    pub(crate) async fn watch<F: Future>(&self, stall: Duration, work: F) -> Option<F::Output> {
+        let begun = Instant::now();
+        let mut work = std::pin::pin!(work);
+        loop {
+            // What was quiet before the work began is not held against it.
+            let left = stall.saturating_sub(self.quiet().min(begun.elapsed()));
+            if left.is_zero() {
+                return None;
+            }
+            if let Ok(done) = tokio::time::timeout(left, work.as_mut()).await {
+                return Some(done);
+            }
+        }
+    }
+
     /// How long nothing has moved.
     pub(crate) fn quiet(&self) -> Duration {
         let last = self.last_milliseconds.load(Ordering::Relaxed);
@@ -121,19 +137,35 @@ impl azure_core::stream::SeekableStream for BodyReader {
     }
 }
 
-/// Notes progress whenever a piece is taken from the stream inside.
-pub(crate) struct Noted<S> {
-    pub(crate) inner: S,
-    pub(crate) progress: Progress,
+tokio::task_local! {
+    /// Bytes of bodies that the call under way handed to its connections, for whoever counts them.
+    pub(crate) static SENT: Arc<AtomicU64>;
 }
 
-impl<S: Stream + Unpin> Stream for Noted<S> {
+/// Notes progress whenever a piece is taken from the stream inside.
+pub(crate) struct Noted<S> {
+    inner: S,
+    progress: Progress,
+    sent: Option<Arc<AtomicU64>>,
+}
+
+impl<S> Noted<S> {
+    /// To be made where the call is: the connection reads it in a task of its own.
+    pub(crate) fn new(inner: S, progress: Progress) -> Self {
+        Self { inner, progress, sent: SENT.try_with(Arc::clone).ok() }
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, E>> + Unpin, E> Stream for Noted<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = Pin::new(&mut self.inner).poll_next(context);
         if polled.is_ready() {
             self.progress.note();
+        }
+        if let (Poll::Ready(Some(Ok(piece))), Some(sent)) = (&polled, &self.sent) {
+            sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
         }
         polled
     }
@@ -156,6 +188,41 @@ mod tests {
         let pieces: Vec<Bytes> = BodyReader::new(body).map(|piece| piece.expect("reads")).collect().await;
         assert_eq!(pieces.len(), 2);
         assert_eq!(pieces.concat(), content);
+    }
+
+    #[tokio::test]
+    async fn patience_counts_from_what_moved_last() {
+        let stall = Duration::from_millis(200);
+        let progress = Progress::begin();
+        let moving = tokio::spawn({
+            let progress = progress.clone();
+            async move {
+                for _ in 0..20 {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                    progress.note();
+                }
+            }
+        });
+        let slow = tokio::time::sleep(Duration::from_millis(500));
+        assert!(progress.watch(stall, slow).await.is_some(), "something moved all the time");
+        moving.await.expect("it ends");
+        let waited = Instant::now();
+        assert!(progress.watch(stall, std::future::pending::<()>()).await.is_none());
+        assert!(waited.elapsed() >= Duration::from_millis(150));
+        tokio::time::sleep(stall).await;
+        let quick = tokio::time::sleep(Duration::from_millis(20));
+        assert!(progress.watch(stall, quick).await.is_some(), "an idle connection is no stalled one");
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_to_a_connection_is_counted() {
+        let sent = Arc::new(AtomicU64::new(0));
+        let body = BodyReader::new(Body::from(vec![7; PIECE_BYTES + 5]));
+        let make = async { Noted::new(body, Progress::begin()) };
+        let mut noted = SENT.scope(Arc::clone(&sent), make).await;
+        assert_eq!(sent.load(Ordering::Relaxed), 0, "nothing was read yet");
+        assert!(noted.next().await.is_some());
+        assert_eq!(sent.load(Ordering::Relaxed), PIECE_BYTES as u64, "one piece left");
     }
 
     #[tokio::test]

@@ -124,9 +124,7 @@ impl Http {
         let request = request.header(reqwest::header::CONTENT_LENGTH, HeaderValue::from(length_bytes));
         let request = match length_bytes {
             0 => request.body(Bytes::new()),
-            _ => {
-                request.body(reqwest::Body::wrap_stream(Noted { inner: stream, progress: progress.clone() }))
-            }
+            _ => request.body(reqwest::Body::wrap_stream(Noted::new(stream, progress.clone()))),
         };
         self.watch(request, &progress).await
     }

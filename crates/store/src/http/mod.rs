@@ -9,7 +9,7 @@ mod client;
 mod failure;
 mod xml;
 
-pub(crate) use body::{BodyReader, Progress};
+pub(crate) use body::{BodyReader, Progress, SENT};
 pub use client::HttpOptions;
 pub(crate) use client::{Http, NetworkFault, Reply};
 pub use failure::Refusal;

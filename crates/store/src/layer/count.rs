@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Layer, Layered, Volume};
 use crate::error::{Operation, StoreError};
+use crate::http::SENT;
 use crate::remote::Remote;
 
 /// What was asked of a place by one operation.
@@ -15,7 +17,8 @@ pub struct Counts {
     pub requests: u64,
     /// Requests that failed; *not found* and *already exists* are answers and do not count here.
     pub failures: u64,
-    /// Bytes of objects sent, by requests that failed too.
+    /// Bytes of objects sent: whole ones, and of requests that failed as many as were handed to the connection, where
+    /// HTTP is spoken.
     pub up_bytes: u64,
     /// Bytes of objects received.
     pub down_bytes: u64,
@@ -65,11 +68,15 @@ impl Layer for Counting {
         Attempt: Fn() -> Trying + Send + Sync,
         Trying: Future<Output = Result<T, StoreError>> + Send,
     {
-        let result = attempt().await;
+        let sent = Arc::new(AtomicU64::new(0));
+        let result = SENT.scope(Arc::clone(&sent), attempt()).await;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.entry(call.operation.name()).or_default();
         counts.requests += 1;
-        counts.up_bytes += call.up_bytes;
+        counts.up_bytes += match &result {
+            Ok(_) => call.up_bytes,
+            Err(_) => sent.load(Ordering::Relaxed).min(call.up_bytes),
+        };
         match &result {
             Ok(answer) => counts.down_bytes += answer.down_bytes(),
             Err(error) if error.is_not_found() || error.is_already_exists() => {}

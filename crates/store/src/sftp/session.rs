@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{INIT, MOST_PACKET_BYTES, Packet, VERSION};
 use crate::address::SftpAddress;
+use crate::http::Progress;
 
 /// How many requests wait to be written at most.
 const QUEUE: usize = 16;
@@ -47,6 +48,8 @@ pub(super) struct Session {
     next: AtomicU32,
     said: Arc<Mutex<String>>,
     stall: Duration,
+    /// When something last moved in either direction.
+    progress: Progress,
 }
 
 impl Session {
@@ -87,17 +90,24 @@ impl Session {
 
         let waiting = Waiting::default();
         let (to_write, mut queue) = mpsc::channel::<Bytes>(QUEUE);
+        let progress = Progress::begin();
+        let written = progress.clone();
         tokio::spawn(async move {
-            while let Some(packet) = queue.recv().await {
-                if input.write_all(&packet).await.is_err() {
-                    return;
+            while let Some(mut packet) = queue.recv().await {
+                while !packet.is_empty() {
+                    match input.write(&packet).await {
+                        Ok(bytes @ 1..) => packet = packet.slice(bytes..),
+                        _ => return,
+                    }
+                    written.note();
                 }
             }
         });
         tokio::spawn({
-            let waiting = Arc::clone(&waiting);
+            let (waiting, read) = (Arc::clone(&waiting), progress.clone());
             async move {
                 while let Some((kind, mut body)) = packet(&mut output).await {
+                    read.note();
                     if body.len() < 4 {
                         break;
                     }
@@ -112,7 +122,7 @@ impl Session {
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
             }
         });
-        Ok(Self { _child: child, to_write, waiting, next: AtomicU32::new(1), said, stall })
+        Ok(Self { _child: child, to_write, waiting, next: AtomicU32::new(1), said, stall, progress })
     }
 
     /// Sends a request, and gives the kind and body of its answer.
@@ -124,10 +134,11 @@ impl Session {
             self.to_write.send(packet.finish(kind, id)).await.ok()?;
             receiver.await.ok()
         };
-        match tokio::time::timeout(self.stall, asked).await {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(ended(&self.said).await),
-            Err(_) => Err(SessionFault::Stalled(self.stall)),
+        // Packets of others may be in front: as long as something moves, this one's turn comes.
+        match self.progress.watch(self.stall, asked).await {
+            Some(Some(answer)) => Ok(answer),
+            Some(None) => Err(ended(&self.said).await),
+            None => Err(SessionFault::Stalled(self.stall)),
         }
     }
 
