@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use safelight_catalog::HistoryEntry as Recorded;
 use safelight_model::{
-    AssetId, DeviceId, EntityId, MarkReason, Op, OpBody, ProbeKind, SourcePath, Target, Value,
+    AssetId, ContentHash, DeviceId, EntityId, Life, MarkReason, Op, OpBody, ProbeKind, SourcePath, Target,
+    Value,
 };
 use serde::Serialize;
 
@@ -62,6 +63,11 @@ impl Library {
                         let went_to = if *is_there { None } else { self.went_to(entry, *asset, source)? };
                         moves.tell(*asset, source, *is_there, went_to)
                     }
+                    OpBody::AddAsset { .. } | OpBody::AddVersion { .. }
+                        if self.is_said_before(entry, op)? =>
+                    {
+                        None
+                    }
                     _ => Some(sentence(op)),
                 };
                 (op.id.to_string(), shown_time(op.stamp.millis), what)
@@ -75,17 +81,28 @@ impl Library {
         Ok(what.map(|what| HistoryEntry { id, when, device, what }))
     }
 
+    /// Whether an addition says once more what the one before it said: the photo was imported again, or its original rests
+    /// in another way.
+    fn is_said_before(&self, entry: &Recorded, op: &Op) -> Result<bool> {
+        let Some((asset, ..)) = added(op) else { return Ok(false) };
+        let before = self.catalog().sightings_before(asset, entry.cursor, SIGHTINGS)?;
+        Ok(says_again(op, before.iter()))
+    }
+
     /// Where a device had found a photo last when it said that it is no longer at a path.
     fn went_to(&self, left: &Recorded, asset: AssetId, source: &SourcePath) -> Result<Option<WentTo>> {
         let before = self.catalog().sightings_before(asset, left.cursor, SIGHTINGS)?;
         let mut gone = vec![source.clone()];
-        for entry in before.into_iter().filter(|entry| entry.device == left.device) {
-            let Ok(op) = entry.op else { continue };
-            let (found, is_there) = match op.body {
-                OpBody::Presence { source, is_there, .. } => (source, is_there),
-                OpBody::Seen { source, .. } => (source, true),
+        for (number, entry) in (1..).zip(&before).filter(|(_, entry)| entry.device == left.device) {
+            let Ok(op) = &entry.op else { continue };
+            let (found, is_there) = match &op.body {
+                OpBody::Presence { source, is_there, .. } => (source.clone(), *is_there),
+                OpBody::Seen { source, .. } => (source.clone(), true),
                 OpBody::AddAsset { original, .. } | OpBody::AddVersion { original, .. } => {
-                    (original.source, true)
+                    if says_again(op, before.iter().skip(number)) {
+                        continue;
+                    }
+                    (original.source.clone(), true)
                 }
                 _ => continue,
             };
@@ -100,6 +117,22 @@ impl Library {
             gone.push(found);
         }
         Ok(None)
+    }
+}
+
+/// Whether an addition says what the last one among these entries, the newest first, said.
+fn says_again<'a>(op: &Op, mut earlier: impl Iterator<Item = &'a Recorded>) -> bool {
+    let last = earlier.find_map(|entry| added(entry.op.as_ref().ok()?));
+    last.is_some_and(|last| added(op) == Some(last))
+}
+
+/// Which content came to which life of an asset, and from where, if that is what an op says.
+fn added(op: &Op) -> Option<(AssetId, Life, ContentHash, &SourcePath)> {
+    match &op.body {
+        OpBody::AddAsset { asset, life, original } | OpBody::AddVersion { asset, life, original, .. } => {
+            Some((*asset, *life, original.content, &original.source))
+        }
+        _ => None,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::history::{
 };
 use crate::keys::{SMALL_BYTES, check_small, path_of, paths_of};
 use crate::originals::{is_here, open_part, path_of_part};
-use crate::packs::{path_of_pack, prove_pack, tier_of};
+use crate::packs::{is_needed, packs_there, path_of_pack, prove_pack, tier_of};
 use crate::place::{place_id, refuse_another_library};
 use crate::policy::rests_whole;
 use crate::problem::{Problem, Transfer};
@@ -206,6 +206,7 @@ async fn look(
     report: &mut VerifyReport,
 ) -> Result<Looked> {
     let roster = here.roster()?;
+    let packs = packs_found(here, at, expectation, listed)?;
     let Looked { mut damaged, mut gone } = Looked::default();
     for (name, (expected, size)) in &expectation.objects {
         here.stop.check()?;
@@ -220,7 +221,7 @@ async fn look(
             None => match best_generation(here, at, name, listed)? {
                 Some(path) => path,
                 None if is_ours => name.clone(),
-                None => match owed_as(here, at, name, expected)? {
+                None => match owed_as(here, at, name, expected, &packs)? {
                     Some(path) => path,
                     None => continue,
                 },
@@ -458,7 +459,13 @@ fn best_generation(
 /// Under which name something should lie in a place that this device does not know to hold it: history says that it was
 /// put there, or that it was found missing or damaged there and nobody said that it is not needed any more. None where
 /// history knows it, and nobody said that it is in this place.
-fn owed_as(here: &Here<'_>, at: &RemotePlace, name: &str, expected: &Expected) -> Result<Option<String>> {
+fn owed_as(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    name: &str,
+    expected: &Expected,
+    packs: &HashSet<String>,
+) -> Result<Option<String>> {
     let Some(place) = here.device.place_id(at.id)? else { return Ok(None) };
     let Some(object) = ObjectPath::parse(name).ok().and_then(|path| object_of(&path)) else {
         return Ok(None);
@@ -475,34 +482,47 @@ fn owed_as(here: &Here<'_>, at: &RemotePlace, name: &str, expected: &Expected) -
                     None => false,
                 }
         }
-        Expected::Pack(pack) if !is_pack_missed(here, at, pack)? => return Ok(None),
         Expected::Pack(_) => here.catalog.places_of_object(object.class, &object.name)?.contains(&place),
         _ => false,
     };
-    Ok((is_said || was_damaged(here, at, &path)?).then_some(path))
+    if !is_said && !was_damaged(here, at, &path)? {
+        return Ok(None);
+    }
+    let is_owed = match expected {
+        Expected::Pack(pack) => is_pack_missed(here, pack, packs)?,
+        _ => true,
+    };
+    Ok(is_owed.then_some(path))
+}
+
+/// The packs that are known to rest in a place, or that it lists.
+fn packs_found(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    expectation: &Expectation,
+    listed: &HashMap<String, u64>,
+) -> Result<HashSet<String>> {
+    let mut found = packs_there(here, at, None)?;
+    for (name, (expected, _)) in &expectation.objects {
+        if let Expected::Pack(pack) = expected
+            && let Some((tier, _)) = tier_of(pack.tier)
+            && best_generation(here, at, name, listed)?.is_some()
+        {
+            found.insert(tier.logical(&pack.name));
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a pack that is not in a place has anything that some photo needs and that no other pack there is known to hold.
-fn is_pack_missed(here: &Here<'_>, at: &RemotePlace, pack: &Packed) -> Result<bool> {
+fn is_pack_missed(here: &Here<'_>, pack: &Packed, there: &HashSet<String>) -> Result<bool> {
     let Some((tier, _)) = tier_of(pack.tier) else { return Ok(false) };
     let logical = tier.logical(&pack.name);
     let entries = here.device.entries_of_remote_pack(&logical)?;
-    let mut there = HashSet::new();
-    for other in here.catalog.remote_packs(Some(pack.tier))? {
-        if let Some((tier, area)) = tier_of(other.tier)
-            && other.name != pack.name
-            && here
-                .device
-                .replica_in_any_generation(at.id, path_of_pack(area, &other, 0)?.as_str())?
-                .is_some()
-        {
-            there.insert(tier.logical(&other.name));
-        }
-    }
     for entry in &entries {
-        let used = here.catalog.content_use(&entry.content)?;
         let others = here.device.packs_with(&entry.content, entry.kind)?;
-        if used.is_none_or(|used| used.is_referenced) && !others.iter().any(|other| there.contains(other)) {
+        let is_there = others.iter().any(|other| *other != logical && there.contains(other));
+        if !is_there && is_needed(here, entry)? {
             return Ok(true);
         }
     }

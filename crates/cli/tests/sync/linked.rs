@@ -48,6 +48,28 @@ fn a_linked_original_is_sealed_on_its_way_and_comes_whole_to_other_devices() {
 }
 
 #[test]
+fn a_linked_original_is_sent_from_any_file_that_still_holds_it() {
+    let place = tempfile::tempdir().unwrap();
+    let address = format!("folder:{}", place.path().display());
+    let world = World::new(Meeting { address, credential: None });
+    let one = world.first("one");
+    let pics = world.photos("pics", 0..3);
+    one.ends(&["import", "--link", pics.to_str().unwrap()], 0);
+    let copies = world.photos("copies", 0..3);
+    one.ends(&["import", "--link", copies.to_str().unwrap()], 0);
+    // Nothing imports again before the sync: one file went away, one was written over, and one of its copies as well.
+    std::fs::remove_file(pics.join("PLANTED-pics-0.jpg")).unwrap();
+    std::fs::write(pics.join("PLANTED-pics-1.jpg"), photo(77)).unwrap();
+    std::fs::write(copies.join("PLANTED-copies-2.jpg"), photo(78)).unwrap();
+    one.sync();
+    assert_eq!(objects(place.path()), 3);
+    assert_eq!(one.json(&["list", "--count", "sync:synced is:linked"])["count"], 3);
+    one.ends(&["verify", "--remote", "--all"], 0);
+    std::fs::remove_dir_all(&copies).unwrap();
+    world.join("two").has_whole(&[photo(0), photo(1), photo(2)], "out");
+}
+
+#[test]
 fn a_linked_file_that_changed_or_went_away_is_never_sent_under_its_old_hash() {
     let place = tempfile::tempdir().unwrap();
     let address = format!("folder:{}", place.path().display());

@@ -59,6 +59,37 @@ fn a_lost_pack_is_named_by_every_verification_until_a_sync_of_who_holds_it_sends
 }
 
 #[test]
+fn what_is_left_of_a_lost_pack_goes_in_another_once_something_in_it_was_removed_for_good() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let (one, two) = pair(&world);
+    let kept = world.path("pics").join("small-6.jpg");
+    one.ends(&["trash", "path:small-5"], 0);
+    one.ends(&["trash", "empty", "--yes"], 0);
+    one.sync();
+    two.sync();
+    std::fs::remove_dir_all(place.path().join("s")).unwrap();
+    one.ends(&["verify", "--remote"], 6);
+    one.tries(&["sync"]);
+    assert_eq!(count(place.path(), "s"), 1, "the other small original was packed anew");
+    for device in [&one, &two] {
+        device.tries(&["sync"]);
+        device.ends(&["verify", "--remote", "--all"], 0);
+    }
+    world.join("three").has_whole(&[std::fs::read(&kept).unwrap()], "exported");
+
+    // So does it to a place that never had the pack.
+    let cellar = tempfile::tempdir().unwrap();
+    let (small, large) = ("small-6", world.photos("more", 7..8));
+    one.import(&large);
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", cellar.path().display())], 0);
+    one.sync();
+    let shown = one.json(&["show", &format!("path:{small}")]);
+    assert!(shown.to_string().contains("cellar"), "{shown}");
+    assert!(count(cellar.path(), "s") > 0);
+}
+
+#[test]
 fn a_lost_original_is_named_by_every_verification_until_it_is_there_again() {
     let place = tempfile::tempdir().unwrap();
     let world = folder_world(place.path());

@@ -152,6 +152,55 @@ fn originals_that_are_not_kept_go_from_place_to_place_by_replicating() {
 }
 
 #[test]
+fn what_one_device_purges_and_another_imports_again_is_in_the_trash() {
+    let place = tempfile::tempdir().unwrap();
+    let world =
+        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let one = world.first("one");
+    let folder = world.photos("photos", 0..2);
+    std::fs::write(folder.join("tiny-9.jpg"), &photo(9)[..30_000]).unwrap();
+    one.import(&folder);
+    one.sync();
+    let two = world.join("two");
+    two.sync();
+    one.ends(&["trash", "type:photo"], 0);
+    one.ends(&["--yes", "trash", "empty"], 0);
+    // Two of three come from a card, which is wiped then: who imports is told that they are known.
+    let card = world.path("card");
+    std::fs::create_dir(&card).unwrap();
+    std::fs::write(card.join("DSC1.jpg"), photo(0)).unwrap();
+    std::fs::write(card.join("DSC2.jpg"), &photo(9)[..30_000]).unwrap();
+    two.import(&card);
+    let listed = two.listed();
+    two.import(&card);
+    assert_eq!(two.listed(), listed);
+    std::fs::remove_dir_all(&card).unwrap();
+    for _ in 0..3 {
+        two.sync();
+        one.sync();
+    }
+    let trashed = |device: &crate::devices::Device<'_>| {
+        assert_eq!(device.json(&["list"]).as_array().unwrap().len(), 0);
+        let trashed = device.json(&["list", "is:trashed"]);
+        let trashed = trashed.as_array().unwrap().iter();
+        let mut paths: Vec<_> = trashed.map(|asset| asset["path"].as_str().unwrap().to_owned()).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(trashed(&one), ["PLANTED-photos-0.jpg", "tiny-9.jpg"]);
+    assert_eq!(trashed(&one), trashed(&two));
+    one.ends(&["trash", "restore", "--all"], 0);
+    one.has_whole(&[photo(0), photo(9)[..30_000].to_vec()], "exported");
+
+    // Nobody imports it meanwhile: now a purge goes through.
+    one.ends(&["trash", "type:photo"], 0);
+    one.ends(&["--yes", "trash", "empty"], 0);
+    one.sync();
+    two.sync();
+    assert_eq!(trashed(&two), [""; 0]);
+}
+
+#[test]
 fn what_one_device_purges_and_another_restores_is_in_the_cloud_only() {
     let place = tempfile::tempdir().unwrap();
     let address = format!("folder:{}", place.path().display());

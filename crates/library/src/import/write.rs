@@ -78,6 +78,8 @@ pub(crate) struct Writer<'a> {
     found_elsewhere: Vec<AssetId>,
     /// Contents of which one file became a new version in this batch.
     edited: HashSet<ContentHash>,
+    /// Assets of which this import has said that they are in the library.
+    added: HashSet<AssetId>,
     /// Paths that hold the content of another asset than before.
     taken_over: Vec<(AssetId, SourcePath)>,
 }
@@ -107,6 +109,7 @@ impl<'a> Writer<'a> {
             whole_again: Vec::new(),
             found_elsewhere: Vec::new(),
             edited: HashSet::new(),
+            added: HashSet::new(),
             taken_over: Vec::new(),
         }
     }
@@ -392,7 +395,11 @@ impl<'a> Writer<'a> {
             self.report.imported -= 1;
             bodies.extend(self.bring_back(candidate, asset, record)?);
         } else {
-            bodies.push(self.addition(candidate, original, record)?);
+            let addition = self.addition(candidate, original, record)?;
+            if let OpBody::AddAsset { asset, .. } | OpBody::AddVersion { asset, .. } = &addition {
+                self.added.insert(*asset);
+            }
+            bodies.push(addition);
         }
         bodies.push(OpBody::Derive {
             content,
@@ -431,9 +438,10 @@ impl<'a> Writer<'a> {
             }
             Rest::Seen(seen) => {
                 self.report.known += 1;
-                bodies.splice(0..0, seen);
+                bodies.splice(0..0, state.add_again(asset).into_iter().chain(seen));
             }
             Rest::AsRecorded => {
+                bodies.splice(0..0, state.add_again(asset));
                 if let Err(error) = self.room.prove_recorded(&content) {
                     self.report.failed += 1;
                     let reason = format!("its sealed copy is still damaged: {error}");
@@ -591,6 +599,7 @@ impl<'a> Writer<'a> {
     /// Files with a content that is in the library already: known by another path, or by this one. Those whose content
     /// is still on its way wait.
     fn commit_again(&mut self) -> Result<()> {
+        self.add_again()?;
         let mut bodies = Vec::new();
         let mut early = Vec::new();
         for (candidate, content, settled) in std::mem::take(&mut self.again) {
@@ -629,6 +638,27 @@ impl<'a> Writer<'a> {
             self.remember(candidate, FileState::Imported, Some(settled), Some(content));
         }
         self.again = early;
+        self.room.record(bodies)
+    }
+
+    /// Says once more, and once an import, that photos are in the library of which a file came in at a path where none
+    /// was: another device may have purged them and not have said so here yet (docs/decisions/imported-again.md). It comes
+    /// before what is said of the path, which is what history tells.
+    fn add_again(&mut self) -> Result<()> {
+        let mut bodies = Vec::new();
+        for (candidate, content, _) in &self.again {
+            let Some(asset) = self.room.find_content(*content)? else { continue };
+            if self.added.contains(&asset) {
+                continue;
+            }
+            let Some(state) = self.room.asset_state(asset)? else { continue };
+            let (life, source) = (state.current(), self.source_path(candidate));
+            if life.paths().any(|(_, path)| path.is_same_file(&source) && life.is_there(path)) {
+                continue;
+            }
+            bodies.extend(state.add_again(asset));
+            self.added.insert(asset);
+        }
         self.room.record(bodies)
     }
 

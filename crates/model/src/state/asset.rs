@@ -343,6 +343,24 @@ impl AssetState {
         OpBody::AddAsset { asset, life, original }
     }
 
+    /// The op that says the latest addition once more, because the asset was imported again: nothing shows otherwise, and
+    /// a purge by a device that has not heard of it yields to it. `None` where no content is, or a purge has effect.
+    #[must_use]
+    pub fn add_again(&self, asset: AssetId) -> Option<OpBody> {
+        let life = self.current();
+        let latest = life.contents.additions.iter().max_by_key(|addition| (addition.stamp, addition.op))?;
+        let Addition { original, is_version } = latest.value.clone();
+        let number = self.life();
+        (!life.is_purged()).then(|| {
+            if is_version {
+                let supersedes = std::iter::once(latest.op).collect();
+                OpBody::AddVersion { asset, life: number, original, supersedes }
+            } else {
+                OpBody::AddAsset { asset, life: number, original }
+            }
+        })
+    }
+
     /// The op that makes a content the current one.
     #[must_use]
     pub fn add_version(&self, asset: AssetId, original: Original) -> OpBody {

@@ -243,6 +243,32 @@ fn a_purge_yields_to_a_content_that_it_did_not_know() {
 }
 
 #[test]
+fn a_purge_yields_to_an_import_of_the_same_that_it_did_not_know_and_nothing_shows_otherwise() {
+    let edit = |ops: &[Op]| Op::new(id(12), at(2), asset_state(ops).add_version(asset(1), original(2)));
+    for is_edited in [false, true] {
+        let mut ops = vec![Op::new(id(0), at(1), add(1))];
+        if is_edited {
+            ops.push(edit(&ops));
+        }
+        let before = asset_state(&ops);
+        let again = Op::new(id(9), at(3), before.add_again(asset(1)).unwrap());
+        ops.push(Op::new(id(1), at(4), before.write_field(asset(1), Field::TRASHED, true)));
+        ops.push(Op::new(id(2), at(5), asset_state(&ops).purge(asset(1)).unwrap()));
+        assert_eq!(status_in_every_order(&ops), AssetStatus::Purged);
+        assert_eq!(asset_state(&ops).add_again(asset(1)), None);
+        ops.push(again);
+        assert_eq!(status_in_every_order(&ops), AssetStatus::Trashed(at(4)));
+        let after = asset_state(&ops);
+        let content = |state: &AssetState| AssetView::content_of(state);
+        assert_eq!(content(&after), content(&before));
+        assert_eq!(after.current().path(), before.current().path());
+        let view = AssetView::new(asset(1), &after, None);
+        assert!(!view.has_content_conflict);
+        assert_eq!(view.added, Some(at(1)));
+    }
+}
+
+#[test]
 fn a_purge_that_names_only_one_of_two_trash_writes_waits() {
     let mut ops = purged();
     ops.push(Op::new(id(9), at(7), asset_state(&ops[..1]).write_field(asset(1), Field::TRASHED, true)));

@@ -1,4 +1,5 @@
-//! Sending linked originals: files that stay where they are and are sealed on their way out.
+//! Sending linked originals: files that stay where they are and are sealed on their way out. One that is no longer where
+//! it was linked is read from another file in which it was found.
 //!
 //! Invariants: a file is hashed whole before anything of it is sealed, and each part again when it is read to be sealed,
 //! so nothing goes out under a hash that is not its own, whoever writes into the file meanwhile. Nothing is written to
@@ -6,6 +7,7 @@
 //! by part. The op that names the parts (sl1-history §4.4: *linked, with parts*) follows the parts, and the original
 //! counts as synced when that op is in the place: before, nobody could find them.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,7 +18,7 @@ use std::task::Poll;
 
 use futures_util::StreamExt as _;
 use futures_util::future::poll_fn;
-use safelight_catalog::SyncState;
+use safelight_catalog::{FileState, SyncState};
 use safelight_crypto::{
     ContentHash, Epoch, HEADER_LEN, Kind, ObjectContext, PART_LEN, Sha256, names, original_part_names,
 };
@@ -64,13 +66,33 @@ enum Refused {
     Stopped,
 }
 
-/// Where a linked original lies, if this is the device that linked it.
+/// Where an original was linked, if this is the device that linked it.
 pub(crate) fn linked_path(here: &Here<'_>, original: &Original) -> Option<PathBuf> {
     if original.source.device != here.keys.keyring().device().id() {
         return None;
     }
-    let root = Path::new(std::ffi::OsStr::from_bytes(&original.source.root));
-    Some(root.join(std::ffi::OsStr::from_bytes(&original.source.relative)))
+    let root = Path::new(OsStr::from_bytes(&original.source.root));
+    Some(root.join(OsStr::from_bytes(&original.source.relative)))
+}
+
+/// The files in which this device, if it linked an original, found its content: the one that was linked first. What they
+/// hold by now, whoever reads them finds out.
+fn linked_files(here: &Here<'_>, original: &Original) -> Result<Vec<PathBuf>> {
+    let Some(linked) = linked_path(here, original) else { return Ok(Vec::new()) };
+    let mut files = vec![linked];
+    let known = here.device.files_of_content(&original.content)?;
+    let sources = if known.is_empty() { Vec::new() } else { here.device.sources()? };
+    for (id, record) in known {
+        let Some(source) = sources.iter().find(|source| source.id == id) else { continue };
+        let mut path = PathBuf::from(OsStr::from_bytes(&source.path));
+        if !record.path.is_empty() {
+            path.push(OsStr::from_bytes(&record.path));
+        }
+        if record.state == FileState::Imported && !files.contains(&path) {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 /// Sends linked originals, in the order in which they are given. Answers those whose parts rest in the place; they
@@ -89,7 +111,8 @@ pub(super) async fn send_linked(
     for content in contents {
         here.stop.check()?;
         let Some(going) = look_up(here, at, content)? else { continue };
-        let proven = match prove(linked_path(here, &going.original), &going.original, here.stop).await {
+        let files = linked_files(here, &going.original)?;
+        let proven = match prove_any(files, &going.original, here.stop).await {
             Ok(proven) => proven,
             Err(Refused::Stopped) => return Err(SyncError::Stopped),
             Err(Refused::Absent(reason)) => {
@@ -301,16 +324,26 @@ async fn give_way() {
     .await;
 }
 
-/// Reads the file from end to end: it must be what was imported. Gives way after each stretch: it may be large, and on
-/// a slow disk.
-async fn prove(
-    path: Option<PathBuf>,
+/// Takes the first file that is what was imported. Where none is, the first one tells why.
+async fn prove_any(
+    files: Vec<PathBuf>,
     original: &Original,
     stop: &Stop,
 ) -> std::result::Result<Proven, Refused> {
-    let Some(path) = path else {
-        return Err(Refused::Absent("it is linked on another device".to_owned()));
-    };
+    let mut first = None;
+    for path in files {
+        match prove(path, original, stop).await {
+            Ok(proven) => return Ok(proven),
+            Err(Refused::Stopped) => return Err(Refused::Stopped),
+            Err(refused) => drop(first.get_or_insert(refused)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Refused::Absent("it is linked on another device".to_owned())))
+}
+
+/// Reads the file from end to end: it must be what was imported. Gives way after each stretch: it may be large, and on
+/// a slow disk.
+async fn prove(path: PathBuf, original: &Original, stop: &Stop) -> std::result::Result<Proven, Refused> {
     let absent = |error: &io::Error| {
         Refused::Absent(format!("{} cannot be read: {error}; connect its disk or folder", path.display()))
     };
@@ -404,9 +437,14 @@ fn fail(
     Ok(())
 }
 
-/// Whether a linked original can be sent from here: its file is where it was.
-pub(crate) fn is_linked_here(here: &Here<'_>, original: &Original) -> bool {
-    original.storage == Storage::Linked && linked_path(here, original).is_some_and(|path| path.exists())
+/// Whether a linked original can be sent from here: its file is where it was, or another one in which its content was
+/// found.
+pub(crate) fn is_linked_here(here: &Here<'_>, original: &Original) -> Result<bool> {
+    if original.storage != Storage::Linked {
+        return Ok(false);
+    }
+    let Some(linked) = linked_path(here, original) else { return Ok(false) };
+    Ok(linked.exists() || linked_files(here, original)?.iter().any(|path| path.exists()))
 }
 
 #[cfg(test)]
@@ -456,12 +494,12 @@ mod tests {
         let original = linked(&content);
         let mut rounds = 0;
         let stop = Stop::default();
-        let proven = run(prove(Some(path.clone()), &original, &stop), |_| rounds += 1);
+        let proven = run(prove(path.clone(), &original, &stop), |_| rounds += 1);
         assert!(proven.is_ok_and(|proven| proven.parts.len() == 1));
         assert_eq!(rounds, 5);
 
         let mut last = 0;
-        let stopped = run(prove(Some(path), &original, &stop), |round| {
+        let stopped = run(prove(path, &original, &stop), |round| {
             last = round;
             if round == 1 {
                 stop.ask();
@@ -477,7 +515,7 @@ mod tests {
         let path = folder.path().join("one.jpg");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
-        let proven = run(prove(Some(path), &linked(b""), &Stop::default()), |_| ());
+        let proven = run(prove(path, &linked(b""), &Stop::default()), |_| ());
         assert!(matches!(proven, Err(Refused::Changed(_))));
     }
 }

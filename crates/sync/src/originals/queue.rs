@@ -145,9 +145,9 @@ fn standing(here: &Here<'_>, original: &Original) -> Result<(SyncState, Option<&
 }
 
 /// Whether an original is here: every part of it rests in the library folder, a small one lies in a pack by the index, or
-/// the file that it is linked to is where it was.
+/// a file is there from which a linked one can be sent.
 pub(crate) fn is_here(here: &Here<'_>, original: &Original) -> Result<bool> {
-    if is_linked_here(here, original) {
+    if is_linked_here(here, original)? {
         return Ok(true);
     }
     if original.storage == Storage::Packed {

@@ -1,6 +1,6 @@
 //! Building packs out of local entries and putting them into a place.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Renditions, Replica};
 use safelight_crypto::{PackTier, PackWriter, SealedPack};
@@ -71,7 +71,7 @@ pub(crate) async fn send_packs(
 }
 
 /// The local entries that are to go to a place in packs, newest first: those of which no pack anywhere is known or,
-/// where not everything may go, no pack there.
+/// where not everything may go, no pack there; and those of packs that are not there and that nobody can build again.
 pub(crate) fn entries_to_send(
     here: &mut Here<'_>,
     at: &RemotePlace,
@@ -84,20 +84,68 @@ pub(crate) fn entries_to_send(
         for kind in kinds_of(kind) {
             entries.extend(here.device.entries_to_pack(at.id, *kind)?);
         }
+        entries.extend(released(here, at, kind)?);
         return Ok(entries);
     }
-    let there = packs_there(here, at)?;
+    let there = packs_there(here, at, Some(kind))?;
     for kind in kinds_of(kind) {
         entries.extend(here.device.entries_for(at.id, *kind, which, &there)?);
     }
     Ok(entries)
 }
 
-/// The packs that are known to rest in a place.
-fn packs_there(here: &Here<'_>, at: &RemotePlace) -> Result<HashSet<String>> {
+/// What is needed and held here of packs that are not in a place and that nobody can build again, because something else
+/// in them was removed for good; what another pack can bring there is left out.
+fn released(here: &Here<'_>, at: &RemotePlace, kind: PackKind) -> Result<Vec<PackLocation>> {
+    let there = packs_there(here, at, Some(kind))?;
+    let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let (mut broken, mut entries) = (HashSet::new(), BTreeSet::new());
+    for named in here.catalog.remote_packs(Some(kind))? {
+        let Some((tier, _)) = tier_of(named.tier) else { continue };
+        let logical = tier.logical(&named.name);
+        if there.contains(&logical) || !known.contains(&logical) {
+            continue;
+        }
+        let held = here.device.entries_of_remote_pack(&logical)?;
+        if is_any_gone(here, &held)? {
+            entries.extend(held);
+            broken.insert(logical);
+        }
+    }
+    let mut locations = Vec::new();
+    for entry in entries {
+        let packs = here.device.packs_with(&entry.content, entry.kind)?;
+        if packs.iter().all(|pack| broken.contains(pack)) && is_needed(here, &entry)? {
+            locations.extend(here.device.packed_as(&entry)?);
+        }
+    }
+    Ok(locations)
+}
+
+/// Whether an entry is not here, and of a content that was removed for good.
+fn is_any_gone(here: &Here<'_>, entries: &[PackedEntry]) -> Result<bool> {
+    for entry in entries {
+        if here.device.packed_as(entry)?.is_none() && !is_needed(here, entry)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether some photo needs the content of an entry, as far as history tells.
+pub(crate) fn is_needed(here: &Here<'_>, entry: &PackedEntry) -> Result<bool> {
+    Ok(here.catalog.content_use(&entry.content)?.is_none_or(|used| used.is_referenced))
+}
+
+/// The packs, of one kind or of all, that are known to rest in a place.
+pub(crate) fn packs_there(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    kind: Option<PackKind>,
+) -> Result<HashSet<String>> {
     let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
     let mut there = HashSet::new();
-    for named in here.catalog.remote_packs(None)? {
+    for named in here.catalog.remote_packs(kind)? {
         let Some((tier, area)) = tier_of(named.tier) else { continue };
         let logical = tier.logical(&named.name);
         let path = path_of_pack(area, &named, 0)?;
