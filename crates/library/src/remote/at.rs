@@ -341,7 +341,8 @@ impl Library {
     /// # Errors
     /// Those of the database.
     pub fn remotes(&self) -> Result<Vec<ShownRemote>> {
-        self.device.remotes()?.into_iter().map(|row| self.shown_remote(row)).collect()
+        let purged = self.purged_contents()?;
+        self.device.remotes()?.into_iter().map(|row| self.shown_remote(row, &purged)).collect()
     }
 
     /// One remote.
@@ -349,7 +350,7 @@ impl Library {
     /// # Errors
     /// [`LibraryError::NoSuchRemote`].
     pub fn remote(&self, name: &str) -> Result<ShownRemote> {
-        self.shown_remote(self.remote_row(name)?)
+        self.shown_remote(self.remote_row(name)?, &self.purged_contents()?)
     }
 
     /// Refuses a tier that a remote does not have.
@@ -500,8 +501,8 @@ impl Library {
         }))
     }
 
-    fn shown_remote(&self, row: RemoteRow) -> Result<ShownRemote> {
-        let (counts, terms) = (self.counts_at(&row)?, self.terms_of(&row)?);
+    fn shown_remote(&self, row: RemoteRow, purged: &HashSet<ContentHash>) -> Result<ShownRemote> {
+        let (counts, terms) = (self.counts_without(&row, purged)?, self.terms_of(&row)?);
         let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
         Ok(ShownRemote {
             credential: kept_credential(&row)?.map(|credential| credential.description()),

@@ -303,12 +303,8 @@ impl Library {
         }
     }
 
-    pub(super) fn counts_at(&self, row: &RemoteRow) -> Result<Counts> {
-        self.counts_without(row, &self.purged_contents()?)
-    }
-
-    /// The counts of a remote; what was removed for good counts nowhere.
-    fn counts_without(&self, row: &RemoteRow, purged: &HashSet<ContentHash>) -> Result<Counts> {
+    /// The counts of a remote; what was removed for good, [`Self::purged_contents`], counts nowhere.
+    pub(super) fn counts_without(&self, row: &RemoteRow, purged: &HashSet<ContentHash>) -> Result<Counts> {
         let mut gone: HashMap<SyncState, u64> = HashMap::new();
         for content in purged {
             let rows = self.device.original_at_remotes(content)?;
@@ -332,7 +328,7 @@ impl Library {
     }
 
     /// The contents of photos that were removed for good, and of none that is left.
-    fn purged_contents(&self) -> Result<HashSet<ContentHash>> {
+    pub(super) fn purged_contents(&self) -> Result<HashSet<ContentHash>> {
         let (catalog, mut purged, mut after) = (self.catalog(), HashSet::new(), 0);
         loop {
             let (assets, last) = catalog.purged_after(after, OPS_AT_ONCE)?;
