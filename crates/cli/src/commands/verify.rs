@@ -132,7 +132,9 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
     let failed = reports.iter().filter(|report| report.error.is_some()).count();
     if failed > 0 {
         let of = counted(reports.len() as u64, "remote", "remotes");
-        return Err(Failure::new(Exit::Incomplete, format!("{failed} of {of} were not verified")));
+        let is_damage = reports.iter().any(|report| report.is_refused_as_damaged);
+        let exit = if is_damage { Exit::Damaged } else { Exit::Incomplete };
+        return Err(Failure::new(exit, format!("{failed} of {of} were not verified")));
     }
     Ok(())
 }

@@ -77,16 +77,24 @@ fn what_is_left_of_a_lost_pack_goes_in_another_once_something_in_it_was_removed_
         device.ends(&["verify", "--remote", "--all"], 0);
     }
     world.join("three").has_whole(&[std::fs::read(&kept).unwrap()], "exported");
+}
 
-    // So does it to a place that never had the pack.
-    let cellar = tempfile::tempdir().unwrap();
-    let (small, large) = ("small-6", world.photos("more", 7..8));
-    one.import(&large);
-    one.ends(&["remote", "add", "cellar", &format!("folder:{}", cellar.path().display())], 0);
+#[test]
+fn what_is_left_of_a_pack_goes_to_a_second_place_once_something_in_it_was_removed_for_good() {
+    let place = tempfile::tempdir().unwrap();
+    let world = folder_world(place.path());
+    let (one, _) = pair(&world);
+    one.ends(&["trash", "path:small-5"], 0);
+    one.ends(&["trash", "empty", "--yes"], 0);
     one.sync();
-    let shown = one.json(&["show", &format!("path:{small}")]);
-    assert!(shown.to_string().contains("cellar"), "{shown}");
-    assert!(count(cellar.path(), "s") > 0);
+    let cellar = tempfile::tempdir().unwrap();
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", cellar.path().display())], 0);
+    for _ in 0..2 {
+        one.sync();
+        assert_eq!((count(cellar.path(), "s"), count(cellar.path(), "o")), (1, 2), "each goes once");
+    }
+    assert_eq!(one.json(&["list", "--count", "sync:synced"])["count"], 3);
+    one.ends(&["verify", "--remote", "--all"], 0);
 }
 
 #[test]
@@ -137,6 +145,11 @@ fn a_verification_writes_nothing_into_a_place_that_was_emptied_or_went_back() {
         files(place.path(), &mut after);
         assert_eq!(there.len(), after.len(), "{after:?}");
     }
+    // One that is whole beside it does not make less of it.
+    let cellar = tempfile::tempdir().unwrap();
+    one.ends(&["remote", "add", "cellar", &format!("folder:{}", cellar.path().display())], 0);
+    one.ends(&["sync", "cellar"], 0);
+    one.ends(&["verify", "--remote"], 6);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! Killed between any two steps, an import leaves at most objects that nothing speaks of; the next import of
 //! the same files finds them, proves them and goes on.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,8 @@ pub(crate) struct Writer<'a> {
     found_elsewhere: Vec<AssetId>,
     /// Contents of which one file became a new version in this batch.
     edited: HashSet<ContentHash>,
+    /// Known contents of this batch whose recorded original is still damaged, and why.
+    unproven: HashMap<ContentHash, String>,
     /// Assets of which this import has said that they are in the library.
     added: HashSet<AssetId>,
     /// Paths that hold the content of another asset than before.
@@ -109,6 +111,7 @@ impl<'a> Writer<'a> {
             whole_again: Vec::new(),
             found_elsewhere: Vec::new(),
             edited: HashSet::new(),
+            unproven: HashMap::new(),
             added: HashSet::new(),
             taken_over: Vec::new(),
         }
@@ -189,6 +192,7 @@ impl<'a> Writer<'a> {
         self.report.previews_pending += pending.len() as u64;
         self.room.device.queue_renditions(pending, 0)?;
         self.doubt_what_changes(&durable)?;
+        self.prove_known(&durable)?;
         // Memory of it all or of nothing: a file whose history a kill cut short is met once more.
         self.room.device.begin_as_one()?;
         let spoken = self.speak_and_remember(durable);
@@ -212,6 +216,7 @@ impl<'a> Writer<'a> {
             let before = before.filter(|before| before.content.is_some_and(|before| before != content));
             changed.extend(before.map(|before| (self.source, before.clone())));
             if let Some(asset) = self.room.find_content(content)?
+                && !met.contains_key(&asset)
                 && let Some(state) = self.room.asset_state(asset)?
             {
                 met.insert(asset, state);
@@ -222,6 +227,23 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         doubt_left(self.room.device, self.room.device_id, met.values())
+    }
+
+    /// Reads back those originals of a batch that history knows to rest as they do now: before anything is locked, for
+    /// they may be large.
+    fn prove_known(&mut self, durable: &[(Candidate, Box<NewOriginal>)]) -> Result<()> {
+        self.unproven.clear();
+        for (_, original) in durable {
+            let Some(recorded) = self.room.original_of(&original.content)? else { continue };
+            let names = recorded.parts.iter().map(|part| part.name);
+            if recorded.storage == original.storage
+                && names.eq(original.parts.iter().map(|part| part.name))
+                && let Err(error) = self.room.prove_recorded(&original.content)
+            {
+                self.unproven.insert(original.content, error.to_string());
+            }
+        }
+        Ok(())
     }
 
     /// Records what there is to say of a batch whose objects are durable, and then what this device remembers of its files.
@@ -442,7 +464,7 @@ impl<'a> Writer<'a> {
             }
             Rest::AsRecorded => {
                 bodies.splice(0..0, state.add_again(asset));
-                if let Err(error) = self.room.prove_recorded(&content) {
+                if let Some(error) = self.unproven.get(&content) {
                     self.report.failed += 1;
                     let reason = format!("its sealed copy is still damaged: {error}");
                     self.monitor.problem(&Problem::failure(&candidate.path, reason));

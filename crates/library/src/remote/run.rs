@@ -24,7 +24,7 @@ use super::sweep::sweep;
 use super::terms::{Hushed, MinuteOfDay};
 use crate::edit::Selection;
 use crate::effects::{now_millis, now_stamp_millis};
-use crate::error::{LibraryError, Result};
+use crate::error::{ErrorKind, LibraryError, Result};
 use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
@@ -126,6 +126,9 @@ pub struct RemoteVerifyReport {
     pub not_repaired: Option<String>,
     /// Why this one of several remotes could not be verified; nothing is known of it then.
     pub error: Option<String>,
+    /// Whether it could not be verified because it was emptied, went back or is damaged.
+    #[serde(skip)]
+    pub is_refused_as_damaged: bool,
 }
 
 /// What fetching originals came to.
@@ -439,6 +442,7 @@ impl Library {
                     reports.push(RemoteVerifyReport {
                         remote: row.name,
                         error: Some(text),
+                        is_refused_as_damaged: error.kind() == ErrorKind::Damaged,
                         ..RemoteVerifyReport::default()
                     });
                     first_error = first_error.or(Some(error));
@@ -463,6 +467,7 @@ impl Library {
                 damaged: words(damaged),
                 notices: words(notices),
                 error: None,
+                is_refused_as_damaged: false,
             });
         }
         match first_error {

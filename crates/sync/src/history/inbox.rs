@@ -522,38 +522,27 @@ impl Inbox {
         Ok(())
     }
 
+    /// Opens what waits first of a device; none where it does not open, which is judged where it is taken in.
+    fn open_waiting(here: &Here<'_>, arrived: &VecDeque<Arrived>, key: &VerifyingKey) -> Option<Segment> {
+        let sealed = SealedSegment::parse(&arrived.front()?.bytes).ok()?;
+        sealed.verify(here.library(), key).ok()?.open(here.keys.keyring()).ok()
+    }
+
     /// Whether something waits for a device that is not among these: its own word, or one that admits the writer.
-    pub(super) fn waits_for_others_than(
-        &self,
-        here: &Here<'_>,
-        devices: &BTreeSet<DeviceId>,
-    ) -> Result<bool> {
-        for (device, arrived) in &self.waiting {
-            let Some(arrived) = arrived.front() else { continue };
-            let Some((key, _)) = self.key_of(here, device) else { return Ok(true) };
-            let segment = SealedSegment::parse(&arrived.bytes)
-                .and_then(|sealed| sealed.verify(here.library(), &key))
-                .and_then(|signed| signed.open(here.keys.keyring()))?;
-            if segment.seen().iter().any(|(other, _)| !devices.contains(&other)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    pub(super) fn waits_for_others_than(&self, here: &Here<'_>, devices: &BTreeSet<DeviceId>) -> bool {
+        self.waiting.iter().any(|(device, arrived)| {
+            let Some((key, _)) = self.key_of(here, device) else { return true };
+            let segment = Self::open_waiting(here, arrived, &key);
+            segment.is_some_and(|segment| segment.seen().iter().any(|(other, _)| !devices.contains(&other)))
+        })
     }
 
     /// The chains of which something that waits has seen more than is here.
     pub(super) fn awaited(&self, here: &Here<'_>) -> Result<BTreeSet<DeviceId>> {
         let mut awaited = BTreeSet::new();
         for (device, arrived) in &self.waiting {
-            let Some(arrived) = arrived.front() else { continue };
             let Some((key, _)) = self.key_of(here, device) else { continue };
-            // What does not open is judged where it is taken in.
-            let Ok(segment) = SealedSegment::parse(&arrived.bytes)
-                .and_then(|sealed| sealed.verify(here.library(), &key))
-                .and_then(|signed| signed.open(here.keys.keyring()))
-            else {
-                continue;
-            };
+            let Some(segment) = Self::open_waiting(here, arrived, &key) else { continue };
             for (other, seen) in segment.seen().iter() {
                 if here.catalog.tip(other)?.seq < seen.seq {
                     awaited.insert(other);
@@ -573,14 +562,11 @@ impl Inbox {
             }
         }
         for (device, arrived) in &self.waiting {
-            let Some(arrived) = arrived.front() else { continue };
             let Some((key, _)) = self.key_of(here, device) else {
                 here.note(&mut report.problems, Problem::Unadmitted { device: *device });
                 continue;
             };
-            let segment = SealedSegment::parse(&arrived.bytes)
-                .and_then(|sealed| sealed.verify(here.library(), &key))
-                .and_then(|signed| signed.open(here.keys.keyring()))?;
+            let Some(segment) = Self::open_waiting(here, arrived, &key) else { continue };
             let clear = segment.clear();
             if clear.seq.0 > 1 && here.catalog.tip(*device)?.seq.0 + 1 >= clear.seq.0 {
                 let before = Tip { seq: SegmentSeq(clear.seq.0 - 1), root: clear.prev };
