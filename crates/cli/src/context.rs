@@ -416,11 +416,12 @@ fn allow_many_open_files() {
     let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
-/// The first Ctrl-C asks for an end at the next safe point; the second ends at once, which is safe too.
+/// The first Ctrl-C asks for an end at the next safe point, or ends a question at once; the second ends everything at once,
+/// which is safe too.
 fn listen_for_interrupts(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
     let flag = Arc::clone(interrupted);
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        if prompt::give_up() || flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
     })

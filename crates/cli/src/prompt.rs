@@ -3,8 +3,44 @@
 //! Nothing is ever asked when stdin or stderr is no terminal: a script gets an error that says which flag answers.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
+
+/// The question that is open, if there is one.
+static OPEN: Mutex<Option<Question>> = Mutex::new(None);
+
+/// What a terminal has to be given back when nobody answers any more.
+struct Question {
+    /// How it was set; a passphrase is asked for without echo.
+    terminal: Option<Termios>,
+    /// Whether the other screen is shown.
+    is_alone: bool,
+}
+
+const OTHER_SCREEN: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H";
+const BACK: &[u8] = b"\x1b[2J\x1b[?1049l";
+
+/// Gives the terminal back if a question is open: nothing is at work meanwhile, so whoever presses Ctrl-C may go at once.
+pub(crate) fn give_up() -> bool {
+    let Some(open) = OPEN.lock().unwrap_or_else(PoisonError::into_inner).take() else { return false };
+    if let Some(terminal) = open.terminal {
+        let _gone = tcsetattr(std::io::stdin(), OptionalActions::Now, &terminal);
+    }
+    // The one who asks holds stderr's lock only while it writes.
+    let _gone = std::io::stderr().write_all(if open.is_alone { BACK } else { b"\n" });
+    true
+}
+
+/// Asks with Ctrl-C as a way out.
+fn asking<T>(is_alone: bool, ask: impl FnOnce() -> T) -> T {
+    let open = |question| *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = question;
+    open(Some(Question { terminal: tcgetattr(std::io::stdin()).ok(), is_alone }));
+    let answer = ask();
+    open(None);
+    answer
+}
 
 /// Whether there is a person to ask.
 pub(crate) fn someone_is_there() -> bool {
@@ -13,7 +49,7 @@ pub(crate) fn someone_is_there() -> bool {
 
 /// Asks for a passphrase once.
 pub(crate) fn passphrase(question: &str) -> std::io::Result<Zeroizing<String>> {
-    rpassword::prompt_password(format!("{question}: ")).map(Zeroizing::new)
+    asking(false, || rpassword::prompt_password(format!("{question}: "))).map(Zeroizing::new)
 }
 
 /// Asks for a new passphrase twice, until both agree and are not empty.
@@ -51,9 +87,14 @@ pub(crate) fn agree(question: &str) -> std::io::Result<bool> {
 
 /// Asks for one line.
 pub(crate) fn line(question: &str) -> std::io::Result<Zeroizing<String>> {
+    asking(false, || read_line(question))
+}
+
+fn read_line(question: &str) -> std::io::Result<Zeroizing<String>> {
     let mut stderr = std::io::stderr().lock();
     stderr.write_all(question.as_bytes())?;
     stderr.flush()?;
+    drop(stderr);
     let mut answer = Zeroizing::new(String::new());
     if std::io::stdin().lock().read_line(&mut answer)? == 0 {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -63,13 +104,13 @@ pub(crate) fn line(question: &str) -> std::io::Result<Zeroizing<String>> {
 
 /// Shows text alone on the terminal's other screen until Enter is pressed, so that it does not stay behind.
 pub(crate) fn show_alone(text: &str) -> std::io::Result<()> {
-    const OTHER_SCREEN: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H";
-    const BACK: &[u8] = b"\x1b[2J\x1b[?1049l";
-    std::io::stderr().lock().write_all(OTHER_SCREEN)?;
-    tell(text);
-    let answered = line("\nPress Enter when they are on paper. ");
-    std::io::stderr().lock().write_all(BACK)?;
-    answered.map(|_| ())
+    asking(true, || {
+        std::io::stderr().lock().write_all(OTHER_SCREEN)?;
+        tell(text);
+        let answered = read_line("\nPress Enter when they are on paper. ");
+        std::io::stderr().lock().write_all(BACK)?;
+        answered.map(|_| ())
+    })
 }
 
 fn tell(text: &str) {

@@ -52,7 +52,11 @@ impl Library {
         {
             return Ok(self.catalog().find_item(path.as_os_str().as_bytes(), EXAMPLES + 1)?);
         }
-        Ok(found)
+        // `./` only says that a name is a name, and no filter or change.
+        match (&found, item.strip_prefix("./")) {
+            (ItemLookup::None, Some(name)) => Ok(self.catalog().find_item(name.as_bytes(), EXAMPLES + 1)?),
+            _ => Ok(found),
+        }
     }
 
     fn find_by_query(&self, item: &str) -> Result<AssetId> {

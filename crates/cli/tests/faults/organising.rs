@@ -473,3 +473,16 @@ fn emptying_an_empty_trash_frees_nothing() {
     assert!(freed()["freed_bytes"].as_u64().unwrap() > 2 << 20);
     assert_eq!(freed()["freed_bytes"], 0);
 }
+
+#[test]
+fn a_name_after_a_dot_and_a_slash_is_a_name_wherever_the_command_is_given() {
+    let room = Room::with_library();
+    room.put("tag+=x.jpg", photo(1));
+    room.put("list", photo(2));
+    room.import().ends_with(&[0]);
+    room.safelight(&["set", "./tag+=x.jpg", "rating=4"]).ends_with(&[0]);
+    room.safelight(&["trash", "./list"]).ends_with(&[0]);
+    let left = room.list();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0]["rating"], 4);
+}

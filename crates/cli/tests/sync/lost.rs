@@ -76,7 +76,7 @@ fn what_is_left_of_a_lost_pack_goes_in_another_once_something_in_it_was_removed_
         device.tries(&["sync"]);
         device.ends(&["verify", "--remote", "--all"], 0);
     }
-    world.join("three").has_whole(&[std::fs::read(&kept).unwrap()], "exported");
+    two.has_whole(&[std::fs::read(&kept).unwrap()], "exported");
 }
 
 #[test]

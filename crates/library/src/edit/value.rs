@@ -155,7 +155,8 @@ fn typed(
     offset_minutes: Option<i16>,
     precision: DatePrecision,
 ) -> Result<TypedDate, Wrong> {
-    let zoned = moment.to_zoned(TimeZone::UTC).map_err(|error| Wrong::all(error.to_string()))?;
+    let out_of_range = |_| Wrong::all("there is no such date; years go from -9999 to 9999".to_owned());
+    let zoned = moment.to_zoned(TimeZone::UTC).map_err(out_of_range)?;
     Ok(TypedDate { local_seconds: zoned.timestamp().as_second(), offset_minutes, precision })
 }
 
