@@ -29,8 +29,10 @@ mod scan;
 mod show;
 mod source;
 mod status;
+mod timeline;
 pub mod unlock;
 mod verify;
+mod viewing;
 mod whereabouts;
 mod witness;
 
@@ -44,7 +46,7 @@ pub use export::{ExportReport, ExportRequest, verify_export};
 pub use history::HistoryEntry;
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
-pub use listing::{ListPage, ListRequest, ListedAsset};
+pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistake};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
     AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, CollectOutcome, CollectWait,
@@ -62,6 +64,9 @@ pub use safelight_crypto::{
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
+pub use safelight_catalog::{Cursor, Shelf};
 pub use status::{FailedFile, Status};
+pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
+pub use viewing::{OriginalHere, PictureKind};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
 pub use witness::{Comparison, DeviceActivity};

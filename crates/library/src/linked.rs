@@ -145,6 +145,17 @@ pub(crate) fn find(original: &Original, here: DeviceId, device: &DeviceDb) -> Re
     }
 }
 
+/// The same for whoever reads parts of it, which no hash proves: a file that is not known to be as it was is read whole
+/// first.
+pub(crate) fn find_proven(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<PathBuf> {
+    let path = find(original, here, device)?;
+    let is_own = original.source.device == here && path == path_of(original);
+    if !is_own || !matches!(look_where_linked(original, device)?, WhereLinked::Known) {
+        write_from(&path, original, &mut std::io::sink())?;
+    }
+    Ok(path)
+}
+
 /// What lies where an original was linked.
 enum WhereLinked {
     /// Its file, as it was when it was read.

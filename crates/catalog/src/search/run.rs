@@ -163,7 +163,7 @@ impl Catalog {
 }
 
 /// The shelves to look at, in order.
-fn shelves(query: &Query, options: &ListOptions) -> Vec<Shelf> {
+pub(super) fn shelves(query: &Query, options: &ListOptions) -> Vec<Shelf> {
     if let Some(shelves) = &options.shelves {
         return shelves.clone();
     }
