@@ -26,6 +26,9 @@ export function stay(hold = false): void {
   if (!hold) timer = window.setTimeout(() => { toasts.now = null; }, 9_000);
 }
 
+/** A write that is only a step of another one: seen, but not worth a word. */
+export const sawNothing = sawRevision;
+
 export function dismiss(): void { clearTimeout(timer); toasts.now = null; }
 
 export function complain(error: unknown): void {
