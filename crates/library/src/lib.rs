@@ -5,6 +5,7 @@
 //! paths and programs come in as arguments.
 
 mod birth;
+mod complete;
 mod doctor;
 mod edit;
 mod effects;
@@ -21,6 +22,7 @@ mod library;
 mod linked;
 mod listing;
 mod log;
+mod map;
 mod monitor;
 mod objects;
 mod remote;
@@ -36,9 +38,10 @@ mod viewing;
 mod whereabouts;
 mod witness;
 
+pub use complete::{Choice, Completion};
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use edit::{
-    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, PurgePlan, PurgeReport, Resolution,
+    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, PurgePlan, PurgeReport, Resolution,
     Selection, ShownAlbum, ShownConflict, TrashedAsset,
 };
 pub use error::{ErrorKind, LibraryError, Result};
@@ -47,6 +50,7 @@ pub use history::HistoryEntry;
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistake};
+pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
     AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, CollectOutcome, CollectWait,

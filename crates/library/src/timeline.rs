@@ -239,7 +239,7 @@ fn ratio(width: Option<u32>, height: Option<u32>) -> u8 {
         return 0;
     }
     let steps = (50.0 * (f64::from(width) / f64::from(height)).log2() + 128.0).round().clamp(1.0, 255.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 1 to 255")]
+    #[expect(clippy::cast_possible_truncation, reason = "it is from 1 to 255")]
     let steps = steps as u8;
     steps
 }
@@ -267,7 +267,7 @@ fn average_colour(thumbhash: &[u8]) -> Option<[u8; 3]> {
     let blue = brightness - 2.0 / 3.0 * yellow_blue;
     let red = (3.0 * brightness - blue + red_green) / 2.0;
     let green = red - red_green;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 255")]
+    #[expect(clippy::cast_possible_truncation, reason = "it is from 0 to 255")]
     let byte = |part: f64| (part.clamp(0.0, 1.0) * 255.0).round() as u8;
     Some([red, green, blue].map(byte))
 }

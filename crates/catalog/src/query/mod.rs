@@ -13,6 +13,7 @@ mod lexer;
 mod parse;
 mod values;
 
+pub use parse::{keys, words_of};
 pub use error::{Problem, QueryError};
 pub use values::{Bound, DateRange};
 
