@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dayOf, displayRatio, layOut, parseSkeleton, rowAt, rowBox, rowOf, type Measures, type Skeleton } from './layout';
@@ -127,6 +129,14 @@ describe('the skeleton', () => {
     expect(Array.from(skeleton.dayFirst)).toEqual([0, 2, 3]);
     expect(displayRatio(skeleton.ratio[0]!)).toBe(1);
     expect(displayRatio(skeleton.ratio[1]!)).toBeCloseTo(1.5, 1);
+  });
+
+  it('of the server’s own golden file is read to the number', () => {
+    const golden = readFileSync(join(import.meta.dirname, 'fixtures/skeleton.bin'));
+    const skeleton = parseSkeleton(golden.buffer.slice(golden.byteOffset, golden.byteOffset + golden.byteLength));
+    expect(Array.from(skeleton.dayDate)).toEqual([20230514, 20230513, 0]);
+    expect(Array.from(skeleton.dayFirst)).toEqual([0, 2, 5, 6]);
+    expect(Array.from(skeleton.ratio)).toEqual([128, 178, 78, 0, 255, 149]);
   });
 
   it.each([

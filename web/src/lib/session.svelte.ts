@@ -10,7 +10,7 @@ interface Session {
   media: string;
   status: Status | null;
   revision: number;
-  progress: { task: string; done: number; of: number } | null;
+  progress: { task: string; done: number; of: number | null } | null;
 }
 
 export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, progress: null });
