@@ -71,7 +71,7 @@ const server = createServer(async (request, response) => {
   if (call === 'session' && request.method === 'POST') return json({ secret: 'mock', media: '/media/mock', instance: 'mock' });
   if (request.headers['x-safelight'] !== 'mock') return fail(401, 'no-session', 'this window has no session', { hint: 'safelight serve' });
   if (call === 'session') return json({ media: '/media/mock', instance: 'mock' });
-  if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== 'open') return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }
+  if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== 'a lamp for the darkroom') return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }
   if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: 3, trashed: 2 }, state: { original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 } });
   if (locked) return fail(423, 'locked', 'the library is locked');
   if (call === 'lock') { locked = true; for (const stream of streams) stream.write('event: locked\ndata: null\n\n'); return json({ revision }); }

@@ -5,8 +5,9 @@
 import { createRequire } from 'node:module';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import assert from 'node:assert/strict';
-import { browserPath, launch, Library, open, PASSPHRASE, visit } from './gallery.mjs';
+import { browserPath, launch, Library, open, PASSPHRASE, standIn, visit } from './gallery.mjs';
 
 const tests = [];
 const test = (name, run) => tests.push({ name, run });
@@ -141,6 +142,7 @@ for (const scheme of ['light', 'dark']) {
     found.push(...(await violations(page)).map((one) => `viewer with information ${one}`));
     await pictures(`viewer-${scheme}`);
     await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.querySelector('dialog') === null);
     await page.keyboard.press('?');
     await page.getByRole('dialog').waitFor();
     found.push(...(await violations(page)).map((one) => `keys ${one}`));
@@ -192,7 +194,8 @@ test('a hostile name is text and a hostile SVG never runs', async ({ page, wrong
 test('the policy of the page stops scripts, frames and foreign requests', async ({ page, wrong }) => {
   const refused = await page.evaluate(async () => {
     const out = {};
-    try { eval('1'); out.eval = 'ran'; } catch { out.eval = 'refused'; }
+    // From a timer: what the test itself runs is let through by the browser.
+    out.eval = await new Promise((resolve) => setTimeout(() => { try { eval('1'); resolve('ran'); } catch { resolve('refused'); } }));
     try { document.createElement('div').innerHTML = '<b>x</b>'; out.html = 'ran'; } catch { out.html = 'refused'; }
     out.fetch = await fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused');
     out.inline = await new Promise((resolve) => {
@@ -252,15 +255,13 @@ test('a German and a French reader get their own words', async ({ browser, again
 test('the budgets hold: scripts, elements, memory', async ({ page, wrong }) => {
   await visit(page, '/');
   const sizes = [];
-  const hear = (response) => { if (/\.js$/.test(new URL(response.url()).pathname)) sizes.push(response.body().then((body) => body.length, () => 0)); };
+  const hear = (response) => { if (/\.js$/.test(new URL(response.url()).pathname)) sizes.push(response.body().then((body) => gzipSync(body).length, () => 0)); };
   page.on('response', hear);
   await page.reload();
   await page.waitForSelector('[role=gridcell] img');
   page.off('response', hear);
-  const { gzipSync } = await import('node:zlib');
-  void gzipSync;
   const script = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-  assert.ok(script > 0 && script < 200_000, `${script} bytes of script before packing`);
+  assert.ok(script > 0 && script <= 60_000, `${script} bytes of script, packed`);
   let most = 0;
   for (let step = 0; step < 30; step++) {
     await page.mouse.move(600, 400);
@@ -272,7 +273,54 @@ test('the budgets hold: scripts, elements, memory', async ({ page, wrong }) => {
   const heap = await page.evaluate(() => { globalThis.gc?.(); return performance.memory.usedJSHeapSize; });
   assert.ok(heap <= 30e6, `${heap} bytes of heap`);
   assert.deepEqual(wrong, []);
-  console.log(`  scripts ${script} bytes unpacked, ${most} elements at most, heap ${(heap / 1e6).toFixed(1)} MB`);
+  console.log(`  scripts ${script} bytes packed, ${most} elements at most, heap ${(heap / 1e6).toFixed(1)} MB`);
+});
+
+test('a million photos scroll to the last one within the budgets', async ({ browser }) => {
+  // The real server's million is measured in bench/; here it is the page that is tried, on made-up photos.
+  const million = standIn(1_000_000);
+  try {
+    const { page, context, wrong } = await open(browser, await million.address);
+    await page.waitForSelector('[role=gridcell] img');
+    await page.locator('[role=gridcell]').first().focus();
+    await page.keyboard.press('Control+End');
+    await page.waitForFunction(() => document.activeElement?.getAttribute('data-index') === '999999' && document.activeElement.querySelector('img'));
+    const seen = await page.evaluate(() => { const at = document.activeElement.getBoundingClientRect(); return at.top >= 0 && at.bottom <= innerHeight + 1; });
+    assert.ok(seen, 'the last photo is in the window');
+    await page.keyboard.press('Control+Home');
+    let most = 0;
+    const requests = [];
+    page.on('request', (request) => { if (request.url().includes('columns')) requests.push(request); });
+    const frames = await page.evaluate(async () => {
+      const scroller = document.querySelector('.scroller');
+      const times = [];
+      let last = performance.now();
+      for (let step = 0; step < 120; step++) {
+        scroller.scrollTop += 60;
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+        times.push(performance.now() - last);
+        last = performance.now();
+      }
+      return times.sort((a, b) => a - b);
+    });
+    const slider = page.getByRole('slider', { name: 'Month' });
+    const box = await slider.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + 20);
+    await page.mouse.down();
+    for (let step = 0; step <= 60; step++) {
+      await page.mouse.move(box.x + box.width / 2, box.y + 14 + ((box.height - 28) * step) / 60);
+      most = Math.max(most, await page.evaluate(() => document.querySelectorAll('*').length));
+    }
+    await page.mouse.up();
+    await page.waitForFunction(() => [...document.querySelectorAll('[role=gridcell]')].some((cell) => cell.getAttribute('data-index') === '999999' && cell.querySelector('img')));
+    const heap = await page.evaluate(() => { globalThis.gc?.(); return performance.memory.usedJSHeapSize; });
+    assert.ok(most <= 600, `${most} elements`);
+    assert.ok(heap <= 30e6, `${heap} bytes of heap`);
+    assert.ok(requests.length < 60, `${requests.length} requests for columns while scrubbing past a million`);
+    assert.deepEqual(wrong, []);
+    console.log(`  p50 ${frames[60].toFixed(1)} ms, p95 ${frames[114].toFixed(1)} ms a frame; ${most} elements at most; heap ${(heap / 1e6).toFixed(1)} MB; ${requests.length} calls for columns`);
+    await context.close();
+  } finally { await million.stop(); }
 });
 
 test('a server that ends is noticed, and nothing looks as if it could be changed', async ({ page, serve }) => {
@@ -290,7 +338,9 @@ if (!browserPath) {
   console.log(`skipped: no Chromium here (apt install chromium, or SAFELIGHT_CHROMIUM)\n0 passed, 0 failed, ${chosen.length} skipped`);
   process.exit(0);
 }
-const library = new Library();
+// While the pages are being worked on: the same tests, those that the stand-in can answer, without the binary.
+const mocked = process.env.SAFELIGHT_STAND_IN;
+const library = mocked ? { make() {}, remove() {}, serve: () => standIn(4_000) } : new Library();
 let passed = 0;
 let failed = 0;
 try {

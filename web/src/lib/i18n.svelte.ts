@@ -43,6 +43,9 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 
 export const number = (value: number): string => new Intl.NumberFormat(state.language).format(value);
 
+/** `2K`: a number where there is little room. */
+export const compact = (value: number): string => new Intl.NumberFormat(state.language, { notation: 'compact', maximumFractionDigits: 0 }).format(value);
+
 export function bytes(value: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
   let at = 0;

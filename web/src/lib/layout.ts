@@ -171,7 +171,12 @@ export function layOut(skeleton: Skeleton, measures: Measures): Layout {
 
   rowY[rows] = y;
   rowFirst[rows] = ratio.length;
-  return { ...measures, width, rows, rowY, rowH, rowFirst, rowDay, rowHeaded, height: y };
+  // There are far fewer rows than photos; what was set aside for more is given back.
+  return {
+    ...measures, width, rows, height: y,
+    rowY: rowY.slice(0, rows + 1), rowH: rowH.slice(0, rows), rowFirst: rowFirst.slice(0, rows + 1),
+    rowDay: rowDay.slice(0, rows), rowHeaded: rowHeaded.slice(0, rows),
+  };
 }
 
 /** The last index whose value is not above `wanted`, in ascending `values[0..count]`. */

@@ -20,6 +20,7 @@ export class Timeline {
   #revision = 0;
   #loading: Promise<boolean> | null = null;
   #closed = false;
+  #wanted: [number, number] = [0, 0];
 
   constructor(source: Source) { this.source = source; }
 
@@ -41,9 +42,15 @@ export class Timeline {
         this.#etag ? { 'if-none-match': this.#etag } : {});
       if (answer.status === 304) return false;
       const skeleton = parseSkeleton(await answer.arrayBuffer());
+      // What is on the screen is known before the new list is shown, so that nothing blinks.
+      const seen = this.skeleton ? await this.#seen(skeleton.ratio.length) : [];
       if (this.#closed) return false;
       this.#etag = answer.headers.get('etag');
       this.#forget();
+      for (const columns of seen) {
+        this.#chunks.set(columns.start / CHUNK, columns);
+        this.#revision = columns.revision;
+      }
       this.skeleton = skeleton;
       this.error = null;
       return true;
@@ -51,6 +58,15 @@ export class Timeline {
       this.error = error instanceof ApiError ? error : new ApiError(-1, { code: 'unreadable', message: String(error instanceof Error ? error.message : error) });
       return false;
     }
+  }
+
+  /** The columns of what was asked for last, as they are now, in a list of `length`. */
+  async #seen(length: number): Promise<Columns[]> {
+    const [first, end] = this.#wanted;
+    const chunks: number[] = [];
+    for (let chunk = Math.floor(first / CHUNK); chunk * CHUNK < Math.min(end, length); chunk++) chunks.push(chunk);
+    const found = chunks.slice(0, 4).map((chunk) => get<Columns>(`timeline/columns${this.#parameters({ start: chunk * CHUNK, count: CHUNK })}`));
+    return (await Promise.allSettled(found)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   }
 
   #forget(): void {
@@ -97,6 +113,7 @@ export class Timeline {
 
   /** Asks for the columns of `first..end` and lets go of what was asked for elsewhere and has not come. */
   want(first: number, end: number): void {
+    this.#wanted = [first, end];
     const from = Math.floor(first / CHUNK);
     const to = Math.floor(Math.max(first, Math.min(end, this.length) - 1) / CHUNK);
     for (const [chunk, asked] of this.#asked) {
