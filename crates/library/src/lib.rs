@@ -68,7 +68,7 @@ pub use safelight_crypto::{
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
-pub use safelight_catalog::{Cursor, Shelf};
+pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use status::{FailedFile, Status};
 pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
 pub use viewing::{OriginalHere, PictureKind};

@@ -5,7 +5,7 @@
 //! in the order of the list, so that a stretch of it is read by its numbers without counting.
 
 use safelight_catalog::query::Condition;
-use safelight_catalog::{AssetRow, Cursor, ListOptions, Shelf};
+use safelight_catalog::{AssetRow, Cursor, ListOptions, Place, Shelf};
 use safelight_model::AssetId;
 
 use crate::error::{LibraryError, Result};
@@ -13,7 +13,7 @@ use crate::library::Library;
 use crate::listing::{date_text, kind_word};
 use crate::show::place_words;
 
-const DAY_MILLIS: i64 = 86_400_000;
+const DAY_SECONDS: i64 = 86_400;
 
 /// Which part of the library a timeline is of.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,6 +82,44 @@ pub struct TimelineRow {
     pub caption: Option<String>,
 }
 
+/// A timeline that is being laid out.
+#[derive(Default)]
+struct Layout {
+    timeline: Timeline,
+    /// The day of the photo before.
+    day: Option<i64>,
+}
+
+impl Layout {
+    fn add(&mut self, place: Place) {
+        let Timeline { cursors, ratios, days } = &mut self.timeline;
+        cursors.push(place.cursor);
+        ratios.push(ratio(place.width, place.height));
+        let day = place.cursor.local_seconds().div_euclid(DAY_SECONDS);
+        match days.last_mut() {
+            Some(last) if self.day == Some(day) => last.assets += 1,
+            _ => days.push(Day { date: date(day), assets: 1 }),
+        }
+        self.day = Some(day);
+    }
+
+    fn finish(self) -> Timeline {
+        let mut timeline = self.timeline;
+        timeline.cursors.shrink_to_fit();
+        timeline.ratios.shrink_to_fit();
+        timeline.days.shrink_to_fit();
+        timeline
+    }
+}
+
+impl FromIterator<Place> for Timeline {
+    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
+        let mut layout = Layout::default();
+        places.into_iter().for_each(|place| layout.add(place));
+        layout.finish()
+    }
+}
+
 impl Timeline {
     /// How many photos it has.
     #[must_use]
@@ -118,13 +156,6 @@ impl Timeline {
     pub fn position(&self, cursor: Cursor) -> Option<usize> {
         self.cursors.binary_search(&cursor).ok()
     }
-
-    fn shrink(mut self) -> Self {
-        self.cursors.shrink_to_fit();
-        self.ratios.shrink_to_fit();
-        self.days.shrink_to_fit();
-        self
-    }
 }
 
 impl Library {
@@ -151,19 +182,9 @@ impl Library {
             covers_only: request.covers_only,
             ..ListOptions::default()
         };
-        let mut timeline = Timeline::default();
-        let mut day = None;
-        self.catalog().walk(&query, &options, |place| {
-            timeline.cursors.push(place.cursor);
-            timeline.ratios.push(ratio(place.width, place.height));
-            let this = place.local_millis.div_euclid(DAY_MILLIS);
-            match timeline.days.last_mut() {
-                Some(last) if day == Some(this) => last.assets += 1,
-                _ => timeline.days.push(Day { date: date(this), assets: 1 }),
-            }
-            day = Some(this);
-        })?;
-        Ok(timeline.shrink())
+        let mut layout = Layout::default();
+        self.catalog().walk(&query, &options, |place| layout.add(place))?;
+        Ok(layout.finish())
     }
 
     /// The rows of a stretch of a timeline. None if something stands elsewhere by now: the timeline is old.
@@ -246,7 +267,7 @@ fn ratio(width: Option<u32>, height: Option<u32>) -> u8 {
 
 /// `20230514` of a number of days since 1970.
 fn date(days: i64) -> u32 {
-    let second = days.saturating_mul(DAY_MILLIS / 1000);
+    let second = days.saturating_mul(DAY_SECONDS);
     let Ok(moment) = jiff::Timestamp::from_second(second) else { return 0 };
     let day = jiff::tz::Offset::UTC.to_datetime(moment);
     let (Ok(year), Ok(month), Ok(day)) =

@@ -47,7 +47,7 @@ pub struct Opened {
 pub(crate) struct Door {
     folder: LibraryFolder,
     options: LibraryOptions,
-    pub(crate) surroundings: Surroundings,
+    surroundings: Surroundings,
     rooms: RwLock<Option<Arc<Rooms>>>,
     begun: Instant,
     /// When somebody asked last, in milliseconds since `begun`.
@@ -68,13 +68,15 @@ struct Rooms {
     options: LibraryOptions,
     readers: Bench,
     writer: Bench,
+    fetcher: Bench,
 }
 
-/// How one is opened: to look at it, or to change it.
+/// What one is opened for: to look at it, to change it, or for what waits for a remote and must hold nobody up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
     Change,
+    Fetch,
 }
 
 impl Bench {
@@ -88,6 +90,7 @@ impl Rooms {
         match purpose {
             Purpose::Read => &self.readers,
             Purpose::Change => &self.writer,
+            Purpose::Fetch => &self.fetcher,
         }
     }
 
@@ -98,14 +101,14 @@ impl Rooms {
         let (folder, keys) = (self.folder.clone(), self.keys.clone());
         match purpose {
             Purpose::Read => Library::open_to_read(folder, keys, &self.options),
-            Purpose::Change => Library::open(folder, keys, &self.options),
+            Purpose::Change | Purpose::Fetch => Library::open(folder, keys, &self.options),
         }
     }
 }
 
 impl Drop for Rooms {
     fn drop(&mut self) {
-        for bench in [&self.readers, &self.writer] {
+        for bench in [&self.readers, &self.writer, &self.fetcher] {
             for library in held(&bench.idle).drain(..) {
                 if let Err(error) = library.close() {
                     tracing::warn!(%error, "the library could not be closed as it should");
@@ -139,6 +142,7 @@ impl Door {
             options: self.options.clone(),
             readers: Bench::with(READERS),
             writer: Bench::with(1),
+            fetcher: Bench::with(1),
         };
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
         self.touch();
@@ -194,6 +198,15 @@ impl Door {
         self.with(Purpose::Change, run).await
     }
 
+    /// Brings something here from remotes; one request at a time.
+    pub(crate) async fn fetch<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library, &Surroundings) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let surroundings = self.surroundings.clone();
+        self.with(Purpose::Fetch, move |library| run(library, &surroundings)).await
+    }
+
     async fn with<T: Send + 'static>(
         &self,
         purpose: Purpose,
@@ -234,15 +247,12 @@ impl Door {
                 self.let_in(keys);
                 Ok(())
             }
-            Err(error @ UnlockError::WrongSecret { .. }) => {
+            // Whoever was asked once and then not again has guessed wrong.
+            Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => {
                 guesses.wrong(Instant::now());
-                let hint = LibraryError::from(error).hint();
-                let failure =
-                    Failure::new(StatusCode::FORBIDDEN, "wrong-passphrase", "that passphrase does not open the library");
-                Err(match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                })
+                let message = "that passphrase does not open the library";
+                let failure = Failure::new(StatusCode::FORBIDDEN, "wrong-passphrase", message);
+                Err(failure.hint("check the layout of the keyboard, then try again"))
             }
             Err(error) => Err(LibraryError::from(error).into()),
         }

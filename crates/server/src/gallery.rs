@@ -6,8 +6,10 @@ use std::time::Instant;
 use crate::door::Door;
 use crate::events::News;
 use crate::guard::Site;
+use crate::map::Points;
 use crate::session::Sessions;
 use crate::timeline::Timelines;
+use crate::writing::Undone;
 
 /// One library, shown to one person.
 pub(crate) struct Gallery {
@@ -15,6 +17,8 @@ pub(crate) struct Gallery {
     pub(crate) sessions: Sessions,
     pub(crate) door: Door,
     pub(crate) timelines: Timelines,
+    pub(crate) points: Points,
+    pub(crate) undone: Undone,
     pub(crate) news: News,
 }
 
@@ -41,6 +45,7 @@ impl Gallery {
     /// What was read of the library goes with the keys.
     fn forget(&self) {
         self.timelines.forget();
+        self.points.forget();
         self.news.locked();
     }
 }

@@ -10,17 +10,21 @@ mod asked;
 mod door;
 mod events;
 mod failure;
+mod fetching;
 mod gallery;
 mod guard;
 mod listen;
 mod locking;
+mod map;
 mod media;
+mod organised;
 mod page;
 mod reading;
 mod routes;
 mod session;
 mod timeline;
 mod watch;
+mod writing;
 
 use std::future::Future;
 use std::io;
@@ -36,8 +40,10 @@ use door::Door;
 use events::News;
 use gallery::Gallery;
 use guard::Site;
+use map::Points;
 use session::Sessions;
 use timeline::Timelines;
+use writing::Undone;
 
 /// After so long without a request the keys are forgotten.
 pub const IDLE: Duration = Duration::from_secs(15 * 60);
@@ -76,6 +82,8 @@ impl Server {
             sessions: Sessions::new(),
             door: Door::open(opened, options.idle),
             timelines: Timelines::default(),
+            points: Points::default(),
+            undone: Undone::default(),
             news: News::new(),
         });
         Ok(Self { gallery, listeners, port })

@@ -28,6 +28,16 @@ const SHOWN: [&str; 12] = [
     "video/mp4", "video/webm", "video/quicktime", "video/x-m4v",
 ];
 
+/// Types that the browsers of today show or play.
+const WIDELY_SHOWN: [&str; 8] = [
+    "image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "video/mp4", "video/webm", "video/quicktime",
+];
+
+/// Whether a page may show an original of this type as it is.
+pub(crate) fn is_widely_shown(media_type: &str) -> bool {
+    WIDELY_SHOWN.contains(&media_type)
+}
+
 /// How an original is asked for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wish {

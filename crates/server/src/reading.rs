@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
+use crate::media::is_widely_shown;
 
 /// How the library stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,6 +76,8 @@ pub(crate) async fn show_asset(
         let mut value = serde_json::to_value(&shown).map_err(|_| Failure::broken())?;
         if let Some(fields) = value.as_object_mut() {
             fields.insert("history".into(), serde_json::json!(history));
+            let original = is_widely_shown(&shown.media_type);
+            fields.insert("web".into(), serde_json::json!({ "original": original, "mime": shown.media_type }));
         }
         Ok(value)
     });

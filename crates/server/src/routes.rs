@@ -12,7 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
-use crate::{events, guard, locking, media, page, reading, session, timeline};
+use crate::{
+    events, fetching, guard, locking, map, media, organised, page, reading, session, timeline, writing,
+};
 
 /// A list of a hundred thousand ids, and some room.
 const MOST_BODY_BYTES: usize = 8 << 20;
@@ -35,7 +37,21 @@ fn described() -> (OpenApiRouter<Arc<Gallery>>, OpenApiRouter<Arc<Gallery>>) {
         .routes(routes!(locking::unlock))
         .routes(routes!(timeline::show_skeleton))
         .routes(routes!(timeline::show_columns))
-        .routes(routes!(timeline::show_position));
+        .routes(routes!(timeline::show_position))
+        .routes(routes!(organised::list_albums, writing::add_album))
+        .routes(routes!(writing::change_album, writing::remove_album))
+        .routes(routes!(organised::list_tags))
+        .routes(routes!(organised::complete))
+        .routes(routes!(organised::list_conflicts))
+        .routes(routes!(writing::settle))
+        .routes(routes!(organised::list_remotes))
+        .routes(routes!(organised::show_trash, writing::trash))
+        .routes(routes!(writing::restore))
+        .routes(routes!(map::show_map))
+        .routes(routes!(map::list_places))
+        .routes(routes!(writing::edit))
+        .routes(routes!(writing::undo))
+        .routes(routes!(fetching::fetch));
     (open, closed)
 }
 

@@ -44,22 +44,28 @@ pub(crate) struct Which {
     covers: bool,
 }
 
+/// The part of the library that a word means.
+pub(crate) fn shelf_called(word: Option<&str>) -> Answer<Option<Shelf>> {
+    match word {
+        None | Some("") => Ok(None),
+        Some("shown") => Ok(Some(Shelf::Shown)),
+        Some("hidden") => Ok(Some(Shelf::Hidden)),
+        Some("trash") => Ok(Some(Shelf::Trashed)),
+        Some(_) => Err(Failure::not_understood("a shelf is shown, hidden or trash")),
+    }
+}
+
 impl Which {
-    fn shelf(&self) -> Answer<Option<Shelf>> {
-        match self.shelf.as_deref() {
-            None | Some("") => Ok(None),
-            Some("shown") => Ok(Some(Shelf::Shown)),
-            Some("hidden") => Ok(Some(Shelf::Hidden)),
-            Some("trash") => Ok(Some(Shelf::Trashed)),
-            Some(_) => Err(Failure::not_understood("a shelf is shown, hidden or trash")),
-        }
+    /// Whether nothing is left out of the timeline.
+    pub(crate) fn is_everything(&self) -> bool {
+        *self == Self::default()
     }
 
     fn walk(&self, library: &Library) -> Answer<Timeline> {
         let request = TimelineRequest {
             query: &self.q,
             album: self.album.as_deref().filter(|album| !album.is_empty()),
-            shelf: self.shelf()?,
+            shelf: shelf_called(self.shelf.as_deref())?,
             covers_only: self.covers,
         };
         library.timeline(&request).map_err(|error| Failure::from(error).about(&self.q))
@@ -72,6 +78,12 @@ pub(crate) struct Kept {
     which: Which,
     revision: u64,
     timeline: Timeline,
+}
+
+impl Kept {
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
 }
 
 /// The timelines that were asked for last.
@@ -102,7 +114,7 @@ impl Timelines {
     }
 
     /// The timeline at the newest revision, walked if nobody has asked for it yet.
-    fn newest(&self, library: &Library, which: &Which) -> Answer<Arc<Kept>> {
+    pub(crate) fn newest(&self, library: &Library, which: &Which) -> Answer<Arc<Kept>> {
         // What is walked is at this revision or a later one; then it is walked once more than needed.
         let revision = library.revision()?;
         if let Some(kept) = self.find(which, revision) {
@@ -307,4 +319,54 @@ pub(crate) async fn show_position(
         Ok(Position { revision: kept.revision, index })
     });
     position.await.map(Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use safelight_library::Place;
+
+    use super::*;
+
+    /// The bytes that the pages are tested against as well.
+    const GOLDEN: &[u8] = include_bytes!("../../../web/src/lib/fixtures/skeleton.bin");
+
+    #[test]
+    fn a_skeleton_is_written_as_the_pages_read_it() {
+        // Five photos of two days and one from before our calendar: square, wide, tall, unknown, very wide, 4 to 3. A cursor
+        // counts the seconds of 61 bits backwards from 2 to the power of 36 after 1970, above 24 bits that tell equal ones apart.
+        let cursor = |day: i64, second: i64| {
+            let key = ((1_i64 << 36) - 1 - (day * 86_400 + second)) << 24;
+            format!("{key:016x}").parse().unwrap()
+        };
+        let places = [
+            (cursor(19_491, 80_000), Some((400, 400))),
+            (cursor(19_491, 0), Some((800, 400))),
+            (cursor(19_490, 5), Some((400, 800))),
+            (cursor(19_490, 4), None),
+            (cursor(19_490, 3), Some((1_000_000, 1))),
+            (cursor(-740_000, 0), Some((4000, 3000))),
+        ];
+        let shaped = places.into_iter().map(|(cursor, shape): (_, Option<(u32, u32)>)| Place {
+            cursor,
+            width: shape.map(|(width, _)| width),
+            height: shape.map(|(_, height)| height),
+        });
+        let timeline: Timeline = shaped.collect();
+        assert_eq!(skeleton(&timeline), GOLDEN);
+    }
+
+    #[test]
+    fn of_many_queries_the_last_ones_are_kept() {
+        let timelines = Timelines::default();
+        let which = |q: &str| Which { q: q.to_owned(), ..Which::default() };
+        for number in 0..9_u32 {
+            let timeline = Timeline::default();
+            timelines.keep(Kept { which: which(&number.to_string()), revision: 1, timeline });
+        }
+        assert!(timelines.find(&which("4"), 1).is_none());
+        assert!(timelines.find(&which("5"), 1).is_some());
+        assert!(timelines.find(&which("5"), 2).is_none(), "another revision is another timeline");
+        timelines.forget();
+        assert!(timelines.find(&which("8"), 1).is_none());
+    }
 }

@@ -3,34 +3,48 @@
 //! A page that scrolls through everything must know where everything stands before it shows anything. This reads no
 //! names and no placeholders, and holds nothing: whoever walks keeps what it wants.
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use safelight_model::AssetId;
 
 use super::plan::Plan;
-use super::run::{Next, shelves};
+use super::run::{Next, behind, shelves};
 use super::{Cursor, ListOptions};
-use crate::catalog::{AssetRow, Catalog, ROW_COLUMNS, read_row};
+use crate::catalog::{AssetRow, Catalog, ROW_COLUMNS, TimelineKey, read_row};
 use crate::error::Result;
 use crate::query::Query;
 
-/// What is read of each row, in the order of [`Catalog::walk`].
-const COLUMNS: &str = "t.key, t.local_millis, t.width, t.height, t.orientation, t.quarter_turns";
+/// What is read of each row, in the order of [`read_place`].
+const COLUMNS: &str = "t.key, t.width, t.height, t.orientation, t.quarter_turns";
 
 /// Where an asset stands, and its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Its place in the timeline: [`Catalog::rows_at`] reads the row.
     pub cursor: Cursor,
-    /// When it was taken by the clock on the wall there, in milliseconds since 1970 on that clock.
-    pub local_millis: i64,
     /// Pixels across, as shown.
     pub width: Option<u32>,
     /// Pixels down, as shown.
     pub height: Option<u32>,
 }
 
+impl Cursor {
+    /// When what stands here was taken by the clock on the wall there, in seconds since 1970 on that clock.
+    #[must_use]
+    pub fn local_seconds(self) -> i64 {
+        TimelineKey(self.0).local_seconds()
+    }
+}
+
+fn read_place(row: &Row<'_>) -> rusqlite::Result<Place> {
+    let (width, height): (Option<u32>, Option<u32>) = (row.get(1)?, row.get(2)?);
+    let (orientation, turns): (u8, u8) = (row.get(3)?, row.get(4)?);
+    let lies = (orientation >= 5) != (turns % 2 == 1);
+    let (width, height) = if lies { (height, width) } else { (width, height) };
+    Ok(Place { cursor: Cursor(row.get(0)?), width, height })
+}
+
 impl Catalog {
-    /// Meets everything that matches a query, newest first, in one transaction.
+    /// Meets everything that matches a query, newest first, in one transaction; a limit is passed over.
     ///
     /// # Errors
     /// Those of the database.
@@ -38,13 +52,12 @@ impl Catalog {
         self.database.read(|connection| {
             for shelf in shelves(query, options) {
                 let Some(plan) = Plan::new(connection, query, shelf)? else { continue };
-                plan.walk(connection, COLUMNS, options, options.limit, |row| {
-                    let (width, height): (Option<u32>, Option<u32>) = (row.get(2)?, row.get(3)?);
-                    let (orientation, turns): (u8, u8) = (row.get(4)?, row.get(5)?);
-                    let lies = (orientation >= 5) != (turns % 2 == 1);
-                    let (width, height) = if lies { (height, width) } else { (width, height) };
-                    let (cursor, local_millis) = (Cursor(row.get(0)?), row.get(1)?);
-                    meet(Place { cursor, local_millis, width, height });
+                if plan.is_everything() {
+                    walk_shapes(connection, &plan, options, &mut meet)?;
+                    continue;
+                }
+                plan.walk(connection, COLUMNS, options, usize::MAX, |row| {
+                    meet(read_place(row)?);
                     Ok(Next::More)
                 })?;
             }
@@ -71,4 +84,27 @@ impl Catalog {
     pub fn cursor_of(&self, asset: AssetId) -> Result<Option<Cursor>> {
         Ok(self.asset(asset)?.map(|row| row.cursor))
     }
+}
+
+/// Walks stretches of the timeline in the index that holds shapes and nothing else.
+fn walk_shapes(
+    connection: &Connection,
+    plan: &Plan,
+    options: &ListOptions,
+    meet: &mut impl FnMut(Place),
+) -> rusqlite::Result<()> {
+    let covers = if options.covers_only { "AND t.cover IS NULL" } else { "" };
+    let select = format!(
+        "SELECT {COLUMNS} FROM timeline AS t INDEXED BY timeline_shapes
+         WHERE t.key BETWEEN ?1 AND ?2 {covers} ORDER BY t.key"
+    );
+    let mut select = connection.prepare_cached(&select)?;
+    for range in &plan.ranges {
+        let Some(range) = behind(*range, options.after) else { continue };
+        let mut rows = select.query((range.first, range.last))?;
+        while let Some(row) = rows.next()? {
+            meet(read_place(row)?);
+        }
+    }
+    Ok(())
 }
