@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test bench soak fmt lint docs clean-demo
+.PHONY: help setup demo build web test bench soak fmt lint docs clean-demo
 
 export SAFELIGHT_CACHE ?= $(HOME)/.cache/safelight
 export CARGO_TARGET_DIR ?= $(SAFELIGHT_CACHE)/target
@@ -14,6 +14,7 @@ help: ## Say what can be made here
 	@printf 'Safelight, an end-to-end encrypted photo library\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\n  PHOTOS=DIR      make demo: import this folder instead of drawn samples\n'
+	@printf '  NO_GALLERY=1    make build: without the gallery, which Node builds\n'
 	@printf '  CARGO_TARGET_DIR  where builds go (now %s)\n' "$(CARGO_TARGET_DIR)"
 
 demo: ## Build, and try everything on sample pictures or PHOTOS=DIR; asks nothing
@@ -21,10 +22,15 @@ demo: ## Build, and try everything on sample pictures or PHOTOS=DIR; asks nothin
 	@$(MAKE) --no-print-directory build
 	@tools/demo.sh "$(PHOTOS)"
 
-build: ## Build the release binary at $CARGO_TARGET_DIR/release/safelight
+build: ## Build the release binary, the gallery in it, at $CARGO_TARGET_DIR/release/safelight
 	@tools/setup.sh build
+	@if [ -n "$(NO_GALLERY)" ]; then echo 'Leaving the gallery out'; else tools/web.sh build; fi
 	cargo build --release --locked --bin safelight
 	@printf 'Built %s\n' "$(CARGO_TARGET_DIR)/release/safelight"
+
+web: ## Build the gallery's pages into web/dist, which the next build takes in
+	@tools/setup.sh build
+	@tools/web.sh build
 
 test: ## Everything that must hold before a merge (format, lints, licences, tests, vectors, faults)
 	@tools/setup.sh test

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Puts in place what building, testing or measuring Safelight needs, and says so. Quiet when all is there.
 #
-#   tools/setup.sh build    a compiler and what the C parts need
+#   tools/setup.sh build    a compiler, what the C parts need, and Node for the gallery (not with NO_GALLERY=1)
 #   tools/setup.sh demo     build + Python with Pillow, ffmpeg (sample pictures, video posters)
-#   tools/setup.sh test     demo + exiftool, Node, storage servers, the wasm target, cargo-deny
+#   tools/setup.sh test     demo + exiftool, Chromium, storage servers, the wasm target, cargo-deny
 #   tools/setup.sh bench    test + the programs we are measured against
 #
 # Installs through apt (as root or with sudo that asks nothing) or Homebrew; where neither works it names
@@ -50,6 +50,10 @@ want cmake cmake cmake "builds libjpeg-turbo and AWS-LC"
 want nasm nasm nasm "fast paths of libjpeg-turbo"
 want perl perl perl "configures the OpenSSL inside SQLCipher"
 want pkg-config pkg-config pkg-config "finds C libraries"
+if [ -z "${NO_GALLERY:-}" ]; then
+  want node nodejs node "builds the pages of the gallery"
+  want npm npm node "fetches what builds the pages of the gallery"
+fi
 if at_least demo; then
   want ffmpeg ffmpeg ffmpeg "posters of videos; draws sample videos"
   want python3 python3 python "draws sample pictures"
@@ -60,6 +64,11 @@ if at_least test; then
   want exiftool libimage-exiftool-perl exiftool "reads our XMP back, as a witness"
   want node nodejs node "runs the test vectors as WebAssembly"
   want npm npm node "installs Azurite, the test server of Azure Blob"
+  # On a Mac Chrome is no formula; without a browser its tests are skipped and say so.
+  if ! have chromium && ! have chromium-browser && ! have google-chrome && [ "$(uname)" != Darwin ]; then
+    missing+=("chromium chromium - the browser that the gallery is tested in")
+    missing+=("fc-list fonts-dejavu-core - letters for that browser")
+  fi
   want openssl openssl openssl "certificates of test servers"
   have sshd || [ -x /usr/sbin/sshd ] || missing+=("sshd openssh-server - an SFTP server for tests")
   want rclone rclone rclone "a WebDAV server for tests; peer: upload"
@@ -105,7 +114,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   for row in "${missing[@]}"; do
     set -- $row
-    [ "$1" = python3-venv ] || [ "$1" = sshd ] || have "$1" || { say "Still missing after the installation: $1"; exit 1; }
+    [ "$1" = python3-venv ] || [ "$1" = sshd ] || [ "$1" = fc-list ] || have "$1" || { say "Still missing after the installation: $1"; exit 1; }
   done
 fi
 

@@ -44,6 +44,8 @@ tests() {
         line = substr(line, RSTART + RLENGTH) } }
     # cargo test
     /^test result:/ { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) p += $i; if ($(i+1) ~ /^failed/) f += $i; if ($(i+1) ~ /^ignored/) s += $i } }
+    # vitest
+    /^ *Tests +[0-9]+ / { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) p += $i; if ($(i+1) ~ /^failed/) f += $i; if ($(i+1) ~ /^skipped/) s += $i } }
     # our own scripts
     /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }
     END { print p + 0, f + 0, s + 0 }')
@@ -87,6 +89,24 @@ recover() {
   tests "checkpoints, read as the specification says" "$SAFELIGHT_PYTHON" -B recover/test_checkpoints.py
 }
 
+# The pages: built first, because the binary takes them in. Then what their own tools say, then a browser on the binary.
+gallery_pages() {
+  if ! command -v npm >/dev/null; then heading "gallery"; skip "no Node here"; return; fi
+  check "the gallery's pages build" tools/web.sh build
+  check "types and lint of the gallery" tools/web.sh check
+}
+gallery() {
+  command -v npm >/dev/null || return 0
+  tests "unit tests of the gallery" tools/web.sh test
+  local binary=${SAFELIGHT_BIN:-}
+  if [ -z "$binary" ]; then
+    check "binary for the gallery" cargo build --locked --quiet --bin safelight
+    binary=$CARGO_TARGET_DIR/debug/safelight
+  fi
+  tests "the gallery in a browser" env SAFELIGHT_BIN="$binary" tools/web.sh e2e
+}
+
+gallery_pages
 check "format" cargo fmt --all --check
 check "lints (clippy)" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 licences
@@ -100,6 +120,7 @@ if [ "${1:-}" != lint ]; then
   tests "examples in the documentation" cargo test --workspace --locked --doc --quiet
   wasm
   recover
+  gallery
 fi
 
 printf '\n'

@@ -432,6 +432,14 @@ fn measure_rest(path: &Path) -> Outcome {
         Ok(format!("{:?}", catalog.count(&query, &ListOptions::default(), 10_000)?))
     })?;
     timed("totals", &mut || Ok(catalog.totals(Shelf::Shown)?.assets().to_string()))?;
+    for (name, query) in [("walk of everything", ""), ("walk of favourites", "is:favourite")] {
+        let query = Query::parse(query)?;
+        timed(name, &mut || {
+            let mut places = 0_u64;
+            catalog.walk(&query, &ListOptions::default(), |_| places += 1)?;
+            Ok(places.to_string())
+        })?;
+    }
     timed("months", &mut || Ok(catalog.months(Shelf::Shown)?.len().to_string()))?;
     timed("history page of 100", &mut || Ok(catalog.history(None, None, 100)?.entries.len().to_string()))?;
     timed("map of Berlin, 1,000 points", &mut || {

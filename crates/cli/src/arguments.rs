@@ -85,6 +85,7 @@ pub(crate) enum Command {
     Trash(commands::trash::Arguments),
     Conflicts(commands::conflicts::Arguments),
     Export(commands::export::Arguments),
+    Serve(commands::serve::Arguments),
     Remote(commands::remote::Arguments),
     Sync(commands::sync::Arguments),
     Local(commands::local::Arguments),

@@ -54,6 +54,7 @@ struct Environment {
     cache_home: Option<OsString>,
     runtime: Option<OsString>,
     credentials: Option<OsString>,
+    user: Option<OsString>,
     has_display: bool,
 }
 
@@ -75,6 +76,7 @@ impl Context {
             cache_home: variable("XDG_CACHE_HOME"),
             runtime: variable("XDG_RUNTIME_DIR"),
             credentials: variable("CREDENTIALS_DIRECTORY"),
+            user: variable("USER"),
             has_display: cfg!(target_os = "macos")
                 || variable("DISPLAY").is_some()
                 || variable("WAYLAND_DISPLAY").is_some(),
@@ -98,6 +100,15 @@ impl Context {
     /// Whether a browser could be opened for somebody who sees it.
     pub(crate) fn has_display(&self) -> bool {
         self.environment.has_display && prompt::someone_is_there()
+    }
+
+    /// What somebody on another machine calls this one.
+    pub(crate) fn this_machine(&self) -> String {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match self.environment.user.as_ref() {
+            Some(user) => format!("{}@{name}", user.to_string_lossy()),
+            None => name,
+        }
     }
 
     fn user_folders(&self) -> UserFolders<'_> {

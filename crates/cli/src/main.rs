@@ -64,6 +64,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Trash(arguments) => commands::trash::run(context, arguments),
         Command::Conflicts(arguments) => commands::conflicts::run(context, arguments),
         Command::Export(arguments) => commands::export::run(context, arguments),
+        Command::Serve(arguments) => commands::serve::run(context, arguments),
         Command::Verify(arguments) => commands::verify::run(context, arguments),
         Command::History(arguments) => commands::history::run(context, arguments),
         Command::Key(arguments) => commands::key::run(context, arguments),

@@ -14,7 +14,7 @@ use crate::output::printable_text;
 use crate::prompt;
 
 /// The program that opens an address in the browser of whoever is signed in here.
-const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+pub(crate) const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
 
 /// Lets somebody sign in, and answers the credential that came of it.
 pub(crate) fn sign_in(

@@ -5,6 +5,7 @@
 //! paths and programs come in as arguments.
 
 mod birth;
+mod complete;
 mod doctor;
 mod edit;
 mod effects;
@@ -22,6 +23,7 @@ mod library;
 mod linked;
 mod listing;
 mod log;
+mod map;
 mod monitor;
 mod objects;
 mod remote;
@@ -30,14 +32,17 @@ mod scan;
 mod show;
 mod source;
 mod status;
+mod timeline;
 pub mod unlock;
 mod verify;
+mod viewing;
 mod whereabouts;
 mod witness;
 
+pub use complete::{Choice, Completion};
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use edit::{
-    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, PurgePlan, PurgeReport, Resolution,
+    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, PurgePlan, PurgeReport, Resolution,
     Selection, ShownAlbum, ShownConflict, TrashedAsset,
 };
 pub use error::{ErrorKind, LibraryError, Result};
@@ -45,7 +50,8 @@ pub use export::{ExportReport, ExportRequest, verify_export};
 pub use history::HistoryEntry;
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
-pub use listing::{ListPage, ListRequest, ListedAsset};
+pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistake};
+pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
     AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, CollectOutcome, CollectWait,
@@ -58,11 +64,14 @@ pub use remote::{
     Urgency, VerifyDepth, WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
+pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{
     Entropy, LibraryId, OsEntropy, RecoveryWords, Slot, SlotKind, SlotSecret, UnlockKey,
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
 pub use status::{FailedFile, Status};
+pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
+pub use viewing::{OriginalHere, PictureKind};
 pub use witness::{Comparison, DeviceActivity};

@@ -17,6 +17,7 @@ use safelight_sync::Problem;
 
 use crate::birth;
 use crate::doctor::WorkerProgram;
+use crate::edit::Made;
 use crate::effects::{draw_positions, now_stamp_millis};
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
@@ -56,6 +57,8 @@ pub struct Library {
     pub(crate) damaged: Damaged,
     /// The folder, held while the library is open for writing.
     pub(crate) lock: Option<FolderLock>,
+    /// The operations of the change that was made last.
+    pub(crate) made: Made,
     purpose: Purpose,
     /// Whether `device.db` was missing and was made just now.
     has_new_device: bool,
@@ -197,6 +200,7 @@ impl Library {
             packs,
             damaged,
             lock,
+            made: Made::default(),
             purpose,
             has_new_device,
             options: options.clone(),

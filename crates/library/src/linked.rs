@@ -142,6 +142,20 @@ pub(crate) fn find(original: &Original, here: DeviceId, device: &DeviceDb) -> Re
     }
 }
 
+/// The same for whoever reads parts of it, which no hash proves: a file that is not known to be as it was is read whole
+/// first.
+pub(crate) fn find_proven(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<PathBuf> {
+    let path = find(original, here, device)?;
+    let is_own = original.source.device == here && path == path_of(original);
+    let is_known = is_own
+        && matches!(KnownFiles::of(device, here)?.look(&original.source)?,
+            Holding::Read(held) if held == Some(original.content));
+    if !is_known {
+        write_from(&path, original, &mut std::io::sink())?;
+    }
+    Ok(path)
+}
+
 /// Whether the file of a linked original was taken away: nothing is at its path, its folder is connected, and no other
 /// file of this device has what it held.
 pub(crate) fn is_taken_away(original: &Original, here: DeviceId, device: &DeviceDb) -> bool {

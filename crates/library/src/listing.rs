@@ -154,6 +154,22 @@ pub(crate) fn kind_word(kind: MediaKind) -> &'static str {
     }
 }
 
+/// What is wrong with a query, for whoever marks the words in a field of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryMistake {
+    /// The bytes of the query that it is about.
+    pub at: std::ops::Range<usize>,
+    /// What is wrong with them, in a sentence without a full stop.
+    pub message: String,
+}
+
+/// Looks whether a query can be understood.
+#[must_use]
+pub fn query_mistake(text: &str) -> Option<QueryMistake> {
+    let error = Query::parse(text).err()?;
+    Some(QueryMistake { at: error.span.clone(), message: error.problem.to_string() })
+}
+
 impl Library {
     /// Reads a query; the error marks the word.
     pub(crate) fn query(&self, text: &str) -> Result<Query> {

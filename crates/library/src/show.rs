@@ -146,8 +146,7 @@ impl Library {
             position: place
                 .map(|place| place.position)
                 .map(|position| [position.latitude(), position.longitude()]),
-            place: place
-                .and_then(|place| place.name.clone().or_else(|| place.found.as_ref().map(place_text))),
+            place: place.and_then(place_words),
             favourite: view.favourite,
             hidden: view.hidden,
             albums: self.album_paths(&view.albums)?,
@@ -205,6 +204,11 @@ fn conflicts_of(view: &AssetView<'_>) -> Vec<String> {
 fn full_path(source: &SourcePath, here: DeviceId) -> String {
     let path = format!("{}/{}", String::from_utf8_lossy(&source.root), source.display());
     if source.device == here { path } else { format!("{path} (device {})", source.device) }
+}
+
+/// What a person calls a place, or else what was found for it.
+pub(crate) fn place_words(place: &safelight_model::view::ShownPlace) -> Option<String> {
+    place.name.clone().or_else(|| place.found.as_ref().map(place_text))
 }
 
 fn place_text(place: &safelight_model::PlaceName) -> String {

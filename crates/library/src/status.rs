@@ -137,6 +137,14 @@ impl Links {
 }
 
 impl Library {
+    /// How many photos and videos stand in one part of the library; costs nothing.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn count_on(&self, shelf: Shelf) -> Result<u64> {
+        Ok(self.catalog().totals(shelf)?.assets())
+    }
+
     /// How the library stands.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 //! Invariant: nothing that was pushed is in the library before [`Catalog::change`] returns, and all of it is
 //! afterwards. Stamps go on from the last one that any process gave out or took in.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use safelight_model::{
-    AssetId, AssetState, Author, ContentHash, ContentState, EntityId, OpBody, OpId, Record,
+    AssetId, AssetState, Author, ContentHash, ContentState, EntityId, Op, OpBody, OpId, Record,
 };
 
 use super::Catalog;
@@ -115,6 +115,48 @@ impl Change<'_> {
     pub fn record(&mut self, entity: &EntityId) -> Result<Option<Record>> {
         let state = self.folder.known(entity)?;
         Ok(state.and_then(|state| state.as_record().cloned()))
+    }
+
+    /// The number of the newest op, those that were pushed included: ops of one transaction are numbered on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn last_op(&mut self) -> Result<i64> {
+        self.folder
+            .connection
+            .prepare_cached("SELECT ifnull(max(number), 0) FROM ops")
+            .and_then(|mut select| select.query_row([], |row| row.get(0)))
+            .map_err(in_transaction)
+    }
+
+    /// Reads an op by its id; `None` if this catalogue does not hold it, or cannot read it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn op(&mut self, id: OpId) -> Result<Option<Op>> {
+        let bytes: Option<Vec<u8>> = self
+            .folder
+            .connection
+            .prepare_cached("SELECT bytes FROM ops WHERE session = ?1 AND counter = ?2")
+            .and_then(|mut select| {
+                select.query_row((id.session.cast_signed(), id.counter), |row| row.get(0)).optional()
+            })
+            .map_err(in_transaction)?;
+        Ok(bytes.and_then(|bytes| Op::from_bytes(&bytes).ok()))
+    }
+
+    /// Reads the op with a number, as [`Change::op`] does.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn op_numbered(&mut self, number: i64) -> Result<Option<Op>> {
+        let bytes: Option<Vec<u8>> = self
+            .folder
+            .connection
+            .prepare_cached("SELECT bytes FROM ops WHERE number = ?1")
+            .and_then(|mut select| select.query_row([number], |row| row.get(0)).optional())
+            .map_err(in_transaction)?;
+        Ok(bytes.and_then(|bytes| Op::from_bytes(&bytes).ok()))
     }
 
     /// Finds the asset that has, or had, a content; also in the trash, not if it was purged.

@@ -36,7 +36,7 @@ pub use timeline::Shelf;
 pub(crate) use facets::{Facet, Flag, MapBox, cells_over, size_cover};
 pub(crate) use labels::{LabelKind, find as find_label, folded, label_token, searchable};
 pub(crate) use rows::{ROW_COLUMNS, read_row};
-pub(crate) use timeline::KeyRange;
+pub(crate) use timeline::{KeyRange, TimelineKey};
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -73,6 +73,9 @@ const STEPS: &[&str] = &[
     "CREATE INDEX ops_purges ON ops (number) WHERE kind = 14",
     // People are shown what moved, and where to (history.rs).
     include_str!("moves.sql"),
+    // Laying out a whole timeline reads this and no rows (search/walk.rs). The key stands in it by name, so that it is in
+    // the order of the timeline.
+    "CREATE INDEX timeline_shapes ON timeline (key, width, height, orientation, quarter_turns, cover)",
 ];
 
 /// Under this name the version of the fold's rules is stored.

@@ -87,6 +87,8 @@ flag_methods! {
     is_edited: Edited;
     /// Whether people's values are in conflict.
     is_conflicted: Conflicted;
+    /// Whether it has a caption or a title.
+    has_caption: Caption;
     /// Whether its content was found at several paths, or it looks like another asset.
     is_duplicate: Doubled | Alike;
 }

@@ -116,6 +116,11 @@ impl TimelineKey {
         self.0 >> ID_BITS == other.0 >> ID_BITS
     }
 
+    /// The second in which it was taken, by the clock on the wall, since 1970.
+    pub(crate) fn local_seconds(self) -> i64 {
+        LAST_SECOND - (self.0 >> TIE_BITS & LAST_SECOND) - SECONDS_BEFORE_1970
+    }
+
     pub(crate) fn shelf(self) -> Shelf {
         Shelf::from_code(self.0 >> SHELF_SHIFT)
     }
@@ -158,6 +163,10 @@ mod tests {
                 let range = KeyRange::of_shelf(shelf);
                 assert!((range.first..=range.last).contains(&key.0));
                 assert_eq!(key.shelf(), shelf);
+                if millis.abs() < 62_000_000_000_000 {
+                    assert_eq!(key.local_seconds(), millis.div_euclid(1000));
+                    assert_eq!(key.retry(&asset(3), 99).local_seconds(), millis.div_euclid(1000));
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ mod parse;
 mod values;
 
 pub use error::{Problem, QueryError};
+pub use parse::{keys, words_of};
 pub use values::{Bound, DateRange};
 
 use std::collections::HashSet;

@@ -29,6 +29,26 @@ const KEYS: &[(&str, &str, Reader)] = &[
     ("type", "type:video", |word| choose(word, "type", TYPES).map(Condition::Type)),
 ];
 
+/// The keys, and an example of each.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KEYS.iter().map(|(name, example, _)| (*name, *example))
+}
+
+/// The words that a key knows, if those are all that may stand behind it.
+#[must_use]
+pub fn words_of(key: &str) -> Option<Vec<&'static str>> {
+    fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
+        choices.iter().map(|(name, _)| *name).collect()
+    }
+    match key {
+        "has" => Some(names(PARTS)),
+        "is" => Some(names(STATES)),
+        "sync" => Some(names(&SyncWord::ALL)),
+        "type" => Some(names(TYPES)),
+        _ => None,
+    }
+}
+
 /// Reads the value of a key.
 type Reader = fn(&Word) -> Result<Condition, QueryError>;
 

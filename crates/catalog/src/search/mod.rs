@@ -13,12 +13,14 @@ mod contents;
 mod plan;
 mod prefix;
 mod run;
+mod walk;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use contents::{AlbumTree, CurrentContent};
 pub use run::MapPoint;
+pub use walk::Place;
 
 use crate::catalog::{AssetRow, Shelf};
 

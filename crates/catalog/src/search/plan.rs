@@ -109,6 +109,11 @@ impl Plan {
         Ok(Some(plan))
     }
 
+    /// Whether all that stands in the ranges matches.
+    pub(super) fn is_everything(&self) -> bool {
+        self.expression.is_none() && self.checks.is_empty()
+    }
+
     fn add(
         &mut self,
         connection: &Connection,

@@ -163,7 +163,7 @@ impl Catalog {
 }
 
 /// The shelves to look at, in order.
-fn shelves(query: &Query, options: &ListOptions) -> Vec<Shelf> {
+pub(super) fn shelves(query: &Query, options: &ListOptions) -> Vec<Shelf> {
     if let Some(shelves) = &options.shelves {
         return shelves.clone();
     }
@@ -351,7 +351,7 @@ impl Plan {
 }
 
 /// What of a range comes after a cursor.
-fn behind(range: KeyRange, after: Option<Cursor>) -> Option<KeyRange> {
+pub(super) fn behind(range: KeyRange, after: Option<Cursor>) -> Option<KeyRange> {
     match after {
         None => Some(range),
         Some(Cursor(key)) => range.and(KeyRange { first: key.saturating_add(1), last: i64::MAX }),

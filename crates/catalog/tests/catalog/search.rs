@@ -510,3 +510,51 @@ fn storage_and_versions_show_in_the_row() {
     }
     assert_eq!(world.catalog.asset(AssetId(asset(99).0)).unwrap(), None);
 }
+
+#[test]
+fn a_walk_meets_what_a_list_lists_and_its_shape_as_it_is_shown() {
+    let mut world = world();
+    let shaped = |width, height, orientation| Facts {
+        width: Some(width),
+        height: Some(height),
+        orientation: Some(orientation),
+        ..photo("2021-01-01")
+    };
+    world.append(vec![
+        add(&world.device, 61, "shapes/a.jpg"),
+        derive(61, shaped(400, 300, 1)),
+        add(&world.device, 62, "shapes/b.jpg"),
+        derive(62, shaped(400, 300, 6)),
+        add(&world.device, 63, "shapes/c.jpg"),
+        derive(63, shaped(400, 300, 6)),
+        set(63, Field::ROTATE, 1_i64),
+    ]);
+    for text in ["", "shapes", "date:2021..", "size:>1B", "is:hidden", "is:trashed", "nothing-is-called-so"] {
+        let query = Query::parse(text).unwrap();
+        for covers_only in [false, true] {
+            let options = ListOptions { covers_only, limit: 1000, ..ListOptions::default() };
+            let listed = world.catalog.list(&query, &options).unwrap().rows;
+            let mut places = Vec::new();
+            world.catalog.walk(&query, &options, |place| places.push(place)).unwrap();
+            let cursors: Vec<_> = places.iter().map(|place| place.cursor).collect();
+            assert_eq!(cursors, listed.iter().map(|row| row.cursor).collect::<Vec<_>>(), "{text}");
+            let rows = world.catalog.rows_at(&cursors).unwrap();
+            assert_eq!(rows.into_iter().flatten().collect::<Vec<_>>(), listed, "{text}");
+            for (place, row) in places.iter().zip(&listed) {
+                assert_eq!(place.cursor.local_seconds(), row.local_millis.div_euclid(1000));
+            }
+        }
+    }
+    let shape = |number| {
+        let wanted = world.catalog.cursor_of(asset(number)).unwrap().unwrap();
+        let mut shape = None;
+        let meet = |place: safelight_catalog::Place| {
+            if place.cursor == wanted {
+                shape = place.width.zip(place.height);
+            }
+        };
+        world.catalog.walk(&Query::default(), &ListOptions::default(), meet).unwrap();
+        shape
+    };
+    assert_eq!([61, 62, 63].map(shape), [Some((400, 300)), Some((300, 400)), Some((400, 300))]);
+}

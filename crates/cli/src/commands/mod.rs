@@ -19,6 +19,7 @@ pub(crate) mod man;
 pub(crate) mod remote;
 pub(crate) mod remote_collect;
 pub(crate) mod remote_second;
+pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod source;

@@ -25,6 +25,7 @@ mod pictures;
 mod plaintext;
 mod removing;
 mod room;
+mod serving;
 mod settling;
 mod sidecars;
 mod together;

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use safelight_catalog::Change;
+use safelight_catalog::query::{Condition, Query};
+use safelight_catalog::{Change, ListOptions};
 use safelight_crypto::{Entropy as _, OsEntropy};
 use safelight_model::view::{AlbumView, album_path};
 use safelight_model::{AlbumId, EntityId, Field, FieldCode, OpBody, Record, SetName, Target, Value};
@@ -184,6 +185,16 @@ impl Library {
             .collect();
         shown.sort_by_cached_key(|album| (album.path.to_lowercase(), album.id.clone()));
         Ok(shown)
+    }
+
+    /// The id of the newest photo in an album, if there is one.
+    ///
+    /// # Errors
+    /// As [`Library::show_album`].
+    pub fn cover_of_album(&self, word: &str) -> Result<Option<String>> {
+        let query = Query::default().and(Condition::InAlbums(vec![self.albums()?.find(word)?]));
+        let newest = self.catalog().list(&query, &ListOptions { limit: 1, ..ListOptions::default() })?;
+        Ok(newest.rows.first().map(|row| row.asset.to_string()))
     }
 
     /// An album and the photos in it, newest first.

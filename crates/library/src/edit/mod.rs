@@ -12,6 +12,7 @@ mod reclaim;
 mod select;
 mod text;
 mod trash;
+mod undo;
 mod value;
 mod word;
 
@@ -21,6 +22,7 @@ pub use conflict::{ConflictingValue, Resolution, ShownConflict};
 pub use purge::{PurgePlan, PurgeReport};
 pub use select::{Among, Selection};
 pub use trash::TrashedAsset;
+pub use undo::Made;
 
 pub(crate) use text::shown_date_words;
 pub(crate) use word::pointed;
@@ -32,14 +34,19 @@ use safelight_catalog::Change;
 use safelight_model::{AssetId, AssetState, ContentState, Field, FieldCode, OpBody, Register, Value};
 
 use crate::effects::now_stamp_millis;
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::library::Library;
 
 impl Library {
     /// Runs one transaction, and puts what it recorded into a segment of history.
     pub(crate) fn change<T>(&mut self, run: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
         self.folder.require_writable()?;
-        let value = self.catalog().change(now_stamp_millis(), run)?;
+        let (value, made) = self.catalog().change(now_stamp_millis(), |change| {
+            let before = change.last_op()?;
+            let value = run(change)?;
+            Ok::<_, LibraryError>((value, Made::between(before, change.last_op()?)))
+        })?;
+        self.made = made;
         self.close_segment()?;
         Ok(value)
     }

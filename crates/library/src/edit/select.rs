@@ -7,6 +7,7 @@ use safelight_model::AssetId;
 
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
+use crate::timeline::TimelineRequest;
 
 /// How many rows are taken from the catalogue at a time.
 const PAGE_ASSETS: usize = 2000;
@@ -88,6 +89,35 @@ impl Library {
     /// Those of the catalogue.
     pub fn select_all(&self, among: Among) -> Result<Selection> {
         Ok(Selection::of(self.all_that_match("", among)?))
+    }
+
+    /// All photos that a query finds in a part of the library, be they none.
+    ///
+    /// # Errors
+    /// [`LibraryError::Query`], [`LibraryError::NoSuchAlbum`], and those of the catalogue.
+    pub fn select_timeline(&self, request: &TimelineRequest<'_>) -> Result<Selection> {
+        let timeline = self.timeline(request)?;
+        let mut found = Vec::with_capacity(timeline.len());
+        for places in timeline.cursors().chunks(PAGE_ASSETS) {
+            let rows = self.catalog().rows_at(places)?;
+            found.extend(rows.into_iter().flatten().map(|row| row.asset));
+        }
+        Ok(Selection::of(found))
+    }
+
+    /// The photos of whole ids.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoSuchItem`] for what is no id, or of no photo here.
+    pub fn select_ids(&self, ids: &[String]) -> Result<Selection> {
+        let no_such = |id: &String| LibraryError::NoSuchItem { item: id.clone() };
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let asset = AssetId::parse(id).ok_or_else(|| no_such(id))?;
+            self.catalog().cursor_of(asset)?.ok_or_else(|| no_such(id))?;
+            found.push(asset);
+        }
+        Ok(Selection::of(found))
     }
 
     /// Every asset that a query finds.

@@ -675,7 +675,15 @@ impl Remote for Counting {
         self.may_put()?;
         let class = usize::from(body.length_bytes() > 16_000_000);
         if key.as_str().starts_with("o/") && self.moves(class, true) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            // Until as many were under way at once as should be, however slow the machine is.
+            let begun = std::time::Instant::now();
+            loop {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                let most = self.under_way.lock().unwrap().map_or(usize::MAX, |counts| counts[class].0);
+                if most >= [6, 2][class] || begun.elapsed() > std::time::Duration::from_secs(5) {
+                    break;
+                }
+            }
             self.moves(class, false);
         }
         let stored = self.folder.put_if_absent(key, body, &PutOptions::default()).await?;

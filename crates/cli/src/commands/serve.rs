@@ -1,0 +1,125 @@
+//! `safelight serve`: the library in a browser on this machine.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+use safelight_server::{Invitations, Opened, ServeOptions, Server};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::sign_in::OPENER;
+
+/// How often somebody's wish to stop is looked for.
+const NAP: Duration = Duration::from_millis(200);
+
+/// Show the library in a browser, on this machine only
+///
+/// The address that is printed opens the gallery once, within a minute; Enter prints another one. After 15 minutes
+/// without a request the key is forgotten and the page asks for the passphrase.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only print the address, and open no browser
+    #[arg(long)]
+    no_open: bool,
+    /// Listen at this port; without it, at any that is free
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Print the OpenAPI document of the routes, and serve nothing
+    #[arg(long, hide = true)]
+    openapi: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.openapi {
+        return Ok(context.output.print_json(&safelight_server::document())?);
+    }
+    context.refuse_dry_run("serve", "it shows the library and changes nothing by itself")?;
+    let library = context.open_library()?;
+    let (folder, keys) = library.keys();
+    let opened = Opened {
+        folder: folder.clone(),
+        keys: keys.clone(),
+        options: context.library_options(),
+        surroundings: context.surroundings(),
+    };
+    library.close()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let options = ServeOptions { port: arguments.port, ..ServeOptions::default() };
+        let server =
+            Server::bind(opened, &options).await.map_err(|error| cannot_listen(arguments, &error))?;
+        announce(context, arguments, &server)?;
+        invite_again(context, server.invitations());
+        server.run(until_interrupted(context)).await.map_err(Failure::from)
+    })?;
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    Ok(())
+}
+
+fn cannot_listen(arguments: &Arguments, error: &std::io::Error) -> Failure {
+    let failure =
+        Failure::new(Exit::Incomplete, format!("port {} cannot be listened at: {error}", arguments.port));
+    if arguments.port == 0 {
+        failure
+    } else {
+        failure.hint("leave --port out, and one that is free is taken")
+    }
+}
+
+/// Prints where the gallery is, and opens it for somebody who sees it.
+fn announce(context: &Context, arguments: &Arguments, server: &Server) -> Result<(), Failure> {
+    let address = server.address();
+    if context.output.json() {
+        context.output.print_json(&serde_json::json!({ "address": address, "port": server.port() }))?;
+        return Ok(());
+    }
+    context.output.data(&address)?;
+    if !arguments.no_open && context.has_display() {
+        open(context, &address);
+    } else if !context.has_display() {
+        let port = server.port();
+        context.output.talk("Only this machine can open it. From another one, first run there:");
+        context.output.talk(&format!("  ssh -N -L {port}:localhost:{port} {}", context.this_machine()));
+    }
+    if std::io::stdin().is_terminal() {
+        context.output.talk("It opens once, within a minute. Enter prints another address; Ctrl-C ends.");
+    }
+    Ok(())
+}
+
+fn open(context: &Context, address: &str) {
+    let opened = Command::new(OPENER)
+        .arg(address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(error) = opened {
+        context
+            .output
+            .talk(&format!("The browser could not be opened ({error}); open that address yourself."));
+    }
+}
+
+/// Prints another address whenever somebody presses Enter.
+fn invite_again(context: &Context, invitations: Invitations) {
+    if !std::io::stdin().is_terminal() || context.output.json() {
+        return;
+    }
+    let output = context.output;
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            if line.is_err() || output.data(&invitations.address()).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+async fn until_interrupted(context: &Context) {
+    while !context.interrupted() {
+        tokio::time::sleep(NAP).await;
+    }
+}

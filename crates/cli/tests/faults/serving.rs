@@ -1,0 +1,136 @@
+//! The gallery as a program: it is served, others work beside it, and it ends when it is told to.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::pictures::photo;
+use crate::room::{Outcome, PATIENCE, Room, finish};
+
+/// `safelight serve`, and a page that was opened with the address it printed.
+struct Serving {
+    child: Child,
+    port: u16,
+    secret: String,
+    cookie: String,
+    media: String,
+}
+
+impl Serving {
+    fn begin(room: &Room) -> Self {
+        let mut child = room.unlocked().args(["serve", "--no-open"]).stdin(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.next().unwrap().unwrap();
+        let (host, token) = address.split_once("/#t=").unwrap();
+        let port = host.strip_prefix("http://localhost:").unwrap().parse().unwrap();
+        let mut serving =
+            Self { child, port, secret: String::new(), cookie: String::new(), media: String::new() };
+        let (head, body) = serving.ask("POST", "/api/v1/session", &format!("{{\"token\":\"{token}\"}}"));
+        let said: Value = serde_json::from_slice(&body).unwrap();
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        serving.cookie = cookie.split(';').next().unwrap().to_owned();
+        serving.secret = said["secret"].as_str().unwrap().to_owned();
+        serving.media = said["media"].as_str().unwrap().to_owned();
+        serving
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nCookie: {}\r\nX-Safelight: {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.port,
+            self.cookie,
+            self.secret,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+    }
+
+    fn json(&self, path: &str) -> Value {
+        serde_json::from_slice(&self.ask("GET", &format!("/api/v1/{path}"), "").1).unwrap()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let columns = self.json("timeline/columns?start=0&count=512");
+        columns["id"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// As Ctrl-C does.
+    fn end(mut self) -> Outcome {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+        self.child.stdout = None;
+        let stderr = self.child.stderr.take();
+        let code = self.child.wait().unwrap().code();
+        let mut said = String::new();
+        stderr.unwrap().read_to_string(&mut said).unwrap();
+        Outcome { code, stdout: Vec::new(), stderr: said }
+    }
+}
+
+fn with_photos(count: u64) -> Room {
+    let room = Room::with_library();
+    for seed in 0..count {
+        room.put(format!("{seed}.jpg"), photo(seed));
+    }
+    room.import().ends_with(&[0]);
+    room
+}
+
+#[test]
+fn the_gallery_shows_pictures_and_other_commands_work_beside_it() {
+    let room = with_photos(2);
+    let serving = Serving::begin(&room);
+    let ids = serving.ids();
+    assert_eq!(ids.len(), 2);
+    let (head, picture) = serving.ask("GET", &format!("{}/t/{}", serving.media, ids[0]), "");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("image/webp"), "{head}");
+    assert!(picture.starts_with(b"RIFF"));
+    let (head, preview) = serving.ask("GET", &format!("{}/p/{}", serving.media, ids[0]), "");
+    assert!(head.contains("image/jpeg") && preview.starts_with(&[0xff, 0xd8]), "{head}");
+    let original = serving.ask("GET", &format!("{}/o/{}", serving.media, ids[0]), "").1;
+    assert!(original == room.original(&ids[0]));
+    // Other programs import, change and verify.
+    room.put("another.jpg", photo(77));
+    room.import().ends_with(&[0]);
+    assert_eq!(serving.ids().len(), 3);
+    room.safelight(&["set", "0.jpg", "rating=4"]).ends_with(&[0]);
+    let edit = format!("{{\"items\":[\"{}\"],\"set\":{{\"caption\":\"from the page\"}}}}", ids[1]);
+    assert!(serving.ask("POST", "/api/v1/edit", &edit).0.starts_with("HTTP/1.1 200"));
+    let shown = room.safelight(&["--json", "show", &ids[1]]).ends_with(&[0]).json();
+    assert_eq!(shown["caption"], "from the page");
+    room.verify_is_clean();
+    serving.end().ends_with(&[0]);
+    for log in ["catalog.db-wal", "device.db-wal"] {
+        assert!(!room.library().join(log).exists(), "{log} was left behind");
+    }
+    room.verify_is_clean();
+}
+
+#[test]
+fn who_has_no_display_is_told_how_to_come_from_another_machine() {
+    let room = with_photos(1);
+    let serving = Serving::begin(&room);
+    let port = serving.port;
+    let said = serving.end().ends_with(&[0]).stderr;
+    assert!(said.contains(&format!("ssh -N -L {port}:localhost:{port} ")), "{said}");
+}
+
+#[test]
+fn the_routes_are_described_without_a_library() {
+    let room = Room::empty();
+    let child = room.bare().args(["serve", "--openapi"]).spawn().unwrap();
+    let document = finish(child, PATIENCE).ends_with(&[0]).json();
+    let paths = document["paths"].as_object().unwrap();
+    for path in ["/api/v1/session", "/api/v1/timeline/columns", "/api/v1/edit", "/api/v1/albums/{id}"] {
+        assert!(paths.contains_key(path), "{path} in {:?}", paths.keys());
+    }
+}

@@ -1,0 +1,199 @@
+//! Taking a change back: what it wrote is written over with what was there before, as new operations.
+//!
+//! History says what each operation replaced, so that nothing needs to be kept for it but which operations a change was.
+//! Invariant: what anybody has written since stays as it is, and is named. Taking back is itself a change, which can be
+//! taken back.
+
+use std::collections::BTreeSet;
+
+use safelight_catalog::Change;
+use safelight_model::{
+    AlbumId, AssetId, AssetState, EntityId, Op, OpBody, Record, Register, SetName, Target, Value,
+};
+
+use super::change::EditReport;
+use super::is_held;
+use crate::error::Result;
+use crate::library::Library;
+
+/// What is said of what somebody wrote over.
+const WRITTEN_SINCE: &str = "some of it was changed again meanwhile, and stays as it is";
+/// What is said of what has no way back.
+const NO_WAY_BACK: &str = "some of it cannot be taken back";
+
+/// The operations of one change, on the device that made it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Made {
+    before: i64,
+    last: i64,
+}
+
+impl Made {
+    pub(super) fn between(before: i64, last: i64) -> Self {
+        Self { before, last }
+    }
+
+    /// Whether nothing was changed.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.before >= self.last
+    }
+}
+
+/// What an operation wrote about, as it is now.
+enum Subject {
+    Asset(AssetId, Box<AssetState>),
+    Record(Target, Record),
+}
+
+impl Subject {
+    fn read(change: &mut Change<'_>, target: &Target) -> Result<Option<Self>> {
+        Ok(match target {
+            Target::Asset(asset, _) => {
+                let state = change.asset(*asset)?.filter(is_held);
+                // One that was purged and came back is another photo to those who had tagged it.
+                let state = state.filter(|state| state.target(*asset) == *target);
+                state.map(|state| Self::Asset(*asset, Box::new(state)))
+            }
+            _ => change.record(&target.entity())?.map(|record| Self::Record(target.clone(), record)),
+        })
+    }
+
+    fn record(&self) -> &Record {
+        match self {
+            Self::Asset(_, state) => state.current().record(),
+            Self::Record(_, record) => record,
+        }
+    }
+
+    fn put_in(&self, set: SetName, element: Value) -> Option<OpBody> {
+        match self {
+            Self::Asset(asset, state) => state.put_in(*asset, set, element),
+            Self::Record(target, record) => record.put_in(target.clone(), set, element),
+        }
+    }
+
+    fn take_out(&self, set: SetName, element: Value) -> Option<OpBody> {
+        match self {
+            Self::Asset(asset, state) => state.take_out(*asset, set, element),
+            Self::Record(target, record) => record.take_out(target.clone(), set, element),
+        }
+    }
+}
+
+/// How one operation is taken back.
+enum Back {
+    With(Box<OpBody>),
+    /// It is so already.
+    Already,
+    /// Why not.
+    Not(&'static str),
+}
+
+impl Library {
+    /// The operations of the change that this library made last.
+    #[must_use]
+    pub fn last_made(&self) -> Made {
+        self.made
+    }
+
+    /// Takes a change back: fields show again what they showed, tags and albums are as they were.
+    ///
+    /// # Errors
+    /// Those of the catalogue. What cannot be taken back is named in the report.
+    pub fn undo(&mut self, made: Made) -> Result<EditReport> {
+        self.change(|change| {
+            let (mut changed, mut about, mut notices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            for number in (made.before + 1..=made.last).rev() {
+                let Some(op) = change.op_numbered(number)? else {
+                    notices.insert(NO_WAY_BACK.to_owned());
+                    continue;
+                };
+                let Some(target) = target_of(&op) else {
+                    notices.insert(NO_WAY_BACK.to_owned());
+                    continue;
+                };
+                about.insert(named(&target));
+                match back(change, &op, &target)? {
+                    Back::With(body) => {
+                        change.push(*body)?;
+                        changed.insert(named(&target));
+                    }
+                    Back::Already => {}
+                    Back::Not(why) => drop(notices.insert(why.to_owned())),
+                }
+            }
+            let unchanged = about.difference(&changed).count() as u64;
+            let items = about.len() as u64;
+            Ok(EditReport {
+                items,
+                changed: changed.into_iter().collect(),
+                unchanged,
+                notices,
+                dry_run: false,
+            })
+        })
+    }
+}
+
+fn target_of(op: &Op) -> Option<Target> {
+    match &op.body {
+        OpBody::Set { target, .. } | OpBody::AddTo { target, .. } | OpBody::RemoveFrom { target, .. } => {
+            Some(target.clone())
+        }
+        _ => None,
+    }
+}
+
+fn named(target: &Target) -> String {
+    match target.entity() {
+        EntityId::Asset(asset) => asset.to_string(),
+        EntityId::Album(AlbumId(id)) => AlbumId(id).to_string(),
+        _ => "library".to_owned(),
+    }
+}
+
+fn back(change: &mut Change<'_>, op: &Op, target: &Target) -> Result<Back> {
+    let Some(subject) = Subject::read(change, target)? else { return Ok(Back::Not(WRITTEN_SINCE)) };
+    let record = subject.record();
+    let back = match &op.body {
+        OpBody::Set { field, value, .. } => {
+            let register = record.field(field.clone());
+            if !register.is_some_and(|register| is_written_by(register, op)) {
+                return Ok(Back::Not(WRITTEN_SINCE));
+            }
+            let Some(before) = replaced_by(change, op)? else { return Ok(Back::Not(NO_WAY_BACK)) };
+            if before == *value {
+                return Ok(Back::Already);
+            }
+            Some(match &subject {
+                Subject::Asset(asset, state) => state.write_field(*asset, field.clone(), before),
+                Subject::Record(target, record) => record.write_field(target.clone(), field.clone(), before),
+            })
+        }
+        OpBody::AddTo { set, element, .. } => subject.take_out(*set, element.clone()),
+        OpBody::RemoveFrom { set, element, .. } => subject.put_in(*set, element.clone()),
+        _ => return Ok(Back::Not(NO_WAY_BACK)),
+    };
+    Ok(back.map_or(Back::Already, |body| Back::With(Box::new(body))))
+}
+
+/// Whether nobody has written since.
+fn is_written_by(register: &Register<Value>, op: &Op) -> bool {
+    matches!(register.heads(), [only] if only.op == op.id)
+}
+
+/// The value that showed before a write; none if an operation that it replaced is not known here.
+fn replaced_by(change: &mut Change<'_>, op: &Op) -> Result<Option<Value>> {
+    let OpBody::Set { supersedes, .. } = &op.body else { return Ok(None) };
+    let mut shown = None;
+    for id in supersedes {
+        let Some(replaced) = change.op(*id)? else { return Ok(None) };
+        let OpBody::Set { value, .. } = &replaced.body else { return Ok(None) };
+        let this = ((replaced.stamp, replaced.id), value.clone());
+        if shown.as_ref().is_none_or(|(latest, _)| *latest < this.0) {
+            shown = Some(this);
+        }
+    }
+    Ok(Some(shown.map_or(Value::None, |(_, value)| value)))
+}

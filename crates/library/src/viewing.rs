@@ -1,0 +1,152 @@
+//! What a viewer asks for: the small pictures of a photo, and any stretch of its original.
+//!
+//! Only what is on this device is read here; fetching is asked for by its own name. Nothing is written, and of a sealed
+//! original only the megabytes that hold the stretch are opened.
+
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+use safelight_model::{AssetId, Original, RenditionKind, Storage};
+use safelight_sync::{Living, OriginalReader};
+
+use crate::error::{LibraryError, Result};
+use crate::import::rendition::read_packed;
+use crate::library::Library;
+use crate::linked;
+use crate::objects::{are_parts_here, open_file, small_original};
+
+/// Which of the two pictures that are made of every photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureKind {
+    /// 320 pixels along the longer side.
+    Thumbnail,
+    /// 1440 pixels along the longer side.
+    Preview,
+}
+
+/// An original that is on this device, to be read in stretches. Holds no key.
+#[derive(Debug, Clone)]
+pub struct OriginalHere {
+    original: Original,
+    rests: Rests,
+}
+
+#[derive(Debug, Clone)]
+enum Rests {
+    Sealed,
+    Packed,
+    Linked(PathBuf),
+}
+
+impl OriginalHere {
+    /// The name of the file.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let path = self.original.source.display();
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.original.media_type
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.original.size_bytes
+    }
+
+    /// The SHA-256 of its content.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        self.original.content.to_string()
+    }
+}
+
+impl Library {
+    /// A photo's thumbnail or preview: JPEG, or what [the recipe](crate::RenderReport) makes.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotHere`] while there is none, [`LibraryError::NoSuchItem`], damage.
+    pub fn picture(&self, item: &str, kind: PictureKind) -> Result<Vec<u8>> {
+        let asset = self.asset_called(item)?;
+        let row = self.catalog().asset(asset)?;
+        let content =
+            row.map(|row| row.content).ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })?;
+        let rendition = match kind {
+            PictureKind::Thumbnail => RenditionKind::Thumbnail,
+            PictureKind::Preview => RenditionKind::Preview,
+        };
+        let location = self.device.packed(&content, rendition)?.ok_or_else(|| LibraryError::NotHere {
+            object: format!("a {rendition:?} of {asset}").to_lowercase(),
+        })?;
+        read_packed(&self.place, &location, self.keyring())
+    }
+
+    /// Finds a photo's original on this device.
+    ///
+    /// # Errors
+    /// [`LibraryError::InRemotes`] when it must be fetched first, and what says that a linked file is gone or changed.
+    pub fn original_here(&self, item: &str) -> Result<OriginalHere> {
+        let asset: AssetId = self.asset_called(item)?;
+        let found = self.item(asset)?.ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })?;
+        let original = found.original()?.clone();
+        let rests = match original.storage {
+            Storage::Packed => self
+                .device
+                .packed(&original.content, RenditionKind::Original)?
+                .map(|_| Rests::Packed)
+                .ok_or_else(|| LibraryError::NotHere {
+                    object: format!("the original {}", original.source.display()),
+                }),
+            _ if are_parts_here(&self.place, &original)? => Ok(Rests::Sealed),
+            Storage::Linked => {
+                linked::find_proven(&original, self.keyring().device().id(), &self.device).map(Rests::Linked)
+            }
+            _ => Err(LibraryError::NotHere { object: format!("the original {}", original.source.display()) }),
+        };
+        match rests {
+            Ok(rests) => Ok(OriginalHere { original, rests }),
+            Err(error) if error.is_absence() => Err(self.rests_elsewhere(&original)?.unwrap_or(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a stretch of an original, clipped to its end. The caller chooses how much memory that is.
+    ///
+    /// # Errors
+    /// When it is damaged, or gone since it was found.
+    pub fn read_original(&self, here: &OriginalHere, stretch: Range<u64>) -> Result<Vec<u8>> {
+        let original = &here.original;
+        let stretch = stretch.start.min(original.size_bytes)..stretch.end.min(original.size_bytes);
+        match &here.rests {
+            Rests::Packed => {
+                let bytes = small_original(&self.place, &self.device, self.keyring(), original)?;
+                let [start, end] =
+                    [stretch.start, stretch.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+                Ok(bytes.get(start..end).map(<[u8]>::to_vec).unwrap_or_default())
+            }
+            Rests::Linked(path) => {
+                let reading = |source| LibraryError::reading(path, source);
+                let length = usize::try_from(stretch.end.saturating_sub(stretch.start)).unwrap_or_default();
+                let mut bytes = vec![0; length];
+                open_file(path)
+                    .and_then(|file| file.read_exact_at(&mut bytes, stretch.start))
+                    .map_err(reading)?;
+                Ok(bytes)
+            }
+            Rests::Sealed => {
+                let living = Living::of(&self.catalog(), &self.device, &[], original)?;
+                let mut reader = OriginalReader::new(self.keyring(), &self.place, &[], living, original);
+                // Nothing is waited for: no place is asked.
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .map_err(|error| LibraryError::reading(self.path(), error))?;
+                Ok(runtime.block_on(reader.read(stretch))?)
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The library behind the server: open while the keys are in memory, and shut when nobody has asked for a while.
+//!
+//! [`Library`] is synchronous and is used by one thread at a time. So a few are open at once: readers, each of which
+//! sees what was committed last, and one writer, as if they were programs of their own; SQLite keeps their
+//! transactions apart, as it does with an `import` in another terminal. They work on threads that may block, and a
+//! request waits for its turn without holding one (docs/decisions/the-gallery-s-server.md).
+//!
+//! Invariant: once the door is shut no request gets a library, and with the last request that has one the keys are gone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::http::StatusCode;
+use safelight_library::folder::LibraryFolder;
+use safelight_library::keys::UnlockedKeys;
+use safelight_library::unlock::{self, UnlockError, UnlockSources};
+use safelight_library::{Library, LibraryError, LibraryOptions, OsEntropy, Surroundings};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
+
+use crate::failure::{Answer, Failure};
+use crate::gallery::held;
+
+/// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
+const READERS: usize = 2;
+/// So many wrong passphrases are tried at once before each has to wait.
+const FREE_GUESSES: u32 = 3;
+/// The first wait after them; it doubles with every further one.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What the server opens the library with.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its folder.
+    pub folder: LibraryFolder,
+    /// Its keys.
+    pub keys: UnlockedKeys,
+    /// How it is opened.
+    pub options: LibraryOptions,
+    /// What connecting to remotes takes from the environment.
+    pub surroundings: Surroundings,
+}
+
+pub(crate) struct Door {
+    folder: LibraryFolder,
+    options: LibraryOptions,
+    surroundings: Surroundings,
+    rooms: RwLock<Option<Arc<Rooms>>>,
+    begun: Instant,
+    /// When somebody asked last, in milliseconds since `begun`.
+    touched: AtomicU64,
+    idle: Duration,
+    guesses: tokio::sync::Mutex<Guesses>,
+}
+
+/// Open libraries that nobody uses at the moment, and the right to use one.
+struct Bench {
+    idle: Mutex<Vec<Library>>,
+    seats: Arc<Semaphore>,
+}
+
+struct Rooms {
+    folder: LibraryFolder,
+    keys: UnlockedKeys,
+    options: LibraryOptions,
+    readers: Bench,
+    writer: Bench,
+    fetcher: Bench,
+}
+
+/// What one is opened for: to look at it, to change it, or for what waits for a remote and must hold nobody up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Change,
+    Fetch,
+}
+
+impl Bench {
+    fn with(seats: usize) -> Self {
+        Self { idle: Mutex::default(), seats: Arc::new(Semaphore::new(seats)) }
+    }
+}
+
+impl Rooms {
+    fn bench(&self, purpose: Purpose) -> &Bench {
+        match purpose {
+            Purpose::Read => &self.readers,
+            Purpose::Change => &self.writer,
+            Purpose::Fetch => &self.fetcher,
+        }
+    }
+
+    fn take(&self, purpose: Purpose) -> Result<Library, LibraryError> {
+        if let Some(library) = held(&self.bench(purpose).idle).pop() {
+            return Ok(library);
+        }
+        let (folder, keys) = (self.folder.clone(), self.keys.clone());
+        match purpose {
+            Purpose::Read => Library::open_to_read(folder, keys, &self.options),
+            Purpose::Change | Purpose::Fetch => Library::open(folder, keys, &self.options),
+        }
+    }
+}
+
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        for bench in [&self.readers, &self.writer, &self.fetcher] {
+            for library in held(&bench.idle).drain(..) {
+                if let Err(error) = library.close() {
+                    tracing::warn!(%error, "the library could not be closed as it should");
+                }
+            }
+        }
+    }
+}
+
+impl Door {
+    pub(crate) fn open(opened: Opened, idle: Duration) -> Self {
+        let Opened { folder, keys, options, surroundings } = opened;
+        let door = Self {
+            folder,
+            options,
+            surroundings,
+            rooms: RwLock::new(None),
+            begun: Instant::now(),
+            touched: AtomicU64::new(0),
+            idle,
+            guesses: tokio::sync::Mutex::default(),
+        };
+        door.let_in(keys);
+        door
+    }
+
+    fn let_in(&self, keys: UnlockedKeys) {
+        let rooms = Rooms {
+            folder: self.folder.clone(),
+            keys,
+            options: self.options.clone(),
+            readers: Bench::with(READERS),
+            writer: Bench::with(1),
+            fetcher: Bench::with(1),
+        };
+        *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
+        self.touch();
+    }
+
+    /// Somebody asked for something: the time until the door shuts begins anew.
+    pub(crate) fn touch(&self) {
+        let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.touched.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    /// How long nobody has asked for anything.
+    fn unused(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.touched.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// The library's folder.
+    pub(crate) fn folder(&self) -> &LibraryFolder {
+        &self.folder
+    }
+
+    /// Shuts the door. Answers whether it was open.
+    pub(crate) fn lock(&self) -> bool {
+        let rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner).take();
+        let was_open = rooms.is_some();
+        // Closing writes to the disk.
+        tokio::task::spawn_blocking(move || drop(rooms));
+        was_open
+    }
+
+    /// Shuts the door if nobody has asked for anything for so long. Answers whether it did.
+    pub(crate) fn lock_if_unused(&self) -> bool {
+        self.unused() >= self.idle && self.lock()
+    }
+
+    /// Reads from the library.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Library) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.with(Purpose::Read, move |library| run(library)).await
+    }
+
+    /// Changes the library. What is begun is finished, even if nobody waits for it any more.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.with(Purpose::Change, run).await
+    }
+
+    /// Brings something here from remotes; one request at a time.
+    pub(crate) async fn fetch<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library, &Surroundings) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let surroundings = self.surroundings.clone();
+        self.with(Purpose::Fetch, move |library| run(library, &surroundings)).await
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        purpose: Purpose,
+        run: impl FnOnce(&mut Library) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (rooms, seat) = self.seat(purpose).await?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _seat = seat;
+            let mut library = rooms.take(purpose)?;
+            let answer = run(&mut library);
+            held(&rooms.bench(purpose).idle).push(library);
+            answer
+        });
+        work.await.map_err(|error| {
+            tracing::error!(%error, "a request broke off");
+            Failure::broken()
+        })?
+    }
+
+    async fn seat(&self, purpose: Purpose) -> Answer<(Arc<Rooms>, OwnedSemaphorePermit)> {
+        let rooms = || self.rooms.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let seats = Arc::clone(&rooms().ok_or_else(Failure::locked)?.bench(purpose).seats);
+        let seat = seats.acquire_owned().await.map_err(|_| Failure::locked())?;
+        // It may have been shut meanwhile.
+        Ok((rooms().ok_or_else(Failure::locked)?, seat))
+    }
+
+    /// Opens the door with a passphrase. Whoever guesses waits longer and longer; only one guess is tried at a time.
+    pub(crate) async fn unlock(&self, passphrase: Zeroizing<String>) -> Answer<()> {
+        let mut guesses = self.guesses.try_lock().map_err(|_| too_many(1))?;
+        guesses.may_try(Instant::now())?;
+        let folder = self.folder.clone();
+        let tried = tokio::task::spawn_blocking(move || try_passphrase(&folder, &passphrase));
+        let tried = tried.await.map_err(|_| Failure::broken())?;
+        match tried {
+            Ok(keys) => {
+                guesses.right();
+                self.let_in(keys);
+                Ok(())
+            }
+            // Whoever was asked once and then not again has guessed wrong.
+            Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => {
+                guesses.wrong(Instant::now());
+                let message = "that passphrase does not open the library";
+                let failure = Failure::new(StatusCode::FORBIDDEN, "wrong-passphrase", message);
+                Err(failure.hint("check the layout of the keyboard, then try again"))
+            }
+            Err(error) => Err(LibraryError::from(error).into()),
+        }
+    }
+}
+
+fn try_passphrase(folder: &LibraryFolder, passphrase: &str) -> Result<UnlockedKeys, UnlockError> {
+    // A person is asked again after a wrong answer; whoever asks over a network has one guess.
+    let mut ask = |question: &unlock::Question<'_>| {
+        Ok((!question.is_repeated).then(|| Zeroizing::new(passphrase.to_owned())))
+    };
+    let sources = UnlockSources { prompt: Some(&mut ask), ..UnlockSources::default() };
+    Ok(unlock::unlock(folder, sources, SystemTime::now(), &mut OsEntropy)?.keys)
+}
+
+/// Wrong passphrases since the last right one.
+#[derive(Debug, Default)]
+struct Guesses {
+    wrong: u32,
+    not_before: Option<Instant>,
+}
+
+impl Guesses {
+    fn may_try(&self, now: Instant) -> Answer<()> {
+        match self.not_before {
+            Some(then) if then > now => Err(too_many((then - now).as_secs() + 1)),
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong(&mut self, now: Instant) {
+        self.wrong = self.wrong.saturating_add(1);
+        if let Some(further) = self.wrong.checked_sub(FREE_GUESSES) {
+            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(further.min(16)));
+            self.not_before = Some(now + wait.min(LONGEST_WAIT));
+        }
+    }
+
+    fn right(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn too_many(seconds: u64) -> Failure {
+    Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-guesses", "too many passphrases were tried")
+        .hint(format!("wait {seconds} seconds"))
+        .after(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_wait_longer_and_longer() {
+        let mut guesses = Guesses::default();
+        let mut now = Instant::now();
+        let begun = now;
+        let mut tried = 0;
+        // Somebody who tries every second for a day.
+        while now < begun + Duration::from_secs(86_400) {
+            if guesses.may_try(now).is_ok() {
+                tried += 1;
+                guesses.wrong(now);
+            }
+            now += Duration::from_secs(1);
+        }
+        assert!((280..320).contains(&tried), "{tried}");
+        guesses.right();
+        assert!(guesses.may_try(now).is_ok());
+    }
+}

@@ -1,0 +1,153 @@
+//! Why a request is not answered with what it asked for: a status, one word for programs, a sentence, and what to do next.
+//!
+//! Written as `{"error":{"code","message","hint","at"}}`, the same for every route, so that the page has one way to show it.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use safelight_library::{ErrorKind, LibraryError, query_mistake};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The body of every answer that is a failure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Failed {
+    error: Failure,
+}
+
+/// What failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Failure {
+    #[serde(skip)]
+    pub(crate) status: StatusCode,
+    /// One word, in kebab case.
+    pub(crate) code: &'static str,
+    /// A sentence without a full stop.
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) hint: Option<String>,
+    /// The bytes of the query that it is about: from, to.
+    pub(crate) at: Option<[usize; 2]>,
+    /// Seconds until it is worth trying again.
+    #[serde(skip)]
+    pub(crate) again_seconds: Option<u64>,
+}
+
+/// What a handler answers.
+pub(crate) type Answer<T> = Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), hint: None, at: None, again_seconds: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn after(mut self, seconds: u64) -> Self {
+        self.again_seconds = Some(seconds);
+        self
+    }
+
+    /// The keys are not in memory.
+    pub(crate) fn locked() -> Self {
+        Self::new(StatusCode::LOCKED, "locked", "the library is locked").hint("unlock it with its passphrase")
+    }
+
+    /// Nobody is known who asks so.
+    pub(crate) fn no_session() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "no-session", "this page was not opened by Safelight")
+            .hint("run safelight serve, which opens it")
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message)
+    }
+
+    /// Something cannot be understood.
+    pub(crate) fn not_understood(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "not-understood", message)
+    }
+
+    /// The timeline that was asked about is another one by now.
+    pub(crate) fn stale() -> Self {
+        Self::new(StatusCode::CONFLICT, "stale", "the library has changed meanwhile")
+            .hint("ask for the skeleton again")
+    }
+
+    /// The work itself broke down.
+    pub(crate) fn broken() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the request broke off")
+            .hint("safelight serve --verbose says more")
+    }
+
+    /// Marks the words of the query that cannot be understood.
+    pub(crate) fn about(mut self, query: &str) -> Self {
+        if self.code == "not-understood"
+            && let Some(mistake) = query_mistake(query)
+        {
+            self.at = Some([mistake.at.start, mistake.at.end]);
+            self.message = mistake.message;
+        }
+        self
+    }
+}
+
+impl From<LibraryError> for Failure {
+    fn from(error: LibraryError) -> Self {
+        let (status, code) = match error.kind() {
+            ErrorKind::Usage => (StatusCode::BAD_REQUEST, "not-understood"),
+            ErrorKind::Locked => (StatusCode::LOCKED, "locked"),
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+            ErrorKind::Refused => (StatusCode::CONFLICT, "refused"),
+            ErrorKind::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
+            ErrorKind::Network => (StatusCode::BAD_GATEWAY, "network"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+        };
+        let failure = Self::new(status, code, with_causes(&error));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<JsonRejection> for Failure {
+    fn from(rejection: JsonRejection) -> Self {
+        Self { status: rejection.status(), ..Self::not_understood(rejection.body_text()) }
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::not_understood(rejection.body_text())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, again) = (self.status, self.again_seconds);
+        let mut response = (status, Json(Failed { error: self })).into_response();
+        if let Some(seconds) = again {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// An error and what caused it, each part once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = inner.source();
+    }
+    message
+}

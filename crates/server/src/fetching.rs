@@ -1,0 +1,70 @@
+//! Bringing an original here that rests in a remote, while pages are told how far it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use safelight_library::{Monitor, Task};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::events::Progress;
+use crate::failure::{Answer, Failure};
+use crate::gallery::Gallery;
+
+/// What fetching came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Fetched {
+    /// Sealed bytes that came over the wire; 0 if it was here already.
+    bytes: u64,
+}
+
+/// Tells pages how far a fetch is.
+struct Telling {
+    gallery: Arc<Gallery>,
+    bytes: AtomicU64,
+}
+
+impl Monitor for Telling {
+    fn begin(&self, _task: Task, _total: Option<u64>, _total_bytes: Option<u64>) {
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn advance(&self, _items: u64, bytes: u64) {
+        let done = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.gallery.news.progress(Progress { task: "fetch", done, of: None });
+    }
+
+    fn cancelled(&self) -> bool {
+        self.gallery.door.is_locked()
+    }
+}
+
+/// Fetches the original of a photo; answers when it is here.
+#[utoipa::path(post, path = "/api/v1/assets/{id}/fetch", tag = "writing",
+    params(("id" = String, Path, description = "the photo")),
+    responses((status = 200, body = Fetched), (status = 409, description = "`archived`: it must be thawed first"),
+        (status = 502, description = "`network`")))]
+pub(crate) async fn fetch(
+    State(gallery): State<Arc<Gallery>>,
+    Path(id): Path<String>,
+) -> Answer<Json<Fetched>> {
+    gallery.door.touch();
+    let telling = Telling { gallery: Arc::clone(&gallery), bytes: AtomicU64::new(0) };
+    let report = gallery.door.fetch(move |library, surroundings| {
+        let selection = library.select_ids(std::slice::from_ref(&id))?;
+        Ok(library.fetch(&selection, surroundings, &telling)?)
+    });
+    let report = report.await?;
+    if report.archived_originals > 0 {
+        let failure =
+            Failure::new(StatusCode::CONFLICT, "archived", "the original is in the archive of a remote");
+        return Err(failure.hint("safelight local thaw ITEMS asks for it; that takes hours"));
+    }
+    if report.failed_originals > 0 {
+        return Err(Failure::new(StatusCode::BAD_GATEWAY, "network", "no remote gave the original whole"));
+    }
+    Ok(Json(Fetched { bytes: report.fetched_bytes }))
+}

@@ -1,0 +1,56 @@
+//! What every route has at hand.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::door::Door;
+use crate::events::News;
+use crate::guard::Site;
+use crate::map::Points;
+use crate::session::Sessions;
+use crate::timeline::Timelines;
+use crate::writing::Undone;
+
+/// One library, shown to one person.
+pub(crate) struct Gallery {
+    pub(crate) site: Site,
+    pub(crate) sessions: Sessions,
+    pub(crate) door: Door,
+    pub(crate) timelines: Timelines,
+    pub(crate) points: Points,
+    pub(crate) undone: Undone,
+    pub(crate) news: News,
+}
+
+impl Gallery {
+    /// An address that opens the gallery once, within a minute.
+    pub(crate) fn address(&self) -> String {
+        format!("{}/#t={}", self.site.origin(), *self.sessions.invite(Instant::now()))
+    }
+
+    /// Shuts the door, and tells every page.
+    pub(crate) fn lock(&self) {
+        if self.door.lock() {
+            self.forget();
+        }
+    }
+
+    /// Shuts the door if nobody has asked for anything for long enough.
+    pub(crate) fn lock_if_unused(&self) {
+        if self.door.lock_if_unused() {
+            self.forget();
+        }
+    }
+
+    /// What was read of the library goes with the keys.
+    fn forget(&self) {
+        self.timelines.forget();
+        self.points.forget();
+        self.news.locked();
+    }
+}
+
+/// A lock whose holder cannot leave anything half done.
+pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,155 @@
+//! The gallery's server: one library, shown to the person at this machine, in a browser.
+//!
+//! [`Server::bind`] listens on loopback; [`Server::address`] makes an address that opens the gallery once, within a
+//! minute; [`Server::run`] answers until it is told to stop. Everything goes through `safelight-library`: here is only who may ask
+//! (`guard`, `session`), when the keys are forgotten (`door`), and how answers are written.
+//!
+//! Invariant: without a session nothing of the library is told, and while it is locked nothing of it is in memory.
+
+mod asked;
+mod door;
+mod events;
+mod failure;
+mod fetching;
+mod gallery;
+mod guard;
+mod listen;
+mod locking;
+mod map;
+mod media;
+mod organised;
+mod page;
+mod reading;
+mod routes;
+mod session;
+mod timeline;
+mod watch;
+mod writing;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+pub use door::Opened;
+pub use routes::document;
+
+use door::Door;
+use events::News;
+use gallery::Gallery;
+use guard::Site;
+use map::Points;
+use session::Sessions;
+use timeline::Timelines;
+use writing::Undone;
+
+/// After so long without a request the keys are forgotten.
+pub const IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// How a library is served.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeOptions {
+    /// The port; 0 for one that is free.
+    pub port: u16,
+    /// After so long without a request the keys are forgotten.
+    pub idle: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self { port: 0, idle: IDLE }
+    }
+}
+
+/// A server that listens.
+pub struct Server {
+    gallery: Arc<Gallery>,
+    listeners: Vec<TcpListener>,
+    port: u16,
+}
+
+impl Server {
+    /// Listens on loopback; nothing is answered before [`Server::run`].
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn bind(opened: Opened, options: &ServeOptions) -> io::Result<Self> {
+        let (port, listeners) = listen::listen(&listen::LOOPBACK, options.port).await?;
+        let gallery = Arc::new(Gallery {
+            site: Site::at(port),
+            sessions: Sessions::new(),
+            door: Door::open(opened, options.idle),
+            timelines: Timelines::default(),
+            points: Points::default(),
+            undone: Undone::default(),
+            news: News::new(),
+        });
+        Ok(Self { gallery, listeners, port })
+    }
+
+    /// The port that it listens at.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes an address that opens the gallery once, within a minute.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.gallery.address()
+    }
+
+    /// What makes further addresses while the server runs.
+    #[must_use]
+    pub fn invitations(&self) -> Invitations {
+        Invitations(Arc::clone(&self.gallery))
+    }
+
+    /// Answers until `stop` is ready. Then the library is closed, and requests that are not answered break off.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let routes = routes::routes(&self.gallery);
+        let watching = watch::watch(&self.gallery);
+        let mut serving = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            let routes = routes.clone();
+            serving.spawn(async move { axum::serve(listener, routes).await });
+        }
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            () = watching => Ok(()),
+            Some(ended) = serving.join_next() => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+        };
+        serving.shutdown().await;
+        self.gallery.lock();
+        ended
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Server").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// Makes addresses that open a gallery that is being served.
+#[derive(Clone)]
+pub struct Invitations(Arc<Gallery>);
+
+impl Invitations {
+    /// Makes an address that opens the gallery once, within a minute.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.0.address()
+    }
+}
+
+impl std::fmt::Debug for Invitations {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Invitations(..)")
+    }
+}

@@ -1,0 +1,44 @@
+//! Locking and unlocking from the page.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use crate::asked::Asked;
+use crate::failure::Answer;
+use crate::gallery::Gallery;
+
+/// Whether the keys are not in memory.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Locked {
+    locked: bool,
+}
+
+/// What opens the library.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Passphrase {
+    passphrase: String,
+}
+
+/// Forgets the keys, and tells every page.
+#[utoipa::path(post, path = "/api/v1/lock", tag = "session", responses((status = 200, body = Locked)))]
+pub(crate) async fn lock(State(gallery): State<Arc<Gallery>>) -> Json<Locked> {
+    gallery.lock();
+    Json(Locked { locked: true })
+}
+
+/// Opens the library with a passphrase.
+#[utoipa::path(post, path = "/api/v1/unlock", tag = "session", request_body = Passphrase,
+    responses((status = 200, body = Locked), (status = 403, description = "`wrong-passphrase`"),
+        (status = 429, description = "`too-many-guesses`: wait, as Retry-After says")))]
+pub(crate) async fn unlock(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(Passphrase { passphrase }): Asked<Passphrase>,
+) -> Answer<Json<Locked>> {
+    gallery.door.unlock(Zeroizing::new(passphrase)).await?;
+    Ok(Json(Locked { locked: false }))
+}

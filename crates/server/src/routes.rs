@@ -1,0 +1,83 @@
+//! All routes, and the document that describes them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::gallery::Gallery;
+use crate::{
+    events, fetching, guard, locking, map, media, organised, page, reading, session, timeline, writing,
+};
+
+/// A list of a hundred thousand ids, and some room.
+const MOST_BODY_BYTES: usize = 8 << 20;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Safelight",
+    description = "The gallery of one library, on loopback. Every request carries the session's cookie and the header x-safelight."
+))]
+struct Described;
+
+fn described() -> (OpenApiRouter<Arc<Gallery>>, OpenApiRouter<Arc<Gallery>>) {
+    let open = OpenApiRouter::with_openapi(Described::openapi())
+        .routes(routes!(session::begin_session, session::show_session));
+    let closed = OpenApiRouter::new()
+        .routes(routes!(events::listen))
+        .routes(routes!(reading::show_status))
+        .routes(routes!(reading::show_asset))
+        .routes(routes!(locking::lock))
+        .routes(routes!(locking::unlock))
+        .routes(routes!(timeline::show_skeleton))
+        .routes(routes!(timeline::show_columns))
+        .routes(routes!(timeline::show_position))
+        .routes(routes!(organised::list_albums, writing::add_album))
+        .routes(routes!(writing::change_album, writing::remove_album))
+        .routes(routes!(organised::list_tags))
+        .routes(routes!(organised::complete))
+        .routes(routes!(organised::list_conflicts))
+        .routes(routes!(writing::settle))
+        .routes(routes!(organised::list_remotes))
+        .routes(routes!(organised::show_trash, writing::trash))
+        .routes(routes!(writing::restore))
+        .routes(routes!(map::show_map))
+        .routes(routes!(map::list_places))
+        .routes(routes!(writing::edit))
+        .routes(routes!(writing::undo))
+        .routes(routes!(fetching::fetch));
+    (open, closed)
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> Document {
+    let (open, closed) = described();
+    open.merge(closed).into_openapi()
+}
+
+/// Everything that is answered.
+pub(crate) fn routes(gallery: &Arc<Gallery>) -> Router {
+    let (open, closed) = described();
+    let (open, _) = open.split_for_parts();
+    let (closed, _) = closed.split_for_parts();
+    let closed = closed
+        .route("/api/v1/openapi.json", get(async || axum::Json(document())))
+        .layer(from_fn_with_state(Arc::clone(gallery), session::require_session));
+    let media = Router::new()
+        .route("/media/{key}/t/{id}", get(media::show_thumbnail))
+        .route("/media/{key}/p/{id}", get(media::show_preview))
+        .route("/media/{key}/o/{id}", get(media::show_original));
+    open.merge(closed)
+        .merge(media)
+        .fallback(get(page::show_page))
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state(Arc::clone(gallery), guard::guard))
+        .with_state(Arc::clone(gallery))
+}

@@ -1,0 +1,31 @@
+//! What the server looks at by itself: whether anybody is still there, and whether the library has changed.
+//!
+//! Other programs change the library too. Asking for its revision costs one look into an index, so it is asked for
+//! every second rather than listened for: that finds the same on every file system.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::gallery::Gallery;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks until it is dropped.
+pub(crate) async fn watch(gallery: &Arc<Gallery>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        gallery.lock_if_unused();
+        // A library that is locked or does not answer has nothing to tell.
+        let Ok(revision) = gallery.door.read(|library| Ok(library.revision()?)).await else { continue };
+        if told.is_some_and(|told| told != revision) {
+            gallery.news.revision(revision);
+        }
+        told = Some(revision);
+    }
+}

@@ -1,0 +1,419 @@
+//! What changes the library. Every change can be taken back for as long as the server runs, by a word that its answer
+//! carries.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use safelight_library::{Changes, EditReport, Library, Made, Resolution, Selection, Shelf, TimelineRequest};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::asked::Asked;
+use crate::failure::{Answer, Failure};
+use crate::gallery::{Gallery, held};
+use crate::timeline::shelf_called;
+
+/// Changes that can be taken back.
+const KEPT_CHANGES: usize = 50;
+
+/// The changes that were made last, and the words by which they are taken back.
+#[derive(Debug, Default)]
+pub(crate) struct Undone(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    next: u64,
+    changes: VecDeque<(u64, Made)>,
+}
+
+impl Undone {
+    fn keep(&self, made: Made) -> Option<String> {
+        if made.is_nothing() {
+            return None;
+        }
+        let mut kept = held(&self.0);
+        kept.next += 1;
+        let number = kept.next;
+        kept.changes.push_back((number, made));
+        if kept.changes.len() > KEPT_CHANGES {
+            kept.changes.pop_front();
+        }
+        Some(number.to_string())
+    }
+
+    fn find(&self, word: &str) -> Option<Made> {
+        let number: u64 = word.parse().ok()?;
+        held(&self.0).changes.iter().find(|(known, _)| *known == number).map(|(_, made)| *made)
+    }
+}
+
+/// The photos that a change is about: by their ids, or all that a query finds.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct Which {
+    /// Whole ids.
+    items: Option<Vec<String>>,
+    /// A query.
+    q: Option<String>,
+    /// An album that they lie in.
+    album: Option<String>,
+    /// `shown`, `hidden` or `trash`.
+    shelf: Option<String>,
+}
+
+impl Which {
+    fn select(&self, library: &Library, usually: Option<Shelf>) -> Answer<Selection> {
+        if let Some(items) = &self.items {
+            return Ok(library.select_ids(items)?);
+        }
+        if self.q.is_none() && self.album.is_none() {
+            return Err(Failure::not_understood("a change is about items or about what q finds"));
+        }
+        let query = self.q.as_deref().unwrap_or_default();
+        let shelf = shelf_called(self.shelf.as_deref())?.or(usually);
+        let album = self.album.as_deref().filter(|album| !album.is_empty());
+        let request = TimelineRequest { query, album, shelf, covers_only: false };
+        library.select_timeline(&request).map_err(|error| Failure::from(error).about(query))
+    }
+}
+
+/// What is to become of photos.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct Edit {
+    #[serde(flatten)]
+    which: Which,
+    /// Fields and their values, as `safelight set` takes them; null shows again what the file says. `rotate_by` turns further.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    set: Map<String, Value>,
+    /// What is put in.
+    #[serde(default)]
+    add: Sets,
+    /// What is taken out.
+    #[serde(default)]
+    remove: Sets,
+    /// Fields that show again what the file says.
+    #[serde(default)]
+    clear: Vec<String>,
+    /// Only says what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Tags and albums.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct Sets {
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Ids or paths.
+    #[serde(default)]
+    albums: Vec<String>,
+}
+
+impl Edit {
+    /// The same in the words of `safelight set`.
+    fn changes(&self) -> Answer<Changes> {
+        let (mut words, mut clear) = (Vec::new(), self.clear.clone());
+        for (field, value) in &self.set {
+            match (field.as_str(), value) {
+                ("clear", Value::Array(fields)) => {
+                    clear.extend(fields.iter().filter_map(Value::as_str).map(str::to_owned));
+                }
+                ("rotate_by", Value::Number(degrees)) => {
+                    let degrees = degrees.to_string();
+                    words.push(match degrees.strip_prefix('-') {
+                        Some(degrees) => format!("rotate-={degrees}"),
+                        None => format!("rotate+={degrees}"),
+                    });
+                }
+                (field, Value::Null) => clear.push(field.to_owned()),
+                (field, Value::String(text)) => words.push(format!("{field}={text}")),
+                (field, Value::Number(number)) => words.push(format!("{field}={number}")),
+                (field, Value::Bool(is)) => words.push(format!("{field}={}", if *is { "yes" } else { "no" })),
+                (field, _) => {
+                    return Err(Failure::not_understood(format!(
+                        "{field} is a text, a number, true, false or null"
+                    )));
+                }
+            }
+        }
+        for (sets, sign) in [(&self.add, "+="), (&self.remove, "-=")] {
+            words.extend(sets.tags.iter().map(|tag| format!("tag{sign}{tag}")));
+            words.extend(sets.albums.iter().map(|album| format!("album{sign}{album}")));
+        }
+        let changes = Changes::parse(&words, &clear)?;
+        if changes.is_empty() { Err(Failure::not_understood("nothing is to change")) } else { Ok(changes) }
+    }
+}
+
+/// What a change came to.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Written {
+    /// The revision after it.
+    revision: u64,
+    /// The word that takes it back; none if nothing was changed.
+    undo: Option<String>,
+    /// How many photos changed.
+    changed: u64,
+    /// How many were so already.
+    unchanged: u64,
+    /// What could not be done, and why.
+    notices: Vec<String>,
+    /// The album that it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+impl Written {
+    fn of(report: EditReport) -> Self {
+        Self {
+            changed: report.changed.len() as u64,
+            unchanged: report.unchanged,
+            notices: report.notices.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    fn album(id: String) -> Self {
+        Self { id: Some(id), ..Self::default() }
+    }
+}
+
+/// Runs a change, keeps what takes it back, and tells every page.
+async fn change(
+    gallery: &Arc<Gallery>,
+    run: impl FnOnce(&mut Library) -> Answer<Written> + Send + 'static,
+) -> Answer<Json<Written>> {
+    gallery.door.touch();
+    let shared = Arc::clone(gallery);
+    let written = gallery.door.write(move |library| {
+        let before = library.last_made();
+        let mut written = run(library)?;
+        let made = library.last_made();
+        if made != before {
+            written.undo = shared.undone.keep(made);
+        }
+        written.revision = library.revision()?;
+        Ok(written)
+    });
+    let written = written.await?;
+    gallery.news.revision(written.revision);
+    Ok(Json(written))
+}
+
+/// Changes photos, all or none.
+#[utoipa::path(post, path = "/api/v1/edit", tag = "writing", request_body = Edit,
+    responses((status = 200, body = Written), (status = 400, description = "`not-understood`")))]
+pub(crate) async fn edit(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(asked): Asked<Edit>,
+) -> Answer<Json<Written>> {
+    let changes = asked.changes()?;
+    change(&gallery, move |library| {
+        let selection = asked.which.select(library, None)?;
+        Ok(Written::of(library.edit(&selection, &changes, asked.dry_run)?))
+    })
+    .await
+}
+
+/// Puts photos into the trash.
+#[utoipa::path(post, path = "/api/v1/trash", tag = "writing", request_body = Which,
+    responses((status = 200, body = Written)))]
+pub(crate) async fn trash(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(which): Asked<Which>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let selection = which.select(library, None)?;
+        Ok(Written::of(library.trash(&selection, true, false)?))
+    })
+    .await
+}
+
+/// Takes photos out of the trash.
+#[utoipa::path(post, path = "/api/v1/trash/restore", tag = "writing", request_body = Which,
+    responses((status = 200, body = Written)))]
+pub(crate) async fn restore(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(which): Asked<Which>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let selection = which.select(library, Some(Shelf::Trashed))?;
+        Ok(Written::of(library.trash(&selection, false, false)?))
+    })
+    .await
+}
+
+/// A new album.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct NewAlbum {
+    /// Its name after those of the albums that it lies in: `Trips/Iceland`; those are made where they are missing.
+    path: String,
+    /// The album to put it into.
+    within: Option<String>,
+}
+
+/// Makes an album.
+#[utoipa::path(post, path = "/api/v1/albums", tag = "writing", request_body = NewAlbum,
+    responses((status = 200, body = Written), (status = 409, description = "there is one of that path")))]
+pub(crate) async fn add_album(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(asked): Asked<NewAlbum>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let album = library.add_album(&asked.path, asked.within.as_deref(), false)?;
+        Ok(Written::album(album.id))
+    })
+    .await
+}
+
+/// What is to become of an album: one of both.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct AlbumChange {
+    /// Its new name.
+    name: Option<String>,
+    /// The album to put it into; null puts it to the top.
+    #[serde(default, deserialize_with = "if_there")]
+    #[schema(value_type = Option<String>)]
+    into: Option<Option<String>>,
+}
+
+/// Tells null from nothing.
+fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Gives an album another name, or puts it elsewhere.
+#[utoipa::path(patch, path = "/api/v1/albums/{id}", tag = "writing", request_body = AlbumChange,
+    params(("id" = String, Path, description = "the album")), responses((status = 200, body = Written)))]
+pub(crate) async fn change_album(
+    State(gallery): State<Arc<Gallery>>,
+    Path(id): Path<String>,
+    Asked(asked): Asked<AlbumChange>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let album = match (asked.name, asked.into) {
+            (Some(name), None) => library.rename_album(&id, &name)?,
+            (None, Some(into)) => library.move_album(&id, into.as_deref())?,
+            _ => {
+                return Err(Failure::not_understood(
+                    "an album gets a new name, or another place, in one call",
+                ));
+            }
+        };
+        Ok(Written::album(album.id))
+    })
+    .await
+}
+
+/// Removes an album; its photos stay, and the albums in it move up.
+#[utoipa::path(delete, path = "/api/v1/albums/{id}", tag = "writing",
+    params(("id" = String, Path, description = "the album")), responses((status = 200, body = Written)))]
+pub(crate) async fn remove_album(
+    State(gallery): State<Arc<Gallery>>,
+    Path(id): Path<String>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let removal = library.plan_album_removal(&id)?;
+        Ok(Written::album(library.remove_album(removal)?.id))
+    })
+    .await
+}
+
+/// How a conflict is settled.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Settled {
+    /// The field; may be left out if only one is in conflict.
+    field: Option<String>,
+    /// The place of the value to keep in the list of values, counted from 0.
+    take: usize,
+}
+
+/// Settles a conflict by one of its values.
+#[utoipa::path(post, path = "/api/v1/conflicts/{item}", tag = "writing", request_body = Settled,
+    params(("item" = String, Path, description = "as the list of conflicts names it")),
+    responses((status = 200, body = Written), (status = 409, description = "there is no such conflict any more")))]
+pub(crate) async fn settle(
+    State(gallery): State<Arc<Gallery>>,
+    Path(item): Path<String>,
+    Asked(asked): Asked<Settled>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let keep = asked.take.saturating_add(1);
+        library.resolve(&item, Resolution { field: asked.field.as_deref(), keep })?;
+        Ok(Written { changed: 1, ..Written::default() })
+    })
+    .await
+}
+
+/// Which change is to be taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Taken {
+    /// The word that its answer carried.
+    undo: String,
+}
+
+/// Takes a change back; the answer's word takes that back again.
+#[utoipa::path(post, path = "/api/v1/undo", tag = "writing", request_body = Taken,
+    responses((status = 200, body = Written), (status = 409, description = "`cannot-undo`")))]
+pub(crate) async fn undo(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(Taken { undo }): Asked<Taken>,
+) -> Answer<Json<Written>> {
+    let made = gallery.undone.find(&undo).ok_or_else(|| {
+        cannot_undo("that change is too long ago").hint("safelight history shows what it was")
+    })?;
+    change(&gallery, move |library| {
+        let report = library.undo(made)?;
+        if report.changed.is_empty()
+            && let Some(notice) = report.notices.first()
+        {
+            return Err(cannot_undo(notice));
+        }
+        Ok(Written::of(report))
+    })
+    .await
+}
+
+fn cannot_undo(why: &str) -> Failure {
+    Failure::new(StatusCode::CONFLICT, "cannot-undo", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(json: Value) -> Edit {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn fields_are_said_in_the_words_of_the_command_line() {
+        let asked = edit(serde_json::json!({
+            "items": [], "set": { "favourite": true, "rating": 4, "caption": "a=b", "rotate_by": -90, "title": null },
+            "add": { "tags": ["sea"] },
+        }));
+        let words: Vec<String> =
+            ["caption=a=b", "favourite=yes", "rating=4", "rotate-=90", "tag+=sea"].map(str::to_owned).into();
+        assert_eq!(asked.changes().unwrap(), Changes::parse(&words, &["title".to_owned()]).unwrap());
+        for wrong in [
+            serde_json::json!({ "items": [] }),
+            serde_json::json!({ "items": [], "set": { "caption": { "a": 1 } } }),
+            serde_json::json!({ "items": [], "set": { "tag": "x" } }),
+            serde_json::json!({ "items": [], "set": { "nonsense": "x" } }),
+        ] {
+            assert_eq!(edit(wrong).changes().unwrap_err().code, "not-understood");
+        }
+    }
+
+    #[test]
+    fn an_album_goes_to_the_top_only_when_that_is_said() {
+        let read = |json: &str| serde_json::from_str::<AlbumChange>(json).unwrap().into;
+        assert_eq!(read("{}"), None);
+        assert_eq!(read(r#"{"into":null}"#), Some(None));
+        assert_eq!(read(r#"{"into":"x"}"#), Some(Some("x".to_owned())));
+    }
+}

@@ -1,0 +1,135 @@
+//! Changes, and taking them back.
+
+use serde_json::{Value, json};
+
+use crate::room::{Browser, Room, picture};
+
+fn room() -> Room {
+    Room::with(&[("a.jpg", picture(1, 600)), ("b.jpg", picture(2, 600)), ("c.jpg", picture(3, 600))])
+}
+
+fn write(browser: &Browser, path: &str, body: &Value) -> Value {
+    let answer = browser.post(path, body);
+    assert_eq!(answer.status, 200, "{path} {body}: {}", String::from_utf8_lossy(&answer.body));
+    answer.json()
+}
+
+fn undo(browser: &Browser, written: &Value) -> Value {
+    write(browser, "undo", &json!({ "undo": written["undo"] }))
+}
+
+/// All that people can see of the photos and albums.
+fn seen(browser: &Browser) -> Value {
+    let mut photos: Vec<Value> = Vec::new();
+    for shelf in ["shown", "hidden", "trash"] {
+        let columns = browser.get(&format!("timeline/columns?start=0&count=512&shelf={shelf}")).json();
+        for id in columns["id"].as_array().unwrap() {
+            let mut asset = browser.get(&format!("assets/{}", id.as_str().unwrap())).json();
+            asset.as_object_mut().unwrap().remove("history");
+            photos.push(asset);
+        }
+    }
+    json!({ "photos": photos, "albums": browser.get("albums").json(), "tags": browser.get("tags").json() })
+}
+
+#[test]
+fn every_change_can_be_taken_back_and_that_again() {
+    let room = room();
+    let browser = room.serve();
+    let ids = browser.ids();
+    let album = write(&browser, "albums", &json!({ "path": "Trips/Iceland" }));
+    let set =
+        json!({ "caption": "At the harbour", "rating": 4, "favourite": true, "date": "2023-05-14 10:11" });
+    let add = json!({ "tags": ["sea"], "albums": [album["id"]] });
+    write(&browser, "edit", &json!({ "items": [ids[0]], "set": set, "add": add }));
+    let changes: [(&str, Value); 7] = [
+        ("edit", json!({ "items": ids, "set": { "rating": 2, "caption": "Another", "favourite": false } })),
+        ("edit", json!({ "q": "", "set": { "rotate_by": 90 }, "add": { "tags": ["all"] } })),
+        ("edit", json!({ "items": [ids[0]], "remove": { "tags": ["sea"], "albums": [album["id"]] } })),
+        ("edit", json!({ "items": [ids[0]], "clear": ["caption", "date"] })),
+        ("edit", json!({ "items": [ids[1]], "set": { "hidden": true } })),
+        ("trash", json!({ "items": [ids[2], ids[0]] })),
+        ("albums", json!({ "path": "Others" })),
+    ];
+    for (path, body) in changes {
+        let before = seen(&browser);
+        let written = write(&browser, path, &body);
+        let after = seen(&browser);
+        assert_ne!(before, after, "{path} {body}");
+        let undone = undo(&browser, &written);
+        assert_eq!(seen(&browser), before, "{path} {body}");
+        let redone = undo(&browser, &undone);
+        assert_eq!(seen(&browser), after, "{path} {body}");
+        undo(&browser, &redone);
+        assert_eq!(seen(&browser), before, "{path} {body}");
+    }
+}
+
+#[test]
+fn what_somebody_wrote_since_stays() {
+    let room = room();
+    let browser = room.serve();
+    let id = browser.ids().remove(0);
+    let first =
+        write(&browser, "edit", &json!({ "items": [id], "set": { "caption": "first", "rating": 1 } }));
+    write(&browser, "edit", &json!({ "items": [id], "set": { "caption": "second" } }));
+    let undone = undo(&browser, &first);
+    let shown = browser.get(&format!("assets/{id}")).json();
+    assert_eq!((&shown["caption"], &shown["rating"]), (&json!("second"), &json!(null)));
+    assert_eq!(undone["notices"].as_array().unwrap().len(), 1);
+    let again = browser.post("undo", &json!({ "undo": first["undo"] }));
+    assert_eq!((again.status, again.code().as_str()), (409, "cannot-undo"));
+    let unknown = browser.post("undo", &json!({ "undo": "4711" }));
+    assert_eq!((unknown.status, unknown.code().as_str()), (409, "cannot-undo"));
+}
+
+#[test]
+fn an_album_is_named_moved_and_removed_and_its_photos_stay() {
+    let room = room();
+    let browser = room.serve();
+    let ids = browser.ids();
+    let trips = write(&browser, "albums", &json!({ "path": "Trips" }))["id"].as_str().unwrap().to_owned();
+    let iceland = write(&browser, "albums", &json!({ "path": "Iceland" }))["id"].as_str().unwrap().to_owned();
+    write(&browser, "edit", &json!({ "items": ids, "add": { "albums": [iceland] } }));
+    let paths = || -> Vec<String> {
+        let albums = browser.get("albums").json();
+        albums.as_array().unwrap().iter().map(|album| album["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let send = |body: &Value| browser.send("PATCH", &format!("albums/{iceland}"), body);
+    assert_eq!(send(&json!({ "into": trips })).status, 200);
+    assert_eq!(paths(), ["Trips", "Trips/Iceland"]);
+    let moved = send(&json!({ "into": null }));
+    assert_eq!(paths(), ["Iceland", "Trips"]);
+    undo(&browser, &moved.json());
+    assert_eq!(paths(), ["Trips", "Trips/Iceland"]);
+    assert_eq!(send(&json!({ "name": "Ísland" })).status, 200);
+    assert_eq!(send(&json!({})).status, 400);
+    assert_eq!(
+        browser.get(&format!("timeline/columns?start=0&count=9&album={iceland}")).json()["id"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    let listed = browser.get("albums").json();
+    assert_eq!(listed[1]["cover"], json!(ids[0]));
+    let removed = browser.send("DELETE", &format!("albums/{iceland}"), &json!({}));
+    assert_eq!((removed.status, paths()), (200, vec!["Trips".to_owned()]));
+    undo(&browser, &removed.json());
+    assert_eq!(paths(), ["Trips", "Trips/Ísland"]);
+    assert_eq!(browser.ids(), ids);
+}
+
+#[test]
+fn a_change_that_is_only_tried_changes_nothing() {
+    let room = room();
+    let browser = room.serve();
+    let before = seen(&browser);
+    let tried = write(&browser, "edit", &json!({ "q": "", "set": { "rating": 5 }, "dry_run": true }));
+    assert_eq!((&tried["changed"], &tried["undo"]), (&json!(3), &json!(null)));
+    assert_eq!(seen(&browser), before);
+    let nobody = browser.post("edit", &json!({ "items": ["0".repeat(64)], "set": { "rating": 5 } }));
+    assert_eq!(nobody.status, 404);
+    let nothing = browser.post("edit", &json!({ "set": { "rating": 5 } }));
+    assert_eq!(nothing.status, 400);
+}

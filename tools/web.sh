@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The gallery's front end. Its packages live in the cache folder, not in the checkout.
+#
+#   tools/web.sh build      builds web/dist, which the binary embeds; does nothing when it is newer than its sources
+#   tools/web.sh check      types and lint
+#   tools/web.sh test       unit tests
+#   tools/web.sh e2e        the gallery in a browser against $SAFELIGHT_BIN
+#   tools/web.sh mock [N]   a stand-in server with N made-up photos
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cache=${SAFELIGHT_CACHE:-$HOME/.cache/safelight}
+export SAFELIGHT_CACHE=$cache
+web=$root/web
+
+# npm ci beside a copy of the lock file; the checkout has only a link to what it put there.
+packages() {
+  local wanted; wanted=$(cksum < "$web/package-lock.json")
+  if [ "$(cat "$cache/web/.installed" 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing the packages that build the gallery in $cache/web (about half a minute)" >&2
+    mkdir -p "$cache/web"
+    cp "$web/package.json" "$web/package-lock.json" "$web/.npmrc" "$cache/web/"
+    (cd "$cache/web" && npm ci --ignore-scripts --silent --no-audit --no-fund >&2)
+    printf '%s' "$wanted" > "$cache/web/.installed"
+  fi
+  # A folder that somebody installed here is as good.
+  if [ -L "$web/node_modules" ] || [ ! -e "$web/node_modules" ]; then ln -sfn "$cache/web/node_modules" "$web/node_modules"; fi
+}
+
+case "${1:-build}" in
+  build)
+    newest=$(find "$web" -path "$web/node_modules" -prune -o -path "$web/dist" -prune -o -path "$web/e2e" -prune -o -type f -newer "$web/dist/index.html" -print -quit 2>/dev/null || true)
+    if [ -f "$web/dist/index.html" ] && [ -z "$newest" ]; then exit 0; fi
+    packages
+    (cd "$web" && npx vite build --logLevel warn)
+    ;;
+  check)
+    packages
+    cd "$web"
+    npx svelte-check --tsconfig ./tsconfig.json --fail-on-warnings
+    npx eslint .
+    ;;
+  test) packages; cd "$web"; npx vitest run --reporter=default --no-color ;;
+  e2e) packages; cd "$web"; node e2e/run.mjs "${@:2}" ;;
+  mock) packages; cd "$web"; [ -f dist/index.html ] || npx vite build --logLevel warn; node dev/mock.mjs "${@:2}" ;;
+  *) echo "tools/web.sh: build, check, test, e2e or mock" >&2; exit 2 ;;
+esac

@@ -1,0 +1,395 @@
+// The gallery in a real browser against the real binary, on a library made from the corpus (or, without one, from
+// drawn pictures). Prints one line a test and last `N passed, N failed, N skipped`.
+//   SAFELIGHT_BIN=… node e2e/run.mjs [WORD IN A TEST'S NAME]
+//   SAFELIGHT_PICTURES=DIR also keeps screenshots of every page
+import { createRequire } from 'node:module';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import assert from 'node:assert/strict';
+import { browserPath, launch, Library, open, PASSPHRASE, standIn, visit } from './gallery.mjs';
+
+const tests = [];
+const test = (name, run) => tests.push({ name, run });
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const PAGES = ['/', '/albums', '/favourites', '/places', '/hidden', '/trash', '/conflicts', '/remotes', '/privacy', '/settings'];
+const HOSTILE_NAME = '"><img src=x onerror=alert(1)>.png';
+const HOSTILE_SVG = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(2)"><script>alert(3)</script></svg>';
+
+/** Everything axe finds on the page as it stands. */
+async function violations(page) {
+  await page.evaluate(axeSource);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  return found.violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | ')} (${one.nodes.length})`);
+}
+const focused = (page) => page.evaluate(() => { const at = document.activeElement; return { tag: at?.tagName ?? '', name: at?.getAttribute('aria-label') ?? at?.textContent?.trim() ?? '', role: at?.getAttribute('role') ?? '', index: at?.getAttribute('data-index') }; });
+const said = (page) => page.evaluate(() => [...document.querySelectorAll('[role=status].unseen')].map((one) => one.textContent).join(' '));
+const heard = (page, pattern) => page.waitForFunction((source) => [...document.querySelectorAll('[role=status]')].some((one) => new RegExp(source).test(one.textContent ?? '')), pattern.source);
+/** The focus on the first photo, by keys alone. */
+async function toGrid(page) {
+  await page.waitForSelector('[role=gridcell] img');
+  await page.keyboard.press('Tab');
+  assert.match((await focused(page)).name, /Skip/);
+  await page.keyboard.press('Enter');
+  assert.equal((await focused(page)).role, 'gridcell');
+}
+
+test('the launch token leaves the address bar and works once', async ({ browser, serve, library }) => {
+  const other = library.serve();
+  try {
+    const address = await other.address;
+    const first = await open(browser, address);
+    await first.page.waitForSelector('[role=grid]');
+    assert.equal(new URL(first.page.url()).hash, '');
+    await first.page.reload();
+    await first.page.waitForSelector('[role=grid]');
+    assert.deepEqual(first.wrong, []);
+    const second = await open(browser, address);
+    await second.page.getByRole('heading', { name: 'Open the gallery anew' }).waitFor();
+    await first.context.close();
+    await second.context.close();
+  } finally { await other.stop(); }
+  void serve;
+});
+
+test('everything can be done with the keyboard alone', async ({ page, wrong }) => {
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  assert.equal(await page.locator('[role=gridcell][tabindex="0"]').count(), 1, 'one stop for Tab in the grid');
+  await page.keyboard.press('ArrowRight');
+  assert.equal((await focused(page)).index, '1');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Control+End');
+  const total = await page.evaluate(() => Number(document.activeElement?.getAttribute('data-index')) + 1);
+  assert.ok(total > 1, 'the last photo has the focus');
+  await page.keyboard.press('Control+Home');
+  assert.equal((await focused(page)).index, '0');
+
+  // Choose two and make them favourites; take it back.
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await heard(page, /2 chosen/);
+  await page.keyboard.press('f');
+  await heard(page, /2 photos are favourites now/);
+  await page.keyboard.press('z');
+  await heard(page, /Undone/);
+  await page.keyboard.press('Escape');
+
+  // Into a new album.
+  await page.keyboard.press('a');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.type('Trips/By hand');
+  await page.keyboard.press('Enter');
+  await heard(page, /in Trips\/By hand now/);
+
+  // Into the viewer, on to the next, rate it, turn it, and back to where it was.
+  await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Enter');
+  await page.locator('dialog[open] .stage').waitFor();
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('4');
+  await heard(page, /rated: 4 stars/);
+  await page.keyboard.press('i');
+  await page.locator('aside', { hasText: 'Where it rests' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('data-index') === '1');
+
+  // Search by keys, with a mistake on the way.
+  await page.keyboard.press('/');
+  await page.keyboard.type('date:2023-13');
+  await page.keyboard.press('Enter');
+  await page.locator('mark').waitFor();
+  assert.equal(await page.locator('mark').textContent(), '2023-13');
+  await page.evaluate(() => document.querySelector('#search').focus());
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('rating:4');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.querySelectorAll('[role=gridcell]').length === 1);
+
+  // Into the trash and out again.
+  await page.evaluate(() => document.querySelector('[role=gridcell]').focus());
+  await page.keyboard.press('Delete');
+  await heard(page, /put into the trash/);
+  await visit(page, '/trash');
+  await page.waitForSelector('[role=gridcell]');
+  await page.evaluate(() => document.querySelector('[role=gridcell]').focus());
+  await page.keyboard.press('Space');
+  await page.getByRole('button', { name: 'Bring back' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByText('The trash is empty').waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+for (const scheme of ['light', 'dark']) {
+  test(`axe finds nothing on any page (${scheme})`, async ({ page, wrong, pictures }) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+    const found = [];
+    for (const path of PAGES) {
+      await visit(page, path);
+      await page.waitForTimeout(400);
+      found.push(...(await violations(page)).map((one) => `${path} ${one}`));
+      await pictures(`${path === '/' ? 'photos' : path.slice(1)}-${scheme}`);
+    }
+    await visit(page, '/');
+    await page.locator('[role=gridcell]').first().click();
+    await page.locator('dialog[open] .stage').waitFor();
+    await page.waitForTimeout(600);
+    found.push(...(await violations(page)).map((one) => `viewer ${one}`));
+    await page.keyboard.press('i');
+    await page.waitForTimeout(300);
+    found.push(...(await violations(page)).map((one) => `viewer with information ${one}`));
+    await pictures(`viewer-${scheme}`);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.querySelector('dialog') === null);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    found.push(...(await violations(page)).map((one) => `keys ${one}`));
+    await page.keyboard.press('Escape');
+    assert.deepEqual(found, []);
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test('axe does see this page: a broken one is found', async ({ page }) => {
+  await visit(page, '/');
+  await page.waitForSelector('[role=gridcell]');
+  await page.evaluate(() => { document.querySelectorAll('[role=row]').forEach((row) => row.removeAttribute('role')); document.querySelector('#search').removeAttribute('id'); });
+  const found = await violations(page);
+  await page.reload();
+  await page.waitForSelector('[role=grid]');
+  assert.ok(found.some((one) => one.startsWith('aria-required-')), found.join('\n'));
+});
+
+test('a hostile name is text and a hostile SVG never runs', async ({ page, wrong, origin }) => {
+  await visit(page, `/?q=${encodeURIComponent('name:onerror*')}`);
+  const cell = page.locator('[role=gridcell]').first();
+  await cell.waitFor();
+  assert.match(await cell.getAttribute('aria-label'), /onerror=alert\(1\)/);
+  assert.equal(await page.locator('img[src="x"]').count(), 0);
+  await visit(page, '/');
+  const answer = await page.evaluate(async () => {
+    const secret = sessionStorage.getItem('safelight-secret');
+    const opened = await (await fetch('/api/v1/session', { headers: { 'x-safelight': secret } })).json();
+    const columns = await (await fetch('/api/v1/timeline/columns?start=0&count=512', { headers: { 'x-safelight': secret } })).json();
+    const at = columns.name.findIndex((name) => name.endsWith('.svg'));
+    if (at < 0) return null;
+    const address = `${opened.media}/o/${columns.id[at]}`;
+    const original = await fetch(address);
+    return { address, policy: original.headers.get('content-security-policy'), kept: original.headers.get('content-disposition'), sniff: original.headers.get('x-content-type-options') };
+  });
+  if (answer) {
+    assert.match(answer.policy, /sandbox/);
+    assert.equal(answer.sniff, 'nosniff');
+    const tab = await page.context().newPage();
+    tab.on('dialog', (dialog) => { wrong.push(`the SVG ran: ${dialog.message()}`); void dialog.dismiss(); });
+    await tab.goto(`${origin}${answer.address}`).catch(() => {});
+    await tab.waitForTimeout(500);
+    await tab.close();
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('the policy of the page stops scripts, frames and foreign requests', async ({ page, wrong }) => {
+  const refused = await page.evaluate(async () => {
+    const out = {};
+    // From a timer: what the test itself runs is let through by the browser.
+    out.eval = await new Promise((resolve) => setTimeout(() => { try { eval('1'); resolve('ran'); } catch { resolve('refused'); } }));
+    try { document.createElement('div').innerHTML = '<b>x</b>'; out.html = 'ran'; } catch { out.html = 'refused'; }
+    out.fetch = await fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused');
+    out.inline = await new Promise((resolve) => {
+      const style = document.createElement('style');
+      style.textContent = 'body { outline: 7px solid red }';
+      document.head.append(style);
+      resolve(getComputedStyle(document.body).outlineWidth === '7px' ? 'ran' : 'refused');
+    });
+    return out;
+  });
+  assert.deepEqual(refused, { eval: 'refused', html: 'refused', fetch: 'refused', inline: 'refused' });
+  wrong.length = 0; // the browser says so in the console
+});
+
+test('nothing of the library stays in the browser, and locking empties the page', async ({ page }) => {
+  await visit(page, '/');
+  await page.waitForSelector('[role=gridcell] img');
+  const kept = await page.evaluate(async () => ({ local: { ...localStorage }, session: Object.keys(sessionStorage), caches: await caches.keys(), databases: (await indexedDB.databases()).length }));
+  assert.ok(Object.keys(kept.local).every((key) => key === 'safelight-look'), JSON.stringify(kept.local));
+  assert.deepEqual(kept.session, ['safelight-secret']);
+  assert.deepEqual([kept.caches, kept.databases], [[], 0]);
+  await page.getByRole('button', { name: 'Lock now' }).click();
+  await page.getByRole('heading', { name: 'Locked' }).waitFor();
+  assert.equal(await page.locator('[role=gridcell], img').count(), 0);
+  assert.equal(await page.title(), 'Safelight');
+  await page.getByLabel('Passphrase').fill('not this one');
+  await page.keyboard.press('Enter');
+  await page.locator('#wrong:not(:empty)').waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.getByLabel('Passphrase').fill(PASSPHRASE);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('[role=gridcell]');
+});
+
+test('at text of 200 % on a narrow window nothing runs off the side', async ({ browser, again }) => {
+  const { page, context } = await again(browser, { viewport: { width: 640, height: 800 } });
+  await page.evaluate(() => { localStorage.setItem('safelight-look', JSON.stringify({ text: 200 })); });
+  await page.reload();
+  await page.waitForSelector('[role=grid]');
+  for (const path of PAGES) {
+    await visit(page, path);
+    const wide = await page.evaluate(() => [...document.querySelectorAll('.page, main, body')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => `${one.className || one.tagName} ${one.scrollWidth} > ${one.clientWidth}`));
+    assert.deepEqual(wide, [], path);
+  }
+  await context.close();
+});
+
+test('a German and a French reader get their own words', async ({ browser, again }) => {
+  for (const [locale, word] of [['de-DE', 'Einstellungen'], ['fr-FR', 'Réglages']]) {
+    const { page, context } = await again(browser, { locale });
+    await page.getByRole('link', { name: word }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
+    await context.close();
+  }
+});
+
+test('the budgets hold: scripts, elements, memory', async ({ page, wrong }) => {
+  await visit(page, '/');
+  const sizes = [];
+  const hear = (response) => { if (/\.js$/.test(new URL(response.url()).pathname)) sizes.push(response.body().then((body) => gzipSync(body).length, () => 0)); };
+  page.on('response', hear);
+  await page.reload();
+  await page.waitForSelector('[role=gridcell] img');
+  page.off('response', hear);
+  const script = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  assert.ok(script > 0 && script <= 60_000, `${script} bytes of script, packed`);
+  let most = 0;
+  for (let step = 0; step < 30; step++) {
+    await page.mouse.move(600, 400);
+    await page.mouse.wheel(0, 600);
+    await page.waitForTimeout(30);
+    most = Math.max(most, await page.evaluate(() => document.querySelectorAll('*').length));
+  }
+  assert.ok(most <= 600, `${most} elements`);
+  const heap = await page.evaluate(() => { globalThis.gc?.(); return performance.memory.usedJSHeapSize; });
+  assert.ok(heap <= 30e6, `${heap} bytes of heap`);
+  assert.deepEqual(wrong, []);
+  console.log(`  scripts ${script} bytes packed, ${most} elements at most, heap ${(heap / 1e6).toFixed(1)} MB`);
+});
+
+test('a million photos scroll to the last one within the budgets', async ({ browser }) => {
+  // The real server's million is measured in bench/; here it is the page that is tried, on made-up photos.
+  const million = standIn(1_000_000);
+  try {
+    const { page, context, wrong } = await open(browser, await million.address);
+    await page.waitForSelector('[role=gridcell] img');
+    await page.locator('[role=gridcell]').first().focus();
+    await page.keyboard.press('Control+End');
+    await page.waitForFunction(() => document.activeElement?.getAttribute('data-index') === '999999' && document.activeElement.querySelector('img'));
+    const seen = await page.evaluate(() => { const at = document.activeElement.getBoundingClientRect(); return at.top >= 0 && at.bottom <= innerHeight + 1; });
+    assert.ok(seen, 'the last photo is in the window');
+    await page.keyboard.press('Control+Home');
+    let most = 0;
+    const requests = [];
+    page.on('request', (request) => { if (request.url().includes('columns')) requests.push(request); });
+    const frames = await page.evaluate(async () => {
+      const scroller = document.querySelector('.scroller');
+      const times = [];
+      let last = performance.now();
+      for (let step = 0; step < 120; step++) {
+        scroller.scrollTop += 60;
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+        times.push(performance.now() - last);
+        last = performance.now();
+      }
+      return times.sort((a, b) => a - b);
+    });
+    const slider = page.getByRole('slider', { name: 'Month' });
+    const box = await slider.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + 20);
+    await page.mouse.down();
+    for (let step = 0; step <= 60; step++) {
+      await page.mouse.move(box.x + box.width / 2, box.y + 14 + ((box.height - 28) * step) / 60);
+      most = Math.max(most, await page.evaluate(() => document.querySelectorAll('*').length));
+    }
+    await page.mouse.up();
+    await page.waitForFunction(() => [...document.querySelectorAll('[role=gridcell]')].some((cell) => cell.getAttribute('data-index') === '999999' && cell.querySelector('img')));
+    const heap = await page.evaluate(() => { globalThis.gc?.(); return performance.memory.usedJSHeapSize; });
+    assert.ok(most <= 600, `${most} elements`);
+    assert.ok(heap <= 30e6, `${heap} bytes of heap`);
+    assert.ok(requests.length < 60, `${requests.length} requests for columns while scrubbing past a million`);
+    assert.deepEqual(wrong, []);
+    console.log(`  p50 ${frames[60].toFixed(1)} ms, p95 ${frames[114].toFixed(1)} ms a frame; ${most} elements at most; heap ${(heap / 1e6).toFixed(1)} MB; ${requests.length} calls for columns`);
+    await context.close();
+  } finally { await million.stop(); }
+});
+
+test('a server that ends is noticed, and nothing looks as if it could be changed', async ({ page, serve }) => {
+  await visit(page, '/');
+  await page.waitForSelector('[role=gridcell]');
+  await serve.stop();
+  await page.getByRole('alert').filter({ hasText: 'does not answer' }).waitFor();
+});
+
+// ---- the run ---------------------------------------------------------------------------------------------
+
+const only = process.argv[2];
+const chosen = tests.filter(({ name }) => !only || name.includes(only));
+if (!browserPath) {
+  console.log(`skipped: no Chromium here (apt install chromium, or SAFELIGHT_CHROMIUM)\n0 passed, 0 failed, ${chosen.length} skipped`);
+  process.exit(0);
+}
+// While the pages are being worked on: the same tests, those that the stand-in can answer, without the binary.
+const mocked = process.env.SAFELIGHT_STAND_IN;
+const library = mocked ? { make() {}, remove() {}, serve: () => standIn(4_000) } : new Library();
+let passed = 0;
+let failed = 0;
+try {
+  library.make(process.env.SAFELIGHT_CORPUS, (folder) => {
+    const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFElEQVR42mNkYPhfz0BkwDiqEAAW1gMBUXy5zAAAAABJRU5ErkJggg==', 'base64');
+    writeFileSync(join(folder, HOSTILE_NAME.replace('/', '_')), picture);
+    writeFileSync(join(folder, 'drawing.svg'), HOSTILE_SVG);
+  });
+  const serve = library.serve();
+  const address = await serve.address;
+  const browser = await launch();
+  const { page, wrong, context } = await open(browser, address);
+  await page.waitForSelector('[role=grid]');
+  const state = await context.storageState();
+  const secret = await page.evaluate(() => sessionStorage.getItem('safelight-secret'));
+  const origin = new URL(address).origin;
+  /** Another window of the same session, as a tab that was duplicated. */
+  const again = async (from, options) => {
+    const fresh = await from.newContext({ viewport: { width: 1280, height: 800 }, storageState: state, reducedMotion: 'reduce', ...options });
+    await fresh.addInitScript((value) => sessionStorage.setItem('safelight-secret', value), secret);
+    const window = await fresh.newPage();
+    window.setDefaultTimeout(30_000);
+    await window.goto(origin);
+    await window.waitForSelector('[role=grid]');
+    return { page: window, context: fresh };
+  };
+  const folder = process.env.SAFELIGHT_PICTURES;
+  if (folder) mkdirSync(folder, { recursive: true });
+  const pictures = async (name) => { if (folder) await page.screenshot({ path: join(folder, `${name}.png`) }); };
+  for (const { name, run } of chosen) {
+    const begun = Date.now();
+    wrong.length = 0;
+    try {
+      await run({ browser, page, wrong, serve, library, origin, again, pictures });
+      passed++;
+      console.log(`ok: ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed++;
+      console.log(`FAILED: ${name}\n${error.stack ?? error}\n  focus: ${JSON.stringify(await focused(page).catch(() => null))}, said: ${await said(page).catch(() => '')}, ${wrong.join('; ')}`);
+      await page.keyboard.press('Escape').catch(() => {});
+    }
+  }
+  await browser.close();
+  await serve.stop();
+} catch (error) {
+  failed++;
+  console.log(`FAILED: starting the gallery\n${error.stack ?? error}`);
+} finally {
+  library.remove();
+}
+console.log(`${passed} passed, ${failed} failed, 0 skipped`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,118 @@
+// Calls to the server beside us. Every call carries the secret of this window in a header; nothing else does.
+
+export interface Problem { code: string; message: string; hint?: string | null; at?: [number, number] | null }
+
+/** What the server said no with; `status` 0 when it did not answer. */
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly problem: Problem) { super(problem.message); }
+  get code(): string { return this.problem.code; }
+}
+
+const SECRET = 'safelight-secret';
+let secret = sessionStorage.getItem(SECRET);
+
+export function keepSecret(value: string | null): void {
+  secret = value;
+  if (value === null) sessionStorage.removeItem(SECRET);
+  else sessionStorage.setItem(SECRET, value);
+}
+
+export const hasSecret = (): boolean => secret !== null;
+
+type Listener = (error: ApiError) => void;
+let listener: Listener = () => {};
+/** Hears of every lost session, locked library and unreachable server, whoever made the call. */
+export const onTrouble = (heard: Listener): void => { listener = heard; };
+
+export async function send(method: string, path: string, body?: unknown, signal?: AbortSignal, headers: HeadersInit = {}): Promise<Response> {
+  const all = new Headers(headers);
+  if (secret !== null) all.set('x-safelight', secret);
+  if (body !== undefined) all.set('content-type', 'application/json');
+  let answer: Response;
+  try {
+    answer = await fetch(`/api/v1/${path}`, {
+      method, headers: all, credentials: 'same-origin', cache: 'no-store', redirect: 'error',
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw heard(new ApiError(0, { code: 'server-gone', message: '' }));
+  }
+  if (answer.ok || answer.status === 304) return answer;
+  throw heard(new ApiError(answer.status, await problem(answer)));
+}
+
+function heard(error: ApiError): ApiError {
+  if (error.status === 0 || error.status === 401 || error.status === 423) listener(error);
+  return error;
+}
+
+async function problem(answer: Response): Promise<Problem> {
+  try {
+    const { error } = (await answer.json()) as { error: Problem };
+    if (typeof error.code === 'string') return error;
+  } catch {
+    // Not ours; falls through to what can be said of any answer.
+  }
+  return { code: 'unexpected', message: `${answer.status} ${answer.statusText}` };
+}
+
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await (await send('GET', path, undefined, signal)).json()) as T;
+}
+
+/** A list, whether it comes bare or beside a revision. */
+export async function list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
+  const answer = await get<T[] | { items: T[] }>(path, signal);
+  return Array.isArray(answer) ? answer : answer.items;
+}
+
+async function write<T>(method: string, path: string, body: unknown = {}): Promise<T> {
+  const answer = await send(method, path, body);
+  return (answer.status === 204 ? {} : await answer.json()) as T;
+}
+export const post = <T>(path: string, body?: unknown): Promise<T> => write<T>('POST', path, body);
+export const patch = <T>(path: string, body?: unknown): Promise<T> => write<T>('PATCH', path, body);
+export const remove = <T>(path: string): Promise<T> => write<T>('DELETE', path);
+
+export function query(parameters: Record<string, string | number | null | undefined>): string {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== null && value !== undefined && value !== '') pairs.set(name, String(value));
+  const text = pairs.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** The byte range of an error within a query, as a range of its characters. */
+export function characters(text: string, at: [number, number]): [number, number] {
+  const bytes = new TextEncoder().encode(text);
+  const count = (end: number): number => new TextDecoder().decode(bytes.slice(0, end)).length;
+  return [count(at[0]), count(at[1])];
+}
+
+/** Reads server-sent events; ends when the stream does. By `fetch`, so that the header goes along. */
+export async function events(heard: (name: string, data: unknown) => void, signal: AbortSignal): Promise<void> {
+  const answer = await send('GET', 'events', undefined, signal, { accept: 'text/event-stream' });
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    rest += value.replace(/\r\n?/g, '\n');
+    let end: number;
+    while ((end = rest.indexOf('\n\n')) >= 0) {
+      let name = 'message';
+      const data: string[] = [];
+      for (const line of rest.slice(0, end).split('\n')) {
+        if (line.startsWith('event:')) name = line.slice(6).trim();
+        if (line.startsWith('data:')) data.push(line.slice(5).trim());
+      }
+      rest = rest.slice(end + 2);
+      try {
+        if (data.length > 0 || name !== 'message') heard(name, data.length > 0 ? JSON.parse(data.join('\n')) : null);
+      } catch {
+        // One event that cannot be read does not end the stream.
+      }
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// The words of the pages, from one catalogue file a language. English is built in; the others are fetched
+// from the same server when asked for. `{name}` stands for a value; `key.one` and `key.other` are chosen by `n`.
+import en from '../locales/en.json';
+import { settings } from './settings.svelte';
+
+export type Key = keyof typeof en | PluralKey;
+type PluralKey = keyof typeof en extends infer K ? (K extends `${infer Stem}.other` ? Stem : never) : never;
+type Catalogue = Record<string, string>;
+
+export const LANGUAGES = { en: 'English', de: 'Deutsch', fr: 'Français' } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const others: Record<Exclude<Language, 'en'>, () => Promise<{ default: Catalogue }>> = {
+  de: () => import('../locales/de.json'),
+  fr: () => import('../locales/fr.json'),
+};
+
+const state = $state<{ language: Language; words: Catalogue }>({ language: 'en', words: en });
+
+/** The language in use: the one chosen in the settings, else the browser's, else English. */
+export const language = (): Language => state.language;
+
+export async function chooseLanguage(): Promise<void> {
+  const wanted = settings.language === 'auto' ? navigator.language.slice(0, 2) : settings.language;
+  const chosen: Language = wanted === 'de' || wanted === 'fr' ? wanted : 'en';
+  state.words = chosen === 'en' ? en : (await others[chosen]()).default;
+  state.language = chosen;
+  document.documentElement.lang = chosen;
+}
+
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  let text = state.words[key];
+  if (text === undefined && typeof values['n'] === 'number') {
+    const form = new Intl.PluralRules(state.language).select(values['n']);
+    text = state.words[`${key}.${form}`] ?? state.words[`${key}.other`];
+  }
+  text ??= (en as Catalogue)[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    return value === undefined ? whole : typeof value === 'number' ? number(value) : value;
+  });
+}
+
+export const number = (value: number): string => new Intl.NumberFormat(state.language).format(value);
+
+/** `2K`: a number where there is little room. */
+export const compact = (value: number): string => new Intl.NumberFormat(state.language, { notation: 'compact', maximumFractionDigits: 0 }).format(value);
+
+export function bytes(value: number): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+  let at = 0;
+  while (value >= 1000 && at < units.length - 1) { value /= 1000; at++; }
+  return new Intl.NumberFormat(state.language, {
+    style: 'unit', unit: units[at]!, unitDisplay: 'short', maximumFractionDigits: value < 10 && at > 0 ? 1 : 0,
+  }).format(value);
+}
+
+const cache = new Map<string, Intl.DateTimeFormat>();
+function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = state.language + JSON.stringify(options);
+  let made = cache.get(key);
+  if (!made) cache.set(key, made = new Intl.DateTimeFormat(state.language, { timeZone: 'UTC', ...options }));
+  return made;
+}
+
+/** A day of the skeleton (`yyyymmdd`); without the year where it is this year. */
+export function dayName(day: number, style: 'short' | 'long' | 'month' | 'year' = 'short'): string {
+  if (day === 0) return t('undated');
+  const year = Math.floor(day / 10_000);
+  const date = new Date(Date.UTC(year, Math.floor(day / 100) % 100 - 1, day % 100));
+  if (style === 'year') return format({ year: 'numeric' }).format(date);
+  if (style === 'month') return format({ year: 'numeric', month: 'long' }).format(date);
+  if (style === 'long') return format({ weekday: 'long', year: 'numeric', month: 'long', day: 'numeric' }).format(date);
+  return format(year === new Date().getFullYear()
+    ? { weekday: 'short', month: 'short', day: 'numeric' }
+    : { weekday: 'short', month: 'short', day: 'numeric', year: 'numeric' }).format(date);
+}
+
+/** A moment by the clock on the wall where the picture was taken, whatever zone the reader sits in. */
+export function wallTime(iso: string, style: 'short' | 'long' = 'short'): string {
+  const match = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d))?/.exec(iso);
+  if (!match) return iso;
+  const [, year, month, day, hour = '0', minute = '0'] = match;
+  const date = new Date(Date.UTC(+year!, +month! - 1, +day!, +hour, +minute));
+  return format({ dateStyle: style === 'long' ? 'full' : 'medium', timeStyle: 'short' }).format(date);
+}
+
+/** `3:07` of a video. */
+export function duration(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  return hours > 0
+    ? `${hours}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
+    : `${Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+}

@@ -1,0 +1,61 @@
+// Which photos are chosen. By id, so that a choice survives whatever else changes in the library.
+import { SvelteSet } from 'svelte/reactivity';
+import type { Timeline } from './timeline.svelte';
+
+/** More than this at once is chosen by its query, not photo by photo. */
+export const MOST_BY_ID = 20_000;
+
+export class Selection {
+  ids = new SvelteSet<string>();
+  /** Everything the list shows. */
+  all = $state(false);
+  /** Where the next range begins. */
+  anchor = -1;
+  readonly timeline: Timeline;
+
+  constructor(timeline: Timeline) { this.timeline = timeline; }
+
+  get size(): number { return this.all ? this.timeline.length : this.ids.size; }
+  has(id: string): boolean { return this.all || this.ids.has(id); }
+
+  clear(): void { this.ids.clear(); this.all = false; this.anchor = -1; }
+
+  async toggle(index: number): Promise<void> {
+    const photo = await this.timeline.resolve(index);
+    if (!photo) return;
+    await this.#single();
+    if (!this.ids.delete(photo.id)) this.ids.add(photo.id);
+    this.anchor = index;
+  }
+
+  /** Adds `first..end`, or takes it away where all of it was chosen. */
+  async range(first: number, end: number, add: boolean | 'toggle'): Promise<void> {
+    const ids = await this.timeline.ids(first, Math.min(end, first + MOST_BY_ID));
+    await this.#single();
+    const adding = add === 'toggle' ? !ids.every((id) => this.ids.has(id)) : add;
+    for (const id of ids) if (adding) this.ids.add(id); else this.ids.delete(id);
+  }
+
+  async extendTo(index: number): Promise<void> {
+    const from = this.anchor < 0 ? index : this.anchor;
+    await this.range(Math.min(from, index), Math.max(from, index) + 1, true);
+    if (this.anchor < 0) this.anchor = index;
+  }
+
+  chooseAll(): void { this.ids.clear(); this.all = true; }
+
+  /** From "everything" to the ids of everything, before one of them is taken away. */
+  async #single(): Promise<void> {
+    if (!this.all) return;
+    const ids = await this.timeline.ids(0, Math.min(this.timeline.length, MOST_BY_ID));
+    this.all = false;
+    for (const id of ids) this.ids.add(id);
+  }
+
+  /** What a write needs to know which photos are meant. */
+  which(): { items: string[] } | { q: string; album?: string; shelf?: string } {
+    if (!this.all) return { items: [...this.ids] };
+    const { q, album, shelf } = this.timeline.source;
+    return { q, ...(album ? { album } : {}), ...(shelf === 'shown' ? {} : { shelf }) };
+  }
+}

@@ -1,0 +1,132 @@
+// Whether this window may talk to the server, and what of the library it may show now.
+import { ApiError, events, get, hasSecret, keepSecret, onTrouble, post, send } from './api';
+import type { Status } from './types';
+
+export type Stage = 'starting' | 'no-session' | 'locked' | 'gone' | 'open';
+
+interface Session {
+  stage: Stage;
+  /** Where pictures are fetched from: unguessable, and only for this session. */
+  media: string;
+  status: Status | null;
+  revision: number;
+  progress: { task: string; done: number; of: number | null } | null;
+}
+
+export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, progress: null });
+
+let listening: AbortController | null = null;
+
+onTrouble((error) => {
+  if (error.status === 401) drop('no-session');
+  else if (error.status === 423) drop('locked');
+  else if (error.status === 0 && session.stage === 'open') gone();
+});
+
+/** Nothing of the library stays on the page: every component that shows any is gone with the stage. */
+function drop(stage: Stage): void {
+  session.stage = stage;
+  session.status = null;
+  session.progress = null;
+  if (stage === 'no-session') { listening?.abort(); keepSecret(null); }
+  if (stage !== 'gone') document.title = 'Safelight';
+}
+
+/** The token in the address is good for one use and one minute; it is taken out of the address before that use. */
+function launchToken(): string | null {
+  const token = new URLSearchParams(location.hash.slice(1)).get('t');
+  if (token !== null) history.replaceState(null, '', location.pathname + location.search);
+  return token;
+}
+
+interface Opened { secret?: string; media: string; instance: string }
+
+export async function start(): Promise<void> {
+  const token = launchToken();
+  try {
+    if (token === null && !hasSecret()) return drop('no-session');
+    if (token !== null) keepSecret(null);
+    const opened = token === null ? await get<Opened>('session') : await post<Opened>('session', { token });
+    if (opened.secret) keepSecret(opened.secret);
+    session.media = opened.media.replace(/\/$/, '');
+  } catch (error) {
+    return drop(error instanceof ApiError && error.status === 0 ? 'gone' : error instanceof ApiError && error.status === 423 ? 'locked' : 'no-session');
+  }
+  void listen();
+  await refresh();
+}
+
+export async function refresh(): Promise<void> {
+  try {
+    const status = await get<Status>('status');
+    if (status.locked) return drop('locked');
+    session.status = status;
+    session.revision = Math.max(session.revision, status.revision);
+    session.stage = 'open';
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 0) drop('gone');
+    else if (!(error instanceof ApiError)) throw error;
+  }
+}
+
+export async function unlock(passphrase: string): Promise<void> {
+  await post('unlock', { passphrase });
+  await refresh();
+}
+
+export async function lock(): Promise<void> {
+  await post('lock');
+  drop('locked');
+}
+
+/** After a write of our own, without waiting for the server's event. */
+export function sawRevision(revision: number): void {
+  if (revision > session.revision) {
+    session.revision = revision;
+    void refreshCounts();
+  }
+}
+
+async function refreshCounts(): Promise<void> {
+  const status = await get<Status>('status').catch(() => null);
+  if (status && !status.locked && session.stage === 'open') session.status = status;
+}
+
+let waiting = false;
+function gone(): void {
+  if (waiting) return;
+  waiting = true;
+  session.stage = 'gone';
+  const again = async (): Promise<void> => {
+    try {
+      // A server that was started again knows nothing of this window; that is told apart from one that is away.
+      await send('GET', 'session');
+      waiting = false;
+      void listen();
+      await refresh();
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 0) setTimeout(() => void again(), 2_000);
+      else waiting = false;
+    }
+  };
+  setTimeout(() => void again(), 1_000);
+}
+
+async function listen(): Promise<void> {
+  listening?.abort();
+  const mine = (listening = new AbortController());
+  for (let failures = 0; !mine.signal.aborted; ) {
+    try {
+      await events((name, data) => {
+        failures = 0;
+        if (name === 'revision') sawRevision((data as { revision: number }).revision);
+        else if (name === 'locked') drop('locked');
+        else if (name === 'progress') session.progress = data as Session['progress'];
+      }, mine.signal);
+    } catch (error) {
+      if (mine.signal.aborted || (error instanceof ApiError && (error.status === 401 || error.status === 0))) return;
+    }
+    failures++;
+    await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** failures)));
+  }
+}

@@ -1,0 +1,186 @@
+// One list of photos as the pages show it: the skeleton of all of it, and columns of what is looked at.
+import { ApiError, get, query, send } from './api';
+import { displayRatio, parseSkeleton, type Skeleton } from './layout';
+import type { Columns, Kind, Photo } from './types';
+
+const CHUNK = 256;
+const KEPT_CHUNKS = 48;
+
+export interface Source { q: string; album: string | null; shelf: 'shown' | 'hidden' | 'trash' }
+
+export class Timeline {
+  skeleton = $state.raw<Skeleton | null>(null);
+  error = $state.raw<ApiError | null>(null);
+  /** Counts up whenever more columns are here; reading `photo` depends on it. */
+  arrived = $state(0);
+  readonly source: Source;
+  #chunks = new Map<number, Columns>();
+  #asked = new Map<number, AbortController>();
+  #etag: string | null = null;
+  #revision = 0;
+  #loading: Promise<boolean> | null = null;
+  #closed = false;
+  #wanted: [number, number] = [0, 0];
+
+  constructor(source: Source) { this.source = source; }
+
+  get length(): number { return this.skeleton?.ratio.length ?? 0; }
+
+  #parameters(more: Record<string, string | number>): string {
+    const { q, album, shelf } = this.source;
+    return query({ q, album, shelf: shelf === 'shown' ? null : shelf, ...more });
+  }
+
+  /** Fetches the skeleton if it is another than the one here. Answers whether it was. */
+  load(): Promise<boolean> {
+    return (this.#loading ??= this.#load().finally(() => { this.#loading = null; }));
+  }
+
+  async #load(): Promise<boolean> {
+    try {
+      const answer = await send('GET', `timeline/skeleton${this.#parameters({})}`, undefined, undefined,
+        this.#etag ? { 'if-none-match': this.#etag } : {});
+      if (answer.status === 304) return false;
+      const skeleton = parseSkeleton(await answer.arrayBuffer());
+      // What is on the screen is known before the new list is shown, so that nothing blinks.
+      const seen = this.skeleton ? await this.#seen(skeleton.ratio.length) : [];
+      if (this.#closed) return false;
+      this.#etag = answer.headers.get('etag');
+      this.#forget();
+      for (const columns of seen) {
+        this.#chunks.set(columns.start / CHUNK, columns);
+        this.#revision = columns.revision;
+      }
+      this.skeleton = skeleton;
+      this.error = null;
+      return true;
+    } catch (error) {
+      this.error = error instanceof ApiError ? error : new ApiError(-1, { code: 'unreadable', message: String(error instanceof Error ? error.message : error) });
+      return false;
+    }
+  }
+
+  /** The columns of what was asked for last, as they are now, in a list of `length`. */
+  async #seen(length: number): Promise<Columns[]> {
+    const [first, end] = this.#wanted;
+    const chunks: number[] = [];
+    for (let chunk = Math.floor(first / CHUNK); chunk * CHUNK < Math.min(end, length); chunk++) chunks.push(chunk);
+    const found = chunks.slice(0, 4).map((chunk) => get<Columns>(`timeline/columns${this.#parameters({ start: chunk * CHUNK, count: CHUNK })}`));
+    return (await Promise.allSettled(found)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  #forget(): void {
+    for (const asked of this.#asked.values()) asked.abort();
+    this.#asked.clear();
+    this.#chunks.clear();
+    this.#revision = 0;
+    this.arrived++;
+  }
+
+  /** Lets go of everything; nothing that is still on its way arrives any more. */
+  close(): void {
+    this.#closed = true;
+    this.#forget();
+    this.skeleton = null;
+  }
+
+  /** What is known of a photo now; `null` until its columns are here. */
+  photo(index: number): Photo | null {
+    void this.arrived;
+    const chunk = this.#chunks.get(Math.floor(index / CHUNK));
+    const at = index % CHUNK;
+    const id = chunk?.id[at];
+    if (!chunk || id === undefined) return null;
+    return {
+      index, id,
+      taken: chunk.taken[at] ?? null,
+      fileTime: chunk.file_time?.[at] ?? null,
+      kind: (chunk.kind[at] ?? 'other') as Kind,
+      durationMs: chunk.duration_ms[at] ?? null,
+      sync: chunk.sync[at] ?? 'local-only',
+      favourite: chunk.favourite[at] ?? false,
+      rating: chunk.rating[at] ?? 0,
+      name: chunk.name[at] ?? '',
+      color: chunk.color[at] ?? null,
+      undecodable: chunk.undecodable[at] ?? false,
+      rotate: chunk.rotate?.[at] ?? 0,
+      place: chunk.place?.[at] ?? null,
+      caption: chunk.caption?.[at] ?? null,
+    };
+  }
+
+  ratio(index: number): number { return displayRatio(this.skeleton?.ratio[index] ?? 0); }
+
+  /** Asks for the columns of `first..end` and lets go of what was asked for elsewhere and has not come. */
+  want(first: number, end: number): void {
+    this.#wanted = [first, end];
+    const from = Math.floor(first / CHUNK);
+    const to = Math.floor(Math.max(first, Math.min(end, this.length) - 1) / CHUNK);
+    for (const [chunk, asked] of this.#asked) {
+      if (chunk < from - 1 || chunk > to + 1) { asked.abort(); this.#asked.delete(chunk); }
+    }
+    for (let chunk = from; chunk <= to; chunk++) void this.#fetch(chunk).catch(() => {});
+  }
+
+  async #fetch(chunk: number): Promise<void> {
+    const found = this.#chunks.get(chunk);
+    if (found) {
+      this.#chunks.delete(chunk);
+      this.#chunks.set(chunk, found);
+      return;
+    }
+    if (this.#asked.has(chunk) || chunk * CHUNK >= this.length) return;
+    const asked = new AbortController();
+    this.#asked.set(chunk, asked);
+    try {
+      const parameters = this.#parameters({ start: chunk * CHUNK, count: CHUNK, ...(this.#revision ? { revision: this.#revision } : {}) });
+      const columns = await get<Columns>(`timeline/columns${parameters}`, asked.signal);
+      if (asked.signal.aborted || this.#closed) return;
+      this.#revision = columns.revision;
+      this.#chunks.set(chunk, columns);
+      while (this.#chunks.size > KEPT_CHUNKS) this.#chunks.delete(this.#chunks.keys().next().value!);
+      this.arrived++;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'stale') { this.#asked.delete(chunk); void this.load(); }
+      throw error;
+    } finally {
+      if (this.#asked.get(chunk) === asked) this.#asked.delete(chunk);
+    }
+  }
+
+  /** A photo, fetched if need be. */
+  async resolve(index: number): Promise<Photo | null> {
+    if (index < 0 || index >= this.length) return null;
+    for (let tries = 0; tries < 40; tries++) {
+      const photo = this.photo(index);
+      if (photo) return photo;
+      const chunk = Math.floor(index / CHUNK);
+      if (this.#asked.has(chunk)) await new Promise((resolve) => setTimeout(resolve, 25));
+      else await this.#fetch(chunk).catch(() => {});
+    }
+    return this.photo(index);
+  }
+
+  /** The ids of `first..end`, in order. */
+  async ids(first: number, end: number): Promise<string[]> {
+    const found: string[] = [];
+    for (let start = first; start < end; ) {
+      const chunk = Math.floor(start / CHUNK);
+      const stop = Math.min(end, (chunk + 1) * CHUNK);
+      const columns = this.#chunks.get(chunk) ?? await get<Columns>(`timeline/columns${this.#parameters({ start: chunk * CHUNK, count: CHUNK })}`);
+      found.push(...columns.id.slice(start - chunk * CHUNK, stop - chunk * CHUNK));
+      start = stop;
+    }
+    return found;
+  }
+
+  /** Where a photo stands in this list; `null` where it does not. */
+  async position(id: string): Promise<number | null> {
+    try {
+      return (await get<{ index: number | null }>(`timeline/position${this.#parameters({ id })}`)).index;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+// What the API says, as far as the pages read it. The contract is docs of crates/server.
+
+export type SyncWord = 'local-only' | 'waiting' | 'synced' | 'cloud-only' | 'thawing' | 'failed';
+export type Kind = 'photo' | 'video' | 'raw' | 'other';
+
+export interface Columns {
+  revision: number;
+  start: number;
+  id: string[];
+  taken: (string | null)[];
+  file_time?: (string | null)[];
+  kind: Kind[];
+  duration_ms: (number | null)[];
+  sync: string[];
+  favourite: boolean[];
+  rating: (number | null)[];
+  name: string[];
+  color: (string | null)[];
+  undecodable: boolean[];
+  rotate?: number[];
+  place?: (string | null)[];
+  caption?: (string | null)[];
+}
+
+/** One photo as the timeline knows it. Made only for what is on the screen. */
+export interface Photo {
+  index: number;
+  id: string;
+  taken: string | null;
+  fileTime: string | null;
+  kind: Kind;
+  durationMs: number | null;
+  sync: string;
+  favourite: boolean;
+  rating: number;
+  name: string;
+  color: string | null;
+  undecodable: boolean;
+  rotate: number;
+  place: string | null;
+  caption: string | null;
+}
+
+export interface Rational { numerator: number; denominator: number }
+export interface Facts {
+  format?: string; width?: number | null; height?: number | null; duration_millis?: number | null;
+  camera_make?: string; camera_model?: string; lens?: string; creator?: string;
+  exposure_seconds?: Rational; aperture?: Rational; focal_length_mm?: Rational; iso?: number;
+}
+export interface Asset {
+  id: string; path: string; found_at?: string[]; size: number; media_type: string; kind: string;
+  taken: string | null; taken_from?: string | null; file_time?: string | null;
+  caption: string | null; title: string | null; rating: number | null;
+  tags: string[]; keywords: string[]; position: [number, number] | null; place: string | null;
+  favourite: boolean; hidden: boolean; albums: (string | { id: string; path: string })[];
+  rotate: number; trashed: boolean; storage: string; conflicts?: unknown[];
+  sync: unknown[]; place_count: number;
+  places: { remote: string | null; how: string; since?: string | null; proven?: string | null }[];
+  facts?: Facts; history?: Change[];
+  web?: { original: boolean; mime: string };
+}
+export interface Change { id?: string; when: string; device: string; what: string }
+export interface Album { id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null }
+export interface Tag { name: string; count: number }
+export interface Place { country: string | null; region: string | null; city: string | null; count: number }
+export interface MapCell { lat: number; lon: number; count: number; id: string }
+export interface Choice { text: string; note?: string | null }
+export interface Completion { from: number; to: number; choices: Choice[] }
+export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string }
+export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
+export interface Status {
+  library: { id: string; path: string };
+  locked: boolean; read_only: boolean; revision: number;
+  counts: { shown: number; hidden: number; trashed: number };
+  state?: Record<string, unknown>;
+}
+export interface Written { revision: number; undo?: string | null; changed?: number; id?: string }
