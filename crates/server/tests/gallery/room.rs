@@ -12,7 +12,7 @@ use safelight_library::unlock::{UnlockSources, unlock};
 use safelight_library::{
     ImportRequest, Library, LibraryError, LibraryOptions, OsEntropy, Surroundings, Unwatched, WorkerProgram,
 };
-use safelight_server::{Invitations, Opened, ServeOptions, Server};
+use safelight_server::{Opened, ServeOptions, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -31,7 +31,6 @@ pub(crate) struct Room {
 pub(crate) struct Browser {
     _runtime: tokio::runtime::Runtime,
     pub(crate) port: u16,
-    pub(crate) invitations: Invitations,
     /// The token of the first address, not used yet.
     pub(crate) token: String,
     pub(crate) cookie: String,
@@ -144,7 +143,7 @@ impl Room {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let opened = self.opened();
         let server = runtime.block_on(Server::bind(opened, &ServeOptions { port: 0, idle })).unwrap();
-        let (port, invitations) = (server.port(), server.invitations());
+        let port = server.port();
         let token_of = |address: String| address.split_once("#t=").unwrap().1.to_owned();
         let token = token_of(server.address());
         let used = token_of(server.address());
@@ -152,7 +151,6 @@ impl Room {
         let mut browser = Browser {
             _runtime: runtime,
             port,
-            invitations,
             token,
             cookie: String::new(),
             secret: String::new(),
