@@ -310,9 +310,9 @@ mod tests {
 
     #[test]
     fn days_are_dates() {
-        assert_eq!(date(0), 1970_01_01);
-        assert_eq!(date(-1), 1969_12_31);
-        assert_eq!(date(19_491), 2023_05_14);
+        assert_eq!(date(0), 19_700_101);
+        assert_eq!(date(-1), 19_691_231);
+        assert_eq!(date(19_491), 20_230_514);
         assert_eq!(date(i64::MAX), 0);
         assert_eq!(date(-800_000), 0);
     }
