@@ -54,7 +54,8 @@ impl Library {
                 let mut words: Vec<String> =
                     words_of(key).unwrap_or_default().into_iter().map(str::to_owned).collect();
                 if key == "sync" {
-                    words.extend(self.device.remotes()?.into_iter().map(|remote| format!("{}=", remote.name)));
+                    words
+                        .extend(self.device.remotes()?.into_iter().map(|remote| format!("{}=", remote.name)));
                 }
                 let fitting = words.into_iter().filter(|word| begins(word, typed.begun));
                 fitting.map(|word| Choice { text: format!("{key}:{word}"), note: String::new() }).collect()
@@ -104,7 +105,8 @@ impl Library {
 }
 
 fn named(key: &str, name: &str, assets: u64) -> Choice {
-    let is_plain = name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '/' | '.'));
+    let is_plain =
+        name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '/' | '.'));
     let text =
         if is_plain { format!("{key}:{name}") } else { format!("{key}:\"{}\"", name.replace('"', " ")) };
     let note = if assets == 1 { "1 photo".to_owned() } else { format!("{assets} photos") };
@@ -127,11 +129,8 @@ fn typed_at(query: &str, at: usize) -> Typed<'_> {
         }
     }
     let rest = query.get(at..).unwrap_or_default();
-    let length = if is_quoted {
-        rest.find('"').map(|quote| quote + 1)
-    } else {
-        rest.find(char::is_whitespace)
-    };
+    let length =
+        if is_quoted { rest.find('"').map(|quote| quote + 1) } else { rest.find(char::is_whitespace) };
     let end = at + length.unwrap_or(rest.len());
     let word = query.get(start..at).unwrap_or_default();
     let (sign, word) = word.strip_prefix('-').map_or(("", word), |word| ("-", word));
@@ -159,7 +158,10 @@ mod tests {
         assert_eq!(word("|"), (0..0, String::new(), none(), String::new()));
         assert_eq!(word("beach is:fa|"), (6..11, String::new(), Some("is".into()), "fa".into()));
         assert_eq!(word("-ta|g beach"), (0..4, "-".into(), none(), "ta".into()));
-        assert_eq!(word("a album:\"Summer 20|23\" b"), (2..22, String::new(), Some("album".into()), "Summer 20".into()));
+        assert_eq!(
+            word("a album:\"Summer 20|23\" b"),
+            (2..22, String::new(), Some("album".into()), "Summer 20".into())
+        );
         assert_eq!(word("a | b"), (2..2, String::new(), none(), String::new()));
     }
 }

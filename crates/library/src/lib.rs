@@ -63,14 +63,14 @@ pub use remote::{
     Urgency, VerifyDepth, WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
+pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{
     Entropy, LibraryId, OsEntropy, RecoveryWords, Slot, SlotKind, SlotSecret, UnlockKey,
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
-pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use status::{FailedFile, Status};
 pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
-pub use viewing::{OriginalHere, PictureKind};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
+pub use viewing::{OriginalHere, PictureKind};
 pub use witness::{Comparison, DeviceActivity};

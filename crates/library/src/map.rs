@@ -126,7 +126,8 @@ impl MapPoints {
         for sum in sums(&self.0, SAME_PLACE_E7) {
             let (latitude, longitude) = sum.middle();
             let name = safelight_media::places::place(latitude, longitude).map(|place| {
-                [place.country, place.region, place.city].map(|name| Some(name).filter(|name| !name.is_empty()))
+                [place.country, place.region, place.city]
+                    .map(|name| Some(name).filter(|name| !name.is_empty()))
             });
             *places.entry(name.unwrap_or_default()).or_default() += sum.assets.unsigned_abs();
         }
@@ -225,7 +226,9 @@ mod tests {
     #[test]
     fn however_many_photos_there_are_the_marks_are_few_and_none_is_lost() {
         let many: Vec<(f64, f64)> = (0..20_000_u32)
-            .map(|at| (f64::from(at * 7919 % 1700) / 10.0 - 85.0, f64::from(at * 104_729 % 3590) / 10.0 - 179.0))
+            .map(|at| {
+                (f64::from(at * 7919 % 1700) / 10.0 - 85.0, f64::from(at * 104_729 % 3590) / 10.0 - 179.0)
+            })
             .collect();
         let points = points(&many);
         for zoom in [0, 3, 10, 22, 255] {

@@ -320,9 +320,8 @@ mod tests {
     #[test]
     fn a_thumbhash_tells_its_average_colour() {
         // Full brightness without colour, and none.
-        let header = |brightness: u32, first: u32, second: u32| {
-            (brightness | first << 6 | second << 12).to_le_bytes()
-        };
+        let header =
+            |brightness: u32, first: u32, second: u32| (brightness | first << 6 | second << 12).to_le_bytes();
         let near = |colour: [u8; 3], expected: [u8; 3]| {
             colour.iter().zip(expected).all(|(part, wanted)| part.abs_diff(wanted) <= 8)
         };

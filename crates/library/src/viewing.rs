@@ -103,11 +103,10 @@ impl Library {
                     object: format!("the original {}", original.source.display()),
                 }),
             _ if are_parts_here(&self.place, &original)? => Ok(Rests::Sealed),
-            Storage::Linked => linked::find_proven(&original, self.keyring().device().id(), &self.device)
-                .map(Rests::Linked),
-            _ => Err(LibraryError::NotHere {
-                object: format!("the original {}", original.source.display()),
-            }),
+            Storage::Linked => {
+                linked::find_proven(&original, self.keyring().device().id(), &self.device).map(Rests::Linked)
+            }
+            _ => Err(LibraryError::NotHere { object: format!("the original {}", original.source.display()) }),
         };
         match rests {
             Ok(rests) => Ok(OriginalHere { original, rests }),
@@ -126,7 +125,8 @@ impl Library {
         match &here.rests {
             Rests::Packed => {
                 let bytes = small_original(&self.place, &self.device, self.keyring(), original)?;
-                let [start, end] = [stretch.start, stretch.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+                let [start, end] =
+                    [stretch.start, stretch.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
                 Ok(bytes.get(start..end).map(<[u8]>::to_vec).unwrap_or_default())
             }
             Rests::Linked(path) => {

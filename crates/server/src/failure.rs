@@ -74,7 +74,8 @@ impl Failure {
 
     /// The timeline that was asked about is another one by now.
     pub(crate) fn stale() -> Self {
-        Self::new(StatusCode::CONFLICT, "stale", "the library has changed meanwhile").hint("ask for the skeleton again")
+        Self::new(StatusCode::CONFLICT, "stale", "the library has changed meanwhile")
+            .hint("ask for the skeleton again")
     }
 
     /// The work itself broke down.

@@ -59,7 +59,8 @@ pub(crate) async fn fetch(
     });
     let report = report.await?;
     if report.archived_originals > 0 {
-        let failure = Failure::new(StatusCode::CONFLICT, "archived", "the original is in the archive of a remote");
+        let failure =
+            Failure::new(StatusCode::CONFLICT, "archived", "the original is in the archive of a remote");
         return Err(failure.hint("safelight local thaw ITEMS asks for it; that takes hours"));
     }
     if report.failed_originals > 0 {

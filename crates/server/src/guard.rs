@@ -107,8 +107,12 @@ fn misdirected(why: &str) -> Failure {
 }
 
 fn foreign() -> Failure {
-    Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "the request is refused: it comes from another page")
-        .hint("open the address that safelight serve prints")
+    Failure::new(
+        StatusCode::FORBIDDEN,
+        "foreign-origin",
+        "the request is refused: it comes from another page",
+    )
+    .hint("open the address that safelight serve prints")
 }
 
 /// Lets through what may talk to this server, and puts the headers on whatever is answered.
@@ -136,10 +140,8 @@ fn protect(headers: &mut HeaderMap) {
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let unless_said = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let unless_said =
+        [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::CACHE_CONTROL, "no-store")];
     for (name, value) in unless_said {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -164,7 +166,14 @@ mod tests {
     #[test]
     fn only_this_server_by_its_one_name_is_meant() {
         assert_eq!(status(&[("host", "localhost:4000")]), None);
-        for host in ["evil.example", "localhost", "localhost:4001", "LOCALHOST:4000.evil.example", "127.0.0.1:4000", ""] {
+        for host in [
+            "evil.example",
+            "localhost",
+            "localhost:4001",
+            "LOCALHOST:4000.evil.example",
+            "127.0.0.1:4000",
+            "",
+        ] {
             assert_eq!(status(&[("host", host)]), Some(421), "{host}");
         }
         assert_eq!(status(&[]), Some(421));
@@ -175,7 +184,13 @@ mod tests {
     fn only_this_servers_page_may_ask() {
         let with = |name, value| status(&[("host", "localhost:4000"), (name, value)]);
         assert_eq!(with("origin", "http://localhost:4000"), None);
-        for origin in ["null", "http://evil.example", "http://localhost:4001", "http://127.0.0.1:4000", "https://localhost:4000"] {
+        for origin in [
+            "null",
+            "http://evil.example",
+            "http://localhost:4001",
+            "http://127.0.0.1:4000",
+            "https://localhost:4000",
+        ] {
             assert_eq!(with("origin", origin), Some(403), "{origin}");
         }
         assert_eq!(with("sec-fetch-site", "same-origin"), None);

@@ -21,7 +21,9 @@ pub(crate) async fn listen(addresses: &[IpAddr], port: u16) -> io::Result<(u16, 
     if let Some(address) = addresses.iter().find(|address| !address.is_loopback()) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("{address} can be reached from other machines, and this is served without TLS and without a password"),
+            format!(
+                "{address} can be reached from other machines, and this is served without TLS and without a password"
+            ),
         ));
     }
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);

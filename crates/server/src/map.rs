@@ -84,7 +84,8 @@ pub(crate) async fn show_map(
         Ok(library.map(&points, &view, kept.as_ref().map(|kept| kept.timeline()))?)
     });
     let cells = cells.await?.into_iter();
-    let cells = cells.map(|cell| Cell { lat: cell.latitude, lon: cell.longitude, count: cell.assets, id: cell.id });
+    let cells =
+        cells.map(|cell| Cell { lat: cell.latitude, lon: cell.longitude, count: cell.assets, id: cell.id });
     Ok(Json(Mapped { cells: cells.collect() }))
 }
 

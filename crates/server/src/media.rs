@@ -27,13 +27,30 @@ const PLAYED_BYTES: u64 = 4 << 20;
 
 /// Types that are shown as they are. Everything else could be a page, or runs scripts as SVG does.
 const SHOWN: [&str; 12] = [
-    "image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/jxl", "image/heic", "image/heif",
-    "video/mp4", "video/webm", "video/quicktime", "video/x-m4v",
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "image/avif",
+    "image/jxl",
+    "image/heic",
+    "image/heif",
+    "video/mp4",
+    "video/webm",
+    "video/quicktime",
+    "video/x-m4v",
 ];
 
 /// Types that the browsers of today show or play.
 const WIDELY_SHOWN: [&str; 8] = [
-    "image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "video/mp4", "video/webm", "video/quicktime",
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "image/avif",
+    "video/mp4",
+    "video/webm",
+    "video/quicktime",
 ];
 
 /// Whether a page may show an original of this type as it is.
@@ -153,7 +170,8 @@ fn not_here(error: LibraryError) -> Failure {
 }
 
 fn unsatisfiable(size: u64) -> Response {
-    let range = HeaderValue::from_str(&format!("bytes */{size}")).unwrap_or(HeaderValue::from_static("bytes */*"));
+    let range =
+        HeaderValue::from_str(&format!("bytes */{size}")).unwrap_or(HeaderValue::from_static("bytes */*"));
     (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response()
 }
 
@@ -271,8 +289,10 @@ mod tests {
 
     #[test]
     fn a_player_that_asks_for_all_the_rest_gets_the_next_of_it() {
-        let size = 1 << 30;
-        let answered = |header, media_type| for_a_player(wanted(Some(header), size), Some(header), media_type);
+        let size: u64 = 1 << 30;
+        let answered = |header: &str, media_type: &str| {
+            for_a_player(wanted(Some(header), size), Some(header), media_type)
+        };
         let next = Wanted::Part(100..100 + PLAYED_BYTES);
         assert_eq!(answered("bytes=100-", "video/mp4"), next);
         assert_eq!(answered("bytes=100-", "image/jpeg"), Wanted::Part(100..size));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use safelight_library::{ShownConflict, Shelf};
+use safelight_library::{Shelf, ShownConflict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -88,7 +88,8 @@ pub(crate) async fn complete(
     Parameters(BeingTyped { q, at }): Parameters<BeingTyped>,
 ) -> Answer<Json<Completed>> {
     gallery.door.touch();
-    let completed = gallery.door.read(move |library| Ok(library.complete(&q, at.unwrap_or(q.len()))?)).await?;
+    let completed =
+        gallery.door.read(move |library| Ok(library.complete(&q, at.unwrap_or(q.len()))?)).await?;
     let choices = completed.choices.into_iter();
     Ok(Json(Completed {
         from: completed.replaces.start,

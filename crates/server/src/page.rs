@@ -32,14 +32,16 @@ pub(crate) async fn show_page(uri: Uri) -> Response {
         Some(page) => answer("index.html", page.data),
         None => {
             let says = "This build of Safelight has no gallery in it. make web builds it.\n";
-            (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], says).into_response()
+            (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], says)
+                .into_response()
         }
     }
 }
 
 fn answer(path: &str, bytes: std::borrow::Cow<'static, [u8]>) -> Response {
     let kept = if path.starts_with(HASHED) { "private, max-age=31536000, immutable" } else { "no-store" };
-    ([(header::CONTENT_TYPE, content_type(path)), (header::CACHE_CONTROL, kept)], bytes.into_owned()).into_response()
+    ([(header::CONTENT_TYPE, content_type(path)), (header::CACHE_CONTROL, kept)], bytes.into_owned())
+        .into_response()
 }
 
 fn content_type(path: &str) -> &'static str {

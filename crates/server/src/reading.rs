@@ -49,12 +49,14 @@ pub(crate) async fn show_status(State(gallery): State<Arc<Gallery>>) -> Answer<J
         Whose { id: folder.library().to_string(), path: folder.path().to_string_lossy().into_owned() };
     let read_only = !folder.is_writable();
     if gallery.door.is_locked() {
-        let standing = Standing { library, locked: true, read_only, revision: None, counts: None, state: None };
+        let standing =
+            Standing { library, locked: true, read_only, revision: None, counts: None, state: None };
         return Ok(Json(standing));
     }
     let standing = gallery.door.read(move |opened| {
         let revision = Some(opened.revision()?);
-        let [shown, hidden, trashed] = [Shelf::Shown, Shelf::Hidden, Shelf::Trashed].map(|shelf| opened.count_on(shelf));
+        let [shown, hidden, trashed] =
+            [Shelf::Shown, Shelf::Hidden, Shelf::Trashed].map(|shelf| opened.count_on(shelf));
         let counts = Some(Counts { shown: shown?, hidden: hidden?, trashed: trashed? });
         let state = serde_json::to_value(opened.status()?).map_err(|_| Failure::broken())?;
         Ok(Standing { library, locked: false, read_only, revision, counts, state: Some(state) })
@@ -77,7 +79,8 @@ pub(crate) async fn show_asset(
         if let Some(fields) = value.as_object_mut() {
             fields.insert("history".into(), serde_json::json!(history));
             let original = is_widely_shown(&shown.media_type);
-            fields.insert("web".into(), serde_json::json!({ "original": original, "mime": shown.media_type }));
+            fields
+                .insert("web".into(), serde_json::json!({ "original": original, "mime": shown.media_type }));
         }
         Ok(value)
     });

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::Json;
 use data_encoding::BASE32_NOPAD;
 use safelight_library::Library;
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,8 @@ pub(crate) async fn begin_session(
 ) -> Answer<Response> {
     let token = Zeroizing::new(token);
     let (cookie, begun) = gallery.sessions.begin(&token, Instant::now()).ok_or_else(|| {
-        Failure { code: "no-session", ..Failure::no_session() }.hint("that address opens once, within a minute; run safelight serve again")
+        Failure { code: "no-session", ..Failure::no_session() }
+            .hint("that address opens once, within a minute; run safelight serve again")
     })?;
     gallery.door.touch();
     let cookie = HeaderValue::from_str(&cookie).map_err(|_| Failure::broken())?;
@@ -168,7 +169,10 @@ pub(crate) async fn begin_session(
 /// Answers what a page that was loaded again must know.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session",
     responses((status = 200, body = Begun), (status = 401, description = "there is no session")))]
-pub(crate) async fn show_session(State(gallery): State<Arc<Gallery>>, headers: HeaderMap) -> Answer<Json<Begun>> {
+pub(crate) async fn show_session(
+    State(gallery): State<Arc<Gallery>>,
+    headers: HeaderMap,
+) -> Answer<Json<Begun>> {
     gallery.sessions.of(&headers).map(Json).ok_or_else(Failure::no_session)
 }
 

@@ -134,7 +134,9 @@ impl Edit {
                 (field, Value::Number(number)) => words.push(format!("{field}={number}")),
                 (field, Value::Bool(is)) => words.push(format!("{field}={}", if *is { "yes" } else { "no" })),
                 (field, _) => {
-                    return Err(Failure::not_understood(format!("{field} is a text, a number, true, false or null")));
+                    return Err(Failure::not_understood(format!(
+                        "{field} is a text, a number, true, false or null"
+                    )));
                 }
             }
         }
@@ -296,7 +298,11 @@ pub(crate) async fn change_album(
         let album = match (asked.name, asked.into) {
             (Some(name), None) => library.rename_album(&id, &name)?,
             (None, Some(into)) => library.move_album(&id, into.as_deref())?,
-            _ => return Err(Failure::not_understood("an album gets a new name, or another place, in one call")),
+            _ => {
+                return Err(Failure::not_understood(
+                    "an album gets a new name, or another place, in one call",
+                ));
+            }
         };
         Ok(Written::album(album.id))
     })

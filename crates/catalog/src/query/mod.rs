@@ -13,8 +13,8 @@ mod lexer;
 mod parse;
 mod values;
 
-pub use parse::{keys, words_of};
 pub use error::{Problem, QueryError};
+pub use parse::{keys, words_of};
 pub use values::{Bound, DateRange};
 
 use std::collections::HashSet;

@@ -48,7 +48,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let options = ServeOptions { port: arguments.port, ..ServeOptions::default() };
-        let server = Server::bind(opened, &options).await.map_err(|error| cannot_listen(arguments, &error))?;
+        let server =
+            Server::bind(opened, &options).await.map_err(|error| cannot_listen(arguments, &error))?;
         announce(context, arguments, &server)?;
         invite_again(context, server.invitations());
         server.run(until_interrupted(context)).await.map_err(Failure::from)
@@ -58,8 +59,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 }
 
 fn cannot_listen(arguments: &Arguments, error: &std::io::Error) -> Failure {
-    let failure = Failure::new(Exit::Incomplete, format!("port {} cannot be listened at: {error}", arguments.port));
-    if arguments.port == 0 { failure } else { failure.hint("leave --port out, and one that is free is taken") }
+    let failure =
+        Failure::new(Exit::Incomplete, format!("port {} cannot be listened at: {error}", arguments.port));
+    if arguments.port == 0 {
+        failure
+    } else {
+        failure.hint("leave --port out, and one that is free is taken")
+    }
 }
 
 /// Prints where the gallery is, and opens it for somebody who sees it.
@@ -91,7 +97,9 @@ fn open(context: &Context, address: &str) {
         .stderr(Stdio::null())
         .spawn();
     if let Err(error) = opened {
-        context.output.talk(&format!("The browser could not be opened ({error}); open that address yourself."));
+        context
+            .output
+            .talk(&format!("The browser could not be opened ({error}); open that address yourself."));
     }
 }
 

@@ -125,7 +125,13 @@ impl Library {
             }
             let unchanged = about.difference(&changed).count() as u64;
             let items = about.len() as u64;
-            Ok(EditReport { items, changed: changed.into_iter().collect(), unchanged, notices, dry_run: false })
+            Ok(EditReport {
+                items,
+                changed: changed.into_iter().collect(),
+                unchanged,
+                notices,
+                dry_run: false,
+            })
         })
     }
 }

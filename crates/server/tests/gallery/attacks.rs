@@ -21,10 +21,17 @@ fn room() -> Room {
 fn paths(browser: &Browser) -> Vec<String> {
     let id = browser.ids().remove(0);
     let media = &browser.media;
-    let mut paths: Vec<String> =
-        ["/", "/index.html", "/photo/x", "/api/v1/status", "/api/v1/session", "/api/v1/events", "/api/v1/none"]
-            .map(str::to_owned)
-            .into();
+    let mut paths: Vec<String> = [
+        "/",
+        "/index.html",
+        "/photo/x",
+        "/api/v1/status",
+        "/api/v1/session",
+        "/api/v1/events",
+        "/api/v1/none",
+    ]
+    .map(str::to_owned)
+    .into();
     paths.extend(["t", "p", "o"].map(|kind| format!("{media}/{kind}/{id}")));
     paths
 }
@@ -188,7 +195,10 @@ fn what_could_be_a_page_is_given_as_a_file_that_runs_nothing() {
             if content_type != "image/jpeg" || !download.is_empty() {
                 assert!(disposition.starts_with("attachment; filename*=UTF-8''"), "{disposition}");
             }
-            assert_eq!(disposition.matches("filename").count() - disposition.matches("%20filename").count(), 1);
+            assert_eq!(
+                disposition.matches("filename").count() - disposition.matches("%20filename").count(),
+                1
+            );
             assert!(answer.header("evil").is_none());
         }
     }

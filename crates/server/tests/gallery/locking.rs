@@ -18,8 +18,17 @@ fn everything_is_locked(browser: &Browser, id: &str) {
         assert_eq!((answer.status, answer.code().as_str()), (423, "locked"), "{path}");
     }
     for path in [
-        "timeline/skeleton", "timeline/columns?start=0&count=1", "albums", "tags", "conflicts", "remotes", "trash",
-        "places", "map?south=-90&west=-180&north=90&east=180", "complete?q=x", &format!("assets/{id}"),
+        "timeline/skeleton",
+        "timeline/columns?start=0&count=1",
+        "albums",
+        "tags",
+        "conflicts",
+        "remotes",
+        "trash",
+        "places",
+        "map?south=-90&west=-180&north=90&east=180",
+        "complete?q=x",
+        &format!("assets/{id}"),
     ] {
         let answer = browser.get(path);
         assert_eq!((answer.status, answer.code().as_str()), (423, "locked"), "{path}");

@@ -1,5 +1,5 @@
 //! The gallery's server, asked over its socket as a browser asks it, and as an attacker does.
-#![expect(clippy::unwrap_used, reason = "what these tests share fails the test that calls it")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what these tests share fails the test that calls it")]
 
 mod attacks;
 mod locking;

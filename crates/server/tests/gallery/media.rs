@@ -19,17 +19,25 @@ fn every_range_is_that_range_of_the_file() {
         let bytes = if whole.body.len() > 1000 { &large } else { &small };
         assert!(whole.body == *bytes, "the whole file");
         let size = bytes.len();
-        for (first, last) in [(0, 0), (1, 2), (size / 2, size / 2 + 99), (size - 1, size - 1), (size - 200, size + 50)] {
+        for (first, last) in
+            [(0, 0), (1, 2), (size / 2, size / 2 + 99), (size - 1, size - 1), (size - 200, size + 50)]
+        {
             let headers = browser.headers_but("Range", Some(&format!("bytes={first}-{last}")));
             let part = browser.ask("GET", &path, &headers, &[]);
             let end = (last + 1).min(size);
             assert_eq!(part.status, 206);
             assert!(part.body == bytes[first..end], "{first} to {last} of {size}");
-            assert_eq!(part.header("content-range"), Some(format!("bytes {first}-{}/{size}", end - 1).as_str()));
+            assert_eq!(
+                part.header("content-range"),
+                Some(format!("bytes {first}-{}/{size}", end - 1).as_str())
+            );
         }
         let beyond = browser.headers_but("Range", Some(&format!("bytes={size}-")));
         let nothing = browser.ask("GET", &path, &beyond, &[]);
-        assert_eq!((nothing.status, nothing.header("content-range")), (416, Some(format!("bytes */{size}").as_str())));
+        assert_eq!(
+            (nothing.status, nothing.header("content-range")),
+            (416, Some(format!("bytes */{size}").as_str()))
+        );
     }
 }
 

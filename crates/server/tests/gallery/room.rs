@@ -12,7 +12,7 @@ use safelight_library::unlock::{UnlockSources, unlock};
 use safelight_library::{
     ImportRequest, Library, LibraryError, LibraryOptions, OsEntropy, Surroundings, Unwatched, WorkerProgram,
 };
-use safelight_server::{Invitations, Opened, ServeOptions, Server};
+use safelight_server::{Opened, ServeOptions, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -31,7 +31,6 @@ pub(crate) struct Room {
 pub(crate) struct Browser {
     _runtime: tokio::runtime::Runtime,
     pub(crate) port: u16,
-    pub(crate) invitations: Invitations,
     /// The token of the first address, not used yet.
     pub(crate) token: String,
     pub(crate) cookie: String,
@@ -65,11 +64,14 @@ pub(crate) fn picture(seed: u8, length: usize) -> Vec<u8> {
     let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 16];
     bytes.extend(b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     let mut state = u64::from(seed) + 1;
-    bytes.extend(std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // Never a marker.
-        (state >> 56).to_le_bytes()[0] & 0x7f
-    }).take(length));
+    bytes.extend(
+        std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Never a marker.
+            (state >> 56).to_le_bytes()[0] & 0x7f
+        })
+        .take(length),
+    );
     bytes.extend([0xff, 0xd9]);
     bytes
 }
@@ -141,7 +143,7 @@ impl Room {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let opened = self.opened();
         let server = runtime.block_on(Server::bind(opened, &ServeOptions { port: 0, idle })).unwrap();
-        let (port, invitations) = (server.port(), server.invitations());
+        let port = server.port();
         let token_of = |address: String| address.split_once("#t=").unwrap().1.to_owned();
         let token = token_of(server.address());
         let used = token_of(server.address());
@@ -149,7 +151,6 @@ impl Room {
         let mut browser = Browser {
             _runtime: runtime,
             port,
-            invitations,
             token,
             cookie: String::new(),
             secret: String::new(),

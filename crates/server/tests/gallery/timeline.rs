@@ -44,12 +44,14 @@ fn a_skeleton_that_is_known_is_not_sent_again_until_something_changes() {
     let room = Room::with(&[("one.jpg", picture(1, 600))]);
     let browser = room.serve();
     let tag = skeleton(&browser, "").header("etag").unwrap().to_owned();
-    let again = || browser.ask(
-        "GET",
-        "/api/v1/timeline/skeleton",
-        &browser.headers_but("If-None-Match", Some(&tag)),
-        &[],
-    );
+    let again = || {
+        browser.ask(
+            "GET",
+            "/api/v1/timeline/skeleton",
+            &browser.headers_but("If-None-Match", Some(&tag)),
+            &[],
+        )
+    };
     assert_eq!(again().status, 304);
     assert_ne!(skeleton(&browser, "q=is:favourite").header("etag").unwrap(), tag);
     let revision = browser.get("status").json()["revision"].as_u64().unwrap();

@@ -38,7 +38,8 @@ fn every_change_can_be_taken_back_and_that_again() {
     let browser = room.serve();
     let ids = browser.ids();
     let album = write(&browser, "albums", &json!({ "path": "Trips/Iceland" }));
-    let set = json!({ "caption": "At the harbour", "rating": 4, "favourite": true, "date": "2023-05-14 10:11" });
+    let set =
+        json!({ "caption": "At the harbour", "rating": 4, "favourite": true, "date": "2023-05-14 10:11" });
     let add = json!({ "tags": ["sea"], "albums": [album["id"]] });
     write(&browser, "edit", &json!({ "items": [ids[0]], "set": set, "add": add }));
     let changes: [(&str, Value); 7] = [
@@ -69,7 +70,8 @@ fn what_somebody_wrote_since_stays() {
     let room = room();
     let browser = room.serve();
     let id = browser.ids().remove(0);
-    let first = write(&browser, "edit", &json!({ "items": [id], "set": { "caption": "first", "rating": 1 } }));
+    let first =
+        write(&browser, "edit", &json!({ "items": [id], "set": { "caption": "first", "rating": 1 } }));
     write(&browser, "edit", &json!({ "items": [id], "set": { "caption": "second" } }));
     let undone = undo(&browser, &first);
     let shown = browser.get(&format!("assets/{id}")).json();
@@ -102,7 +104,13 @@ fn an_album_is_named_moved_and_removed_and_its_photos_stay() {
     assert_eq!(paths(), ["Trips", "Trips/Iceland"]);
     assert_eq!(send(&json!({ "name": "Ísland" })).status, 200);
     assert_eq!(send(&json!({})).status, 400);
-    assert_eq!(browser.get(&format!("timeline/columns?start=0&count=9&album={iceland}")).json()["id"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        browser.get(&format!("timeline/columns?start=0&count=9&album={iceland}")).json()["id"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
     let listed = browser.get("albums").json();
     assert_eq!(listed[1]["cover"], json!(ids[0]));
     let removed = browser.send("DELETE", &format!("albums/{iceland}"), &json!({}));
