@@ -21,6 +21,9 @@ use crate::guard::SANDBOX;
 
 /// How much of an original is opened at once.
 const STRETCH_BYTES: u64 = 1 << 20;
+/// How much of a video is answered to a player that asks for all from somewhere on. It asks for more when it has played
+/// that; what it were sent beyond would be opened for nothing when somebody seeks (RFC 9110 §15.3.7 lets a part be less).
+const PLAYED_BYTES: u64 = 4 << 20;
 
 /// Types that are shown as they are. Everything else could be a page, or runs scripts as SVG does.
 const SHOWN: [&str; 12] = [
@@ -137,7 +140,7 @@ pub(crate) async fn show_original(
     let if_range = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok());
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let asked = asked.filter(|_| if_range.is_none_or(|known| known == tag));
-    let (status, range) = match wanted(asked, size) {
+    let (status, range) = match for_a_player(wanted(asked, size), asked, here.media_type()) {
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => return Ok(unsatisfiable(size)),
@@ -229,6 +232,17 @@ fn wanted(header: Option<&str>, size: u64) -> Wanted {
     if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
 }
 
+/// Shortens what a player asks for.
+fn for_a_player(wanted: Wanted, header: Option<&str>, media_type: &str) -> Wanted {
+    let is_open = header.is_some_and(|header| header.trim().ends_with('-'));
+    match wanted {
+        Wanted::Part(range) if is_open && media_type.starts_with("video/") => {
+            Wanted::Part(range.start..range.end.min(range.start + PLAYED_BYTES))
+        }
+        other => other,
+    }
+}
+
 /// The bytes of a range, a stretch whenever the one before was taken.
 fn stream(
     gallery: Arc<Gallery>,
@@ -271,6 +285,21 @@ mod tests {
         for odd in ["", "bytes", "items=0-1", "bytes=9-1", "bytes=0-1,5-6", "bytes=x-"] {
             assert_eq!(wanted(Some(odd), 100), Wanted::All, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_player_that_asks_for_all_the_rest_gets_the_next_of_it() {
+        let size: u64 = 1 << 30;
+        let answered = |header: &str, media_type: &str| {
+            for_a_player(wanted(Some(header), size), Some(header), media_type)
+        };
+        let next = Wanted::Part(100..100 + PLAYED_BYTES);
+        assert_eq!(answered("bytes=100-", "video/mp4"), next);
+        assert_eq!(answered("bytes=100-", "image/jpeg"), Wanted::Part(100..size));
+        let last = size - 5;
+        assert_eq!(answered(&format!("bytes={last}-"), "video/mp4"), Wanted::Part(last..size));
+        assert_eq!(answered("bytes=0-99999999", "video/mp4"), Wanted::Part(0..100_000_000));
+        assert_eq!(for_a_player(wanted(None, size), None, "video/mp4"), Wanted::All);
     }
 
     #[test]

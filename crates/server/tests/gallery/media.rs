@@ -41,6 +41,15 @@ fn every_range_is_that_range_of_the_file() {
     }
 }
 
+/// Enough of a film to be taken for one.
+fn film(length: usize) -> Vec<u8> {
+    let mut bytes = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41".to_vec();
+    bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
+    bytes.extend(b"mdat");
+    bytes.extend(picture(3, length - 8));
+    bytes
+}
+
 /// What this process has read so far, by the count that the system keeps of it.
 fn bytes_read() -> u64 {
     let counts = std::fs::read_to_string("/proc/self/io").unwrap();
@@ -52,7 +61,7 @@ fn bytes_read() -> u64 {
 #[test]
 fn who_seeks_to_the_end_reads_only_what_is_there() {
     let size: usize = 256 << 20;
-    let room = Room::with(&[("long.jpg", picture(3, size))]);
+    let room = Room::with(&[("long.mp4", film(size))]);
     let browser = room.serve();
     let id = browser.ids().remove(0);
     let mut request = format!("GET {}/o/{id} HTTP/1.1\r\nRange: bytes={}-\r\n", browser.media, size / 10 * 9);
