@@ -52,6 +52,16 @@ test('the launch token leaves the address bar and works once', async ({ browser,
   void serve;
 });
 
+/** Bytes of the JavaScript heap that are in use, after everything that can go has gone. */
+async function heapOf(page) {
+  const debug = await page.context().newCDPSession(page);
+  await debug.send('HeapProfiler.collectGarbage');
+  await debug.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await debug.send('Runtime.getHeapUsage');
+  await debug.detach();
+  return usedSize;
+}
+
 test('everything can be done with the keyboard alone', async ({ page, wrong }) => {
   await visit(page, '/');
   await page.reload();
@@ -106,7 +116,11 @@ test('everything can be done with the keyboard alone', async ({ page, wrong }) =
   await page.keyboard.press('Control+A');
   await page.keyboard.type('rating:4');
   await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelectorAll('[role=gridcell]').length === 1);
+  // Files may say four stars themselves: whatever is found has them.
+  await page.waitForFunction(() => {
+    const found = [...document.querySelectorAll('[role=gridcell]')];
+    return found.length > 0 && found.every((cell) => cell.getAttribute('aria-label')?.includes('4 stars'));
+  });
 
   // Into the trash and out again.
   await page.evaluate(() => document.querySelector('[role=gridcell]').focus());
@@ -270,7 +284,7 @@ test('the budgets hold: scripts, elements, memory', async ({ page, wrong }) => {
     most = Math.max(most, await page.evaluate(() => document.querySelectorAll('*').length));
   }
   assert.ok(most <= 600, `${most} elements`);
-  const heap = await page.evaluate(() => { globalThis.gc?.(); return performance.memory.usedJSHeapSize; });
+  const heap = await heapOf(page);
   assert.ok(heap <= 30e6, `${heap} bytes of heap`);
   assert.deepEqual(wrong, []);
   console.log(`  scripts ${script} bytes packed, ${most} elements at most, heap ${(heap / 1e6).toFixed(1)} MB`);
@@ -313,7 +327,7 @@ test('a million photos scroll to the last one within the budgets', async ({ brow
     }
     await page.mouse.up();
     await page.waitForFunction(() => [...document.querySelectorAll('[role=gridcell]')].some((cell) => cell.getAttribute('data-index') === '999999' && cell.querySelector('img')));
-    const heap = await page.evaluate(() => { globalThis.gc?.(); return performance.memory.usedJSHeapSize; });
+    const heap = await heapOf(page);
     assert.ok(most <= 600, `${most} elements`);
     assert.ok(heap <= 30e6, `${heap} bytes of heap`);
     assert.ok(requests.length < 60, `${requests.length} requests for columns while scrubbing past a million`);
