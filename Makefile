@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build web test bench soak fmt lint docs clean-demo
+.PHONY: help setup demo gallery build web test bench soak fmt lint docs clean-demo
 
 export SAFELIGHT_CACHE ?= $(HOME)/.cache/safelight
 export CARGO_TARGET_DIR ?= $(SAFELIGHT_CACHE)/target
@@ -27,6 +27,9 @@ build: ## Build the release binary, the gallery in it, at $CARGO_TARGET_DIR/rele
 	@if [ -n "$(NO_GALLERY)" ]; then echo 'Leaving the gallery out'; else tools/web.sh build; fi
 	cargo build --release --locked --bin safelight
 	@printf 'Built %s\n' "$(CARGO_TARGET_DIR)/release/safelight"
+
+gallery: ## Open the gallery of what make demo imported; Ctrl-C ends it
+	@tools/demo.sh --serve
 
 web: ## Build the gallery's pages into web/dist, which the next build takes in
 	@tools/setup.sh build

@@ -2,6 +2,7 @@
 # Shows the whole of Safelight on sample pictures, or on a folder of your own, without asking anything.
 #
 #   tools/demo.sh [PHOTOS]
+#   tools/demo.sh --serve     only opens the gallery of the demo that was made before
 #
 # The demo library is made afresh each time, in its own folder; PHOTOS are only read. The drawn samples are kept
 # and used again.
@@ -33,6 +34,12 @@ run() {
   "$safelight" --library "$demo/library" --passphrase-file "$demo/passphrase" "$@" || status=$?
   [ "$status" -le 1 ] || { echo "demo: that ended with exit code $status" >&2; exit "$status"; }
 }
+
+if [ "$photos" = --serve ]; then
+  [ -x "$safelight" ] && [ -d "$demo/library" ] || { echo "demo: there is no demo library yet; make demo makes one." >&2; exit 4; }
+  run serve
+  exit
+fi
 
 # ---- A folder for the demo, and nothing but the demo ----------------------------------------------------
 if [ -e "$demo" ] && [ ! -e "$demo/.safelight-demo" ]; then
@@ -100,6 +107,7 @@ run list -n 60
 
 title "Try next"
 cat <<TEXT
+  make gallery           # the gallery of this library in your browser
   export PATH="$(dirname "$safelight"):\$PATH"
   export SAFELIGHT_PASSPHRASE_FILE="$demo/passphrase"
   safelight --library "$demo/library" list 'near:48.85,2.35,10km'
@@ -108,3 +116,9 @@ cat <<TEXT
   safelight --library "$demo/library" history
   make clean-demo        # removes $demo
 TEXT
+
+# A person at a terminal sees the photos at once; a script goes on.
+if [ -t 0 ] && [ -t 1 ]; then
+  title "The gallery; Ctrl-C ends it"
+  run serve
+fi

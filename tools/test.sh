@@ -91,12 +91,12 @@ recover() {
 
 # The pages: built first, because the binary takes them in. Then what their own tools say, then a browser on the binary.
 gallery_pages() {
-  if ! command -v npm >/dev/null; then heading "gallery"; skip "no Node here"; return; fi
+  if ! tools/web.sh can; then heading "gallery"; skip "no Node that builds it"; return; fi
   check "the gallery's pages build" tools/web.sh build
   check "types and lint of the gallery" tools/web.sh check
 }
 gallery() {
-  command -v npm >/dev/null || return 0
+  tools/web.sh can 2>/dev/null || return 0
   tests "unit tests of the gallery" tools/web.sh test
   local binary=${SAFELIGHT_BIN:-}
   if [ -z "$binary" ]; then

@@ -5,6 +5,7 @@
 #   tools/web.sh check      types and lint
 #   tools/web.sh test       unit tests
 #   tools/web.sh e2e        the gallery in a browser against $SAFELIGHT_BIN
+#   tools/web.sh can        whether this Node builds it (20.19 or newer); says why not, and ends with 77
 #   tools/web.sh mock [N]   a stand-in server with N made-up photos
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -26,8 +27,19 @@ packages() {
   if [ -L "$web/node_modules" ] || [ ! -e "$web/node_modules" ]; then ln -sfn "$cache/web/node_modules" "$web/node_modules"; fi
 }
 
+can() {
+  command -v npm >/dev/null && node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && return 0
+  echo "The gallery needs Node 20.19 or newer to be built ($(node --version 2>/dev/null || echo 'there is none') here); https://nodejs.org has it." >&2
+  return 77
+}
+
 case "${1:-build}" in
+  can) can ;;
   build)
+    # Everything else works without it, and the gallery's page says what is missing.
+    can || exit 0
     newest=$(find "$web" -path "$web/node_modules" -prune -o -path "$web/dist" -prune -o -path "$web/e2e" -prune -o -type f -newer "$web/dist/index.html" -print -quit 2>/dev/null || true)
     if [ -f "$web/dist/index.html" ] && [ -z "$newest" ]; then exit 0; fi
     packages

@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(word("-ta|g beach"), (0..4, "-".into(), none(), "ta".into()));
         assert_eq!(
             word("a album:\"Summer 20|23\" b"),
-            (2..22, String::new(), Some("album".into()), "Summer 20".into())
+            (2..21, String::new(), Some("album".into()), "Summer 20".into())
         );
         assert_eq!(word("a | b"), (2..2, String::new(), none(), String::new()));
     }

@@ -23,7 +23,7 @@ use crate::guard::SANDBOX;
 const STRETCH_BYTES: u64 = 1 << 20;
 /// How much of a video is answered to a player that asks for all from somewhere on. It asks for more when it has played
 /// that; what it were sent beyond would be opened for nothing when somebody seeks (RFC 9110 §15.3.7 lets a part be less).
-const PLAYED_BYTES: u64 = 4 << 20;
+const PLAYED_BYTES: u64 = 3 << 20;
 
 /// Types that are shown as they are. Everything else could be a page, or runs scripts as SVG does.
 const SHOWN: [&str; 12] = [

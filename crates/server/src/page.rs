@@ -24,7 +24,8 @@ pub(crate) async fn show_page(uri: Uri) -> Response {
     if let Some(file) = Built::get(path).filter(|_| !path.is_empty()) {
         return answer(path, file.data);
     }
-    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    // The page's own addresses are plain words.
+    let is_file = path.contains('%') || path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     if is_file {
         return Failure::not_found("there is no such file").into_response();
     }

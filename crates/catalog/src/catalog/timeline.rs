@@ -163,7 +163,7 @@ mod tests {
                 let range = KeyRange::of_shelf(shelf);
                 assert!((range.first..=range.last).contains(&key.0));
                 assert_eq!(key.shelf(), shelf);
-                if millis.abs() < 62_000_000_000_000 {
+                if millis.unsigned_abs() < 62_000_000_000_000 {
                     assert_eq!(key.local_seconds(), millis.div_euclid(1000));
                     assert_eq!(key.retry(&asset(3), 99).local_seconds(), millis.div_euclid(1000));
                 }

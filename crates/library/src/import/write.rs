@@ -637,7 +637,9 @@ impl<'a> Writer<'a> {
                     let modified_millis = settled.modified_millis();
                     let there = Original { source: source.clone(), modified_millis, ..again.clone() };
                     let restated = self.restate(asset, &state, &there)?;
-                    let is_version = matches!(restated, Some(OpBody::AddVersion { .. }));
+                    // Of copies that were edited in the same way, the first one was counted.
+                    let is_version =
+                        matches!(restated, Some(OpBody::AddVersion { .. })) && self.added.insert(asset);
                     self.report.versions += u64::from(is_version);
                     bodies.extend(restated);
                 }
