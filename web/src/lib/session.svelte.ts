@@ -20,7 +20,8 @@ let listening: AbortController | null = null;
 onTrouble((error) => {
   if (error.status === 401) drop('no-session');
   else if (error.status === 423) drop('locked');
-  else if (error.status === 0 && session.stage === 'open') gone();
+  // One that ends says first that it is locked.
+  else if (error.status === 0 && (session.stage === 'open' || session.stage === 'locked')) gone();
 });
 
 /** Nothing of the library stays on the page: every component that shows any is gone with the stage. */
