@@ -1,0 +1,86 @@
+//! What should lie in a remote, by everything that this device knows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safelight_crypto::{ContentHash, DeviceId, names};
+use safelight_model::history::Tip;
+use safelight_model::{Original, Packed, PlaceId, Storage};
+use safelight_store::Area;
+
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::history::segment_path;
+use crate::keys::{path_of, paths_of};
+use crate::originals::path_of_part;
+use crate::packs::{path_of_pack, tier_of};
+
+/// What should lie under a name.
+#[derive(Clone, Debug)]
+pub(super) enum Expected {
+    Small,
+    PlaceId(PlaceId),
+    Segment(DeviceId, Tip),
+    Part(ContentHash, u32),
+    Pack(Packed),
+}
+
+/// Everything that history and this device's memory expect, by the name of its first generation.
+pub(super) struct Expectation {
+    pub(super) objects: BTreeMap<String, (Expected, Option<u64>)>,
+    pub(super) originals: HashMap<ContentHash, Original>,
+}
+
+/// Reads what should lie in a remote: history, keys, and every object that this device knows of.
+pub(super) fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
+    let mut objects = BTreeMap::new();
+    for area in [Area::Root, Area::Keys] {
+        for path in paths_of(here, area)? {
+            let length = here.place.open_object(&path)?.length_bytes();
+            objects.insert(path.to_string(), (Expected::Small, Some(length)));
+        }
+    }
+    if let Some(id) = here.device.place_id(at.id)? {
+        let path = path_of(&names::remote_id(&here.library()))?;
+        objects.insert(path.to_string(), (Expected::PlaceId(id), None));
+    }
+    let heads: HashMap<_, _> = here.device.remote_heads(at.id)?.into_iter().collect();
+    for stored in here.catalog.segments()? {
+        if heads.get(&stored.device).is_some_and(|head| stored.tip.seq <= head.seq) {
+            let path = segment_path(stored.device, stored.tip.seq.0).to_string();
+            objects.insert(path, (Expected::Segment(stored.device, stored.tip), None));
+        }
+    }
+    for pack in here.catalog.remote_packs(None)? {
+        if let Some((_, area)) = tier_of(pack.tier) {
+            let path = path_of_pack(area, &pack, 0)?.to_string();
+            objects.insert(path, (Expected::Pack(pack), Some(pack.sealed_bytes)));
+        }
+    }
+    let mut originals = HashMap::new();
+    let mut after = None;
+    loop {
+        let assets = here.catalog.assets_after(after, 500)?;
+        let Some((last, _)) = assets.last() else { break };
+        after = Some(*last);
+        for (_, state) in &assets {
+            if state.current().is_purged() {
+                continue;
+            }
+            for write in state.current().contents().additions() {
+                let original = &write.value.original;
+                // A linked one has parts in the additions that were made when it was sent, and in no others.
+                if !matches!(original.storage, Storage::Copied | Storage::Linked) || original.parts.is_empty()
+                {
+                    continue;
+                }
+                for (number, part) in (0..).zip(&original.parts) {
+                    let path = path_of_part(part, 0)?.to_string();
+                    let expected = Expected::Part(original.content, number);
+                    objects.insert(path, (expected, Some(part.sealed_bytes)));
+                }
+                originals.insert(original.content, original.clone());
+            }
+        }
+    }
+    Ok(Expectation { objects, originals })
+}
