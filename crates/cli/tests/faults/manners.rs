@@ -6,18 +6,9 @@ use std::process::{Command, Stdio};
 use crate::pictures::{Exif, jpeg, photo};
 use crate::room::{PROGRAM, Room, sha256};
 
-fn with_photos(count: u64) -> Room {
-    let room = Room::with_library();
-    for seed in 0..count {
-        room.put(format!("{seed}.jpg"), photo(seed));
-    }
-    room.import().ends_with(&[0]);
-    room
-}
-
 #[test]
 fn a_reader_that_leaves_early_ends_the_program_quietly() {
-    let room = with_photos(40);
+    let room = Room::with_photos(40);
     for json in ["--json", "--quiet"] {
         let mut list = room.unlocked();
         let mut child = list.args([json, "list"]).spawn().unwrap();
@@ -30,7 +21,7 @@ fn a_reader_that_leaves_early_ends_the_program_quietly() {
 
 #[test]
 fn what_is_printed_as_json_is_json_for_every_command_that_reads() {
-    let room = with_photos(3);
+    let room = Room::with_photos(3);
     let id = sha256(&photo(0));
     let commands: [&[&str]; 12] = [
         &["list"],
@@ -58,7 +49,7 @@ fn what_is_printed_as_json_is_json_for_every_command_that_reads() {
 
 #[test]
 fn exit_codes_are_the_documented_ones() {
-    let room = with_photos(2);
+    let room = Room::with_photos(2);
     room.safelight(&["no-such-command"]).ends_with(&[2]);
     room.safelight(&["status", "--no-such-flag"]).ends_with(&[2]);
     room.safelight(&["show", "no such photo.jpg"]).ends_with(&[4]);
@@ -72,7 +63,7 @@ fn exit_codes_are_the_documented_ones() {
 
 #[test]
 fn a_query_that_is_wrong_is_shown_where_it_is_wrong() {
-    let room = with_photos(1);
+    let room = Room::with_photos(1);
     for (query, word) in
         [("date:2023-13", "2023-13"), ("size:>5XB", "5XB"), ("near:91,0,5km", "91"), ("colour:red", "colour")]
     {
@@ -137,7 +128,7 @@ fn the_beginning_of_a_newer_versions_hash_finds_its_photo_as_its_id_does() {
 
 #[test]
 fn an_export_takes_ids_paths_or_a_query_and_says_when_there_is_nothing() {
-    let room = with_photos(4);
+    let room = Room::with_photos(4);
     let ids = [sha256(&photo(0)), sha256(&photo(1))];
     let export = |name: &str, items: &[&str]| {
         let out = room.path(name);
@@ -317,7 +308,7 @@ fn a_descriptor_counts_more_than_a_file_from_the_environment() {
 
 #[test]
 fn a_dry_run_changes_nothing() {
-    let room = with_photos(1);
+    let room = Room::with_photos(1);
     let photos = room.photos();
     let photos = photos.to_str().unwrap();
     let new_key = room.path("new key");
@@ -359,7 +350,7 @@ fn a_dry_run_changes_nothing() {
 
 #[test]
 fn previews_that_failed_are_tried_again_without_a_path() {
-    let room = with_photos(1);
+    let room = Room::with_photos(1);
     let report = room.safelight(&["--json", "import", "--wait"]).ends_with(&[0]).json();
     assert_eq!((&report["imported"], &report["previews_pending"]), (&0.into(), &0.into()), "{report}");
     room.safelight(&["import"]).ends_with(&[2]);
@@ -438,7 +429,7 @@ fn a_way_to_unlock_that_is_given_by_hand_counts_more_than_one_from_the_environme
 
 #[test]
 fn the_kinds_in_a_status_add_up() {
-    let room = with_photos(2);
+    let room = Room::with_photos(2);
     let status = room.safelight(&["--json", "status"]).ends_with(&[0]).json();
     let number = |name: &str| status[name].as_u64().unwrap();
     assert_eq!(number("photos") + number("videos") + number("others"), number("assets"), "{status}");

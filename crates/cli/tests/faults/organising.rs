@@ -10,15 +10,6 @@ use crate::chance::{Chance, times};
 use crate::pictures::{Exif, heavy_photo, jpeg, photo};
 use crate::room::{Outcome, PATIENCE, Room, copy_folder, files_below, finish, sha256};
 
-fn with_photos(count: u64) -> Room {
-    let room = Room::with_library();
-    for seed in 0..count {
-        room.put(format!("{seed}.jpg"), photo(seed));
-    }
-    room.import().ends_with(&[0]);
-    room
-}
-
 fn shown(room: &Room, item: &str) -> Value {
     room.safelight(&["--json", "show", item]).ends_with(&[0]).json()
 }
@@ -49,7 +40,7 @@ fn without_ids(outcome: &Outcome) -> String {
 
 #[test]
 fn each_change_says_what_it_did() {
-    let room = with_photos(3);
+    let room = Room::with_photos(3);
     let steps: [(&[&str], i32, &str); 19] = [
         (&["set", "0.jpg", "caption=At the harbour", "rating=4"], 0, "1 photo changed\n"),
         (&["set", "0.jpg", "rating=4"], 0, "0 photos changed\n1 were so already\n"),
@@ -94,7 +85,7 @@ fn each_change_says_what_it_did() {
 
 #[test]
 fn what_was_typed_leaves_with_the_photo_and_the_photo_is_untouched() {
-    let room = with_photos(1);
+    let room = Room::with_photos(1);
     room.safelight(&["album", "add", "Trips/Iceland"]).ends_with(&[0]);
     room.safelight(&["album", "add", "Gone"]).ends_with(&[0]);
     let words = [
@@ -132,7 +123,7 @@ fn what_was_typed_leaves_with_the_photo_and_the_photo_is_untouched() {
 
 #[test]
 fn many_photos_are_changed_only_after_a_yes() {
-    let room = with_photos(101);
+    let room = Room::with_photos(101);
     let refused = room.safelight(&["set", "type:photo", "tag+=all"]).ends_with(&[5]);
     assert!(refused.stderr.contains("101 photos") && refused.stderr.contains("--yes"), "{}", refused.said());
     assert_eq!(count(&room, "tag:all"), "0");
@@ -143,7 +134,7 @@ fn many_photos_are_changed_only_after_a_yes() {
 
 #[test]
 fn odd_text_comes_back_as_it_was_typed_and_cannot_fool_the_terminal() {
-    let room = with_photos(1);
+    let room = Room::with_photos(1);
     let odd = [
         "two\nlines\tand a tab",
         "\u{202e}gpj.cod and \u{1b}[31mred",
@@ -176,7 +167,7 @@ fn odd_text_comes_back_as_it_was_typed_and_cannot_fool_the_terminal() {
 
 #[test]
 fn two_processes_that_edit_at_once_both_succeed_and_lose_nothing() {
-    let room = with_photos(30);
+    let room = Room::with_photos(30);
     let edit = |number: usize| {
         let mut command = room.unlocked();
         command.args(["set", "type:photo"]).arg(format!("tag+=writer {number}")).arg("rating=3");
@@ -207,7 +198,7 @@ fn kill_within(command: &mut Command, whole: Duration, chance: &mut Chance) {
 
 #[test]
 fn killed_at_any_moment_an_edit_is_done_wholly_or_not_at_all() {
-    let room = with_photos(200);
+    let room = Room::with_photos(200);
     let edit = |tag: &str| {
         let mut command = room.unlocked();
         command.args(["--yes", "set", "type:photo"]).arg(format!("tag+={tag}")).arg("rotate+=90");
@@ -443,7 +434,7 @@ fn dates_and_places_that_are_typed_stand_above_those_of_the_file() {
 
 #[test]
 fn what_was_typed_trashed_and_purged_is_the_same_in_a_catalogue_that_is_made_anew() {
-    let room = with_photos(4);
+    let room = Room::with_photos(4);
     room.safelight(&["album", "add", "Trips/Iceland"]).ends_with(&[0]);
     room.safelight(&["set", "0.jpg", "caption=kept", "tag+=sea", "album+=Iceland"]).ends_with(&[0]);
     room.safelight(&["trash", "1.jpg", "2.jpg"]).ends_with(&[0]);

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::pictures::photo;
+
 /// Longer than anything here may take; what takes longer hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -63,6 +65,17 @@ impl Room {
     pub(crate) fn with_library() -> Self {
         let room = Self::empty();
         room.init();
+        room
+    }
+
+    /// A room whose library holds so many photos, `0.jpg` and on.
+    #[track_caller]
+    pub(crate) fn with_photos(count: u64) -> Self {
+        let room = Self::with_library();
+        for seed in 0..count {
+            room.put(format!("{seed}.jpg"), photo(seed));
+        }
+        room.import().ends_with(&[0]);
         room
     }
 

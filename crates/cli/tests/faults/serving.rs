@@ -76,18 +76,9 @@ impl Serving {
     }
 }
 
-fn with_photos(count: u64) -> Room {
-    let room = Room::with_library();
-    for seed in 0..count {
-        room.put(format!("{seed}.jpg"), photo(seed));
-    }
-    room.import().ends_with(&[0]);
-    room
-}
-
 #[test]
 fn the_gallery_shows_pictures_and_other_commands_work_beside_it() {
-    let room = with_photos(2);
+    let room = Room::with_photos(2);
     let serving = Serving::begin(&room);
     let ids = serving.ids();
     assert_eq!(ids.len(), 2);
@@ -117,7 +108,7 @@ fn the_gallery_shows_pictures_and_other_commands_work_beside_it() {
 
 #[test]
 fn who_has_no_display_is_told_how_to_come_from_another_machine() {
-    let room = with_photos(1);
+    let room = Room::with_photos(1);
     let serving = Serving::begin(&room);
     let port = serving.port;
     let said = serving.end().ends_with(&[0]).stderr;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::devices::{Device, Meeting, World, copy_all, photo};
+use crate::devices::{Device, World, copy_all, photo};
 
 /// The sealed originals of a place, in the order of their names.
 fn originals(place: &Path) -> Vec<PathBuf> {
@@ -30,8 +30,7 @@ struct Places {
 impl Places {
     fn new() -> (Self, World) {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let world =
-            World::new(Meeting { address: format!("folder:{}", first.path().display()), credential: None });
+        let world = World::in_folder(first.path());
         (Self { first, second }, world)
     }
 
@@ -135,8 +134,7 @@ fn a_remote_that_is_gone_from_this_device_is_no_proof() {
 fn a_collection_that_is_killed_again_and_again_deletes_what_it_should_and_no_more() {
     const PHOTOS: u64 = 60;
     let place = tempfile::tempdir().unwrap();
-    let world =
-        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..PHOTOS));
     one.sync();
@@ -189,8 +187,7 @@ fn a_collection_that_is_killed_again_and_again_deletes_what_it_should_and_no_mor
 #[test]
 fn a_clock_that_is_months_ahead_deletes_nothing_that_another_device_has_just_sent() {
     let place = tempfile::tempdir().unwrap();
-    let world =
-        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..1));
     one.sync();

@@ -39,6 +39,11 @@ impl World {
         Self { folder, credential, address: meeting.address, passed_days: Cell::new(0) }
     }
 
+    /// A world whose place is a folder.
+    pub(crate) fn in_folder(place: &Path) -> Self {
+        Self::new(Meeting { address: format!("folder:{}", place.display()), credential: None })
+    }
+
     /// Sets by how many days the clock of every command from now on is ahead.
     pub(crate) fn set_clock_ahead(&self, days: u64) {
         self.passed_days.set(days);

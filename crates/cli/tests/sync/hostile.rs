@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::devices::{Device, Meeting, World, collect, copy_all};
+use crate::devices::{Device, World, collect, copy_all};
 use crate::pictures;
 
 /// What is done to an object.
@@ -67,7 +67,7 @@ impl Scene {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("place");
         std::fs::create_dir(&place).unwrap();
-        let world = World::new(Meeting { address: format!("folder:{}", place.display()), credential: None });
+        let world = World::in_folder(&place);
         let one = world.first("one");
         let mut originals = Vec::new();
         let mut batch = |name: &str, photos: Vec<Vec<u8>>| {
@@ -198,7 +198,7 @@ impl Scene {
 fn another_card(root: &tempfile::TempDir) -> Vec<u8> {
     let place = root.path().join("other");
     std::fs::create_dir(&place).unwrap();
-    let world = World::new(Meeting { address: format!("folder:{}", place.display()), credential: None });
+    let world = World::in_folder(&place);
     world.first("other").sync();
     let mut cards = Vec::new();
     collect(&place.join("root"), &mut cards);

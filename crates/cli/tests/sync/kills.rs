@@ -4,11 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::devices::{Device, Meeting, World, photo};
-
-fn folder_world(place: &tempfile::TempDir) -> World {
-    World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None })
-}
+use crate::devices::{Device, World, photo};
 
 /// How often something is killed: `SAFELIGHT_KILLS`, or as often as a test says that fits into every run.
 pub(crate) fn kills_or(otherwise: u64) -> u64 {
@@ -88,7 +84,7 @@ pub(crate) fn kill_often(world: &World, device: &Device<'_>, first_photo: u64, k
 fn a_sync_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
     let kills = kills_or(6);
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..12));
     for kill in 0..kills {
@@ -104,7 +100,7 @@ fn a_sync_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
 #[test]
 fn two_syncs_at_once_do_no_harm() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..6));
     let mut children = [(); 2].map(|()| one.command(&["sync"]).spawn().unwrap());
@@ -119,7 +115,7 @@ fn two_syncs_at_once_do_no_harm() {
 #[test]
 fn a_sync_is_not_held_off_by_who_renders_in_the_background() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     // As the background takes its turn.
@@ -131,7 +127,7 @@ fn a_sync_is_not_held_off_by_who_renders_in_the_background() {
 #[test]
 fn two_devices_that_sync_at_once_end_equal() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.sync();
     let two = world.join("two");
@@ -155,7 +151,7 @@ fn two_devices_that_sync_at_once_end_equal() {
 #[test]
 fn a_lost_original_is_fetched_again() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     one.sync();
@@ -168,7 +164,7 @@ fn a_lost_original_is_fetched_again() {
 #[test]
 fn what_another_device_never_sent_is_taken_from_the_card_and_outlives_that_device() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let card = world.photos("card", 0..3);
     let tiny = photo(20)[..20_000].to_vec();
@@ -196,7 +192,7 @@ fn what_another_device_never_sent_is_taken_from_the_card_and_outlives_that_devic
 #[test]
 fn what_a_remote_holds_is_known_and_is_not_taken_twice() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let card = world.photos("card", 0..3);
     one.import(&card);
@@ -211,7 +207,7 @@ fn what_a_remote_holds_is_known_and_is_not_taken_twice() {
 #[test]
 fn a_lost_original_is_healed_by_importing_a_backup_of_its_file() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     std::fs::remove_dir_all(world.path("pics")).unwrap();
@@ -227,7 +223,7 @@ fn a_watching_sync_waits_while_another_one_runs_and_goes_on() {
     use std::io::{BufRead as _, BufReader};
 
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     // As another sync takes its turn.
@@ -247,7 +243,7 @@ fn a_watching_sync_waits_while_another_one_runs_and_goes_on() {
 #[test]
 fn a_remote_that_is_away_does_not_keep_the_others_from_being_verified() {
     let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let world = folder_world(&place);
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     one.ends(&["remote", "add", "cellar", &format!("folder:{}", second.path().display())], 0);

@@ -1,8 +1,8 @@
 //! Linked originals through the built program: sealed on their way, named by history, fetched by who links nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::devices::{Meeting, World, collect, photo};
+use crate::devices::{Device, World, collect, photo};
 
 fn objects(place: &Path) -> usize {
     let mut found = Vec::new();
@@ -13,11 +13,17 @@ fn objects(place: &Path) -> usize {
     found.len()
 }
 
+/// A folder with three photos that a device has linked.
+fn link_three(world: &World, device: &Device<'_>, folder: &str) -> PathBuf {
+    let photos = world.photos(folder, 0..3);
+    device.ends(&["import", "--link", photos.to_str().unwrap()], 0);
+    photos
+}
+
 #[test]
 fn a_linked_original_is_sealed_on_its_way_and_comes_whole_to_other_devices() {
     let place = tempfile::tempdir().unwrap();
-    let address = format!("folder:{}", place.path().display());
-    let world = World::new(Meeting { address, credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let pics = world.photos("pics", 0..3);
     // More than one part.
@@ -50,13 +56,10 @@ fn a_linked_original_is_sealed_on_its_way_and_comes_whole_to_other_devices() {
 #[test]
 fn a_linked_original_is_sent_from_any_file_that_still_holds_it() {
     let place = tempfile::tempdir().unwrap();
-    let address = format!("folder:{}", place.path().display());
-    let world = World::new(Meeting { address, credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
-    let pics = world.photos("pics", 0..3);
-    one.ends(&["import", "--link", pics.to_str().unwrap()], 0);
-    let copies = world.photos("copies", 0..3);
-    one.ends(&["import", "--link", copies.to_str().unwrap()], 0);
+    let pics = link_three(&world, &one, "pics");
+    let copies = link_three(&world, &one, "copies");
     // Nothing imports again before the sync: one file went away, one was written over, and one of its copies as well.
     std::fs::remove_file(pics.join("PLANTED-pics-0.jpg")).unwrap();
     std::fs::write(pics.join("PLANTED-pics-1.jpg"), photo(77)).unwrap();
@@ -72,11 +75,9 @@ fn a_linked_original_is_sent_from_any_file_that_still_holds_it() {
 #[test]
 fn a_linked_file_that_changed_or_went_away_is_never_sent_under_its_old_hash() {
     let place = tempfile::tempdir().unwrap();
-    let address = format!("folder:{}", place.path().display());
-    let world = World::new(Meeting { address, credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
-    let pics = world.photos("pics", 0..3);
-    one.ends(&["import", "--link", pics.to_str().unwrap()], 0);
+    let pics = link_three(&world, &one, "pics");
     // Of the same length, so that only its hash tells.
     std::fs::write(pics.join("PLANTED-pics-0.jpg"), photo(77)).unwrap();
     std::fs::rename(pics.join("PLANTED-pics-1.jpg"), world.path("away.jpg")).unwrap();

@@ -8,10 +8,6 @@ use serde_json::Value;
 
 use crate::devices::{Device, Meeting, World, collect, photo};
 
-fn folder_world(place: &Path) -> World {
-    World::new(Meeting { address: format!("folder:{}", place.display()), credential: None })
-}
-
 /// How many parts of originals lie in a library or a folder place.
 fn parts(folder: &Path) -> usize {
     let mut found = Vec::new();
@@ -61,7 +57,7 @@ fn told(device: &Device<'_>, arguments: &[&str], code: i32) -> String {
 #[test]
 fn what_is_freed_against_a_proof_opens_and_exports_bit_for_bit() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..4));
     let refused = told(&one, &["local", "free", "--all", "--yes"], 5);
@@ -100,7 +96,7 @@ fn what_is_freed_against_a_proof_opens_and_exports_bit_for_bit() {
 #[test]
 fn a_proof_frees_while_it_is_young_and_no_setting_makes_it_older_than_thirty_days() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     one.sync();
@@ -119,7 +115,7 @@ fn a_proof_frees_while_it_is_young_and_no_setting_makes_it_older_than_thirty_day
 #[test]
 fn linked_pinned_and_small_originals_stay_and_each_reason_is_counted() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     let linked = world.photos("linked", 10..11);
@@ -149,7 +145,7 @@ fn linked_pinned_and_small_originals_stay_and_each_reason_is_counted() {
 #[test]
 fn damage_after_the_proof_is_named_and_costs_nothing_else() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     one.sync();
@@ -185,7 +181,7 @@ fn first_file(folder: &Path) -> std::path::PathBuf {
 fn freeing_that_is_killed_anywhere_leaves_the_bytes_or_a_cloud_only_original() {
     let kills = std::env::var("SAFELIGHT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8_u64);
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..24));
     // Three parts.
@@ -224,7 +220,7 @@ fn freeing_that_is_killed_anywhere_leaves_the_bytes_or_a_cloud_only_original() {
 #[test]
 fn a_budget_lets_the_longest_unopened_go_and_keeps_what_is_pinned() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..5));
     one.ends(&["album", "add", "Dear"], 0);
@@ -267,7 +263,7 @@ fn a_budget_lets_the_longest_unopened_go_and_keeps_what_is_pinned() {
 #[test]
 fn a_damaged_or_lost_original_is_healed_by_the_next_sync() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     one.sync();
@@ -301,7 +297,7 @@ fn spoil_packs(folder: &Path) {
 #[test]
 fn a_small_original_counts_as_healed_only_when_it_was_read() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let small = world.path("small");
     std::fs::create_dir_all(&small).unwrap();
@@ -332,7 +328,7 @@ fn a_small_original_counts_as_healed_only_when_it_was_read() {
 #[test]
 fn what_was_healed_before_a_later_fetch_failed_stays_healed() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     one.sync();
@@ -364,7 +360,7 @@ fn what_was_healed_before_a_later_fetch_failed_stays_healed() {
 #[test]
 fn a_vanished_remote_leaves_a_whole_list_of_what_is_missing() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..6));
     one.sync();
@@ -395,7 +391,7 @@ fn a_vanished_remote_leaves_a_whole_list_of_what_is_missing() {
 #[test]
 fn what_is_only_archived_goes_from_here_after_its_proof() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let folder = world.photos("pics", 0..4);
     for seed in 0..3 {
@@ -512,7 +508,7 @@ fn archived_objects_of_s3_are_a_state_until_they_are_thawed() {
 #[test]
 fn one_remote_that_fails_does_not_keep_what_another_holds_and_the_report_says_both() {
     let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..5));
     one.ends(&["remote", "add", "cellar", &format!("folder:{}", second.path().display())], 0);
@@ -566,7 +562,7 @@ fn state(device: &Device<'_>, id: &str) -> String {
 #[test]
 fn what_the_only_remote_lost_is_shown_as_failed_until_it_is_put_back() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     std::fs::remove_dir_all(world.path("pics")).unwrap();
@@ -593,7 +589,7 @@ fn what_the_only_remote_lost_is_shown_as_failed_until_it_is_put_back() {
 #[test]
 fn what_the_only_remote_lost_comes_back_from_its_file() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     one.sync();
@@ -612,7 +608,7 @@ fn what_the_only_remote_lost_comes_back_from_its_file() {
 #[test]
 fn what_a_remote_lost_names_the_device_that_may_have_it_and_comes_back_from_there() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     one.sync();
@@ -633,7 +629,7 @@ fn what_a_remote_lost_names_the_device_that_may_have_it_and_comes_back_from_ther
 #[test]
 fn what_one_of_two_remotes_lost_names_the_other_and_is_filled_from_it() {
     let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     one.ends(&["remote", "add", "cellar", &format!("folder:{}", second.path().display())], 0);

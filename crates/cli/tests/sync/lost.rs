@@ -5,12 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::devices::{Device, Meeting, World, files};
+use crate::devices::{Device, World, files};
 use crate::pictures;
-
-fn folder_world(place: &Path) -> World {
-    World::new(Meeting { address: format!("folder:{}", place.display()), credential: None })
-}
 
 /// How many objects of one area lie in a folder place.
 fn count(place: &Path, area: &str) -> usize {
@@ -38,7 +34,7 @@ fn pair(world: &World) -> (Device<'_>, Device<'_>) {
 fn a_lost_pack_is_named_by_every_verification_until_a_sync_of_who_holds_it_sends_it_again() {
     for area in ["s", "p"] {
         let place = tempfile::tempdir().unwrap();
-        let world = folder_world(place.path());
+        let world = World::in_folder(place.path());
         let (one, two) = pair(&world);
         std::fs::remove_dir_all(place.path().join(area)).unwrap();
         for _ in 0..3 {
@@ -61,7 +57,7 @@ fn a_lost_pack_is_named_by_every_verification_until_a_sync_of_who_holds_it_sends
 #[test]
 fn what_is_left_of_a_lost_pack_goes_in_another_once_something_in_it_was_removed_for_good() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let (one, two) = pair(&world);
     let kept = world.path("pics").join("small-6.jpg");
     one.ends(&["trash", "path:small-5"], 0);
@@ -82,7 +78,7 @@ fn what_is_left_of_a_lost_pack_goes_in_another_once_something_in_it_was_removed_
 #[test]
 fn what_is_left_of_a_pack_goes_to_a_second_place_once_something_in_it_was_removed_for_good() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let (one, _) = pair(&world);
     one.ends(&["trash", "path:small-5"], 0);
     one.ends(&["trash", "empty", "--yes"], 0);
@@ -100,7 +96,7 @@ fn what_is_left_of_a_pack_goes_to_a_second_place_once_something_in_it_was_remove
 #[test]
 fn a_lost_original_is_named_by_every_verification_until_it_is_there_again() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let (one, two) = pair(&world);
     std::fs::remove_dir_all(place.path().join("o")).unwrap();
     for _ in 0..3 {
@@ -118,7 +114,7 @@ fn a_lost_original_is_named_by_every_verification_until_it_is_there_again() {
 #[test]
 fn a_verification_writes_nothing_into_a_place_that_was_emptied_or_went_back() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..1));
     one.sync();
@@ -155,7 +151,7 @@ fn a_verification_writes_nothing_into_a_place_that_was_emptied_or_went_back() {
 #[test]
 fn what_never_was_here_is_not_damaged_because_a_sync_was_cut_short() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let (one, two) = pair(&world);
     let pics = world.photos("later", 10..12);
     std::fs::write(pics.join("small-7.jpg"), pictures::photo(7)).unwrap();
@@ -175,7 +171,7 @@ fn what_never_was_here_is_not_damaged_because_a_sync_was_cut_short() {
 #[test]
 fn what_no_remote_was_seen_to_hold_is_not_said_to_rest_there() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let (_, two) = pair(&world);
     two.ends(&["remote", "set", "place", "policy=selective"], 0);
     two.import(&world.photos("only", 20..21));
@@ -196,7 +192,7 @@ fn what_no_remote_was_seen_to_hold_is_not_said_to_rest_there() {
 fn what_was_removed_for_good_neither_waits_nor_takes_a_place_away() {
     for syncs_first in [false, true] {
         let place = tempfile::tempdir().unwrap();
-        let world = folder_world(place.path());
+        let world = World::in_folder(place.path());
         let one = world.first("one");
         one.import(&world.photos("pics", 0..3));
         if syncs_first {
@@ -227,7 +223,7 @@ fn what_was_removed_for_good_neither_waits_nor_takes_a_place_away() {
 #[test]
 fn the_folder_of_a_library_is_no_second_place() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let (one, two) = pair(&world);
     let link = world.path("link");
     std::os::unix::fs::symlink(one.folder().join("objects"), &link).unwrap();

@@ -4,12 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::devices::{Device, Meeting, World, collect, photo};
-
-/// A world whose place is a folder; the remote of the first device is added without a word about what goes there.
-fn folder_world(place: &Path) -> World {
-    World::new(Meeting { address: format!("folder:{}", place.display()), credential: None })
-}
+use crate::devices::{Device, World, collect, photo};
 
 /// How many sealed objects lie in one area of a folder place.
 fn objects(place: &Path, area: &str) -> usize {
@@ -40,7 +35,7 @@ fn remote(device: &Device<'_>) -> Value {
 fn small_originals_go_when_a_policy_or_a_switch_begins_to_ask_for_them() {
     for asks in [&["remote", "set", "place", "only=type:photo", "--yes"][..], &["sync", "on"]] {
         let place = tempfile::tempdir().unwrap();
-        let world = folder_world(place.path());
+        let world = World::in_folder(place.path());
         let one = world.first("one");
         let folder = world.path("small");
         std::fs::create_dir(&folder).unwrap();
@@ -68,7 +63,7 @@ fn small_originals_go_when_a_policy_or_a_switch_begins_to_ask_for_them() {
 #[test]
 fn nothing_of_a_selective_remote_goes_before_it_is_asked_for_and_albums_mean_those_in_them() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..8));
     one.ends(&["remote", "set", "place", "policy=selective"], 0);
@@ -119,7 +114,7 @@ fn nothing_of_a_selective_remote_goes_before_it_is_asked_for_and_albums_mean_tho
 #[test]
 fn what_is_wrong_with_a_policy_is_marked_below_its_word_and_nothing_changes() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     for (setting, code, words) in [
         ("policy=selctive", 2, "policies are full"),
@@ -141,7 +136,7 @@ fn what_is_wrong_with_a_policy_is_marked_below_its_word_and_nothing_changes() {
 #[test]
 fn switches_by_hand_go_before_the_policy() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..6));
     one.ends(&["remote", "set", "place", "policy=on-demand"], 0);
@@ -188,7 +183,7 @@ fn switches_by_hand_go_before_the_policy() {
 #[test]
 fn what_is_newly_exposed_beyond_the_limit_needs_consent() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..4));
     one.ends(&["remote", "set", "place", "policy=selective", "expose=3"], 0);
@@ -222,7 +217,7 @@ fn what_is_newly_exposed_beyond_the_limit_needs_consent() {
 #[test]
 fn an_archive_takes_what_is_old_enough() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..4));
     // By the date when it was taken, which people may correct: two of them are old.
@@ -245,7 +240,7 @@ fn an_archive_takes_what_is_old_enough() {
 fn the_states_of_two_remotes_are_told_apart_and_summed() {
     let place = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..3));
     let address = format!("folder:{}", other.path().display());
@@ -279,7 +274,7 @@ fn a_watching_sync_says_what_waits_for_consent_and_goes_on_with_the_rest() {
     use std::io::{BufRead as _, BufReader};
 
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     one.ends(&["remote", "set", "place", "policy=selective", "only=type:photo", "expose=2"], 0);
@@ -309,7 +304,7 @@ fn a_watching_sync_says_what_waits_for_consent_and_goes_on_with_the_rest() {
 #[test]
 fn what_another_device_sent_is_found_by_a_verification_though_the_policy_does_not_ask_for_it() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let pics = world.photos("pics", 0..3);
     one.import(&pics);
@@ -332,7 +327,7 @@ fn what_another_device_sent_is_found_by_a_verification_though_the_policy_does_no
 #[test]
 fn a_remote_is_filled_from_another_as_far_as_its_own_policy_and_consent_go() {
     let (place, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let card = world.photos("pics", 0..6);
     std::fs::write(card.join("tiny-20.jpg"), &photo(20)[..20_000]).unwrap();

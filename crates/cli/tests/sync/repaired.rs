@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::devices::{Device, Meeting, World, files, photo};
+use crate::devices::{Device, World, files, photo};
 use crate::pictures;
 
 /// The objects of a folder of one kind: `o`, `s`, `t`, `p`.
@@ -38,8 +38,7 @@ fn hurt(path: &Path) {
 #[test]
 fn whoever_joins_right_after_a_repair_has_everything() {
     let place = tempfile::tempdir().unwrap();
-    let world =
-        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let world = World::in_folder(place.path());
     let (one, originals) = filled(&world);
     let mut wrong = vec![objects(place.path(), "o").remove(0)];
     for kind in ["s", "t", "p"] {
@@ -82,8 +81,7 @@ fn whoever_joins_right_after_a_repair_has_everything() {
 #[test]
 fn what_was_repaired_is_fetched_without_a_word_of_the_damage_before_it() {
     let place = tempfile::tempdir().unwrap();
-    let world =
-        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let world = World::in_folder(place.path());
     let (one, originals) = filled(&world);
     objects(place.path(), "o").iter().for_each(|path| hurt(path));
     one.ends(&["verify", "--remote", "--all"], 6);
@@ -101,8 +99,7 @@ fn what_was_repaired_is_fetched_without_a_word_of_the_damage_before_it() {
 #[test]
 fn what_merely_waits_is_not_sent_by_a_verification() {
     let place = tempfile::tempdir().unwrap();
-    let world =
-        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let world = World::in_folder(place.path());
     let (one, _) = filled(&world);
     one.import(&world.photos("later", 7..9));
     hurt(&objects(place.path(), "o")[0]);

@@ -2,14 +2,13 @@
 
 use safelight_servers::Azurite;
 
-use crate::devices::{Meeting, World, photo};
+use crate::devices::{Device, Meeting, World, photo};
 use crate::pictures;
 
 #[test]
 fn a_second_place_is_filled_compared_and_drilled() {
     let place = tempfile::tempdir().unwrap();
-    let address = format!("folder:{}", place.path().display());
-    let world = World::new(Meeting { address, credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     one.import(&world.photos("pics", 0..5));
     one.sync();
@@ -151,15 +150,19 @@ fn originals_that_are_not_kept_go_from_place_to_place_by_replicating() {
     between_two_places(["cellar", "place"], false);
 }
 
+/// Two photos that rest by themselves, and one that rests in a pack.
+fn import_two_and_a_small_one(world: &World, device: &Device<'_>) {
+    let folder = world.photos("photos", 0..2);
+    std::fs::write(folder.join("tiny-9.jpg"), &photo(9)[..30_000]).unwrap();
+    device.import(&folder);
+}
+
 #[test]
 fn what_one_device_purges_and_another_imports_again_is_in_the_trash() {
     let place = tempfile::tempdir().unwrap();
-    let world =
-        World::new(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
-    let folder = world.photos("photos", 0..2);
-    std::fs::write(folder.join("tiny-9.jpg"), &photo(9)[..30_000]).unwrap();
-    one.import(&folder);
+    import_two_and_a_small_one(&world, &one);
     one.sync();
     let two = world.join("two");
     two.sync();
@@ -179,7 +182,7 @@ fn what_one_device_purges_and_another_imports_again_is_in_the_trash() {
         two.sync();
         one.sync();
     }
-    let trashed = |device: &crate::devices::Device<'_>| {
+    let trashed = |device: &Device<'_>| {
         assert_eq!(device.json(&["list"]).as_array().unwrap().len(), 0);
         let trashed = device.json(&["list", "is:trashed"]);
         let trashed = trashed.as_array().unwrap().iter();
@@ -203,12 +206,9 @@ fn what_one_device_purges_and_another_imports_again_is_in_the_trash() {
 #[test]
 fn what_one_device_purges_and_another_restores_is_in_the_cloud_only() {
     let place = tempfile::tempdir().unwrap();
-    let address = format!("folder:{}", place.path().display());
-    let world = World::new(Meeting { address, credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
-    let folder = world.photos("photos", 0..2);
-    std::fs::write(folder.join("tiny-9.jpg"), &photo(9)[..30_000]).unwrap();
-    one.import(&folder);
+    import_two_and_a_small_one(&world, &one);
     one.sync();
     let two = world.join("two");
     one.ends(&["trash", "type:photo"], 0);

@@ -2,14 +2,13 @@
 
 use safelight_servers::WsgiDav;
 
-use crate::devices::{Meeting, World, collect, photo};
+use crate::devices::{World, collect, photo};
 
 #[test]
 fn a_remote_that_is_silent_is_named_and_keeps_nothing_from_what_another_holds() {
     let Some(server) = WsgiDav::start() else { return };
     let place = tempfile::tempdir().unwrap();
-    let address = format!("folder:{}", place.path().display());
-    let world = World::new(Meeting { address, credential: None });
+    let world = World::in_folder(place.path());
     let one = world.first("one");
     let silent = server.address();
     one.add_remote("nas", &silent);

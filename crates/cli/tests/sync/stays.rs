@@ -1,15 +1,11 @@
 //! What stays on a device although a policy only archives it: what another remote waits for, and what somebody asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::devices::{Device, Meeting, World, collect};
-
-fn folder_world(place: &Path) -> World {
-    World::new(Meeting { address: format!("folder:{}", place.display()), credential: None })
-}
+use crate::devices::{Device, World, collect};
 
 /// Photos that were taken long ago, as far as their files say.
 fn old_photos(world: &World, seeds: std::ops::Range<u64>) -> PathBuf {
@@ -50,7 +46,7 @@ fn archives(world: &World, photos: u64) -> Device<'_> {
 #[test]
 fn what_is_only_archived_stays_here_until_every_remote_that_asks_for_it_has_it() {
     let (place, nas) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = archives(&world, 2);
     one.add_remote("nas", &format!("folder:{}", nas.path().display()));
     // The other was never told of them, and is not asked now.
@@ -76,7 +72,7 @@ fn what_is_only_archived_stays_here_until_every_remote_that_asks_for_it_has_it()
 #[test]
 fn what_was_fetched_stays_until_it_is_freed_by_hand() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = archives(&world, 2);
     assert_eq!(moved(&one), (0, 2));
     let id = one.listed()[0]["id"].as_str().unwrap().to_owned();
@@ -91,7 +87,7 @@ fn what_was_fetched_stays_until_it_is_freed_by_hand() {
 #[test]
 fn a_device_that_keeps_all_does_not_fetch_and_free_by_turns() {
     let place = tempfile::tempdir().unwrap();
-    let world = folder_world(place.path());
+    let world = World::in_folder(place.path());
     let one = archives(&world, 2);
     assert_eq!(moved(&one), (0, 2));
     one.ends(&["local", "set", "originals=keep-all"], 0);
