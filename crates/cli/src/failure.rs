@@ -1,6 +1,6 @@
 //! Why a command ended without success: exit code, message, and one hint that says what to do next.
 
-use safelight_library::{ErrorKind, LibraryError};
+use safelight_library::{ErrorKind, LibraryError, with_causes};
 
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,19 +107,4 @@ impl From<std::io::Error> for Failure {
         }
         Self::new(Exit::Incomplete, error.to_string())
     }
-}
-
-/// An error and what caused it, each part once.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !message.contains(&text) {
-            message.push_str(": ");
-            message.push_str(&text);
-        }
-        cause = inner.source();
-    }
-    message
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod browser;
 mod commands;
 mod context;
 mod failure;

@@ -4,17 +4,14 @@
 //! terminal; elsewhere one line of stdin is the answer, for programs that drive this one.
 
 use std::io::{self, IsTerminal as _};
-use std::process::{Command, Stdio};
 
 use safelight_library::{RemoteCredential, SecretText, SignInTalk, SignInWay};
 
+use crate::browser;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::printable_text;
 use crate::prompt;
-
-/// The program that opens an address in the browser of whoever is signed in here.
-pub(crate) const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
 
 /// Lets somebody sign in, and answers the credential that came of it.
 pub(crate) fn sign_in(
@@ -38,14 +35,8 @@ impl SignInTalk for Voice<'_> {
         if !self.context.has_display() {
             return;
         }
-        let opener = Command::new(OPENER)
-            .arg(url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
         // Who has no browser that can be opened opens the address that was shown.
-        drop(opener);
+        drop(browser::open(url));
     }
 
     fn show_code(&self, url: &str, code: &str) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use safelight_catalog::CatalogError;
 use safelight_crypto::CryptoError;
+use safelight_model::Original;
 use safelight_store::StoreError;
 use safelight_sync::SyncError;
 
@@ -330,11 +331,32 @@ impl LibraryError {
 }
 
 impl LibraryError {
+    /// An original that rests nowhere on this device.
+    pub(crate) fn original_not_here(original: &Original) -> Self {
+        Self::NotHere { object: format!("the original {}", original.source.display()) }
+    }
+
     /// The hint for who knows which remote the error is about: its name stands where [`Self::hint`] says `NAME`.
     #[must_use]
     pub fn hint_at(&self, remote: &str) -> Option<String> {
         self.hint().map(|hint| hint.replace("NAME", remote))
     }
+}
+
+/// An error and what caused it, each part once.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 fn watched_hint(watched: &[PathBuf]) -> String {

@@ -45,7 +45,7 @@ pub use edit::{
     AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, PurgePlan, PurgeReport, Resolution,
     Selection, ShownAlbum, ShownConflict, TrashedAsset,
 };
-pub use error::{ErrorKind, LibraryError, Result};
+pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};
 pub use history::HistoryEntry;
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};

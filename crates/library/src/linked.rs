@@ -121,10 +121,15 @@ impl Library {
 /// Where the file of a linked original is on this device: where it was linked, or else at another path at which it was
 /// found. A path that is known to hold something else by now is passed over.
 pub(crate) fn find(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<PathBuf> {
+    find_as(original, here, device).map(|(path, _)| path)
+}
+
+/// The same, and whether the file is known to be as it was when it was linked.
+fn find_as(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<(PathBuf, bool)> {
     let (path, files) = (path_of(original), KnownFiles::of(device, here)?);
     let may_be_there = if original.source.device == here {
         match files.look(&original.source)? {
-            Holding::Read(held) if held == Some(original.content) => return Ok(path),
+            Holding::Read(held) if held == Some(original.content) => return Ok((path, true)),
             // Whoever reads it compares the hash.
             Holding::Unread { size_bytes, .. } if size_bytes == Some(original.size_bytes) => Ok(path),
             Holding::Read(_) | Holding::Unread { .. } => Err(LibraryError::LinkChanged { path }),
@@ -137,19 +142,15 @@ pub(crate) fn find(original: &Original, here: DeviceId, device: &DeviceDb) -> Re
         Err(LibraryError::NotHere { object })
     };
     match files.other_file(original.content, &original.source)? {
-        Some((elsewhere, _)) => Ok(whole_path(&elsewhere)),
-        None => may_be_there,
+        Some((elsewhere, _)) => Ok((whole_path(&elsewhere), false)),
+        None => may_be_there.map(|path| (path, false)),
     }
 }
 
 /// The same for whoever reads parts of it, which no hash proves: a file that is not known to be as it was is read whole
 /// first.
 pub(crate) fn find_proven(original: &Original, here: DeviceId, device: &DeviceDb) -> Result<PathBuf> {
-    let path = find(original, here, device)?;
-    let is_own = original.source.device == here && path == path_of(original);
-    let is_known = is_own
-        && matches!(KnownFiles::of(device, here)?.look(&original.source)?,
-            Holding::Read(held) if held == Some(original.content));
+    let (path, is_known) = find_as(original, here, device)?;
     if !is_known {
         write_from(&path, original, &mut std::io::sink())?;
     }

@@ -215,9 +215,9 @@ pub(crate) fn small_original(
     keyring: &Keyring,
     original: &Original,
 ) -> Result<Vec<u8>> {
-    let location = device.packed(&original.content, RenditionKind::Original)?.ok_or_else(|| {
-        LibraryError::NotHere { object: format!("the original {}", original.source.display()) }
-    })?;
+    let location = device
+        .packed(&original.content, RenditionKind::Original)?
+        .ok_or_else(|| LibraryError::original_not_here(original))?;
     let bytes = read_packed(place, &location, keyring)?;
     if ContentHash::of(&bytes) == original.content {
         Ok(bytes)

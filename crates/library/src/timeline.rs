@@ -5,7 +5,7 @@
 //! in the order of the list, so that a stretch of it is read by its numbers without counting.
 
 use safelight_catalog::query::Condition;
-use safelight_catalog::{AssetRow, Cursor, ListOptions, Place, Shelf};
+use safelight_catalog::{AssetRow, Cursor, ListOptions, Place, Query, Shelf};
 use safelight_model::AssetId;
 
 use crate::error::{LibraryError, Result};
@@ -172,19 +172,24 @@ impl Library {
     /// # Errors
     /// As [`Library::list`]; [`LibraryError::NoSuchAlbum`] and [`LibraryError::Ambiguous`] for the album.
     pub fn timeline(&self, request: &TimelineRequest<'_>) -> Result<Timeline> {
+        let (query, options) = self.search_of(request)?;
+        let mut layout = Layout::default();
+        self.catalog().walk(&query, &options, |place| layout.add(place))?;
+        Ok(layout.finish())
+    }
+
+    /// What a request looks for, and where.
+    pub(crate) fn search_of(&self, request: &TimelineRequest<'_>) -> Result<(Query, ListOptions)> {
         let mut query = self.query(request.query)?;
         if let Some(album) = request.album {
-            query = query.and(Condition::InAlbums(vec![self.album_called(album)?]));
+            query = query.and(Condition::InAlbums(vec![self.find_album(album)?]));
         }
         let options = ListOptions {
-            limit: usize::MAX,
             shelves: request.shelf.map(|shelf| vec![shelf]),
             covers_only: request.covers_only,
             ..ListOptions::default()
         };
-        let mut layout = Layout::default();
-        self.catalog().walk(&query, &options, |place| layout.add(place))?;
-        Ok(layout.finish())
+        Ok((query, options))
     }
 
     /// The rows of a stretch of a timeline. None if something stands elsewhere by now: the timeline is old.

@@ -99,14 +99,12 @@ impl Library {
                 .device
                 .packed(&original.content, RenditionKind::Original)?
                 .map(|_| Rests::Packed)
-                .ok_or_else(|| LibraryError::NotHere {
-                    object: format!("the original {}", original.source.display()),
-                }),
+                .ok_or_else(|| LibraryError::original_not_here(&original)),
             _ if are_parts_here(&self.place, &original)? => Ok(Rests::Sealed),
             Storage::Linked => {
                 linked::find_proven(&original, self.keyring().device().id(), &self.device).map(Rests::Linked)
             }
-            _ => Err(LibraryError::NotHere { object: format!("the original {}", original.source.display()) }),
+            _ => Err(LibraryError::original_not_here(&original)),
         };
         match rests {
             Ok(rests) => Ok(OriginalHere { original, rests }),

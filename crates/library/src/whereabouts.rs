@@ -50,17 +50,25 @@ fn is_of(state: &AssetState, content: ContentHash) -> bool {
     state.current().contents().of_content(content).next().is_some()
 }
 
-/// The ops that say of an asset that it is no longer at a path while it is elsewhere, and where else its linked originals
-/// are whose file lay there.
+/// Assets and the paths that they have left, to be remembered once history says so ([`remember_left`]).
+pub(crate) type AllLeft = Vec<(AssetState, Vec<SourcePath>)>;
+
+/// The ops that say which paths assets have left while they are elsewhere, and where else their linked originals are whose
+/// file lay there; and those paths.
 pub(crate) fn leave(
-    asset: AssetId,
-    state: &AssetState,
-    left: &SourcePath,
+    found: impl IntoIterator<Item = (AssetId, AssetState)>,
     files: &KnownFiles<'_>,
-) -> Result<Vec<OpBody>> {
-    let mut bodies = link_elsewhere(asset, state, left, files)?;
-    bodies.extend(state.leave_path(asset, left));
-    Ok(bodies)
+) -> Result<(Vec<OpBody>, AllLeft)> {
+    let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
+    for (asset, state) in found {
+        let left = left_by(&state, files)?;
+        for path in &left {
+            bodies.extend(link_elsewhere(asset, &state, path, files)?);
+            bodies.extend(state.leave_path(asset, path));
+        }
+        all_left.push((state, left));
+    }
+    Ok((bodies, all_left))
 }
 
 /// The ops that say where else on this device the linked originals of an asset are whose file has made room for another
@@ -120,11 +128,7 @@ pub(crate) fn doubt_left<'a>(
 
 /// Remembers of paths that history says assets have left that their files there are gone, so that their coming back is
 /// noticed.
-pub(crate) fn remember_left(
-    device: &mut DeviceDb,
-    here: DeviceId,
-    all_left: &[(AssetState, Vec<SourcePath>)],
-) -> Result<()> {
+pub(crate) fn remember_left(device: &mut DeviceDb, here: DeviceId, all_left: &AllLeft) -> Result<()> {
     let files = KnownFiles::of(device, here)?;
     let mut rows = Vec::new();
     for (state, left) in all_left {
@@ -196,16 +200,11 @@ impl Library {
         if back.len() == 0 {
             return Ok(false);
         }
-        let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
-        let files = KnownFiles::of(&self.device, here)?;
+        let mut found = Vec::with_capacity(back.len());
         for asset in back {
-            let Some(state) = self.catalog().asset_state(asset)? else { continue };
-            let left = left_by(&state, &files)?;
-            for path in &left {
-                bodies.extend(leave(asset, &state, path, &files)?);
-            }
-            all_left.push((state, left));
+            found.extend(self.catalog().asset_state(asset)?.map(|state| (asset, state)));
         }
+        let (bodies, all_left) = leave(found, &KnownFiles::of(&self.device, here)?)?;
         self.record(bodies)?;
         remember_left(&mut self.device, here, &all_left)?;
         Ok(true)

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use safelight_library::{ErrorKind, LibraryError, query_mistake};
+use safelight_library::{ErrorKind, LibraryError, query_mistake, with_causes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -136,18 +136,4 @@ impl IntoResponse for Failure {
         }
         response
     }
-}
-
-/// An error and what caused it, each part once.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = inner.source();
-    }
-    message
 }

@@ -51,7 +51,6 @@ pub(crate) async fn fetch(
     State(gallery): State<Arc<Gallery>>,
     Path(id): Path<String>,
 ) -> Answer<Json<Fetched>> {
-    gallery.door.touch();
     let telling = Telling { gallery: Arc::clone(&gallery), bytes: AtomicU64::new(0) };
     let report = gallery.door.fetch(move |library, surroundings| {
         let selection = library.select_ids(std::slice::from_ref(&id))?;

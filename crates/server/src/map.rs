@@ -74,7 +74,6 @@ pub(crate) async fn show_map(
     Parameters(view): Parameters<View>,
     Parameters(which): Parameters<Which>,
 ) -> Answer<Json<Mapped>> {
-    gallery.door.touch();
     let shared = Arc::clone(&gallery);
     let View { south, west, north, east, zoom } = view;
     let view = MapView { south, west, north, east, zoom };
@@ -102,7 +101,6 @@ pub(crate) struct Named {
 /// The places where photos were taken, in the order of countries, regions and cities.
 #[utoipa::path(get, path = "/api/v1/places", tag = "map", responses((status = 200, body = [Named])))]
 pub(crate) async fn list_places(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<Named>>> {
-    gallery.door.touch();
     let shared = Arc::clone(&gallery);
     let places = gallery.door.read(move |library| Ok(shared.points.newest(library)?.places())).await?;
     let named = places.into_iter().map(|place| Named {

@@ -25,22 +25,6 @@ const STRETCH_BYTES: u64 = 1 << 20;
 /// that; what it were sent beyond would be opened for nothing when somebody seeks (RFC 9110 §15.3.7 lets a part be less).
 const PLAYED_BYTES: u64 = 3 << 20;
 
-/// Types that are shown as they are. Everything else could be a page, or runs scripts as SVG does.
-const SHOWN: [&str; 12] = [
-    "image/jpeg",
-    "image/png",
-    "image/gif",
-    "image/webp",
-    "image/avif",
-    "image/jxl",
-    "image/heic",
-    "image/heif",
-    "video/mp4",
-    "video/webm",
-    "video/quicktime",
-    "video/x-m4v",
-];
-
 /// Types that the browsers of today show or play.
 const WIDELY_SHOWN: [&str; 8] = [
     "image/jpeg",
@@ -52,6 +36,8 @@ const WIDELY_SHOWN: [&str; 8] = [
     "video/webm",
     "video/quicktime",
 ];
+/// Those that some show. Everything else could be a page, or runs scripts as SVG does.
+const SHOWN_BY_SOME: [&str; 4] = ["image/jxl", "image/heic", "image/heif", "video/x-m4v"];
 
 /// Whether a page may show an original of this type as it is.
 pub(crate) fn is_widely_shown(media_type: &str) -> bool {
@@ -176,7 +162,7 @@ fn unsatisfiable(size: u64) -> Response {
 }
 
 fn describe(headers: &mut HeaderMap, here: &OriginalHere, is_download: bool) {
-    let is_shown = SHOWN.contains(&here.media_type());
+    let is_shown = is_widely_shown(here.media_type()) || SHOWN_BY_SOME.contains(&here.media_type());
     let content_type = if is_shown { here.media_type() } else { "application/octet-stream" };
     let disposition = disposition(&here.name(), is_download || !is_shown);
     let said = [

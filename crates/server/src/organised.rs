@@ -21,7 +21,6 @@ const MOST_LOOKED_AT: u64 = 5000;
 /// All albums, in the order of their paths, each with the id of its newest photo.
 #[utoipa::path(get, path = "/api/v1/albums", tag = "organising", responses((status = 200, body = [Object])))]
 pub(crate) async fn list_albums(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<Value>>> {
-    gallery.door.touch();
     let albums = gallery.door.read(|library| {
         let mut shown = Vec::new();
         for album in library.list_albums()? {
@@ -47,7 +46,6 @@ pub(crate) struct Tag {
 /// All tags, in the order of their names.
 #[utoipa::path(get, path = "/api/v1/tags", tag = "organising", responses((status = 200, body = [Tag])))]
 pub(crate) async fn list_tags(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<Tag>>> {
-    gallery.door.touch();
     let tags = gallery.door.read(|library| Ok(library.list_tags()?));
     tags.await.map(|tags| Json(tags.into_iter().map(|(name, count)| Tag { name, count }).collect()))
 }
@@ -87,7 +85,6 @@ pub(crate) async fn complete(
     State(gallery): State<Arc<Gallery>>,
     Parameters(BeingTyped { q, at }): Parameters<BeingTyped>,
 ) -> Answer<Json<Completed>> {
-    gallery.door.touch();
     let completed =
         gallery.door.read(move |library| Ok(library.complete(&q, at.unwrap_or(q.len()))?)).await?;
     let choices = completed.choices.into_iter();
@@ -101,7 +98,6 @@ pub(crate) async fn complete(
 /// Everything on which devices disagree.
 #[utoipa::path(get, path = "/api/v1/conflicts", tag = "organising", responses((status = 200, body = [Object])))]
 pub(crate) async fn list_conflicts(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<Value>>> {
-    gallery.door.touch();
     let conflicts = gallery.door.read(|library| Ok(library.list_conflicts()?)).await?;
     let named = |conflict: &ShownConflict| {
         let mut value = json!(conflict);
@@ -118,7 +114,6 @@ pub(crate) async fn list_conflicts(State(gallery): State<Arc<Gallery>>) -> Answe
 /// The remotes, what goes there, and how far that is; as `safelight remote list --json`.
 #[utoipa::path(get, path = "/api/v1/remotes", tag = "organising", responses((status = 200, body = [Object])))]
 pub(crate) async fn list_remotes(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Value>> {
-    gallery.door.touch();
     gallery.door.read(|library| Ok(json!(library.remotes()?))).await.map(Json)
 }
 
@@ -134,7 +129,6 @@ pub(crate) struct Trash {
 /// How full the trash is.
 #[utoipa::path(get, path = "/api/v1/trash", tag = "organising", responses((status = 200, body = Trash)))]
 pub(crate) async fn show_trash(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Trash>> {
-    gallery.door.touch();
     let trash = gallery.door.read(|library| {
         let count = library.count_on(Shelf::Trashed)?;
         let listed = if count > MOST_LOOKED_AT { Vec::new() } else { library.list_trash("")? };

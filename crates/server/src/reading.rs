@@ -71,7 +71,6 @@ pub(crate) async fn show_asset(
     State(gallery): State<Arc<Gallery>>,
     Path(id): Path<String>,
 ) -> Answer<Json<serde_json::Value>> {
-    gallery.door.touch();
     let shown = gallery.door.read(move |library| {
         let shown = library.show(&id)?;
         let history = library.history(Some(&shown.id), 100)?;

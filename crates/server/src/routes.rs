@@ -26,15 +26,17 @@ const MOST_BODY_BYTES: usize = 8 << 20;
 ))]
 struct Described;
 
-fn described() -> (OpenApiRouter<Arc<Gallery>>, OpenApiRouter<Arc<Gallery>>) {
+/// The routes: those that begin a session, those that a page asks for by itself, and those that somebody is there for.
+fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
     let open = OpenApiRouter::with_openapi(Described::openapi())
         .routes(routes!(session::begin_session, session::show_session));
-    let closed = OpenApiRouter::new()
+    let unattended = OpenApiRouter::new()
         .routes(routes!(events::listen))
         .routes(routes!(reading::show_status))
-        .routes(routes!(reading::show_asset))
         .routes(routes!(locking::lock))
-        .routes(routes!(locking::unlock))
+        .routes(routes!(locking::unlock));
+    let attended = OpenApiRouter::new()
+        .routes(routes!(reading::show_asset))
         .routes(routes!(timeline::show_skeleton))
         .routes(routes!(timeline::show_columns))
         .routes(routes!(timeline::show_position))
@@ -52,22 +54,22 @@ fn described() -> (OpenApiRouter<Arc<Gallery>>, OpenApiRouter<Arc<Gallery>>) {
         .routes(routes!(writing::edit))
         .routes(routes!(writing::undo))
         .routes(routes!(fetching::fetch));
-    (open, closed)
+    [open, unattended, attended]
 }
 
 /// The OpenAPI document.
 #[must_use]
 pub fn document() -> Document {
-    let (open, closed) = described();
-    open.merge(closed).into_openapi()
+    let [open, unattended, attended] = described();
+    open.merge(unattended).merge(attended).into_openapi()
 }
 
 /// Everything that is answered.
 pub(crate) fn routes(gallery: &Arc<Gallery>) -> Router {
-    let (open, closed) = described();
-    let (open, _) = open.split_for_parts();
-    let (closed, _) = closed.split_for_parts();
-    let closed = closed
+    let [open, unattended, attended] = described().map(|routes| routes.split_for_parts().0);
+    let closed = attended
+        .layer(from_fn_with_state(Arc::clone(gallery), session::touch))
+        .merge(unattended)
         .route("/api/v1/openapi.json", get(async || axum::Json(document())))
         .layer(from_fn_with_state(Arc::clone(gallery), session::require_session));
     let media = Router::new()

@@ -158,8 +158,7 @@ pub(crate) async fn begin_session(
 ) -> Answer<Response> {
     let token = Zeroizing::new(token);
     let (cookie, begun) = gallery.sessions.begin(&token, Instant::now()).ok_or_else(|| {
-        Failure { code: "no-session", ..Failure::no_session() }
-            .hint("that address opens once, within a minute; run safelight serve again")
+        Failure::no_session().hint("that address opens once, within a minute; run safelight serve again")
     })?;
     gallery.door.touch();
     let cookie = HeaderValue::from_str(&cookie).map_err(|_| Failure::broken())?;
@@ -185,6 +184,12 @@ pub(crate) async fn require_session(
     if gallery.sessions.of(request.headers()).is_none() {
         return Failure::no_session().into_response();
     }
+    next.run(request).await
+}
+
+/// Somebody asks for something: the time until the keys are forgotten begins anew.
+pub(crate) async fn touch(State(gallery): State<Arc<Gallery>>, request: Request, next: Next) -> Response {
+    gallery.door.touch();
     next.run(request).await
 }
 

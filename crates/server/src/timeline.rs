@@ -159,7 +159,6 @@ pub(crate) async fn show_skeleton(
     headers: HeaderMap,
     Parameters(which): Parameters<Which>,
 ) -> Answer<Response> {
-    gallery.door.touch();
     let known = headers.get(header::IF_NONE_MATCH).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
     let shared = Arc::clone(&gallery);
     let answer = gallery
@@ -269,7 +268,6 @@ pub(crate) async fn show_columns(
     Parameters(which): Parameters<Which>,
     Parameters(stretch): Parameters<Stretch>,
 ) -> Answer<Json<Columns>> {
-    gallery.door.touch();
     let shared = Arc::clone(&gallery);
     let columns = gallery.door.read(move |library| {
         if stretch.revision.is_some_and(|known| library.revision().is_ok_and(|now| known != now)) {
@@ -310,7 +308,6 @@ pub(crate) async fn show_position(
     Parameters(which): Parameters<Which>,
     Parameters(Whose { id }): Parameters<Whose>,
 ) -> Answer<Json<Position>> {
-    gallery.door.touch();
     let shared = Arc::clone(&gallery);
     let position = gallery.door.read(move |library| {
         let kept = shared.timelines.newest(library, &which)?;

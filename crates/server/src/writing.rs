@@ -187,7 +187,6 @@ async fn change(
     gallery: &Arc<Gallery>,
     run: impl FnOnce(&mut Library) -> Answer<Written> + Send + 'static,
 ) -> Answer<Json<Written>> {
-    gallery.door.touch();
     let shared = Arc::clone(gallery);
     let written = gallery.door.write(move |library| {
         let before = library.last_made();

@@ -3,7 +3,7 @@
 //! Invariant: nothing that was pushed is in the library before [`Catalog::change`] returns, and all of it is
 //! afterwards. Stamps go on from the last one that any process gave out or took in.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Params};
 use safelight_model::{
     AssetId, AssetState, Author, ContentHash, ContentState, EntityId, Op, OpBody, OpId, Record,
 };
@@ -15,6 +15,7 @@ use super::fold::{
 use super::labels::Labels;
 use crate::database::Exclusive;
 use crate::error::{CatalogError, Result};
+use crate::search::last_op;
 
 /// A transaction that adds ops.
 ///
@@ -122,11 +123,7 @@ impl Change<'_> {
     /// # Errors
     /// Those of the database.
     pub fn last_op(&mut self) -> Result<i64> {
-        self.folder
-            .connection
-            .prepare_cached("SELECT ifnull(max(number), 0) FROM ops")
-            .and_then(|mut select| select.query_row([], |row| row.get(0)))
-            .map_err(in_transaction)
+        last_op(self.folder.connection).map_err(in_transaction)
     }
 
     /// Reads an op by its id; `None` if this catalogue does not hold it, or cannot read it.
@@ -134,15 +131,7 @@ impl Change<'_> {
     /// # Errors
     /// Those of the database.
     pub fn op(&mut self, id: OpId) -> Result<Option<Op>> {
-        let bytes: Option<Vec<u8>> = self
-            .folder
-            .connection
-            .prepare_cached("SELECT bytes FROM ops WHERE session = ?1 AND counter = ?2")
-            .and_then(|mut select| {
-                select.query_row((id.session.cast_signed(), id.counter), |row| row.get(0)).optional()
-            })
-            .map_err(in_transaction)?;
-        Ok(bytes.and_then(|bytes| Op::from_bytes(&bytes).ok()))
+        self.op_where("session = ?1 AND counter = ?2", (id.session.cast_signed(), id.counter))
     }
 
     /// Reads the op with a number, as [`Change::op`] does.
@@ -150,11 +139,15 @@ impl Change<'_> {
     /// # Errors
     /// Those of the database.
     pub fn op_numbered(&mut self, number: i64) -> Result<Option<Op>> {
+        self.op_where("number = ?1", [number])
+    }
+
+    fn op_where(&self, condition: &str, values: impl Params) -> Result<Option<Op>> {
         let bytes: Option<Vec<u8>> = self
             .folder
             .connection
-            .prepare_cached("SELECT bytes FROM ops WHERE number = ?1")
-            .and_then(|mut select| select.query_row([number], |row| row.get(0)).optional())
+            .prepare_cached(&format!("SELECT bytes FROM ops WHERE {condition}"))
+            .and_then(|mut select| select.query_row(values, |row| row.get(0)).optional())
             .map_err(in_transaction)?;
         Ok(bytes.and_then(|bytes| Op::from_bytes(&bytes).ok()))
     }

@@ -268,10 +268,13 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn last_op(&self) -> Result<i64> {
-        self.database.read(|connection| {
-            connection.query_row("SELECT ifnull(max(number), 0) FROM ops", [], |row| row.get(0))
-        })
+        self.database.read(last_op)
     }
+}
+
+/// The number of the newest op, those of the transaction that is open included.
+pub(crate) fn last_op(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT ifnull(max(number), 0) FROM ops")?.query_row([], |row| row.get(0))
 }
 
 fn add_versions(

@@ -18,6 +18,7 @@ mod walk;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use contents::last_op;
 pub use contents::{AlbumTree, CurrentContent};
 pub use run::MapPoint;
 pub use walk::Place;

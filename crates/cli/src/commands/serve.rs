@@ -1,15 +1,14 @@
 //! `safelight serve`: the library in a browser on this machine.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
 use safelight_server::{Invitations, Opened, ServeOptions, Server};
 
+use crate::browser;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::sign_in::OPENER;
 
 /// How often somebody's wish to stop is looked for.
 const NAP: Duration = Duration::from_millis(200);
@@ -90,13 +89,7 @@ fn announce(context: &Context, arguments: &Arguments, server: &Server) -> Result
 }
 
 fn open(context: &Context, address: &str) {
-    let opened = Command::new(OPENER)
-        .arg(address)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    if let Err(error) = opened {
+    if let Err(error) = browser::open(address) {
         context
             .output
             .talk(&format!("The browser could not be opened ({error}); open that address yourself."));

@@ -164,11 +164,6 @@ impl Library {
         Ok(there.map(|album| known.path(*album)).collect())
     }
 
-    /// The album of a path or a name, in any case, or of an id or its beginning.
-    pub(crate) fn album_called(&self, word: &str) -> Result<AlbumId> {
-        self.albums()?.find(word)
-    }
-
     /// All albums, in the order of their paths.
     ///
     /// # Errors
@@ -187,12 +182,13 @@ impl Library {
         Ok(shown)
     }
 
-    /// The id of the newest photo in an album, if there is one.
+    /// The id of the newest photo in the album of an id, if there is one.
     ///
     /// # Errors
-    /// As [`Library::show_album`].
-    pub fn cover_of_album(&self, word: &str) -> Result<Option<String>> {
-        let query = Query::default().and(Condition::InAlbums(vec![self.albums()?.find(word)?]));
+    /// [`LibraryError::NoSuchAlbum`] for what is no id, and those of the catalogue.
+    pub fn cover_of_album(&self, id: &str) -> Result<Option<String>> {
+        let album = AlbumId::parse(id).ok_or_else(|| LibraryError::NoSuchAlbum { album: id.to_owned() })?;
+        let query = Query::default().and(Condition::InAlbums(vec![album]));
         let newest = self.catalog().list(&query, &ListOptions { limit: 1, ..ListOptions::default() })?;
         Ok(newest.rows.first().map(|row| row.asset.to_string()))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use safelight_catalog::{ItemLookup, ListOptions, Shelf};
+use safelight_catalog::{ItemLookup, ListOptions, Query, Shelf};
 use safelight_model::AssetId;
 
 use crate::error::{LibraryError, Result};
@@ -96,13 +96,8 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Query`], [`LibraryError::NoSuchAlbum`], and those of the catalogue.
     pub fn select_timeline(&self, request: &TimelineRequest<'_>) -> Result<Selection> {
-        let timeline = self.timeline(request)?;
-        let mut found = Vec::with_capacity(timeline.len());
-        for places in timeline.cursors().chunks(PAGE_ASSETS) {
-            let rows = self.catalog().rows_at(places)?;
-            found.extend(rows.into_iter().flatten().map(|row| row.asset));
-        }
-        Ok(Selection::of(found))
+        let (query, options) = self.search_of(request)?;
+        Ok(Selection::of(self.found(&query, options)?))
     }
 
     /// The photos of whole ids.
@@ -128,10 +123,15 @@ impl Library {
             Among::Trashed => Some(vec![Shelf::Trashed]),
             Among::Everywhere => Some(vec![Shelf::Shown, Shelf::Hidden, Shelf::Trashed]),
         };
+        self.found(&query, ListOptions { shelves, ..ListOptions::default() })
+    }
+
+    /// The assets that a search finds from end to end, whatever its limit.
+    fn found(&self, query: &Query, mut options: ListOptions) -> Result<Vec<AssetId>> {
         let mut found = Vec::new();
-        let mut options = ListOptions { limit: PAGE_ASSETS, shelves, ..ListOptions::default() };
+        options.limit = PAGE_ASSETS;
         loop {
-            let page = self.catalog().list(&query, &options)?;
+            let page = self.catalog().list(query, &options)?;
             found.extend(page.rows.iter().map(|row| row.asset));
             options.after = page.next;
             if options.after.is_none() {

@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 
 use safelight_catalog::Change;
-use safelight_model::{
-    AlbumId, AssetId, AssetState, EntityId, Op, OpBody, Record, Register, SetName, Target, Value,
-};
+use safelight_model::{AssetId, AssetState, EntityId, Op, OpBody, Record, Register, SetName, Target, Value};
 
 use super::change::EditReport;
 use super::is_held;
@@ -148,7 +146,7 @@ fn target_of(op: &Op) -> Option<Target> {
 fn named(target: &Target) -> String {
     match target.entity() {
         EntityId::Asset(asset) => asset.to_string(),
-        EntityId::Album(AlbumId(id)) => AlbumId(id).to_string(),
+        EntityId::Album(album) => album.to_string(),
         _ => "library".to_owned(),
     }
 }

@@ -12,7 +12,7 @@ use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
 use safelight_media::NotMedia;
 use safelight_model::{
-    AssetId, AssetState, Facts, OpBody, Original, ProbeKind, RenditionKind, SourcePath, Storage,
+    AssetId, AssetState, Facts, OpBody, Original, PartRef, ProbeKind, RenditionKind, SourcePath, Storage,
 };
 use safelight_store::{ObjectPath, Outcome};
 
@@ -27,7 +27,7 @@ use crate::linked;
 use crate::monitor::{Monitor, Problem};
 use crate::objects;
 use crate::scan::Candidate;
-use crate::whereabouts::{doubt_left, leave, left_by, link_elsewhere, remember_left};
+use crate::whereabouts::{doubt_left, leave, link_elsewhere, remember_left};
 
 /// A batch becomes durable when it has so many sealed objects, which are open until then,
 const BATCH_OBJECTS: usize = 64;
@@ -233,11 +233,10 @@ impl<'a> Writer<'a> {
     /// they may be large.
     fn prove_known(&mut self, durable: &[(Candidate, Box<NewOriginal>)]) -> Result<()> {
         self.unproven.clear();
-        for (_, original) in durable {
+        for (candidate, original) in durable {
             let Some(recorded) = self.room.original_of(&original.content)? else { continue };
-            let names = recorded.parts.iter().map(|part| part.name);
-            if recorded.storage == original.storage
-                && names.eq(original.parts.iter().map(|part| part.name))
+            let source = self.source_path(candidate);
+            if rests_alike(&recorded, original.storage, &original.parts, &source)
                 && let Err(error) = self.room.prove_recorded(&original.content)
             {
                 self.unproven.insert(original.content, error.to_string());
@@ -256,7 +255,6 @@ impl<'a> Writer<'a> {
             self.speak_of(candidate, original, &mut bodies)?;
         }
         self.room.record(bodies)?;
-        self.edited.clear();
         for content in std::mem::take(&mut self.whole_again) {
             self.room.forget_damage(&content)?;
             self.room.came_here(&content)?;
@@ -267,6 +265,7 @@ impl<'a> Writer<'a> {
             self.remember(candidate, FileState::Imported, Some(settled), Some(content));
         }
         self.commit_again()?;
+        self.edited.clear();
         self.remember_rows()?;
         self.leave_paths()
     }
@@ -487,7 +486,9 @@ impl<'a> Writer<'a> {
             return Ok(Rest::Said(restated));
         }
         let recorded = self.room.original_of(&record.content)?;
-        if recorded.is_some_and(|recorded| rests_alike(&recorded, &record)) {
+        if recorded
+            .is_some_and(|recorded| rests_alike(&recorded, record.storage, &record.parts, &record.source))
+        {
             return Ok(Rest::AsRecorded);
         }
         if let Some(beside) = add_beside(state, asset, record.clone()) {
@@ -637,10 +638,11 @@ impl<'a> Writer<'a> {
                     let modified_millis = settled.modified_millis();
                     let there = Original { source: source.clone(), modified_millis, ..again.clone() };
                     let restated = self.restate(asset, &state, &there)?;
+                    let is_version = matches!(restated, Some(OpBody::AddVersion { .. }));
+                    let before = candidate.remembered.as_ref().and_then(|record| record.content);
                     // Of copies that were edited in the same way, the first one was counted.
-                    let is_version =
-                        matches!(restated, Some(OpBody::AddVersion { .. })) && self.added.insert(asset);
-                    self.report.versions += u64::from(is_version);
+                    let is_counted = before.is_some_and(|before| self.edited.contains(&before));
+                    self.report.versions += u64::from(is_version && !is_counted);
                     bodies.extend(restated);
                 }
                 let recorded =
@@ -716,15 +718,11 @@ impl<'a> Writer<'a> {
         }
         self.room.record(bodies)?;
         let files = self.known_files()?;
-        let (mut bodies, mut all_left) = (Vec::new(), Vec::new());
+        let mut met = Vec::with_capacity(found.len());
         for asset in found {
-            let state = self.room.asset_state(asset)?.unwrap_or_default();
-            let left = left_by(&state, &files)?;
-            for path in &left {
-                bodies.extend(leave(asset, &state, path, &files)?);
-            }
-            all_left.push((state, left));
+            met.push((asset, self.room.asset_state(asset)?.unwrap_or_default()));
         }
+        let (bodies, all_left) = leave(met, &files)?;
         self.room.record(bodies)?;
         remember_left(self.room.device, self.room.device_id, &all_left)
     }
@@ -764,12 +762,11 @@ enum Rest {
     Seen(Option<OpBody>),
 }
 
-/// Whether two records of a content point to the same bytes on the disk.
-fn rests_alike(one: &Original, other: &Original) -> bool {
-    let names = |original: &Original| original.parts.iter().map(|part| part.name).collect::<Vec<_>>();
-    one.storage == other.storage
-        && names(one) == names(other)
-        && (one.storage != Storage::Linked || one.source == other.source)
+/// Whether an original rests as is recorded: in the same bytes on the disk.
+fn rests_alike(recorded: &Original, storage: Storage, parts: &[PartRef], source: &SourcePath) -> bool {
+    recorded.storage == storage
+        && recorded.parts.iter().map(|part| part.name).eq(parts.iter().map(|part| part.name))
+        && (storage != Storage::Linked || recorded.source == *source)
 }
 
 /// The op that says of a known content that it rests in another way now. A version that is no longer the current one

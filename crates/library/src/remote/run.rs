@@ -24,7 +24,7 @@ use super::sweep::sweep;
 use super::terms::{Hushed, MinuteOfDay};
 use crate::edit::Selection;
 use crate::effects::{now_millis, now_stamp_millis};
-use crate::error::{ErrorKind, LibraryError, Result};
+use crate::error::{ErrorKind, LibraryError, Result, with_causes};
 use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
@@ -565,21 +565,6 @@ impl Library {
         self.device.keep_here(originals.iter().map(|original| &original.content))?;
         result.map(|()| report)
     }
-}
-
-/// An error and what caused it, each part once.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 fn traffic(counting: &Counting) -> Traffic {

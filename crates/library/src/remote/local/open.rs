@@ -91,9 +91,7 @@ fn reach(library: &Library, surroundings: &Surroundings) -> Result<Reached> {
 impl Reached {
     fn write(&self, library: &Library, original: &Original, output: &mut dyn Write) -> Result<()> {
         if self.places.is_empty() {
-            return Err(LibraryError::NotHere {
-                object: format!("the original {}", original.source.display()),
-            });
+            return Err(LibraryError::original_not_here(original));
         }
         if original.storage == Storage::Packed {
             let catalog = library.catalog();

@@ -78,7 +78,7 @@ impl Library {
     /// [`LibraryError::NoSuchAlbum`](crate::LibraryError::NoSuchAlbum), and those of the databases.
     pub fn pin_album(&mut self, name: &str, pinned: bool) -> Result<PinReport> {
         self.folder.require_writable()?;
-        let album = self.album_called(name)?;
+        let album = self.find_album(name)?;
         self.set_pins(&[Pin::Album(album)], pinned)
     }
 
