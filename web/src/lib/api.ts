@@ -62,11 +62,7 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await send('GET', path, undefined, signal)).json()) as T;
 }
 
-/** A list, whether it comes bare or beside a revision. */
-export async function list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
-  const answer = await get<T[] | { items: T[] }>(path, signal);
-  return Array.isArray(answer) ? answer : answer.items;
-}
+export const list = <T>(path: string): Promise<T[]> => get<T[]>(path);
 
 async function write<T>(method: string, path: string, body: unknown = {}): Promise<T> {
   const answer = await send(method, path, body);

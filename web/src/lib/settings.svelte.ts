@@ -36,6 +36,9 @@ function read(): Kept {
 
 export const settings = $state<Kept>(read());
 
+/** Pixels of a line of text, by which whatever grows with the text is measured. */
+export const rem = (): number => (settings.text / 100) * 16;
+
 export function change(changes: Partial<Kept>): void {
   Object.assign(settings, changes);
   try {

@@ -74,4 +74,4 @@ export interface Status {
   counts: { shown: number; hidden: number; trashed: number };
   state?: Record<string, unknown>;
 }
-export interface Written { revision: number; undo?: string | null; changed?: number; id?: string }
+export interface Written { revision: number; undo?: string | null; changed: number; id?: string }
