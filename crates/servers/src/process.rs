@@ -1,13 +1,17 @@
 //! A server program that lives as long as the value that stands for it.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// The ports from which those of servers are drawn.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u64 = 12_000;
 /// How long a server may take to answer first; some import a lot on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(90);
 /// Kills the program as soon as our end of its input is closed, which happens even when the test is killed.
@@ -34,6 +38,24 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) port: u16,
     pub(crate) folder: TempDir,
+    _reserved: UdpSocket,
+}
+
+/// Finds a port that nobody listens at, and keeps the servers of other tests from it for as long as the socket lives: it has
+/// the same number, and nothing else to do. The ports that the system gives to whoever asks for any lie above; a server
+/// that found its port taken by such a one would be mistaken for that.
+#[expect(clippy::panic, reason = "a test without its server has failed")]
+fn reserve_port() -> (u16, UdpSocket) {
+    for _ in 0..1000 {
+        let drawn = RandomState::new().build_hasher().finish();
+        let port = FIRST_PORT + u16::try_from(drawn % PORTS).unwrap_or_default();
+        if let Ok(reserved) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        {
+            return (port, reserved);
+        }
+    }
+    panic!("no free port was found");
 }
 
 impl Process {
@@ -45,10 +67,8 @@ impl Process {
     pub(crate) fn start(command: impl Fn(u16, &Path) -> Command) -> Self {
         for _ in 0..3 {
             let folder = TempDir::new().expect("temporary folder");
-            // Somebody may take the port between here and the start: then it is tried again.
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let port = free.local_addr().expect("its number").port();
-            drop(free);
+            // A stranger may take the port between here and the start: then it is tried again.
+            let (port, reserved) = reserve_port();
             let wanted = command(port, folder.path());
             let log = std::fs::File::create(folder.path().join("log")).expect("log");
             let mut keeper = Command::new("/bin/sh");
@@ -59,7 +79,7 @@ impl Process {
             keeper.current_dir(folder.path()).stdin(Stdio::piped());
             keeper.stdout(log.try_clone().expect("log")).stderr(log);
             let child = keeper.spawn().expect("/bin/sh starts");
-            let server = Self { child, port, folder };
+            let server = Self { child, port, folder, _reserved: reserved };
             if server.answers() {
                 return server;
             }
