@@ -54,7 +54,7 @@ export class Library {
     return { child, address, stop: () => new Promise((resolve) => { if (child.exitCode !== null) return resolve(); child.once('exit', resolve); child.kill('SIGINT'); setTimeout(() => child.kill('SIGKILL'), 8_000).unref(); }) };
   }
 
-  remove() { rmSync(this.folder, { recursive: true, force: true }); }
+  remove() { rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); }
 }
 
 /** The stand-in server with made-up photos, for what no library that is quickly made can show. */

@@ -290,6 +290,39 @@ test('the budgets hold: scripts, elements, memory', async ({ page, wrong }) => {
   console.log(`  scripts ${script} bytes packed, ${most} elements at most, heap ${(heap / 1e6).toFixed(1)} MB`);
 });
 
+test('keys pressed faster than the server answers mean the photo they were pressed for', async ({ page, wrong }) => {
+  await visit(page, '/');
+  await page.waitForSelector('[role=gridcell] img');
+  const name = (index) => page.evaluate((at) => document.querySelector(`[data-index="${at}"]`).getAttribute('aria-label'), index);
+  const slow = async (route) => { await new Promise((resolve) => setTimeout(resolve, 700)); await route.continue().catch(() => {}); };
+  const [first, second, third] = [await name(0), await name(1), await name(2)];
+  await page.route('**/timeline/*', slow);
+  await page.locator('[data-index="0"]').focus();
+  // The list comes anew because of this; while it is under way, the reader opens the photo and goes on.
+  await page.keyboard.press('2');
+  await heard(page, /rated: 2 stars/);
+  await page.waitForResponse(/timeline.skeleton/);
+  await page.keyboard.press('Enter');
+  const viewer = page.locator('dialog[open]');
+  await viewer.locator('.stage').waitFor();
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('5');
+  await heard(page, /rated: 5 stars/);
+  await page.waitForTimeout(2_500);
+  assert.match(await viewer.getAttribute('aria-label'), /^\D*3\D/, 'the third photo stays open');
+  await page.unroute('**/timeline/*', slow);
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('data-index') === '2');
+  const plain = (label) => label.split(',').filter((part) => !/star/.test(part)).join(',');
+  for (const [index, before, stars] of [[0, first, '2 stars'], [1, second, null], [2, third, '5 stars']]) {
+    const now = await name(index);
+    assert.equal(plain(now), plain(before), 'the list is in the same order');
+    if (stars) assert.match(now, new RegExp(stars)); else assert.equal(now, before);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test('a million photos scroll to the last one within the budgets', async ({ browser }) => {
   // The real server's million is measured in bench/; here it is the page that is tried, on made-up photos.
   const million = standIn(1_000_000);
