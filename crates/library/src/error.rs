@@ -437,8 +437,8 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
             "one of the two does not count as a place of its own: remove the remote that is the copy"
         }
         SyncError::AnotherPlace { .. } => {
-            "nothing was changed; if that place was restored or emptied on purpose, remove the remote and add it \
-             again to fill it anew"
+            "nothing was changed; another device may have found that it was emptied or went back, and goes on with it: \
+             safelight remote set NAME --accept-rollback sends again what it lost"
         }
         SyncError::NoLibrary { .. } => {
             "check the address, its prefix, and that these are this library's words"

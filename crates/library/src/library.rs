@@ -165,6 +165,14 @@ impl Library {
         Ok(library)
     }
 
+    /// Whether this library still is the device that it was opened as: who went on as another one signs nothing more as the
+    /// one before.
+    #[must_use]
+    pub fn is_same_device(&self) -> bool {
+        let kept = self.folder.keys().open_keyring(&self.keys.unlock_key);
+        kept.map_or(true, |kept| kept.keyring.device().id() == self.keyring().device().id())
+    }
+
     fn doubt_description(&self) {
         if let Err(error) = self.folder.authenticate(self.keyring()) {
             tracing::warn!(%error, "library.toml is not as it was written");
@@ -179,6 +187,7 @@ impl Library {
     ) -> Result<Self> {
         let access = if folder.is_writable() { Access::ReadWrite } else { Access::ReadOnly };
         let lock = if folder.is_writable() { Some(FolderLock::share(&folder)?) } else { None };
+        let keys = folder.keys().refreshed(keys);
         let keyring = &keys.keyring;
         let catalog = Catalog::open_as(
             &folder.catalog_path(),

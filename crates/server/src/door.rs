@@ -95,7 +95,8 @@ impl Rooms {
     }
 
     fn take(&self, purpose: Purpose) -> Result<Library, LibraryError> {
-        if let Some(library) = held(&self.bench(purpose).idle).pop() {
+        let idle = held(&self.bench(purpose).idle).pop();
+        if let Some(library) = idle.filter(|library| purpose == Purpose::Read || library.is_same_device()) {
             return Ok(library);
         }
         let (folder, keys) = (self.folder.clone(), self.keys.clone());

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use safelight_catalog::{Exposure, PackLocation, RemoteId, Renditions, SyncState, SyncTotals};
+use safelight_catalog::{Exposure, PackLocation, Renditions, SyncState, SyncTotals};
 use safelight_crypto::ContentHash;
 use safelight_model::history::Tip;
 use safelight_model::{PackKind, Storage};
-use safelight_store::Tier;
+use safelight_store::{ObjectPath, Tier};
 
 use crate::checkpoint::{take_waiting_pages, write_if_due};
-use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_purged, tell};
+use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_damaged, mark_purged, object_of, tell};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
@@ -17,8 +17,8 @@ use crate::keys::send_keys;
 use crate::originals::{
     fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
 };
-use crate::packs::{entries_to_send, kinds_of, learn_packs, replicate_packs, send_packs};
-use crate::place::{before_the_first_put, place_id};
+use crate::packs::{entries_to_send, kinds_of, learn_packs, packs_to_replicate, replicate_packs, send_packs};
+use crate::place::{before_the_first_put, confirm_place, place_id, renew_place};
 use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
 
@@ -45,6 +45,8 @@ pub struct SyncOptions {
     pub is_unmetered: bool,
     /// Whether a person consented to whatever the policy newly exposes.
     pub consent: bool,
+    /// Whether originals that failed before are tried again although their time has not come: somebody is waiting for them.
+    pub retry_failed: bool,
 }
 
 impl Default for SyncOptions {
@@ -60,6 +62,7 @@ impl Default for SyncOptions {
             concurrency: 8,
             is_unmetered: false,
             consent: false,
+            retry_failed: true,
         }
     }
 }
@@ -134,7 +137,19 @@ pub fn plan(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Res
             }
         }
     }
+    for (named, locations) in packs_to_replicate(here, at, planned.goes, |_| true)? {
+        let Some(which) = kinds.iter().position(|kind| *kind == named.tier) else { continue };
+        for location in &locations {
+            count(&mut plan.entries[which], location);
+            if named.tier == PackKind::TinyOriginals {
+                in_packs.insert(location.content);
+            }
+        }
+    }
     plan.original_sizes = here.device.sizes_in(at.id, SyncState::Waiting, &in_packs)?;
+    if options.retry_failed {
+        plan.original_sizes.extend(here.device.sizes_in(at.id, SyncState::Failed, &in_packs)?);
+    }
     let wanted = wanted(here.catalog, here.device, at.id, &planned.policy, options.is_unmetered, now)?;
     let new = not_queued(here, at, &wanted)?;
     let needs_consent = most(&planned.policy).filter(|_| !options.consent);
@@ -190,6 +205,7 @@ pub async fn sync(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) 
 
 async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Result<SyncReport> {
     let mut report = SyncReport::default();
+    renew_place(here, at, &mut report.problems).await?;
     // What went back is found out before anything is put.
     if here.device.remote_heads(at.id)?.is_empty() {
         before_the_first_put(here, at).await?;
@@ -202,6 +218,9 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         report.learnt_packs += learn_packs(here, at, thumbnails, thumbnails, &mut report.problems).await?;
     }
     arrive(here, at, &mut report.history).await?;
+    if !confirm_place(here, at).await? {
+        arrive(here, at, &mut report.history).await?;
+    }
     send_keys(here, at, &mut report.problems).await?;
     let has_news = queue_new(here, at)? || report.history.taken_segments > 0;
     let now = here.now_millis();
@@ -244,6 +263,8 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         report.sent_packs += sent;
         report.sent_original_packs += sent;
         sent = 0;
+        let retry_until = if options.retry_failed { i64::MAX } else { here.now_millis() };
+        here.device.retry_originals(at.id, retry_until)?;
         let originals = send_originals(here, at, |_| true, options.concurrency, tier, problems).await?;
         report.synced_originals = originals.synced;
         if !originals.linked.is_empty() {
@@ -297,6 +318,14 @@ async fn settle_marks(here: &mut Here<'_>, at: &RemotePlace, problems: &mut Vec<
     if is_away(here, at)? {
         return Ok(());
     }
+    // What was found while this device was away could not be marked then.
+    let bad = here.device.bad_objects(at.id)?;
+    let mut unmarked = bad.iter().filter_map(|name| object_of(&ObjectPath::parse(name).ok()?)).peekable();
+    if unmarked.peek().is_some()
+        && let Some(place) = here.device.place_id(at.id)?
+    {
+        mark_damaged(here, at, place, unmarked)?;
+    }
     if has_purges(here, at)?
         && let Some(place) = place_id(here, at, problems).await?
     {
@@ -315,13 +344,4 @@ fn remember_silences(here: &mut Here<'_>) -> Result<()> {
     }
     let now = here.now_millis();
     Ok(here.device.record_silences(tips, now)?)
-}
-
-/// Forgets what a remote held, because it was lost or went back and its owner knows of it: the next sync fills
-/// it again.
-///
-/// # Errors
-/// Those of the database.
-pub fn start_over(here: &mut Here<'_>, remote: RemoteId) -> Result<()> {
-    Ok(here.device.forget_contents(remote)?)
 }

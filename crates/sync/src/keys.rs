@@ -60,10 +60,10 @@ async fn settle_existing(
     problems: &mut Vec<Problem>,
 ) -> Result<std::result::Result<(), Problem>> {
     let roster = here.roster()?;
-    let check = |there: &Bytes| {
+    let check = |here: &Here<'_>, there: &Bytes| {
         if there == ours { Ok(()) } else { check_small(here, roster.as_ref(), path, there) }
     };
-    let reason = match look_twice(&at.store, path, SMALL_BYTES, check).await {
+    let reason = match look_twice(&at.store, path, SMALL_BYTES, |there| check(here, there)).await {
         Ok(Taken::Good(_)) => return Ok(Ok(())),
         Ok(Taken::Bad(reason)) => reason,
         Err(StoreError::Damaged { object, reason, .. }) => {
@@ -82,6 +82,15 @@ async fn settle_existing(
     match replace_damaged(&at.store, path, sealed).await {
         Ok(()) => {
             here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
+            Ok(Ok(()))
+        }
+        // A reply that was lost: what lies there is what was put, or another device repaired it.
+        Err(StoreError::AlreadyExists { .. })
+            if matches!(
+                look_twice(&at.store, path, SMALL_BYTES, |there| check(here, there)).await,
+                Ok(Taken::Good(_))
+            ) =>
+        {
             Ok(Ok(()))
         }
         Err(

@@ -41,17 +41,17 @@ pub use collect::{
 };
 pub use compare::{Compared, Comparison, compare};
 pub use drill::{DrillReport, drill};
-pub use drive::{Plan, SyncOptions, SyncReport, plan, start_over, sync};
+pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HistoryReport, place_outbox, sync_history};
 pub use join::{Joining, admit_by_words, find_library, prepare_admission};
 pub use originals::{
     FreeOptions, Freeing, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree,
-    ThawStep, WhyNot, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
+    ThawStep, WhyNot, fetch_from, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
 };
 pub use packs::{ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, read_entry};
-pub use place::{place_id, refuse_another_library, remember_place, witnesses_history};
+pub use place::{place_id, refuse_another_library, remember_place, start_over, witnesses_history};
 pub use policy::{AwaitedElsewhere, Goes, Planned, apply_policy, came_here, newly_exposed, wanted};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use repair::repair;

@@ -3,6 +3,7 @@
 //! Invariant: nothing names a remote in history, and nothing is deleted there, before the id was read at the place
 //! in this process. It is drawn once, put if absent, and what then rests there is taken.
 
+use safelight_catalog::{DeviceDb, RemoteId};
 use safelight_crypto::{Fault, LibraryId, RootCard, names};
 use safelight_model::history::{open_place_id, seal_place_id};
 use safelight_model::{ModelError, PlaceId};
@@ -85,6 +86,90 @@ pub async fn place_id(
         }
     }
     Err(SyncError::Overtaken { place: at.store.label().to_owned() })
+}
+
+/// Under this name, with the number of a remote, rests the id of a place that its owner knows to have lost what it held.
+const LOST: &str = "lost-place.";
+/// Under this name, with the number of a remote, rest the ends of the other chains there when its id was read last.
+const CONFIRMED: &str = "confirmed-place.";
+
+/// Remembers that a remote lost what it held, and forgets all that is known of it: the next sync gives it another id and
+/// fills it again.
+///
+/// # Errors
+/// Those of the database.
+pub fn start_over(device: &mut DeviceDb, remote: RemoteId) -> Result<()> {
+    if let Some(lost) = device.place_id(remote)? {
+        device.set_setting(&format!("{LOST}{}", remote.number()), Some(&lost.0))?;
+    }
+    Ok(device.forget_contents(remote)?)
+}
+
+/// Gives a place that lost what it held, as its owner knows, another id: this device fills it again, history of the others
+/// too, and they would see nothing missing and go on holding it to have what it lost. By the other id they know.
+///
+/// # Errors
+/// What the place and the databases answer.
+pub(crate) async fn renew_place(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let lost = format!("{LOST}{}", at.id.number());
+    let Some(id) = here.device.setting(&lost)? else { return Ok(()) };
+    // Where another id rests already, another device was told before.
+    if let Found::Id(found) = look(here, at).await?
+        && found.0.as_slice() == id.as_slice()
+    {
+        let path = path_of(&names::remote_id(&here.library()))?;
+        let sealed = sealed_id(here, &mut None)?;
+        match replace_damaged(&at.store, &path, &sealed).await {
+            Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
+            Err(StoreError::Denied { .. } | StoreError::Unsupported { .. }) => {
+                let reason = "it still has the id from before it was emptied or went back, and this credential may not \
+                              delete: on every other device run safelight verify --remote once"
+                    .to_owned();
+                here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(here.device.set_setting(&lost, None)?)
+}
+
+/// Makes sure that a remote is still the place that is known under it, wherever another device has put history since the last
+/// time: one that fills a lost place again does. False where what is known of it was forgotten, and history is to be
+/// read anew.
+///
+/// # Errors
+/// [`SyncError::AnotherPlace`]; what the place and the databases answer.
+pub(crate) async fn confirm_place(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let Some(known) = here.device.place_id(at.id)? else { return Ok(true) };
+    let own = here.catalog.device();
+    let mut heads = here.device.remote_heads(at.id)?;
+    heads.retain(|(device, _)| *device != own);
+    let heads: String = heads.iter().map(|(device, tip)| format!("{device} {}\n", tip.seq.0)).collect();
+    let confirmed = format!("{CONFIRMED}{}", at.id.number());
+    if here.device.setting(&confirmed)?.is_some_and(|before| before == heads.as_bytes()) {
+        return Ok(true);
+    }
+    match look(here, at).await? {
+        Found::Id(found) if found != known => {
+            if here.catalog.names_place(known)? {
+                return Err(SyncError::AnotherPlace { place: at.store.label().to_owned(), known, found });
+            }
+            // Nobody speaks of the one before: two wrote it at once, or somebody filled the place again. What it holds is
+            // looked for anew.
+            here.device.forget_contents(at.id)?;
+            settle(here, at, None, found)?;
+            Ok(false)
+        }
+        // One that has none is given one again where it matters.
+        Found::Id(_) | Found::Nothing | Found::Garbage { .. } => {
+            here.device.set_setting(&confirmed, Some(heads.as_bytes()))?;
+            Ok(true)
+        }
+    }
 }
 
 /// Reads which place a remote is, where this device does not know it yet, and writes nothing there. A copy of another

@@ -25,6 +25,14 @@ pub enum Problem {
         /// Its full name.
         object: String,
     },
+    /// An original that could not be sent this time.
+    #[error("{object} was not sent: {reason}; the next sync tries it again")]
+    NotSent {
+        /// The file that it was imported from.
+        object: String,
+        /// What kept it from going.
+        reason: String,
+    },
     /// A pack that history knows is not in the place that was asked, and nobody said that it is.
     #[error("{object} is not in this place: it rests in another one, or is lost")]
     NotThere {

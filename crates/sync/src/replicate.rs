@@ -16,13 +16,13 @@ use safelight_crypto::{ContentHash, Keyring, LibraryId};
 use safelight_model::{Original, PackKind, Packed, PartRef};
 use safelight_store::{Area, Generation, ObjectPath, PathPart, Sealed, SealedRemote, StoreError, Tier};
 
-use crate::collect::{Arrival, arrive, generations, tell};
+use crate::collect::{Arrival, arrive, generations, mark_damaged, object_of, tell};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
 use crate::keys::{SMALL_BYTES, check_small, send_keys};
 use crate::originals::{MOST_PART_BYTES, is_here, opens_as_part, path_of_part, queue_new};
-use crate::packs::{learn_packs, path_of_pack, prove_pack, settle_entries, tier_of};
+use crate::packs::{PACK_BYTES, learn_packs, path_of_pack, prove_pack, readable, settle_entries, tier_of};
 use crate::place::{before_the_first_put, place_id};
 use crate::policy::{Goes, Planned, apply_policy, most, rests_whole, wanted};
 use crate::problem::{Problem, Transfer};
@@ -84,7 +84,14 @@ struct Job {
 
 enum Done {
     /// It rests under this name now.
-    Placed { path: ObjectPath, from: ObjectPath, bytes: u64, how: HowKnown },
+    Placed {
+        path: ObjectPath,
+        from: ObjectPath,
+        bytes: u64,
+        how: HowKnown,
+        /// Names in the second place under which something bad lies.
+        bad: Vec<(ObjectPath, String)>,
+    },
     /// The first place does not have it whole; what is wrong there.
     Missing(Vec<(ObjectPath, String)>),
     /// The first place cannot give it before it is thawed.
@@ -286,7 +293,7 @@ impl Run<'_> {
             }
             let class = first.as_str().as_bytes().first().copied().unwrap_or_default();
             let (from, to) = self.names(here, area, class, &pack.name)?;
-            let tier = self.tier.filter(|_| area == Area::Small);
+            let tier = self.tier.filter(|_| area == Area::Small).map(readable);
             jobs.push(Job { what: What::Pack(pack), class, from, to, tier });
         }
         self.hand_on(here, jobs, report).await
@@ -298,10 +305,15 @@ impl Run<'_> {
             let assets = here.catalog.assets_after(after, ASSETS_AT_ONCE)?;
             let Some((last, _)) = assets.last() else { return Ok(()) };
             after = Some(*last);
-            let mut jobs = Vec::new();
+            let (mut jobs, mut names) = (Vec::new(), HashSet::new());
             for (_, state) in &assets {
                 let lives = state.lives().filter(|(_, life)| !life.is_purged());
                 for write in lives.flat_map(|(_, life)| life.contents().additions()) {
+                    // A photo that was imported again was added several times, with the same parts.
+                    let original = &write.value.original;
+                    if original.parts.first().is_some_and(|part| !names.insert(part.name)) {
+                        continue;
+                    }
                     self.jobs_of(here, &write.value.original, &mut jobs, report)?;
                 }
             }
@@ -413,7 +425,17 @@ impl Run<'_> {
         report: &mut ReplicateReport,
     ) -> Result<()> {
         let (path, from, bytes, how) = match done {
-            Done::Placed { path, from, bytes, how } => (path, from, bytes, how),
+            Done::Placed { path, from, bytes, how, bad } => {
+                for (path, reason) in bad {
+                    // Nobody looks below it again.
+                    here.device.mark_bad(self.to.id, path.as_str())?;
+                    if let Some(place) = here.device.place_id(self.to.id)? {
+                        mark_damaged(here, self.to, place, object_of(&path))?;
+                    }
+                    here.note(&mut report.problems, Problem::Damaged { object: path.to_string(), reason });
+                }
+                (path, from, bytes, how)
+            }
             Done::Archived => {
                 report.archived_objects += 1;
                 return Ok(());
@@ -489,6 +511,7 @@ async fn hand_on(
         return Ok(if is_archived { Done::Archived } else { Done::Missing(bad) });
     };
     let length = bytes.len() as u64;
+    let mut bad_there = Vec::new();
     let sealed = match Sealed::from_bytes(bytes) {
         Ok(sealed) => sealed,
         Err(error) => return Ok(Done::Missing(vec![(origin, error.to_string())])),
@@ -501,12 +524,16 @@ async fn hand_on(
                     Got::Whole(_) => HowKnown::Opened,
                     // It cannot be opened before it is thawed: its name and size are what can be known of it.
                     Got::Archived if to.head(path).await?.length_bytes == length => HowKnown::Found,
-                    Got::Bad(_) | Got::Archived | Got::Nothing => continue,
+                    Got::Bad(reason) => {
+                        bad_there.push((path.clone(), reason));
+                        continue;
+                    }
+                    Got::Archived | Got::Nothing => continue,
                 }
             }
             Err(error) => return Err(error),
         };
-        return Ok(Done::Placed { path: path.clone(), from: origin, bytes: length, how });
+        return Ok(Done::Placed { path: path.clone(), from: origin, bytes: length, how, bad: bad_there });
     }
     Err(StoreError::Damaged {
         place: to.label().to_owned(),
@@ -530,7 +557,11 @@ async fn get(
     secrets: &Keyring,
     what: &What,
 ) -> Result<Got, StoreError> {
-    let bytes = match store.get(path, MOST_PART_BYTES).await {
+    let most = match what {
+        What::Part { .. } => MOST_PART_BYTES,
+        What::Pack(_) => PACK_BYTES,
+    };
+    let bytes = match store.get(path, most).await {
         Ok(bytes) => bytes,
         Err(StoreError::NotFound { .. }) => return Ok(Got::Nothing),
         Err(StoreError::Archived { .. }) => return Ok(Got::Archived),

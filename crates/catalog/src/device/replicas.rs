@@ -306,6 +306,19 @@ impl DeviceDb {
         })
     }
 
+    /// The names under which something bad, or marked to leave, was found.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn bad_objects(&self, remote: RemoteId) -> Result<Vec<String>> {
+        self.database.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT object FROM bad_objects WHERE remote = ?1 ORDER BY object")?;
+            let names = statement.query_map([remote.0], |row| row.get(0))?;
+            names.collect()
+        })
+    }
+
     /// Whether something bad was found under this name.
     ///
     /// # Errors

@@ -170,6 +170,7 @@ fn request<'a>(context: &Context, arguments: &'a Arguments) -> SyncRequest<'a> {
         consent: context.global.yes,
         is_unmetered: matches!(link_cost(Path::new("/")), LinkCost::Unmetered(_)),
         despite_quiet: arguments.now,
+        is_repeated: false,
     }
 }
 
@@ -348,6 +349,7 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     };
+    let mut is_repeated = false;
     while !context.interrupted() {
         // A link that costs is waited out; another may come.
         if let Some(failure) = costly(arguments) {
@@ -360,7 +362,8 @@ fn watch(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
         }
         costs = None;
         let mut library = context.open_library()?;
-        let request = request(context, arguments);
+        let request = SyncRequest { is_repeated, ..request(context, arguments) };
+        is_repeated = true;
         let result = library.sync(&request, &context.surroundings(), &context.progress);
         library.close()?;
         let run = match result {

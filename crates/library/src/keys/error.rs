@@ -49,6 +49,9 @@ pub enum KeysError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another process found this library forked, and it goes on as another device: this one must not sign any more.
+    #[error("this library goes on as another device since this command began")]
+    AnotherDevice,
     /// The secret does not open this slot.
     #[error("that does not open key slot {slot}")]
     WrongSecret {
@@ -73,7 +76,7 @@ impl KeysError {
         match self {
             Self::NoSuchSlot { .. } => ErrorKind::NotFound,
             Self::AmbiguousSlot { .. } | Self::NoSlots => ErrorKind::Usage,
-            Self::LastSlot { .. } => ErrorKind::Refused,
+            Self::LastSlot { .. } | Self::AnotherDevice => ErrorKind::Refused,
             Self::Damaged { .. } => ErrorKind::Damaged,
             Self::WrongSecret { .. } | Self::WrongKey => ErrorKind::Locked,
             Self::Crypto(error) if error.is_wrong_key() => ErrorKind::Locked,
@@ -89,6 +92,7 @@ impl KeysError {
             Self::NoSuchSlot { .. } => "safelight key list shows what there is",
             Self::AmbiguousSlot { .. } => "use more of the id",
             Self::LastSlot { .. } => "add another one first with: safelight key add",
+            Self::AnotherDevice => "run the same command again",
             Self::NoSlots => "pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE",
             Self::Damaged { path, .. } if path.ends_with(KEYRING) => KEYRING_HINT,
             Self::Damaged { .. } => {

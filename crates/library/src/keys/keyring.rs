@@ -62,6 +62,47 @@ impl KeyFolder<'_> {
     pub fn save_keyring(&self, keys: &UnlockedKeys, entropy: &mut dyn Entropy) -> Result<(), KeysError> {
         self.folder.require_writable()?;
         let _lock = self.folder.lock_keys()?;
+        self.write_keyring(keys, entropy)
+    }
+
+    /// These keys with the keyring that rests here now: another process may have learnt an epoch since they were opened, or
+    /// gone on as another device. Where the file does not open, the keys as they are.
+    #[must_use]
+    pub fn refreshed(&self, keys: UnlockedKeys) -> UnlockedKeys {
+        match self.open_file(KEYRING, &keys.unlock_key) {
+            Ok(keyring) => UnlockedKeys { keyring, unlock_key: keys.unlock_key },
+            Err(error) => {
+                tracing::debug!(%error, "the keyring is not read again");
+                keys
+            }
+        }
+    }
+
+    /// Changes the keyring that rests here, which another process may have changed since `keys` were opened, and answers it.
+    ///
+    /// # Errors
+    /// [`KeysError::AnotherDevice`] when this library goes on as another device meanwhile: who does not know of it must
+    /// not sign any more. Else as [`save_keyring`](Self::save_keyring).
+    pub fn change_keyring(
+        &self,
+        keys: &UnlockedKeys,
+        change: impl FnOnce(&mut Keyring),
+        entropy: &mut dyn Entropy,
+    ) -> Result<Keyring, KeysError> {
+        self.folder.require_writable()?;
+        let _lock = self.folder.lock_keys()?;
+        let mut keyring = self.open_keyring(&keys.unlock_key)?.keyring;
+        if keyring.device().id() != keys.keyring.device().id() {
+            return Err(KeysError::AnotherDevice);
+        }
+        keys.keyring.epochs().iter().for_each(|epoch| keyring.add_epoch(epoch.clone()));
+        change(&mut keyring);
+        let changed = UnlockedKeys { keyring, unlock_key: keys.unlock_key.clone() };
+        self.write_keyring(&changed, entropy)?;
+        Ok(changed.keyring)
+    }
+
+    fn write_keyring(&self, keys: &UnlockedKeys, entropy: &mut dyn Entropy) -> Result<(), KeysError> {
         let sealed = keys.keyring.to_sealed(&keys.unlock_key, entropy)?;
         if self.open_file(KEYRING, &keys.unlock_key).is_ok() {
             let current = self.read(KEYRING)?;

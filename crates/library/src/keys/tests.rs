@@ -1,7 +1,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use safelight_crypto::{Epoch, PassphraseCost, RecoveryWords, SeededEntropy, Slot, SlotKind, SlotSecret};
+use safelight_crypto::{
+    Device, Epoch, PassphraseCost, RecoveryWords, SeededEntropy, Slot, SlotKind, SlotSecret,
+};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -344,4 +346,33 @@ fn two_processes_adding_slots_at_once_lose_none() {
     assert_eq!(keys.attempts().expect("reads").attempts.len(), 30);
     assert_eq!(keys.verify(&fixture.keys).expect("verifies"), []);
     drop(fixture.temporary);
+}
+
+#[test]
+fn who_opened_the_keyring_long_ago_undoes_nothing_that_others_wrote() {
+    let mut fixture = Fixture::new();
+    let keys = fixture.folder.keys();
+    let old = fixture.keys.clone();
+    let learnt = Epoch::generate(&mut fixture.entropy);
+    let one = keys
+        .change_keyring(&old, |keyring| keyring.add_epoch(learnt.clone()), &mut fixture.entropy)
+        .expect("learns");
+    assert!(one.epoch_by_id(&learnt.id()).is_some());
+    // The other process still has the keys as they were: it learns another epoch and keeps the first.
+    let another = Epoch::generate(&mut fixture.entropy);
+    let two = keys
+        .change_keyring(&old, |keyring| keyring.add_epoch(another.clone()), &mut fixture.entropy)
+        .expect("learns");
+    assert!([&learnt, &another].iter().all(|epoch| two.epoch_by_id(&epoch.id()).is_some()));
+
+    let device = Device::generate(&mut fixture.entropy);
+    let went_on = device.id();
+    keys.change_keyring(&old, |keyring| keyring.go_on_as(device), &mut fixture.entropy).expect("goes on");
+    let refused = keys.change_keyring(&old, |_| (), &mut fixture.entropy);
+    assert!(matches!(refused, Err(KeysError::AnotherDevice)));
+    assert_eq!(
+        keys.refreshed(old).keyring.device().id(),
+        went_on,
+        "whoever opens the library is that device"
+    );
 }

@@ -13,7 +13,7 @@ use safelight_store::{
     AzureEnvironment, Capabilities, Capability, ConnectOptions, Finding, ObjectPath, Remote, RemoteAddress,
     RemoteCredential, SealedRemote, StoreError, Tier, connect,
 };
-use safelight_sync::{RemotePlace, SyncError, is_held, refuse_another_library};
+use safelight_sync::{RemotePlace, SyncError, is_held, refuse_another_library, start_over};
 use serde::Serialize;
 
 use super::keeper::Keeper;
@@ -376,10 +376,12 @@ impl Library {
     /// Forgets a remote, its credential and everything that is known about it. What rests there stays there.
     ///
     /// # Errors
-    /// [`LibraryError::NoSuchRemote`].
+    /// [`LibraryError::NoSuchRemote`], [`LibraryError::AnotherSync`].
     pub fn remove_remote(&mut self, name: &str) -> Result<()> {
         self.folder.require_writable()?;
         let row = self.remote_row(name)?;
+        // A sync that runs would go on recording what it put there.
+        let _only = SyncLock::take(&self.folder)?;
         Ok(self.device.remove_remote(row.id)?)
     }
 
@@ -420,7 +422,7 @@ impl Library {
         let row = self.remote_row(name)?;
         // A sync that runs would go on recording what it saw there before.
         let _only = SyncLock::take(&self.folder)?;
-        Ok(self.device.forget_contents(row.id)?)
+        Ok(start_over(&mut self.device, row.id)?)
     }
 
     pub(super) fn remote_row(&self, name: &str) -> Result<RemoteRow> {

@@ -157,6 +157,8 @@ pub struct SyncRequest<'a> {
     pub is_unmetered: bool,
     /// Whether quiet hours are passed over.
     pub despite_quiet: bool,
+    /// Whether it follows others by itself: what failed then waits for its time.
+    pub is_repeated: bool,
 }
 
 /// What waits for a person's consent.
@@ -356,6 +358,7 @@ impl Library {
             fetch_tiny_originals: keeps_all,
             consent: request.consent,
             is_unmetered: request.is_unmetered,
+            retry_failed: !request.is_repeated,
             ..SyncOptions::default()
         })
     }
@@ -648,21 +651,19 @@ impl KeyStore for Keys<'_> {
 impl Keys<'_> {
     /// Keeps the keyring with more epochs and perhaps as another device; what other processes learnt stays.
     fn keep(&mut self, epochs: &[Epoch], device: Option<Device>) -> Result<(), String> {
-        let mut learnt = self.keys.clone();
+        let change = |keyring: &mut Keyring| {
+            epochs.iter().for_each(|epoch| keyring.add_epoch(epoch.clone()));
+            if let Some(device) = device {
+                keyring.go_on_as(device);
+            }
+        };
         // A library that is being joined writes its keys when they are complete.
-        if LibraryFolder::exists(self.folder.path()) {
-            let opened = self.folder.keys().open_keyring(&self.keys.unlock_key);
-            let kept = opened.map_err(|error| error.to_string())?.keyring;
-            kept.epochs().iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
+        if !LibraryFolder::exists(self.folder.path()) {
+            change(&mut self.keys.keyring);
+            return Ok(());
         }
-        epochs.iter().for_each(|epoch| learnt.keyring.add_epoch(epoch.clone()));
-        if let Some(device) = device {
-            learnt.keyring.go_on_as(device);
-        }
-        if LibraryFolder::exists(self.folder.path()) {
-            self.folder.keys().save_keyring(&learnt, &mut OsEntropy).map_err(|error| error.to_string())?;
-        }
-        *self.keys = learnt;
+        let changed = self.folder.keys().change_keyring(self.keys, change, &mut OsEntropy);
+        self.keys.keyring = changed.map_err(|error| error.to_string())?;
         Ok(())
     }
 }

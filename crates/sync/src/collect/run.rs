@@ -19,7 +19,7 @@ use super::standing::hides_history;
 use super::{Arrival, LAPSE_MILLIS, acknowledge, arrive, is_away, tell};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::history::{HistoryReport, publish_more};
+use crate::history::{HistoryReport, is_published, publish_more, sync_history};
 use crate::place::place_id;
 use crate::problem::{Problem, Transfer};
 
@@ -129,6 +129,14 @@ async fn run(
         mark_unneeded(here, at, place, &mut marking).await?;
         report.plan.newly_marked = marking.found;
     }
+    if history.sent_own_segments > 0 {
+        // Whoever read the marks before they were published is asked about them only now.
+        let again = sync_history(here, at).await?;
+        if again.own_history_waits || hides_history(here, &again)? {
+            report.plan.hindrances.push("history could not be read to its end everywhere".to_owned());
+        }
+        history.join(again);
+    }
     report.problems.splice(0..0, history.problems);
     if let Finding::Missing(reason) = at.store.capabilities().finding(Capability::Delete) {
         report.plan.hindrances.push(format!("the credential may not delete: {reason}"));
@@ -141,20 +149,15 @@ async fn run(
     let is_free = deletes && report.plan.hindrances.is_empty();
     let CollectReport { plan, deleted, problems, .. } = &mut report;
     go_through(here, at, &mut judge, shown.map(|plan| &plan.shown), plan, async |here, ready| {
-        if is_free { delete_all(here, at, ready, deleted, problems).await } else { Ok(()) }
+        // Deleting takes hours, and others write meanwhile; what they said waits for the next collection.
+        if is_free && is_published(here, at)? {
+            delete_all(here, at, ready, deleted, problems).await
+        } else {
+            Ok(())
+        }
     })
     .await?;
     Ok(report)
-}
-
-/// Whether every op of this device is published there: a reference that nobody could read would let another
-/// collector take the bytes, and a mark that nobody could read would be forgotten by a restored backup.
-fn is_published(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
-    let own = here.catalog.device();
-    let tip = here.catalog.tip(own)?;
-    let heads = here.device.remote_heads(at.id)?;
-    let head = heads.iter().find(|(device, _)| *device == own).map(|(_, head)| *head);
-    Ok(here.catalog.open_ops()?.ops == 0 && head == Some(tip))
 }
 
 /// Declares devices lapsed that were silent for 90 days at every remote of this device. Answers which.

@@ -80,18 +80,20 @@ async fn return_to(here: &mut Here<'_>, at: &RemotePlace, report: &mut HistoryRe
             here.device.forget_proofs(at.id)?;
         }
     }
-    let before = own_seq(here, at)?;
     *report = sync_history(here, at).await?;
     if report.own_history_waits {
         return Ok(if was_away { Arrival::StaysAway } else { Arrival::Present });
     }
-    let mut published = own_seq(here, at)? > before;
+    // Only what was put in this run says that this device is there: it may have read its own chain, or have put it long ago.
     let presence = here.device.presence(at.id)?;
     let age = presence.published_millis.map(|then| here.now_millis().saturating_sub(then));
-    if !published && (was_away || age.is_none_or(|age| age > SIGN_OF_LIFE_MILLIS)) {
+    let is_missed = was_away
+        || age.is_none_or(|age| age > SIGN_OF_LIFE_MILLIS)
+        || here.catalog.is_lapsed(here.catalog.device())?;
+    if report.sent_own_segments == 0 && is_missed {
         publish_sign_of_life(here, at, report).await?;
-        published = own_seq(here, at)? > before;
     }
+    let published = report.sent_own_segments > 0;
     if published {
         let now = here.now_millis();
         here.device.record_published(at.id, now)?;
@@ -129,10 +131,4 @@ pub(crate) fn hides_history(here: &Here<'_>, report: &HistoryReport) -> Result<b
         };
         device.is_some_and(|device| roster.member(&device).is_some())
     }))
-}
-
-fn own_seq(here: &Here<'_>, at: &RemotePlace) -> Result<u32> {
-    let own = here.catalog.device();
-    let heads = here.device.remote_heads(at.id)?;
-    Ok(heads.iter().find(|(device, _)| *device == own).map_or(0, |(_, tip)| tip.seq.0))
 }

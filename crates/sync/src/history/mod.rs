@@ -41,6 +41,8 @@ pub struct HistoryReport {
     pub new_ops: u64,
     /// Segments that were put into the place.
     pub sent_segments: u64,
+    /// Those of them that are this device's own; what lay there already, or was read, is none of them.
+    pub sent_own_segments: u64,
     /// Own segments that were never published and are numbered anew, because the place holds others under
     /// their numbers: this device was restored from a backup, or copied.
     pub renumbered_segments: u64,
@@ -115,12 +117,24 @@ pub(crate) async fn publish_sign_of_life(
     publish_more(here, at, report).await
 }
 
+/// Whether every op of this device is in segments that the place holds, on this branch of its chain. Only then may bytes go:
+/// a reference that nobody could read would let a collector take them, and a mark that nobody could read would be forgotten
+/// by a restored backup.
+pub(crate) fn is_published(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let own = here.catalog.device();
+    let tip = here.catalog.tip(own)?;
+    let heads = here.device.remote_heads(at.id)?;
+    let head = heads.iter().find(|(device, _)| *device == own).map(|(_, head)| *head);
+    Ok(here.catalog.open_ops()?.ops == 0 && head == Some(tip))
+}
+
 impl HistoryReport {
     /// Adds what a later look at the same place came to.
     pub(crate) fn join(&mut self, again: Self) {
         self.taken_segments += again.taken_segments;
         self.new_ops += again.new_ops;
         self.sent_segments += again.sent_segments;
+        self.sent_own_segments += again.sent_own_segments;
         self.renumbered_segments += again.renumbered_segments;
         self.own_history_waits = again.own_history_waits;
         for problem in again.problems {

@@ -193,7 +193,9 @@ pub(super) async fn publish(
             };
             match put {
                 Put::Sent(bytes) => {
-                    if device != own {
+                    if device == own {
+                        report.sent_own_segments += 1;
+                    } else {
                         carried_on.insert(device);
                     }
                     report.sent_segments += 1;
@@ -288,6 +290,12 @@ async fn put_segment(
                 Ok(()) => {
                     here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });
                     Ok(Put::Sent(length))
+                }
+                // A reply that was lost: what lies there is what was put, or another device repaired it.
+                Err(StoreError::AlreadyExists { .. })
+                    if matches!(judge_there(here, store, &path, device, tip).await?, Judged::Same(_)) =>
+                {
+                    Ok(Put::WasThere)
                 }
                 Err(
                     StoreError::Denied { .. }

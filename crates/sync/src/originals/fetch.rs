@@ -123,18 +123,44 @@ pub async fn fetch_missing(
             for row in &rows {
                 here.stop.check()?;
                 let Some(original) = here.catalog.original_of(&row.content)? else { continue };
-                match fetch_original(here, std::slice::from_ref(at), &original, problems).await {
-                    Ok(_) => {
-                        here.device.set_original_states(at.id, [(&row.content, SyncState::Synced, None)])?;
-                        fetched += 1;
-                    }
-                    Err(error) if error.concerns_one_original() => {}
-                    Err(error) => return Err(error),
-                }
+                let came = fetch_from(here, at, &original, problems).await?;
+                fetched += u64::from(came.is_some_and(|bytes| bytes > 0));
             }
         }
     }
     Ok(fetched)
+}
+
+/// Fetches an original from one place. Answers the bytes that came, 0 when it was here whole; none when this place cannot
+/// give it now. What was held to rest there and does not is told, and lost.
+///
+/// # Errors
+/// The first error that concerns the whole place; [`SyncError::Stopped`].
+pub async fn fetch_from(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    original: &Original,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<u64>> {
+    match fetch_original(here, std::slice::from_ref(at), original, problems).await {
+        Ok(bytes) => {
+            // Whole here says nothing of the place: only what is known to rest there is synced.
+            came_here(here.device, &original.content, &original.parts)?;
+            Ok(Some(bytes))
+        }
+        Err(SyncError::NotHeld { object }) => {
+            let held = here.device.original_at_remotes(&original.content)?;
+            let was_held = |state| matches!(state, SyncState::CloudOnly | SyncState::Thawing);
+            if held.iter().any(|(remote, row)| *remote == at.id && was_held(row.state)) {
+                here.device.set_original_states(at.id, [(&original.content, SyncState::Lost, None)])?;
+                let object = format!("{object} in {}", at.store.label());
+                here.note(problems, Problem::Missing { object });
+            }
+            Ok(None)
+        }
+        Err(error) if error.concerns_one_original() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a part durable under its name.

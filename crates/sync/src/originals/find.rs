@@ -155,6 +155,16 @@ pub(crate) enum Absence {
 }
 
 impl Absence {
+    /// What asking several places came to. One that did not answer may have it: nobody pays for a thaw meanwhile.
+    pub(super) fn of(failed: Option<StoreError>, archived: Option<usize>, is_somewhere: bool) -> Self {
+        match (failed, archived) {
+            (Some(error), _) => Self::Failed(error),
+            (None, Some(place)) => Self::Archived(place),
+            (None, None) if is_somewhere => Self::NowhereWhole,
+            (None, None) => Self::Nowhere,
+        }
+    }
+
     pub(crate) fn into_error(self, original: &Original, places: &[RemotePlace]) -> SyncError {
         let object = format!("the original {}", original.source.display());
         match self {
@@ -268,13 +278,7 @@ pub(crate) async fn find(
             }
         }
     }
-    let absence = match (failed, archived) {
-        (_, Some(place)) => Absence::Archived(place),
-        (Some(error), None) => Absence::Failed(error),
-        (None, None) if is_somewhere => Absence::NowhereWhole,
-        (None, None) => Absence::Nowhere,
-    };
-    Ok(Search { found: Err(absence), bad })
+    Ok(Search { found: Err(Absence::of(failed, archived, is_somewhere)), bad })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::path_of_part;
 use crate::collect::{Arrival, DAY_MILLIS, arrive, hides_history, is_away, object_of};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::history::HistoryReport;
+use crate::history::{HistoryReport, is_published, publish_more};
 use crate::place::place_id;
 use crate::policy::{AwaitedElsewhere, came_here};
 use crate::problem::Problem;
@@ -277,15 +277,6 @@ async fn is_same_place(here: &mut Here<'_>, at: &RemotePlace, problems: &mut Vec
     }
 }
 
-/// Whether every op of this device is in segments that the place holds.
-fn is_published(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
-    let own = here.catalog.device();
-    let tip = here.catalog.tip(own)?;
-    let heads = here.device.remote_heads(at.id)?;
-    let is_there = heads.iter().any(|(device, head)| *device == own && head.seq >= tip.seq);
-    Ok(is_there && here.catalog.open_ops()?.ops == 0)
-}
-
 /// How many parts of an original rest in the folder.
 fn count_here(here: &Here<'_>, original: &Original) -> Result<usize> {
     let mut count = 0;
@@ -341,6 +332,15 @@ impl ReadyToFree {
     ) -> Result<std::result::Result<Proof<'a>, WhyNot>> {
         if let Judgement::No(why) = self.0.judge(here, at, original)? {
             return Ok(Err(why));
+        }
+        // Freeing takes hours, and others write meanwhile: what they said goes out before any bytes go.
+        if !is_published(here, at)? {
+            let mut history = HistoryReport::default();
+            publish_more(here, at, &mut history).await?;
+            problems.append(&mut history.problems);
+            if !is_published(here, at)? {
+                return Ok(Err(WhyNot::Unpublished));
+            }
         }
         let mut proof = Proof { original, remote: at.id, is_archived: false };
         for part in parts_of(original) {

@@ -11,7 +11,7 @@ mod read;
 mod send;
 mod thaw;
 
-pub use fetch::{fetch_missing, fetch_original};
+pub use fetch::{fetch_from, fetch_missing, fetch_original};
 pub(crate) use fetch::{open_part, opens_as_part};
 pub use find::Living;
 pub use free::{

@@ -127,12 +127,7 @@ impl<'a> OriginalReader<'a> {
                 }
             }
         }
-        let absence = match (failed, archived) {
-            (_, Some(place)) => Absence::Archived(place),
-            (Some(error), None) => Absence::Failed(error),
-            (None, None) if is_somewhere => Absence::NowhereWhole,
-            (None, None) => Absence::Nowhere,
-        };
+        let absence = Absence::of(failed, archived, is_somewhere);
         Err(absence.into_error(&self.original, &self.places))
     }
 

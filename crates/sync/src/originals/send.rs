@@ -98,7 +98,6 @@ pub(crate) async fn send_originals(
     tier: Option<Tier>,
     problems: &mut Vec<Problem>,
 ) -> Result<SentOriginals> {
-    here.device.retry_originals(at.id, here.now_millis())?;
     let mut sender = Sender {
         at,
         tier,
@@ -381,13 +380,14 @@ impl Sender<'_> {
             Err(error) if concerns_the_place(&error) => Ok(Some(error)),
             Err(error) => {
                 self.failures += 1;
-                self.open.remove(&done.content);
-                here.device.fail_original(
-                    self.at.id,
-                    &done.content,
-                    &error.to_string(),
-                    here.now_millis(),
-                )?;
+                if self.open.remove(&done.content).is_some() {
+                    let (now, reason) = (here.now_millis(), error.to_string());
+                    here.device.fail_original(self.at.id, &done.content, &reason, now)?;
+                    if let Some(original) = here.catalog.original_of(&done.content)? {
+                        let object = original.source.display().to_string();
+                        here.note(problems, Problem::NotSent { object, reason });
+                    }
+                }
                 Ok((self.failures >= MOST_FAILURES).then_some(error))
             }
         }
@@ -518,13 +518,22 @@ async fn look_at(
     epochs: &[Epoch],
     job: &PartJob,
 ) -> Result<Result<HowKnown, String>, StoreError> {
-    let length = store.head(path).await?.length_bytes;
+    let info = store.head(path).await?;
+    let length = info.length_bytes;
     if length != job.part.sealed_bytes {
         return Ok(Err(format!("it has {length} bytes instead of {}", job.part.sealed_bytes)));
     }
-    let header = store.get_range(path, 0..HEADER_LEN as u64).await?;
+    let header = match store.get_range(path, 0..HEADER_LEN as u64).await {
+        Ok(header) => header,
+        // It cannot be opened before it is thawed: its name and size are what can be known of it.
+        Err(StoreError::Archived { .. }) => return Ok(Ok(HowKnown::Found)),
+        Err(error) => return Err(error),
+    };
     if *header == job.header {
-        return Ok(Ok(HowKnown::Acknowledged));
+        // Equal headers are what another device leaves that hands these bytes on: only the place's own checksum over them
+        // all tells that they are there.
+        let is_whole = info.checksum.is_some_and(|sum| sum.is_of(job.sealed.body()).unwrap_or(false));
+        return Ok(Ok(if is_whole { HowKnown::Vouched } else { HowKnown::Found }));
     }
     Ok(opens(&header, library, epochs, &job.part, job.number, job.size_bytes).map(|()| HowKnown::Found))
 }

@@ -15,7 +15,9 @@ pub(crate) use local::read_entry as read_local_entry;
 pub(crate) use look::{look_for_packs, settle_entries};
 pub(crate) use receive::{PACK_BYTES, learn_packs, prove_pack};
 pub use receive::{ask_again_for_small_originals, fetch_entry, read_entry};
-pub(crate) use send::{entries_to_send, is_needed, packs_there, replicate_packs, send_packs};
+pub(crate) use send::{
+    entries_to_send, is_needed, packs_there, packs_to_replicate, readable, replicate_packs, send_packs,
+};
 
 use safelight_catalog::PackedEntry;
 use safelight_crypto::{EntryRecord, PackTier};

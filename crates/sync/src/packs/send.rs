@@ -159,7 +159,12 @@ pub(crate) fn packs_there(
 
 /// Tiny originals rest as cool as large ones; what is looked at stays where the place puts it.
 fn wish(tier: PackTier, originals: Option<Tier>) -> Option<Tier> {
-    originals.filter(|_| tier == PackTier::TinyOriginals)
+    originals.filter(|_| tier == PackTier::TinyOriginals).map(readable)
+}
+
+/// A pack is never archived: its index is in it, and one photo of it would thaw thousands.
+pub(crate) fn readable(tier: Tier) -> Tier {
+    if tier == Tier::Archive { Tier::Cold } else { tier }
 }
 
 fn push(
@@ -201,14 +206,26 @@ async fn put_pack(
         if here.device.is_bad(at.id, path.as_str())? {
             continue;
         }
+        let mut how = HowKnown::Acknowledged;
         match at.store.put(&path, &sealed, tier).await {
             Ok(_) => {}
             Err(StoreError::AlreadyExists { .. }) => {
+                how = HowKnown::Opened;
                 let there = at.store.get(&path, PACK_BYTES).await;
                 let judged = match there {
-                    Ok(bytes) => prove_pack(&bytes, named, here.library(), here.keys.keyring()),
+                    Ok(bytes) => prove_pack(&bytes, named, here.library(), here.keys.keyring()).map(drop),
                     Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
                         Err("it cannot be read".to_owned())
+                    }
+                    // Somebody archived it: until it is thawed its name and size are what can be known of it.
+                    Err(StoreError::Archived { .. }) => {
+                        how = HowKnown::Found;
+                        match at.store.head(&path).await?.length_bytes {
+                            found if found == sealed.length_bytes() => Ok(()),
+                            found => {
+                                Err(format!("it has {found} bytes instead of {}", sealed.length_bytes()))
+                            }
+                        }
                     }
                     Err(error) => return Err(error.into()),
                 };
@@ -223,8 +240,8 @@ async fn put_pack(
             object: path.to_string(),
             sealed_bytes: sealed.length_bytes(),
             placed_millis: here.now_millis(),
-            proven_millis: None,
-            how: HowKnown::Acknowledged,
+            proven_millis: (how == HowKnown::Opened).then(|| here.now_millis()),
+            how,
         };
         here.device.record_replicas(at.id, [&replica])?;
         here.monitor.advance(Transfer::PackSent, sealed.length_bytes());
@@ -247,18 +264,16 @@ pub(crate) struct SentPacks {
     pub(crate) of_originals: u64,
 }
 
-/// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
-/// same entries in the same order, they have the same name. `is_asked` looks at their logical names.
-pub(crate) async fn replicate_packs(
-    here: &mut Here<'_>,
+/// The packs that a place is not known to hold, that may go there, and that can be built again of what is here: with where
+/// each of their entries rests.
+pub(crate) fn packs_to_replicate(
+    here: &Here<'_>,
     at: &RemotePlace,
     goes: Goes,
     is_asked: impl Fn(&str) -> bool,
-    originals_tier: Option<Tier>,
-    problems: &mut Vec<Problem>,
-) -> Result<SentPacks> {
+) -> Result<Vec<(Packed, Vec<PackLocation>)>> {
     let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
-    let mut sent = SentPacks::default();
+    let mut packs = Vec::new();
     for named in here.catalog.remote_packs(None)? {
         let Some((tier, area)) = tier_of(named.tier) else { continue };
         let logical = tier.logical(&named.name);
@@ -269,21 +284,42 @@ pub(crate) async fn replicate_packs(
         {
             continue;
         }
-        here.stop.check()?;
         let which = goes.of(named.tier);
         if which != Renditions::All && !here.device.may_replicate(at.id, &logical, which)? {
             continue;
         }
         let entries = here.device.entries_of_remote_pack(&logical)?;
+        let mut locations = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let Some(location) = here.device.packed_as(entry)? else { break };
+            locations.push(location);
+        }
+        if locations.len() == entries.len() {
+            packs.push((named, locations));
+        }
+    }
+    Ok(packs)
+}
+
+/// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
+/// same entries in the same order, they have the same name. `is_asked` looks at their logical names.
+pub(crate) async fn replicate_packs(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    goes: Goes,
+    is_asked: impl Fn(&str) -> bool,
+    originals_tier: Option<Tier>,
+    problems: &mut Vec<Problem>,
+) -> Result<SentPacks> {
+    let mut sent = SentPacks::default();
+    for (named, locations) in packs_to_replicate(here, at, goes, is_asked)? {
+        here.stop.check()?;
+        let Some((tier, area)) = tier_of(named.tier) else { continue };
         let Some(epoch) = here.keys.keyring().epoch_by_id(&named.epoch).cloned() else { continue };
         let mut writer = PackWriter::new(here.library(), &epoch);
         let mut is_complete = true;
-        for entry in &entries {
-            let location = here.device.packed_as(entry)?;
-            is_complete &= match location {
-                Some(location) => push(here, &mut writer, &location, problems)?.is_some(),
-                None => false,
-            };
+        for location in &locations {
+            is_complete = push(here, &mut writer, location, problems)?.is_some();
             if !is_complete {
                 break;
             }

@@ -214,6 +214,10 @@ async fn look(
             // Listings may be stale: only the place's own word for this name counts.
             None => length_of(at, &path).await?,
         };
+        let found = match found {
+            Some(listed) if size.is_some_and(|size| size != listed) => length_of(at, &path).await?,
+            found => found,
+        };
         report.expected_objects += 1;
         let Some(found) = found else {
             if !(is_owed && was_damaged(here, at, &path)?)
@@ -246,7 +250,7 @@ async fn look(
             continue;
         }
         let mut proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
-        if matches!(proof, Proof::Bad(_)) {
+        if matches!(proof, Proof::Bad(_) | Proof::Missing) {
             // What the way there damaged is whole the second time.
             proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
         }
@@ -260,6 +264,15 @@ async fn look(
                 if let Expected::Part(content, _) = expected {
                     unrecorded.proven.push(*content);
                 }
+            }
+            // Listed, and not to be had, twice.
+            Proof::Missing => {
+                if is_gone(here, at, expected, &path, expectation).await? {
+                    gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
+                }
+                let problem = Problem::Missing { object: path.clone() };
+                unrecorded.record(here, at)?;
+                lost(here, at, expected, &path, problem, expectation, report).await?;
             }
             Proof::Bad(reason) => {
                 damaged.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));

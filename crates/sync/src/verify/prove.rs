@@ -20,6 +20,8 @@ pub(super) enum Proof {
     Whole,
     /// It is not, for this reason.
     Bad(String),
+    /// It is not there.
+    Missing,
     /// It is there, and proves nothing before it is thawed.
     Archived,
 }
@@ -42,7 +44,7 @@ pub(super) async fn prove(
     };
     let bytes: Bytes = match at.store.get(&object, limit).await {
         Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. }) => return Ok(Proof::Bad("it is missing".to_owned())),
+        Err(StoreError::NotFound { .. }) => return Ok(Proof::Missing),
         Err(StoreError::Archived { .. }) => return Ok(Proof::Archived),
         Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
             return Ok(Proof::Bad(error.to_string()));

@@ -569,7 +569,7 @@ async fn a_place_that_was_emptied_stops_its_sync_until_its_owner_says_so_and_is_
     assert_eq!(place.objects("").len(), 0, "nothing was put");
 
     let at = one.at(&place.store);
-    start_over(&mut one.here(), at.id).unwrap();
+    start_over(&mut one.device, at.id).unwrap();
     let report = sync_and_write(&mut one, &place.store).await;
     assert_eq!((report.history.problems, report.problems), (vec![], vec![]));
     for (now, before) in kinds(&place).into_iter().zip(before) {

@@ -472,6 +472,8 @@ pub(crate) struct Counting {
     /// Puts of originals take a moment: how many were under way at once at most, and how many are, by whether they
     /// have more than 16 MB.
     pub(crate) under_way: Mutex<Option<[(usize, usize); 2]>>,
+    /// What cannot be put because the place is too busy, by the start of its name.
+    pub(crate) refused: Mutex<Option<String>>,
     /// What cannot be read because the network is away, by the start of its name.
     pub(crate) unreachable: Mutex<Option<String>>,
 }
@@ -508,6 +510,14 @@ impl TestPlace {
         })
     }
 
+    /// A place with every tier.
+    pub(crate) fn tiered() -> Self {
+        Self::with(|capabilities| {
+            capabilities.set(Capability::PutIfAbsent, Finding::Works);
+            capabilities.tiers = vec![Tier::Hot, Tier::Cool, Tier::Cold, Tier::Archive];
+        })
+    }
+
     /// A place that overwrites whatever it is told to.
     pub(crate) fn lax() -> Self {
         Self::with(|_| ())
@@ -526,8 +536,8 @@ impl TestPlace {
         let root = folder.path().to_owned();
         let inner = Folder::open(&root).unwrap();
         let mut capabilities = inner.capabilities().clone();
-        change(&mut capabilities);
         capabilities.tiers = vec![Tier::Hot, Tier::Cool];
+        change(&mut capabilities);
         let remote = Arc::new(Counting {
             folder: inner,
             capabilities,
@@ -542,6 +552,7 @@ impl TestPlace {
             archived: Mutex::default(),
             hidden: Mutex::default(),
             unreachable: Mutex::default(),
+            refused: Mutex::default(),
             under_way: Mutex::default(),
         });
         let store = SealedRemote::new(Arc::<Counting>::clone(&remote));
@@ -673,6 +684,9 @@ impl Remote for Counting {
     async fn put_if_absent(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError> {
         self.ask(&format!("CREATE {:?}", options.tier), key.as_str());
         self.may_put()?;
+        if self.refused.lock().unwrap().as_deref().is_some_and(|start| key.as_str().starts_with(start)) {
+            return Err(self.fail());
+        }
         let class = usize::from(body.length_bytes() > 16_000_000);
         if key.as_str().starts_with("o/") && self.moves(class, true) {
             // Until as many were under way at once as should be, however slow the machine is.

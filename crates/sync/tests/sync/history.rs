@@ -80,7 +80,7 @@ async fn a_place_that_went_back_stops_its_sync_and_is_not_changed() {
     assert!(remembered[0].last_error.as_ref().unwrap().contains("has gone back"));
     // Its owner knows of it: everything is sent again.
     let at = one.at(&place.store);
-    safelight_sync::start_over(&mut one.here(), at.id).unwrap();
+    safelight_sync::start_over(&mut one.device, at.id).unwrap();
     assert_eq!(one.sync(&place.store).await.unwrap().history.problems, []);
     assert_eq!(place.objects("log").len(), 3);
 }

@@ -1,8 +1,8 @@
 //! Packs and originals: sent, found, fetched.
 
-use safelight_catalog::{RemoteId, SyncState};
+use safelight_catalog::{HowKnown, RemoteId, SyncState};
 use safelight_model::{PackKind, RenditionKind};
-use safelight_store::{ObjectPath, StoreError};
+use safelight_store::{ObjectPath, StoreError, Tier};
 use safelight_sync::{Problem, SyncError, SyncOptions, fetch_entry, fetch_original, plan};
 
 use crate::common::*;
@@ -49,6 +49,108 @@ async fn originals_go_cool_part_by_part_and_only_once() {
     }
     one.sync(&place.store).await.unwrap();
     assert_eq!(created(&place.requests()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_is_named_and_tried_again_by_the_next_sync() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(36);
+    let photo = one.import("a.jpg", &noise(36, 4000));
+    let at = one.at(&place.store);
+    *place.remote.refused.lock().unwrap() = Some("o/".to_owned());
+    let report = one.sync(&place.store).await.unwrap();
+    let named = report
+        .problems
+        .iter()
+        .filter(|problem| matches!(problem, Problem::NotSent { object, .. } if object.contains("a.jpg")));
+    assert_eq!((named.count(), report.problems.len()), (1, 1), "{:?}", report.problems);
+    assert_eq!(totals(&one, at.id, SyncState::Failed), 1);
+    let planned = plan(&mut one.here(), &at, &SyncOptions::default()).unwrap();
+    assert_eq!(planned.original_sizes, [photo.size_bytes], "it is still to be sent");
+
+    *place.remote.refused.lock().unwrap() = None;
+    // Who follows by itself waits for its time; who is started by somebody does not.
+    let by_itself = SyncOptions { retry_failed: false, ..SyncOptions::default() };
+    assert_eq!(safelight_sync::sync(&mut one.here(), &at, &by_itself).await.unwrap().synced_originals, 0);
+    let report = one.sync(&place.store).await.unwrap();
+    assert_eq!((report.synced_originals, report.problems), (1, vec![]));
+}
+
+#[tokio::test]
+async fn what_came_here_from_elsewhere_is_not_held_to_rest_in_a_place_without_it() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(37);
+    let photo = one.import("a.jpg", &noise(37, 4000));
+    one.sync(&first.store).await.unwrap();
+    let mut two = Phone::join(&first.store, &words, 38).await.unwrap();
+    two.sync(&first.store).await.unwrap();
+    two.sync(&second.store).await.unwrap();
+    let at = two.at(&second.store);
+    assert_eq!(totals(&two, at.id, SyncState::Elsewhere), 1);
+    // An import beside the sync has made its parts durable, and said nothing of it yet.
+    let same = two.import_unrecorded("a.jpg", &noise(37, 4000));
+    assert_eq!(same.parts[0].name, photo.parts[0].name);
+    let keeps_all = SyncOptions { fetch_originals: true, ..SyncOptions::default() };
+    let report = safelight_sync::sync(&mut two.here(), &at, &keeps_all).await.unwrap();
+    assert_eq!((report.fetched_originals, totals(&two, at.id, SyncState::Synced)), (0, 0));
+    assert_eq!(two.sync(&second.store).await.unwrap().synced_originals, 1);
+    assert_eq!(second.objects("o").len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_place_lost_is_named_by_whoever_keeps_all() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(39);
+    let photo = one.import("a.jpg", &noise(39, 4000));
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 40).await.unwrap();
+    two.sync(&place.store).await.unwrap();
+    let at = two.at(&place.store);
+    assert_eq!(totals(&two, at.id, SyncState::CloudOnly), 1);
+    place.remove(&format!("o/{}/{}", photo.parts[0].name.shard(), photo.parts[0].name));
+    let keeps_all = SyncOptions { fetch_originals: true, ..SyncOptions::default() };
+    let report = safelight_sync::sync(&mut two.here(), &at, &keeps_all).await.unwrap();
+    assert!(
+        matches!(&report.problems[..], [Problem::Missing { object }] if object.contains("a.jpg")),
+        "{:?}",
+        report.problems
+    );
+    assert_eq!(totals(&two, at.id, SyncState::Lost), 1);
+}
+
+#[tokio::test]
+async fn small_originals_are_never_archived() {
+    let place = TestPlace::tiered();
+    let (mut one, _words) = Phone::founder(41);
+    one.import_tiny("small.png", &noise(41, 900));
+    one.import("large.jpg", &noise(42, 4000));
+    let at = one.at(&place.store);
+    let archive = SyncOptions { originals_tier: Some(Tier::Archive), ..SyncOptions::default() };
+    safelight_sync::sync(&mut one.here(), &at, &archive).await.unwrap();
+    let requests = place.requests();
+    let tier_of = |start: &str| {
+        let put = requests.iter().find(|request| request.starts_with("CREATE") && request.contains(start));
+        put.unwrap().trim_start_matches("CREATE ").split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!((tier_of(" s/").as_str(), tier_of(" o/").as_str()), ("Some(Cold)", "Some(Archive)"));
+}
+
+#[tokio::test]
+async fn what_another_device_put_and_archived_counts_as_there() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(43);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 44).await.unwrap();
+    one.import("a.jpg", &noise(43, 4000));
+    one.sync(&place.store).await.unwrap();
+    *place.remote.archived.lock().unwrap() = Some("o/".to_owned());
+    let same = two.import("a.jpg", &noise(43, 4000));
+    let report = two.sync(&place.store).await.unwrap();
+    assert_eq!(report.problems, vec![]);
+    let at = two.at(&place.store);
+    assert_eq!((totals(&two, at.id, SyncState::Synced), totals(&two, at.id, SyncState::Failed)), (1, 0));
+    let name = format!("o/{}/{}", same.parts[0].name.shard(), same.parts[0].name);
+    assert_eq!(two.device.replica(at.id, &name).unwrap().unwrap().how, HowKnown::Found);
 }
 
 #[tokio::test]

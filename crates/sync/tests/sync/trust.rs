@@ -200,3 +200,72 @@ async fn a_sweep_that_was_cut_goes_on_behind_what_it_looked_at() {
     verify(&mut one, &place, Depth::Sample(0.1)).await;
     assert!(one.device.sweep_position(at.id).unwrap().starts_with("o/"));
 }
+
+#[tokio::test]
+async fn who_only_read_its_own_chain_has_not_come_back() {
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(670);
+    one.sync(&place.store).await.unwrap();
+    let backup = one.back_up();
+    one.import("a.jpg", &noise(670, 4000));
+    one.sync(&place.store).await.unwrap();
+    let segments = place.objects("log").len();
+    drop(one);
+    // Five months later, on a new disk: what it published after the backup is read back, and says nothing of today.
+    let mut back = backup.open(671);
+    back.now += 150 * 24 * 3_600_000;
+    back.sync(&place.store).await.unwrap();
+    assert_eq!(place.objects("log").len(), segments + 1, "a sign of life");
+    let at = back.at(&place.store);
+    assert!(!safelight_sync::is_away(&back.here(), &at).unwrap());
+}
+
+#[tokio::test]
+async fn what_one_device_filled_again_is_not_held_to_have_what_others_sent() {
+    // History names a place whose word proves an upload, and no other.
+    for (is_emptied, is_named) in [(true, true), (true, false), (false, true), (false, false)] {
+        let place = if is_named { TestPlace::vouching() } else { TestPlace::new() };
+        let (mut one, words) = Phone::founder(680);
+        one.import("one.jpg", &noise(680, 4000));
+        one.sync(&place.store).await.unwrap();
+        let mut two = Phone::join(&place.store, &words, 681).await.unwrap();
+        two.sync(&place.store).await.unwrap();
+        one.sync(&place.store).await.unwrap();
+        let before = tempfile::tempdir().unwrap();
+        copy_all(&place.remote.root, before.path());
+        let photo = two.import("two.jpg", &noise(682, 4000));
+        two.sync(&place.store).await.unwrap();
+        one.sync(&place.store).await.unwrap();
+
+        // It goes back, or is emptied; only one of the two finds that out and fills it again.
+        std::fs::remove_dir_all(&place.remote.root).unwrap();
+        std::fs::create_dir(&place.remote.root).unwrap();
+        if !is_emptied {
+            copy_all(before.path(), &place.remote.root);
+        }
+        one.sync(&place.store).await.unwrap_err();
+        let at = one.at(&place.store);
+        safelight_sync::start_over(&mut one.device, at.id).unwrap();
+        one.sync(&place.store).await.unwrap();
+        one.sync(&place.store).await.unwrap();
+
+        if is_named {
+            let error = two.sync(&place.store).await.unwrap_err();
+            assert!(matches!(error, SyncError::AnotherPlace { .. }), "{error}");
+            let at = two.at(&place.store);
+            safelight_sync::start_over(&mut two.device, at.id).unwrap();
+        }
+        two.sync(&place.store).await.unwrap();
+        two.sync(&place.store).await.unwrap();
+        assert!(
+            place.objects("o").contains_key(&format!(
+                "o/{}/{}",
+                photo.parts[0].name.shard(),
+                photo.parts[0].name
+            )),
+            "{is_emptied}"
+        );
+        // The other one is not told a second time.
+        one.sync(&place.store).await.unwrap();
+    }
+}

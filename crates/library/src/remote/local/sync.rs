@@ -5,7 +5,7 @@ use safelight_catalog::{PolicyKind, RemoteId, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_store::ObjectPath;
 use safelight_sync::{
-    AwaitedElsewhere, FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_original,
+    AwaitedElsewhere, FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_from,
     finish_freeing, is_away, look_at_thaw, wanted,
 };
 use serde::Serialize;
@@ -105,11 +105,7 @@ async fn fetched(
 ) -> Result<Option<u64>, SyncError> {
     here.stop.check()?;
     let Some(original) = here.catalog.original_of(content)? else { return Ok(None) };
-    match fetch_original(here, std::slice::from_ref(at), &original, problems).await {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.concerns_one_original() => Ok(None),
-        Err(error) => Err(error),
-    }
+    fetch_from(here, at, &original, problems).await
 }
 
 fn pinned_and_away(
