@@ -40,11 +40,20 @@ let revision = 1;
 const photo = (n) => {
   const [city, region, country, lat, lon] = CITIES[hash(dayOf(n) * 13) % CITIES.length];
   const day = String(days[dayOf(n)][0]);
-  return { id: n.toString(16).padStart(12, '0'), taken: `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T${String(8 + (hash(n) % 12)).padStart(2, '0')}:${String(hash(n) % 60).padStart(2, '0')}:00`, kind: hash(n * 3) % 23 === 0 ? 'video' : hash(n * 3) % 29 === 0 ? 'raw' : 'photo', sync: SYNC[hash(n * 31) % SYNC.length], favourite: hash(n * 5) % 19 === 0, rating: hash(n * 9) % 7 === 0 ? 4 : 0, name: `IMG_${String(1000 + (n % 9000))}.jpg`, color: hsl(n), place: `${city}, ${region}, ${country}`, lat, lon, rotate: 0, caption: null, tags: [], albums: [], ...changed.get(n) };
+  return { id: n.toString(16).padStart(12, '0'), taken: `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T${String(8 + (hash(n) % 12)).padStart(2, '0')}:${String(hash(n) % 60).padStart(2, '0')}:00`, kind: hash(n * 3) % 23 === 0 ? 'video' : hash(n * 3) % 29 === 0 ? 'raw' : 'photo', sync: SYNC[hash(n * 31) % SYNC.length], favourite: hash(n * 5) % 19 === 0, rating: hash(n * 9) % 7 === 0 ? 4 : 0, name: `IMG_${String(1000 + (n % 9000))}.jpg`, color: hsl(n), place: `${city}, ${region}, ${country}`, lat, lon, rotate: 0, caption: null, live: n % 37 === 1, motion: n % 41 === 2, tags: [], albums: [], ...changed.get(n) };
 };
 const svg = (n) => `<svg xmlns="http://www.w3.org/2000/svg" width="480" height="${Math.round(480 / 2 ** ((ratioOf(n) - 128) / 50))}" viewBox="0 0 100 100" preserveAspectRatio="none"><rect width="100" height="100" fill="#${hsl(n)}"/><rect width="100" height="${45 + (hash(n) % 20)}" fill="#${hsl(n + 5)}" opacity=".6"/><path d="M0 100 ${hash(n) % 60} ${30 + (hash(n * 2) % 30)} 100 100z" fill="#${hsl(n + 9)}"/><circle cx="${20 + (hash(n * 3) % 60)}" cy="${15 + (hash(n * 4) % 20)}" r="6" fill="#fff" opacity=".85"/></svg>`;
 
 const albums = [{ id: 'a1', name: 'Trips', path: 'Trips', parent: null, assets: 0, cover: null }, { id: 'a2', name: 'Iceland', path: 'Trips/Iceland', parent: 'a1', assets: 240, cover: '000000000007' }, { id: 'a3', name: 'Family', path: 'Family', parent: null, assets: 1204, cover: '000000000010' }];
+// Groups of duplicates: the first is the same picture in another file, the next nearly so, the last a burst.
+const copy = (n, more = {}) => ({ ...(({ id, name, kind, taken, place, rotate }) => ({ id, name, kind, taken, place, rotate }))(photo(n)), width: 6000, height: 4000, bytes: 4_200_000, media_type: 'image/jpeg', camera: 'FUJIFILM X-T5', albums: [], albums_count: 0, tags: [], favourite: false, rating: null, caption: null, title: null, here: true, likeness: 100, stacked: false, cannot_drop: null, ...more });
+const groups = [
+  { id: 'g1', kind: 'exact', safe: true, unsafe_because: null, keep: '000000000001', reason: 'It has the same pixels in the larger file, and lies in an album.', reason_code: 'albums', differing: ['bytes', 'media_type', 'albums'], items: [copy(1, { albums: [{ id: 'a2', path: 'Trips/Iceland' }], albums_count: 1 }), copy(2, { bytes: 3_100_000, media_type: 'image/png' })] },
+  { id: 'g2', kind: 'near', safe: true, unsafe_because: null, keep: '000000000003', reason: 'It has more pixels.', reason_code: 'resolution', differing: ['dimensions', 'bytes'], items: [copy(3), copy(4, { width: 1600, height: 1067, bytes: 310_000, likeness: 98 }), copy(5, { width: 1024, height: 683, bytes: 120_000, likeness: 97 })] },
+  { id: 'g3', kind: 'near', safe: false, unsafe_because: 'one of them was cropped', keep: '000000000006', reason: 'It shows more of the picture.', reason_code: 'resolution', differing: ['dimensions', 'bytes', 'rating'], items: [copy(6), copy(7, { width: 5400, height: 3600, bytes: 3_300_000, likeness: 91, rating: 4, cannot_drop: null })] },
+  { id: 'g4', kind: 'burst', safe: false, unsafe_because: null, keep: '000000000009', reason: 'It is the sharpest of the burst.', reason_code: 'size', differing: ['bytes', 'taken'], items: [copy(9), copy(8, { likeness: 93 }), copy(10, { likeness: 92 }), copy(11, { likeness: 90 })] },
+];
+let gone = [];
 const streams = new Set();
 const read = (request) => new Promise((resolve) => { let text = ''; request.on('data', (piece) => { text += piece; }); request.on('end', () => resolve(text ? JSON.parse(text) : {})); });
 let locked = false;
@@ -89,12 +98,12 @@ const server = createServer(async (request, response) => {
     const start = Number(url.searchParams.get('start'));
     const rows = Array.from({ length: Math.min(Number(url.searchParams.get('count')), total - start) }, (_, at) => photo(start + at));
     const column = (pick) => rows.map(pick);
-    return json({ revision, start, id: column((p) => p.id), taken: column((p) => p.taken), kind: column((p) => p.kind), duration_ms: column((p) => (p.kind === 'video' ? 47_000 : 0)), sync: column((p) => p.sync), favourite: column((p) => p.favourite), rating: column((p) => p.rating), name: column((p) => p.name), color: column((p) => p.color), undecodable: column(() => false), rotate: column((p) => p.rotate), place: column((p) => p.place), caption: column((p) => p.caption) });
+    return json({ revision, start, id: column((p) => p.id), taken: column((p) => p.taken), kind: column((p) => p.kind), duration_ms: column((p) => (p.kind === 'video' ? 47_000 : 0)), sync: column((p) => p.sync), favourite: column((p) => p.favourite), rating: column((p) => p.rating), name: column((p) => p.name), color: column((p) => p.color), undecodable: column(() => false), rotate: column((p) => p.rotate), place: column((p) => p.place), caption: column((p) => p.caption), live: column((p) => p.live), motion: column((p) => p.motion) });
   }
   if (call === 'timeline/position') return json({ index: parseInt(url.searchParams.get('id'), 16) });
   if (call.startsWith('assets/')) {
     const p = photo(parseInt(call.slice(7), 16));
-    return json({ ...p, path: `2024/${p.name}`, size: 4_200_000, media_type: 'image/svg+xml', title: null, keywords: [], position: [p.lat, p.lon], hidden: false, trashed: false, storage: 'copied', place_count: 2, places: [{ remote: null, how: 'here' }, { remote: 'nas', how: 'synced', proven: '2026-11-01T10:00:00Z' }], facts: { width: 6000, height: 4000, camera_make: 'FUJIFILM', camera_model: 'X-T5', lens: 'XF33mmF1.4', iso: 200, aperture: { numerator: 28, denominator: 10 }, exposure_seconds: { numerator: 1, denominator: 250 }, focal_length_mm: { numerator: 33, denominator: 1 } }, history: [{ when: '2026-11-01 10:00:00', device: 'x', what: `added ${p.name}` }] });
+    return json({ ...p, web: { original: false, mime: 'image/svg+xml', moves: p.live || p.motion }, path: `2024/${p.name}`, size: 4_200_000, media_type: 'image/svg+xml', title: null, keywords: [], position: [p.lat, p.lon], hidden: false, trashed: false, storage: 'copied', place_count: 2, places: [{ remote: null, how: 'here' }, { remote: 'nas', how: 'synced', proven: '2026-11-01T10:00:00Z' }], facts: { width: 6000, height: 4000, camera_make: 'FUJIFILM', camera_model: 'X-T5', lens: 'XF33mmF1.4', iso: 200, aperture: { numerator: 28, denominator: 10 }, exposure_seconds: { numerator: 1, denominator: 250 }, focal_length_mm: { numerator: 33, denominator: 1 } }, history: [{ when: '2026-11-01 10:00:00', device: 'x', what: `added ${p.name}` }] });
   }
   if (call === 'edit') {
     const { items = [], set = {}, add = {} } = await read(request);
@@ -103,7 +112,23 @@ const server = createServer(async (request, response) => {
     for (const stream of streams) stream.write(`event: revision\ndata: {"revision":${revision}}\n\n`);
     return json({ revision, changed: items.length || total, undo: 'u' });
   }
-  if (['trash', 'trash/restore', 'undo'].includes(call)) return json({ revision, changed: 1, undo: 'u' });
+  if (call === 'duplicates') {
+    const open = groups.filter((group) => !gone.includes(group.id) && (!url.searchParams.get('kind') || url.searchParams.get('kind') === group.kind));
+    const start = Number(url.searchParams.get('start') ?? 0);
+    const counted = groups.filter((group) => !gone.includes(group.id));
+    return json({ revision, total: open.length, counts: Object.fromEntries(['exact', 'near', 'burst'].map((kind) => [kind, counted.filter((group) => group.kind === kind).length])), safe: counted.filter((group) => group.safe).length, freed_bytes: 3_530_000, start, groups: open.slice(start, start + Number(url.searchParams.get('count') ?? 50)) });
+  }
+  if (call === 'duplicates/apply' || call === 'duplicates/stack') {
+    const { groups: asked = [], safe } = await read(request);
+    const settled = groups.filter((group) => !gone.includes(group.id) && (safe ? group.safe : asked.some((one) => group.items.some((item) => item.id === (one.keep ?? one.cover)))));
+    if (call.endsWith('apply') && settled.some((group) => group.kind === 'burst')) return fail(409, 'refused', 'a burst is never put into the trash');
+    gone = [...gone, ...settled.map((group) => group.id)];
+    revision++;
+    const trashed = call.endsWith('apply') ? settled.reduce((sum, group) => sum + group.items.length - 1, 0) : 0;
+    return json({ revision, undo: 'duplicates', changed: trashed || 3, unchanged: 0, notices: [], kept: settled.length, trashed, freed_bytes: 3_100_000, verified: settled.length });
+  }
+  if (call === 'undo') { const { undo } = await read(request); if (undo === 'duplicates') gone = []; revision++; return json({ revision, changed: 1, undo: null }); }
+  if (['trash', 'trash/restore'].includes(call)) return json({ revision, changed: 1, undo: 'u' });
   if (call === 'albums') return request.method === 'POST' ? json({ revision, id: 'a9' }) : json(albums);
   if (call === 'tags') return json([{ name: 'trips/sea', count: 3 }]);
   if (call === 'complete') return json({ from: 0, to: q.length, choices: [{ text: 'place:', note: 'where it was taken' }, { text: 'date:', note: 'when' }, { text: 'is:favourite', note: 'favourites' }].filter((one) => one.text.startsWith(q)) });

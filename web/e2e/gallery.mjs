@@ -1,6 +1,6 @@
 // Starts the real binary on a library of its own, and a browser on the gallery; both end with the test run.
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -55,6 +55,41 @@ export class Library {
   }
 
   remove() { rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); }
+}
+
+/** A Live Photo as telephones write it: a JPEG and a film that carry the same identifier. Answers whether ffmpeg drew it. */
+export function drawLivePair(folder, name, identifier) {
+  const ffmpeg = (...words) => spawnSync('ffmpeg', ['-v', 'error', '-y', ...words], { encoding: 'utf8' });
+  const photo = join(folder, `${name}.JPG`);
+  const film = join(folder, `${name}.MOV`);
+  const source = ['-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=24'];
+  const drawn = ffmpeg(...source, '-frames:v', '1', photo);
+  if (drawn.error) return false;
+  const filmed = ffmpeg(...source, '-f', 'lavfi', '-i', 'sine=frequency=440', '-t', '1.500', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-c:a', 'aac',
+    '-movflags', '+faststart+use_metadata_tags', '-metadata', `com.apple.quicktime.content.identifier=${identifier}`, film);
+  if (drawn.status !== 0 || filmed.status !== 0) throw new Error(`ffmpeg: ${drawn.stderr}${filmed.stderr}`);
+  writeFileSync(photo, withAppleNote(readFileSync(photo), identifier));
+  return true;
+}
+
+/** Puts EXIF with a note of Apple's, which holds the identifier, behind the first two bytes of a JPEG. */
+function withAppleNote(jpeg, identifier) {
+  const text = Buffer.from(`${identifier}\0`);
+  const words = (...numbers) => { const bytes = Buffer.alloc(numbers.length * 2); numbers.forEach((number, at) => bytes.writeUInt16BE(number, at * 2)); return bytes; };
+  const long = (number) => words(number >>> 16, number & 0xffff);
+  // Offsets in the note count from its own beginning.
+  const note = Buffer.concat([Buffer.from('Apple iOS\0\0\x01MM'), words(1, 0x11, 2), long(text.length), long(32), long(0), text]);
+  const maker = Buffer.from('Apple\0');
+  const exifAt = 8 + 2 + 2 * 12 + 4;
+  const makerAt = exifAt + 2 + 12 + 4;
+  const tiff = Buffer.concat([
+    Buffer.from('MM'), words(42), long(8),
+    words(2, 0x010f, 2), long(maker.length), long(makerAt), words(0x8769, 4), long(1), long(exifAt), long(0),
+    words(1, 0x927c, 7), long(note.length), long(makerAt + maker.length), long(0),
+    maker, note,
+  ]);
+  const exif = Buffer.concat([Buffer.from('Exif\0\0'), tiff]);
+  return Buffer.concat([jpeg.subarray(0, 2), words(0xffe1, exif.length + 2), exif, jpeg.subarray(2)]);
 }
 
 /** The stand-in server with made-up photos, for what no library that is quickly made can show. */

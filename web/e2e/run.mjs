@@ -7,12 +7,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import assert from 'node:assert/strict';
-import { browserPath, launch, Library, open, PASSPHRASE, standIn, visit } from './gallery.mjs';
+import { browserPath, drawLivePair, launch, Library, open, PASSPHRASE, standIn, visit } from './gallery.mjs';
 
 const tests = [];
 const test = (name, run) => tests.push({ name, run });
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const PAGES = ['/', '/albums', '/favourites', '/places', '/hidden', '/trash', '/conflicts', '/remotes', '/privacy', '/settings'];
+const PAGES = ['/', '/albums', '/favourites', '/places', '/hidden', '/trash', '/duplicates', '/conflicts', '/remotes', '/privacy', '/settings'];
 const HOSTILE_NAME = '"><img src=x onerror=alert(1)>.png';
 const HOSTILE_SVG = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(2)"><script>alert(3)</script></svg>';
 
@@ -133,6 +133,54 @@ test('everything can be done with the keyboard alone', async ({ page, wrong }) =
   await page.getByRole('button', { name: 'Bring back' }).focus();
   await page.keyboard.press('Enter');
   await page.getByText('The trash is empty').waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+test('a Live photo moves, silently, while its key, its button or the pointer says so', async ({ browser, again, page, wrong, live }) => {
+  if (!live) return;
+  await visit(page, `/?q=${encodeURIComponent('name:LIVE_0001.JPG')}`);
+  const cell = page.locator('[role=gridcell]').first();
+  await cell.waitFor();
+  assert.match(await cell.getAttribute('aria-label'), /Live/);
+  await cell.click();
+  const button = page.locator('dialog[open]').getByRole('button', { name: 'Live' });
+  await button.waitFor();
+  assert.equal(await page.locator('dialog video').count(), 0, 'nothing moves by itself');
+  await page.locator('.stage').focus();
+  await page.keyboard.press('l');
+  await heard(page, /Playing/);
+  const film = page.locator('dialog video.begun');
+  await film.waitFor();
+  assert.deepEqual(await film.evaluate((video) => [video.muted, video.videoWidth, video.error]), [true, 640, null]);
+  assert.equal(await button.getAttribute('aria-pressed'), 'true');
+  assert.deepEqual(await violations(page), []);
+  // It ends by itself, and the still photo shows again.
+  await page.waitForFunction(() => document.querySelector('dialog video') === null);
+  await button.click();
+  await film.waitFor();
+  await page.getByRole('button', { name: 'Sound' }).click();
+  assert.equal(await film.evaluate((video) => video.muted).catch(() => false), false);
+  await page.waitForFunction(() => document.querySelector('dialog video') === null);
+
+  // This window asks for less motion: holding the pointer down starts nothing. In one that does not, it does.
+  const press = async (window) => {
+    const box = await window.locator('.stage').boundingBox();
+    await window.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await window.mouse.down();
+    await window.waitForTimeout(700);
+    const count = await window.locator('dialog video').count();
+    await window.mouse.up();
+    return count;
+  };
+  assert.equal(await press(page), 0);
+  await page.keyboard.press('Escape');
+  const other = await again(browser, { reducedMotion: 'no-preference' });
+  await visit(other.page, `/?q=${encodeURIComponent('name:LIVE_0001.JPG')}`);
+  await other.page.locator('[role=gridcell]').first().click();
+  await other.page.locator('dialog[open]').getByRole('button', { name: 'Live' }).waitFor();
+  assert.equal(await press(other.page), 1);
+  await other.page.waitForFunction(() => document.querySelector('dialog video') === null);
+  await other.context.close();
   assert.deepEqual(wrong, []);
 });
 
@@ -323,6 +371,66 @@ test('keys pressed faster than the server answers mean the photo they were press
   assert.deepEqual(wrong, []);
 });
 
+test('duplicates are reviewed by keys: another kept, one group, a burst, all that are safe, and undone', async ({ browser, pictures }) => {
+  // Made-up groups: what is found in a real library is the engine's own test.
+  const made = standIn(4_000);
+  try {
+    const { page, context, wrong } = await open(browser, await made.address);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await visit(page, '/duplicates');
+      await page.getByRole('heading', { name: /Group 1 of 4/ }).waitFor();
+      assert.deepEqual(await violations(page), [], colorScheme);
+      await page.keyboard.press('d');
+      await page.getByRole('dialog', { name: 'Compare' }).waitFor();
+      await page.waitForTimeout(300);
+      assert.deepEqual(await violations(page), [], `comparing, ${colorScheme}`);
+      await page.keyboard.press('Escape');
+      await page.waitForFunction(() => document.querySelector('dialog') === null);
+    }
+    assert.ok(await page.evaluate(() => document.querySelectorAll('*').length) <= 600);
+    const goes = () => page.locator('article', { hasText: 'Goes into the trash' }).getByRole('heading').allTextContents();
+    await page.getByRole('region', { name: 'Duplicates' }).focus();
+    assert.deepEqual(await goes(), ['IMG_1002.jpg']);
+    await page.keyboard.press('2');
+    await heard(page, /IMG_1002.jpg stays/);
+    assert.deepEqual(await goes(), ['IMG_1001.jpg']);
+    const sent = page.waitForRequest((request) => request.url().endsWith('/duplicates/apply'));
+    await page.keyboard.press('k');
+    assert.deepEqual((await sent).postDataJSON(), { groups: [{ keep: '000000000002', drop: ['000000000001'] }] });
+    await heard(page, /1 duplicate put into the trash/);
+    await page.getByRole('heading', { name: /Group 1 of 3 · Nearly/ }).waitFor();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('heading', { name: /Group 1 of 4 · Same picture/ }).waitFor();
+
+    // A burst is never offered for the trash.
+    await page.getByRole('radio', { name: /Bursts/ }).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('heading', { name: /Group 1 of 1 · Bursts/ }).waitFor();
+    assert.equal(await page.getByRole('button', { name: /trash/ }).count(), 0);
+    assert.equal(await page.getByRole('checkbox').count(), 0);
+    await page.getByRole('region', { name: 'Duplicates' }).focus();
+    await page.keyboard.press('3');
+    const stacked = page.waitForRequest((request) => request.url().endsWith('/duplicates/stack'));
+    await page.keyboard.press('s');
+    assert.equal((await stacked).postDataJSON().groups[0].cover, '00000000000a');
+    await page.getByText('There are no duplicates of this kind.').waitFor();
+
+    await page.getByRole('radio', { name: /^All/ }).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('heading', { name: /Group 1 of 3/ }).waitFor();
+    await pictures('duplicates-review', page);
+    await page.getByRole('button', { name: /Settle all 2 safe groups/ }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Enter');
+    await heard(page, /3 duplicates put into the trash/);
+    await page.getByRole('heading', { name: /Group 1 of 1/ }).waitFor();
+    assert.deepEqual(wrong, []);
+    await context.close();
+  } finally { await made.stop(); }
+});
+
 test('a million photos scroll to the last one within the budgets', async ({ browser }) => {
   // The real server's million is measured in bench/; here it is the page that is tried, on made-up photos.
   const million = standIn(1_000_000);
@@ -388,6 +496,8 @@ if (!browserPath) {
 // While the pages are being worked on: the same tests, those that the stand-in can answer, without the binary.
 const mocked = process.env.SAFELIGHT_STAND_IN;
 const library = mocked ? { make() {}, remove() {}, serve: () => standIn(4_000) } : new Library();
+/** Whether there is a Live Photo in it. */
+let live = false;
 let passed = 0;
 let failed = 0;
 try {
@@ -395,6 +505,7 @@ try {
     const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFElEQVR42mNkYPhfz0BkwDiqEAAW1gMBUXy5zAAAAABJRU5ErkJggg==', 'base64');
     writeFileSync(join(folder, HOSTILE_NAME.replace('/', '_')), picture);
     writeFileSync(join(folder, 'drawing.svg'), HOSTILE_SVG);
+    live = drawLivePair(folder, 'LIVE_0001', '4C1E7A52-0D3B-4B6E-9A55-6F1B8E0C2D11');
   });
   const serve = library.serve();
   const address = await serve.address;
@@ -416,12 +527,12 @@ try {
   };
   const folder = process.env.SAFELIGHT_PICTURES;
   if (folder) mkdirSync(folder, { recursive: true });
-  const pictures = async (name) => { if (folder) await page.screenshot({ path: join(folder, `${name}.png`) }); };
+  const pictures = async (name, of = page) => { if (folder) await of.screenshot({ path: join(folder, `${name}.png`) }); };
   for (const { name, run } of chosen) {
     const begun = Date.now();
     wrong.length = 0;
     try {
-      await run({ browser, page, wrong, serve, library, origin, again, pictures });
+      await run({ browser, page, wrong, serve, library, origin, again, pictures, live });
       passed++;
       console.log(`ok: ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
     } catch (error) {

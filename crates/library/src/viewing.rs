@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-use safelight_model::{AssetId, Original, RenditionKind, Storage};
+use safelight_model::view::AssetStatus;
+use safelight_model::{AssetId, MediaKind, Original, RenditionKind, Storage};
 use safelight_sync::{Living, OriginalReader};
 
 use crate::error::{LibraryError, Result};
@@ -25,11 +26,13 @@ pub enum PictureKind {
     Preview,
 }
 
-/// An original that is on this device, to be read in stretches. Holds no key.
+/// An original that is on this device, or the video within it, to be read in stretches. Holds no key.
 #[derive(Debug, Clone)]
 pub struct OriginalHere {
     original: Original,
     rests: Rests,
+    /// The bytes of the video within it, when that is what is meant.
+    video: Option<Range<u64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,26 +47,38 @@ impl OriginalHere {
     #[must_use]
     pub fn name(&self) -> String {
         let path = self.original.source.display();
-        path.rsplit('/').next().unwrap_or_default().to_owned()
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match &self.video {
+            Some(_) => format!("{}.mp4", name.rsplit_once('.').map_or(name, |(stem, _)| stem)),
+            None => name.to_owned(),
+        }
     }
 
     /// Its media type.
     #[must_use]
     pub fn media_type(&self) -> &str {
-        &self.original.media_type
+        if self.video.is_some() { "video/mp4" } else { &self.original.media_type }
     }
 
     /// Its bytes.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        self.original.size_bytes
+        self.video.as_ref().map_or(self.original.size_bytes, |video| video.end - video.start)
     }
 
-    /// The SHA-256 of its content.
+    /// The SHA-256 of the content that it is, or that it lies in.
     #[must_use]
     pub fn sha256(&self) -> String {
         self.original.content.to_string()
     }
+}
+
+/// What of a photo moves.
+enum Moving {
+    /// A video lies in its original, at these bytes.
+    Within(Range<u64>),
+    /// The video half of a Live Photo.
+    Half(AssetId),
 }
 
 impl Library {
@@ -107,10 +122,59 @@ impl Library {
             _ => Err(LibraryError::original_not_here(&original)),
         };
         match rests {
-            Ok(rests) => Ok(OriginalHere { original, rests }),
+            Ok(rests) => Ok(OriginalHere { original, rests, video: None }),
             Err(error) if error.is_absence() => Err(self.rests_elsewhere(&original)?.unwrap_or(error)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether [`Library::moving_here`] has something to find for a photo, here or elsewhere.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn moves(&self, item: &str) -> Result<bool> {
+        Ok(self.moving(item)?.is_some())
+    }
+
+    /// Finds on this device what of a photo moves: the video half of a Live Photo, or the video within a motion photo.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotHere`] for what stands still; else as [`Library::original_here`].
+    pub fn moving_here(&self, item: &str) -> Result<OriginalHere> {
+        match self.moving(item)? {
+            Some(Moving::Within(video)) => {
+                Ok(OriginalHere { video: Some(video), ..self.original_here(item)? })
+            }
+            Some(Moving::Half(half)) => self.original_here(&half.to_string()),
+            None => Err(LibraryError::NotHere { object: format!("a video of {item}") }),
+        }
+    }
+
+    fn moving(&self, item: &str) -> Result<Option<Moving>> {
+        let asset = self.asset_called(item)?;
+        let found = self.item(asset)?.ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })?;
+        let facts = found.view().facts;
+        if let Some(motion) = &facts.motion {
+            // The file says where; a file may say anything.
+            let size = found.original()?.size_bytes;
+            let end = motion.offset_bytes.saturating_add(motion.length_bytes).min(size);
+            return Ok((motion.offset_bytes < end).then_some(Moving::Within(motion.offset_bytes..end)));
+        }
+        let Some(live) = facts.live_id.as_deref() else { return Ok(None) };
+        if facts.media == Some(MediaKind::Video) {
+            return Ok(None);
+        }
+        for other in self.catalog().companions_of(asset)? {
+            let Some(other) = self.item(other)? else { continue };
+            let view = other.view();
+            let is_half = view.facts.media == Some(MediaKind::Video)
+                && view.facts.live_id.as_deref() == Some(live)
+                && view.status == AssetStatus::Live;
+            if is_half {
+                return Ok(Some(Moving::Half(other.asset)));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads a stretch of an original, clipped to its end. The caller chooses how much memory that is.
@@ -119,7 +183,9 @@ impl Library {
     /// When it is damaged, or gone since it was found.
     pub fn read_original(&self, here: &OriginalHere, stretch: Range<u64>) -> Result<Vec<u8>> {
         let original = &here.original;
-        let stretch = stretch.start.min(original.size_bytes)..stretch.end.min(original.size_bytes);
+        let all = here.video.clone().unwrap_or(0..original.size_bytes);
+        let [start, end] = [stretch.start, stretch.end].map(|at| all.start.saturating_add(at).min(all.end));
+        let stretch = start..end;
         match &here.rests {
             Rests::Packed => {
                 let bytes = small_original(&self.place, &self.device, self.keyring(), original)?;

@@ -121,20 +121,36 @@ pub(crate) async fn show_original(
 ) -> Answer<Response> {
     let id = admit(&gallery, &key, id, &headers)?;
     let here = gallery.door.read(move |library| library.original_here(&id).map_err(not_here)).await?;
-    let size = here.size_bytes();
     let tag = format!("\"{}\"", here.sha256());
+    Ok(answer(gallery, here, &tag, &headers, wish.download.is_some()))
+}
+
+/// What of a photo moves, or a range of it: the video half of a Live Photo, or the video within a motion photo.
+pub(crate) async fn show_moving(
+    State(gallery): State<Arc<Gallery>>,
+    Path((key, id)): Named,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let id = admit(&gallery, &key, id, &headers)?;
+    let here = gallery.door.read(move |library| library.moving_here(&id).map_err(nothing_moves)).await?;
+    let tag = format!("\"{}-m\"", here.sha256());
+    Ok(answer(gallery, here, &tag, &headers, false))
+}
+
+fn answer(gallery: Arc<Gallery>, here: OriginalHere, tag: &str, headers: &HeaderMap, is_download: bool) -> Response {
+    let size = here.size_bytes();
     let if_range = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok());
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let asked = asked.filter(|_| if_range.is_none_or(|known| known == tag));
     let (status, range) = match for_a_player(wanted(asked, size), asked, here.media_type()) {
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => return Ok(unsatisfiable(size)),
+        Wanted::Nothing => return unsatisfiable(size),
     };
     let mut answer = HeaderMap::new();
-    describe(&mut answer, &here, wish.download.is_some());
+    describe(&mut answer, &here, is_download);
     answer.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         answer.insert(header::ETAG, tag);
     }
     if status == StatusCode::PARTIAL_CONTENT
@@ -142,7 +158,7 @@ pub(crate) async fn show_original(
     {
         answer.insert(header::CONTENT_RANGE, part);
     }
-    Ok((status, answer, Body::from_stream(stream(gallery, here, range))).into_response())
+    (status, answer, Body::from_stream(stream(gallery, here, range))).into_response()
 }
 
 fn not_here(error: LibraryError) -> Failure {
@@ -152,6 +168,13 @@ fn not_here(error: LibraryError) -> Failure {
             Failure::new(StatusCode::CONFLICT, "cloud-only", error.to_string()).hint(hint)
         }
         other => other.into(),
+    }
+}
+
+fn nothing_moves(error: LibraryError) -> Failure {
+    match error {
+        LibraryError::NotHere { .. } => Failure::not_found("nothing of it moves"),
+        other => not_here(other),
     }
 }
 

@@ -77,9 +77,12 @@ pub(crate) async fn show_asset(
         let mut value = serde_json::to_value(&shown).map_err(|_| Failure::broken())?;
         if let Some(fields) = value.as_object_mut() {
             fields.insert("history".into(), serde_json::json!(history));
-            let original = is_widely_shown(&shown.media_type);
-            fields
-                .insert("web".into(), serde_json::json!({ "original": original, "mime": shown.media_type }));
+            let web = serde_json::json!({
+                "original": is_widely_shown(&shown.media_type),
+                "mime": shown.media_type,
+                "moves": library.moves(&shown.id)?,
+            });
+            fields.insert("web".into(), web);
         }
         Ok(value)
     });

@@ -75,6 +75,7 @@ pub(crate) fn routes(gallery: &Arc<Gallery>) -> Router {
     let media = Router::new()
         .route("/media/{key}/t/{id}", get(media::show_thumbnail))
         .route("/media/{key}/p/{id}", get(media::show_preview))
+        .route("/media/{key}/m/{id}", get(media::show_moving))
         .route("/media/{key}/o/{id}", get(media::show_original));
     open.merge(closed)
         .merge(media)

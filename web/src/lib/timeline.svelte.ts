@@ -106,6 +106,8 @@ export class Timeline {
       rotate: chunk.rotate?.[at] ?? 0,
       place: chunk.place?.[at] ?? null,
       caption: chunk.caption?.[at] ?? null,
+      live: chunk.live?.[at] ?? false,
+      motion: chunk.motion?.[at] ?? false,
     };
   }
 

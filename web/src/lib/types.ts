@@ -20,6 +20,8 @@ export interface Columns {
   rotate?: number[];
   place?: (string | null)[];
   caption?: (string | null)[];
+  live?: boolean[];
+  motion?: boolean[];
 }
 
 /** One photo as the timeline knows it. Made only for what is on the screen. */
@@ -39,6 +41,10 @@ export interface Photo {
   rotate: number;
   place: string | null;
   caption: string | null;
+  /** Half of a Live Photo. */
+  live: boolean;
+  /** A video lies within it. */
+  motion: boolean;
 }
 
 export interface Rational { numerator: number; denominator: number }
@@ -57,7 +63,7 @@ export interface Asset {
   sync: unknown[]; place_count: number;
   places: { remote: string | null; how: string; since?: string | null; proven?: string | null }[];
   facts?: Facts; history?: Change[];
-  web?: { original: boolean; mime: string };
+  web?: { original: boolean; mime: string; moves?: boolean };
 }
 export interface Change { id?: string; when: string; device: string; what: string }
 export interface Album { id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null }
@@ -74,4 +80,25 @@ export interface Status {
   counts: { shown: number; hidden: number; trashed: number };
   state?: Record<string, unknown>;
 }
-export interface Written { revision: number; undo?: string | null; changed: number; id?: string }
+export interface Written { revision: number; undo?: string | null; changed: number; id?: string; notices?: string[] }
+
+export type DuplicateKind = 'exact' | 'near' | 'burst';
+/** One photo of a group of duplicates. */
+export interface Copy {
+  id: string; name: string; width: number | null; height: number | null; bytes: number; media_type: string; kind: Kind;
+  taken: string | null; camera: string | null; place: string | null; albums: { id: string; path: string }[]; albums_count: number;
+  tags: string[]; favourite: boolean; rating: number | null; caption: string | null; title: string | null; rotate: number;
+  /** The original is on this device. */
+  here: boolean;
+  /** 0 to 100, to the one that is kept. */
+  likeness: number;
+  stacked: boolean; cannot_drop: string | null;
+}
+export interface Group {
+  id: string; kind: DuplicateKind; safe: boolean; unsafe_because: string | null;
+  keep: string; reason: string; reason_code: string; items: Copy[]; differing: string[];
+}
+export interface Duplicates {
+  revision: number; total: number; counts: Record<DuplicateKind, number>; safe: number; freed_bytes: number; start: number; groups: Group[];
+}
+export interface Settled extends Written { kept: number; trashed: number; freed_bytes: number; verified: number }

@@ -259,6 +259,26 @@ impl Catalog {
         Ok(cover.filter(|_| !under.is_empty()).map(|cover| (cover, under)))
     }
 
+    /// Assets that may belong to an asset by themselves: the other half of a Live Photo, RAW and JPEG; stacked or not, on
+    /// any shelf. Those that it lies in a stack with by hand are not among them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn companions_of(&self, asset: AssetId) -> Result<Vec<AssetId>> {
+        let found = self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT other.key FROM entities AS e JOIN stack_keys AS mine ON mine.entity = e.id
+                     JOIN stack_keys AS theirs ON theirs.hash = mine.hash AND theirs.entity != e.id
+                     JOIN entities AS other ON other.id = theirs.entity
+                     WHERE e.key = ?1 ORDER BY other.key LIMIT 1000",
+                )?
+                .query_map([EntityId::Asset(asset).to_bytes()], asset_key)?
+                .collect::<rusqlite::Result<_>>()
+        })?;
+        Ok(found)
+    }
+
     /// Goes through all assets in the order of their ids, listed or not, `limit` at a time: call again with
     /// the last id. For export and verify: whatever is added meanwhile, no asset is met twice or missed.
     ///
