@@ -43,7 +43,7 @@ pub use complete::{Choice, Completion};
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use edit::{
     AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, PurgePlan, PurgeReport, Resolution,
-    Selection, ShownAlbum, ShownConflict, TrashedAsset,
+    Selection, ShownAlbum, ShownConflict, ShownStack, StackedAsset, TrashedAsset,
 };
 pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};

@@ -74,6 +74,8 @@ pub struct TimelineRow {
     pub live: bool,
     /// Whether a video hides in it.
     pub motion: bool,
+    /// How many photos lie in a stack under it.
+    pub stacked_under: u64,
     /// Degrees clockwise that it was turned by hand.
     pub rotate: u16,
     /// The named place.
@@ -200,8 +202,10 @@ impl Library {
         let rows = self.catalog().rows_at(cursors)?;
         let Some(rows) = rows.into_iter().collect::<Option<Vec<AssetRow>>>() else { return Ok(None) };
         let standings = self.standings()?;
+        let assets: Vec<AssetId> = rows.iter().map(|row| row.asset).collect();
+        let under = self.catalog().stacked_under(&assets)?;
         let mut shown = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for (row, stacked_under) in rows.iter().zip(under) {
             let sync = standings.word(&row.content, &self.states_of(&row.content)?)?;
             let time = date_text(row.local_millis, row.offset_minutes);
             let (taken, file_time) = if row.is_undated() { (None, Some(time)) } else { (Some(time), None) };
@@ -220,6 +224,7 @@ impl Library {
                 undecodable: row.is_undecodable(),
                 live: row.is_live(),
                 motion: row.is_motion(),
+                stacked_under,
                 rotate: u16::from(row.quarter_turns) * 90,
                 place,
                 caption,

@@ -137,7 +137,13 @@ pub(crate) async fn show_moving(
     Ok(answer(gallery, here, &tag, &headers, false))
 }
 
-fn answer(gallery: Arc<Gallery>, here: OriginalHere, tag: &str, headers: &HeaderMap, is_download: bool) -> Response {
+fn answer(
+    gallery: Arc<Gallery>,
+    here: OriginalHere,
+    tag: &str,
+    headers: &HeaderMap,
+    is_download: bool,
+) -> Response {
     let size = here.size_bytes();
     let if_range = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok());
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());

@@ -81,6 +81,7 @@ pub(crate) async fn show_asset(
                 "original": is_widely_shown(&shown.media_type),
                 "mime": shown.media_type,
                 "moves": library.moves(&shown.id)?,
+                "stack": library.stack_of(&shown.id)?,
             });
             fields.insert("web".into(), web);
         }

@@ -49,6 +49,8 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(organised::list_remotes))
         .routes(routes!(organised::show_trash, writing::trash))
         .routes(routes!(writing::restore))
+        .routes(routes!(writing::stack))
+        .routes(routes!(writing::unstack))
         .routes(routes!(map::show_map))
         .routes(routes!(map::list_places))
         .routes(routes!(writing::edit))

@@ -232,6 +232,8 @@ pub(crate) struct Columns {
     live: Vec<bool>,
     /// Whether a video hides in them.
     motion: Vec<bool>,
+    /// How many photos lie in a stack under them.
+    stack: Vec<u64>,
 }
 
 impl Columns {
@@ -255,6 +257,7 @@ impl Columns {
             columns.caption.push(row.caption);
             columns.live.push(row.live);
             columns.motion.push(row.motion);
+            columns.stack.push(row.stacked_under);
         }
         columns
     }

@@ -246,6 +246,43 @@ pub(crate) async fn restore(
     .await
 }
 
+/// What is to lie in one stack.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct NewStack {
+    #[serde(flatten)]
+    which: Which,
+    /// The one that shows: a whole id.
+    cover: String,
+}
+
+/// Puts photos, and what lies under them, under one of them.
+#[utoipa::path(post, path = "/api/v1/stack", tag = "writing", request_body = NewStack,
+    responses((status = 200, body = Written)))]
+pub(crate) async fn stack(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(asked): Asked<NewStack>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let selection = asked.which.select(library, None)?;
+        Ok(Written::of(library.stack(&selection, &asked.cover, false)?))
+    })
+    .await
+}
+
+/// Takes the stacks apart that photos lie in.
+#[utoipa::path(post, path = "/api/v1/stack/apart", tag = "writing", request_body = Which,
+    responses((status = 200, body = Written)))]
+pub(crate) async fn unstack(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(which): Asked<Which>,
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
+        let selection = which.select(library, None)?;
+        Ok(Written::of(library.unstack(&selection, false)?))
+    })
+    .await
+}
+
 /// A new album.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct NewAlbum {

@@ -9,16 +9,19 @@ interface Kept {
   language: 'auto' | 'en' | 'de' | 'fr';
   /** How tall rows of the timeline are. */
   size: 'small' | 'medium' | 'large';
+  /** Whether the viewer shows what lies before and behind. */
+  strip: 'on' | 'off';
 }
 
 const PLACE = 'safelight-look';
-const DEFAULTS: Kept = { theme: 'auto', text: 100, motion: 'auto', language: 'auto', size: 'medium' };
+const DEFAULTS: Kept = { theme: 'auto', text: 100, motion: 'auto', language: 'auto', size: 'medium', strip: 'on' };
 const CHOICES: { [K in keyof Kept]: readonly Kept[K][] } = {
   theme: ['auto', 'light', 'dark', 'contrast'],
   text: [100, 125, 150, 200],
   motion: ['auto', 'less'],
   language: ['auto', 'en', 'de', 'fr'],
   size: ['small', 'medium', 'large'],
+  strip: ['on', 'off'],
 };
 
 function read(): Kept {

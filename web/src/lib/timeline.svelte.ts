@@ -6,7 +6,8 @@ import type { Columns, Kind, Photo } from './types';
 const CHUNK = 256;
 const KEPT_CHUNKS = 48;
 
-export interface Source { q: string; album: string | null; shelf: 'shown' | 'hidden' | 'trash' }
+/** `covers`: what lies in a stack under another photo is left out. */
+export interface Source { q: string; album: string | null; shelf: 'shown' | 'hidden' | 'trash'; covers?: boolean }
 
 export class Timeline {
   skeleton = $state.raw<Skeleton | null>(null);
@@ -27,8 +28,8 @@ export class Timeline {
   get length(): number { return this.skeleton?.ratio.length ?? 0; }
 
   #parameters(more: Record<string, string | number>): string {
-    const { q, album, shelf } = this.source;
-    return query({ q, album, shelf: shelf === 'shown' ? null : shelf, ...more });
+    const { q, album, shelf, covers } = this.source;
+    return query({ q, album, shelf: shelf === 'shown' ? null : shelf, covers: covers ? 'true' : null, ...more });
   }
 
   /** Fetches the skeleton if it is another than the one here. Answers whether it was. */
@@ -108,6 +109,7 @@ export class Timeline {
       caption: chunk.caption?.[at] ?? null,
       live: chunk.live?.[at] ?? false,
       motion: chunk.motion?.[at] ?? false,
+      stack: chunk.stack?.[at] ?? 0,
     };
   }
 

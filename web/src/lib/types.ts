@@ -22,6 +22,7 @@ export interface Columns {
   caption?: (string | null)[];
   live?: boolean[];
   motion?: boolean[];
+  stack?: number[];
 }
 
 /** One photo as the timeline knows it. Made only for what is on the screen. */
@@ -45,6 +46,8 @@ export interface Photo {
   live: boolean;
   /** A video lies within it. */
   motion: boolean;
+  /** How many lie in a stack under it. */
+  stack: number;
 }
 
 export interface Rational { numerator: number; denominator: number }
@@ -63,8 +66,11 @@ export interface Asset {
   sync: unknown[]; place_count: number;
   places: { remote: string | null; how: string; since?: string | null; proven?: string | null }[];
   facts?: Facts; history?: Change[];
-  web?: { original: boolean; mime: string; moves?: boolean };
+  web?: { original: boolean; mime: string; moves?: boolean; stack?: Stack | null };
 }
+export interface Stacked { id: string; name: string; kind: Kind; rotate: number }
+/** A stack: its cover first. */
+export interface Stack { cover: string; items: Stacked[] }
 export interface Change { id?: string; when: string; device: string; what: string }
 export interface Album { id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null }
 export interface Tag { name: string; count: number }

@@ -12,7 +12,7 @@ use super::fold::{holds, unreadable, version_holders};
 use super::labels::LabelKind;
 use super::project::{name_hash, path_hash};
 use super::rows::{AssetRow, Month, ROW_COLUMNS, ShelfTotals, read_row};
-use super::timeline::Shelf;
+use super::timeline::{KeyRange, Shelf};
 use crate::error::{CatalogError, Result};
 use crate::rows::hash_column;
 
@@ -257,6 +257,25 @@ impl Catalog {
             Ok((Some(cover), under))
         })?;
         Ok(cover.filter(|_| !under.is_empty()).map(|cover| (cover, under)))
+    }
+
+    /// How many assets of the timeline lie under each of these.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn stacked_under(&self, covers: &[AssetId]) -> Result<Vec<u64>> {
+        let shown = KeyRange::of_shelf(Shelf::Shown);
+        self.database.read(|connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM entities AS e JOIN timeline AS t ON t.cover = e.id
+                 WHERE e.key = ?1 AND t.key BETWEEN ?2 AND ?3",
+            )?;
+            let under = |cover: &AssetId| {
+                let key = EntityId::Asset(*cover).to_bytes();
+                count.query_row((key, shown.first, shown.last), |row| row.get(0))
+            };
+            covers.iter().map(under).collect()
+        })
     }
 
     /// Assets that may belong to an asset by themselves: the other half of a Live Photo, RAW and JPEG; stacked or not, on

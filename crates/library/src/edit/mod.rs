@@ -10,6 +10,7 @@ mod conflict;
 mod purge;
 mod reclaim;
 mod select;
+mod stack;
 mod text;
 mod trash;
 mod undo;
@@ -21,6 +22,7 @@ pub use change::{Changes, EditReport};
 pub use conflict::{ConflictingValue, Resolution, ShownConflict};
 pub use purge::{PurgePlan, PurgeReport};
 pub use select::{Among, Selection};
+pub use stack::{ShownStack, StackedAsset};
 pub use trash::TrashedAsset;
 pub use undo::Made;
 

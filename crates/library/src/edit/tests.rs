@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use safelight_crypto::ContentHash;
-use safelight_model::{EpochId, Facts, Keywords, Life, Original, Position, ProbeKind, SourcePath, Storage};
+use safelight_model::{
+    EpochId, Facts, Keywords, Life, MediaKind, Original, Position, ProbeKind, SourcePath, Storage,
+};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -397,6 +399,84 @@ fn wrong_words_are_pointed_at() {
     assert!(wrong(&[], &["tags"]).contains("one of"));
     let long = format!("caption={}", "x".repeat(64 * 1024 + 1));
     assert!(wrong(&[&long], &[]).contains("65536"));
+}
+
+/// Everything in the stack that a photo lies in, its cover first.
+fn stacked(room: &Room, number: u32) -> Vec<String> {
+    let stack = room.library.stack_of(&asset(number).to_string()).unwrap();
+    stack.map(|stack| stack.items.into_iter().map(|item| item.name).collect()).unwrap_or_default()
+}
+
+#[test]
+fn a_stack_has_the_cover_that_was_chosen_and_comes_apart_again() {
+    let mut room = Room::with(5);
+    let all = room.select(&["1.jpg", "2.jpg", "3.jpg"]);
+    let report = room.library.stack(&all, &asset(2).to_string(), false).unwrap();
+    assert_eq!(report.changed.len(), 2);
+    assert_eq!(stacked(&room, 3)[0], "2.jpg");
+    assert_eq!(stacked(&room, 2).len(), 3);
+
+    // Another cover takes all of it along, and so does a stack that is put under another photo.
+    room.library.stack(&all, &asset(3).to_string(), false).unwrap();
+    assert_eq!((stacked(&room, 1)[0].as_str(), stacked(&room, 1).len()), ("3.jpg", 3));
+    let cover = room.select(&["3.jpg"]);
+    room.library.stack(&cover, &asset(4).to_string(), false).unwrap();
+    assert_eq!((stacked(&room, 1)[0].as_str(), stacked(&room, 1).len()), ("4.jpg", 4));
+    let before = room.ops();
+    let again = room.library.stack(&cover, &asset(4).to_string(), false).unwrap();
+    assert_eq!((again.changed.len(), room.ops()), (0, before));
+
+    let tried = room.library.unstack(&cover, true).unwrap();
+    assert_eq!((tried.changed.len(), stacked(&room, 1).len()), (3, 4));
+    room.library.unstack(&cover, false).unwrap();
+    for number in 0..5 {
+        assert!(stacked(&room, number).is_empty());
+    }
+    let made = room.library.last_made();
+    room.library.undo(made).unwrap();
+    assert_eq!(stacked(&room, 1).len(), 4);
+}
+
+#[test]
+fn a_raw_file_that_lies_under_its_photo_may_be_the_cover() {
+    let mut room = Room::with(3);
+    for (number, media) in [(0, MediaKind::Photo), (1, MediaKind::Raw)] {
+        let mut original = original(&room.library, number, Storage::Linked);
+        original.source.relative = format!("IMG_1.{}", if number == 0 { "jpg" } else { "dng" }).into_bytes();
+        let facts = Facts { media: Some(media), ..Facts::default() };
+        let bodies = vec![
+            OpBody::AddAsset { asset: asset(number), life: Life(0), original },
+            OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts },
+        ];
+        room.library.record(bodies).unwrap();
+    }
+    assert_eq!(stacked(&room, 0), ["IMG_1.jpg", "IMG_1.dng"]);
+    let both = Selection::of([asset(0), asset(1)]);
+    room.library.stack(&both, &asset(1).to_string(), false).unwrap();
+    assert_eq!(stacked(&room, 0), ["IMG_1.dng", "IMG_1.jpg"]);
+}
+
+#[test]
+fn a_photo_moves_that_has_a_video_half_wherever_that_is_stacked() {
+    let mut room = Room::with(3);
+    for (number, media, live) in [
+        (0, MediaKind::Photo, Some("A-B")),
+        (1, MediaKind::Video, Some("A-B")),
+        (2, MediaKind::Photo, Some("C-D")),
+    ] {
+        let facts = Facts { media: Some(media), live_id: live.map(str::to_owned), ..Facts::default() };
+        let derive =
+            OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts };
+        room.library.record(vec![derive]).unwrap();
+    }
+    let moves = |room: &Room, number| room.library.moves(&asset(number).to_string()).unwrap();
+    assert_eq!([0, 1, 2].map(|number| moves(&room, number)), [true, false, false]);
+    let both = Selection::of([asset(0), asset(1)]);
+    room.library.unstack(&both, false).unwrap();
+    assert!(stacked(&room, 0).is_empty() && moves(&room, 0));
+    let video = Selection::of([asset(1)]);
+    room.library.trash(&video, true, false).unwrap();
+    assert!(!moves(&room, 0), "what lies in the trash shows nowhere else");
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn wish(trashed: bool, state: &safelight_model::AssetState) -> Value {
     if trashed || is_written { Value::Bool(trashed) } else { Value::None }
 }
 
-fn count(report: &mut EditReport, asset: AssetId, changes: bool) {
+pub(super) fn count(report: &mut EditReport, asset: AssetId, changes: bool) {
     report.items += 1;
     if changes {
         report.changed.push(asset.to_string());

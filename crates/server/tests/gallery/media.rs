@@ -41,6 +41,48 @@ fn every_range_is_that_range_of_the_file() {
     }
 }
 
+#[test]
+fn the_video_within_a_motion_photo_is_served_and_nothing_before_it() {
+    let video = film(3000);
+    let packet = format!(
+        "http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF \
+         xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\"><rdf:Description \
+         xmlns:GCamera=\"http://ns.google.com/photos/1.0/camera/\" GCamera:MicroVideo=\"1\" \
+         GCamera:MicroVideoOffset=\"{}\"/></rdf:RDF></x:xmpmeta>",
+        video.len()
+    );
+    let mut photo = vec![0xff, 0xd8, 0xff, 0xe1];
+    photo.extend(u16::try_from(packet.len() + 2).unwrap().to_be_bytes());
+    photo.extend(packet.bytes());
+    photo.extend(&picture(4, 600)[2..]);
+    photo.extend(&video);
+    let room = Room::with(&[("moving.jpg", photo)]);
+    let browser = room.serve();
+    let id = browser.ids().remove(0);
+    assert_eq!(browser.get(&format!("assets/{id}")).json()["web"]["moves"], true);
+    let path = format!("{}/m/{id}", browser.media);
+    let whole = browser.ask("GET", &path, &browser.headers(), &[]);
+    assert_eq!((whole.status, whole.header("content-type")), (200, Some("video/mp4")));
+    assert!(whole.body == video);
+    assert!(whole.header("content-disposition").unwrap().contains("moving.mp4"));
+    let part = browser.ask("GET", &path, &browser.headers_but("Range", Some("bytes=2990-9999")), &[]);
+    assert_eq!(
+        (part.status, part.header("content-range")),
+        (206, Some(format!("bytes 2990-{}/{}", video.len() - 1, video.len()).as_str()))
+    );
+    assert!(part.body == video[2990..]);
+}
+
+#[test]
+fn what_stands_still_has_no_video() {
+    let room = Room::with(&[("still.jpg", picture(1, 600))]);
+    let browser = room.serve();
+    let id = browser.ids().remove(0);
+    let answer = browser.ask("GET", &format!("{}/m/{id}", browser.media), &browser.headers(), &[]);
+    assert_eq!((answer.status, answer.code().as_str()), (404, "not-found"));
+    assert_eq!(browser.get(&format!("assets/{id}")).json()["web"]["moves"], false);
+}
+
 /// Enough of a film to be taken for one.
 fn film(length: usize) -> Vec<u8> {
     let mut bytes = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41".to_vec();

@@ -66,6 +66,27 @@ fn every_change_can_be_taken_back_and_that_again() {
 }
 
 #[test]
+fn a_stack_shows_as_its_cover_and_comes_apart() {
+    let room = room();
+    let browser = room.serve();
+    let ids = browser.ids();
+    let covers = || browser.get("timeline/columns?start=0&count=9&covers=true").json();
+    let stacked = write(&browser, "stack", &json!({ "items": ids, "cover": ids[1] }));
+    assert_eq!((&covers()["id"], &covers()["stack"]), (&json!([ids[1]]), &json!([2])));
+    let stack = &browser.get(&format!("assets/{}", ids[0])).json()["web"]["stack"];
+    assert_eq!((&stack["cover"], &stack["items"][0]["id"]), (&json!(ids[1]), &json!(ids[1])));
+    assert_eq!(stack["items"].as_array().unwrap().len(), 3);
+    let apart = write(&browser, "stack/apart", &json!({ "items": [ids[1]] }));
+    assert_eq!((&covers()["id"], &covers()["stack"]), (&json!(ids), &json!([0, 0, 0])));
+    undo(&browser, &apart);
+    assert_eq!(covers()["id"], json!([ids[1]]));
+    write(&browser, "stack", &json!({ "items": ids, "cover": ids[2] }));
+    assert_eq!(covers()["id"], json!([ids[2]]));
+    let too_late = browser.post("undo", &json!({ "undo": stacked["undo"] }));
+    assert_eq!(too_late.status, 409);
+}
+
+#[test]
 fn what_somebody_wrote_since_stays() {
     let room = room();
     let browser = room.serve();

@@ -1,0 +1,129 @@
+//! Stacks: photos of one moment that show as one, under a cover that a person chose.
+
+use std::collections::BTreeSet;
+
+use safelight_model::{AssetId, Field, Value};
+use serde::Serialize;
+
+use super::change::EditReport;
+use super::select::Selection;
+use super::trash::count;
+use super::{read, written};
+use crate::error::Result;
+use crate::library::Library;
+use crate::listing::kind_word;
+
+/// A stack: its cover, then what lies under it in the order of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownStack {
+    /// The id of the cover.
+    pub cover: String,
+    /// Everything in it.
+    pub items: Vec<StackedAsset>,
+}
+
+/// One photo of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StackedAsset {
+    /// The id.
+    pub id: String,
+    /// The file's name.
+    pub name: String,
+    /// `photo`, `video`, `raw` or `other`.
+    pub kind: &'static str,
+    /// Degrees clockwise that it was turned by hand.
+    pub rotate: u16,
+}
+
+impl Library {
+    /// The stack that a photo lies in, under its cover or as that; none if it lies in none.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn stack_of(&self, item: &str) -> Result<Option<ShownStack>> {
+        let asset = self.asset_called(item)?;
+        let Some((cover, under)) = self.catalog().stack_of(asset)? else { return Ok(None) };
+        let mut items = Vec::with_capacity(under.len() + 1);
+        for asset in std::iter::once(cover).chain(under) {
+            let Some(row) = self.catalog().asset(asset)? else { continue };
+            items.push(StackedAsset {
+                id: asset.to_string(),
+                name: String::from_utf8_lossy(row.file_name()).into_owned(),
+                kind: kind_word(row.media),
+                rotate: u16::from(row.quarter_turns) * 90,
+            });
+        }
+        Ok(Some(ShownStack { cover: cover.to_string(), items }))
+    }
+
+    /// Puts photos, and what lies under them, under one cover; a cover that lies under another comes out first.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn stack(&mut self, selection: &Selection, cover: &str, dry_run: bool) -> Result<EditReport> {
+        let cover = self.asset_called(cover)?;
+        let mut values = vec![(cover, Value::Bool(false))];
+        let members = self.with_their_stacks(selection.assets().iter().copied().chain([cover]))?;
+        // Only one that lies under another is to be taken from there.
+        let lies_under = self.catalog().stack_of(cover)?.is_some_and(|(top, _)| top != cover);
+        if !lies_under {
+            values.clear();
+        }
+        values.extend(members.into_iter().filter(|asset| *asset != cover).map(|asset| (asset, cover.into())));
+        self.write_stacks(&values, dry_run)
+    }
+
+    /// Takes stacks apart: everything in those that the photos belong to stands on its own.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn unstack(&mut self, selection: &Selection, dry_run: bool) -> Result<EditReport> {
+        let mut values = Vec::new();
+        for asset in selection.assets() {
+            if let Some((_, under)) = self.catalog().stack_of(*asset)? {
+                values.extend(under.into_iter().map(|asset| (asset, Value::Bool(false))));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        values.retain(|(asset, _)| seen.insert(*asset));
+        self.write_stacks(&values, dry_run)
+    }
+
+    fn with_their_stacks(&self, assets: impl Iterator<Item = AssetId>) -> Result<BTreeSet<AssetId>> {
+        let mut members = BTreeSet::new();
+        for asset in assets {
+            members.insert(asset);
+            // What lies under it goes with it; where it lies itself, the others stay.
+            if let Some((top, under)) = self.catalog().stack_of(asset)?
+                && top == asset
+            {
+                members.extend(under);
+            }
+        }
+        Ok(members)
+    }
+
+    fn write_stacks(&mut self, values: &[(AssetId, Value)], dry_run: bool) -> Result<EditReport> {
+        let mut report = EditReport { dry_run, ..EditReport::default() };
+        if dry_run {
+            for (asset, value) in values {
+                let known = self.item(*asset)?;
+                let changes =
+                    known.and_then(|item| written(*asset, &item.state, Field::STACK, value.clone()));
+                count(&mut report, *asset, changes.is_some());
+            }
+            return Ok(report);
+        }
+        self.change(|change| {
+            for (asset, value) in values {
+                let known = read(change, *asset, false)?;
+                let body = known.and_then(|(state, _)| written(*asset, &state, Field::STACK, value.clone()));
+                count(&mut report, *asset, body.is_some());
+                if let Some(body) = body {
+                    change.push(body)?;
+                }
+            }
+            Ok(report)
+        })
+    }
+}
