@@ -399,6 +399,105 @@ test('at text of 200 % on a narrow window nothing runs off the side', async ({ b
   await context.close();
 });
 
+test('of three windows of one browser one listens for all, and another takes over when it closes', async ({ browser, again }) => {
+  const { page: first, context } = await again(browser, {});
+  const begun = [];
+  context.on('request', (request) => { if (request.url().endsWith('/api/v1/events')) begun.push(request.frame().page()); });
+  const more = async () => { const window = await context.newPage(); await window.goto(new URL('/', first.url()).href); await window.waitForSelector('[role=gridcell] img'); return window; };
+  await context.addInitScript((value) => sessionStorage.setItem('safelight-secret', value), await first.evaluate(() => sessionStorage.getItem('safelight-secret')));
+  await first.reload();
+  await first.waitForSelector('[role=gridcell] img');
+  const second = await more();
+  const third = await more();
+  await third.waitForTimeout(500);
+  assert.equal(begun.length, 1, 'one connection');
+  const label = (window) => window.locator('[data-index="0"]').getAttribute('aria-label');
+  const toggled = async (from, to) => {
+    const before = await label(to);
+    await from.bringToFront();
+    await from.evaluate(() => document.querySelector('[data-index="0"]').focus());
+    await from.keyboard.press('f');
+    await to.bringToFront();
+    await to.waitForFunction((was) => document.querySelector('[data-index="0"]').getAttribute('aria-label') !== was, before);
+  };
+  await toggled(second, third);
+  await first.close();
+  await second.waitForTimeout(500);
+  assert.deepEqual(begun.slice(1), [second], 'the next one listens');
+  await toggled(second, third);
+  await toggled(third, second);
+  await context.close();
+});
+
+test('the gallery can be installed: its manifest and icons are what they say', async ({ page, origin, wrong }) => {
+  const debug = await page.context().newCDPSession(page);
+  const { url, errors, data } = await debug.send('Page.getAppManifest');
+  await debug.detach();
+  assert.equal(url, `${origin}/manifest.webmanifest`);
+  assert.deepEqual(errors, []);
+  const manifest = JSON.parse(data);
+  const drawn = await page.evaluate(async (icons) => {
+    const found = [];
+    for (const icon of icons) {
+      const answer = await fetch(icon.src);
+      const image = new Image();
+      image.src = icon.src;
+      await image.decode();
+      found.push({ type: answer.headers.get('content-type'), sizes: icon.sizes === 'any' ? 'any' : `${image.naturalWidth}x${image.naturalHeight}` });
+    }
+    return found;
+  }, manifest.icons);
+  assert.deepEqual(drawn, manifest.icons.map(({ type, sizes }) => ({ type, sizes })));
+  assert.match(await page.evaluate(async () => (await fetch('/manifest.webmanifest')).headers.get('content-type')), /^application\/manifest\+json/);
+  assert.deepEqual(wrong, []);
+});
+
+test('dates and places of many are changed at once', async ({ page, wrong }) => {
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await heard(page, /2 chosen/);
+  await page.keyboard.press('e');
+  const dialog = page.getByRole('dialog', { name: 'Date of 2 photos' });
+  await dialog.waitFor();
+  assert.deepEqual(await violations(page), []);
+  await dialog.getByRole('radio', { name: /Set all/ }).focus();
+  await page.keyboard.press('Space');
+  await dialog.getByRole('textbox').fill('2031-05-14 23:30 +02:00');
+  await page.keyboard.press('Enter');
+  await heard(page, /Date of 2 photos changed/);
+  await page.keyboard.press('Escape');
+  if (mocked) return;
+  const label = (text) => page.waitForFunction((wanted) => document.querySelector('[data-index="0"]')?.getAttribute('aria-label')?.includes(wanted), text);
+  await label('May 14, 2031');
+  await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+  const open = async (key, name) => { await page.keyboard.press('Control+Home'); await page.keyboard.press(key); await page.getByRole('dialog', { name }).waitFor(); };
+  // Those two are at the front now.
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await open('e', 'Date of 2 photos');
+  await page.getByLabel('Hours').fill('1');
+  await page.keyboard.press('Enter');
+  await heard(page, /Date of 2 photos changed/);
+  await label('May 15, 2031');
+  await open('l', 'Place of 2 photos');
+  await page.getByLabel('Degrees north and east').fill('38.7169, -9.1399');
+  await page.getByLabel('Name', { exact: true }).fill('Grandmother’s garden');
+  await page.keyboard.press('Enter');
+  await heard(page, /Place of 2 photos changed/);
+  await label('Grandmother’s garden');
+  await open('l', 'Place of 2 photos');
+  await page.getByRole('button', { name: 'As the file says' }).click();
+  await heard(page, /Place of 2 photos changed/);
+  await open('e', 'Date of 2 photos');
+  await page.getByRole('button', { name: 'As the file says' }).click();
+  await page.waitForFunction(() => !document.querySelector('[data-index="0"]').getAttribute('aria-label').includes('2031'));
+  await page.keyboard.press('Escape');
+  assert.deepEqual(wrong, []);
+});
+
 test('a German and a French reader get their own words', async ({ browser, again }) => {
   for (const [locale, word] of [['de-DE', 'Einstellungen'], ['fr-FR', 'Réglages']]) {
     const { page, context } = await again(browser, { locale });

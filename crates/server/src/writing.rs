@@ -85,7 +85,8 @@ impl Which {
 pub(crate) struct Edit {
     #[serde(flatten)]
     which: Which,
-    /// Fields and their values, as `safelight set` takes them; null shows again what the file says. `rotate_by` turns further.
+    /// Fields and their values, as `safelight set` takes them; null shows again what the file says. `rotate_by` turns further, and
+    /// `date_by` (`-1h30m`) moves a clock that was wrong.
     #[serde(default)]
     #[schema(value_type = Object)]
     set: Map<String, Value>,
@@ -127,6 +128,12 @@ impl Edit {
                     words.push(match degrees.strip_prefix('-') {
                         Some(degrees) => format!("rotate-={degrees}"),
                         None => format!("rotate+={degrees}"),
+                    });
+                }
+                ("date_by", Value::String(by)) => {
+                    words.push(match by.strip_prefix('-') {
+                        Some(by) => format!("date-={by}"),
+                        None => format!("date+={}", by.trim_start_matches('+')),
                     });
                 }
                 (field, Value::Null) => clear.push(field.to_owned()),
@@ -442,6 +449,14 @@ mod tests {
             serde_json::json!({ "items": [], "set": { "nonsense": "x" } }),
         ] {
             assert_eq!(edit(wrong).changes().unwrap_err().code, "not-understood");
+        }
+    }
+
+    #[test]
+    fn dates_are_moved_to_and_fro() {
+        for (by, word) in [("1h30m", "date+=1h30m"), ("+2d", "date+=2d"), ("-1h", "date-=1h")] {
+            let asked = edit(serde_json::json!({ "items": [], "set": { "date_by": by } }));
+            assert_eq!(asked.changes().unwrap(), Changes::parse(&[word.to_owned()], &[]).unwrap());
         }
     }
 

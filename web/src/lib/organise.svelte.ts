@@ -13,7 +13,8 @@ interface Edit {
 }
 
 export function edit(which: Which, changes: Edit, said: (n: number) => string): Promise<Written | null> {
-  return doing((answer) => said(answer.changed), () => post<Written>('edit', { ...which, ...changes }));
+  // What could not be done to some of them is said with it.
+  return doing((answer) => [said(answer.changed), ...(answer.notices ?? [])].join('. '), () => post<Written>('edit', { ...which, ...changes }));
 }
 
 export const favourite = (which: Which, on: boolean): Promise<Written | null> =>
@@ -26,6 +27,12 @@ export const hide = (which: Which, on: boolean): Promise<Written | null> =>
   edit(which, { set: { hidden: on } }, (n) => t(on ? 'did.hidden' : 'did.unhidden', { n }));
 export const caption = (which: Which, text: string): Promise<Written | null> =>
   edit(which, { set: { caption: text } }, (n) => t('did.captioned', { n }));
+export const date = (which: Which, set: { date?: string; date_by?: string; zone?: string }): Promise<Written | null> =>
+  edit(which, { set }, (n) => t('did.dated', { n }));
+export const place = (which: Which, text: string): Promise<Written | null> =>
+  edit(which, { set: { place: text } }, (n) => t('did.placed', { n }));
+export const asTheFile = (which: Which, field: 'date' | 'place'): Promise<Written | null> =>
+  edit(which, { clear: [field] }, (n) => t(field === 'date' ? 'did.dated' : 'did.placed', { n }));
 export const tag = (which: Which, add: string[], remove: string[]): Promise<Written | null> =>
   edit(which, { ...(add.length ? { add: { tags: add } } : {}), ...(remove.length ? { remove: { tags: remove } } : {}) }, (n) => t('did.tagged', { n }));
 export const intoAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>

@@ -113,19 +113,46 @@ function gone(): void {
   setTimeout(() => void again(), 1_000);
 }
 
+// Of all windows of one browser one listens to the server, and tells the others: each connection that stays open is one
+// less for pictures. A window that holds the lock is the one; when it closes, the next in line takes over.
+interface News { name: string; data: unknown }
+const LISTENER = 'safelight-events';
+const others = new BroadcastChannel(LISTENER);
+others.onmessage = ({ data }: MessageEvent<News>): void => { if (listening && !listening.signal.aborted) hear(data); };
+
+function hear({ name, data }: News): void {
+  if (name === 'revision') sawRevision((data as { revision: number }).revision);
+  else if (name === 'locked') drop('locked');
+  else if (name === 'progress') session.progress = data as Session['progress'];
+  else if (name === 'gone' && session.stage === 'open') gone();
+}
+
 async function listen(): Promise<void> {
   listening?.abort();
   const mine = (listening = new AbortController());
-  for (let failures = 0; !mine.signal.aborted; ) {
+  const asked = performance.now();
+  try {
+    await navigator.locks.request(LISTENER, { signal: mine.signal }, async () => {
+      // Who waited for its turn may have missed what was said in between.
+      if (performance.now() - asked > 1_000 && session.stage === 'open') void refresh();
+      await follow(mine.signal);
+    });
+  } catch (error) {
+    if (!mine.signal.aborted) throw error;
+  }
+}
+
+async function follow(ended: AbortSignal): Promise<void> {
+  for (let failures = 0; !ended.aborted; ) {
     try {
       await events((name, data) => {
         failures = 0;
-        if (name === 'revision') sawRevision((data as { revision: number }).revision);
-        else if (name === 'locked') drop('locked');
-        else if (name === 'progress') session.progress = data as Session['progress'];
-      }, mine.signal);
+        hear({ name, data });
+        others.postMessage({ name, data } satisfies News);
+      }, ended);
     } catch (error) {
-      if (mine.signal.aborted || (error instanceof ApiError && (error.status === 401 || error.status === 0))) return;
+      if (ended.aborted || (error instanceof ApiError && error.status === 401)) return;
+      if (error instanceof ApiError && error.status === 0) { others.postMessage({ name: 'gone', data: null } satisfies News); return; }
     }
     failures++;
     await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** failures)));

@@ -23,6 +23,8 @@ const SHOWN_PHOTOS: usize = 10;
 ///   rating=0..5                      -1 is rejected
 ///   favourite=yes|no hidden=yes|no
 ///   date='2023-05-14 10:11 +02:00'   also 2023, 2023-05, a zone such as Europe/Lisbon, or none
+///   date+=1h30m date-=2d             moves dates of a clock that was wrong: d, h, m and s
+///   zone=Europe/Lisbon               where that clock hung: a name, +02:00 or none
 ///   place='38.71,-9.14 Alfama'       latitude,longitude, perhaps a name; or a name alone
 ///   tag+=sea tag-=sea album+=Trips/Iceland album-=Iceland
 ///   rotate=0|90|180|270              clockwise; rotate+=90 and rotate-=90 turn further

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use safelight_catalog::Change;
 use safelight_model::view::AssetView;
 use safelight_model::{
-    AlbumId, AssetId, AssetState, ContentState, Field, FieldCode, OpBody, SetName, TypedPlace, Value,
+    AlbumId, AssetId, AssetState, ContentState, DatePrecision, Field, FieldCode, OpBody, SetName, TypedDate,
+    TypedPlace, Value,
 };
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use crate::error::{LibraryError, Result};
 use crate::library::Library;
 
 /// The fields that `set` knows, for messages.
-const FIELDS: &str = "caption title rating favourite hidden date place rotate stack tag album";
+const FIELDS: &str = "caption title rating favourite hidden date zone place rotate stack tag album";
 
 /// One thing that is to become of every photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,10 @@ enum Wish {
     Set(FieldCode, Value),
     /// It is turned further by so many quarters.
     Turn(i64),
+    /// The clock was wrong by so many seconds.
+    ShiftDate(i64),
+    /// The clock was that of this zone.
+    Zone(String),
     /// The place where it was taken is called so.
     NamePlace(String),
     PutTag(String),
@@ -40,6 +45,8 @@ enum Wish {
 enum Step {
     Set(FieldCode, Value),
     Turn(i64),
+    ShiftDate(i64),
+    Zone(String),
     NamePlace(String),
     PutIn(SetName, Value),
     TakeTag(String),
@@ -85,6 +92,7 @@ impl Changes {
         let mut once = |wish: &Wish| match wish {
             Wish::Set(field, _) => fields.insert(*field),
             Wish::Turn(_) => fields.insert(Field::ROTATE),
+            Wish::ShiftDate(_) | Wish::Zone(_) => fields.insert(Field::DATE),
             Wish::NamePlace(_) => fields.insert(Field::PLACE),
             Wish::StackUnder(_) => fields.insert(Field::STACK),
             Wish::PutTag(_) | Wish::TakeTag(_) | Wish::PutInAlbum(_) | Wish::TakeFromAlbum(_) => true,
@@ -121,7 +129,7 @@ fn wish(word: &Word<'_>) -> Result<Wish> {
     let said = |result: Result<Wish, Wrong>| result.map_err(|wrong| word.wrong_value(&wrong));
     let set = |field, result: Result<Value, Wrong>| said(result.map(|value| Wish::Set(field, value)));
     let is_set = matches!(field.as_str(), "tag" | "tags" | "album" | "albums");
-    if is_set != (word.sign != Sign::Is) && field != "rotate" {
+    if is_set != (word.sign != Sign::Is) && !matches!(field.as_str(), "rotate" | "date") {
         return Err(if !FIELDS.split(' ').any(|known| known == field) && !is_set {
             unknown_field(word)
         } else if is_set {
@@ -147,6 +155,9 @@ fn wish(word: &Word<'_>) -> Result<Wish> {
         }
         ("favourite" | "favorite", _) => set(Field::FAVOURITE, value::flag(value).map(Value::from)),
         ("hidden", _) => set(Field::HIDDEN, value::flag(value).map(Value::from)),
+        ("date", Sign::Plus) => said(value::span(value).map(Wish::ShiftDate)),
+        ("date", Sign::Minus) => said(value::span(value).map(|seconds| Wish::ShiftDate(-seconds))),
+        ("zone", _) => said(value::zone(value).map(|()| Wish::Zone(value.to_owned()))),
         ("date", _) => set(Field::DATE, cleared(value).and_then(|()| value::date(value)).map(Value::from)),
         ("place", _) => said(cleared(value).and_then(|()| value::place(value)).map(|place| match place {
             PlaceWords::At(place) => Wish::Set(Field::PLACE, place.into()),
@@ -230,6 +241,8 @@ impl Library {
                 Ok(match wish {
                     Wish::Set(field, value) => Step::Set(*field, value.clone()),
                     Wish::Turn(turns) => Step::Turn(*turns),
+                    Wish::ShiftDate(seconds) => Step::ShiftDate(*seconds),
+                    Wish::Zone(zone) => Step::Zone(zone.clone()),
                     Wish::NamePlace(name) => Step::NamePlace(name.clone()),
                     Wish::PutTag(tag) => Step::PutIn(SetName::TAGS, tag.clone().into()),
                     Wish::TakeTag(tag) => Step::TakeTag(tag.clone()),
@@ -256,7 +269,9 @@ pub(super) fn push_all(change: &mut Change<'_>, bodies: Vec<OpBody>) -> Result<(
 }
 
 fn needs_content(steps: &[Step]) -> bool {
-    steps.iter().any(|step| matches!(step, Step::NamePlace(_) | Step::TakeTag(_)))
+    steps.iter().any(|step| {
+        matches!(step, Step::NamePlace(_) | Step::TakeTag(_) | Step::ShiftDate(_) | Step::Zone(_))
+    })
 }
 
 /// The ops that do what is wished to one photo; none if it is so already.
@@ -298,6 +313,16 @@ impl Step {
                 let turned = (i64::from(view().rotate) + turns).rem_euclid(4);
                 written(asset, state, Field::ROTATE, turned.into()).into_iter().collect()
             }
+            Self::ShiftDate(seconds) => {
+                let shifted = shown_date(&view(), notices).and_then(|date| shifted(date, *seconds, notices));
+                let date = shifted.map(|date| written(asset, state, Field::DATE, date.into()));
+                date.flatten().into_iter().collect()
+            }
+            Self::Zone(zone) => {
+                let zoned = shown_date(&view(), notices).and_then(|date| value::in_zone(date, zone));
+                let date = zoned.map(|date| written(asset, state, Field::DATE, date.into()));
+                date.flatten().into_iter().collect()
+            }
             Self::NamePlace(name) => {
                 let place = view().place.ok_or_else(|| no_position(asset, name))?;
                 let typed = TypedPlace { position: place.value.position, name: Some(name.clone()) };
@@ -314,6 +339,33 @@ impl Step {
             }
         })
     }
+}
+
+/// The date that a photo shows, as if it had been typed.
+fn shown_date(view: &AssetView<'_>, notices: &mut BTreeSet<String>) -> Option<TypedDate> {
+    let Some(date) = view.date.as_ref().map(|shown| shown.value) else {
+        notices.insert("some of them have no date that could be moved".into());
+        return None;
+    };
+    Some(TypedDate {
+        local_seconds: date.local_millis.div_euclid(1000),
+        offset_minutes: date.offset_minutes,
+        precision: date.precision,
+    })
+}
+
+fn shifted(date: TypedDate, seconds: i64, notices: &mut BTreeSet<String>) -> Option<TypedDate> {
+    let is_known_well_enough = match date.precision {
+        DatePrecision::Second => true,
+        DatePrecision::Day => seconds % 86_400 == 0,
+        DatePrecision::Month | DatePrecision::Year => false,
+    };
+    let moved = date.local_seconds.checked_add(seconds).filter(|local| value::is_of_our_years(*local));
+    if !is_known_well_enough || moved.is_none() {
+        notices.insert("the dates of some of them are not known well enough to be moved by that".into());
+        return None;
+    }
+    moved.map(|local_seconds| TypedDate { local_seconds, ..date })
 }
 
 /// Takes away a tag in whatever case it was typed.

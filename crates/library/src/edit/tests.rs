@@ -401,6 +401,35 @@ fn wrong_words_are_pointed_at() {
     assert!(wrong(&[&long], &[]).contains("65536"));
 }
 
+#[test]
+fn a_clock_that_was_wrong_is_put_right_for_many_at_once() {
+    let mut room = Room::with(4);
+    room.set("0.jpg", &["date=2023-03-25 23:30 +01:00"]);
+    room.set("1.jpg", &["date=2023-03-26"]);
+    room.set("2.jpg", &["date=2023"]);
+    let taken = |room: &Room, number| room.shown(number).taken.unwrap_or_default();
+    let all = Selection::of([0, 1, 2, 3].map(asset));
+    let report = room.library.edit(&all, &changes(&["date+=1h45m"]), false).unwrap();
+    assert_eq!((report.changed.len(), report.unchanged, report.notices.len()), (1, 3, 2));
+    assert_eq!(taken(&room, 0), "2023-03-26T01:15:00+01:00");
+    room.library.edit(&all, &changes(&["date-=2d"]), false).unwrap();
+    assert_eq!(taken(&room, 0), "2023-03-24T01:15:00+01:00");
+    assert_eq!([1, 2, 3].map(|number| taken(&room, number)), ["2023-03-24", "2023", ""]);
+    let made = room.library.last_made();
+    room.library.undo(made).unwrap();
+    assert_eq!(
+        (taken(&room, 0).as_str(), taken(&room, 1).as_str()),
+        ("2023-03-26T01:15:00+01:00", "2023-03-26")
+    );
+
+    // The zone says where that clock hung; what it showed stays.
+    room.library.edit(&all, &changes(&["zone=Asia/Tokyo"]), false).unwrap();
+    assert_eq!(taken(&room, 0), "2023-03-26T01:15:00+09:00");
+    for wrong in [["date+=1h", "zone=Z"], ["date=2023", "date-=1d"]] {
+        assert!(parsed(&wrong, &[]).is_err());
+    }
+}
+
 /// Everything in the stack that a photo lies in, its cover first.
 fn stacked(room: &Room, number: u32) -> Vec<String> {
     let stack = room.library.stack_of(&asset(number).to_string()).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Pure; each reader answers with the value, or says which part of the text is wrong and what it should be.
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use safelight_model::{DatePrecision, MAX_TEXT_BYTES, Position, TypedDate, TypedPlace};
@@ -10,6 +11,8 @@ use super::word::Wrong;
 
 /// How long the name of a tag or an album may be, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
+/// How far the clock of a camera may have been off: a thousand years.
+const MOST_SHIFT_SECONDS: i64 = 1000 * 366 * 86_400;
 
 /// What a typed place says.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,6 +153,64 @@ pub(super) fn date(value: &str) -> Result<TypedDate, Wrong> {
     typed(moment, offset, DatePrecision::Second)
 }
 
+/// How far clocks were off: `1d`, `2h30m`, `45s`; seconds.
+pub(super) fn span(value: &str) -> Result<i64, Wrong> {
+    let shape = || Wrong::all("how far is days, hours, minutes and seconds, such as `1d2h30m`");
+    let (mut seconds, mut number) = (0_i64, String::new());
+    for letter in value.trim().chars() {
+        if letter.is_ascii_digit() {
+            number.push(letter);
+            continue;
+        }
+        let unit = match letter {
+            'd' => 86_400,
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(shape()),
+        };
+        let count: i64 = number.parse().map_err(|_| shape())?;
+        seconds = count
+            .checked_mul(unit)
+            .and_then(|more| seconds.checked_add(more))
+            .filter(|seconds| *seconds <= MOST_SHIFT_SECONDS)
+            .ok_or_else(|| Wrong::all("no clock is wrong by more than a thousand years"))?;
+        number.clear();
+    }
+    if number.is_empty() && seconds > 0 { Ok(seconds) } else { Err(shape()) }
+}
+
+/// Whether a zone is one.
+pub(super) fn zone(value: &str) -> Result<(), Wrong> {
+    if value.trim().eq_ignore_ascii_case("none") {
+        return Ok(());
+    }
+    let some_day = Date::constant(2000, 1, 1).to_datetime(Time::midnight());
+    match offset(some_day, value.trim()).map_err(Wrong::all)? {
+        Some(_) => Ok(()),
+        None => Err(Wrong::all("there is no zone; `none` says that it is not known")),
+    }
+}
+
+/// The same clock on the wall, in a zone that [`zone`] knows; `None` for a date without a time of day.
+pub(super) fn in_zone(date: TypedDate, zone: &str) -> Option<TypedDate> {
+    if date.precision != DatePrecision::Second {
+        return None;
+    }
+    if zone.trim().eq_ignore_ascii_case("none") {
+        return Some(TypedDate { offset_minutes: None, ..date });
+    }
+    let moment = Timestamp::from_second(date.local_seconds).ok()?;
+    let moment = TimeZone::UTC.to_datetime(moment);
+    Some(TypedDate { offset_minutes: offset(moment, zone.trim()).ok()?, ..date })
+}
+
+/// Whether a clock shows a year that can be typed.
+pub(super) fn is_of_our_years(local_seconds: i64) -> bool {
+    Timestamp::from_second(local_seconds)
+        .is_ok_and(|moment| (1..=9998).contains(&TimeZone::UTC.to_datetime(moment).year()))
+}
+
 fn typed(
     moment: DateTime,
     offset_minutes: Option<i16>,
@@ -267,6 +328,30 @@ mod tests {
         assert_eq!(parts("1970-01-01 00:00 -0330"), (0, Some(-210), Second));
         assert_eq!(parts("2023-07-01 12:00 Europe/Lisbon").1, Some(60));
         assert_eq!(parts("2023-01-01T12:00[Europe/Lisbon]").1, Some(0));
+    }
+
+    #[test]
+    fn spans_are_sums_of_units() {
+        assert_eq!(span("1d2h30m").unwrap(), 86_400 + 2 * 3600 + 30 * 60);
+        assert_eq!(span(" 45s ").unwrap(), 45);
+        for text in ["", "0h", "5", "h", "1w", "-1h", "1h 2", "9999999999999999d", "400000d"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_depends_on_the_day() {
+        for good in ["Z", "+05:45", "Europe/Lisbon", "none"] {
+            assert!(zone(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Mars/Olympus", "+99:00", "2"] {
+            assert!(zone(bad).is_err(), "{bad}");
+        }
+        let at = |text: &str, zone: &str| in_zone(date(text).unwrap(), zone).map(|date| date.offset_minutes);
+        assert_eq!(at("2023-07-01 12:00", "Europe/Lisbon"), Some(Some(60)));
+        assert_eq!(at("2023-01-01 12:00", "Europe/Lisbon"), Some(Some(0)));
+        assert_eq!(at("2023-01-01 12:00 +02:00", "none"), Some(None));
+        assert_eq!(at("2023-01-01", "Z"), None);
     }
 
     #[test]
