@@ -164,7 +164,8 @@ impl Library {
         if facts.media == Some(MediaKind::Video) {
             return Ok(None);
         }
-        for other in self.catalog().companions_of(asset)? {
+        let companions = self.catalog().companions_of(asset)?;
+        for other in companions {
             let Some(other) = self.item(other)? else { continue };
             let view = other.view();
             let is_half = view.facts.media == Some(MediaKind::Video)

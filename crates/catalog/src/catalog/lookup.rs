@@ -284,7 +284,7 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn companions_of(&self, asset: AssetId) -> Result<Vec<AssetId>> {
-        let found = self.database.read(|connection| {
+        self.database.read(|connection| {
             connection
                 .prepare_cached(
                     "SELECT DISTINCT other.key FROM entities AS e JOIN stack_keys AS mine ON mine.entity = e.id
@@ -293,9 +293,8 @@ impl Catalog {
                      WHERE e.key = ?1 ORDER BY other.key LIMIT 1000",
                 )?
                 .query_map([EntityId::Asset(asset).to_bytes()], asset_key)?
-                .collect::<rusqlite::Result<_>>()
-        })?;
-        Ok(found)
+                .collect()
+        })
     }
 
     /// Goes through all assets in the order of their ids, listed or not, `limit` at a time: call again with

@@ -468,10 +468,10 @@ fn a_stack_has_the_cover_that_was_chosen_and_comes_apart_again() {
 
 #[test]
 fn a_raw_file_that_lies_under_its_photo_may_be_the_cover() {
-    let mut room = Room::with(3);
-    for (number, media) in [(0, MediaKind::Photo), (1, MediaKind::Raw)] {
+    let mut room = Room::with(1);
+    for (number, media) in [(10, MediaKind::Photo), (11, MediaKind::Raw)] {
         let mut original = original(&room.library, number, Storage::Linked);
-        original.source.relative = format!("IMG_1.{}", if number == 0 { "jpg" } else { "dng" }).into_bytes();
+        original.source.relative = format!("IMG_1.{}", if number == 10 { "jpg" } else { "dng" }).into_bytes();
         let facts = Facts { media: Some(media), ..Facts::default() };
         let bodies = vec![
             OpBody::AddAsset { asset: asset(number), life: Life(0), original },
@@ -479,10 +479,10 @@ fn a_raw_file_that_lies_under_its_photo_may_be_the_cover() {
         ];
         room.library.record(bodies).unwrap();
     }
-    assert_eq!(stacked(&room, 0), ["IMG_1.jpg", "IMG_1.dng"]);
-    let both = Selection::of([asset(0), asset(1)]);
-    room.library.stack(&both, &asset(1).to_string(), false).unwrap();
-    assert_eq!(stacked(&room, 0), ["IMG_1.dng", "IMG_1.jpg"]);
+    assert_eq!(stacked(&room, 10), ["IMG_1.jpg", "IMG_1.dng"]);
+    let both = Selection::of([asset(10), asset(11)]);
+    room.library.stack(&both, &asset(11).to_string(), false).unwrap();
+    assert_eq!(stacked(&room, 10), ["IMG_1.dng", "IMG_1.jpg"]);
 }
 
 #[test]
