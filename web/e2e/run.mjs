@@ -477,7 +477,7 @@ test('dates and places of many are changed at once', async ({ page, wrong }) => 
   const label = (text) => page.waitForFunction((wanted) => document.querySelector('[data-index="0"]')?.getAttribute('aria-label')?.includes(wanted), text);
   await label('May 14, 2031');
   await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
-  const open = async (key, name) => { await page.keyboard.press('Control+Home'); await page.keyboard.press(key); await page.getByRole('dialog', { name }).waitFor(); };
+  const open = async (key, name) => { await page.waitForFunction(() => document.querySelector('dialog') === null); await page.keyboard.press('Control+Home'); await page.keyboard.press(key); await page.getByRole('dialog', { name }).waitFor(); };
   // Those two are at the front now.
   await page.keyboard.press('Space');
   await page.keyboard.press('Shift+ArrowRight');
@@ -537,6 +537,7 @@ test('the budgets hold: scripts, elements, memory', async ({ page, wrong }) => {
 
 test('keys pressed faster than the server answers mean the photo they were pressed for', async ({ page, wrong }) => {
   await visit(page, '/');
+  await page.reload();
   await page.waitForSelector('[role=gridcell] img');
   const name = (index) => page.evaluate((at) => document.querySelector(`[data-index="${at}"]`).getAttribute('aria-label'), index);
   const slow = async (route) => { await new Promise((resolve) => setTimeout(resolve, 700)); await route.continue().catch(() => {}); };

@@ -205,7 +205,9 @@ impl Library {
         let assets: Vec<AssetId> = rows.iter().map(|row| row.asset).collect();
         let under = self.catalog().stacked_under(&assets)?;
         let mut shown = Vec::with_capacity(rows.len());
-        for (row, stacked_under) in rows.iter().zip(under) {
+        for (row, under) in rows.iter().zip(under) {
+            let stack = if under == 0 { None } else { self.stack_of_asset(row.asset)? };
+            let stacked_under = stack.map_or(0, |stack| stack.items.len() as u64 - 1);
             let sync = standings.word(&row.content, &self.states_of(&row.content)?)?;
             let time = date_text(row.local_millis, row.offset_minutes);
             let (taken, file_time) = if row.is_undated() { (None, Some(time)) } else { (Some(time), None) };

@@ -39,8 +39,8 @@ export const intoAlbum = (which: Which, album: { id: string; name: string }): Pr
   edit(which, { add: { albums: [album.id] } }, (n) => t('did.filed', { n, album: album.name }));
 export const outOfAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>
   edit(which, { remove: { albums: [album.id] } }, (n) => t('did.unfiled', { n, album: album.name }));
-export const stack = (which: Which, cover: string): Promise<Written | null> =>
-  doing((answer) => t('did.stacked', { n: answer.changed + 1 }), () => post<Written>('stack', { ...which, cover }));
+export const stack = (items: string[], cover: string): Promise<Written | null> =>
+  doing(() => t('did.stacked', { n: items.length }), () => post<Written>('stack', { items, cover }));
 export const unstack = (which: Which): Promise<Written | null> =>
   doing((answer) => t('did.unstacked', { n: answer.changed }), () => post<Written>('stack/apart', which));
 export const trash = (which: Which): Promise<Written | null> =>

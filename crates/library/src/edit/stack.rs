@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use safelight_model::{AssetId, Field, Value};
+use safelight_catalog::AssetRow;
+use safelight_model::{AssetId, Field, MediaKind, Value};
 use serde::Serialize;
 
 use super::change::EditReport;
@@ -36,16 +37,24 @@ pub struct StackedAsset {
 }
 
 impl Library {
-    /// The stack that a photo lies in, under its cover or as that; none if it lies in none.
+    /// The stack that a photo lies in, under its cover or as that; none if it lies in none. The video half of a Live Photo
+    /// is a part of its photo, and none of a stack.
     ///
     /// # Errors
     /// Those of the catalogue.
     pub fn stack_of(&self, item: &str) -> Result<Option<ShownStack>> {
         let asset = self.asset_called(item)?;
+        self.stack_of_asset(asset)
+    }
+
+    pub(crate) fn stack_of_asset(&self, asset: AssetId) -> Result<Option<ShownStack>> {
         let Some((cover, under)) = self.catalog().stack_of(asset)? else { return Ok(None) };
         let mut items = Vec::with_capacity(under.len() + 1);
         for asset in std::iter::once(cover).chain(under) {
             let Some(row) = self.catalog().asset(asset)? else { continue };
+            if asset != cover && is_half(&row) {
+                continue;
+            }
             items.push(StackedAsset {
                 id: asset.to_string(),
                 name: String::from_utf8_lossy(row.file_name()).into_owned(),
@@ -53,7 +62,7 @@ impl Library {
                 rotate: u16::from(row.quarter_turns) * 90,
             });
         }
-        Ok(Some(ShownStack { cover: cover.to_string(), items }))
+        Ok((items.len() > 1).then(|| ShownStack { cover: cover.to_string(), items }))
     }
 
     /// Puts photos, and what lies under them, under one cover; a cover that lies under another comes out first.
@@ -62,40 +71,53 @@ impl Library {
     /// Those of the catalogue.
     pub fn stack(&mut self, selection: &Selection, cover: &str, dry_run: bool) -> Result<EditReport> {
         let cover = self.asset_called(cover)?;
-        let mut values = vec![(cover, Value::Bool(false))];
-        let members = self.with_their_stacks(selection.assets().iter().copied().chain([cover]))?;
-        // Only one that lies under another is to be taken from there.
-        let lies_under = self.catalog().stack_of(cover)?.is_some_and(|(top, _)| top != cover);
-        if !lies_under {
-            values.clear();
+        let (top, under) = self.catalog().stack_of(cover)?.unwrap_or((cover, Vec::new()));
+        let mut members = self.with_their_stacks(selection.assets())?;
+        members.remove(&cover);
+        let mut values = Vec::new();
+        if top == cover {
+            // What lies there by itself needs nobody to say so.
+            under.iter().for_each(|asset| drop(members.remove(asset)));
+        } else {
+            values.push((cover, Value::Bool(false)));
         }
-        values.extend(members.into_iter().filter(|asset| *asset != cover).map(|asset| (asset, cover.into())));
+        values.extend(members.into_iter().map(|asset| (asset, cover.into())));
         self.write_stacks(&values, dry_run)
     }
 
-    /// Takes stacks apart: everything in those that the photos belong to stands on its own.
+    /// Takes stacks apart: everything in those that the photos belong to stands as it would had nobody stacked it, and
+    /// what lies there by itself on its own; a Live Photo stays whole.
     ///
     /// # Errors
     /// Those of the catalogue.
     pub fn unstack(&mut self, selection: &Selection, dry_run: bool) -> Result<EditReport> {
-        let mut values = Vec::new();
+        let mut members = BTreeSet::new();
         for asset in selection.assets() {
-            if let Some((_, under)) = self.catalog().stack_of(*asset)? {
-                values.extend(under.into_iter().map(|asset| (asset, Value::Bool(false))));
+            if let Some((top, under)) = self.catalog().stack_of(*asset)? {
+                members.insert((top, true));
+                members.extend(under.into_iter().map(|asset| (asset, false)));
             }
         }
-        let mut seen = BTreeSet::new();
-        values.retain(|(asset, _)| seen.insert(*asset));
+        let mut values = Vec::new();
+        for (asset, is_cover) in members {
+            let Some(item) = self.item(asset)? else { continue };
+            let view = item.view();
+            if view.stack.is_some() || is_cover {
+                values.push((asset, Value::None));
+            } else if !self.catalog().asset(asset)?.is_some_and(|row| is_half(&row)) {
+                values.push((asset, Value::Bool(false)));
+            }
+        }
         self.write_stacks(&values, dry_run)
     }
 
-    fn with_their_stacks(&self, assets: impl Iterator<Item = AssetId>) -> Result<BTreeSet<AssetId>> {
+    fn with_their_stacks(&self, assets: &[AssetId]) -> Result<BTreeSet<AssetId>> {
         let mut members = BTreeSet::new();
         for asset in assets {
-            members.insert(asset);
+            members.insert(*asset);
             // What lies under it goes with it; where it lies itself, the others stay.
-            if let Some((top, under)) = self.catalog().stack_of(asset)?
-                && top == asset
+            if let Some((top, under)) = self.catalog().stack_of(*asset)?
+                && top == *asset
             {
                 members.extend(under);
             }
@@ -126,4 +148,9 @@ impl Library {
             Ok(report)
         })
     }
+}
+
+/// Whether it is the video half of a Live Photo.
+fn is_half(row: &AssetRow) -> bool {
+    row.media == MediaKind::Video && row.is_live()
 }

@@ -16,6 +16,7 @@ use crate::folder::LibraryFolder;
 use crate::keys::NewSlot;
 use crate::library::LibraryOptions;
 use crate::monitor::Unwatched;
+use crate::timeline::TimelineRequest;
 
 struct Room {
     _temporary: tempfile::TempDir,
@@ -500,9 +501,15 @@ fn a_photo_moves_that_has_a_video_half_wherever_that_is_stacked() {
     }
     let moves = |room: &Room, number| room.library.moves(&asset(number).to_string()).unwrap();
     assert_eq!([0, 1, 2].map(|number| moves(&room, number)), [true, false, false]);
-    let both = Selection::of([asset(0), asset(1)]);
+    assert!(stacked(&room, 0).is_empty(), "one photo to whoever looks at it");
+    let both = Selection::of([asset(0), asset(2)]);
+    room.library.stack(&both, &asset(2).to_string(), false).unwrap();
+    assert_eq!((stacked(&room, 0), moves(&room, 0)), (vec!["2.jpg".into(), "0.jpg".into()], true));
     room.library.unstack(&both, false).unwrap();
-    assert!(stacked(&room, 0).is_empty() && moves(&room, 0));
+    let covers = TimelineRequest { covers_only: true, ..TimelineRequest::default() };
+    assert_eq!(room.library.timeline(&covers).unwrap().len(), 2, "it stays whole");
+    room.set("1.jpg", &["stack=none"]);
+    assert!(moves(&room, 0));
     let video = Selection::of([asset(1)]);
     room.library.trash(&video, true, false).unwrap();
     assert!(!moves(&room, 0), "what lies in the trash shows nowhere else");
