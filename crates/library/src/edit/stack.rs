@@ -77,7 +77,7 @@ impl Library {
         let mut values = Vec::new();
         if top == cover {
             // What lies there by itself needs nobody to say so.
-            under.iter().for_each(|asset| drop(members.remove(asset)));
+            members.retain(|asset| !under.contains(asset));
         } else {
             values.push((cover, Value::Bool(false)));
         }
