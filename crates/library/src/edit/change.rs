@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use safelight_catalog::Change;
 use safelight_model::view::AssetView;
 use safelight_model::{
-    AlbumId, AssetId, AssetState, ContentState, DatePrecision, Field, FieldCode, OpBody, SetName, TypedDate,
-    TypedPlace, Value,
+    AlbumId, AssetId, AssetState, ContentState, DatePrecision, Field, FieldCode, OpBody, SetName,
+    TakenSource, TypedDate, TypedPlace, Value,
 };
 use serde::Serialize;
 
@@ -341,9 +341,10 @@ impl Step {
     }
 }
 
-/// The date that a photo shows, as if it had been typed.
+/// The date that a photo shows, as if it had been typed. The time of the file is none: no camera's clock said it.
 fn shown_date(view: &AssetView<'_>, notices: &mut BTreeSet<String>) -> Option<TypedDate> {
-    let Some(date) = view.date.as_ref().map(|shown| shown.value) else {
+    let shown = view.date.as_ref().map(|shown| shown.value);
+    let Some(date) = shown.filter(|date| date.source != Some(TakenSource::FileTime)) else {
         notices.insert("some of them have no date that could be moved".into());
         return None;
     };
