@@ -8,6 +8,7 @@
 
 use std::f32::consts::PI;
 
+use crate::protocol::LUMA_SIDE;
 use crate::raster::Raster;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,13 @@ impl Fingerprints {
         let large = luma.reduced::<64>();
         Self { phash64: phash64(&small), pdq256: pdq256(&large), pdq_quality: quality(&large) }
     }
+}
+
+/// The luma stretched to a square of [`LUMA_SIDE`], row by row.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of bytes are bytes")]
+pub(crate) fn luma_means(raster: &Raster) -> Vec<u8> {
+    let rows = Luma::of(raster).reduced::<LUMA_SIDE>();
+    rows.into_iter().flatten().map(|mean| mean.round().clamp(0.0, 255.0) as u8).collect()
 }
 
 struct Luma {
@@ -205,6 +213,16 @@ mod tests {
         let stored = upright(picture.clone(), 8);
         assert!(apart(&Fingerprints::of(&picture), &Fingerprints::of(&stored)).0 > 10);
         assert_eq!(Fingerprints::of(&picture), Fingerprints::of(&upright(stored, 6)));
+    }
+
+    #[test]
+    fn luma_is_a_square_of_means() {
+        let mut picture = Raster::filled(128, 128, 10);
+        picture.pixels.iter_mut().skip(128 * 64 * 3).for_each(|value| *value = 200);
+        let means = luma_means(&picture);
+        assert_eq!(means.len(), LUMA_SIDE * LUMA_SIDE);
+        assert!(means[..LUMA_SIDE * 32].iter().all(|mean| *mean == 10));
+        assert!(means[LUMA_SIDE * 32..].iter().all(|mean| *mean == 200));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Version of the frames; a worker of another version is refused at its hello.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// Longest head of a frame.
 pub const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Longest body of an answer: two renditions.
@@ -23,6 +23,8 @@ pub const MAX_PIXELS: u64 = 300_000_000;
 pub const THUMBNAIL_SIDE: u32 = 320;
 /// Long side of the preview for one photo.
 pub const PREVIEW_SIDE: u32 = 1440;
+/// Means of luma along each side of what pictures are compared by.
+pub const LUMA_SIDE: usize = 64;
 /// Number of the recipe (sizes, filters, qualities) that renditions are made by; raised when it changes.
 pub const RECIPE: u16 = 1;
 
@@ -102,6 +104,8 @@ pub struct Wanted {
     pub thumbhash: bool,
     /// pHash64 and PDQ-256.
     pub fingerprints: bool,
+    /// The luma as [`LUMA_SIDE`] × [`LUMA_SIDE`] area means, by which two pictures are compared.
+    pub luma: bool,
     /// Makes everything but the preview from a thumbnail inside the file, where the full picture would
     /// be slow (HEIF, AVIF) and there is one; [`Rendered::preview_pending`] then says that the preview
     /// is still to be made. Where decoding is fast this changes nothing.
@@ -110,13 +114,28 @@ pub struct Wanted {
 
 impl Wanted {
     /// Everything, from the full picture.
-    pub const ALL: Self =
-        Self { thumbnail: true, preview: true, thumbhash: true, fingerprints: true, quick: false };
+    pub const ALL: Self = Self {
+        thumbnail: true,
+        preview: true,
+        thumbhash: true,
+        fingerprints: true,
+        luma: false,
+        quick: false,
+    };
     /// Everything that is fast; the preview may be left for later.
     pub const QUICK: Self = Self { quick: true, ..Self::ALL };
     /// The preview alone.
-    pub const PREVIEW: Self =
-        Self { thumbnail: false, preview: true, thumbhash: false, fingerprints: false, quick: false };
+    pub const PREVIEW: Self = Self { preview: true, ..Self::NOTHING };
+    /// The luma alone, to compare by.
+    pub const LUMA: Self = Self { luma: true, ..Self::NOTHING };
+    const NOTHING: Self = Self {
+        thumbnail: false,
+        preview: false,
+        thumbhash: false,
+        fingerprints: false,
+        luma: false,
+        quick: false,
+    };
 }
 
 impl Default for Wanted {
@@ -286,6 +305,8 @@ pub struct Rendered<R = Rendition> {
     pub pdq256: Option<[u8; 32]>,
     /// PDQ's quality, 0–100; hashes below 50 (flat pictures) say little.
     pub pdq_quality: Option<u8>,
+    /// Rows of area means of the luma, [`LUMA_SIDE`] of each; the picture is stretched to a square.
+    pub luma: Option<Vec<u8>>,
     /// The preview was wanted but is left for a request without `quick`.
     pub preview_pending: bool,
     /// Which decoder made it.
@@ -306,6 +327,7 @@ impl<R> Rendered<R> {
             phash64: self.phash64,
             pdq256: self.pdq256,
             pdq_quality: self.pdq_quality,
+            luma: self.luma,
             preview_pending: self.preview_pending,
             decoder: self.decoder,
             damage: self.damage,

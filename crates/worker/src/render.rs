@@ -8,7 +8,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
 use crate::decode::{Decoders, Job};
-use crate::fingerprint::Fingerprints;
+use crate::fingerprint::{Fingerprints, luma_means};
 use crate::protocol::{PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request, THUMBNAIL_SIDE};
 use crate::raster::Raster;
 use crate::turn::upright;
@@ -45,7 +45,7 @@ impl Renderer {
 
         let preview =
             (wanted.preview && !decoded.from_thumbnail).then(|| self.preview(&raster)).transpose()?;
-        let needs_small = wanted.thumbnail || wanted.thumbhash || wanted.fingerprints;
+        let needs_small = wanted.thumbnail || wanted.thumbhash || wanted.fingerprints || wanted.luma;
         let mut rendered = Rendered {
             width,
             height,
@@ -55,6 +55,7 @@ impl Renderer {
             phash64: None,
             pdq256: None,
             pdq_quality: None,
+            luma: None,
             preview_pending: wanted.preview && decoded.from_thumbnail,
             decoder: decoded.decoder.to_owned(),
             damage: decoded.damage,
@@ -69,6 +70,9 @@ impl Renderer {
                 rendered.phash64 = Some(fingerprints.phash64);
                 rendered.pdq256 = Some(fingerprints.pdq256);
                 rendered.pdq_quality = Some(fingerprints.pdq_quality);
+            }
+            if wanted.luma {
+                rendered.luma = Some(luma_means(&small));
             }
             if wanted.thumbhash {
                 rendered.thumbhash = Some(placeholder(&self.shrunk(small, PLACEHOLDER_SIDE)?));

@@ -46,7 +46,7 @@ use std::time::Duration;
 
 use safelight_worker::protocol::{Answer, MAX_REQUEST_BYTES, Outcome, Request, Wrong};
 pub use safelight_worker::protocol::{
-    Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox, StillFormat, Wanted,
+    LUMA_SIDE, Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox, StillFormat, Wanted,
 };
 
 use safelight_worker::video::Task;

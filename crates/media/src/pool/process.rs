@@ -15,7 +15,7 @@ use safelight_worker::protocol::{
 };
 
 use super::wait::Timed;
-use super::{PoolOptions, RenderError};
+use super::{LUMA_SIDE, PoolOptions, RenderError};
 
 /// Time for a worker to start and enter its sandbox.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
@@ -204,7 +204,8 @@ pub(super) fn with_bytes(head: RenderedHead, body: &[u8]) -> Option<Rendered> {
         Rendition { width, height, bytes: cut.map_or_else(Vec::new, |(own, _)| own.to_vec()) }
     });
     let thumbhash = rendered.thumbhash.filter(|hash| hash.len() <= 64);
-    rest.is_some_and(<[u8]>::is_empty).then_some(Rendered { thumbhash, ..rendered })
+    let luma = rendered.luma.filter(|means| means.len() == LUMA_SIDE * LUMA_SIDE);
+    rest.is_some_and(<[u8]>::is_empty).then_some(Rendered { thumbhash, luma, ..rendered })
 }
 
 #[cfg(test)]
@@ -223,6 +224,7 @@ mod tests {
             phash64: None,
             pdq256: None,
             pdq_quality: None,
+            luma: None,
             preview_pending: false,
             decoder: String::new(),
             damage: None,

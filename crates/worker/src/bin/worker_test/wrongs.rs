@@ -72,6 +72,7 @@ fn flood() -> Rendered {
         phash64: None,
         pdq256: None,
         pdq_quality: None,
+        luma: None,
         preview_pending: false,
         decoder: String::new(),
         damage: None,
