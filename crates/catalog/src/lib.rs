@@ -21,7 +21,7 @@ mod rows;
 mod search;
 
 pub use catalog::{
-    AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, ContentUse, Durability, Fingerprint,
+    AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, Comparable, ContentUse, Durability,
     HistoryCursor, HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, PlacedSegment, PlannedPage,
     Proof, Rebuilt, Shelf, ShelfTotals, StoredMark, StoredSegment, TakenIn, sweep_unfinished_rebuild,
 };

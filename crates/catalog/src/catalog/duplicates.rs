@@ -5,51 +5,60 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::Connection;
-use safelight_model::{AssetId, ContentHash, EntityId, MediaKind};
+use rusqlite::{Connection, OptionalExtension as _};
+use safelight_model::{AssetId, ContentState, EntityId, EntityState, Facts};
 
-use super::Catalog;
-use super::fold::{Folder, in_transaction};
+use super::fold::{Folder, in_transaction, unreadable};
+use super::{AssetRow, Catalog, KeyRange, ROW_COLUMNS, Shelf, read_row};
 use crate::error::Result;
 use crate::rows::hash_column;
 
-/// What is compared to find assets that look alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The content that was fingerprinted; the asset has the same name unless it has several versions.
-    pub content: ContentHash,
-    /// What it is.
-    pub media: Option<MediaKind>,
-    /// A 64-bit perceptual hash.
-    pub phash64: Option<[u8; 8]>,
-    /// A 256-bit perceptual hash.
-    pub pdq256: Option<[u8; 32]>,
+/// One asset of the timeline, with what tells whether another one shows the same.
+#[derive(Clone, Debug)]
+pub struct Comparable {
+    /// Its row.
+    pub row: AssetRow,
+    /// The stack that it lies in: the same number for all that lie in one. An asset in no stack has a number of its own.
+    pub stack: i64,
+    /// What programs found in its current content.
+    pub facts: Facts,
 }
 
 impl Catalog {
-    /// Goes through the fingerprints of all contents that have any, `limit` contents at a time. Returns the
-    /// fingerprints and where to go on, `None` at the end.
+    /// Meets every asset of a shelf with what programs found in it, newest first.
     ///
     /// # Errors
-    /// Those of the database.
-    pub fn fingerprints_after(
-        &self,
-        after: Option<ContentHash>,
-        limit: usize,
-    ) -> Result<(Vec<Fingerprint>, Option<ContentHash>)> {
-        let contents = self.contents_after(after, limit)?;
-        let next = contents.last().map(|(content, _)| *content);
-        let fingerprints = contents.into_iter().filter_map(|(content, state)| {
-            let facts = state.facts();
-            let found = facts.phash64.is_some() || facts.pdq256.is_some();
-            found.then_some(Fingerprint {
-                content,
-                media: facts.media,
-                phash64: facts.phash64,
-                pdq256: facts.pdq256,
-            })
-        });
-        Ok((fingerprints.collect(), next))
+    /// Those of the database; [`CatalogError::Row`](crate::CatalogError::Row) for a state that cannot be read.
+    pub fn each_comparable(&self, shelf: Shelf, mut meet: impl FnMut(Comparable)) -> Result<()> {
+        let range = KeyRange::of_shelf(shelf);
+        let mut failure = None;
+        self.database.read(|connection| {
+            let mut listed = connection.prepare_cached(&format!(
+                "SELECT {ROW_COLUMNS}, ifnull(t.cover, t.entity) FROM timeline AS t
+                 WHERE t.key BETWEEN ?1 AND ?2 ORDER BY t.key"
+            ))?;
+            let stack = listed.column_count() - 1;
+            let mut known = connection.prepare_cached("SELECT state FROM entities WHERE key = ?1")?;
+            let mut rows = listed.query((range.first, range.last))?;
+            while let Some(listed) = rows.next()? {
+                let (row, stack) = (read_row(listed)?, listed.get(stack)?);
+                let content = EntityId::Content(row.content);
+                let state: Option<Vec<u8>> =
+                    known.query_row([content.to_bytes()], |state| state.get(0)).optional()?;
+                match state.map(|bytes| EntityState::from_bytes(&bytes)).transpose() {
+                    Ok(state) => {
+                        let facts = state.as_ref().and_then(EntityState::as_content).map(ContentState::facts);
+                        meet(Comparable { row, stack, facts: facts.unwrap_or_default() });
+                    }
+                    Err(error) => {
+                        failure = Some(unreadable(&content, &error.to_string()));
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        failure.map_or(Ok(()), Err)
     }
 
     /// Replaces what is known of assets that look alike: clusters of two or more each.

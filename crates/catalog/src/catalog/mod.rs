@@ -23,7 +23,7 @@ mod timeline;
 pub use begin::{Begun, Proof};
 pub use change::Change;
 pub use checkpoint::{CheckpointPlan, PlannedPage};
-pub use duplicates::Fingerprint;
+pub use duplicates::Comparable;
 pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
 pub use placed::{ContentUse, StoredMark};

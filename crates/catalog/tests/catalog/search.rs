@@ -409,6 +409,30 @@ fn duplicates_are_copies_at_several_paths_and_what_looks_alike() {
 }
 
 #[test]
+fn what_can_be_compared_is_met_with_its_findings_and_its_stack() {
+    let mut world = world();
+    let hashed = Facts { phash64: Some([1; 8]), pdq256: Some([2; 32]), ..Facts::default() };
+    world.append(vec![OpBody::Derive {
+        content: asset(1).0,
+        probe: ProbeKind::Pixels,
+        version: 1,
+        facts: hashed,
+    }]);
+    let mut met = Vec::new();
+    world.catalog.each_comparable(safelight_catalog::Shelf::Shown, |one| met.push(one)).unwrap();
+    let shown = world.catalog.list(&safelight_catalog::Query::default(), &Default::default()).unwrap();
+    assert_eq!(met.len(), shown.rows.len());
+    let one = met.iter().find(|met| met.row.asset == asset(1)).unwrap();
+    assert_eq!((one.facts.phash64, one.facts.pdq256), (Some([1; 8]), Some([2; 32])));
+    assert_eq!(one.facts.media, Some(safelight_model::MediaKind::Photo));
+    for met_twice in met.iter().filter(|met| met.row.is_stacked) {
+        assert!(met.iter().any(|cover| !cover.row.is_stacked && cover.stack == met_twice.stack));
+    }
+    let lone: std::collections::BTreeSet<i64> = met.iter().map(|met| met.stack).collect();
+    assert_eq!(lone.len(), met.iter().filter(|met| !met.row.is_stacked).count());
+}
+
+#[test]
 fn renamed_and_removed_albums_are_found_by_their_new_names_only() {
     let mut world = world();
     world.append(vec![name_album(SUMMER, "Winter")]);
