@@ -75,6 +75,8 @@ fn verb(task: Task) -> &'static str {
         Task::Free => "Freeing",
         Task::Thaw => "Thawing",
         Task::Rebuild => "Rebuilding",
+        Task::Compare => "Comparing",
+        Task::Prove => "Proving",
         _ => "Working",
     }
 }

@@ -7,6 +7,7 @@
 mod birth;
 mod complete;
 mod doctor;
+mod duplicates;
 mod edit;
 mod effects;
 mod error;
@@ -41,6 +42,10 @@ mod witness;
 
 pub use complete::{Choice, Completion};
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
+pub use duplicates::{
+    ChosenGroup, ChosenStack, DedupeReport, DuplicateKind, Duplicates, GroupCounts, KeepReason,
+    ShownDuplicate, ShownGroup, ShownIn,
+};
 pub use edit::{
     AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, PurgePlan, PurgeReport, Resolution,
     Selection, ShownAlbum, ShownConflict, ShownStack, StackedAsset, TrashedAsset,

@@ -31,6 +31,10 @@ pub enum Task {
     Thaw,
     /// Folding history into a fresh catalogue; counts operations.
     Rebuild,
+    /// Looking at photos that may be alike; counts them.
+    Compare,
+    /// Reading back the originals that stay when their copies go; counts them and their bytes.
+    Prove,
 }
 
 /// One thing that went wrong while the rest went on.

@@ -261,7 +261,7 @@ impl Library {
     }
 }
 
-pub(super) fn push_all(change: &mut Change<'_>, bodies: Vec<OpBody>) -> Result<()> {
+pub(crate) fn push_all(change: &mut Change<'_>, bodies: Vec<OpBody>) -> Result<()> {
     for body in bodies {
         change.push(body)?;
     }

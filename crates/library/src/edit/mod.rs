@@ -26,6 +26,7 @@ pub use stack::{ShownStack, StackedAsset};
 pub use trash::TrashedAsset;
 pub use undo::Made;
 
+pub(crate) use change::push_all;
 pub(crate) use text::shown_date_words;
 pub(crate) use word::pointed;
 
@@ -66,13 +67,13 @@ fn is_settled(register: Option<&Register<Value>>, value: &Value) -> bool {
 }
 
 /// The op that types a value over everything that a field of an asset says; `None` if it says only that.
-fn written(asset: AssetId, state: &AssetState, field: FieldCode, value: Value) -> Option<OpBody> {
+pub(crate) fn written(asset: AssetId, state: &AssetState, field: FieldCode, value: Value) -> Option<OpBody> {
     let register = state.current().record().field(Field::from(field));
     (!is_settled(register, &value)).then(|| state.write_field(asset, field, value))
 }
 
 /// Reads an asset and, if wanted, what is known of its content, inside of a transaction.
-fn read(
+pub(crate) fn read(
     change: &mut Change<'_>,
     asset: AssetId,
     with_content: bool,

@@ -31,6 +31,16 @@ impl Made {
         Self { before, last }
     }
 
+    /// The numbers of its operations.
+    pub(crate) fn numbers(self) -> std::ops::RangeInclusive<i64> {
+        self.before + 1..=self.last
+    }
+
+    /// The change of these operations.
+    pub(crate) fn of_numbers(first: i64, last: i64) -> Self {
+        Self { before: first - 1, last }
+    }
+
     /// Whether nothing was changed.
     #[must_use]
     pub fn is_nothing(&self) -> bool {

@@ -1,0 +1,426 @@
+//! Settles groups: what people did with the copies goes to the one that stays, the copies go to the trash.
+//!
+//! Order: every original that stays is read back whole and compared with its hash; only when all of them are good, one
+//! transaction merges fields and trashes copies. So whatever fails, nothing has gone. It is a change like any other, made of
+//! ops, and is taken back as one.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use safelight_catalog::Change;
+use safelight_model::view::{AssetStatus, AssetView, Origin, ShownDate, ShownPlace};
+use safelight_model::{
+    AssetId, AssetState, ContentState, Field, FieldCode, OpBody, SetName, TypedDate, TypedPlace, Value,
+};
+use serde::Serialize;
+
+use super::{DuplicateKind, Duplicates, Group, Member};
+use crate::edit::{Made, push_all, read, written};
+use crate::error::{LibraryError, Result};
+use crate::library::Library;
+use crate::monitor::{Monitor, Task};
+use crate::objects::write_original;
+
+/// What is said of a photo that is another one by now.
+const CHANGED_MEANWHILE: &str = "some of them were changed or put away meanwhile, and stay as they are";
+
+/// The setting that says which operations the last settling was: the number and the id of its first and of its last.
+const LAST_SETTLED: &str = "dedupe/last";
+/// Bytes of one of them: number, session and counter.
+const END_BYTES: usize = 24;
+
+/// What a person chose for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenGroup {
+    /// The id of the photo that stays.
+    pub keep: String,
+    /// Those that go; others of the group stay too.
+    pub drop: Vec<String>,
+}
+
+/// Photos to be shown as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenStack {
+    /// The id of the photo that is shown.
+    pub cover: String,
+    /// Those that lie under it.
+    pub items: Vec<String>,
+}
+
+/// What settling groups came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DedupeReport {
+    /// The ids of photos that changed: those that got something, and those in the trash.
+    pub changed: Vec<String>,
+    /// How many were so already.
+    pub unchanged: u64,
+    /// Photos that stay.
+    pub kept: u64,
+    /// Photos that went to the trash.
+    pub trashed: u64,
+    /// Bytes of their originals; emptying the trash frees them.
+    pub freed_bytes: u64,
+    /// Originals that were read back and have their hashes.
+    pub verified: u64,
+    /// What could not be done, and why: one sentence each.
+    pub notices: BTreeSet<String>,
+    /// Whether it was only tried.
+    pub dry_run: bool,
+}
+
+/// One group to be settled.
+struct Settling<'a> {
+    keep: &'a Member,
+    drop: Vec<&'a Member>,
+}
+
+impl Library {
+    /// Settles what a person chose, or all groups that are safe: each group's copies go to the trash once the one that stays
+    /// is proven.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] for a choice that is no group, or is a burst; [`LibraryError::Damaged`] and what says that
+    /// an original is not here, which name the photo; then nothing was changed.
+    pub fn settle_duplicates(
+        &mut self,
+        found: &Duplicates,
+        chosen: Option<&[ChosenGroup]>,
+        dry_run: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<DedupeReport> {
+        let settlings = match chosen {
+            Some(chosen) => {
+                chosen.iter().map(|chosen| chosen_of(found, chosen)).collect::<Result<Vec<_>>>()?
+            }
+            None => found.groups.iter().filter(|group| group.is_safe()).filter_map(Settling::whole).collect(),
+        };
+        let mut report = DedupeReport { dry_run, ..DedupeReport::default() };
+        if dry_run {
+            for settling in &settlings {
+                report.kept += 1;
+                settling.drop.iter().for_each(|member| report.count_trashed(member));
+            }
+            return Ok(report);
+        }
+        self.folder.require_writable()?;
+        self.prove_all(&settlings, &mut report, monitor)?;
+        let changed = self.change(|change| {
+            let mut report = report;
+            settlings.iter().try_for_each(|settling| settle(change, settling, &mut report))?;
+            Ok(report)
+        })?;
+        self.remember_settled()?;
+        Ok(changed)
+    }
+
+    /// Keeps on this device which operations the last settling was, so that another process can take it back.
+    fn remember_settled(&mut self) -> Result<()> {
+        let made = self.last_made();
+        if made.is_nothing() {
+            return Ok(());
+        }
+        let (first, last) = (*made.numbers().start(), *made.numbers().end());
+        let ids = self.change(|change| Ok([change.op_numbered(first)?, change.op_numbered(last)?]))?;
+        self.made = made;
+        let mut bytes = Vec::new();
+        for (number, op) in [first, last].into_iter().zip(ids) {
+            let Some(op) = op else { return Ok(()) };
+            bytes.extend(number.to_be_bytes());
+            bytes.extend(op.id.session.to_be_bytes());
+            bytes.extend(u64::from(op.id.counter).to_be_bytes());
+        }
+        Ok(self.device.set_setting(LAST_SETTLED, Some(&bytes))?)
+    }
+
+    /// Takes back the last settling on this device: fields show again what they showed, and copies leave the trash.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] if there was none, or the catalogue was made anew since.
+    pub fn undo_settling(&mut self) -> Result<crate::EditReport> {
+        let refused = |reason: &str| LibraryError::Refused {
+            reason: reason.to_owned(),
+            hint: "safelight trash restore takes photos out of the trash".into(),
+        };
+        let kept = self.device.setting(LAST_SETTLED)?;
+        let kept = kept.ok_or_else(|| refused("no duplicates were settled on this device"))?;
+        let numbers = self.change(|change| {
+            let (ends, rest) = kept.as_chunks::<END_BYTES>();
+            let mut numbers = Vec::new();
+            for end in ends.iter().filter(|_| rest.is_empty()) {
+                numbers.extend(still_there(change, end)?);
+            }
+            Ok(numbers)
+        })?;
+        let [first, last] = numbers.as_slice() else {
+            return Err(refused(
+                "history was read in anew since, so that what was settled is not known any more",
+            ));
+        };
+        let report = self.undo(Made::of_numbers(*first, *last))?;
+        self.device.set_setting(LAST_SETTLED, None)?;
+        Ok(report)
+    }
+
+    /// Puts photos under others, all or none.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoSuchItem`] for what is no photo here.
+    pub fn stack_duplicates(&mut self, stacks: &[ChosenStack]) -> Result<crate::EditReport> {
+        let mut wanted = Vec::with_capacity(stacks.len());
+        for stack in stacks {
+            let cover = self.select_ids(std::slice::from_ref(&stack.cover))?;
+            let items = self.select_ids(&stack.items)?;
+            wanted.extend(cover.assets().first().map(|cover| (*cover, items)));
+        }
+        self.change(|change| {
+            let mut report = crate::EditReport::default();
+            for (cover, items) in &wanted {
+                for asset in items.assets().iter().filter(|asset| *asset != cover) {
+                    report.items += 1;
+                    let state = read(change, *asset, false)?;
+                    let body =
+                        state.and_then(|(state, _)| written(*asset, &state, Field::STACK, (*cover).into()));
+                    match body {
+                        Some(body) => {
+                            change.push(body)?;
+                            report.changed.push(asset.to_string());
+                        }
+                        None => report.unchanged += 1,
+                    }
+                }
+            }
+            Ok(report)
+        })
+    }
+
+    /// Reads back every original that stays.
+    fn prove_all(
+        &mut self,
+        settlings: &[Settling<'_>],
+        report: &mut DedupeReport,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let mut proven = HashSet::new();
+        monitor.begin(Task::Prove, Some(settlings.len() as u64), None);
+        for settling in settlings {
+            if monitor.cancelled() {
+                monitor.end();
+                return Err(LibraryError::Cancelled);
+            }
+            if proven.insert(settling.keep.asset) {
+                let checked = self.prove_kept(settling.keep);
+                if checked.is_err() {
+                    monitor.end();
+                }
+                checked?;
+                report.verified += 1;
+            }
+            monitor.advance(1, settling.keep.size_bytes);
+        }
+        monitor.end();
+        Ok(())
+    }
+
+    fn prove_kept(&mut self, kept: &Member) -> Result<()> {
+        let item = self.item(kept.asset)?;
+        let item = item.ok_or_else(|| LibraryError::NoSuchItem { item: kept.asset.to_string() })?;
+        let original = item.original()?;
+        let named = format!("the original {} ({})", original.source.display(), short(kept.asset));
+        if original.content != kept.content {
+            return Err(LibraryError::Refused {
+                reason: format!("{named} has changed since it was compared; nothing went to the trash"),
+                hint: "look for duplicates again".into(),
+            });
+        }
+        let read = write_original(&self.place, &self.device, self.keyring(), original, &mut std::io::sink());
+        match read {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_absence() => Err(self.rests_elsewhere(original)?.unwrap_or(error)),
+            Err(error) if error.is_proven_damage() => {
+                self.damaged.note(&mut self.device, &kept.content)?;
+                Err(LibraryError::Damaged {
+                    object: named,
+                    reason: format!("{}; nothing went to the trash", crate::with_causes(&error)),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl DedupeReport {
+    fn count_trashed(&mut self, member: &Member) {
+        self.trashed += 1;
+        self.freed_bytes += member.size_bytes;
+    }
+}
+
+impl<'a> Settling<'a> {
+    fn whole(group: &'a Group) -> Option<Self> {
+        let (keep, drop) = group.members.split_first()?;
+        Some(Self { keep, drop: drop.iter().collect() })
+    }
+}
+
+/// Finds what a person chose among the groups.
+fn chosen_of<'a>(found: &'a Duplicates, chosen: &ChosenGroup) -> Result<Settling<'a>> {
+    let refused = |reason: String| LibraryError::Refused { reason, hint: "look for duplicates again".into() };
+    let id =
+        |text: &String| AssetId::parse(text).ok_or_else(|| LibraryError::NoSuchItem { item: text.clone() });
+    let keep = id(&chosen.keep)?;
+    let drop = chosen.drop.iter().map(id).collect::<Result<BTreeSet<_>>>()?;
+    let holds = |group: &&Group| group.has(keep) && drop.iter().all(|asset| group.has(*asset));
+    let groups: Vec<&Group> = found.groups.iter().filter(holds).collect();
+    let is_burst = |group: &&&Group| group.kind == DuplicateKind::Burst;
+    if drop.contains(&keep) {
+        return Err(refused(format!("{} cannot stay and go", short(keep))));
+    }
+    let Some(group) = groups.iter().find(|group| !is_burst(group)) else {
+        return Err(if groups.is_empty() {
+            refused(format!("{} and what is to go for it are no duplicates", short(keep)))
+        } else {
+            LibraryError::Refused {
+                reason: "these are several shots of one moment, not copies".into(),
+                hint: "stack them; safelight trash takes single photos".into(),
+            }
+        });
+    };
+    let member = |asset: AssetId| group.members.iter().find(move |member| member.asset == asset);
+    let keep = member(keep).ok_or_else(|| refused("there is no such group".into()))?;
+    Ok(Settling { keep, drop: drop.into_iter().filter_map(member).collect() })
+}
+
+/// The number of an operation, if it is still the one of that id.
+fn still_there(change: &mut Change<'_>, end: &[u8; END_BYTES]) -> Result<Option<i64>> {
+    let (words, _) = end.as_chunks::<8>();
+    let [number, session, counter] = words else { return Ok(None) };
+    let number = i64::from_be_bytes(*number);
+    let op = change.op_numbered(number)?;
+    let is_it = op.is_some_and(|op| {
+        op.id.session == u64::from_be_bytes(*session)
+            && u64::from(op.id.counter) == u64::from_be_bytes(*counter)
+    });
+    Ok(is_it.then_some(number))
+}
+
+/// Merges and trashes one group, as its photos are now.
+fn settle(change: &mut Change<'_>, settling: &Settling<'_>, report: &mut DedupeReport) -> Result<()> {
+    let Some((kept, kept_content)) = standing(change, settling.keep)? else {
+        report.notices.insert(CHANGED_MEANWHILE.to_owned());
+        return Ok(());
+    };
+    let mut going = Vec::new();
+    for member in &settling.drop {
+        match standing(change, member)? {
+            Some((state, content)) => going.push((*member, state, content)),
+            None => drop(report.notices.insert(CHANGED_MEANWHILE.to_owned())),
+        }
+    }
+    if going.is_empty() {
+        report.unchanged += 1;
+        return Ok(());
+    }
+    let asset = settling.keep.asset;
+    let kept_view = AssetView::new(asset, &kept, kept_content.as_ref());
+    let views: Vec<AssetView<'_>> = going
+        .iter()
+        .map(|(member, state, content)| AssetView::new(member.asset, state, content.as_ref()))
+        .collect();
+    let merged = merged(&kept, &kept_view, &views);
+    report.kept += 1;
+    if merged.is_empty() {
+        report.unchanged += 1;
+    } else {
+        report.changed.push(asset.to_string());
+    }
+    push_all(change, merged)?;
+    for (member, state, _) in &going {
+        if let Some(body) = written(member.asset, state, Field::TRASHED, true.into()) {
+            change.push(body)?;
+            report.changed.push(member.asset.to_string());
+            report.count_trashed(member);
+        }
+    }
+    Ok(())
+}
+
+type Standing = (AssetState, Option<ContentState>);
+
+/// The state of a photo that is still what it was when it was compared, and in the timeline.
+fn standing(change: &mut Change<'_>, member: &Member) -> Result<Option<Standing>> {
+    let Some((state, content)) = read(change, member.asset, true)? else { return Ok(None) };
+    let is_same = AssetView::content_of(&state) == Some(member.content);
+    let is_shown = AssetView::new(member.asset, &state, None).status == AssetStatus::Live;
+    Ok((is_same && is_shown).then_some((state, content)))
+}
+
+/// The ops that give the photo that stays what the others have and it lacks.
+fn merged(state: &AssetState, kept: &AssetView<'_>, others: &[AssetView<'_>]) -> Vec<OpBody> {
+    let mut fields = BTreeMap::<FieldCode, Value>::new();
+    let mut sets = BTreeSet::<(SetName, Value)>::new();
+    for other in others {
+        for (field, value) in lacking(kept, other) {
+            fields.entry(field).or_insert(value);
+        }
+        sets.extend(other.albums.iter().map(|album| (SetName::ALBUMS, Value::Album(*album))));
+        let words = other.tags.iter().chain(&other.keywords).filter(|word| !kept.keywords.contains(word));
+        sets.extend(words.map(|word| (SetName::TAGS, Value::from(word.clone()))));
+    }
+    let rating = |view: &AssetView<'_>| view.rating.as_ref().map(|rating| rating.value);
+    if let Some(best) = others.iter().filter_map(rating).max().filter(|best| Some(*best) > rating(kept)) {
+        fields.insert(Field::RATING, i64::from(best).into());
+    }
+    let asset = kept.asset;
+    let fields = fields.into_iter().filter_map(|(field, value)| written(asset, state, field, value));
+    fields.chain(sets.into_iter().filter_map(|(set, element)| state.put_in(asset, set, element))).collect()
+}
+
+/// The fields of another photo that the one that stays has not, or that nobody corrected on it.
+fn lacking(kept: &AssetView<'_>, other: &AssetView<'_>) -> Vec<(FieldCode, Value)> {
+    let mut lacking = Vec::new();
+    let is_typed = |origin: Origin| matches!(origin, Origin::Typed { .. });
+    if other.favourite && !kept.favourite {
+        lacking.push((Field::FAVOURITE, true.into()));
+    }
+    for (field, one, two) in
+        [(Field::CAPTION, &kept.caption, &other.caption), (Field::TITLE, &kept.title, &other.title)]
+    {
+        // An empty text that a person typed hides what the file says.
+        let is_said = kept.record().value(field).is_some_and(|value| value.as_text().is_some());
+        if let (None, Some(shown), false) = (one, two, is_said) {
+            lacking.push((field, shown.value.clone().into()));
+        }
+    }
+    if let Some(date) = &other.date {
+        let known = kept.date.as_ref().map(|date| date.origin).filter(|origin| *origin != Origin::File);
+        let is_better = match known {
+            None => date.origin != Origin::File,
+            Some(known) => is_typed(date.origin) && !is_typed(known),
+        };
+        lacking.extend(is_better.then(|| (Field::DATE, typed_date(&date.value).into())));
+    }
+    if let Some(place) = &other.place {
+        let is_better =
+            kept.place.as_ref().is_none_or(|known| is_typed(place.origin) && !is_typed(known.origin));
+        lacking.extend(is_better.then(|| (Field::PLACE, typed_place(&place.value).into())));
+    }
+    if other.rotate != 0 && kept.record().value(Field::ROTATE).is_none() {
+        lacking.push((Field::ROTATE, i64::from(other.rotate).into()));
+    }
+    lacking
+}
+
+fn typed_date(date: &ShownDate) -> TypedDate {
+    TypedDate {
+        local_seconds: date.local_millis.div_euclid(1000),
+        offset_minutes: date.offset_minutes,
+        precision: date.precision,
+    }
+}
+
+fn typed_place(place: &ShownPlace) -> TypedPlace {
+    TypedPlace { position: place.position, name: place.name.clone() }
+}
+
+fn short(asset: AssetId) -> String {
+    asset.to_string().chars().take(10).collect()
+}

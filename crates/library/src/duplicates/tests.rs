@@ -1,0 +1,386 @@
+//! Groups of a real library whose photos are files of a few bytes with made-up findings, and no thumbnails.
+
+use std::path::PathBuf;
+
+use safelight_crypto::ContentHash;
+use safelight_model::{
+    AssetId, ContentHash as Content, EpochId, Facts, Life, MediaKind, OpBody, Original, ProbeKind,
+    SourcePath, Storage, Taken, TakenSource,
+};
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::doctor::WorkerProgram;
+use crate::edit::Changes;
+use crate::error::{ErrorKind, LibraryError};
+use crate::folder::LibraryFolder;
+use crate::keys::NewSlot;
+use crate::library::LibraryOptions;
+use crate::monitor::Unwatched;
+
+struct Room {
+    temporary: tempfile::TempDir,
+    library: Library,
+}
+
+/// A PDQ hash and a pHash that differ from the first in so many bits, half of them set and half of them cleared.
+fn prints(bits: usize) -> Facts {
+    let (mut pdq, mut phash) = ([0x55_u8; 32], [0x55_u8; 8]);
+    for at in 0..bits / 2 {
+        pdq[at % 32] ^= 0b11 << (2 * (at / 32));
+    }
+    phash[0] ^= if bits > 0 { 0b11 } else { 0 };
+    Facts { pdq256: Some(pdq), phash64: Some(phash), ..Facts::default() }
+}
+
+fn facts(width: u32, bits: usize) -> Facts {
+    Facts {
+        media: Some(MediaKind::Photo),
+        format: Some("jpeg".into()),
+        width: Some(width),
+        height: Some(width / 4 * 3),
+        ..prints(bits)
+    }
+}
+
+/// The same by a camera, at a moment.
+fn shot(width: u32, bits: usize, local_millis: i64) -> Facts {
+    Facts {
+        camera_make: Some("Canon".into()),
+        camera_model: Some("Canon EOS R6".into()),
+        taken: Some(Taken { local_millis, offset_minutes: Some(60), source: TakenSource::ExifOriginal }),
+        ..facts(width, bits)
+    }
+}
+
+impl Room {
+    fn new() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("library");
+        let options =
+            LibraryOptions { worker: WorkerProgram { program: PathBuf::new(), arguments: Vec::new() } };
+        let slot = NewSlot::key_file("stick", Zeroizing::new(vec![7; 64]));
+        let words = Library::draw_words();
+        Library::create(&path, &words, &[slot], &options, || Ok::<(), LibraryError>(())).unwrap();
+        let folder = LibraryFolder::open(&path).unwrap();
+        let secret = NewSlot::key_file("", Zeroizing::new(vec![7; 64]));
+        let slots = folder.keys().slots().unwrap();
+        let keys =
+            slots.slots.iter().find_map(|slot| folder.keys().test_slot(slot.id(), &secret.secret()).ok());
+        let library = Library::open(folder, keys.unwrap(), &options).unwrap();
+        Self { temporary, library }
+    }
+
+    /// A linked photo of so many bytes.
+    fn add(&mut self, name: &str, bytes: usize, facts: Facts) -> String {
+        let content = vec![u8::try_from(name.len()).unwrap(); bytes];
+        let content = [name.as_bytes(), &content].concat();
+        std::fs::write(self.temporary.path().join(name), &content).unwrap();
+        let hash: Content = ContentHash::of(&content);
+        let original = Original {
+            content: hash,
+            size_bytes: content.len() as u64,
+            media_type: "image/jpeg".into(),
+            epoch: EpochId::from_bytes([3; 16]),
+            parts: Vec::new(),
+            storage: Storage::Linked,
+            source: SourcePath {
+                device: self.library.keyring().device().id(),
+                root: self.temporary.path().to_string_lossy().into_owned().into_bytes(),
+                relative: name.as_bytes().to_vec(),
+            },
+            modified_millis: 1_600_000_000_000,
+            unread: Default::default(),
+        };
+        let bodies = vec![
+            OpBody::AddAsset { asset: AssetId(hash), life: Life(0), original },
+            OpBody::Derive { content: hash, probe: ProbeKind::Metadata, version: 1, facts },
+        ];
+        self.library.record(bodies).unwrap();
+        hash.to_string()
+    }
+
+    fn groups(&self) -> (Duplicates, Vec<ShownGroup>) {
+        let found = self.library.find_duplicates(None, &Unwatched).unwrap();
+        let shown = self.library.show_duplicates(&found, None, 0..100).unwrap();
+        (found, shown)
+    }
+
+    fn kinds(&self) -> Vec<(DuplicateKind, usize)> {
+        self.groups().1.into_iter().map(|group| (group.kind, group.items.len())).collect()
+    }
+
+    fn set(&mut self, id: &str, words: &[&str]) {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let selection = self.library.select_ids(&[id.to_owned()]).unwrap();
+        let changes = Changes::parse(&words, &[]).unwrap();
+        self.library.edit(&selection, &changes, false).unwrap();
+    }
+
+    /// Everything that people see of these photos.
+    fn seen(&self, ids: &[&String]) -> Vec<String> {
+        ids.iter().map(|id| serde_json::to_string(&self.library.show(id).unwrap()).unwrap()).collect()
+    }
+}
+
+fn whole(group: &ShownGroup) -> ChosenGroup {
+    let others = group.items.iter().map(|item| item.id.clone()).filter(|id| *id != group.keep);
+    ChosenGroup { keep: group.keep.clone(), drop: others.collect() }
+}
+
+#[test]
+fn what_people_did_goes_to_the_one_that_stays_and_all_of_it_is_taken_back() {
+    let mut room = Room::new();
+    let large = room.add("large.jpg", 900, facts(4000, 0));
+    let small = room.add("small.jpg", 100, facts(1000, 4));
+    room.add("other.jpg", 100, facts(1000, 120));
+    room.library.add_album("Trips", None, false).unwrap();
+    room.set(
+        &small,
+        &[
+            "caption=At the harbour",
+            "rating=4",
+            "favourite=yes",
+            "tag+=sea",
+            "album+=Trips",
+            "date=2023-05-14",
+            "place=64.1,-21.9 Harbour",
+        ],
+    );
+    room.set(&large, &["rating=2", "title=Harbour"]);
+    let (found, shown) = room.groups();
+    let [group] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!(
+        (group.kind, &group.keep, group.reason_code),
+        (DuplicateKind::Near, &large, KeepReason::Resolution)
+    );
+    assert!(!group.safe, "nobody has seen them");
+    for field in ["dimensions", "albums", "tags", "rating", "caption", "title", "taken", "place", "favourite"]
+    {
+        assert!(group.differing.contains(&field), "{field}");
+    }
+    let before = room.seen(&[&large, &small]);
+    let report = room.library.settle_duplicates(&found, Some(&[whole(group)]), false, &Unwatched).unwrap();
+    assert_eq!((report.trashed, report.verified, report.changed.len()), (1, 1, 2));
+    let kept = room.library.show(&large).unwrap();
+    assert_eq!((kept.caption.as_deref(), kept.title.as_deref()), (Some("At the harbour"), Some("Harbour")));
+    assert_eq!((kept.rating, kept.favourite), (Some(4), true));
+    assert_eq!((kept.tags, kept.albums), (vec!["sea".to_owned()], vec!["Trips".to_owned()]));
+    assert_eq!((kept.taken.as_deref(), kept.place.as_deref()), (Some("2023-05-14"), Some("Harbour")));
+    assert!(room.library.show(&small).unwrap().trashed && !kept.trashed);
+    assert_eq!(room.kinds(), []);
+    room.library.undo_settling().unwrap();
+    assert_eq!(room.seen(&[&large, &small]), before);
+    assert_eq!(room.library.undo_settling().unwrap_err().kind(), ErrorKind::Refused);
+}
+
+#[test]
+fn nothing_goes_when_an_original_that_stays_is_not_what_it_was() {
+    let mut room = Room::new();
+    for name in ["a", "b"] {
+        let bits = if name == "a" { 0 } else { 200 };
+        room.add(&format!("{name}-large.jpg"), 900, facts(4000, bits));
+        room.add(&format!("{name}-small.jpg"), 100, facts(1000, bits + 2));
+    }
+    let (found, shown) = room.groups();
+    let chosen: Vec<ChosenGroup> = shown.iter().map(whole).collect();
+    assert_eq!(chosen.len(), 2);
+    let path = room.temporary.path().join("b-large.jpg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let ops = room.library.catalog().count_ops().unwrap();
+    let error = room.library.settle_duplicates(&found, Some(&chosen), false, &Unwatched).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("b-large.jpg"), "{error}");
+    assert_eq!(room.library.catalog().count_ops().unwrap(), ops);
+    std::fs::remove_file(&path).unwrap();
+    let error = room.library.settle_duplicates(&found, Some(&chosen), false, &Unwatched).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(room.library.catalog().count_ops().unwrap(), ops);
+}
+
+#[test]
+fn shots_of_one_moment_are_stacked_and_never_go() {
+    let mut room = Room::new();
+    let ids: Vec<String> = (0..3)
+        .map(|at| room.add(&format!("{at}.jpg"), 100, shot(4000, at * 20, 1_000_000 + at as i64 * 1500)))
+        .collect();
+    // Seconds later, and by another camera.
+    room.add("later.jpg", 100, shot(4000, 0, 1_020_000));
+    room.add("other.jpg", 100, Facts { camera_model: Some("X-T5".into()), ..shot(4000, 0, 1_001_000) });
+    let (found, shown) = room.groups();
+    let [group] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!((group.kind, group.items.len(), group.safe), (DuplicateKind::Burst, 3, false));
+    assert!(group.items.iter().all(|item| item.cannot_drop.is_some()));
+    let error = room.library.settle_duplicates(&found, Some(&[whole(group)]), false, &Unwatched).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    let safe = room.library.settle_duplicates(&found, None, false, &Unwatched).unwrap();
+    assert_eq!(safe.trashed, 0);
+    let stack = ChosenStack { cover: group.keep.clone(), items: ids.clone() };
+    assert_eq!(room.library.stack_duplicates(&[stack]).unwrap().changed.len(), 2);
+    assert_eq!(room.kinds(), []);
+    assert_eq!(room.library.show(&ids[0]).unwrap().stack.len(), 2);
+    // Whoever takes one out of the stack is not asked again.
+    let under = ids.iter().find(|id| **id != group.keep).unwrap().clone();
+    room.set(&under, &["stack=none"]);
+    assert_eq!(room.kinds(), []);
+}
+
+#[test]
+fn two_dates_of_a_camera_are_two_pictures() {
+    let mut room = Room::new();
+    room.add("noon.jpg", 100, shot(4000, 0, 43_200_000));
+    room.add("later.jpg", 100, shot(4000, 0, 43_260_000));
+    assert_eq!(room.kinds(), []);
+    // A copy that lost its date is a copy of one of them.
+    room.add("undated.jpg", 50, facts(2000, 0));
+    assert_eq!(room.kinds(), [(DuplicateKind::Near, 2)]);
+}
+
+#[test]
+fn what_lies_in_one_stack_is_no_duplicate() {
+    let mut room = Room::new();
+    let raw = room.add("1.nef", 900, Facts { media: Some(MediaKind::Raw), ..facts(4000, 0) });
+    let jpeg = room.add("other.jpg", 100, facts(4000, 2));
+    assert_eq!(room.kinds(), [(DuplicateKind::Near, 2)]);
+    room.set(&jpeg, &[&format!("stack={raw}")]);
+    assert_eq!(room.kinds(), []);
+    // A copy of both is compared with the one that shows.
+    room.add("small.jpg", 50, facts(1000, 4));
+    let (_, shown) = room.groups();
+    assert_eq!(shown.iter().map(|group| (&group.keep, group.items.len())).collect::<Vec<_>>(), [(&raw, 2)]);
+}
+
+#[test]
+fn videos_of_other_lengths_are_other_videos() {
+    let mut room = Room::new();
+    let video =
+        |millis| Facts { media: Some(MediaKind::Video), duration_millis: Some(millis), ..facts(1920, 0) };
+    room.add("one.mp4", 900, video(60_000));
+    room.add("photo.jpg", 100, facts(1920, 0));
+    room.add("longer.mp4", 100, video(65_000));
+    assert_eq!(room.kinds(), []);
+    room.add("again.mp4", 100, video(60_300));
+    assert_eq!(room.kinds(), [(DuplicateKind::Near, 2)]);
+    assert!(!room.groups().1[0].safe);
+}
+
+#[test]
+fn a_choice_that_is_no_group_is_refused() {
+    let mut room = Room::new();
+    let one = room.add("one.jpg", 900, facts(4000, 0));
+    let two = room.add("two.jpg", 100, facts(1000, 0));
+    let other = room.add("other.jpg", 100, facts(1000, 120));
+    let (found, _) = room.groups();
+    for (keep, drop) in [(&one, &other), (&one, &one), (&other, &two)] {
+        let chosen = ChosenGroup { keep: keep.clone(), drop: vec![drop.clone()] };
+        let error = room.library.settle_duplicates(&found, Some(&[chosen]), false, &Unwatched).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    }
+    // A person may keep the other one.
+    let chosen = ChosenGroup { keep: two.clone(), drop: vec![one.clone()] };
+    let tried = room.library.settle_duplicates(&found, Some(std::slice::from_ref(&chosen)), true, &Unwatched);
+    assert_eq!(tried.unwrap().trashed, 1);
+    assert!(!room.library.show(&one).unwrap().trashed);
+    // What was put away meanwhile is said.
+    let selection = room.library.select_ids(std::slice::from_ref(&one)).unwrap();
+    room.library.trash(&selection, true, false).unwrap();
+    let report = room.library.settle_duplicates(&found, Some(&[chosen]), false, &Unwatched).unwrap();
+    assert_eq!((report.trashed, report.notices.len()), (0, 1));
+}
+
+#[test]
+fn what_was_found_is_found_by_a_query() {
+    let mut room = Room::new();
+    room.add("one.jpg", 900, facts(4000, 0));
+    room.add("two.jpg", 100, facts(1000, 0));
+    room.add("other.jpg", 100, facts(1000, 120));
+    let (found, _) = room.groups();
+    assert_eq!(room.library.count("is:duplicate").unwrap(), 0);
+    room.library.remember_alike(&found).unwrap();
+    assert_eq!(room.library.count("is:duplicate").unwrap(), 2);
+}
+
+/// Bits of a small generator (splitmix64).
+fn drawn(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bits = *state;
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
+}
+
+/// Random fingerprints, half of whose bits are set.
+fn random_prints(state: &mut u64) -> ([u8; 32], [u8; 8]) {
+    let pair = |bit: u64| if bit == 1 { 0b10 } else { 0b01 };
+    let mut bytes = [0_u8; 40];
+    for byte in &mut bytes {
+        let bits = drawn(state);
+        *byte = (0..4).fold(0, |byte, at| byte << 2 | pair(bits >> at & 1));
+    }
+    let (pdq, phash) = bytes.split_at(32);
+    (pdq.try_into().unwrap(), phash.try_into().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+fn peak_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1000
+}
+
+/// Said by bench/duplicates.py, built to be fast.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a measurement"]
+fn a_hundred_thousand_photos_are_compared_in_seconds() {
+    const PHOTOS: u32 = 100_000;
+    const COPIES: u32 = 5_000;
+    let mut room = Room::new();
+    let device = room.library.keyring().device().id();
+    let (mut state, mut known) = (7, Vec::new());
+    for stretch in 0..PHOTOS / 5_000 {
+        let mut bodies = Vec::new();
+        for number in stretch * 5_000..(stretch + 1) * 5_000 {
+            let (mut pdq, mut phash) = random_prints(&mut state);
+            if number >= PHOTOS - COPIES {
+                (pdq, phash) = known[(number - (PHOTOS - COPIES)) as usize * 7];
+                pdq[(number % 32) as usize] ^= 0b11;
+            } else {
+                known.push((pdq, phash));
+            }
+            let hash = ContentHash::of(&number.to_be_bytes());
+            let original = Original {
+                content: hash,
+                size_bytes: 3_000_000 + u64::from(number),
+                media_type: "image/jpeg".into(),
+                epoch: EpochId::from_bytes([3; 16]),
+                parts: Vec::new(),
+                storage: Storage::Copied,
+                source: SourcePath {
+                    device,
+                    root: b"/home/anna/Pictures".to_vec(),
+                    relative: format!("{}/IMG_{number:06}.JPG", number / 1000).into_bytes(),
+                },
+                modified_millis: 1_600_000_000_000,
+                unread: Default::default(),
+            };
+            let facts = Facts { pdq256: Some(pdq), phash64: Some(phash), ..facts(4000, 0) };
+            bodies.push(OpBody::AddAsset { asset: AssetId(hash), life: Life(0), original });
+            bodies.push(OpBody::Derive { content: hash, probe: ProbeKind::Metadata, version: 1, facts });
+        }
+        room.library.record(bodies).unwrap();
+    }
+    drop(known);
+    let before = peak_megabytes();
+    let begun = std::time::Instant::now();
+    let found = room.library.find_duplicates(None, &Unwatched).unwrap();
+    let took = begun.elapsed();
+    println!(
+        "{PHOTOS} photos: {:.2} s, {} MB at the peak ({before} MB before)",
+        took.as_secs_f64(),
+        peak_megabytes()
+    );
+    assert_eq!(found.counts().near, u64::from(COPIES));
+}
