@@ -82,6 +82,7 @@ pub(crate) enum Command {
     Show(commands::show::Arguments),
     Set(commands::set::Arguments),
     Album(commands::album::Arguments),
+    Dedupe(commands::dedupe::Arguments),
     Trash(commands::trash::Arguments),
     Conflicts(commands::conflicts::Arguments),
     Export(commands::export::Arguments),

@@ -62,6 +62,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Show(arguments) => commands::show::run(context, arguments),
         Command::Set(arguments) => commands::set::run(context, arguments),
         Command::Album(arguments) => commands::album::run(context, arguments),
+        Command::Dedupe(arguments) => commands::dedupe::run(context, arguments),
         Command::Trash(arguments) => commands::trash::run(context, arguments),
         Command::Conflicts(arguments) => commands::conflicts::run(context, arguments),
         Command::Export(arguments) => commands::export::run(context, arguments),

@@ -5,6 +5,7 @@ pub(crate) mod album;
 pub(crate) mod background;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
+pub(crate) mod dedupe;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod history;

@@ -14,6 +14,7 @@ mod chance;
 mod corpus;
 mod crash;
 mod damage;
+mod duplicates;
 mod leaving;
 mod linked;
 mod manners;

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::pictures::photo;
+use crate::pictures::{Exif, jpeg, photo};
 use crate::room::{Outcome, PATIENCE, Room, finish};
 
 /// `safelight serve`, and a page that was opened with the address it printed.
@@ -103,6 +103,44 @@ fn the_gallery_shows_pictures_and_other_commands_work_beside_it() {
     for log in ["catalog.db-wal", "device.db-wal"] {
         assert!(!room.library().join(log).exists(), "{log} was left behind");
     }
+    room.verify_is_clean();
+}
+
+#[test]
+fn duplicates_are_settled_from_a_page_and_taken_back() {
+    let room = Room::with_library();
+    let exif = Exif { model: Some("Canon EOS R6".into()), ..Exif::default() };
+    room.put("camera.jpg", jpeg(1, 40, 30, &exif));
+    room.put("stripped.jpg", jpeg(1, 40, 30, &Exif::default()));
+    room.put("other.jpg", jpeg(2, 40, 30, &Exif::default()));
+    room.import().ends_with(&[0]);
+    let serving = Serving::begin(&room);
+    let page = serving.json("duplicates");
+    assert_eq!((&page["total"], &page["safe"]), (&1.into(), &1.into()), "{page:#}");
+    let group = &page["groups"][0];
+    assert_eq!((&group["kind"], &group["keep"]), (&"exact".into(), &group["items"][0]["id"]));
+    assert_eq!(serving.json("duplicates?kind=near")["total"], 0);
+    let old = format!("duplicates?revision={}", page["revision"].as_u64().unwrap() + 1);
+    assert_eq!(serving.json(&old)["error"]["code"], "stale");
+
+    let asked =
+        serde_json::json!({ "groups": [{ "keep": group["keep"], "drop": [group["items"][1]["id"]] }] });
+    let (head, body) = serving.ask("POST", "/api/v1/duplicates/apply", &asked.to_string());
+    assert!(head.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(&body));
+    let done: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&done["trashed"], &done["verified"]), (&1.into(), &1.into()), "{done}");
+    assert_eq!((serving.ids().len(), &serving.json("duplicates")["total"]), (2, &0.into()));
+    let undo = serde_json::json!({ "undo": done["undo"] }).to_string();
+    assert!(serving.ask("POST", "/api/v1/undo", &undo).0.starts_with("HTTP/1.1 200"));
+    let again = serving.json("duplicates");
+    assert_eq!((serving.ids().len(), &again["groups"][0]["id"]), (3, &group["id"]));
+
+    let stack =
+        serde_json::json!({ "groups": [{ "cover": group["keep"], "items": [group["items"][1]["id"]] }] });
+    let (head, _) = serving.ask("POST", "/api/v1/duplicates/stack", &stack.to_string());
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(serving.json("duplicates")["total"], 0);
+    serving.end().ends_with(&[0]);
     room.verify_is_clean();
 }
 
