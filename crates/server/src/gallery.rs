@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::door::Door;
+use crate::duplicates::Found;
 use crate::events::News;
 use crate::guard::Site;
 use crate::map::Points;
@@ -18,6 +19,7 @@ pub(crate) struct Gallery {
     pub(crate) door: Door,
     pub(crate) timelines: Timelines,
     pub(crate) points: Points,
+    pub(crate) found: Found,
     pub(crate) undone: Undone,
     pub(crate) news: News,
 }
@@ -46,6 +48,7 @@ impl Gallery {
     fn forget(&self) {
         self.timelines.forget();
         self.points.forget();
+        self.found.forget();
         self.news.locked();
     }
 }

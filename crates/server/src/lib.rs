@@ -8,6 +8,7 @@
 
 mod asked;
 mod door;
+mod duplicates;
 mod events;
 mod failure;
 mod fetching;
@@ -37,6 +38,7 @@ pub use door::Opened;
 pub use routes::document;
 
 use door::Door;
+use duplicates::Found;
 use events::News;
 use gallery::Gallery;
 use guard::Site;
@@ -83,6 +85,7 @@ impl Server {
             door: Door::open(opened, options.idle),
             timelines: Timelines::default(),
             points: Points::default(),
+            found: Found::default(),
             undone: Undone::default(),
             news: News::new(),
         });

@@ -13,7 +13,8 @@ use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
 use crate::{
-    events, fetching, guard, locking, map, media, organised, page, reading, session, timeline, writing,
+    duplicates, events, fetching, guard, locking, map, media, organised, page, reading, session, timeline,
+    writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -51,6 +52,9 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(writing::restore))
         .routes(routes!(writing::stack))
         .routes(routes!(writing::unstack))
+        .routes(routes!(duplicates::list_duplicates))
+        .routes(routes!(duplicates::settle_duplicates))
+        .routes(routes!(duplicates::stack_duplicates))
         .routes(routes!(map::show_map))
         .routes(routes!(map::list_places))
         .routes(routes!(writing::edit))

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use safelight_library::{Changes, EditReport, Library, Made, Resolution, Selection, Shelf, TimelineRequest};
+use safelight_library::{
+    Changes, DedupeReport, EditReport, Library, Made, Resolution, Selection, Shelf, TimelineRequest,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -172,10 +174,35 @@ pub(crate) struct Written {
     /// The album that it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    /// Of duplicates: how many photos stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<u64>,
+    /// Of duplicates: how many went to the trash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed: Option<u64>,
+    /// Of duplicates: bytes of the originals that went there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freed_bytes: Option<u64>,
+    /// Of duplicates: originals that were read back and have their hashes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<u64>,
 }
 
 impl Written {
-    fn of(report: EditReport) -> Self {
+    pub(crate) fn settled(report: DedupeReport) -> Self {
+        Self {
+            changed: report.changed.len() as u64,
+            unchanged: report.unchanged,
+            notices: report.notices.into_iter().collect(),
+            kept: Some(report.kept),
+            trashed: Some(report.trashed),
+            freed_bytes: Some(report.freed_bytes),
+            verified: Some(report.verified),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of(report: EditReport) -> Self {
         Self {
             changed: report.changed.len() as u64,
             unchanged: report.unchanged,
@@ -190,7 +217,7 @@ impl Written {
 }
 
 /// Runs a change, keeps what takes it back, and tells every page.
-async fn change(
+pub(crate) async fn change(
     gallery: &Arc<Gallery>,
     run: impl FnOnce(&mut Library) -> Answer<Written> + Send + 'static,
 ) -> Answer<Json<Written>> {

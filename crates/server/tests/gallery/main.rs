@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what these tests share fails the test that calls it")]
 
 mod attacks;
+mod duplicates;
 mod locking;
 mod media;
 mod room;
