@@ -25,7 +25,7 @@ const LEAST_PROPORTION: f64 = 0.02;
 /// No part is sought that lacks more of a side.
 const MOST_CUT: f64 = 0.12;
 /// A part may reach so far over the edge, for what is between two means.
-const EDGE: f64 = 0.012;
+const EDGE: f64 = 0.006;
 /// Rounds of least squares.
 const ROUNDS: usize = 16;
 
@@ -178,12 +178,15 @@ impl Frame {
     /// Whether one picture lies in the other and kept its proportions; `shapes` is the first's shape by the second's.
     fn is_part(self, shapes: f64) -> bool {
         let kept_proportions = differ_little(self.scale[0] / self.scale[1] * shapes);
-        let is_within = self.scale.iter().zip(self.middle).all(|(scale, middle)| {
+        // One lies in the other on both sides; two views that reach over each other are two pictures.
+        let is_smaller = self.scale.iter().all(|scale| *scale <= 1.0 + EDGE);
+        let is_larger = self.scale.iter().all(|scale| *scale >= 1.0 - EDGE);
+        let is_near = self.scale.iter().zip(self.middle).all(|(scale, middle)| {
             let most = 1.0 / (1.0 - MOST_CUT);
             let room = (1.0 - scale).abs() / 2.0 + EDGE;
             (1.0 / most..=most).contains(scale) && (middle - 0.5).abs() <= room
         });
-        kept_proportions && is_within
+        kept_proportions && (is_smaller || is_larger) && is_near
     }
 }
 
@@ -435,6 +438,9 @@ mod tests {
         assert_eq!(whole.compare(&drawn(|x, y| view(0.05 + 0.9 * x, y), 4000, 3000)), None);
         // Moved aside: what it shows reaches beyond.
         assert_eq!(whole.compare(&drawn(|x, y| view(x + 0.06, y), 4000, 3000)), None);
+        // Narrower, and a little higher: each shows what the other does not.
+        let over = drawn(|x, y| view(0.05 + 0.9 * x, 1.014 * y - 0.007), 3600, 3042);
+        assert_eq!(whole.compare(&over), None);
         assert_eq!(whole.compare(&drawn(scene(5.0), 4000, 3000)), None);
     }
 
