@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::pictures::{Exif, jpeg};
-use crate::room::{Room, text};
+use crate::room::{Room, files_below, set_mode, text};
 
 fn camera() -> Exif {
     Exif {
@@ -81,21 +81,19 @@ fn the_copy_goes_and_what_was_done_with_it_stays() {
 
 #[test]
 fn nothing_goes_before_the_one_that_stays_is_whole() {
-    let room = room();
+    let room = Room::with_library();
+    // Large enough for an object of its own, with bytes after its end, as some cameras leave them.
+    let camera = [jpeg(1, 40, 30, &camera()), crate::pictures::heavy_photo(3, 400_000)].concat();
+    room.put("camera.jpg", camera);
+    room.put("stripped.jpg", jpeg(1, 40, 30, &Exif::default()));
+    room.import().ends_with(&[0]);
     let kept = room.safelight(&["--json", "show", "camera.jpg"]).ends_with(&[0]).json();
-    let object = match kept["parts"][0].as_str() {
-        Some(part) => room.library().join("objects").join(part),
-        None => {
-            // A small original lies in a pack; the last byte is its.
-            let packs = crate::room::files_below(&room.library().join("objects"));
-            packs.into_iter().find(|path| path.to_string_lossy().contains("/local/")).unwrap()
-        }
-    };
+    let object = room.library().join("objects").join(kept["parts"][0].as_str().unwrap());
     let before = std::fs::read(&object).unwrap();
     let mut bytes = before.clone();
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
-    crate::room::set_mode(&object, 0o600);
+    set_mode(&object, 0o600);
     std::fs::write(&object, bytes).unwrap();
     let refused = room.safelight(&["dedupe", "--apply"]).ends_with(&[6]);
     assert!(
@@ -107,6 +105,27 @@ fn nothing_goes_before_the_one_that_stays_is_whole() {
     std::fs::write(&object, before).unwrap();
     room.safelight(&["dedupe", "--apply"]).ends_with(&[0]);
     assert_eq!(trashed(&room), ["stripped.jpg"]);
+}
+
+#[test]
+fn a_damaged_thumbnail_hides_one_photo_and_no_group() {
+    let room = room();
+    room.put(
+        "others/camera.jpg",
+        jpeg(2, 40, 30, &Exif { description: Some("b".into()), ..Exif::default() }),
+    );
+    room.import().ends_with(&[0]);
+    let packs: Vec<_> = files_below(&room.library().join("objects"))
+        .into_iter()
+        .filter(|path| !path.to_string_lossy().contains("/log/"))
+        .collect();
+    let pack = packs.iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(pack).unwrap();
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    set_mode(pack, 0o600);
+    std::fs::write(pack, bytes).unwrap();
+    assert!(!plan(&room)["groups"].as_array().unwrap().is_empty());
 }
 
 #[test]

@@ -76,11 +76,7 @@ impl<'a> Looker<'a> {
             if self.seen.contains_key(&photo.content) {
                 continue;
             }
-            let location = self.library.device.packed(&photo.content, RenditionKind::Thumbnail)?;
-            let bytes = match location {
-                Some(location) => Some(read_packed(&self.library.place, &location, self.library.keyring())?),
-                None => None,
-            };
+            let bytes = self.rendition(photo, RenditionKind::Thumbnail)?;
             self.seen
                 .insert(photo.content, Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma: None });
             thumbnails.extend(bytes.map(|bytes| (photo, bytes)));
@@ -101,6 +97,19 @@ impl<'a> Looker<'a> {
             self.seen.entry(content).or_default().luma = luma;
         }
         Ok(())
+    }
+
+    /// A rendition that is here; one that is damaged is as good as none, and verification names it.
+    fn rendition(&self, photo: &Photo, kind: RenditionKind) -> Result<Option<Vec<u8>>> {
+        let Some(location) = self.library.device.packed(&photo.content, kind)? else { return Ok(None) };
+        match read_packed(&self.library.place, &location, self.library.keyring()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_proven_damage() => {
+                tracing::warn!(content = %photo.content, %error, "a rendition cannot be compared");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What two photos of one set are to each other.
@@ -134,11 +143,7 @@ impl<'a> Looker<'a> {
 
     /// Whether both previews are here and equal: 1440 pixels across, in which any other saving shows.
     fn have_one_preview(&self, one: &Photo, two: &Photo) -> Result<bool> {
-        let preview = |photo: &Photo| -> Result<Option<Vec<u8>>> {
-            let location = self.library.device.packed(&photo.content, RenditionKind::Preview)?;
-            let read = location.map(|at| read_packed(&self.library.place, &at, self.library.keyring()));
-            read.transpose()
-        };
+        let preview = |photo: &Photo| self.rendition(photo, RenditionKind::Preview);
         Ok(preview(one)?.zip(preview(two)?).is_some_and(|(one, two)| one == two))
     }
 }
