@@ -87,6 +87,11 @@ impl Stretch {
         usize::try_from(word >> self.shift & ((1 << self.bits) - 1)).unwrap_or_default()
     }
 
+    /// Whether a pair that agrees here can be near: most are told apart by the pHash, which is quicker to compare.
+    fn may_be_near(self, one: &Print, two: &Print) -> bool {
+        self.word.is_some() || one.phash_bits(two) <= NEAR_PHASH_BITS
+    }
+
     /// All ways in which up to the allowed number of bits differ; no difference comes first.
     fn masks(self) -> Vec<usize> {
         let mut masks = vec![0];
@@ -139,9 +144,10 @@ impl Table {
 
 /// Meets every pair of fingerprints that are near, by their numbers; some pairs several times.
 pub(super) fn each_near_pair(prints: &[Print], mut meet: impl FnMut(usize, usize)) {
-    let mut try_pair = |one: u32, two: u32| {
+    let mut try_pair = |stretch: Stretch, one: u32, two: u32| {
         let (one, two) = (one as usize, two as usize);
         if let (Some(first), Some(second)) = (prints.get(one), prints.get(two))
+            && stretch.may_be_near(first, second)
             && first.is_near(second)
         {
             meet(one, two);
@@ -156,12 +162,12 @@ pub(super) fn each_near_pair(prints: &[Print], mut meet: impl FnMut(usize, usize
                 continue;
             }
             for (at, one) in these.iter().enumerate() {
-                these.iter().skip(at + 1).for_each(|two| try_pair(*one, *two));
+                these.iter().skip(at + 1).for_each(|two| try_pair(stretch, *one, *two));
             }
             // Each two keys are met from the lower one.
             for others in masks.iter().map(|mask| key ^ mask).filter(|other| *other > key) {
                 for two in table.of_key(others) {
-                    these.iter().for_each(|one| try_pair(*one, *two));
+                    these.iter().for_each(|one| try_pair(stretch, *one, *two));
                 }
             }
         }
