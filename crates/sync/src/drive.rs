@@ -218,7 +218,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         report.learnt_packs += learn_packs(here, at, thumbnails, thumbnails, &mut report.problems).await?;
     }
     arrive(here, at, &mut report.history).await?;
-    if !confirm_place(here, at).await? {
+    if !confirm_place(here, at, &mut report.problems).await? {
         arrive(here, at, &mut report.history).await?;
     }
     send_keys(here, at, &mut report.problems).await?;

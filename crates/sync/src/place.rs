@@ -11,7 +11,7 @@ use safelight_store::{Area, FolderPlace, ObjectPath, Sealed, SealedRemote, Store
 
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::history::{Judged, SEGMENT_BYTES, judge_segment, replace_damaged, segment_path};
+use crate::history::{Judged, SEGMENT_BYTES, close_anyway, judge_segment, replace_damaged, segment_path};
 use crate::keys::{SMALL_BYTES, path_of, paths_in};
 use crate::problem::Problem;
 
@@ -134,6 +134,8 @@ pub(crate) async fn renew_place(
             Err(error) => return Err(error.into()),
         }
     }
+    // Others look at the id where they find something new.
+    close_anyway(here)?;
     Ok(here.device.set_setting(&lost, None)?)
 }
 
@@ -143,8 +145,18 @@ pub(crate) async fn renew_place(
 ///
 /// # Errors
 /// [`SyncError::AnotherPlace`]; what the place and the databases answer.
-pub(crate) async fn confirm_place(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
-    let Some(known) = here.device.place_id(at.id)? else { return Ok(true) };
+pub(crate) async fn confirm_place(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    let Some(known) = here.device.place_id(at.id)? else {
+        return match place_id(here, at, problems).await {
+            // A copy of another remote stays unknown, and nothing is relied on there.
+            Ok(_) | Err(SyncError::CopiedPlace { .. }) => Ok(true),
+            Err(error) => Err(error),
+        };
+    };
     let own = here.catalog.device();
     let mut heads = here.device.remote_heads(at.id)?;
     heads.retain(|(device, _)| *device != own);

@@ -3,8 +3,8 @@
 use crate::common::*;
 use safelight_catalog::{ListOptions, MatchCount, Query, Shelf};
 use safelight_model::{
-    AlbumId, AssetId, DeviceId, Facts, Field, MediaKind, MotionPhoto, OpBody, OpIds, Original, SetName,
-    Storage, Target, Value,
+    AlbumId, AssetId, DeviceId, Facts, Field, MediaKind, MotionPhoto, OpBody, OpIds, Original, ProbeKind,
+    SetName, Storage, Target, Value,
 };
 
 fn set(number: u32, field: impl Into<Field>, value: impl Into<Value>) -> OpBody {
@@ -419,12 +419,12 @@ fn what_can_be_compared_is_met_with_its_findings_and_its_stack() {
         facts: hashed,
     }]);
     let mut met = Vec::new();
-    world.catalog.each_comparable(safelight_catalog::Shelf::Shown, |one| met.push(one)).unwrap();
-    let shown = world.catalog.list(&safelight_catalog::Query::default(), &Default::default()).unwrap();
+    world.catalog.each_comparable(Shelf::Shown, |one| met.push(one)).unwrap();
+    let shown = world.catalog.list(&Query::default(), &Default::default()).unwrap();
     assert_eq!(met.len(), shown.rows.len());
     let one = met.iter().find(|met| met.row.asset == asset(1)).unwrap();
     assert_eq!((one.facts.phash64, one.facts.pdq256), (Some([1; 8]), Some([2; 32])));
-    assert_eq!(one.facts.media, Some(safelight_model::MediaKind::Photo));
+    assert_eq!(one.facts.media, Some(MediaKind::Photo));
     for met_twice in met.iter().filter(|met| met.row.is_stacked) {
         assert!(met.iter().any(|cover| !cover.row.is_stacked && cover.stack == met_twice.stack));
     }

@@ -15,6 +15,7 @@ mod pull;
 pub(crate) use inbox::Inbox;
 pub(crate) use leftover::leftovers_at;
 pub(crate) use outbox::SEGMENT_BYTES;
+pub(crate) use outbox::close_anyway;
 pub use outbox::place_outbox;
 pub(crate) use outbox::place_waiting;
 pub(crate) use publish::{

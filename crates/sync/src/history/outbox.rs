@@ -30,7 +30,7 @@ pub(super) fn close_and_place(here: &mut Here<'_>, problems: &mut Vec<Problem>) 
 }
 
 /// Closes the next segment, an empty one if nothing is open.
-pub(super) fn close_anyway(here: &mut Here<'_>) -> Result<()> {
+pub(crate) fn close_anyway(here: &mut Here<'_>) -> Result<()> {
     let keyring = here.keys.keyring();
     let (library, device, epoch) = (keyring.library(), keyring.device(), keyring.epoch());
     let closed = here.catalog.close_segment_anyway(library, device, epoch, here.entropy)?;

@@ -260,16 +260,11 @@ async fn what_one_device_filled_again_is_not_held_to_have_what_others_sent() {
             let at = two.at(&place.store);
             safelight_sync::start_over(&mut two.device, at.id).unwrap();
         }
-        two.sync(&place.store).await.unwrap();
-        two.sync(&place.store).await.unwrap();
-        assert!(
-            place.objects("o").contains_key(&format!(
-                "o/{}/{}",
-                photo.parts[0].name.shard(),
-                photo.parts[0].name
-            )),
-            "{is_emptied}"
-        );
+        let case = format!("emptied {is_emptied}, named {is_named}");
+        let again = two.sync(&place.store).await.unwrap();
+        assert_eq!(again.problems, vec![], "{case}");
+        let name = format!("o/{}/{}", photo.parts[0].name.shard(), photo.parts[0].name);
+        assert!(place.objects("o").contains_key(&name), "{case}: {again:?}");
         // The other one is not told a second time.
         one.sync(&place.store).await.unwrap();
     }
