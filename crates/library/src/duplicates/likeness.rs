@@ -448,6 +448,7 @@ mod tests {
     fn skies_show_nothing_to_compare() {
         let sky = |x: f64, y: f64| 90.0 + 80.0 * y + 4.0 * x;
         let mut means = Vec::new();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 90 to 174")]
         for_each_mean(|_, x, y| means.push(sky(x, y) as u8));
         assert_eq!(Luma::of(&means, 400, 300), None);
         assert_eq!(Luma::of(&means[1..], 400, 300), None);

@@ -114,7 +114,7 @@ pub(crate) async fn publish_sign_of_life(
     at: &RemotePlace,
     report: &mut HistoryReport,
 ) -> Result<()> {
-    outbox::close_anyway(here)?;
+    close_anyway(here)?;
     publish_more(here, at, report).await
 }
 

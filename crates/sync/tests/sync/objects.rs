@@ -119,6 +119,23 @@ async fn what_a_place_lost_is_named_by_whoever_keeps_all() {
 }
 
 #[tokio::test]
+async fn a_plan_for_a_second_place_counts_the_packs_that_the_first_has() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, _words) = Phone::founder(45);
+    let photo = one.import("a.jpg", &noise(45, 4000));
+    one.render(&photo, RenditionKind::Thumbnail, &noise(46, 500));
+    one.import_tiny("small.png", &noise(47, 900));
+    one.sync(&first.store).await.unwrap();
+    let at = one.at(&second.store);
+    let planned = plan(&mut one.here(), &at, &SyncOptions::default()).unwrap();
+    assert_eq!(planned.entries.map(|(entries, _)| entries), [1, 0, 1]);
+    assert_eq!(planned.original_sizes, [photo.size_bytes]);
+    one.sync(&second.store).await.unwrap();
+    let planned = plan(&mut one.here(), &at, &SyncOptions::default()).unwrap();
+    assert_eq!((planned.entries, planned.original_sizes), ([(0, 0); 3], vec![]));
+}
+
+#[tokio::test]
 async fn small_originals_are_never_archived() {
     let place = TestPlace::tiered();
     let (mut one, _words) = Phone::founder(41);
