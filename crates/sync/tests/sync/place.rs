@@ -53,6 +53,12 @@ async fn two_devices_that_add_one_place_meet_the_same_id() {
 #[tokio::test]
 async fn who_lost_the_reply_or_the_race_takes_the_id_that_rests_there() {
     let (place, mut one, mut two) = two().await;
+    // As before anybody asked for it.
+    place.remove(&object(&one));
+    for phone in [&mut one, &mut two] {
+        let at = phone.at(&place.store);
+        phone.device.forget_contents(at.id).unwrap();
+    }
     *place.remote.lose_reply.lock().unwrap() = Some("remote/".to_owned());
     assert!(ask(&mut one, &place).await.0.is_err(), "a lost reply is an error of the network");
     assert_eq!(id_of(&mut one, &place).await, id_of(&mut two, &place).await);
