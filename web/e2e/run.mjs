@@ -34,6 +34,16 @@ async function toGrid(page) {
   assert.equal((await focused(page)).role, 'gridcell');
 }
 
+/** The first two photos of the timeline chosen, by keys alone. */
+async function chooseTwo(page) {
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await heard(page, /2 chosen/);
+}
+
 test('the launch token leaves the address bar and works once', async ({ browser, serve, library }) => {
   const other = library.serve();
   try {
@@ -185,12 +195,7 @@ test('a Live photo moves, silently, while its key, its button or the pointer say
 });
 
 test('two that are chosen are compared, zoomed as one', async ({ page, wrong, pictures }) => {
-  await visit(page, '/');
-  await page.reload();
-  await toGrid(page);
-  await page.keyboard.press('Space');
-  await page.keyboard.press('Shift+ArrowRight');
-  await heard(page, /2 chosen/);
+  await chooseTwo(page);
   await page.keyboard.press('c');
   const compare = page.getByRole('dialog', { name: 'Compare' });
   await compare.waitFor();
@@ -457,12 +462,7 @@ test('the gallery can be installed: its manifest and icons are what they say', a
 });
 
 test('dates and places of many are changed at once', async ({ page, wrong }) => {
-  await visit(page, '/');
-  await page.reload();
-  await toGrid(page);
-  await page.keyboard.press('Space');
-  await page.keyboard.press('Shift+ArrowRight');
-  await heard(page, /2 chosen/);
+  await chooseTwo(page);
   await page.keyboard.press('e');
   const dialog = page.getByRole('dialog', { name: 'Date of 2 photos' });
   await dialog.waitFor();

@@ -33,6 +33,8 @@ mod scan;
 mod show;
 mod source;
 mod status;
+#[cfg(test)]
+mod testing;
 mod timeline;
 pub mod unlock;
 mod verify;

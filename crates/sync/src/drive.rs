@@ -6,10 +6,10 @@ use safelight_catalog::{Exposure, PackLocation, Renditions, SyncState, SyncTotal
 use safelight_crypto::ContentHash;
 use safelight_model::history::Tip;
 use safelight_model::{PackKind, Storage};
-use safelight_store::{ObjectPath, Tier};
+use safelight_store::Tier;
 
 use crate::checkpoint::{take_waiting_pages, write_if_due};
-use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_damaged, mark_purged, object_of, tell};
+use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_purged, mark_remembered, tell};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
@@ -318,14 +318,7 @@ async fn settle_marks(here: &mut Here<'_>, at: &RemotePlace, problems: &mut Vec<
     if is_away(here, at)? {
         return Ok(());
     }
-    // What was found while this device was away could not be marked then.
-    let bad = here.device.bad_objects(at.id)?;
-    let mut unmarked = bad.iter().filter_map(|name| object_of(&ObjectPath::parse(name).ok()?)).peekable();
-    if unmarked.peek().is_some()
-        && let Some(place) = here.device.place_id(at.id)?
-    {
-        mark_damaged(here, at, place, unmarked)?;
-    }
+    mark_remembered(here, at)?;
     if has_purges(here, at)?
         && let Some(place) = place_id(here, at, problems).await?
     {

@@ -165,31 +165,15 @@ impl Library {
     /// # Errors
     /// [`LibraryError::NoSuchItem`] for what is no photo here.
     pub fn stack_duplicates(&mut self, stacks: &[ChosenStack]) -> Result<crate::EditReport> {
-        let mut wanted = Vec::with_capacity(stacks.len());
+        let mut values = Vec::new();
         for stack in stacks {
             let cover = self.select_ids(std::slice::from_ref(&stack.cover))?;
             let items = self.select_ids(&stack.items)?;
-            wanted.extend(cover.assets().first().map(|cover| (*cover, items)));
-        }
-        self.change(|change| {
-            let mut report = crate::EditReport::default();
-            for (cover, items) in &wanted {
-                for asset in items.assets().iter().filter(|asset| *asset != cover) {
-                    report.items += 1;
-                    let state = read(change, *asset, false)?;
-                    let body =
-                        state.and_then(|(state, _)| written(*asset, &state, Field::STACK, (*cover).into()));
-                    match body {
-                        Some(body) => {
-                            change.push(body)?;
-                            report.changed.push(asset.to_string());
-                        }
-                        None => report.unchanged += 1,
-                    }
-                }
+            if let Some(cover) = cover.assets().first() {
+                values.extend(self.stacking(&items, *cover)?);
             }
-            Ok(report)
-        })
+        }
+        self.write_stacks(&values, false)
     }
 
     /// Reads back every original that stays.

@@ -1,25 +1,19 @@
 //! Groups of a real library whose photos are files of a few bytes with made-up findings, and no thumbnails.
 
-use std::path::PathBuf;
-
 use safelight_crypto::ContentHash;
 use safelight_model::{
     AssetId, ContentHash as Content, EpochId, Facts, Life, MediaKind, OpBody, Original, ProbeKind,
     SourcePath, Storage, Taken, TakenSource,
 };
-use zeroize::Zeroizing;
 
 use super::*;
-use crate::doctor::WorkerProgram;
 use crate::edit::Changes;
-use crate::error::{ErrorKind, LibraryError};
-use crate::folder::LibraryFolder;
-use crate::keys::NewSlot;
-use crate::library::LibraryOptions;
+use crate::error::ErrorKind;
 use crate::monitor::Unwatched;
+use crate::testing::Place;
 
 struct Room {
-    temporary: tempfile::TempDir,
+    place: Place,
     library: Library,
 }
 
@@ -55,27 +49,16 @@ fn shot(width: u32, bits: usize, local_millis: i64) -> Facts {
 
 impl Room {
     fn new() -> Self {
-        let temporary = tempfile::tempdir().unwrap();
-        let path = temporary.path().join("library");
-        let options =
-            LibraryOptions { worker: WorkerProgram { program: PathBuf::new(), arguments: Vec::new() } };
-        let slot = NewSlot::key_file("stick", Zeroizing::new(vec![7; 64]));
-        let words = Library::draw_words();
-        Library::create(&path, &words, &[slot], &options, || Ok::<(), LibraryError>(())).unwrap();
-        let folder = LibraryFolder::open(&path).unwrap();
-        let secret = NewSlot::key_file("", Zeroizing::new(vec![7; 64]));
-        let slots = folder.keys().slots().unwrap();
-        let keys =
-            slots.slots.iter().find_map(|slot| folder.keys().test_slot(slot.id(), &secret.secret()).ok());
-        let library = Library::open(folder, keys.unwrap(), &options).unwrap();
-        Self { temporary, library }
+        let place = Place::new();
+        let library = place.library();
+        Self { place, library }
     }
 
     /// A linked photo of so many bytes.
     fn add(&mut self, name: &str, bytes: usize, facts: Facts) -> String {
         let content = vec![u8::try_from(name.len()).unwrap(); bytes];
         let content = [name.as_bytes(), &content].concat();
-        std::fs::write(self.temporary.path().join(name), &content).unwrap();
+        std::fs::write(self.place.directory.path().join(name), &content).unwrap();
         let hash: Content = ContentHash::of(&content);
         let original = Original {
             content: hash,
@@ -86,7 +69,7 @@ impl Room {
             storage: Storage::Linked,
             source: SourcePath {
                 device: self.library.keyring().device().id(),
-                root: self.temporary.path().to_string_lossy().into_owned().into_bytes(),
+                root: self.place.directory.path().to_string_lossy().into_owned().into_bytes(),
                 relative: name.as_bytes().to_vec(),
             },
             modified_millis: 1_600_000_000_000,
@@ -185,7 +168,7 @@ fn nothing_goes_when_an_original_that_stays_is_not_what_it_was() {
     let (found, shown) = room.groups();
     let chosen: Vec<ChosenGroup> = shown.iter().map(whole).collect();
     assert_eq!(chosen.len(), 2);
-    let path = room.temporary.path().join("b-large.jpg");
+    let path = room.place.directory.path().join("b-large.jpg");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[40] ^= 1;
     std::fs::write(&path, bytes).unwrap();

@@ -71,6 +71,12 @@ impl Library {
     /// Those of the catalogue.
     pub fn stack(&mut self, selection: &Selection, cover: &str, dry_run: bool) -> Result<EditReport> {
         let cover = self.asset_called(cover)?;
+        let values = self.stacking(selection, cover)?;
+        self.write_stacks(&values, dry_run)
+    }
+
+    /// What is to be written so that photos, and what lies under them, lie under one cover.
+    pub(crate) fn stacking(&self, selection: &Selection, cover: AssetId) -> Result<Vec<(AssetId, Value)>> {
         let (top, under) = self.catalog().stack_of(cover)?.unwrap_or((cover, Vec::new()));
         let mut members = self.with_their_stacks(selection.assets())?;
         members.remove(&cover);
@@ -82,7 +88,7 @@ impl Library {
             values.push((cover, Value::Bool(false)));
         }
         values.extend(members.into_iter().map(|asset| (asset, cover.into())));
-        self.write_stacks(&values, dry_run)
+        Ok(values)
     }
 
     /// Takes stacks apart: everything in those that the photos belong to stands as it would had nobody stacked it, and
@@ -125,7 +131,7 @@ impl Library {
         Ok(members)
     }
 
-    fn write_stacks(&mut self, values: &[(AssetId, Value)], dry_run: bool) -> Result<EditReport> {
+    pub(crate) fn write_stacks(&mut self, values: &[(AssetId, Value)], dry_run: bool) -> Result<EditReport> {
         let mut report = EditReport { dry_run, ..EditReport::default() };
         if dry_run {
             for (asset, value) in values {

@@ -1,25 +1,20 @@
 //! Editing a real library whose photos are operations only, and one whose bytes rest in packs and parts.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use safelight_crypto::ContentHash;
 use safelight_model::{
     EpochId, Facts, Keywords, Life, MediaKind, Original, Position, ProbeKind, SourcePath, Storage,
 };
-use zeroize::Zeroizing;
 
 use super::*;
-use crate::doctor::WorkerProgram;
 use crate::error::LibraryError;
-use crate::folder::LibraryFolder;
-use crate::keys::NewSlot;
-use crate::library::LibraryOptions;
 use crate::monitor::Unwatched;
+use crate::testing::Place;
 use crate::timeline::TimelineRequest;
 
 struct Room {
-    _temporary: tempfile::TempDir,
+    _place: Place,
     library: Library,
 }
 
@@ -50,24 +45,9 @@ fn original(room: &Library, number: u32, storage: Storage) -> Original {
 
 impl Room {
     fn with(photos: u32) -> Self {
-        let temporary = tempfile::tempdir().unwrap();
-        let path = temporary.path().join("library");
-        let options =
-            LibraryOptions { worker: WorkerProgram { program: PathBuf::new(), arguments: Vec::new() } };
-        let slot = NewSlot::key_file("stick", Zeroizing::new(vec![7; 64]));
-        let words = Library::draw_words();
-        Library::create(&path, &words, &[slot], &options, || Ok::<(), LibraryError>(())).unwrap();
-        let folder = LibraryFolder::open(&path).unwrap();
-        let bytes = Zeroizing::new(vec![7; 64]);
-        let secret = NewSlot::key_file("", bytes);
-        let slots = folder.keys().slots().unwrap();
-        let keys = slots
-            .slots
-            .iter()
-            .find_map(|slot| folder.keys().test_slot(slot.id(), &secret.secret()).ok())
-            .unwrap();
-        let library = Library::open(folder, keys, &options).unwrap();
-        let mut room = Self { _temporary: temporary, library };
+        let place = Place::new();
+        let library = place.library();
+        let mut room = Self { _place: place, library };
         let bodies = (0..photos).map(|number| OpBody::AddAsset {
             asset: asset(number),
             life: Life(0),

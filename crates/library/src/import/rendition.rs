@@ -367,8 +367,8 @@ impl Seek for PackReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::tests::Place;
     use crate::library::Library;
+    use crate::testing::Place;
 
     /// A small file system of its own, gone with the value; none where none may be mounted.
     struct SmallDisk(std::path::PathBuf);

@@ -4,50 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use safelight_catalog::{Access, DeviceDb};
 use safelight_model::{AssetId, OpBody, SourcePath};
-use tempfile::TempDir;
 
 use super::*;
-use crate::doctor::WorkerProgram;
-use crate::folder::LibraryFolder;
-use crate::keys::{NewSlot, UnlockedKeys};
-use crate::library::{LibraryOptions, device_key};
+use crate::library::device_key;
 use crate::monitor::Unwatched;
+use crate::testing::Place;
 use crate::whereabouts::doubt_left;
 
-pub(super) struct Place {
-    directory: TempDir,
-    keys: UnlockedKeys,
-    options: LibraryOptions,
-}
-
 impl Place {
-    pub(super) fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        // It is there, and the system refuses to start it.
-        let program = directory.path().join("worker");
-        std::fs::write(&program, "no program").unwrap();
-        let worker = WorkerProgram { program, arguments: Vec::new() };
-        let options = LibraryOptions { worker };
-        let path = directory.path().join("library");
-        let slots = [NewSlot::key_file("key", vec![7; 64].into())];
-        let words = Library::draw_words();
-        Library::create(&path, &words, &slots, &options, || Ok::<(), LibraryError>(())).unwrap();
-        std::fs::create_dir(directory.path().join("photos")).unwrap();
-        let folder = LibraryFolder::open(&path).unwrap();
-        let secret = safelight_crypto::SlotSecret::KeyFile(&[7; 64]);
-        let slot = folder.keys().find_slot("key").unwrap().id();
-        let keys = folder.keys().test_slot(slot, &secret).unwrap();
-        Self { directory, keys, options }
-    }
-
-    pub(super) fn folder(&self) -> LibraryFolder {
-        LibraryFolder::open(&self.directory.path().join("library")).unwrap()
-    }
-
-    pub(super) fn library(&self) -> Library {
-        Library::open(self.folder(), self.keys.clone(), &self.options).unwrap()
-    }
-
     fn put(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.directory.path().join("photos").join(name), bytes).unwrap();
     }

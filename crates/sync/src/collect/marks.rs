@@ -120,10 +120,34 @@ pub fn mark_damaged(
     place: PlaceId,
     objects: impl IntoIterator<Item = PlacedObject>,
 ) -> Result<u64> {
-    match mark(here, at, place, MarkReason::Damaged, objects) {
-        Err(SyncError::Away { .. }) => Ok(0),
-        other => other,
+    if !is_away(here, at)? {
+        return mark(here, at, place, MarkReason::Damaged, objects);
     }
+    for object in objects {
+        if let Some(path) = path_of_object(&object)? {
+            here.device.mark_bad(at.id, path.as_str())?;
+        }
+    }
+    here.device.set_setting(&unmarked_damage(at), Some(&[]))?;
+    Ok(0)
+}
+
+/// Marks what [`mark_damaged`] remembered while this device was away.
+pub(crate) fn mark_remembered(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let remembered = unmarked_damage(at);
+    if here.device.setting(&remembered)?.is_none() {
+        return Ok(());
+    }
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(()) };
+    let names = here.device.bad_objects(at.id)?;
+    let objects = names.iter().filter_map(|name| object_of(&ObjectPath::parse(name).ok()?));
+    mark_damaged(here, at, place, objects)?;
+    Ok(here.device.set_setting(&remembered, None)?)
+}
+
+/// Under this name it is kept that damage was found at a remote and could not be marked yet.
+fn unmarked_damage(at: &RemotePlace) -> String {
+    format!("unmarked-damage.{}", at.id.number())
 }
 
 /// Marks what purges since the last look left behind.
