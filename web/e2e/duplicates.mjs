@@ -1,0 +1,64 @@
+// The review of duplicates.
+import assert from 'node:assert/strict';
+import { open, standIn, visit } from './gallery.mjs';
+import { heard, test, violations } from './steps.mjs';
+
+test('duplicates are reviewed by keys: another kept, one group, a burst, all that are safe, and undone', async ({ browser, pictures }) => {
+  // Made-up groups: what is found in a real library is the engine's own test.
+  const made = standIn(4_000);
+  try {
+    const { page, context, wrong } = await open(browser, await made.address);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await visit(page, '/duplicates');
+      await page.getByRole('heading', { name: /Group 1 of 4/ }).waitFor();
+      assert.deepEqual(await violations(page), [], colorScheme);
+      await page.keyboard.press('d');
+      await page.getByRole('dialog', { name: 'Compare' }).waitFor();
+      await page.waitForTimeout(300);
+      assert.deepEqual(await violations(page), [], `comparing, ${colorScheme}`);
+      await page.keyboard.press('Escape');
+      await page.waitForFunction(() => document.querySelector('dialog') === null);
+    }
+    assert.ok(await page.evaluate(() => document.querySelectorAll('*').length) <= 600);
+    const goes = () => page.locator('article', { hasText: 'Goes into the trash' }).getByRole('heading').allTextContents();
+    await page.getByRole('region', { name: 'Duplicates' }).focus();
+    assert.deepEqual(await goes(), ['IMG_1002.jpg']);
+    await page.keyboard.press('2');
+    await heard(page, /IMG_1002.jpg stays/);
+    assert.deepEqual(await goes(), ['IMG_1001.jpg']);
+    const sent = page.waitForRequest((request) => request.url().endsWith('/duplicates/apply'));
+    await page.keyboard.press('k');
+    assert.deepEqual((await sent).postDataJSON(), { groups: [{ keep: '000000000002', drop: ['000000000001'] }] });
+    await heard(page, /1 duplicate put into the trash/);
+    await page.getByRole('heading', { name: /Group 1 of 3 · Nearly/ }).waitFor();
+    await page.keyboard.press('z');
+    await page.getByRole('heading', { name: /Group 1 of 4 · Same picture/ }).waitFor();
+
+    // A burst is never offered for the trash.
+    await page.getByRole('radio', { name: /Bursts/ }).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('heading', { name: /Group 1 of 1 · Bursts/ }).waitFor();
+    assert.equal(await page.getByRole('button', { name: /trash/ }).count(), 0);
+    assert.equal(await page.getByRole('checkbox').count(), 0);
+    await page.getByRole('region', { name: 'Duplicates' }).focus();
+    await page.keyboard.press('3');
+    const stacked = page.waitForRequest((request) => request.url().endsWith('/duplicates/stack'));
+    await page.keyboard.press('s');
+    assert.equal((await stacked).postDataJSON().groups[0].cover, '00000000000a');
+    await page.getByText('There are no duplicates of this kind.').waitFor();
+
+    await page.getByRole('radio', { name: /^All/ }).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('heading', { name: /Group 1 of 3/ }).waitFor();
+    await pictures('duplicates-review', page);
+    await page.getByRole('button', { name: /Settle all 2 safe groups/ }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Enter');
+    await heard(page, /3 duplicates put into the trash/);
+    await page.getByRole('heading', { name: /Group 1 of 1/ }).waitFor();
+    assert.deepEqual(wrong, []);
+    await context.close();
+  } finally { await made.stop(); }
+});

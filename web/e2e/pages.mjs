@@ -1,0 +1,123 @@
+// What holds for every page: nothing for axe to find, large text, words in the reader’s language, several windows.
+import assert from 'node:assert/strict';
+import { visit } from './gallery.mjs';
+import { PAGES, test, violations } from './steps.mjs';
+
+for (const scheme of ['light', 'dark']) {
+  test(`axe finds nothing on any page (${scheme})`, async ({ page, wrong, pictures }) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+    const found = [];
+    for (const path of PAGES) {
+      await visit(page, path);
+      await page.waitForTimeout(400);
+      found.push(...(await violations(page)).map((one) => `${path} ${one}`));
+      await pictures(`${path === '/' ? 'photos' : path.slice(1)}-${scheme}`);
+    }
+    await visit(page, '/');
+    await page.locator('[role=gridcell]').first().click();
+    await page.locator('dialog[open] .stage').waitFor();
+    await page.waitForTimeout(600);
+    found.push(...(await violations(page)).map((one) => `viewer ${one}`));
+    await page.keyboard.press('i');
+    await page.waitForTimeout(300);
+    found.push(...(await violations(page)).map((one) => `viewer with information ${one}`));
+    await pictures(`viewer-${scheme}`);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.querySelector('dialog') === null);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    found.push(...(await violations(page)).map((one) => `keys ${one}`));
+    await page.keyboard.press('Escape');
+    assert.deepEqual(found, []);
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test('axe does see this page: a broken one is found', async ({ page }) => {
+  await visit(page, '/');
+  await page.waitForSelector('[role=gridcell]');
+  await page.evaluate(() => { document.querySelectorAll('[role=row]').forEach((row) => row.removeAttribute('role')); document.querySelector('#search').removeAttribute('id'); });
+  const found = await violations(page);
+  await page.reload();
+  await page.waitForSelector('[role=grid]');
+  assert.ok(found.some((one) => one.startsWith('aria-required-')), found.join('\n'));
+});
+
+test('at text of 200 % on a narrow window nothing runs off the side', async ({ browser, again }) => {
+  const { page, context } = await again(browser, { viewport: { width: 640, height: 800 } });
+  await page.evaluate(() => { localStorage.setItem('safelight-look', JSON.stringify({ text: 200 })); });
+  await page.reload();
+  await page.waitForSelector('[role=grid]');
+  for (const path of PAGES) {
+    await visit(page, path);
+    const wide = await page.evaluate(() => [...document.querySelectorAll('.page, main, body')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => `${one.className || one.tagName} ${one.scrollWidth} > ${one.clientWidth}`));
+    assert.deepEqual(wide, [], path);
+  }
+  await context.close();
+});
+
+test('a German and a French reader get their own words', async ({ browser, again }) => {
+  for (const [locale, word] of [['de-DE', 'Einstellungen'], ['fr-FR', 'Réglages']]) {
+    const { page, context } = await again(browser, { locale });
+    await page.getByRole('link', { name: word }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
+    await context.close();
+  }
+});
+
+test('of three windows of one browser one listens for all, and another takes over when it closes', async ({ browser, again }) => {
+  const { page: first, context } = await again(browser, {});
+  const begun = [];
+  context.on('request', (request) => { if (request.url().endsWith('/api/v1/events')) begun.push(request.frame().page()); });
+  const more = async () => { const window = await context.newPage(); await window.goto(new URL('/', first.url()).href); await window.waitForSelector('[role=gridcell] img'); return window; };
+  await context.addInitScript((value) => sessionStorage.setItem('safelight-secret', value), await first.evaluate(() => sessionStorage.getItem('safelight-secret')));
+  await first.reload();
+  await first.waitForSelector('[role=gridcell] img');
+  const second = await more();
+  const third = await more();
+  await third.waitForTimeout(500);
+  assert.equal(begun.length, 1, 'one connection');
+  /** Whether the first photo is a favourite as far as a window knows, or is as wanted; null while it is being fetched. */
+  const isFavourite = (wanted) => { const label = document.querySelector('[data-index="0"]')?.getAttribute('aria-label') ?? ''; const is = /, .*, /.test(label) ? label.includes('Favourite') : null; return wanted === undefined ? is : is === wanted; };
+  const toggled = async (from, to) => {
+    await from.bringToFront();
+    await from.waitForSelector('[data-index="0"] img');
+    const before = await from.evaluate(isFavourite);
+    await from.evaluate(() => document.querySelector('[data-index="0"]').focus());
+    await from.keyboard.press('f');
+    for (const window of [from, to]) {
+      await window.bringToFront();
+      await window.waitForFunction(isFavourite, !before);
+    }
+  };
+  await toggled(second, third);
+  await first.close();
+  await second.waitForTimeout(500);
+  assert.deepEqual(begun.slice(1), [second], 'the next one listens');
+  await toggled(second, third);
+  await toggled(third, second);
+  await context.close();
+});
+
+test('the gallery can be installed: its manifest and icons are what they say', async ({ page, origin, wrong }) => {
+  const debug = await page.context().newCDPSession(page);
+  const { url, errors, data } = await debug.send('Page.getAppManifest');
+  await debug.detach();
+  assert.equal(url, `${origin}/manifest.webmanifest`);
+  assert.deepEqual(errors, []);
+  const manifest = JSON.parse(data);
+  const drawn = await page.evaluate(async (icons) => {
+    const found = [];
+    for (const icon of icons) {
+      const answer = await fetch(icon.src);
+      const image = new Image();
+      image.src = icon.src;
+      await image.decode();
+      found.push({ type: answer.headers.get('content-type'), sizes: icon.sizes === 'any' ? 'any' : `${image.naturalWidth}x${image.naturalHeight}` });
+    }
+    return found;
+  }, manifest.icons);
+  assert.deepEqual(drawn, manifest.icons.map(({ type, sizes }) => ({ type, sizes })));
+  assert.match(await page.evaluate(async () => (await fetch('/manifest.webmanifest')).headers.get('content-type')), /^application\/manifest\+json/);
+  assert.deepEqual(wrong, []);
+});

@@ -1,0 +1,141 @@
+// One photo at a time: Live Photos, comparing, the filmstrip, stacks.
+import assert from 'node:assert/strict';
+import { visit } from './gallery.mjs';
+import { chooseTwo, focused, heard, mocked, test, toGrid, violations } from './steps.mjs';
+
+test('a Live photo moves, silently, while its key, its button or the pointer says so', async ({ browser, again, page, wrong, live }) => {
+  if (!live) return;
+  await visit(page, `/?q=${encodeURIComponent('name:LIVE_0001.JPG')}`);
+  const cell = page.locator('[role=gridcell]').first();
+  await cell.waitFor();
+  assert.match(await cell.getAttribute('aria-label'), /Live/);
+  await cell.click();
+  const button = page.locator('dialog[open]').getByRole('button', { name: 'Live' });
+  await button.waitFor();
+  assert.equal(await page.locator('dialog video').count(), 0, 'nothing moves by itself');
+  await page.locator('.stage').focus();
+  await page.keyboard.press('l');
+  await heard(page, /Playing/);
+  const film = page.locator('dialog video.begun');
+  await film.waitFor();
+  assert.deepEqual(await film.evaluate((video) => [video.muted, video.videoWidth, video.error]), [true, 640, null]);
+  assert.equal(await button.getAttribute('aria-pressed'), 'true');
+  assert.deepEqual(await violations(page), []);
+  // It ends by itself, and the still photo shows again.
+  await page.waitForFunction(() => document.querySelector('dialog video') === null);
+  await page.getByRole('button', { name: 'Sound' }).click();
+  await button.click();
+  await film.waitFor();
+  assert.equal(await film.evaluate((video) => video.muted), false);
+  await page.waitForFunction(() => document.querySelector('dialog video') === null);
+
+  // This window asks for less motion: holding the pointer down starts nothing. In one that does not, it does.
+  const press = async (window) => {
+    const box = await window.locator('.stage').boundingBox();
+    await window.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await window.mouse.down();
+    await window.waitForTimeout(700);
+    const count = await window.locator('dialog video').count();
+    await window.mouse.up();
+    return count;
+  };
+  assert.equal(await press(page), 0);
+  await page.keyboard.press('Escape');
+  const other = await again(browser, { reducedMotion: 'no-preference' });
+  await visit(other.page, `/?q=${encodeURIComponent('name:LIVE_0001.JPG')}`);
+  await other.page.locator('[role=gridcell]').first().click();
+  await other.page.locator('dialog[open]').getByRole('button', { name: 'Live' }).waitFor();
+  assert.equal(await press(other.page), 1);
+  await other.page.waitForFunction(() => document.querySelector('dialog video') === null);
+  await other.context.close();
+  assert.deepEqual(wrong, []);
+});
+
+test('two that are chosen are compared, zoomed as one', async ({ page, wrong, pictures }) => {
+  await chooseTwo(page);
+  await page.keyboard.press('c');
+  const compare = page.getByRole('dialog', { name: 'Compare' });
+  await compare.waitFor();
+  await page.waitForTimeout(400);
+  const placed = () => page.evaluate(() => [...document.querySelectorAll('dialog .turned')].map((one) => getComputedStyle(one).transform.replace(/[^\d.,-]/g, '').split(',').map(Number)));
+  const before = await placed();
+  await page.keyboard.press('+');
+  await page.keyboard.press('+');
+  await page.keyboard.press('ArrowRight');
+  const [first, second] = await placed();
+  assert.ok(first[0] > before[0][0] * 2, `${first} is larger than ${before[0]}`);
+  assert.deepEqual(first, second, 'both are zoomed and moved alike');
+  for (const key of ['o', 'd']) {
+    await page.keyboard.press(key);
+    await page.waitForTimeout(200);
+    assert.deepEqual(await violations(page), [], key);
+  }
+  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('dialog .second')).mixBlendMode), 'difference');
+  await pictures('compare-difference');
+  await page.keyboard.press('s');
+  await pictures('compare');
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('dialog') === null && document.activeElement?.getAttribute('role') === 'gridcell');
+  await page.keyboard.press('Escape');
+  assert.deepEqual(wrong, []);
+});
+
+test('the filmstrip goes along, and its choice is kept', async ({ page, wrong }) => {
+  await visit(page, '/');
+  await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+  await page.keyboard.press('Enter');
+  const strip = page.getByRole('navigation', { name: 'Filmstrip' });
+  await strip.waitFor();
+  assert.equal(await strip.locator('[tabindex="0"]').count(), 1, 'one stop for Tab');
+  const title = () => page.locator('dialog h2').first().textContent();
+  const first = await title();
+  await strip.getByRole('button').nth(1).click();
+  await page.waitForFunction((before) => document.querySelector('dialog h2').textContent !== before, first);
+  await page.keyboard.press('ArrowLeft');
+  await page.waitForFunction((before) => document.querySelector('dialog h2').textContent === before, first);
+  assert.equal((await focused(page)).tag, 'BUTTON', 'the focus goes along');
+  assert.ok(await page.evaluate(() => document.querySelectorAll('*').length) <= 600);
+  await page.keyboard.press('s');
+  await page.waitForFunction(() => document.querySelector('dialog nav') === null);
+  assert.match(await page.evaluate(() => localStorage.getItem('safelight-look')), /"strip":"off"/);
+  await page.locator('.stage').focus();
+  await page.keyboard.press('s');
+  await strip.waitFor();
+  await page.keyboard.press('Escape');
+  assert.deepEqual(wrong, []);
+});
+
+test('a stack shows as its cover, another becomes it, and it comes apart', async ({ page, wrong, pictures }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await page.keyboard.press('Shift+ArrowRight');
+  await heard(page, /3 chosen/);
+  const names = await page.evaluate(() => [0, 1, 2].map((at) => document.querySelector(`[data-index="${at}"]`).getAttribute('aria-label')));
+  await page.getByRole('button', { name: 'More' }).last().click();
+  await page.getByRole('button', { name: /Make a stack/ }).click();
+  await heard(page, /3 photos are one stack now/);
+  const cover = page.locator('[data-index="0"][aria-label*="Stack of 3"]');
+  await cover.waitFor();
+  await cover.click();
+  const pile = page.getByRole('group', { name: 'Stack of 3' });
+  await pile.waitFor();
+  assert.equal(await pile.getByRole('radio').count(), 3);
+  await pile.getByRole('radio').first().focus();
+  await page.keyboard.press('ArrowRight');
+  await pile.getByRole('button', { name: 'Make this the cover' }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await pictures('stack', page);
+  await pile.getByRole('button', { name: 'Make this the cover' }).click();
+  await heard(page, /one stack now/);
+  await page.waitForFunction(() => document.querySelector('.pile input:checked') === document.querySelector('.pile input'));
+  await pile.getByRole('button', { name: 'Take the stack apart' }).click();
+  await heard(page, /on their own again/);
+  await page.waitForFunction(() => document.querySelector('.pile') === null);
+  await page.keyboard.press('Escape');
+  await page.waitForFunction((all) => all.every((label) => [...document.querySelectorAll('[data-index]')].some((cell) => cell.getAttribute('aria-label') === label)), names);
+  assert.deepEqual(wrong, []);
+});
