@@ -1,10 +1,13 @@
-// The words of the pages, from one catalogue file a language. English is built in; the others are fetched
-// from the same server when asked for. `{name}` stands for a value; `key.one` and `key.other` are chosen by `n`.
+// The words of the pages, from two catalogue files a language: one for what is there at once, one (in `pages/`) for
+// pages that are fetched when they are opened. The first of English is built in; the others are fetched from the same
+// server when asked for. `{name}` stands for a value; `key.one` and `key.other` are chosen by `n`.
 import en from '../locales/en.json';
+import type ofPages from '../locales/pages/en.json';
 import { settings } from './settings.svelte';
 
-export type Key = keyof typeof en | PluralKey;
-type PluralKey = keyof typeof en extends infer K ? (K extends `${infer Stem}.other` ? Stem : never) : never;
+type Word = keyof typeof en | keyof typeof ofPages;
+export type Key = Word | PluralKey;
+type PluralKey = Word extends infer K ? (K extends `${infer Stem}.other` ? Stem : never) : never;
 type Catalogue = Record<string, string>;
 
 export const LANGUAGES = { en: 'English', de: 'Deutsch', fr: 'Français' } as const;
@@ -15,6 +18,12 @@ const others: Record<Exclude<Language, 'en'>, () => Promise<{ default: Catalogue
   fr: () => import('../locales/fr.json'),
 };
 
+const further: Record<Language, () => Promise<{ default: Catalogue }>> = {
+  en: () => import('../locales/pages/en.json'),
+  de: () => import('../locales/pages/de.json'),
+  fr: () => import('../locales/pages/fr.json'),
+};
+
 const state = $state<{ language: Language; words: Catalogue }>({ language: 'en', words: en });
 
 /** The language in use: the one chosen in the settings, else the browser's, else English. */
@@ -23,9 +32,23 @@ export const language = (): Language => state.language;
 export async function chooseLanguage(): Promise<void> {
   const wanted = settings.language === 'auto' ? navigator.language.slice(0, 2) : settings.language;
   const chosen: Language = wanted === 'de' || wanted === 'fr' ? wanted : 'en';
-  state.words = chosen === 'en' ? en : (await others[chosen]()).default;
+  const words = chosen === 'en' ? en : (await others[chosen]()).default;
+  state.words = paged ? { ...words, ...(await further[chosen]()).default } : words;
   state.language = chosen;
   document.documentElement.lang = chosen;
+}
+
+/** Whether a page that brings words of its own was opened. */
+let paged = false;
+
+/** A page that is fetched when it is opened, with its words. */
+export async function paging<T>(page: Promise<T>): Promise<T> {
+  if (!paged) {
+    const words = (await further[state.language]()).default;
+    state.words = { ...state.words, ...words };
+    paged = true;
+  }
+  return page;
 }
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {

@@ -4,6 +4,12 @@ import { describe, expect, it } from 'vitest';
 import de from '../locales/de.json';
 import en from '../locales/en.json';
 import fr from '../locales/fr.json';
+import deOfPages from '../locales/pages/de.json';
+import enOfPages from '../locales/pages/en.json';
+import frOfPages from '../locales/pages/fr.json';
+
+type Words = Record<string, string>;
+const english: Words = { ...en, ...enOfPages };
 
 const root = join(import.meta.dirname, '..');
 const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -11,13 +17,16 @@ const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .map((file) => readFileSync(join(root, file), 'utf8'));
 const values = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!).sort();
 
-describe.each([['German', de as Record<string, string>], ['French', fr as Record<string, string>]])('the %s catalogue', (_, catalogue) => {
-  it('has every word of the English one and no other', () => {
-    expect(Object.keys(catalogue).sort()).toEqual(Object.keys(en).sort());
+describe.each([['German', de, deOfPages], ['French', fr, frOfPages]] as [string, Words, Words][])('the %s catalogue', (_, first, ofPages) => {
+  const catalogue: Words = { ...first, ...ofPages };
+
+  it('has every word of the English one and no other, in the same file', () => {
+    expect(Object.keys(first).sort()).toEqual(Object.keys(en).sort());
+    expect(Object.keys(ofPages).sort()).toEqual(Object.keys(enOfPages).sort());
   });
 
   it('leaves no word empty and names the same values', () => {
-    for (const [key, text] of Object.entries(en)) {
+    for (const [key, text] of Object.entries(english)) {
       expect(catalogue[key], key).toBeTruthy();
       expect(values(catalogue[key]!), key).toEqual(values(text));
     }
@@ -26,12 +35,23 @@ describe.each([['German', de as Record<string, string>], ['French', fr as Record
 
 describe('the English catalogue', () => {
   it('has a singular wherever it has a plural', () => {
-    for (const key of Object.keys(en).filter((one) => one.endsWith('.other') && !one.startsWith('kind.'))) expect(Object.keys(en)).toContain(key.replace(/other$/, 'one'));
+    for (const key of Object.keys(english).filter((one) => one.endsWith('.other') && !one.startsWith('kind.'))) expect(Object.keys(english)).toContain(key.replace(/other$/, 'one'));
+  });
+
+  it('says each thing in one of its two files', () => {
+    expect(Object.keys(en).filter((key) => key in enOfPages)).toEqual([]);
+  });
+
+  it('has what is there at once in the file that is there at once', () => {
+    const early = readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(svelte|ts)$/.test(file) && !file.endsWith('.test.ts') && (!file.startsWith('pages/') || /(Photos|Closed)\.svelte$/.test(file)));
+    const all = early.map((file) => readFileSync(join(root, file), 'utf8')).join('\n');
+    expect(Object.keys(enOfPages).filter((key) => all.includes(`'${key.replace(/\.(one|other)$/, '')}'`))).toEqual([]);
   });
 
   it('says nothing that no page uses', () => {
     const all = sources.join('\n');
-    const unused = Object.keys(en).filter((key) => {
+    const unused = Object.keys(english).filter((key) => {
       const stem = key.replace(/\.(one|other)$/, '');
       const family = stem.slice(0, stem.lastIndexOf('.') + 1);
       return !all.includes(`'${key}'`) && !all.includes(`'${stem}'`) && !(family && all.includes(`\`${family}\${`)) && key !== 'kind.other' && !/^empty\.\w+\.(title|text)$/.test(key);
