@@ -57,10 +57,12 @@ test('at text of 200 % on a narrow window nothing runs off the side', async ({ b
 });
 
 test('a German and a French reader get their own words', async ({ browser, again }) => {
-  for (const [locale, word] of [['de-DE', 'Einstellungen'], ['fr-FR', 'Réglages']]) {
+  for (const [locale, word, later] of [['de-DE', 'Einstellungen', 'Aussehen'], ['fr-FR', 'Réglages', 'Apparence']]) {
     const { page, context } = await again(browser, { locale });
     await page.getByRole('link', { name: word }).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
+    await visit(page, '/settings');
+    await page.getByRole('heading', { name: later }).waitFor();
     await context.close();
   }
 });

@@ -29,26 +29,35 @@ const state = $state<{ language: Language; words: Catalogue }>({ language: 'en',
 /** The language in use: the one chosen in the settings, else the browser's, else English. */
 export const language = (): Language => state.language;
 
-export async function chooseLanguage(): Promise<void> {
-  const wanted = settings.language === 'auto' ? navigator.language.slice(0, 2) : settings.language;
-  const chosen: Language = wanted === 'de' || wanted === 'fr' ? wanted : 'en';
-  const words = chosen === 'en' ? en : (await others[chosen]()).default;
-  state.words = paged ? { ...words, ...(await further[chosen]()).default } : words;
-  state.language = chosen;
-  document.documentElement.lang = chosen;
-}
-
+/** The language that is in use or on its way; read where nothing should depend on it. */
+let chosen: Language = 'en';
 /** Whether a page that brings words of its own was opened. */
 let paged = false;
 
-/** A page that is fetched when it is opened, with its words. */
-export async function paging<T>(page: Promise<T>): Promise<T> {
-  if (!paged) {
-    const words = (await further[state.language]()).default;
-    state.words = { ...state.words, ...words };
-    paged = true;
-  }
-  return page;
+export async function chooseLanguage(): Promise<void> {
+  const wanted = settings.language === 'auto' ? navigator.language.slice(0, 2) : settings.language;
+  chosen = wanted === 'de' || wanted === 'fr' ? wanted : 'en';
+  await speak();
+}
+
+async function speak(): Promise<void> {
+  const wanted = chosen;
+  const words = wanted === 'en' ? en : (await others[wanted]()).default;
+  const all = paged ? { ...words, ...(await further[wanted]()).default } : words;
+  if (wanted !== chosen) return;
+  state.words = all;
+  state.language = wanted;
+  document.documentElement.lang = wanted;
+}
+
+let spoken: Promise<void> | null = null;
+/** A page or a dialog that is fetched when it is opened, with its words. */
+export async function paging<T>(part: Promise<T>): Promise<T> {
+  paged = true;
+  // Apart from whoever asks: a page does not come anew because its language does.
+  spoken ??= Promise.resolve().then(speak);
+  const [found] = await Promise.all([part, spoken]);
+  return found;
 }
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {
