@@ -4,10 +4,12 @@
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
+import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
+import { jobs } from './jobs.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [];
+const PARTS = [hidden, jobs];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);
@@ -84,14 +86,15 @@ const server = createServer(async (request, response) => {
   if (call === 'session' && request.method === 'POST') return json({ secret: 'mock', media: '/media/mock', instance: 'mock' });
   if (request.headers['x-safelight'] !== 'mock') return fail(401, 'no-session', 'this window has no session', { hint: 'safelight serve' });
   if (call === 'session') return json({ media: '/media/mock', instance: 'mock' });
-  if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== 'a lamp for the darkroom') return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }
-  if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: 3, trashed: 2 }, state: { original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 } });
+  if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== PASSPHRASE) return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }
+  if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: isOpen() ? 3 : null, trashed: 2 }, hidden: { open: isOpen() }, first_run: null, state: { original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 } });
   if (locked) return fail(423, 'locked', 'the library is locked');
-  if (call === 'lock') { locked = true; for (const stream of streams) stream.write('event: locked\ndata: null\n\n'); return json({ revision }); }
+  if (call === 'lock') { locked = true; shut(); for (const stream of streams) stream.write('event: locked\ndata: null\n\n'); return json({ revision }); }
   if (call === 'events') { response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' }); response.write(': here\n\n'); streams.add(response); return request.on('close', () => streams.delete(response)); }
   const q = url.searchParams.get('q') ?? '';
   if (call.startsWith('timeline/') && /date:\S*-1[3-9]/.test(q)) { const at = q.indexOf('date:') + 5; return fail(400, 'query', 'a date is a year, a month or a day, or a range of them, such as date:2023-05..2023-07', { at: [at, at + 7] }); }
-  const none = q === 'nothing' || ['hidden', 'trash'].includes(url.searchParams.get('shelf'));
+  if (call.startsWith('timeline/') && !isOpen() && (url.searchParams.get('shelf') === 'hidden' || q.includes('is:hidden'))) return fail(403, 'hidden-closed', 'hidden photos are closed', { hint: 'type the passphrase once more' });
+  const none = q === 'nothing' || url.searchParams.get('shelf') === 'trash';
   if (call === 'timeline/skeleton') {
     const etag = `"${revision}-${none}"`;
     if (request.headers['if-none-match'] === etag) { response.writeHead(304, headers); return response.end(); }

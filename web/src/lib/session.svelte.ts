@@ -2,7 +2,7 @@
 import { ApiError, events, get, hasSecret, keepSecret, onTrouble, post, send } from './api';
 import type { Status } from './types';
 
-export type Stage = 'starting' | 'no-session' | 'locked' | 'gone' | 'open';
+export type Stage = 'starting' | 'no-session' | 'locked' | 'gone' | 'first' | 'open';
 
 interface Session {
   stage: Stage;
@@ -10,10 +10,14 @@ interface Session {
   media: string;
   status: Status | null;
   revision: number;
+  /** Hidden photos are told of: the passphrase was typed once more. */
+  hidden: boolean;
+  /** The first steps go on although there is a library now. */
+  welcoming: boolean;
   progress: { task: string; done: number; of: number | null } | null;
 }
 
-export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, progress: null });
+export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, welcoming: false, progress: null });
 
 let listening: AbortController | null = null;
 
@@ -28,6 +32,8 @@ onTrouble((error) => {
 function drop(stage: Stage): void {
   session.stage = stage;
   session.status = null;
+  session.hidden = false;
+  session.welcoming = false;
   session.progress = null;
   if (stage === 'no-session') { listening?.abort(); keepSecret(null); }
   if (stage !== 'gone') document.title = 'Safelight';
@@ -61,13 +67,18 @@ export async function refresh(): Promise<void> {
   try {
     const status = await get<Status>('status');
     if (status.locked) return drop('locked');
-    session.status = status;
-    session.revision = Math.max(session.revision, status.revision);
-    session.stage = 'open';
+    saw(status);
+    session.stage = status.first_run || session.welcoming ? 'first' : 'open';
   } catch (error) {
     if (error instanceof ApiError && error.status === 0) drop('gone');
     else if (!(error instanceof ApiError)) throw error;
   }
+}
+
+function saw(status: Status): void {
+  session.status = status;
+  session.hidden = status.hidden?.open ?? false;
+  session.revision = Math.max(session.revision, status.revision ?? 0);
 }
 
 export async function unlock(passphrase: string): Promise<void> {
@@ -80,6 +91,24 @@ export async function lock(): Promise<void> {
   drop('locked');
 }
 
+/** Lets hidden photos be told of until nobody has looked at them for a while. */
+export async function openHidden(passphrase: string): Promise<void> {
+  await post('hidden/open', { passphrase });
+  await sawHidden(true);
+}
+
+export async function closeHidden(): Promise<void> {
+  await post('hidden/close');
+  await sawHidden(false);
+}
+
+/** What counts photos counts them anew. */
+async function sawHidden(open: boolean): Promise<void> {
+  if (session.hidden === open) return;
+  session.hidden = open;
+  await refreshCounts();
+}
+
 /** After a write of our own, without waiting for the server's event. */
 export function sawRevision(revision: number): void {
   if (revision > session.revision) {
@@ -90,7 +119,7 @@ export function sawRevision(revision: number): void {
 
 async function refreshCounts(): Promise<void> {
   const status = await get<Status>('status').catch(() => null);
-  if (status && !status.locked && session.stage === 'open') session.status = status;
+  if (status && !status.locked && (session.stage === 'open' || session.stage === 'first')) saw(status);
 }
 
 let waiting = false;
@@ -116,6 +145,9 @@ function gone(): void {
 // Of all windows of one browser one listens to the server, and tells the others: each connection that stays open is one
 // less for pictures. A window that holds the lock is the one; when it closes, the next in line takes over.
 interface News { name: string; data: unknown }
+const told = new Map<string, (data: unknown) => void>();
+/** Hears of one kind of event, in whichever window it arrives. */
+export const onNews = (name: string, heard: (data: unknown) => void): void => { told.set(name, heard); };
 const LISTENER = 'safelight-events';
 const others = new BroadcastChannel(LISTENER);
 others.onmessage = ({ data }: MessageEvent<News>): void => { if (listening && !listening.signal.aborted) hear(data); };
@@ -123,8 +155,12 @@ others.onmessage = ({ data }: MessageEvent<News>): void => { if (listening && !l
 function hear({ name, data }: News): void {
   if (name === 'revision') sawRevision((data as { revision: number }).revision);
   else if (name === 'locked') drop('locked');
+  else if (name === 'hidden') void sawHidden((data as { open: boolean }).open);
   else if (name === 'progress') session.progress = data as Session['progress'];
   else if (name === 'gone' && session.stage === 'open') gone();
+  told.get(name)?.(data);
+  // Another window has made the library.
+  if (name === 'revision' && session.stage === 'first' && !session.welcoming) void refresh();
 }
 
 async function listen(): Promise<void> {
@@ -156,5 +192,7 @@ async function follow(ended: AbortSignal): Promise<void> {
     }
     failures++;
     await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** failures)));
+    // What was said meanwhile was missed: that it locked, that hidden photos are closed.
+    if (session.stage === 'open' && !ended.aborted) void refresh();
   }
 }

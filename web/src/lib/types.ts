@@ -82,8 +82,12 @@ export interface ConflictValue { shows: boolean; value: unknown; when: string; d
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
 export interface Status {
   library: { id: string; path: string };
-  locked: boolean; read_only: boolean; revision: number;
-  counts: { shown: number; hidden: number; trashed: number };
+  locked: boolean; read_only: boolean; revision: number | null;
+  /** `hidden` is not told while hidden photos are closed. */
+  counts: { shown: number; hidden: number | null; trashed: number } | null;
+  hidden?: { open: boolean };
+  /** There is no library yet: where it would be made. */
+  first_run?: { folder: string } | null;
   state?: Record<string, unknown>;
 }
 export interface Written { revision: number; undo?: string | null; changed: number; id?: string; notices?: string[] }

@@ -1,0 +1,41 @@
+// The long work that the server does at the moment, or did last: an import, a sync, asking an archive. One at a time.
+import { get, post } from './api';
+import { onNews } from './session.svelte';
+
+export interface JobProblem { path: string; reason: string; weight: 'notice' | 'omission' | 'failure' }
+export interface Job {
+  id: number;
+  kind: 'sync' | 'thaw' | 'free' | 'import' | 'connect' | 'join';
+  state: 'running' | 'done' | 'failed' | 'stopped';
+  /** What it does just now. */
+  task: string | null;
+  done: number; of: number | null; done_bytes: number; of_bytes: number | null;
+  problems: JobProblem[]; more_problems: number;
+  /** When it ended; what is in it depends on the kind. */
+  report: Record<string, unknown> | null;
+  error: JobError | null;
+}
+export interface JobError { code: string; message: string; hint?: string | null; space?: { bytes: number; free_bytes: number } }
+
+export const job = $state<{ now: Job | null }>({ now: null });
+
+// News of one that ended may come after those of the next.
+const saw = (news: Job | null): void => { if (!news || !job.now || news.id >= job.now.id) job.now = news; };
+onNews('job', (data) => saw(data as Job));
+
+export const running = (): boolean => job.now?.state === 'running';
+
+/** Asks how it stands; what happens from then on is told. */
+export async function lookAtJob(): Promise<void> { saw((await get<{ job: Job | null }>('jobs')).job); }
+
+/** Begins one; refused while another runs. */
+export async function beginJob(path: string, body: unknown): Promise<Job> {
+  const begun = await post<Job>(path, body);
+  saw(begun);
+  return begun;
+}
+
+/** Stops it at the next point from which it can go on. */
+export async function stopJob(): Promise<void> {
+  if (job.now && running()) saw(await post<Job>(`jobs/${job.now.id}/stop`));
+}
