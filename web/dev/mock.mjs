@@ -4,12 +4,13 @@
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
+import { first, firstRun, waits } from './first.mjs';
 import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
 import { jobs } from './jobs.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [hidden, jobs];
+const PARTS = [hidden, jobs, first];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);
@@ -87,7 +88,8 @@ const server = createServer(async (request, response) => {
   if (request.headers['x-safelight'] !== 'mock') return fail(401, 'no-session', 'this window has no session', { hint: 'safelight serve' });
   if (call === 'session') return json({ media: '/media/mock', instance: 'mock' });
   if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== PASSPHRASE) return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }
-  if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: isOpen() ? 3 : null, trashed: 2 }, hidden: { open: isOpen() }, first_run: null, state: { original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 } });
+  if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: isOpen() ? 3 : null, trashed: 2 }, hidden: { open: isOpen() }, first_run: null, state: { original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 }, ...firstRun() });
+  if (waits(call)) return fail(409, 'no-library', 'there is no library yet');
   if (locked) return fail(423, 'locked', 'the library is locked');
   if (call === 'lock') { locked = true; shut(); for (const stream of streams) stream.write('event: locked\ndata: null\n\n'); return json({ revision }); }
   if (call === 'events') { response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' }); response.write(': here\n\n'); streams.add(response); return request.on('close', () => streams.delete(response)); }
@@ -142,7 +144,7 @@ const server = createServer(async (request, response) => {
   if (call === 'map') return json({ cells: CITIES.map(([, , , lat, lon], at) => ({ lat, lon, count: Math.round(total / (at + 2)), id: '0' })) });
   if (call === 'places') return json(CITIES.map(([city, region, country], at) => ({ city, region, country, count: Math.round(total / (at + 2)) })));
   if (call === 'conflicts') return json([{ item: '000000000003', name: 'IMG_1003.jpg', kind: 'photo', field: 'caption', values: [{ shows: true, value: 'At the harbour', when: '2026-05-14 10:11:12', device: '9be1c07a' }, { shows: false, value: 'Harbour, noon', when: '2026-05-14 10:09:40', device: '24w4zu3x' }] }]);
-  if (call === 'remotes') return json([{ name: 'nas', address: 'folder:/mnt/nas/photos', policy: { kind: 'full' }, synced_millis: 1795762649634, last_error: null, safe_originals: total - 40, waiting_originals: 40, held_originals: 0, local_originals: 0, failed_originals: 0 }, { name: 'cloud', address: 's3://bucket/photos?endpoint=https://s3.example.org', policy: { kind: 'selective' }, synced_millis: null, last_error: 'the bucket refuses this key', safe_originals: 300, waiting_originals: 0, held_originals: 0, local_originals: total - 302, failed_originals: 2 }]);
+  if (call === 'remotes' && request.method === 'GET') return json([{ name: 'nas', address: 'folder:/mnt/nas/photos', policy: { kind: 'full' }, synced_millis: 1795762649634, last_error: null, safe_originals: total - 40, waiting_originals: 40, held_originals: 0, local_originals: 0, failed_originals: 0 }, { name: 'cloud', address: 's3://bucket/photos?endpoint=https://s3.example.org', policy: { kind: 'selective' }, synced_millis: null, last_error: 'the bucket refuses this key', safe_originals: 300, waiting_originals: 0, held_originals: 0, local_originals: total - 302, failed_originals: 2 }]);
   const body = request.method === 'GET' ? {} : await read(request);
   const world = { photo, total, CITIES, revise: () => { revision++; for (const stream of streams) stream.write(`event: revision\ndata: {"revision":${revision}}\n\n`); return revision; }, tell: (event, value) => { for (const stream of streams) stream.write(`event: ${event}\ndata: ${JSON.stringify(value)}\n\n`); } };
   for (const part of PARTS) {
