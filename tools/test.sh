@@ -103,6 +103,7 @@ gallery() {
     check "binary for the gallery" cargo build --locked --quiet --bin safelight
     binary=$CARGO_TARGET_DIR/debug/safelight
   fi
+  check "the pages are typed by the server's own document" env SAFELIGHT_BIN="$binary" tools/web.sh check
   tests "the gallery in a browser" env SAFELIGHT_BIN="$binary" tools/web.sh e2e
 }
 

@@ -2,7 +2,8 @@
 # The gallery's front end. Its packages live in the cache folder, not in the checkout.
 #
 #   tools/web.sh build      builds web/dist, which the binary embeds; does nothing when it is newer than its sources
-#   tools/web.sh check      types and lint
+#   tools/web.sh check      types and lint, and whether the types of the API are those of its document (of $SAFELIGHT_BIN, where that is set)
+#   tools/web.sh types      writes the API's document and the types made of it, from $SAFELIGHT_BIN; after a change of the server's routes
 #   tools/web.sh test       unit tests
 #   tools/web.sh e2e        the gallery in a browser against $SAFELIGHT_BIN
 #   tools/web.sh can        whether this Node builds it (20.19 or newer); says why not, and ends with 77
@@ -25,6 +26,21 @@ packages() {
   fi
   # A folder that somebody installed here is as good.
   if [ -L "$web/node_modules" ] || [ ! -e "$web/node_modules" ]; then ln -sfn "$cache/web/node_modules" "$web/node_modules"; fi
+}
+
+# web/openapi.json is what the server says of itself, web/src/lib/schema.d.ts what is made of it. Both are committed, so that
+# the pages are checked without the server; this says whether they still are what they should be.
+document() { "$SAFELIGHT_BIN" serve --openapi; }
+typed() { npx openapi-typescript openapi.json --alphabetize --empty-objects-unknown --output "$1" >/dev/null; }
+types_are_the_servers() {
+  local made; made=$(mktemp -d)
+  typed "$made/schema.d.ts"
+  local wrong=0
+  if ! diff -u src/lib/schema.d.ts "$made/schema.d.ts" >&2; then wrong=1; fi
+  if [ -n "${SAFELIGHT_BIN:-}" ]; then document > "$made/openapi.json"; diff -u openapi.json "$made/openapi.json" >&2 || wrong=1; fi
+  rm -rf "$made"
+  if [ $wrong = 1 ]; then echo "The types of the API are not those of the server: SAFELIGHT_BIN=… tools/web.sh types writes them" >&2; fi
+  return $wrong
 }
 
 can() {
@@ -50,9 +66,17 @@ case "${1:-build}" in
     cd "$web"
     npx svelte-check --tsconfig ./tsconfig.json --fail-on-warnings
     npx eslint .
+    types_are_the_servers
+    ;;
+  types)
+    packages
+    cd "$web"
+    [ -n "${SAFELIGHT_BIN:-}" ] || { echo "SAFELIGHT_BIN names the program whose API it is" >&2; exit 2; }
+    document > openapi.json
+    typed src/lib/schema.d.ts
     ;;
   test) packages; cd "$web"; npx vitest run --reporter=default --no-color ;;
   e2e) packages; cd "$web"; node e2e/run.mjs "${@:2}" ;;
   mock) packages; cd "$web"; [ -f dist/index.html ] || npx vite build --logLevel warn; node dev/mock.mjs "${@:2}" ;;
-  *) echo "tools/web.sh: build, check, test, e2e or mock" >&2; exit 2 ;;
+  *) echo "tools/web.sh: build, check, types, test, e2e or mock" >&2; exit 2 ;;
 esac

@@ -1,29 +1,20 @@
-// What the API says, as far as the pages read it. The contract is docs of crates/server.
+// What the API says, by the names that the pages use. Everything that the server's document describes comes from there
+// (schema.d.ts, which `tools/web.sh types` writes); what it only calls an object is told here, as far as the pages read it.
+import type { components } from './schema';
+
+type Said = components['schemas'];
 
 export type SyncWord = 'local-only' | 'waiting' | 'synced' | 'cloud-only' | 'thawing' | 'failed';
 export type Kind = 'photo' | 'video' | 'raw' | 'other';
 
-export interface Columns {
-  revision: number;
-  start: number;
-  id: string[];
-  taken: (string | null)[];
-  file_time?: (string | null)[];
-  kind: Kind[];
-  duration_ms: (number | null)[];
-  sync: string[];
-  favourite: boolean[];
-  rating: (number | null)[];
-  name: string[];
-  color: (string | null)[];
-  undecodable: boolean[];
-  rotate?: number[];
-  place?: (string | null)[];
-  caption?: (string | null)[];
-  live?: boolean[];
-  motion?: boolean[];
-  stack?: number[];
-}
+export type Columns = Said['Columns'];
+export type Tag = Said['Tag'];
+export type Place = Said['Named'];
+export type MapCell = Said['Cell'];
+export type Choice = Said['Choice'];
+export type Completion = Said['Completed'];
+/** `notices` are not sent where there are none. */
+export type Written = Omit<Said['Written'], 'notices' | 'unchanged'> & Partial<Pick<Said['Written'], 'notices' | 'unchanged'>>;
 
 /** One photo as the timeline knows it. Made only for what is on the screen. */
 export interface Photo {
@@ -73,24 +64,16 @@ export interface Stacked { id: string; name: string; kind: Kind; rotate: number 
 export interface Stack { cover: string; items: Stacked[] }
 export interface Change { id?: string; when: string; device: string; what: string }
 export interface Album { id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null }
-export interface Tag { name: string; count: number }
-export interface Place { country: string | null; region: string | null; city: string | null; count: number }
-export interface MapCell { lat: number; lon: number; count: number; id: string }
-export interface Choice { text: string; note?: string | null }
-export interface Completion { from: number; to: number; choices: Choice[] }
 export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string }
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
-export interface Status {
-  library: { id: string; path: string };
-  locked: boolean; read_only: boolean; revision: number | null;
+export interface Status extends Omit<Said['Standing'], 'counts' | 'state'> {
   /** `hidden` is not told while hidden photos are closed. */
-  counts: { shown: number; hidden: number | null; trashed: number } | null;
+  counts?: { shown: number; hidden: number | null; trashed: number } | null;
+  state?: Record<string, unknown> | null;
   hidden?: { open: boolean };
   /** There is no library yet: where it would be made. */
   first_run?: { folder: string } | null;
-  state?: Record<string, unknown>;
 }
-export interface Written { revision: number; undo?: string | null; changed: number; id?: string; notices?: string[] }
 
 export type DuplicateKind = 'exact' | 'near' | 'burst';
 /** One photo of a group of duplicates. */
@@ -108,7 +91,4 @@ export interface Group {
   id: string; kind: DuplicateKind; safe: boolean; unsafe_because: string | null;
   keep: string; reason: string; reason_code: string; items: Copy[]; differing: string[];
 }
-export interface Duplicates {
-  revision: number; total: number; counts: Record<DuplicateKind, number>; safe: number; freed_bytes: number; start: number; groups: Group[];
-}
-export interface Settled extends Written { kept: number; trashed: number; freed_bytes: number; verified: number }
+export type Duplicates = Omit<Said['Page'], 'counts' | 'groups'> & { counts: Record<DuplicateKind, number>; groups: Group[] };
