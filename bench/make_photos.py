@@ -2,12 +2,13 @@
 """Makes things to measure with: large photos, many small ones, movies, one giant.
 
   make_photos.py large OUT --count 200 --megapixels 12 [--base DIR]   camera-sized JPEGs with EXIF
-  make_photos.py small OUT --count 10000                              distinct JPEGs of about 4 kB
+  make_photos.py small OUT --count 10000 [--side 640] [--base DIR]    distinct JPEGs, of about 4 kB where no side is given
+  make_photos.py thumbnails OUT --count 240 [--base DIR]              WebP of 320 pixels in several shapes, named by their size
   make_photos.py movies OUT --count 14 --megabytes 100                MP4 boxes around noise
   make_photos.py giant OUT                                            one JPEG of 210 megapixels
   make_photos.py heic OUT --count 40 [--base DIR]                     HEIC with an embedded thumbnail, as iPhones write
 
-With --base, large photos are grown from the real JPEGs found there and HEIC files are copies of the real
+With --base, small photos and thumbnails are parts of the real JPEGs found there, large photos are grown from them and HEIC files are copies of the real
 ones, told apart by a `free` box; without, everything is drawn. The same seed makes the same files.
 """
 import argparse
@@ -75,14 +76,37 @@ def large(job):
     image.save(path, quality=91, exif=exif)
 
 
+def part(rng, path, ratio):
+    """A part of a real photo, in this shape."""
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    share = rng.uniform(0.6, 1)
+    wide = min(image.width, image.height * ratio) * share
+    high = wide / ratio
+    left, top = rng.uniform(0, image.width - wide), rng.uniform(0, image.height - high)
+    return image.crop(tuple(round(at) for at in (left, top, left + wide, top + high)))
+
+
+def thumbnail(job):
+    """A picture as lists show it, in one of the shapes that cameras have."""
+    index, out, seed, base = job
+    rng = random.Random(f"{seed}/thumbnail/{index}")
+    wide, high = rng.choice([(320, 240), (320, 240), (320, 240), (320, 213), (240, 320), (180, 320), (320, 180)])
+    if base:
+        image = part(rng, base, wide / high).resize((wide, high), Image.LANCZOS)
+    else:
+        scene, palette = SCENES[index % len(SCENES)]
+        image = ImageOps.fit(sample_photos.finish(scene(rng, palette), rng), (wide, high), Image.LANCZOS)
+    image.save(os.path.join(out, f"{index:04d}-{wide}x{high}.webp"), quality=75, method=2)
+
+
 def small(job):
     """A run of small JPEGs: a few drawn ones, each copy with a comment and a date of its own."""
-    out, first, last, seed = job
+    out, first, last, seed, side, real = job
     rng = random.Random(f"{seed}/small")
-    drawn = []
-    for scene, palette in SCENES:
-        picture = scene(rng, palette).resize((240, 180), Image.LANCZOS)
-        drawn.append(picture)
+    if real:
+        drawn = [part(rng, path, 4 / 3).resize((side, side * 3 // 4), Image.LANCZOS) for path in real]
+    else:
+        drawn = [scene(rng, palette).resize((side, side * 3 // 4), Image.LANCZOS) for scene, palette in SCENES]
     encoded = []
     for index, picture in enumerate(drawn):
         path = os.path.join(out, f".base-{first}-{index}")
@@ -152,11 +176,12 @@ def heic(out, count, base):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["large", "small", "movies", "giant", "heic"])
+    parser.add_argument("kind", choices=["large", "small", "thumbnails", "movies", "giant", "heic"])
     parser.add_argument("out")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--megapixels", type=float, default=12)
     parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--side", type=int, default=240, help="pixels across, of small ones")
     parser.add_argument("--base")
     parser.add_argument("--seed", type=int, default=1)
     a = parser.parse_args()
@@ -169,7 +194,12 @@ def main():
             list(pool.map(large, jobs, chunksize=4))
         elif a.kind == "small":
             step = 2000
-            list(pool.map(small, [(a.out, first, min(first + step, a.count), a.seed) for first in range(0, a.count, step)]))
+            real = random.Random(a.seed).sample(found := bases(a.base), min(40, len(found))) if a.base else []
+            list(pool.map(small, [(a.out, first, min(first + step, a.count), a.seed, a.side, real) for first in range(0, a.count, step)]))
+        elif a.kind == "thumbnails":
+            real = bases(a.base) if a.base else []
+            rng = random.Random(a.seed)
+            list(pool.map(thumbnail, [(i, a.out, a.seed, rng.choice(real) if real else None) for i in range(a.count)]))
         elif a.kind == "movies":
             list(pool.map(movie, [(i, a.out, a.megabytes, a.seed) for i in range(a.count)]))
         elif a.kind == "giant":

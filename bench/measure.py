@@ -43,6 +43,11 @@ def _memory(processes):
     return proportional, resident
 
 
+def memory_of(root):
+    """Proportional and resident memory of a process and everything below it, in kB."""
+    return _memory(_tree(root))
+
+
 class _Sampler(threading.Thread):
     def __init__(self, root):
         super().__init__(daemon=True)
@@ -50,7 +55,7 @@ class _Sampler(threading.Thread):
 
     def run(self):
         while self.running:
-            proportional, resident = _memory(_tree(self.root))
+            proportional, resident = memory_of(self.root)
             self.proportional = max(self.proportional, proportional)
             self.resident = max(self.resident, resident)
             time.sleep(0.02)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures Safelight against the best tool for each job, in one run on one machine, and prints the ratios.
 
-  bench/run.py [SECTION ...]      import heic again unchanged show verify catalogue memory agreement, and of syncing
-                                  upload nothing-new join sync-memory; all without one
+  bench/run.py [SECTION ...]      import heic again unchanged show verify catalogue memory agreement, of syncing
+                                  upload nothing-new join sync-memory, and gallery thumbnails; all without one
 
 Ours and the peer alternate, both with a warm page cache, and the quickest of the runs counts. Input is made
 once in $SAFELIGHT_CACHE/bench. What is printed is also kept in bench/results/.
@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gallery import Gallery  # noqa: E402
 from measure import best, machine, run  # noqa: E402
 from syncing import Syncing  # noqa: E402
 
@@ -58,6 +59,13 @@ class Library:
                 file.write(content)
         run(self.command("--passphrase-file", os.path.join(self.folder, "passphrase"), "init", "--recovery-file",
                          os.path.join(self.folder, "recovery")), memory=False)
+
+    @classmethod
+    def at(cls, folder):
+        """One that was made before, which stays."""
+        library = cls.__new__(cls)
+        library.folder, library.path = folder, os.path.join(folder, "library")
+        return library
 
     def command(self, *arguments):
         return [SAFELIGHT, "--library", self.path, "--key-file", os.path.join(self.folder, "key"), "--quiet", "--yes", *arguments]
@@ -260,10 +268,7 @@ def section_verify():
 
 
 def section_catalogue():
-    """A synthetic catalogue of a million assets and a fixed set of queries (crates/catalog/examples/million.rs)."""
-    if not os.path.exists(os.path.join(ROOT, "crates/catalog/examples/million.rs")):
-        say("  skipped: crates/catalog/examples/million.rs is not there")
-        return
+    """A synthetic catalogue of a million assets and a fixed set of queries (crates/catalog/examples/million/)."""
     run(["cargo", "build", "--release", "--locked", "-q", "-p", "safelight-catalog", "--example", "million"], memory=False)
     folder = tempfile.mkdtemp(prefix="million-", dir=INPUT)
     try:
@@ -302,9 +307,11 @@ def section_agreement():
 
 
 SYNCING = Syncing(sys.modules[__name__])
+GALLERY = Gallery(sys.modules[__name__])
 SECTIONS = {"import": section_import, "heic": section_heic, "again": section_again, "unchanged": section_unchanged, "show": section_show,
             "verify": section_verify, "catalogue": section_catalogue, "memory": section_memory, "agreement": section_agreement,
-            "upload": SYNCING.upload, "nothing-new": SYNCING.nothing_new, "join": SYNCING.join, "sync-memory": SYNCING.memory}
+            "upload": SYNCING.upload, "nothing-new": SYNCING.nothing_new, "join": SYNCING.join, "sync-memory": SYNCING.memory,
+            "gallery": GALLERY.million, "thumbnails": GALLERY.thumbnails}
 
 
 def table():
