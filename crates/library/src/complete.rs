@@ -90,7 +90,8 @@ impl Library {
     }
 
     fn album_choices(&self, begun: &str) -> Result<Vec<Choice>> {
-        let albums = self.list_albums()?.into_iter();
+        // `album:` means who lies in an album; in a smart one nobody does.
+        let albums = self.albums_as_kept()?.into_iter().filter(|album| album.query.is_none());
         let fitting = albums.filter(|album| begins(&album.name, begun) || begins(&album.path, begun));
         Ok(fitting.map(|album| named("album", &album.name, album.assets)).collect())
     }

@@ -13,6 +13,7 @@ use safelight_sync::SyncError;
 
 use crate::folder::FolderError;
 use crate::keys::KeysError;
+use crate::remote::Exposes;
 use crate::unlock::UnlockError;
 
 /// The result of library work.
@@ -139,6 +140,17 @@ pub enum LibraryError {
         /// The query with the word marked, and what is wrong with it.
         explained: String,
     },
+    /// Hidden photos are kept back until somebody opens them.
+    #[error("hidden photos are told only once they were opened")]
+    HiddenClosed,
+    /// A setting of a remote that cannot be understood.
+    #[error("{explained}")]
+    Setting {
+        /// Its name.
+        setting: String,
+        /// The words with what is wrong marked, and why.
+        explained: String,
+    },
     /// A safeguard said no.
     #[error("{reason}")]
     Refused {
@@ -147,6 +159,12 @@ pub enum LibraryError {
         /// How to go on.
         hint: String,
     },
+    /// More would newly be sent to a remote than a person agreed to.
+    #[error(
+        "this would newly send {} originals ({} bytes) to {}, and more than {} need your consent",
+        .0.originals, .0.bytes, .0.remote, .0.most
+    )]
+    NeedsConsent(Exposes),
     /// Six words that were written down, or that another device shows, are of no moment of this history.
     #[error(
         "this history never was where those six words are from: it went back, something is hidden from this device, \
@@ -265,8 +283,10 @@ impl LibraryError {
             | Self::NoSuchAlbum { .. }
             | Self::NotHere { .. }
             | Self::LinkAbsent { .. } => ErrorKind::NotFound,
-            Self::Ambiguous { .. } | Self::Query { .. } => ErrorKind::Usage,
-            Self::Refused { .. } | Self::AnotherSync => ErrorKind::Refused,
+            Self::Ambiguous { .. } | Self::Query { .. } | Self::Setting { .. } => ErrorKind::Usage,
+            Self::Refused { .. } | Self::NeedsConsent(_) | Self::HiddenClosed | Self::AnotherSync => {
+                ErrorKind::Refused
+            }
             Self::BelowFloor => ErrorKind::Damaged,
         }
     }
@@ -279,6 +299,10 @@ impl LibraryError {
             Self::Keys(error) => return error.hint(),
             Self::Unlock(error) => return error.hint(),
             Self::Refused { hint, .. } => hint,
+            Self::NeedsConsent(_) => {
+                "the same command with --yes does it; remote set NAME expose=N changes the limit"
+            }
+            Self::HiddenClosed => "open them with the passphrase of the library",
             Self::AnotherSync => "wait until it is done; it does what this one would have done",
             Self::BelowFloor => {
                 "sync both devices and compare again; if the words still differ, do not trust the place that this \

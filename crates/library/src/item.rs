@@ -38,7 +38,7 @@ impl Library {
     /// The one asset that an id, the beginning of one, a path, a file's name or a query names.
     pub(crate) fn find(&self, item: &str) -> Result<Item> {
         let asset = match self.look_up(item)? {
-            ItemLookup::One(asset) => asset,
+            ItemLookup::One(asset) => self.admit(asset)?,
             ItemLookup::Many(assets) => return Err(self.ambiguous(item, &assets)?),
             ItemLookup::None => self.find_by_query(item)?,
         };

@@ -6,6 +6,7 @@
 
 mod birth;
 mod complete;
+mod concealed;
 mod doctor;
 mod duplicates;
 mod edit;
@@ -30,9 +31,11 @@ mod objects;
 mod remote;
 mod render;
 mod scan;
+mod searches;
 mod show;
 mod source;
 mod status;
+mod storage;
 #[cfg(test)]
 mod testing;
 mod timeline;
@@ -49,8 +52,8 @@ pub use duplicates::{
     ShownDuplicate, ShownGroup, ShownIn,
 };
 pub use edit::{
-    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, PurgePlan, PurgeReport, Resolution,
-    Selection, ShownAlbum, ShownConflict, ShownStack, StackedAsset, TrashedAsset,
+    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, NewAlbum, PurgePlan, PurgeReport,
+    Resolution, Selection, ShownAlbum, ShownConflict, ShownStack, StackedAsset, TrashedAsset,
 };
 pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};
@@ -61,14 +64,15 @@ pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistak
 pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use remote::{
-    AddedRemote, AzureEnvironment, CapabilityFinding, CheckedRemote, CheckedRow, CollectOutcome, CollectWait,
-    ComparedKind, Counted, DrillOutcome, FetchReport, FreeAgainst, FreePlan, FreeReport, FreeRequest,
-    HeldBack, JoinRequest, Joined, LinkCost, LocalNews, LocalOutcome, LocalSettings, LocalStanding,
-    MinuteOfDay, OpenOriginal, Originals, PinReport, PolicyChange, RemoteComparison, RemoteCost,
-    RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText,
-    ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings,
-    SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawCost, ThawReport, ThawWait, TierCost, Traffic, Turn,
-    Urgency, VerifyDepth, WallClock, link_cost, sign_in,
+    AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
+    CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport, FreeAgainst,
+    FreePlan, FreeReport, FreeRequest, HeldBack, JoinRequest, Joined, LinkCost, LocalNews, LocalOutcome,
+    LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PinReport, PolicyChange,
+    RemoteComparison, RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome,
+    ReplicateRequest, SecretText, ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay,
+    Staying, Surroundings, SwitchStanding, SwitchSubject, Switchback, SyncOutcome, SyncPlan, SyncRequest,
+    SyncRun, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
+    VerifyDepth, WaitingGroup, WallClock, link_cost, sign_in,
 };
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_catalog::{Cursor, Place, Shelf};
@@ -78,6 +82,7 @@ pub use safelight_crypto::{
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
 pub use status::{FailedFile, Status};
+pub use storage::{Storage, StorageKind, TrashSize};
 pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
 pub use viewing::{OriginalHere, PictureKind};

@@ -16,6 +16,7 @@ use safelight_store::{FolderPlace, ObjectPath};
 use safelight_sync::Problem;
 
 use crate::birth;
+use crate::concealed::Concealment;
 use crate::doctor::WorkerProgram;
 use crate::edit::Made;
 use crate::effects::{draw_positions, now_stamp_millis};
@@ -57,6 +58,8 @@ pub struct Library {
     pub(crate) damaged: Damaged,
     /// The folder, held while the library is open for writing.
     pub(crate) lock: Option<FolderLock>,
+    /// Whether hidden photos are kept back.
+    pub(crate) concealment: Concealment,
     /// The operations of the change that was made last.
     pub(crate) made: Made,
     purpose: Purpose,
@@ -209,6 +212,7 @@ impl Library {
             packs,
             damaged,
             lock,
+            concealment: Concealment::default(),
             made: Made::default(),
             purpose,
             has_new_device,

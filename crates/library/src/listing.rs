@@ -175,6 +175,7 @@ impl Library {
     pub(crate) fn query(&self, text: &str) -> Result<Query> {
         let query =
             Query::parse(text).map_err(|error| LibraryError::Query { explained: error.render(text) })?;
+        self.admit_query(&query)?;
         self.with_standings(query)
     }
 

@@ -107,14 +107,10 @@ impl Library {
     /// When nothing, or more than one thing, answers to it.
     pub fn show(&self, item: &str) -> Result<ShownAsset> {
         let found = self.find(item)?;
-        let stack = match self.catalog().stack_of(found.asset)? {
-            Some((cover, under)) => std::iter::once(cover)
-                .chain(under)
-                .filter(|asset| *asset != found.asset)
-                .map(|asset| asset.to_string())
-                .collect(),
-            None => Vec::new(),
-        };
+        let stack = self.catalog().stack_of(found.asset)?;
+        let stack = stack.map(|(cover, under)| std::iter::once(cover).chain(under)).into_iter().flatten();
+        let stack = stack.filter(|asset| *asset != found.asset && self.admit(*asset).is_ok());
+        let stack = stack.map(|asset| asset.to_string()).collect();
         let original = found.original()?;
         let view = found.view();
         let place = view.place.as_ref().map(|shown| &shown.value);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use safelight_catalog::{FileState, Shelf, SyncState};
+use safelight_catalog::{FileState, Shelf, ShelfTotals, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_model::{Original, Storage};
 
@@ -150,12 +150,15 @@ impl Library {
     /// # Errors
     /// Those of the databases.
     pub fn status(&self) -> Result<Status> {
-        let (timeline, hidden, operations, segments) = {
+        let (timeline, mut hidden, operations, segments) = {
             let catalog = self.catalog();
             let tips = catalog.tips()?;
             let segments = tips.iter().map(|(_, tip)| u64::from(tip.seq.0)).sum();
             (catalog.totals(Shelf::Shown)?, catalog.totals(Shelf::Hidden)?, catalog.count_ops()?, segments)
         };
+        if self.keeps_hidden_back() {
+            hidden = ShelfTotals::default();
+        }
         let mut failures = Failures::default();
         self.count_damaged(&mut failures)?;
         self.count_unsettled(&mut failures)?;
@@ -232,6 +235,10 @@ impl Library {
     fn count_damaged(&self, failures: &mut Failures) -> Result<()> {
         for (content, original) in self.damaged_originals()? {
             let is_linked = original.as_ref().is_some_and(|original| original.storage == Storage::Linked);
+            if self.is_content_kept_back(&content)? {
+                failures.count += 1;
+                continue;
+            }
             let path = || match &original {
                 Some(original) => linked::path_of(original).to_string_lossy().into_owned(),
                 None => content.to_string(),
@@ -277,6 +284,9 @@ impl Library {
         let mut named = 0;
         for remote in self.device.remotes()? {
             for row in self.device.originals_in(remote.id, SyncState::Failed, None, NAMED_FAILURES)? {
+                if self.is_content_kept_back(&row.content)? {
+                    continue;
+                }
                 let original = self.original_of(&row.content)?;
                 let path = || original.map_or(row.content.to_string(), |original| original.source.display());
                 let reason = row.reason.unwrap_or_else(|| "it could not be sent".into());
@@ -284,6 +294,9 @@ impl Library {
                 named += 1;
             }
             for row in self.device.originals_in(remote.id, SyncState::Lost, None, NAMED_FAILURES)? {
+                if self.is_content_kept_back(&row.content)? {
+                    continue;
+                }
                 let original = self.original_of(&row.content)?;
                 let path = || original.map_or(row.content.to_string(), |original| original.source.display());
                 failures.add(path, format!("{}: {}", remote.name, self.why_lost(&remote.name, &row)?));
@@ -305,6 +318,9 @@ impl Library {
                 return Ok(());
             }
             let Some(original) = self.original_of(&row.content)? else { return Ok(()) };
+            if self.is_content_kept_back(&row.content)? {
+                return Ok(());
+            }
             if is_there && self.is_replaced(&original)? {
                 links.add(path, true);
             }

@@ -4,7 +4,6 @@
 //! are looked at. A [`Timeline`] is the first, nine bytes a photo, at one [revision](Library::revision); it holds places
 //! in the order of the list, so that a stretch of it is read by its numbers without counting.
 
-use safelight_catalog::query::Condition;
 use safelight_catalog::{AssetRow, Cursor, ListOptions, Place, Query, Shelf};
 use safelight_model::AssetId;
 
@@ -182,9 +181,10 @@ impl Library {
 
     /// What a request looks for, and where.
     pub(crate) fn search_of(&self, request: &TimelineRequest<'_>) -> Result<(Query, ListOptions)> {
+        self.admit_timeline(request)?;
         let mut query = self.query(request.query)?;
         if let Some(album) = request.album {
-            query = query.and(Condition::InAlbums(vec![self.find_album(album)?]));
+            query.terms.extend(self.query_of_album(album)?.terms);
         }
         let options = ListOptions {
             shelves: request.shelf.map(|shelf| vec![shelf]),
@@ -259,7 +259,7 @@ impl Library {
     /// The asset of a whole id, or else what [`Library::find`] makes of it.
     pub(crate) fn asset_called(&self, item: &str) -> Result<AssetId> {
         match AssetId::parse(item) {
-            Some(asset) => Ok(asset),
+            Some(asset) => self.admit(asset),
             None => Ok(self.find(item)?.asset),
         }
     }

@@ -5,7 +5,8 @@
 //! transactions apart, as it does with an `import` in another terminal. They work on threads that may block, and a
 //! request waits for its turn without holding one (docs/decisions/the-gallery-s-server.md).
 //!
-//! Invariant: once the door is shut no request gets a library, and with the last request that has one the keys are gone.
+//! Invariant: once the door is shut no request gets a library, and with the last request or work that has one the keys are
+//! gone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Answer, Failure};
 use crate::gallery::held;
+use crate::hidden::Hidden;
 
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
@@ -54,6 +56,8 @@ pub(crate) struct Door {
     touched: AtomicU64,
     idle: Duration,
     guesses: tokio::sync::Mutex<Guesses>,
+    /// Whether hidden photos are told.
+    hidden: Arc<Hidden>,
 }
 
 /// Open libraries that nobody uses at the moment, and the right to use one.
@@ -69,14 +73,17 @@ struct Rooms {
     readers: Bench,
     writer: Bench,
     fetcher: Bench,
+    worker: Bench,
 }
 
-/// What one is opened for: to look at it, to change it, or for what waits for a remote and must hold nobody up.
+/// What one is opened for: to look at it, to change it, for what waits for a remote and must hold nobody up, or for work
+/// that takes long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
     Change,
     Fetch,
+    Work,
 }
 
 impl Bench {
@@ -91,6 +98,7 @@ impl Rooms {
             Purpose::Read => &self.readers,
             Purpose::Change => &self.writer,
             Purpose::Fetch => &self.fetcher,
+            Purpose::Work => &self.worker,
         }
     }
 
@@ -102,14 +110,14 @@ impl Rooms {
         let (folder, keys) = (self.folder.clone(), self.keys.clone());
         match purpose {
             Purpose::Read => Library::open_to_read(folder, keys, &self.options),
-            Purpose::Change | Purpose::Fetch => Library::open(folder, keys, &self.options),
+            Purpose::Change | Purpose::Fetch | Purpose::Work => Library::open(folder, keys, &self.options),
         }
     }
 }
 
 impl Drop for Rooms {
     fn drop(&mut self) {
-        for bench in [&self.readers, &self.writer, &self.fetcher] {
+        for bench in [&self.readers, &self.writer, &self.fetcher, &self.worker] {
             for library in held(&bench.idle).drain(..) {
                 if let Err(error) = library.close() {
                     tracing::warn!(%error, "the library could not be closed as it should");
@@ -131,6 +139,7 @@ impl Door {
             touched: AtomicU64::new(0),
             idle,
             guesses: tokio::sync::Mutex::default(),
+            hidden: Arc::default(),
         };
         door.let_in(keys);
         door
@@ -144,6 +153,7 @@ impl Door {
             readers: Bench::with(READERS),
             writer: Bench::with(1),
             fetcher: Bench::with(1),
+            worker: Bench::with(1),
         };
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
         self.touch();
@@ -169,8 +179,14 @@ impl Door {
         &self.folder
     }
 
+    /// Whether hidden photos are told.
+    pub(crate) fn hidden(&self) -> &Hidden {
+        &self.hidden
+    }
+
     /// Shuts the door. Answers whether it was open.
     pub(crate) fn lock(&self) -> bool {
+        self.hidden.close();
         let rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner).take();
         let was_open = rooms.is_some();
         // Closing writes to the disk.
@@ -208,16 +224,32 @@ impl Door {
         self.with(Purpose::Fetch, move |library| run(library, &surroundings)).await
     }
 
+    /// Does what takes long. It goes on to its end when the door shuts meanwhile, with the keys that it has.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library, &Surroundings) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let surroundings = self.surroundings.clone();
+        self.with(Purpose::Work, move |library| run(library, &surroundings)).await
+    }
+
     async fn with<T: Send + 'static>(
         &self,
         purpose: Purpose,
         run: impl FnOnce(&mut Library) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         let (rooms, seat) = self.seat(purpose).await?;
+        let hidden = Arc::clone(&self.hidden);
         let work = tokio::task::spawn_blocking(move || {
             let _seat = seat;
             let mut library = rooms.take(purpose)?;
+            // Long work tells no page what it meets.
+            let tells = purpose != Purpose::Work;
+            library.keep_hidden_back(tells && !hidden.is_open(Instant::now()));
             let answer = run(&mut library);
+            if tells && library.told_of_hidden() {
+                hidden.touch(Instant::now());
+            }
             held(&rooms.bench(purpose).idle).push(library);
             answer
         });
@@ -237,6 +269,23 @@ impl Door {
 
     /// Opens the door with a passphrase. Whoever guesses waits longer and longer; only one guess is tried at a time.
     pub(crate) async fn unlock(&self, passphrase: Zeroizing<String>) -> Answer<()> {
+        let keys = self.prove(passphrase).await?;
+        self.let_in(keys);
+        Ok(())
+    }
+
+    /// Lets hidden photos be told. Wrong passphrases count with those of the door.
+    pub(crate) async fn open_hidden(&self, passphrase: Zeroizing<String>) -> Answer<()> {
+        if self.is_locked() {
+            return Err(Failure::locked());
+        }
+        self.prove(passphrase).await?;
+        self.hidden.open(Instant::now());
+        Ok(())
+    }
+
+    /// The keys that a passphrase opens.
+    async fn prove(&self, passphrase: Zeroizing<String>) -> Answer<UnlockedKeys> {
         let mut guesses = self.guesses.try_lock().map_err(|_| too_many(1))?;
         guesses.may_try(Instant::now())?;
         let folder = self.folder.clone();
@@ -245,8 +294,7 @@ impl Door {
         match tried {
             Ok(keys) => {
                 guesses.right();
-                self.let_in(keys);
-                Ok(())
+                Ok(keys)
             }
             // Whoever was asked once and then not again has guessed wrong.
             Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => {

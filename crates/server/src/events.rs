@@ -11,10 +11,12 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 use crate::gallery::Gallery;
+use crate::jobs::ShownJob;
 
 /// Events that a slow page may be behind; after that it misses some, and the next one tells it enough.
 const BEHIND: usize = 64;
@@ -27,6 +29,8 @@ enum Told {
     Revision(u64),
     Locked,
     Progress(Progress),
+    Job(Value),
+    Hidden(bool),
 }
 
 /// How far a stretch of long work is.
@@ -61,6 +65,17 @@ impl News {
         self.tell(Told::Progress(progress));
     }
 
+    /// Whether hidden photos are told from now on.
+    pub(crate) fn hidden(&self, open: bool) {
+        self.tell(Told::Hidden(open));
+    }
+
+    pub(crate) fn job(&self, job: &ShownJob) {
+        if let Ok(job) = serde_json::to_value(job) {
+            self.tell(Told::Job(job));
+        }
+    }
+
     fn tell(&self, told: Told) {
         // Nobody may be listening.
         drop(self.0.send(told));
@@ -73,6 +88,8 @@ impl Told {
             Self::Revision(revision) => ("revision", serde_json::json!({ "revision": revision })),
             Self::Locked => ("locked", serde_json::json!({})),
             Self::Progress(progress) => ("progress", serde_json::json!(progress)),
+            Self::Job(job) => ("job", job.clone()),
+            Self::Hidden(open) => ("hidden", serde_json::json!({ "open": open })),
         };
         Event::default().event(name).data(data.to_string())
     }
@@ -81,7 +98,7 @@ impl Told {
 /// Tells of revisions, of the lock and of progress for as long as the page listens.
 #[utoipa::path(get, path = "/api/v1/events", tag = "reading",
     responses((status = 200, content_type = "text/event-stream",
-        description = "`revision` {revision}, `locked` {}, `progress` {task, done, of}")))]
+        description = "`revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}")))]
 pub(crate) async fn listen(
     State(gallery): State<Arc<Gallery>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

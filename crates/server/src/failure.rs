@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use safelight_library::{ErrorKind, LibraryError, query_mistake, with_causes};
+use safelight_library::{ErrorKind, Exposes, LibraryError, query_mistake, with_causes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,7 +17,7 @@ pub(crate) struct Failed {
 }
 
 /// What failed.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Failure {
     #[serde(skip)]
     pub(crate) status: StatusCode,
@@ -29,9 +29,38 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// The bytes of the query that it is about: from, to.
     pub(crate) at: Option<[usize; 2]>,
+    /// What some failures say beside that.
+    #[serde(flatten)]
+    pub(crate) more: Option<Box<More>>,
     /// Seconds until it is worth trying again.
     #[serde(skip)]
     pub(crate) again_seconds: Option<u64>,
+}
+
+/// What some failures say beside the sentence.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct More {
+    /// What would newly go to a remote, where that needs consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exposes: Option<Exposes>,
+    /// How much would be copied and what is free, where that needs consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) space: Option<Space>,
+    /// Which of the words that were asked back are others, by their positions, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wrong: Option<Vec<usize>>,
+    /// Which setting of a remote it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) setting: Option<String>,
+}
+
+/// What copying would take of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Space {
+    /// Bytes that would be copied.
+    pub(crate) bytes: u64,
+    /// Bytes that are free.
+    pub(crate) free_bytes: u64,
 }
 
 /// What a handler answers.
@@ -39,11 +68,17 @@ pub(crate) type Answer<T> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), hint: None, at: None, again_seconds: None }
+        Self { status, code, message: message.into(), hint: None, at: None, more: None, again_seconds: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// What it says beside the sentence.
+    pub(crate) fn saying(mut self, more: More) -> Self {
+        self.more = Some(Box::new(more));
         self
     }
 
@@ -107,7 +142,22 @@ impl From<LibraryError> for Failure {
             ErrorKind::Network => (StatusCode::BAD_GATEWAY, "network"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
-        let failure = Self::new(status, code, with_causes(&error));
+        let mut failure = Self::new(status, code, with_causes(&error));
+        if let LibraryError::NeedsConsent(exposes) = error {
+            failure.code = "needs-consent";
+            let failure = failure.saying(More { exposes: Some(exposes), ..More::default() });
+            return failure.hint("say that you agree, and it is done");
+        }
+        if let LibraryError::HiddenClosed = error {
+            failure.status = StatusCode::FORBIDDEN;
+            failure.code = "hidden-closed";
+        }
+        if let LibraryError::Setting { setting, explained } = &error {
+            // The page shows the setting itself; what is wrong with it stands last.
+            failure.message = explained.lines().last().unwrap_or(explained).to_owned();
+            let setting = Some(setting.clone());
+            failure = failure.saying(More { setting, ..More::default() });
+        }
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

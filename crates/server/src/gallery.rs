@@ -7,8 +7,10 @@ use crate::door::Door;
 use crate::duplicates::Found;
 use crate::events::News;
 use crate::guard::Site;
+use crate::jobs::Jobs;
 use crate::map::Points;
 use crate::session::Sessions;
+use crate::storage::Plans;
 use crate::timeline::Timelines;
 use crate::writing::Undone;
 
@@ -22,6 +24,8 @@ pub(crate) struct Gallery {
     pub(crate) found: Found,
     pub(crate) undone: Undone,
     pub(crate) news: News,
+    pub(crate) jobs: Jobs,
+    pub(crate) plans: Plans,
 }
 
 impl Gallery {
@@ -32,6 +36,7 @@ impl Gallery {
 
     /// Shuts the door, and tells every page.
     pub(crate) fn lock(&self) {
+        self.jobs.stop();
         if self.door.lock() {
             self.forget();
         }
@@ -49,6 +54,8 @@ impl Gallery {
         self.timelines.forget();
         self.points.forget();
         self.found.forget();
+        self.jobs.forget();
+        self.plans.forget();
         self.news.locked();
     }
 }

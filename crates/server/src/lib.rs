@@ -6,6 +6,7 @@
 //!
 //! Invariant: without a session nothing of the library is told, and while it is locked nothing of it is in memory.
 
+mod albums;
 mod asked;
 mod door;
 mod duplicates;
@@ -14,6 +15,8 @@ mod failure;
 mod fetching;
 mod gallery;
 mod guard;
+mod hidden;
+mod jobs;
 mod listen;
 mod locking;
 mod map;
@@ -21,8 +24,13 @@ mod media;
 mod organised;
 mod page;
 mod reading;
+mod remotes;
 mod routes;
+mod searches;
 mod session;
+mod storage;
+mod switching;
+mod thawing;
 mod timeline;
 mod watch;
 mod writing;
@@ -42,8 +50,10 @@ use duplicates::Found;
 use events::News;
 use gallery::Gallery;
 use guard::Site;
+use jobs::Jobs;
 use map::Points;
 use session::Sessions;
+use storage::Plans;
 use timeline::Timelines;
 use writing::Undone;
 
@@ -88,6 +98,8 @@ impl Server {
             found: Found::default(),
             undone: Undone::default(),
             news: News::new(),
+            jobs: Jobs::default(),
+            plans: Plans::default(),
         });
         Ok(Self { gallery, listeners, port })
     }

@@ -21,7 +21,7 @@ pub(crate) struct Locked {
 /// What opens the library.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct Passphrase {
-    passphrase: String,
+    pub(crate) passphrase: String,
 }
 
 /// Forgets the keys, and tells every page.

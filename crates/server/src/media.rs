@@ -97,6 +97,7 @@ fn no_picture(error: LibraryError) -> Failure {
         LibraryError::NotHere { .. } => {
             Failure::new(StatusCode::NOT_FOUND, "no-rendition", "no picture was made of it yet")
         }
+        LibraryError::HiddenClosed => kept_back(),
         other => other.into(),
     }
 }
@@ -173,8 +174,14 @@ fn not_here(error: LibraryError) -> Failure {
             let hint = error.hint().unwrap_or_default();
             Failure::new(StatusCode::CONFLICT, "cloud-only", error.to_string()).hint(hint)
         }
+        LibraryError::HiddenClosed => kept_back(),
         other => other.into(),
     }
+}
+
+/// Of a hidden photo that is kept back not even that it is there.
+fn kept_back() -> Failure {
+    Failure::not_found("there is no such photo")
 }
 
 fn nothing_moves(error: LibraryError) -> Failure {

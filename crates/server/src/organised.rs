@@ -1,4 +1,4 @@
-//! Lists beside the timeline: albums, tags, conflicts, the trash, the remotes, and what may come next in a query.
+//! Lists beside the timeline: tags, conflicts, the trash, and what may come next in a query.
 
 #![expect(unused_qualifications, reason = "what describes the parameters writes whole paths")]
 
@@ -17,22 +17,6 @@ use crate::gallery::Gallery;
 
 /// In a fuller trash nobody looks for the photo that has lain there longest.
 const MOST_LOOKED_AT: u64 = 5000;
-
-/// All albums, in the order of their paths, each with the id of its newest photo.
-#[utoipa::path(get, path = "/api/v1/albums", tag = "organising", responses((status = 200, body = [Object])))]
-pub(crate) async fn list_albums(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<Value>>> {
-    let albums = gallery.door.read(|library| {
-        let mut shown = Vec::new();
-        for album in library.list_albums()? {
-            let cover = library.cover_of_album(&album.id)?;
-            let mut value = json!(album);
-            value["cover"] = json!(cover);
-            shown.push(value);
-        }
-        Ok(shown)
-    });
-    albums.await.map(Json)
-}
 
 /// A tag.
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,12 +93,6 @@ pub(crate) async fn list_conflicts(State(gallery): State<Arc<Gallery>>) -> Answe
         value
     };
     Ok(Json(conflicts.iter().map(named).collect()))
-}
-
-/// The remotes, what goes there, and how far that is; as `safelight remote list --json`.
-#[utoipa::path(get, path = "/api/v1/remotes", tag = "organising", responses((status = 200, body = [Object])))]
-pub(crate) async fn list_remotes(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Value>> {
-    gallery.door.read(|library| Ok(json!(library.remotes()?))).await.map(Json)
 }
 
 /// What lies in the trash.

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
+use crate::hidden::HiddenStanding;
 use crate::media::is_widely_shown;
 
 /// How the library stands.
@@ -24,6 +25,8 @@ pub(crate) struct Standing {
     /// What `safelight status --json` says.
     #[schema(value_type = Option<Object>)]
     state: Option<serde_json::Value>,
+    /// Whether hidden photos are told.
+    hidden: HiddenStanding,
 }
 
 /// Which library it is.
@@ -37,7 +40,8 @@ struct Whose {
 #[derive(Debug, Serialize, ToSchema)]
 struct Counts {
     shown: u64,
-    hidden: u64,
+    /// None while they are kept back.
+    hidden: Option<u64>,
     trashed: u64,
 }
 
@@ -48,18 +52,21 @@ pub(crate) async fn show_status(State(gallery): State<Arc<Gallery>>) -> Answer<J
     let library =
         Whose { id: folder.library().to_string(), path: folder.path().to_string_lossy().into_owned() };
     let read_only = !folder.is_writable();
+    let hidden = HiddenStanding::of(&gallery);
     if gallery.door.is_locked() {
         let standing =
-            Standing { library, locked: true, read_only, revision: None, counts: None, state: None };
+            Standing { library, locked: true, read_only, revision: None, counts: None, state: None, hidden };
         return Ok(Json(standing));
     }
     let standing = gallery.door.read(move |opened| {
         let revision = Some(opened.revision()?);
-        let [shown, hidden, trashed] =
-            [Shelf::Shown, Shelf::Hidden, Shelf::Trashed].map(|shelf| opened.count_on(shelf));
-        let counts = Some(Counts { shown: shown?, hidden: hidden?, trashed: trashed? });
+        let counts = Some(Counts {
+            shown: opened.count_on(Shelf::Shown)?,
+            hidden: if hidden.open { Some(opened.count_on(Shelf::Hidden)?) } else { None },
+            trashed: opened.count_on(Shelf::Trashed)?,
+        });
         let state = serde_json::to_value(opened.status()?).map_err(|_| Failure::broken())?;
-        Ok(Standing { library, locked: false, read_only, revision, counts, state: Some(state) })
+        Ok(Standing { library, locked: false, read_only, revision, counts, state: Some(state), hidden })
     });
     standing.await.map(Json)
 }

@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
 use crate::{
-    duplicates, events, fetching, guard, locking, map, media, organised, page, reading, session, timeline,
-    writing,
+    albums, duplicates, events, fetching, guard, hidden, jobs, locking, map, media, organised, page, reading,
+    remotes, searches, session, storage, switching, thawing, timeline, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -34,6 +34,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
     let unattended = OpenApiRouter::new()
         .routes(routes!(events::listen))
         .routes(routes!(reading::show_status))
+        .routes(routes!(jobs::show_job))
         .routes(routes!(locking::lock))
         .routes(routes!(locking::unlock));
     let attended = OpenApiRouter::new()
@@ -41,13 +42,31 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(timeline::show_skeleton))
         .routes(routes!(timeline::show_columns))
         .routes(routes!(timeline::show_position))
-        .routes(routes!(organised::list_albums, writing::add_album))
-        .routes(routes!(writing::change_album, writing::remove_album))
+        .routes(routes!(albums::list_albums, albums::add_album))
+        .routes(routes!(albums::change_album, albums::remove_album))
+        .routes(routes!(searches::list_searches, searches::remember_search, searches::forget_searches))
         .routes(routes!(organised::list_tags))
         .routes(routes!(organised::complete))
         .routes(routes!(organised::list_conflicts))
         .routes(routes!(writing::settle))
-        .routes(routes!(organised::list_remotes))
+        .routes(routes!(remotes::list_remotes))
+        .routes(routes!(remotes::set_remote))
+        .routes(routes!(remotes::show_waiting))
+        .routes(routes!(remotes::show_costs))
+        .routes(routes!(remotes::sync))
+        .routes(routes!(switching::look))
+        .routes(routes!(switching::switch))
+        .routes(routes!(thawing::show_basket, thawing::thaw))
+        .routes(routes!(thawing::collect, thawing::empty_basket))
+        .routes(routes!(thawing::look))
+        .routes(routes!(thawing::fetch))
+        .routes(routes!(storage::show_storage))
+        .routes(routes!(storage::plan_free))
+        .routes(routes!(storage::free))
+        .routes(routes!(storage::set_rules))
+        .routes(routes!(jobs::stop_job))
+        .routes(routes!(hidden::open_hidden))
+        .routes(routes!(hidden::close_hidden))
         .routes(routes!(organised::show_trash, writing::trash))
         .routes(routes!(writing::restore))
         .routes(routes!(writing::stack))

@@ -61,14 +61,17 @@ impl Which {
         *self == Self::default()
     }
 
-    fn walk(&self, library: &Library) -> Answer<Timeline> {
-        let request = TimelineRequest {
+    fn request(&self) -> Answer<TimelineRequest<'_>> {
+        Ok(TimelineRequest {
             query: &self.q,
             album: self.album.as_deref().filter(|album| !album.is_empty()),
             shelf: shelf_called(self.shelf.as_deref())?,
             covers_only: self.covers,
-        };
-        library.timeline(&request).map_err(|error| Failure::from(error).about(&self.q))
+        })
+    }
+
+    fn walk(&self, library: &Library) -> Answer<Timeline> {
+        library.timeline(&self.request()?).map_err(|error| Failure::from(error).about(&self.q))
     }
 }
 
@@ -115,6 +118,8 @@ impl Timelines {
 
     /// The timeline at the newest revision, walked if nobody has asked for it yet.
     pub(crate) fn newest(&self, library: &Library, which: &Which) -> Answer<Arc<Kept>> {
+        // What is kept is told to nobody to whom it would not be told anew.
+        library.admit_timeline(&which.request()?)?;
         // What is walked is at this revision or a later one; then it is walked once more than needed.
         let revision = library.revision()?;
         if let Some(kept) = self.find(which, revision) {
@@ -164,6 +169,7 @@ pub(crate) async fn show_skeleton(
     let answer = gallery
         .door
         .read(move |library| {
+            library.admit_timeline(&which.request()?)?;
             if known.is_some_and(|known| library.revision().is_ok_and(|now| known == tag(&which, now))) {
                 return Ok(None);
             }

@@ -21,6 +21,7 @@ pub(crate) async fn watch(gallery: &Arc<Gallery>) {
     loop {
         ticks.tick().await;
         gallery.lock_if_unused();
+        gallery.close_hidden_if_unused();
         // A library that is locked or does not answer has nothing to tell.
         let Ok(revision) = gallery.door.read(|library| Ok(library.revision()?)).await else { continue };
         if told.is_some_and(|told| told != revision) {

@@ -8,9 +8,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use safelight_library::{
-    Changes, DedupeReport, EditReport, Library, Made, Resolution, Selection, Shelf, TimelineRequest,
+    Changes, DedupeReport, EditReport, Library, Made, Resolution, Selection, Shelf, Switchback,
+    TimelineRequest,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -29,27 +30,36 @@ pub(crate) struct Undone(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     next: u64,
-    changes: VecDeque<(u64, Made)>,
+    changes: VecDeque<(u64, Back)>,
+}
+
+/// How a change is taken back.
+#[derive(Debug, Clone)]
+pub(crate) enum Back {
+    /// By writing what its operations replaced.
+    Written(Made),
+    /// By putting switches of a remote back.
+    Switched(Switchback),
 }
 
 impl Undone {
-    fn keep(&self, made: Made) -> Option<String> {
-        if made.is_nothing() {
+    pub(crate) fn keep(&self, back: Back) -> Option<String> {
+        if matches!(&back, Back::Written(made) if made.is_nothing()) {
             return None;
         }
         let mut kept = held(&self.0);
         kept.next += 1;
         let number = kept.next;
-        kept.changes.push_back((number, made));
+        kept.changes.push_back((number, back));
         if kept.changes.len() > KEPT_CHANGES {
             kept.changes.pop_front();
         }
         Some(number.to_string())
     }
 
-    fn find(&self, word: &str) -> Option<Made> {
+    fn find(&self, word: &str) -> Option<Back> {
         let number: u64 = word.parse().ok()?;
-        held(&self.0).changes.iter().find(|(known, _)| *known == number).map(|(_, made)| *made)
+        held(&self.0).changes.iter().find(|(known, _)| *known == number).map(|(_, back)| back.clone())
     }
 }
 
@@ -67,7 +77,12 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    fn select(&self, library: &Library, usually: Option<Shelf>) -> Answer<Selection> {
+    /// Whether nothing is said.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.items.is_none() && self.q.is_none() && self.album.is_none() && self.shelf.is_none()
+    }
+
+    pub(crate) fn select(&self, library: &Library, usually: Option<Shelf>) -> Answer<Selection> {
         if let Some(items) = &self.items {
             return Ok(library.select_ids(items)?);
         }
@@ -211,7 +226,7 @@ impl Written {
         }
     }
 
-    fn album(id: String) -> Self {
+    pub(crate) fn album(id: String) -> Self {
         Self { id: Some(id), ..Self::default() }
     }
 }
@@ -227,7 +242,7 @@ pub(crate) async fn change(
         let mut written = run(library)?;
         let made = library.last_made();
         if made != before {
-            written.undo = shared.undone.keep(made);
+            written.undo = shared.undone.keep(Back::Written(made));
         }
         written.revision = library.revision()?;
         Ok(written)
@@ -317,82 +332,6 @@ pub(crate) async fn unstack(
     .await
 }
 
-/// A new album.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct NewAlbum {
-    /// Its name after those of the albums that it lies in: `Trips/Iceland`; those are made where they are missing.
-    path: String,
-    /// The album to put it into.
-    within: Option<String>,
-}
-
-/// Makes an album.
-#[utoipa::path(post, path = "/api/v1/albums", tag = "writing", request_body = NewAlbum,
-    responses((status = 200, body = Written), (status = 409, description = "there is one of that path")))]
-pub(crate) async fn add_album(
-    State(gallery): State<Arc<Gallery>>,
-    Asked(asked): Asked<NewAlbum>,
-) -> Answer<Json<Written>> {
-    change(&gallery, move |library| {
-        let album = library.add_album(&asked.path, asked.within.as_deref(), false)?;
-        Ok(Written::album(album.id))
-    })
-    .await
-}
-
-/// What is to become of an album: one of both.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct AlbumChange {
-    /// Its new name.
-    name: Option<String>,
-    /// The album to put it into; null puts it to the top.
-    #[serde(default, deserialize_with = "if_there")]
-    #[schema(value_type = Option<String>)]
-    into: Option<Option<String>>,
-}
-
-/// Tells null from nothing.
-fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
-}
-
-/// Gives an album another name, or puts it elsewhere.
-#[utoipa::path(patch, path = "/api/v1/albums/{id}", tag = "writing", request_body = AlbumChange,
-    params(("id" = String, Path, description = "the album")), responses((status = 200, body = Written)))]
-pub(crate) async fn change_album(
-    State(gallery): State<Arc<Gallery>>,
-    Path(id): Path<String>,
-    Asked(asked): Asked<AlbumChange>,
-) -> Answer<Json<Written>> {
-    change(&gallery, move |library| {
-        let album = match (asked.name, asked.into) {
-            (Some(name), None) => library.rename_album(&id, &name)?,
-            (None, Some(into)) => library.move_album(&id, into.as_deref())?,
-            _ => {
-                return Err(Failure::not_understood(
-                    "an album gets a new name, or another place, in one call",
-                ));
-            }
-        };
-        Ok(Written::album(album.id))
-    })
-    .await
-}
-
-/// Removes an album; its photos stay, and the albums in it move up.
-#[utoipa::path(delete, path = "/api/v1/albums/{id}", tag = "writing",
-    params(("id" = String, Path, description = "the album")), responses((status = 200, body = Written)))]
-pub(crate) async fn remove_album(
-    State(gallery): State<Arc<Gallery>>,
-    Path(id): Path<String>,
-) -> Answer<Json<Written>> {
-    change(&gallery, move |library| {
-        let removal = library.plan_album_removal(&id)?;
-        Ok(Written::album(library.remove_album(removal)?.id))
-    })
-    .await
-}
-
 /// How a conflict is settled.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Settled {
@@ -433,10 +372,18 @@ pub(crate) async fn undo(
     State(gallery): State<Arc<Gallery>>,
     Asked(Taken { undo }): Asked<Taken>,
 ) -> Answer<Json<Written>> {
-    let made = gallery.undone.find(&undo).ok_or_else(|| {
+    let back = gallery.undone.find(&undo).ok_or_else(|| {
         cannot_undo("that change is too long ago").hint("safelight history shows what it was")
     })?;
+    let shared = Arc::clone(&gallery);
     change(&gallery, move |library| {
+        let made = match back {
+            Back::Written(made) => made,
+            Back::Switched(back) => {
+                let again = Back::Switched(library.switch_back(&back)?);
+                return Ok(Written { undo: shared.undone.keep(again), changed: 1, ..Written::default() });
+            }
+        };
         let report = library.undo(made)?;
         if report.changed.is_empty()
             && let Some(notice) = report.notices.first()
@@ -485,13 +432,5 @@ mod tests {
             let asked = edit(serde_json::json!({ "items": [], "set": { "date_by": by } }));
             assert_eq!(asked.changes().unwrap(), Changes::parse(&[word.to_owned()], &[]).unwrap());
         }
-    }
-
-    #[test]
-    fn an_album_goes_to_the_top_only_when_that_is_said() {
-        let read = |json: &str| serde_json::from_str::<AlbumChange>(json).unwrap().into;
-        assert_eq!(read("{}"), None);
-        assert_eq!(read(r#"{"into":null}"#), Some(None));
-        assert_eq!(read(r#"{"into":"x"}"#), Some(Some("x".to_owned())));
     }
 }

@@ -36,7 +36,7 @@ export interface paths {
         delete: operations["remove_album"];
         options?: never;
         head?: never;
-        /** Gives an album another name, or puts it elsewhere. */
+        /** Gives an album another name, puts it elsewhere, or lets another search fill it. */
         patch: operations["change_album"];
         trace?: never;
     };
@@ -119,6 +119,23 @@ export interface paths {
         put?: never;
         /** Settles a conflict by one of its values. */
         post: operations["settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the remotes cost, as well as can be said. Nothing is asked of them. */
+        get: operations["show_costs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -210,6 +227,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hidden/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps hidden photos back again. */
+        post: operations["close_hidden"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hidden/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets hidden photos be told, once the passphrase was typed again. */
+        post: operations["open_hidden"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The work that runs, or ended last; kept until other work begins or the library is locked. */
+        get: operations["show_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks work to end at the next point from which it can go on. */
+        post: operations["stop_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/lock": {
         parameters: {
             query?: never;
@@ -273,6 +358,59 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remotes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what goes to a remote, and on which terms. */
+        patch: operations["set_remote"];
+        trace?: never;
+    };
+    "/api/v1/remotes/{name}/waiting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is not in a remote and why, what needs somebody first. */
+        get: operations["show_waiting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was searched for last. */
+        get: operations["list_searches"];
+        put?: never;
+        /** Remembers a search; one that cannot be understood is not remembered. */
+        post: operations["remember_search"];
+        /** Forgets one search, or all. */
+        delete: operations["forget_searches"];
         options?: never;
         head?: never;
         patch?: never;
@@ -347,6 +485,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What takes space on this device, and how much lies in the trash. */
+        get: operations["show_storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/free": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Frees what a plan says, each original against a proof that is taken or checked at that moment. */
+        post: operations["free"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/free/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What freeing would do, from what is known here: against which proofs, and what stays and why. */
+        post: operations["plan_free"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes this device's rules for originals. */
+        patch: operations["set_rules"];
+        trace?: never;
+    };
+    "/api/v1/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Syncs with one remote, or with all. */
+        post: operations["sync"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How photos, or an album, are switched, and what becomes of them. */
+        post: operations["look"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches photos, or an album, for a remote. */
+        post: operations["switch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tags": {
         parameters: {
             query?: never;
@@ -358,6 +615,76 @@ export interface paths {
         get: operations["list_tags"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thaw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What lies in the thaw basket, as it was seen last. */
+        get: operations["show_basket"];
+        put?: never;
+        /** Asks the remotes to thaw what is archived in the basket. */
+        post: operations["thaw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thaw/basket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts photos into the thaw basket, or takes them out. */
+        post: operations["collect"];
+        /** Takes everything out of the thaw basket. */
+        delete: operations["empty_basket"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thaw/fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings here what can be read of the basket, and takes it out. */
+        post: operations["fetch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thaw/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks how what lies in the basket stands, and asks for nothing. */
+        post: operations["look"];
         delete?: never;
         options?: never;
         head?: never;
@@ -488,12 +815,52 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What is to become of an album: one of both. */
+        /** @description Photos, or one album as a whole. */
+        About: components["schemas"]["Which"] & {
+            /** @description An album, with whatever comes into it. */
+            switch_album?: string | null;
+        };
+        /** @description Which plan. */
+        Agreed: {
+            /** @description The word of a plan that was shown. */
+            plan: string;
+        };
+        /** @description What is to become of an album: one of the three. */
         AlbumChange: {
             /** @description The album to put it into; null puts it to the top. */
             into?: string | null;
             /** @description Its new name. */
             name?: string | null;
+            /** @description What fills it from now on. */
+            query?: string | null;
+        };
+        /** @description A new album. */
+        AlbumToMake: {
+            /** @description Its name after those of the albums that it lies in: `Trips/Iceland`; those are made where they are missing. */
+            path: string;
+            /** @description The search that fills it; none for an ordinary one. */
+            query?: string | null;
+            /** @description The album to put it into. */
+            within?: string | null;
+        };
+        /** @description A photo in the thaw basket. */
+        BasketItem: {
+            /**
+             * Format: int64
+             * @description Bytes of its originals.
+             */
+            bytes: number;
+            /** @description The id. */
+            id: string;
+            /** @description The file's name. */
+            name: string;
+            /** @description The remote that holds it. */
+            remote?: string | null;
+            /**
+             * @description `archived`, `thawing`, `cloud-only`: it can be fetched at once, `here`, or `missing`: no remote of this device is
+             *     known to hold it.
+             */
+            state: string;
         };
         /** @description What the page is told of its session. */
         Begun: {
@@ -503,6 +870,15 @@ export interface components {
             media: string;
             /** @description Goes into the header `x-safelight` of every request; only at the beginning. */
             secret?: string | null;
+        };
+        /** @description What was found out about one thing that a place can or cannot do. */
+        CapabilityFinding: {
+            /** @description The capability, as `put-if-absent`. */
+            capability: string;
+            /** @description Why not, where that is known. */
+            reason?: string | null;
+            /** @description Whether it was seen to work. */
+            works: boolean;
         };
         /** @description Photos that are drawn as one. */
         Cell: {
@@ -519,6 +895,11 @@ export interface components {
         Choice: {
             note: string;
             text: string;
+        };
+        /** @description Photos that go into the basket, or out of it. */
+        Collected: components["schemas"]["Which"] & {
+            /** @description Whether they go in. */
+            put: boolean;
         };
         /** @description The rows of a stretch, one list a column. */
         Columns: {
@@ -574,8 +955,11 @@ export interface components {
         };
         /** @description How many photos and videos there are. */
         Counts: {
-            /** Format: int64 */
-            hidden: number;
+            /**
+             * Format: int64
+             * @description None while they are kept back.
+             */
+            hidden?: number | null;
             /** Format: int64 */
             shown: number;
             /** Format: int64 */
@@ -597,6 +981,41 @@ export interface components {
              */
             set?: Record<string, unknown>;
         };
+        /** @description What a change would newly send to a remote, beyond what needs nobody's consent. */
+        Exposes: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description So many may newly go without consent.
+             */
+            most: number;
+            /**
+             * Format: int64
+             * @description Originals that would newly go there.
+             */
+            originals: number;
+            /** @description The remote. */
+            remote: string;
+        };
+        /** @description The body of every answer that is a failure. */
+        Failed: {
+            error: components["schemas"]["Failure"];
+        };
+        /** @description What failed. */
+        Failure: (components["schemas"]["More"] | null) & {
+            /** @description The bytes of the query that it is about: from, to. */
+            at?: number[] | null;
+            /** @description One word, in kebab case. */
+            code: string;
+            /** @description What to do next. */
+            hint?: string | null;
+            /** @description A sentence without a full stop. */
+            message: string;
+        };
         /** @description What fetching came to. */
         Fetched: {
             /**
@@ -605,13 +1024,176 @@ export interface components {
              */
             bytes: number;
         };
+        /** @description What may go, and the word that carries it out. */
+        Freeable: components["schemas"]["FreePlan"] & {
+            /** @description Good once, and for ten minutes; none where nothing may go. */
+            plan?: string | null;
+        };
+        /** @description What would be freed against one remote. */
+        FreeAgainst: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Originals for which the remote's own checksum will be asked.
+             */
+            checksum_originals: number;
+            /**
+             * Format: int64
+             * @description Bytes of these.
+             */
+            download_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that will be downloaded and opened first.
+             */
+            download_originals: number;
+            /**
+             * Format: int64
+             * @description When the oldest of these proofs was taken, in milliseconds since 1970.
+             */
+            oldest_proof_millis?: number | null;
+            /**
+             * Format: int64
+             * @description Originals.
+             */
+            originals: number;
+            /**
+             * Format: int64
+             * @description Originals among them that are proven already.
+             */
+            proven_originals: number;
+            /** @description The same, to be read. */
+            proven_since?: string | null;
+            /** @description The remote. */
+            remote: string;
+        };
+        /** @description What would be freed; consumed by [`Library::free`]. */
+        FreePlan: {
+            /** @description Against which proofs. */
+            against: components["schemas"]["FreeAgainst"][];
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that would be freed.
+             */
+            originals: number;
+            /** @description What stays. */
+            staying: components["schemas"]["Staying"][];
+        };
+        /** @description Whether hidden photos are told. */
+        HiddenStanding: {
+            /**
+             * Format: int64
+             * @description After so long without a request about them they are kept back again.
+             */
+            idle_seconds: number;
+            open: boolean;
+        };
+        /** @description How soon. */
+        HowSoon: {
+            /** @description `standard` or `high`. */
+            priority: string;
+        };
+        /** @description An album with what stands for it. */
+        ListedAlbum: components["schemas"]["ShownAlbum"] & {
+            /** @description The id of its newest photo. */
+            cover?: string | null;
+        };
+        /** @description This device's own rules for originals. */
+        LocalSettings: {
+            /**
+             * Format: int64
+             * @description What originals that were fetched for opening may take; none: as much as they want.
+             */
+            budget_bytes?: number | null;
+            /** @description Which originals of other devices come by themselves. */
+            originals: components["schemas"]["Originals"];
+            /**
+             * Format: int64
+             * @description How old a proof may be that bytes are freed against, in seconds.
+             */
+            proof_age_seconds: number;
+        };
+        /** @description How originals stand on this device. */
+        LocalStanding: {
+            /**
+             * Format: int64
+             * @description Originals that some remote holds archived.
+             */
+            archived_originals: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            away_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that rest in remotes and not here.
+             */
+            away_originals: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            here_bytes: number;
+            /**
+             * Format: int64
+             * @description Sealed objects of originals that rest here.
+             */
+            here_objects: number;
+            /** @description The paths of albums that are pinned. */
+            pinned_albums: string[];
+            /**
+             * Format: int64
+             * @description Photos that are pinned by themselves.
+             */
+            pinned_photos: number;
+            /** @description The rules. */
+            settings: components["schemas"]["LocalSettings"];
+            /**
+             * Format: int64
+             * @description Those of them that are being thawed.
+             */
+            thawing_originals: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            visiting_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that are visiting.
+             */
+            visiting_originals: number;
+        };
         /** @description Whether the keys are not in memory. */
         Locked: {
             locked: boolean;
         };
+        /** @description How something is switched for every remote. */
+        Looked: {
+            remotes: components["schemas"]["SwitchStanding"][];
+        };
         /** @description What a part of the map shows. */
         Mapped: {
             cells: components["schemas"]["Cell"][];
+        };
+        /** @description What some failures say beside the sentence. */
+        More: {
+            exposes?: components["schemas"]["Exposes"] | null;
+            /** @description Which setting of a remote it is about. */
+            setting?: string | null;
+            space?: components["schemas"]["Space"] | null;
+            /** @description Which of the words that were asked back are others, by their positions, counted from 1. */
+            wrong?: number[] | null;
         };
         /** @description A place with photos. */
         Named: {
@@ -622,12 +1204,16 @@ export interface components {
             country?: string | null;
             region?: string | null;
         };
-        /** @description A new album. */
-        NewAlbum: {
-            /** @description Its name after those of the albums that it lies in: `Trips/Iceland`; those are made where they are missing. */
-            path: string;
-            /** @description The album to put it into. */
-            within?: string | null;
+        /** @description A photo by its name. */
+        NamedPhoto: {
+            /** @description The id. */
+            id: string;
+            /** @description The file's name. */
+            name: string;
+        };
+        /** @description The work that runs, or ended last. */
+        Newest: {
+            job?: components["schemas"]["ShownJob"] | null;
         };
         /** @description What is to lie in one stack. */
         NewStack: components["schemas"]["Which"] & {
@@ -648,6 +1234,11 @@ export interface components {
             /** @description Those under it; the cover may be among them. */
             items: string[];
         };
+        /**
+         * @description Which originals of other devices come here by themselves.
+         * @enum {string}
+         */
+        Originals: "on-demand" | "keep-all";
         /** @description A page of groups. */
         Page: {
             counts: Record<string, unknown>;
@@ -675,6 +1266,28 @@ export interface components {
         Passphrase: {
             passphrase: string;
         };
+        /** @description What a change of a remote's policy comes to. */
+        PolicyChange: {
+            /**
+             * Format: int64
+             * @description Originals that go there now and did not before.
+             */
+            newly_exposed: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            newly_exposed_bytes: number;
+            /** @description Its policy now. */
+            policy: string;
+            /** @description The remote. */
+            remote: string;
+            /**
+             * Format: int64
+             * @description Originals that wait to be sent now.
+             */
+            waiting_originals: number;
+        };
         /** @description The number of a photo in a timeline. */
         Position: {
             /** @description The number, counted from 0. */
@@ -684,6 +1297,54 @@ export interface components {
              * @description The revision that it was read at.
              */
             revision: number;
+        };
+        /** @description What a remote costs, as well as can be said. */
+        RemoteCost: {
+            /** @description Always true: nobody but the provider knows exactly. */
+            estimated: boolean;
+            /** @description What the next sync adds. */
+            next_sync: components["schemas"]["TierCost"][];
+            /** @description Whose prices, of where and when; none where nobody publishes any and the user gave none. */
+            prices?: string | null;
+            /** @description The remote. */
+            remote: string;
+            /** @description What rests there, as far as this device knows. */
+            resting: components["schemas"]["TierCost"][];
+        };
+        /** @description What is to be set. */
+        RemoteSettings: {
+            /** @description Whether more may newly be sent than needs no consent. */
+            consent?: boolean;
+            /**
+             * @description Settings and their values, as `safelight remote set` takes them: `policy`, `only`, `older`, `by`, `unmetered`, `expose`,
+             *     `tier`, `limit`, `quiet`, `price.…`.
+             */
+            settings: Record<string, unknown>;
+        };
+        /** @description This device's rules; what is left out stays. */
+        Rules: {
+            /**
+             * Format: int64
+             * @description What originals that were fetched for opening may take; null is as much as they want.
+             */
+            budget_bytes?: number | null;
+            /** @description `on-demand` or `keep-all`. */
+            originals?: string | null;
+            /**
+             * Format: int64
+             * @description How old a proof may be that bytes are freed against, in seconds; 30 days at most.
+             */
+            proof_age_seconds?: number | null;
+        };
+        /** @description A search. */
+        Searched: {
+            /** @description Its words. */
+            q: string;
+        };
+        /** @description The searches of this device. */
+        Searches: {
+            /** @description Those that were made last, newest first. */
+            recent: string[];
         };
         /** @description Tags and albums. */
         Sets: {
@@ -707,6 +1368,173 @@ export interface components {
             /** @description All groups that are safe. */
             safe?: boolean;
         };
+        /** @description An album as listings show it. */
+        ShownAlbum: {
+            /**
+             * Format: int64
+             * @description How many shown photos lie in it, those of albums inside of it aside; of a smart one, how many its search finds.
+             */
+            assets: number;
+            /** @description Whether devices disagree about it: `safelight conflicts`. */
+            conflicted: boolean;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description The id of the album that it lies in. */
+            parent?: string | null;
+            /** @description Its name after those of the albums that it lies in: `Trips/Iceland`. */
+            path: string;
+            /** @description Why that search finds nothing here: this version cannot read it, or what it speaks of is not there. */
+            problem?: string | null;
+            /** @description The search that fills it, if it is a smart album. */
+            query?: string | null;
+        };
+        /** @description Long work, as pages see it. */
+        ShownJob: {
+            /**
+             * Format: int64
+             * @description Items of that task that are done.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Bytes that are done.
+             */
+            done_bytes: number;
+            error?: components["schemas"]["Failure"] | null;
+            /**
+             * Format: int64
+             * @description Its number since the server began.
+             */
+            id: number;
+            /** @description `sync`, `thaw`, `free`, `import`, `join` or `connect`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many more there were.
+             */
+            more_problems: number;
+            /**
+             * Format: int64
+             * @description Items that there are, where that is known.
+             */
+            of?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that there are, where that is known.
+             */
+            of_bytes?: number | null;
+            /** @description The first fifty things that went wrong or are worth knowing. */
+            problems: components["schemas"]["ShownProblem"][];
+            /** @description What it came to, once it has ended. */
+            report?: Record<string, unknown> | null;
+            /** @description `running`, `done`, `failed` or `stopped`. */
+            state: string;
+            /** @description What it does just now. */
+            task?: string | null;
+        };
+        /** @description A remote's policy as it is shown. */
+        ShownPolicy: {
+            /** @description `captured` or `added`: by which date. */
+            by?: string | null;
+            /**
+             * Format: int64
+             * @description More newly exposed originals than this need consent.
+             */
+            expose: number;
+            /** @description `full`, `selective`, `on-demand` or `archive-only`. */
+            kind: string;
+            /**
+             * Format: int32
+             * @description From how many days on an archive-only policy sends.
+             */
+            older_days?: number | null;
+            /** @description What a selective policy asks for; nothing when it has not been asked for anything. */
+            only?: string | null;
+            /**
+             * Format: int64
+             * @description Photos and albums that are switched on or off by hand.
+             */
+            switches: number;
+            /** @description The tier that originals are written into; none where the place has no tiers. */
+            tier?: string | null;
+            /** @description Whether an on-demand policy sends everything while the link costs nothing. */
+            unmetered?: boolean | null;
+        };
+        /** @description One thing that went wrong while the rest went on. */
+        ShownProblem: {
+            /** @description The file or object. */
+            path: string;
+            /** @description What happened, in a sentence without a full stop. */
+            reason: string;
+            /** @description `notice`, `omission` or `failure`. */
+            weight: string;
+        };
+        /** @description A remote as it is shown; nothing in it is secret. */
+        ShownRemote: {
+            /** @description Its address. */
+            address: string;
+            /** @description What it can do. */
+            capabilities: components["schemas"]["CapabilityFinding"][];
+            /** @description What kind of credential opens it; none where the machine's own identity does. */
+            credential?: string | null;
+            /**
+             * Format: int64
+             * @description Originals whose sending failed.
+             */
+            failed_originals: number;
+            /**
+             * Format: int64
+             * @description Those of them that wait for your consent.
+             */
+            held_originals: number;
+            /** @description Why the last sync failed, if it did. */
+            last_error?: string | null;
+            /** @description How fast it is used at most, as `2MB/s` or `500kB/s@08:00-18:00`. */
+            limit?: string | null;
+            /**
+             * Format: int64
+             * @description Originals that stay here, because the policy or a switch says so, or they cannot go.
+             */
+            local_originals: number;
+            /** @description Its name. */
+            name: string;
+            /** @description What goes there. */
+            policy: components["schemas"]["ShownPolicy"];
+            /** @description Which proof of permission was in use when it was last tried, with the account where the place tells it. */
+            proof?: string | null;
+            /** @description The hours at which it is not used, as `22:00-07:00`. */
+            quiet?: string | null;
+            /**
+             * Format: int64
+             * @description Originals that it holds whole, as far as is known: those that are synced, cloud-only or thawing.
+             */
+            safe_originals: number;
+            /**
+             * Format: int64
+             * @description When the last sync ended well, in milliseconds since 1970.
+             */
+            synced_millis?: number | null;
+            /**
+             * Format: int64
+             * @description Originals that are to be sent, by this device or another.
+             */
+            waiting_originals: number;
+        };
+        /** @description What copying would take of a disk. */
+        Space: {
+            /**
+             * Format: int64
+             * @description Bytes that would be copied.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes that are free.
+             */
+            free_bytes: number;
+        };
         /** @description What is to be stacked. */
         Stacking: {
             groups: components["schemas"]["OneStack"][];
@@ -714,6 +1542,8 @@ export interface components {
         /** @description How the library stands. */
         Standing: {
             counts?: components["schemas"]["Counts"] | null;
+            /** @description Whether hidden photos are told. */
+            hidden: components["schemas"]["HiddenStanding"];
             library: components["schemas"]["Whose"];
             /** @description Whether the keys are not in memory; then nothing else is known. */
             locked: boolean;
@@ -722,6 +1552,147 @@ export interface components {
             revision?: number | null;
             /** @description What `safelight status --json` says. */
             state?: Record<string, unknown> | null;
+        };
+        /** @description Originals whose bytes stay, and why. */
+        Staying: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            originals: number;
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description What takes space on this device. */
+        Storage: {
+            /**
+             * Format: int64
+             * @description Bytes that may still be written there, where the system says so.
+             */
+            disk_free_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of that disk.
+             */
+            disk_total_bytes?: number | null;
+            /** @description The library's folder. */
+            folder: string;
+            /** @description The same by what they are for; every file is in exactly one. */
+            kinds: components["schemas"]["StorageKind"][];
+            /** @description How originals stand on this device. */
+            local: components["schemas"]["LocalStanding"];
+            /**
+             * Format: int64
+             * @description All bytes of the library's files.
+             */
+            total_bytes: number;
+            /** @description What lies in the trash; its originals are among the others. */
+            trash: components["schemas"]["TrashSize"];
+        };
+        /** @description Files of one kind. */
+        StorageKind: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * @description `originals`; `renditions`: thumbnails, previews and what is packed with them, small originals; `history`; `catalogue`;
+             *     `device`: what this device alone remembers; `unfinished`: swept by itself; or `other`: keys and the like.
+             */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many files.
+             */
+            objects: number;
+        };
+        /** @description What is to be switched. */
+        Switch: components["schemas"]["About"] & {
+            /** @description Whether more may newly be sent than needs no consent. */
+            consent?: boolean;
+            /** @description The remote. */
+            remote: string;
+            /** @description `on`, `off` or `auto`. */
+            turn: string;
+        };
+        /** @description What switching came to. */
+        Switched: components["schemas"]["PolicyChange"] & {
+            /**
+             * Format: int64
+             * @description How many switches were turned.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description The revision; switches are no part of it.
+             */
+            revision: number;
+            /** @description The word that takes it back; none if everything stood so already. */
+            undo?: string | null;
+        };
+        /** @description How photos, or an album, are switched for one remote, and what becomes of them. */
+        SwitchStanding: {
+            /**
+             * Format: int64
+             * @description The other photos.
+             */
+            auto: number;
+            /** @description Who decides: the `photo`'s own switch, that of an `album`, the `policy`, or `mixed`. */
+            because: string;
+            /** @description The path of the album that decides, of a single photo or of an album. */
+            because_album?: string | null;
+            /**
+             * Format: int64
+             * @description More newly sent originals than this need consent; none where the policy never asks.
+             */
+            expose?: number | null;
+            /**
+             * Format: int64
+             * @description Photos whose originals could not be sent, or were lost there.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Photos whose originals are there or on their way.
+             */
+            goes: number;
+            /**
+             * Format: int64
+             * @description Photos that are switched off themselves.
+             */
+            off: number;
+            /**
+             * Format: int64
+             * @description Photos that are switched on themselves.
+             */
+            on: number;
+            /**
+             * Format: int64
+             * @description How many photos this is about; of an album those that lie in it, and in the albums in it.
+             */
+            photos: number;
+            /** @description Its policy: `full`, `selective`, `on-demand` or `archive-only`. */
+            policy: string;
+            /** @description The remote. */
+            remote: string;
+            /**
+             * Format: int64
+             * @description Photos whose originals are neither.
+             */
+            stays: number;
+            /** @description `on`, `off`, `auto` or `mixed`: the photos' own switches; of an album its own. */
+            switch: string;
+            /**
+             * Format: int64
+             * @description Photos whose originals are there whole.
+             */
+            there: number;
+            /**
+             * Format: int64
+             * @description Photos whose originals are to be sent.
+             */
+            waiting: number;
         };
         /** @description A tag. */
         Tag: {
@@ -738,6 +1709,130 @@ export interface components {
             /** @description The word that its answer carried. */
             undo: string;
         };
+        /** @description Photos that are to be thawed together. */
+        ThawBasket: {
+            /**
+             * Format: int64
+             * @description Originals of the library that are archived, as far as is known here.
+             */
+            all_archived: number;
+            /**
+             * Format: int64
+             * @description Those of them that are being thawed.
+             */
+            all_thawing: number;
+            /**
+             * Format: int64
+             * @description Photos in it that are archived and that nobody asked for.
+             */
+            archived: number;
+            /**
+             * Format: int64
+             * @description Bytes of their originals.
+             */
+            archived_bytes: number;
+            /** @description What asking for the archived ones would cost at standard priority, by remote. */
+            costs: components["schemas"]["ThawCost"][];
+            /** @description The first two hundred of them, in the order in which they were put in. */
+            items: components["schemas"]["BasketItem"][];
+            /**
+             * Format: int64
+             * @description How many photos lie in it.
+             */
+            photos: number;
+            /** @description How soon they come, by priority; empty while nothing in it is archived. */
+            priorities: components["schemas"]["ThawPriority"][];
+            /**
+             * Format: int64
+             * @description Photos in it that can be fetched at once.
+             */
+            readable: number;
+            /**
+             * Format: int64
+             * @description Photos in it that are being thawed.
+             */
+            thawing: number;
+            /**
+             * Format: int64
+             * @description Bytes of their originals.
+             */
+            thawing_bytes: number;
+        };
+        /** @description What one remote holds archived of a selection and was not asked for, and what bringing that back costs. */
+        ThawCost: {
+            /**
+             * Format: int64
+             * @description Their sealed bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Objects that are asked for: parts of 32 MiB.
+             */
+            objects: number;
+            /**
+             * Format: int64
+             * @description Originals.
+             */
+            originals: number;
+            /** @description Whose prices these are. */
+            prices?: string | null;
+            /** @description The remote. */
+            remote: string;
+            /**
+             * Format: double
+             * @description About how many US dollars reading them and taking them home costs, at standard priority; none where no prices are
+             *     known.
+             */
+            usd?: number | null;
+        };
+        /** @description How soon what was archived can be read. */
+        ThawPriority: {
+            /** @description Whether it costs more than the estimate says. */
+            dearer: boolean;
+            /** @description `standard` or `high`. */
+            priority: string;
+            /**
+             * Format: int32
+             * @description Within so many hours, by what the slowest of the providers says.
+             */
+            up_to_hours: number;
+        };
+        /** @description What goes into, or rests in, one tier, and what that costs. */
+        TierCost: {
+            /**
+             * Format: int64
+             * @description Their sealed bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int32
+             * @description What is deleted sooner than after so many days is charged for them all the same.
+             */
+            least_days: number;
+            /**
+             * Format: double
+             * @description US dollars a month for keeping them.
+             */
+            month_usd: number;
+            /**
+             * Format: int64
+             * @description Objects.
+             */
+            objects: number;
+            /**
+             * Format: double
+             * @description US dollars for reading all of them once and taking them home.
+             */
+            return_usd: number;
+            /** @description The tier; none in a place without tiers. */
+            tier?: string | null;
+            /**
+             * Format: double
+             * @description US dollars for writing them; 0 for what rests there already.
+             */
+            write_usd: number;
+        };
         /** @description What begins a session. */
         Token: {
             /** @description The word behind `#t=` in the address. */
@@ -752,6 +1847,66 @@ export interface components {
             count: number;
             /** @description Since when the one lies there that came first, UTC; none for an empty trash, and for one of many thousands. */
             oldest?: string | null;
+        };
+        /** @description How much lies in the trash. */
+        TrashSize: {
+            /**
+             * Format: int64
+             * @description Bytes of their originals.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Photos and videos.
+             */
+            photos: number;
+        };
+        /** @description What is not in a remote. */
+        Waiting: {
+            groups: components["schemas"]["WaitingGroup"][];
+        };
+        /** @description Originals that are not in a remote for one reason. */
+        WaitingGroup: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /** @description The newest of them. */
+            examples: components["schemas"]["NamedPhoto"][];
+            /**
+             * Format: int64
+             * @description When the first of them that failed is tried again, in milliseconds since 1970.
+             */
+            next_try_millis?: number | null;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            originals: number;
+            /** @description Why, in a sentence without a full stop. */
+            reason: string;
+            /**
+             * @description `failed`, `lost` there, `held` for your consent, `waiting` to be sent, `elsewhere` on another device or remote, or
+             *     `off`: it stays here.
+             */
+            state: string;
+        };
+        /** @description What is to be freed, and against whom. */
+        WhatToFree: components["schemas"]["Which"] & {
+            /** @description Whether what is not proven is downloaded and opened first. */
+            prove?: boolean;
+            /** @description The remote whose proof counts; any when left out. */
+            remote?: string | null;
+        };
+        /** @description What is to be synced. */
+        WhatToSync: {
+            /** @description Whether what waits for consent is sent. */
+            consent?: boolean;
+            /** @description Whether quiet hours are passed over. */
+            despite_quiet?: boolean;
+            /** @description The remote; all of them when left out. */
+            remote?: string | null;
         };
         /** @description The photos that a change is about: by their ids, or all that a query finds. */
         Which: {
@@ -836,7 +1991,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["ListedAlbum"][];
                 };
             };
         };
@@ -850,7 +2005,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewAlbum"];
+                "application/json": components["schemas"]["AlbumToMake"];
             };
         };
         responses: {
@@ -862,7 +2017,14 @@ export interface operations {
                     "application/json": components["schemas"]["Written"];
                 };
             };
-            /** @description there is one of that path */
+            /** @description `not-understood`: the name, or the query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description there is one of that path, or it would lie in a smart one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -916,6 +2078,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Written"];
                 };
+            };
+            /** @description a search would take the place of what lies in it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -1059,6 +2228,25 @@ export interface operations {
             };
         };
     };
+    show_costs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteCost"][];
+                };
+            };
+        };
+    };
     list_duplicates: {
         parameters: {
             query?: {
@@ -1193,7 +2381,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `revision` {revision}, `locked` {}, `progress` {task, done, of} */
+            /** @description `revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open} */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1201,6 +2389,110 @@ export interface operations {
                 content: {
                     "text/event-stream": unknown;
                 };
+            };
+        };
+    };
+    close_hidden: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HiddenStanding"];
+                };
+            };
+        };
+    };
+    open_hidden: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Passphrase"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HiddenStanding"];
+                };
+            };
+            /** @description `wrong-passphrase` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `too-many-guesses`: wait, as Retry-After says */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    show_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Newest"];
+                };
+            };
+        };
+    };
+    stop_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description its number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description there is no such work any more */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -1291,7 +2583,143 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["ShownRemote"][];
+                };
+            };
+        };
+    };
+    set_remote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the remote */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemoteSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyChange"];
+                };
+            };
+            /** @description `not-understood`: the error names the setting */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `needs-consent`: the error says how much would newly be sent */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    show_waiting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the remote */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waiting"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_searches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Searches"];
+                };
+            };
+        };
+    };
+    remember_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Searched"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Searches"];
+                };
+            };
+        };
+    };
+    forget_searches: {
+        parameters: {
+            query?: {
+                /** @description This one; all of them when left out. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Searches"];
                 };
             };
         };
@@ -1417,6 +2845,200 @@ export interface operations {
             };
         };
     };
+    show_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+        };
+    };
+    free: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Agreed"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description `stale`: look again; `busy` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    plan_free: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatToFree"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeable"];
+                };
+            };
+            /** @description there is no remote */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    set_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rules"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalSettings"];
+                };
+            };
+            /** @description `refused`: a proof would be too old */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatToSync"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description `busy` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    look: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["About"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Looked"];
+                };
+            };
+        };
+    };
+    switch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Switch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            /** @description `needs-consent`: the error says how much would newly be sent */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
     list_tags: {
         parameters: {
             query?: never;
@@ -1432,6 +3054,135 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tag"][];
+                };
+            };
+        };
+    };
+    show_basket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThawBasket"];
+                };
+            };
+        };
+    };
+    thaw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HowSoon"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description `busy`; `refused`: the basket is empty */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    collect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Collected"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThawBasket"];
+                };
+            };
+        };
+    };
+    empty_basket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThawBasket"];
+                };
+            };
+        };
+    };
+    fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+        };
+    };
+    look: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
                 };
             };
         };

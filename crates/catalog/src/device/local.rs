@@ -303,6 +303,21 @@ impl DeviceDb {
         })
     }
 
+    /// The remotes that hold an original archived.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn archived_at(&self, content: &ContentHash) -> Result<Vec<Archived>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT remote, content, asked_millis FROM archived WHERE content = ?1 ORDER BY remote",
+                )?
+                .query_map([content.as_bytes()], read_archived)?
+                .collect()
+        })
+    }
+
     /// How many originals are archived somewhere, and how many of them are being thawed.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub use files::{FileRecord, FileStamp, FileState, compare_entries};
 pub use jobs::{RenderJob, RenderQueue};
 pub use leftovers::Leftover;
 pub use local::{Archived, Pin, Visitor};
-pub use originals::{OriginalAtRemote, PURGED, SyncState, SyncTotals};
+pub use originals::{OriginalAtRemote, PURGED, StateReason, SyncState, SyncTotals};
 pub use packed::PackedEntry;
 pub use packs::{PackLocation, PackUse};
 pub use places::{Presence, Silence};

@@ -114,6 +114,19 @@ pub struct SyncTotals {
     pub bytes: u64,
 }
 
+/// How many originals are in one state for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateReason {
+    /// The state.
+    pub state: SyncState,
+    /// The reason, where one was recorded.
+    pub reason: Option<String>,
+    /// How many, and their bytes.
+    pub totals: SyncTotals,
+    /// When the first of them that failed is tried again.
+    pub next_try_millis: i64,
+}
+
 /// Why an original stays: it was purged. One that is imported again is looked at anew.
 pub const PURGED: &str = "it was purged";
 
@@ -238,6 +251,51 @@ impl DeviceDb {
             Ok(())
         })?;
         Ok(totals.to_vec())
+    }
+
+    /// Counts the originals of a remote by their state and the reason that was recorded for it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn sync_reasons(&self, remote: RemoteId) -> Result<Vec<StateReason>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT state, reason, count(*), sum(size_bytes), min(next_try_millis) FROM remote_originals
+                     WHERE remote = ?1 GROUP BY state, reason ORDER BY count(*) DESC",
+                )?
+                .query_map([remote.0], |row| {
+                    Ok(StateReason {
+                        state: SyncState::from_code(row.get(0)?),
+                        reason: row.get(1)?,
+                        totals: SyncTotals { originals: row.get(2)?, bytes: row.get(3)? },
+                        next_try_millis: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// The newest originals in one state for one reason.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn originals_because(
+        &self,
+        remote: RemoteId,
+        state: SyncState,
+        reason: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<OriginalAtRemote>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM remote_originals
+                     WHERE remote = ?1 AND state = ?2 AND reason IS ?3 ORDER BY position, content LIMIT ?4"
+                ))?
+                .query_map((remote.0, state.code(), reason, limit), read_original)?
+                .collect()
+        })
     }
 
     /// The sizes of the originals in a state, those of some contents aside.

@@ -52,6 +52,13 @@ impl AlbumTree {
         found
     }
 
+    /// The album whose switch applies to one: itself, or else the nearest that it lies in.
+    #[must_use]
+    pub fn deciding(&self, switches: &HashMap<AlbumId, bool>, album: AlbumId) -> Option<AlbumId> {
+        let (_, above) = self.albums.get(&album)?;
+        std::iter::once(&album).chain(above).find(|album| switches.contains_key(album)).copied()
+    }
+
     /// The albums to which a switch applies: each has its own, or else that of the nearest album that it lies in.
     #[must_use]
     pub fn switched(&self, switches: &HashMap<AlbumId, bool>, on: bool) -> Vec<AlbumId> {

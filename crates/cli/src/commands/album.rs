@@ -1,9 +1,11 @@
-//! `safelight album`: albums are made, named, nested, shown and removed. Photos go in and out with `safelight set`.
+//! `safelight album`: albums are made, named, nested, shown and removed. Photos go in and out with `safelight set`; a
+//! smart album is filled by a search.
 
 use clap::{Args, Subcommand};
-use safelight_library::{Library, ShownAlbum};
+use safelight_library::{Library, NewAlbum, ShownAlbum};
 use serde::Serialize;
 
+use crate::commands::list::joined;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, grouped, printable_bytes, printable_text};
@@ -12,7 +14,8 @@ use crate::prompt;
 /// Albums: list, make, name, nest, show or remove them
 ///
 /// An album is named by its name, its path (Trips/Iceland) or its id. Photos are put in with
-/// safelight set ITEMS album+=NAME and taken out with album-=NAME.
+/// safelight set ITEMS album+=NAME and taken out with album-=NAME. One that was made with --search holds what that
+/// search finds, whenever it is looked at, and nothing is put into it by hand.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -35,6 +38,17 @@ enum Action {
         /// Put it into this album
         #[arg(long = "in", value_name = "ALBUM")]
         within: Option<String>,
+        /// Let this search fill it, as in safelight list
+        #[arg(long, value_name = "QUERY")]
+        search: Option<String>,
+    },
+    /// Change what fills a smart album, or let a search fill an empty one
+    Search {
+        /// The album
+        album: String,
+        /// Words and filters, as in safelight list
+        #[arg(required = true)]
+        query: Vec<String>,
     },
     /// Give an album another name
     Rename {
@@ -76,12 +90,19 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     match &arguments.action {
         None | Some(Action::List) => list(context, &library)?,
         Some(Action::Show { album }) => show(context, &library, album)?,
-        Some(Action::Add { name, within }) => {
-            if context.global.dry_run {
-                context.output.talk("Would make it.");
-            } else {
-                let made = library.add_album(name, within.as_deref(), context.global.yes)?;
-                answer(context, "Made", &made)?;
+        Some(Action::Add { name, within, search }) => {
+            let new = NewAlbum {
+                path: name,
+                within: within.as_deref(),
+                query: search.as_deref(),
+                another: context.global.yes,
+            };
+            add(context, &mut library, &new)?;
+        }
+        Some(Action::Search { album, query }) => {
+            if dry_run(context, &library, album)? {
+                let changed = library.set_album_search(album, &joined(query))?;
+                answer(context, "Another search fills", &changed)?;
             }
         }
         Some(Action::Rename { album, name }) => {
@@ -99,6 +120,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         Some(Action::Remove { album }) => remove(context, &mut library, album)?,
     }
     Ok(library.close()?)
+}
+
+fn add(context: &Context, library: &mut Library, new: &NewAlbum<'_>) -> Result<(), Failure> {
+    if context.global.dry_run {
+        context.output.talk("Would make it.");
+        return Ok(());
+    }
+    let made = library.add_album(new)?;
+    answer(context, "Made", &made)
 }
 
 /// Finds the album; answers whether to go on.
@@ -126,9 +156,18 @@ fn list(context: &Context, library: &Library) -> Result<(), Failure> {
         return Ok(());
     }
     for album in &albums {
-        let mark = if album.conflicted { "  conflicted" } else { "" };
-        let path = printable_text(&album.path);
-        context.output.data(&format!("{}  {:>7}  {path}{mark}", album.short_id(), grouped(album.assets)))?;
+        let mut line =
+            format!("{}  {:>7}  {}", album.short_id(), grouped(album.assets), printable_text(&album.path));
+        if let Some(search) = &album.query {
+            line.push_str(&format!("  = {}", printable_text(search)));
+        }
+        if let Some(problem) = &album.problem {
+            line.push_str(&format!("  cannot be searched: {}", printable_text(problem)));
+        }
+        if album.conflicted {
+            line.push_str("  conflicted");
+        }
+        context.output.data(&line)?;
     }
     if albums.is_empty() {
         context.output.talk("There is no album; safelight album add NAME makes one.");

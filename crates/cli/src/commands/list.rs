@@ -5,7 +5,7 @@ use safelight_library::{ListRequest, ListedAsset};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable_bytes, size};
+use crate::output::{counted, printable_bytes, printable_text, size};
 
 /// How many assets one page from the catalogue holds.
 const PAGE_ASSETS: usize = 500;
@@ -29,9 +29,18 @@ pub(crate) struct Arguments {
     /// Print only how many there are
     #[arg(long)]
     count: bool,
+    /// Print what was searched for last in the gallery on this device
+    #[arg(long, conflicts_with_all = ["query", "limit", "count", "forget_recent"])]
+    recent: bool,
+    /// Forget what was searched for last in the gallery
+    #[arg(long, conflicts_with_all = ["query", "limit", "count"])]
+    forget_recent: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.recent || arguments.forget_recent {
+        return recent(context, arguments.forget_recent);
+    }
     let library = context.open_library_to_read()?;
     let query = joined(&arguments.query);
     if arguments.count {
@@ -72,6 +81,24 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     library.close()?;
     if is_cut_short {
         return Err(Failure::new(Exit::Incomplete, "interrupted; there are more than were listed"));
+    }
+    Ok(())
+}
+
+/// What was searched for last, or what is left of it once it is forgotten.
+fn recent(context: &Context, forget: bool) -> Result<(), Failure> {
+    if forget {
+        context.refuse_dry_run("list --forget-recent", "list --recent says what would be forgotten")?;
+    }
+    let mut library = if forget { context.open_library()? } else { context.open_library_to_read()? };
+    let searches = if forget { library.forget_searches(None) } else { library.recent_searches() };
+    library.close()?;
+    let searches = searches?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&searches)?);
+    }
+    for search in &searches {
+        context.output.data(&printable_text(search))?;
     }
     Ok(())
 }

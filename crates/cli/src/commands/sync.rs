@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    ErrorKind, HeldBack, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SyncOutcome, SyncPlan,
-    SyncRequest, SyncRun, Turn, link_cost,
+    ErrorKind, HeldBack, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SwitchStanding,
+    SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn, link_cost,
 };
 
 use crate::commands::list::joined;
 use crate::commands::remote::{cost_line, report_change};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, size};
+use crate::output::{counted, printable_text, size};
 
 /// How often --watch looks whether somebody wants to stop.
 const NAP: Duration = Duration::from_millis(200);
@@ -69,6 +69,8 @@ enum Switch {
     Off(Switched),
     /// Leave photos or an album to the policy again
     Auto(Switched),
+    /// Say how photos or an album are switched, and what becomes of them
+    Switches(Switched),
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
@@ -129,17 +131,13 @@ fn in_words(remote: &str, held: HeldBack) -> String {
 }
 
 fn turn(context: &Context, switch: &Switch) -> Result<(), Failure> {
-    let word = match switch {
-        Switch::On(_) => "sync on",
-        Switch::Off(_) => "sync off",
-        Switch::Auto(_) => "sync auto",
+    let (word, switched, turn) = match switch {
+        Switch::On(switched) => ("sync on", switched, Turn::On),
+        Switch::Off(switched) => ("sync off", switched, Turn::Off),
+        Switch::Auto(switched) => ("sync auto", switched, Turn::Auto),
+        Switch::Switches(switched) => return look(context, switched),
     };
-    context.refuse_dry_run(word, "sync --dry-run shows what is to go")?;
-    let (switched, turn) = match switch {
-        Switch::On(switched) => (switched, Turn::On),
-        Switch::Off(switched) => (switched, Turn::Off),
-        Switch::Auto(switched) => (switched, Turn::Auto),
-    };
+    context.refuse_dry_run(word, "sync switches says how they stand, and sync --dry-run what is to go")?;
     let mut library = context.open_library()?;
     let result = switch_in(&mut library, context, switched, turn);
     library.close()?;
@@ -160,8 +158,48 @@ fn switch_in(
             _ => return Err(Failure::usage("there are several remotes").hint("say which: --remote NAME")),
         },
     };
-    let (items, yes) = (&switched.items, context.global.yes);
-    Ok(library.switch_sync(&remote, items, &joined(items), turn, yes)?)
+    let subject = library.switch_subject(&switched.items, &joined(&switched.items))?;
+    Ok(library.switch_sync(&remote, &subject, turn, context.global.yes)?)
+}
+
+fn look(context: &Context, switched: &Switched) -> Result<(), Failure> {
+    let library = context.open_library_to_read()?;
+    if let Some(remote) = &switched.remote {
+        library.remote(remote)?;
+    }
+    let subject = library.switch_subject(&switched.items, &joined(&switched.items))?;
+    let mut standings = library.look_at_switches(&subject)?;
+    library.close()?;
+    standings.retain(|standing| switched.remote.as_ref().is_none_or(|remote| standing.remote == *remote));
+    if context.output.json() {
+        return Ok(context.output.print_json(&standings)?);
+    }
+    if standings.is_empty() {
+        return Err(LibraryError::NoRemote.into());
+    }
+    for standing in &standings {
+        context.output.data(&switch_line(standing))?;
+    }
+    Ok(())
+}
+
+/// `nas (selective): on, by the album Trips; 3 photos: 2 there or on their way, 1 stays here`
+fn switch_line(standing: &SwitchStanding) -> String {
+    let decides = match (standing.because, &standing.because_album) {
+        ("album", Some(path)) => format!(", by the album {}", printable_text(path)),
+        ("album", None) => ", by an album".to_owned(),
+        ("policy", _) => ", by the policy".to_owned(),
+        _ => String::new(),
+    };
+    format!(
+        "{} ({}): {}{decides}; {}: {} there or on their way, {} not",
+        standing.remote,
+        standing.policy,
+        standing.switch,
+        counted(standing.photos, "photo", "photos"),
+        standing.goes,
+        standing.stays
+    )
 }
 
 fn request<'a>(context: &Context, arguments: &'a Arguments) -> SyncRequest<'a> {

@@ -26,6 +26,8 @@ mod pictures;
 mod plaintext;
 mod removing;
 mod room;
+mod served_hidden;
+mod served_remotes;
 mod serving;
 mod settling;
 mod sidecars;

@@ -84,6 +84,45 @@ fn each_change_says_what_it_did() {
 }
 
 #[test]
+fn a_search_fills_an_album_and_nothing_is_put_into_it() {
+    let room = Room::with_photos(3);
+    let steps: [(&[&str], i32, &str); 10] = [
+        (&["album", "add", "Best", "--search", "rating:>=4"], 0, "Made Best (ID)\n"),
+        (&["set", "0.jpg", "1.jpg", "rating=4"], 0, "2 photos changed\n"),
+        (&["album"], 0, "ID        2  Best  = rating:>=4\n"),
+        (
+            &["set", "2.jpg", "album+=Best"],
+            5,
+            "safelight: Best is filled by a search, and nothing is put into it by hand\n  hint: choose another album, or change what it searches for: safelight album search ALBUM QUERY\n",
+        ),
+        (&["album", "add", "Wrong", "--search", "colour:red"], 2, ""),
+        (&["album", "search", "Best", "rating:>=4", "name:0.jpg"], 0, "Another search fills Best (ID)\n"),
+        (&["album"], 0, "ID        1  Best  = rating:>=4 name:0.jpg\n"),
+        (&["album", "add", "Trips"], 0, "Made Trips (ID)\n"),
+        (&["set", "2.jpg", "album+=Trips"], 0, "1 photo changed\n"),
+        (&["album", "search", "Trips", "rating:5"], 5, ""),
+    ];
+    for (arguments, code, said) in steps {
+        let outcome = room.safelight(arguments).ends_with(&[code]);
+        if !said.is_empty() {
+            assert_eq!(without_ids(&outcome), said, "{arguments:?}");
+        }
+    }
+    let listed = room.safelight(&["--json", "album"]).ends_with(&[0]).json();
+    assert_eq!((&listed[0]["query"], &listed[1]["query"]), (&"rating:>=4 name:0.jpg".into(), &Value::Null));
+    let shown = room.safelight(&["--json", "album", "show", "Best"]).ends_with(&[0]).json();
+    assert_eq!((&shown["assets"], shown["photos"].as_array().unwrap().len()), (&1.into(), 1));
+    // No photo lies in it, so none says so on its way out.
+    let out = room.path("out");
+    room.safelight(&["export", out.to_str().unwrap()]).ends_with(&[0]);
+    for sidecar in
+        files_below(&out).into_iter().filter(|file| file.extension().is_some_and(|end| end == "xmp"))
+    {
+        assert!(!std::fs::read_to_string(sidecar).unwrap().contains("Best"));
+    }
+}
+
+#[test]
 fn what_was_typed_leaves_with_the_photo_and_the_photo_is_untouched() {
     let room = Room::with_photos(1);
     room.safelight(&["album", "add", "Trips/Iceland"]).ends_with(&[0]);

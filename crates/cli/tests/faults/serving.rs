@@ -3,23 +3,24 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::pictures::{Exif, jpeg, photo};
 use crate::room::{Outcome, PATIENCE, Room, finish};
 
 /// `safelight serve`, and a page that was opened with the address it printed.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     port: u16,
     secret: String,
     cookie: String,
-    media: String,
+    pub(crate) media: String,
 }
 
 impl Serving {
-    fn begin(room: &Room) -> Self {
+    pub(crate) fn begin(room: &Room) -> Self {
         let mut child = room.unlocked().args(["serve", "--no-open"]).stdin(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.next().unwrap().unwrap();
@@ -36,7 +37,7 @@ impl Serving {
         serving
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
@@ -54,17 +55,45 @@ impl Serving {
         (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
     }
 
-    fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         serde_json::from_slice(&self.ask("GET", &format!("/api/v1/{path}"), "").1).unwrap()
     }
 
-    fn ids(&self) -> Vec<String> {
+    /// Asks with a body, and answers the status and what it says.
+    pub(crate) fn asked(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let (head, body) = self.ask(method, &format!("/api/v1/{path}"), &body.to_string());
+        (head[9..12].parse().unwrap(), serde_json::from_slice(&body).unwrap())
+    }
+
+    /// The same where it must go well.
+    pub(crate) fn done(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.asked(method, path, body);
+        assert_eq!(status, 200, "{method} {path}: {answer:#}");
+        answer
+    }
+
+    /// Begins long work, and answers how it ended.
+    pub(crate) fn work(&self, path: &str, body: &Value) -> Value {
+        let id = self.done("POST", path, body)["id"].clone();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let job = self.json("jobs")["job"].clone();
+            assert_eq!(job["id"], id);
+            if job["state"] != "running" {
+                return job;
+            }
+            assert!(Instant::now() < until, "{job:#}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
         let columns = self.json("timeline/columns?start=0&count=512");
         columns["id"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
     }
 
     /// As Ctrl-C does.
-    fn end(mut self) -> Outcome {
+    pub(crate) fn end(mut self) -> Outcome {
         let process = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
         self.child.stdout = None;
@@ -140,6 +169,43 @@ fn duplicates_are_settled_from_a_page_and_taken_back() {
     let (head, _) = serving.ask("POST", "/api/v1/duplicates/stack", &stack.to_string());
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert_eq!(serving.json("duplicates")["total"], 0);
+    serving.end().ends_with(&[0]);
+    room.verify_is_clean();
+}
+
+#[test]
+fn a_smart_album_shows_what_its_search_finds() {
+    let room = Room::with_photos(3);
+    let serving = Serving::begin(&room);
+    let ids = serving.ids();
+    let made = serving.done("POST", "albums", &json!({ "path": "Best", "query": "rating:>=4" }));
+    let best = made["id"].as_str().unwrap();
+    serving.done("POST", "edit", &json!({ "items": [ids[1]], "set": { "rating": 5 } }));
+    let album = &serving.json("albums")[0];
+    assert_eq!((&album["assets"], &album["query"]), (&1.into(), &"rating:>=4".into()), "{album}");
+    assert_eq!((&album["cover"], &album["problem"]), (&ids[1].as_str().into(), &Value::Null));
+    let columns = serving.json(&format!("timeline/columns?start=0&count=10&album={best}"));
+    assert_eq!(columns["id"], json!([ids[1]]));
+    let put = json!({ "items": [ids[0]], "add": { "albums": [best] } });
+    let (status, refused) = serving.asked("POST", "edit", &put);
+    assert_eq!((status, &refused["error"]["code"]), (409, &"refused".into()));
+    let (status, wrong) =
+        serving.asked("PATCH", &format!("albums/{best}"), &json!({ "query": "sea ratng:5" }));
+    assert_eq!((status, &wrong["error"]["at"]), (400, &json!([4, 9])), "{wrong}");
+    let changed = serving.done("PATCH", &format!("albums/{best}"), &json!({ "query": "rating:1" }));
+    assert_eq!(serving.json("albums")[0]["assets"], 0);
+    serving.done("POST", "undo", &json!({ "undo": changed["undo"] }));
+    assert_eq!(serving.json("albums")[0]["assets"], 1);
+
+    // What was searched for stays on this device, and is forgotten when that is asked for.
+    serving.done("POST", "searches", &json!({ "q": "rating:5" }));
+    let recent = serving.done("POST", "searches", &json!({ "q": "beach" }));
+    assert_eq!(recent["recent"], json!(["beach", "rating:5"]));
+    assert_eq!(room.safelight(&["list", "--recent"]).ends_with(&[0]).text(), "beach\nrating:5\n");
+    let left = serving.done("DELETE", "searches?q=beach", &Value::Null);
+    assert_eq!(left["recent"], json!(["rating:5"]));
+    room.safelight(&["list", "--forget-recent"]).ends_with(&[0]);
+    assert_eq!(serving.json("searches")["recent"], json!([]));
     serving.end().ends_with(&[0]);
     room.verify_is_clean();
 }

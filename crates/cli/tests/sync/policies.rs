@@ -215,6 +215,34 @@ fn what_is_newly_exposed_beyond_the_limit_needs_consent() {
 }
 
 #[test]
+fn what_was_consented_to_before_the_first_sync_goes_with_it() {
+    for (setting, switch) in [(true, false), (false, true)] {
+        let place = tempfile::tempdir().unwrap();
+        let world = World::in_folder(place.path());
+        let one = world.first("one");
+        one.import(&world.photos("pics", 0..4));
+        one.ends(&["remote", "set", "place", "policy=selective", "expose=1"], 0);
+        if setting {
+            one.ends(&["--yes", "remote", "set", "place", "only=type:photo"], 0);
+        }
+        if switch {
+            one.ends(&["--yes", "sync", "on", "type:photo"], 0);
+        }
+        assert_eq!(one.json(&["--dry-run", "sync"])[0]["originals"], 4);
+        one.sync();
+        assert_eq!(objects(place.path(), "o"), 4);
+        // It was consent to these, and to no others.
+        one.import(&world.photos("more", 4..7));
+        if switch {
+            one.ends(&["sync", "on", "type:photo"], 5);
+        } else {
+            one.ends(&["sync"], 5);
+        }
+        assert_eq!(objects(place.path(), "o"), 4);
+    }
+}
+
+#[test]
 fn an_archive_takes_what_is_old_enough() {
     let place = tempfile::tempdir().unwrap();
     let world = World::in_folder(place.path());

@@ -117,7 +117,7 @@ fn what_people_did_goes_to_the_one_that_stays_and_all_of_it_is_taken_back() {
     let large = room.add("large.jpg", 900, facts(4000, 0));
     let small = room.add("small.jpg", 100, facts(1000, 4));
     room.add("other.jpg", 100, facts(1000, 120));
-    room.library.add_album("Trips", None, false).unwrap();
+    room.library.add_album(&crate::NewAlbum { path: "Trips", ..Default::default() }).unwrap();
     room.set(
         &small,
         &[

@@ -9,7 +9,7 @@ use safelight_catalog::query::{Condition, Query};
 use safelight_catalog::{Change, ListOptions};
 use safelight_crypto::{Entropy as _, OsEntropy};
 use safelight_model::view::{AlbumView, album_path};
-use safelight_model::{AlbumId, EntityId, Field, FieldCode, OpBody, Record, SetName, Target, Value};
+use safelight_model::{AlbumId, AssetId, EntityId, Field, FieldCode, OpBody, Record, SetName, Target, Value};
 use serde::Serialize;
 
 use super::select::Among;
@@ -23,6 +23,7 @@ const FEWEST_ID_LETTERS: usize = 4;
 
 /// An album as listings show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownAlbum {
     /// Its id.
     pub id: String,
@@ -32,8 +33,12 @@ pub struct ShownAlbum {
     pub path: String,
     /// The id of the album that it lies in.
     pub parent: Option<String>,
-    /// How many shown photos lie in it, those of albums inside of it aside.
+    /// How many shown photos lie in it, those of albums inside of it aside; of a smart one, how many its search finds.
     pub assets: u64,
+    /// The search that fills it, if it is a smart album.
+    pub query: Option<String>,
+    /// Why that search finds nothing here: this version cannot read it, or what it speaks of is not there.
+    pub problem: Option<String>,
     /// Whether devices disagree about it: `safelight conflicts`.
     pub conflicted: bool,
 }
@@ -55,6 +60,19 @@ pub struct AlbumRemoval {
     pub shown: ShownAlbum,
     /// The paths of the albums in it, which move up.
     pub moving_up: Vec<String>,
+}
+
+/// An album that is to be made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewAlbum<'a> {
+    /// Its name after those of the albums that it lies in; those are made where they are missing.
+    pub path: &'a str,
+    /// The album to put it into.
+    pub within: Option<&'a str>,
+    /// The search that fills it, for a smart one.
+    pub query: Option<&'a str>,
+    /// Whether it is made even where one of that path is there.
+    pub another: bool,
 }
 
 /// The albums that there are: named and not removed.
@@ -117,6 +135,35 @@ impl Albums {
         }
     }
 
+    /// The same, but only an album that things can be put into by hand.
+    pub(super) fn find_ordinary(&self, word: &str) -> Result<AlbumId> {
+        let album = self.find(word)?;
+        match self.query(album) {
+            Some(_) => Err(super::smart::filled_by_a_search(&self.path(album))),
+            None => Ok(album),
+        }
+    }
+
+    /// The search that fills an album, if one does.
+    pub(super) fn query(&self, album: AlbumId) -> Option<&str> {
+        self.views.get(&album)?.query.as_deref()
+    }
+
+    /// The smart album of a name or a path, in any case.
+    pub(super) fn smart_named(&self, word: &str) -> Option<AlbumId> {
+        let wanted = word.to_lowercase();
+        let is_it = |album: &&AlbumId| {
+            self.query(**album).is_some()
+                && (self.name(**album).to_lowercase() == wanted
+                    || self.path(**album).to_lowercase() == wanted)
+        };
+        self.views.keys().find(is_it).copied()
+    }
+
+    pub(super) fn has_children(&self, album: AlbumId) -> bool {
+        !self.children(Some(album)).is_empty()
+    }
+
     fn child_named(&self, of: Option<AlbumId>, name: &str) -> Option<AlbumId> {
         let is_named = |album: &AlbumId| self.name(*album).to_lowercase() == name.to_lowercase();
         self.children(of).into_iter().find(is_named)
@@ -129,6 +176,8 @@ impl Albums {
             path: self.path(album),
             parent: self.parent(album).map(|parent| parent.to_string()),
             assets,
+            query: self.query(album).map(str::to_owned),
+            problem: None,
             conflicted: self.views.get(&album).is_some_and(|view| !view.conflicts.is_empty()),
         }
     }
@@ -139,11 +188,6 @@ impl Library {
         let records = self.catalog().albums()?;
         let views = records.iter().map(|(album, record)| (*album, AlbumView::new(record)));
         Ok(Albums { views: views.filter(|(_, view)| is_there(view)).collect() })
-    }
-
-    /// The album of a path, a name, or an id or its beginning.
-    pub(crate) fn find_album(&self, word: &str) -> Result<AlbumId> {
-        self.albums()?.find(word)
     }
 
     /// The paths of albums that are there; those that were removed are left out.
@@ -169,6 +213,15 @@ impl Library {
     /// # Errors
     /// Those of the catalogue.
     pub fn list_albums(&self) -> Result<Vec<ShownAlbum>> {
+        let mut shown = self.albums_as_kept()?;
+        for album in shown.iter_mut().filter(|album| album.query.is_some()) {
+            self.count_found(album)?;
+        }
+        Ok(shown)
+    }
+
+    /// The same, but nothing is searched for those that a search fills.
+    pub(crate) fn albums_as_kept(&self) -> Result<Vec<ShownAlbum>> {
         let albums = self.albums()?;
         let counted = self.catalog().named_albums()?;
         let counts: BTreeMap<AlbumId, u64> =
@@ -182,13 +235,33 @@ impl Library {
         Ok(shown)
     }
 
-    /// The id of the newest photo in the album of an id, if there is one.
+    /// One album with how many photos lie in it.
+    fn album_as_listed(&self, album: AlbumId) -> Result<Option<ShownAlbum>> {
+        let listed = self.albums_as_kept()?.into_iter().find(|shown| shown.id == album.to_string());
+        let Some(mut shown) = listed else { return Ok(None) };
+        self.count_found(&mut shown)?;
+        Ok(Some(shown))
+    }
+
+    /// The id of the newest photo in an album, if there is one.
     ///
     /// # Errors
-    /// [`LibraryError::NoSuchAlbum`] for what is no id, and those of the catalogue.
-    pub fn cover_of_album(&self, id: &str) -> Result<Option<String>> {
-        let album = AlbumId::parse(id).ok_or_else(|| LibraryError::NoSuchAlbum { album: id.to_owned() })?;
-        let query = Query::default().and(Condition::InAlbums(vec![album]));
+    /// [`LibraryError::NoSuchAlbum`] for one that is not there any more, and those of the catalogue.
+    pub fn cover_of_album(&self, shown: &ShownAlbum) -> Result<Option<String>> {
+        if shown.problem.is_some() {
+            return Ok(None);
+        }
+        let no_such = || LibraryError::NoSuchAlbum { album: shown.path.clone() };
+        let query = match &shown.query {
+            Some(search) => match self.query(search) {
+                Err(LibraryError::HiddenClosed) => return Ok(None),
+                query => query?,
+            },
+            None => {
+                let album = AlbumId::parse(&shown.id).ok_or_else(no_such)?;
+                Query::default().and(Condition::InAlbums(vec![album]))
+            }
+        };
         let newest = self.catalog().list(&query, &ListOptions { limit: 1, ..ListOptions::default() })?;
         Ok(newest.rows.first().map(|row| row.asset.to_string()))
     }
@@ -199,8 +272,13 @@ impl Library {
     /// [`LibraryError::NoSuchAlbum`], [`LibraryError::Ambiguous`], and those of the catalogue.
     pub fn show_album(&self, word: &str) -> Result<(ShownAlbum, Vec<ListedAsset>)> {
         let album = self.albums()?.find(word)?;
-        let listed = self.list_albums()?.into_iter().find(|shown| shown.id == album.to_string());
+        let listed = self.album_as_listed(album)?;
         let shown = listed.ok_or_else(|| LibraryError::NoSuchAlbum { album: word.to_owned() })?;
+        if let Some(search) = &shown.query {
+            let found = self.all_that_match(search, Among::WhatIsAsked)?;
+            let assets = self.rows_of(&found)?;
+            return Ok((shown, assets));
+        }
         // The query finds albums by name, so what lies in another one of the same name is left out here.
         let query = format!("album:\"{}\"", shown.name.replace('"', " "));
         let candidates = match self.all_that_match(&query, Among::WhatIsAsked) {
@@ -208,35 +286,48 @@ impl Library {
             Err(LibraryError::Query { .. }) => self.all_that_match("has:album", Among::WhatIsAsked)?,
             found => found?,
         };
-        let is_exact = candidates.len() as u64 == shown.assets;
-        let mut assets = Vec::new();
-        for asset in candidates {
-            let catalog = self.catalog();
-            let lies_in = is_exact
-                || catalog.asset_state(asset)?.is_some_and(|state| {
+        let mut lying_in = Vec::new();
+        for asset in candidates.iter().copied() {
+            let lies_in = candidates.len() as u64 == shown.assets
+                || self.catalog().asset_state(asset)?.is_some_and(|state| {
                     let albums = state.current().record().set(SetName::ALBUMS);
                     albums.is_some_and(|albums| albums.contains(&Value::Album(album)))
                 });
-            if let Some(row) = catalog.asset(asset)?.filter(|_| lies_in) {
-                assets.push(ListedAsset::of(&row));
+            if lies_in {
+                lying_in.push(asset);
             }
         }
+        let assets = self.rows_of(&lying_in)?;
         Ok((shown, assets))
+    }
+
+    fn rows_of(&self, assets: &[AssetId]) -> Result<Vec<ListedAsset>> {
+        let mut rows = Vec::with_capacity(assets.len());
+        for asset in assets {
+            rows.extend(self.catalog().asset(*asset)?.map(|row| ListedAsset::of(&row)));
+        }
+        Ok(rows)
     }
 
     /// Makes an album, and those that its path says it lies in.
     ///
     /// # Errors
-    /// [`LibraryError::Refused`] if one of that path is there already and `another` does not ask for a second one.
-    pub fn add_album(&mut self, path: &str, within: Option<&str>, another: bool) -> Result<ShownAlbum> {
+    /// [`LibraryError::Refused`] if one of that path is there already and a second one was not asked for, or if it would
+    /// lie in a smart one; [`LibraryError::Query`] for a name or a search that cannot be understood.
+    pub fn add_album(&mut self, new: &NewAlbum<'_>) -> Result<ShownAlbum> {
+        let NewAlbum { path, within, another, .. } = *new;
         let names = path_names(path)?;
+        let query = new.query.map(super::smart::checked_search).transpose()?;
         let albums = self.albums()?;
-        let mut parent = within.map(|word| albums.find(word)).transpose()?;
+        let mut parent = within.map(|word| albums.find_ordinary(word)).transpose()?;
         let mut bodies = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let is_last = index + 1 == names.len();
             let there = albums.child_named(parent, name);
             match there {
+                Some(album) if !is_last && albums.query(album).is_some() => {
+                    return Err(super::smart::filled_by_a_search(&albums.path(album)));
+                }
                 Some(album) if !is_last => parent = Some(album),
                 Some(_) if !another => {
                     return Err(LibraryError::Refused {
@@ -252,6 +343,9 @@ impl Library {
                     bodies.push(empty.write_field(album.into(), Field::NAME, name.clone()));
                     if let Some(parent) = parent {
                         bodies.push(empty.write_field(album.into(), Field::PARENT, parent));
+                    }
+                    if let Some(query) = query.as_ref().filter(|_| is_last) {
+                        bodies.push(empty.write_field(album.into(), Field::QUERY, query.clone()));
                     }
                     parent = Some(album);
                 }
@@ -286,7 +380,7 @@ impl Library {
         let albums = self.albums()?;
         let album = albums.find(word)?;
         let Some(into) = into else { return self.set_in_album(word, Field::PARENT, Value::None) };
-        let parent = albums.find(into)?;
+        let parent = albums.find_ordinary(into)?;
         if parent == album || albums.above(parent).contains(&album) {
             return Err(LibraryError::Refused {
                 reason: format!("{} lies in {}", albums.path(parent), albums.path(album)),
@@ -296,7 +390,7 @@ impl Library {
         self.set_in_album(word, Field::PARENT, parent.into())
     }
 
-    fn set_in_album(&mut self, word: &str, field: FieldCode, value: Value) -> Result<ShownAlbum> {
+    pub(super) fn set_in_album(&mut self, word: &str, field: FieldCode, value: Value) -> Result<ShownAlbum> {
         let album = self.albums()?.find(word)?;
         self.change(|change| write_album(change, album, field, value))?;
         Ok(self.albums()?.shown(album, 0))
@@ -309,7 +403,7 @@ impl Library {
     pub fn plan_album_removal(&self, word: &str) -> Result<AlbumRemoval> {
         let albums = self.albums()?;
         let album = albums.find(word)?;
-        let listed = self.list_albums()?.into_iter().find(|shown| shown.id == album.to_string());
+        let listed = self.album_as_listed(album)?;
         let moving_up = albums.children(Some(album)).into_iter().map(|child| albums.path(child)).collect();
         Ok(AlbumRemoval { album, shown: listed.unwrap_or_else(|| albums.shown(album, 0)), moving_up })
     }

@@ -246,7 +246,9 @@ impl Library {
                     Wish::NamePlace(name) => Step::NamePlace(name.clone()),
                     Wish::PutTag(tag) => Step::PutIn(SetName::TAGS, tag.clone().into()),
                     Wish::TakeTag(tag) => Step::TakeTag(tag.clone()),
-                    Wish::PutInAlbum(name) => Step::PutIn(SetName::ALBUMS, albums.find(name)?.into()),
+                    Wish::PutInAlbum(name) => {
+                        Step::PutIn(SetName::ALBUMS, albums.find_ordinary(name)?.into())
+                    }
                     Wish::TakeFromAlbum(name) => Step::TakeFromAlbum(albums.find(name)?),
                     Wish::StackUnder(item) => {
                         let cover = self.select(std::slice::from_ref(item), item, Among::WhatIsAsked)?;

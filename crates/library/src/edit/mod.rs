@@ -10,6 +10,7 @@ mod conflict;
 mod purge;
 mod reclaim;
 mod select;
+mod smart;
 mod stack;
 mod text;
 mod trash;
@@ -17,7 +18,7 @@ mod undo;
 mod value;
 mod word;
 
-pub use album::{AlbumRemoval, ShownAlbum};
+pub use album::{AlbumRemoval, NewAlbum, ShownAlbum};
 pub use change::{Changes, EditReport};
 pub use conflict::{ConflictingValue, Resolution, ShownConflict};
 pub use purge::{PurgePlan, PurgeReport};

@@ -34,7 +34,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub(super) fn of(assets: impl IntoIterator<Item = AssetId>) -> Self {
+    pub(crate) fn of(assets: impl IntoIterator<Item = AssetId>) -> Self {
         let mut seen = HashSet::new();
         Self { assets: assets.into_iter().filter(|asset| seen.insert(*asset)).collect() }
     }
@@ -69,7 +69,7 @@ impl Library {
         for item in items {
             let known = if is_short_number(item) { ItemLookup::None } else { self.look_up(item)? };
             match known {
-                ItemLookup::One(asset) => found.push(asset),
+                ItemLookup::One(asset) => found.push(self.admit(asset)?),
                 ItemLookup::Many(assets) => return Err(self.ambiguous(item, &assets)?),
                 ItemLookup::None => missing = missing.or(Some(item)),
             }
@@ -110,7 +110,7 @@ impl Library {
         for id in ids {
             let asset = AssetId::parse(id).ok_or_else(|| no_such(id))?;
             self.catalog().cursor_of(asset)?.ok_or_else(|| no_such(id))?;
-            found.push(asset);
+            found.push(self.admit(asset)?);
         }
         Ok(Selection::of(found))
     }
@@ -127,7 +127,7 @@ impl Library {
     }
 
     /// The assets that a search finds from end to end, whatever its limit.
-    fn found(&self, query: &Query, mut options: ListOptions) -> Result<Vec<AssetId>> {
+    pub(crate) fn found(&self, query: &Query, mut options: ListOptions) -> Result<Vec<AssetId>> {
         let mut found = Vec::new();
         options.limit = PAGE_ASSETS;
         loop {

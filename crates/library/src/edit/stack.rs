@@ -52,7 +52,7 @@ impl Library {
         let mut items = Vec::with_capacity(under.len() + 1);
         for asset in std::iter::once(cover).chain(under) {
             let Some(row) = self.catalog().asset(asset)? else { continue };
-            if asset != cover && is_half(&row) {
+            if asset != cover && is_half(&row) || self.is_kept_back(&row) {
                 continue;
             }
             items.push(StackedAsset {

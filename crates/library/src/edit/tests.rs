@@ -13,6 +13,8 @@ use crate::monitor::Unwatched;
 use crate::testing::Place;
 use crate::timeline::TimelineRequest;
 
+mod smart;
+
 struct Room {
     _place: Place,
     library: Library,
@@ -85,6 +87,10 @@ impl Room {
     }
 }
 
+fn album(path: &str) -> NewAlbum<'_> {
+    NewAlbum { path, ..NewAlbum::default() }
+}
+
 fn changes(words: &[&str]) -> Changes {
     parsed(words, &[]).unwrap()
 }
@@ -97,7 +103,7 @@ fn parsed(words: &[&str], clear: &[&str]) -> Result<Changes> {
 #[test]
 fn what_is_typed_shows_and_can_be_found() {
     let mut room = Room::with(3);
-    room.library.add_album("Trips/Iceland", None, false).unwrap();
+    room.library.add_album(&album("Trips/Iceland")).unwrap();
     let report = room.set(
         "1.jpg",
         &[
@@ -244,14 +250,11 @@ fn contents_that_two_devices_edited_are_settled_too() {
 #[test]
 fn albums_nest_move_and_go_without_their_photos() {
     let mut room = Room::with(2);
-    let iceland = room.library.add_album("Trips/Iceland", None, false).unwrap();
+    let iceland = room.library.add_album(&album("Trips/Iceland")).unwrap();
     assert_eq!(iceland.path, "Trips/Iceland");
-    room.library.add_album("Geysir", Some("iceland"), false).unwrap();
+    room.library.add_album(&NewAlbum { within: Some("iceland"), ..album("Geysir") }).unwrap();
     room.set("0.jpg", &["album+=trips/ICELAND"]);
-    assert!(matches!(
-        room.library.add_album("trips/iceland", None, false),
-        Err(LibraryError::Refused { .. })
-    ));
+    assert!(matches!(room.library.add_album(&album("trips/iceland")), Err(LibraryError::Refused { .. })));
     assert!(room.library.move_album("Trips", Some("Geysir")).is_err(), "an album lies in itself");
     let paths = |room: &Room| -> Vec<String> {
         room.library.list_albums().unwrap().into_iter().map(|album| album.path).collect()
@@ -269,15 +272,15 @@ fn albums_nest_move_and_go_without_their_photos() {
     room.library.move_album("Geysir", None).unwrap();
     assert_eq!(paths(&room), ["Geysir", "Trips"]);
     for name in ["", "a//b", "a\nb"] {
-        assert!(room.library.add_album(name, None, false).is_err(), "{name:?}");
+        assert!(room.library.add_album(&album(name)).is_err(), "{name:?}");
     }
 }
 
 #[test]
 fn a_name_that_two_albums_have_is_said() {
     let mut room = Room::with(2);
-    let first = room.library.add_album("Family", None, false).unwrap();
-    let second = room.library.add_album("Family", None, true).unwrap();
+    let first = room.library.add_album(&album("Family")).unwrap();
+    let second = room.library.add_album(&NewAlbum { another: true, ..album("Family") }).unwrap();
     assert_ne!(first.id, second.id);
     let error = room.library.show_album("family").unwrap_err();
     assert!(error.to_string().contains(first.short_id()) && error.to_string().contains(second.short_id()));

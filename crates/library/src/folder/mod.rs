@@ -256,6 +256,16 @@ impl LibraryFolder {
         Ok(self.objects.free_bytes()?)
     }
 
+    /// All bytes of the disk that the folder lies on.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when the file system does not say.
+    pub(crate) fn disk_bytes(&self) -> Result<u64, FolderError> {
+        let stat = rustix::fs::statvfs(&self.path)
+            .map_err(|error| FolderError::from_io("look at the disk of", &self.path, error.into()))?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
     /// The same folder, of which nothing will be written.
     #[must_use]
     pub fn to_look_only(mut self) -> Self {

@@ -47,6 +47,7 @@ pub struct RemoteRequest<'a> {
 
 /// What was found out about one thing that a place can or cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct CapabilityFinding {
     /// The capability, as `put-if-absent`.
     pub capability: String,
@@ -58,6 +59,7 @@ pub struct CapabilityFinding {
 
 /// A remote that was connected and probed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct AddedRemote {
     /// Its name.
     pub name: String,
@@ -71,6 +73,7 @@ pub struct AddedRemote {
 
 /// A remote as it is shown; nothing in it is secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownRemote {
     /// Its name.
     pub name: String,
@@ -114,7 +117,7 @@ pub(super) struct Connected {
 }
 
 /// Words that stand where the name of a remote does, and mean something else there.
-const RESERVED: [&str; 4] = ["on", "off", "auto", "help"];
+const RESERVED: [&str; 5] = ["on", "off", "auto", "switches", "help"];
 
 /// Refuses what cannot be the name of a remote.
 pub(super) fn check_remote_name(name: &str) -> Result<()> {

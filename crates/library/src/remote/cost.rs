@@ -19,6 +19,7 @@ pub(super) const PRICE: &str = "price.";
 
 /// What goes into, or rests in, one tier, and what that costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct TierCost {
     /// The tier; none in a place without tiers.
     pub tier: Option<&'static str>,
@@ -38,6 +39,7 @@ pub struct TierCost {
 
 /// What a remote costs, as well as can be said.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct RemoteCost {
     /// The remote.
     pub remote: String,
@@ -88,7 +90,7 @@ impl Library {
     }
 
     /// The prices of a remote: the public ones, with the user's own in their place.
-    pub(super) fn prices(&self, row: &RemoteRow) -> Result<Option<PriceTable>> {
+    pub(in crate::remote) fn prices(&self, row: &RemoteRow) -> Result<Option<PriceTable>> {
         let mut prices = PriceTable::of(&parse_address(&row.address)?);
         for (name, value) in self.device.remote_settings(row.id, PRICE)? {
             let name = name.strip_prefix(PRICE).unwrap_or(&name);

@@ -21,7 +21,9 @@ mod second;
 mod sign_in;
 mod standing;
 mod sweep;
+mod switch;
 mod terms;
+mod waiting;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
 pub use check::{CheckedRemote, CheckedRow};
@@ -31,13 +33,13 @@ pub use join::{JoinRequest, Joined};
 pub use link::{LinkCost, link_cost};
 pub(crate) use local::Away;
 pub use local::{
-    FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalOutcome, LocalSettings, LocalStanding, OpenOriginal,
-    Originals, PinReport, Staying, ThawCost, ThawReport, ThawWait,
+    BasketItem, FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalOutcome, LocalSettings, LocalStanding,
+    OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait,
 };
 pub use news::LocalNews;
 pub use places::ShownPlace;
 pub use plan::SyncPlan;
-pub use policy::{PolicyChange, Turn};
+pub use policy::{Exposes, PolicyChange};
 pub use run::{
     FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
 };
@@ -45,4 +47,6 @@ pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignIn
 pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome, ReplicateRequest};
 pub use sign_in::sign_in;
 pub use standing::{ShownPolicy, ShownStanding};
+pub use switch::{AlbumSubject, SwitchStanding, SwitchSubject, Switchback, Turn};
 pub use terms::{MinuteOfDay, WallClock};
+pub use waiting::{NamedPhoto, WaitingGroup};

@@ -1,19 +1,19 @@
-//! Changing what goes to a remote: its settings as people type them, and switches by hand.
+//! Changing what goes to a remote: its settings as people type them. Switches by hand are in `switch.rs`.
 //!
 //! Invariant: nothing changes before all words are understood, and nothing that exposes more than a person agreed to.
 //! A change is applied at once to every original that the remote knows: what is no longer wanted no longer waits.
 
 use safelight_catalog::{
-    AgeBy, Exposure, OLDER_DEFAULT_DAYS, PolicyKind, Query, RemoteId, RemotePolicy, Switched, Wanted,
+    AgeBy, Exposure, OLDER_DEFAULT_DAYS, PolicyKind, Query, RemoteId, RemotePolicy, SyncState, Wanted,
 };
-use safelight_model::AlbumId;
 use safelight_store::{PriceTable, Tier};
 use safelight_sync::{apply_policy, newly_exposed, wanted};
 use serde::Serialize;
 
 use super::cost::PRICE;
+use super::standing::Judge;
 use super::terms::{LIMIT, QUIET, kept};
-use crate::edit::{Among, pointed};
+use crate::edit::pointed;
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
@@ -21,11 +21,15 @@ use crate::library::Library;
 /// The setting that holds the tier of originals.
 pub(super) const TIER: &str = "tier";
 
+/// The setting that holds how many more originals were consented to.
+const CONSENTED: &str = "consented";
+
 /// What can be set, for messages.
 const KNOWN: &str = "policy, only, older, by, unmetered, expose, tier, limit, quiet and price.… can be set";
 
 /// What a change of a remote's policy comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct PolicyChange {
     /// The remote.
     pub remote: String,
@@ -39,25 +43,18 @@ pub struct PolicyChange {
     pub waiting_originals: u64,
 }
 
-/// What is switched for a remote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// It goes there.
-    On,
-    /// It stays here.
-    Off,
-    /// The policy decides again.
-    Auto,
-}
-
-impl Turn {
-    fn value(self) -> Option<bool> {
-        match self {
-            Self::On => Some(true),
-            Self::Off => Some(false),
-            Self::Auto => None,
-        }
-    }
+/// What a change would newly send to a remote, beyond what needs nobody's consent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
+pub struct Exposes {
+    /// The remote.
+    pub remote: String,
+    /// Originals that would newly go there.
+    pub originals: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// So many may newly go without consent.
+    pub most: u64,
 }
 
 /// The settings of a remote as words change them.
@@ -75,6 +72,10 @@ struct Settings {
 impl Settings {
     /// Takes in one word, as `only=album:Family rating:>=4`.
     fn take(&mut self, word: &str) -> Result<()> {
+        self.understand(word).map_err(|error| about_setting(word, error))
+    }
+
+    fn understand(&mut self, word: &str) -> Result<()> {
         let Some((name, value)) = word.split_once('=') else {
             return Err(pointed(
                 word,
@@ -169,10 +170,21 @@ impl Settings {
                 let end = word.find('=').unwrap_or(word.len());
                 let reason =
                     format!("this belongs to policy={}, and the policy is {}", owner.word(), kind.word());
-                return Err(pointed(word, 0..end, &reason));
+                return Err(about_setting(word, pointed(word, 0..end, &reason)));
             }
         }
         Ok(())
+    }
+}
+
+/// Says which setting it is that cannot be understood.
+fn about_setting(word: &str, error: LibraryError) -> LibraryError {
+    match error {
+        LibraryError::Query { explained } => {
+            let setting = word.split('=').next().unwrap_or(word).to_owned();
+            LibraryError::Setting { setting, explained }
+        }
+        other => other,
     }
 }
 
@@ -206,8 +218,8 @@ impl Library {
     /// Changes the settings of a remote by words such as `policy=selective` and `only=album:Family`.
     ///
     /// # Errors
-    /// [`LibraryError::Query`] with a mark under what is wrong; [`LibraryError::Refused`] if more would newly be exposed than the
-    /// remote's limit and `consent` is not given. Then nothing is changed.
+    /// [`LibraryError::Setting`] with a mark under what is wrong; [`LibraryError::NeedsConsent`] if more would newly be exposed
+    /// than the remote's limit and `consent` is not given. Then nothing is changed.
     pub fn set_remote(&mut self, name: &str, words: &[String], consent: bool) -> Result<PolicyChange> {
         self.folder.require_writable()?;
         let id = self.remote_row(name)?.id;
@@ -220,7 +232,7 @@ impl Library {
     /// The settings of a remote that is to be added, before anything is connected.
     ///
     /// # Errors
-    /// [`LibraryError::Query`] with a mark under what is wrong.
+    /// [`LibraryError::Setting`] with a mark under what is wrong.
     pub fn check_remote_settings(words: &[String]) -> Result<()> {
         let mut settings = Settings::new(RemotePolicy::default());
         words.iter().try_for_each(|word| settings.take(word))?;
@@ -243,6 +255,9 @@ impl Library {
         let mut settings = Settings::new(policy);
         words.iter().try_for_each(|word| settings.take(word))?;
         settings.check()?;
+        if let Some(only) = settings.policy.only.as_deref().filter(|_| settings.only_word.is_some()) {
+            self.refuse_smart_albums_in(only).map_err(|error| about_setting("only", error))?;
+        }
         if let Some(Some(tier)) = settings.tier {
             self.check_tier(id, tier)?;
         }
@@ -272,64 +287,31 @@ impl Library {
         self.replan(name, id, new)
     }
 
-    fn wanted_now(&self, id: RemoteId, policy: &RemotePolicy) -> Result<Wanted> {
+    pub(super) fn wanted_now(&self, id: RemoteId, policy: &RemotePolicy) -> Result<Wanted> {
         Ok(wanted(&self.catalog(), &self.device, id, policy, true, now_millis())?)
     }
 
-    fn replan(&mut self, name: &str, id: RemoteId, new: Exposure) -> Result<PolicyChange> {
+    pub(super) fn replan(&mut self, name: &str, id: RemoteId, new: Exposure) -> Result<PolicyChange> {
         let catalog = self.catalog.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         let planned = apply_policy(catalog, &mut self.device, id, false, false, now_millis())?;
-        let waiting = self.device.contents_in(id, &[safelight_catalog::SyncState::Waiting])?;
+        let mut waiting = self.device.contents_in(id, &[SyncState::Waiting])?.len() as u64;
+        // What came in since the last sync waits as well. That plan did not see it: the next one still may send it.
+        let row = self.remote_row(name)?;
+        let (judge, mut unseen) = (Judge::of(self, row.clone())?, 0_u64);
+        for added in self.unasked(&row)? {
+            unseen += u64::from(judge.unasked(self, &added.original.content)? == SyncState::Waiting);
+        }
+        if unseen > 0 {
+            self.device.set_remote_setting(id, CONSENTED, Some(&unseen.to_string()))?;
+            waiting += unseen;
+        }
         Ok(PolicyChange {
             remote: name.to_owned(),
             policy: planned.policy.kind.word(),
             newly_exposed: new.originals,
             newly_exposed_bytes: new.bytes,
-            waiting_originals: waiting.len() as u64,
+            waiting_originals: waiting,
         })
-    }
-
-    /// Switches photos, or one whole album with those in it, for a remote.
-    ///
-    /// # Errors
-    /// As [`Library::select`], and [`LibraryError::Refused`] as [`Library::set_remote`]; then nothing is changed.
-    pub fn switch_sync(
-        &mut self,
-        name: &str,
-        items: &[String],
-        query: &str,
-        turn: Turn,
-        consent: bool,
-    ) -> Result<PolicyChange> {
-        self.folder.require_writable()?;
-        let id = self.remote_row(name)?.id;
-        let switched: Vec<Switched> = match items {
-            [only] if album_of(only).is_some() => {
-                let album: AlbumId = self.find_album(album_of(only).unwrap_or_default())?;
-                vec![Switched::Album(album)]
-            }
-            _ => {
-                let selection = self.select(items, query, Among::WhatIsAsked)?;
-                selection.assets().iter().copied().map(Switched::Asset).collect()
-            }
-        };
-        let policy = self.device.policy(id)?;
-        let before = self.device.switches(id)?;
-        let old = self.wanted_now(id, &policy)?;
-        self.device.switch(id, &switched, turn.value(), policy.consented)?;
-        let wanted = self.wanted_now(id, &policy)?;
-        let [all, new] = newly_exposed(&self.catalog(), &self.device, id, &wanted, &old)?;
-        if let Err(refused) = refuse_exposure(name, new, policy.expose_most, consent) {
-            // As it was: what was switched before is switched again, the rest is left to the policy.
-            self.device.switch(id, &switched, None, policy.consented)?;
-            for on in [true, false] {
-                let again = before.iter().filter(|(_, was)| *was == on).map(|(switched, _)| switched);
-                self.device.switch(id, again, Some(on), policy.consented)?;
-            }
-            return Err(refused);
-        }
-        self.device.switch(id, &switched, turn.value(), all.originals)?;
-        self.replan(name, id, new)
     }
 }
 
@@ -339,24 +321,16 @@ impl Settings {
     }
 }
 
-/// The name in `album:NAME` or `album:"NAME"`.
-fn album_of(item: &str) -> Option<&str> {
-    let name = item.strip_prefix("album:")?;
-    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
-    (!name.is_empty()).then_some(name)
-}
-
-fn refuse_exposure(name: &str, new: Exposure, most: u64, consent: bool) -> Result<()> {
+pub(super) fn refuse_exposure(name: &str, new: Exposure, most: u64, consent: bool) -> Result<()> {
     if consent || new.originals <= most {
         return Ok(());
     }
-    Err(LibraryError::Refused {
-        reason: format!(
-            "this would newly send {} originals ({} bytes) to {name}, and more than {most} need your consent",
-            new.originals, new.bytes
-        ),
-        hint: "the same command with --yes does it; remote set NAME expose=N changes the limit".into(),
-    })
+    Err(LibraryError::NeedsConsent(Exposes {
+        remote: name.to_owned(),
+        originals: new.originals,
+        bytes: new.bytes,
+        most,
+    }))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ const OPS_AT_ONCE: usize = 1000;
 
 /// A remote's policy as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownPolicy {
     /// `full`, `selective`, `on-demand` or `archive-only`.
     pub kind: &'static str,
@@ -48,6 +49,7 @@ pub struct ShownPolicy {
 
 /// How one original stands to one remote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownStanding {
     /// The remote.
     pub remote: String,
@@ -114,7 +116,7 @@ impl Counts {
 }
 
 /// One remote, and what of its policy was worked out so far.
-struct Judge {
+pub(super) struct Judge {
     row: RemoteRow,
     policy: RemotePolicy,
     wanted: OnceCell<Wanted>,
@@ -127,13 +129,21 @@ pub(crate) struct Standings<'a> {
 }
 
 impl Judge {
-    fn of(library: &Library, row: RemoteRow) -> Result<Self> {
+    pub(super) fn of(library: &Library, row: RemoteRow) -> Result<Self> {
         let policy = library.device.policy(row.id)?;
         Ok(Self { row, policy, wanted: OnceCell::new() })
     }
 
+    /// Why an original stands so that the remote was not told of yet.
+    pub(super) fn why_unasked(&self, state: SyncState) -> String {
+        match state {
+            SyncState::Waiting => "it came in after the last sync".to_owned(),
+            _ => not_asked_for(self.policy.kind),
+        }
+    }
+
     /// How an original stands that the remote was not told of yet.
-    fn unasked(&self, library: &Library, content: &ContentHash) -> Result<SyncState> {
+    pub(super) fn unasked(&self, library: &Library, content: &ContentHash) -> Result<SyncState> {
         let wanted = match self.wanted.get() {
             Some(wanted) => wanted,
             None => {
@@ -183,10 +193,7 @@ impl Standings<'_> {
                     ShownStanding {
                         remote: judge.row.name.clone(),
                         state: state.word(),
-                        reason: Some(match state {
-                            SyncState::Waiting => "it came in after the last sync".to_owned(),
-                            _ => not_asked_for(judge.policy.kind),
-                        }),
+                        reason: Some(judge.why_unasked(state)),
                         next_try_millis: None,
                     }
                 }
@@ -247,6 +254,11 @@ fn not_asked_for(kind: PolicyKind) -> String {
     }
 }
 
+/// Why an original stands to a remote as it does.
+pub(super) fn reason_of(judge: &Judge, row: &OriginalAtRemote) -> String {
+    reason(judge.policy.kind, row).unwrap_or_default()
+}
+
 fn reason(kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
     match (&row.reason, row.state) {
         (Some(reason), _) => Some(reason.clone()),
@@ -292,6 +304,15 @@ impl Library {
                  else import its file again"
             ),
         })
+    }
+
+    /// How an original stands to a remote, also one that it was not told of yet.
+    pub(super) fn state_at(&self, judge: &Judge, content: &ContentHash) -> Result<SyncState> {
+        let rows = self.device.original_at_remotes(content)?;
+        match rows.into_iter().find(|(id, _)| *id == judge.row.id) {
+            Some((_, row)) => Ok(row.state),
+            None => judge.unasked(self, content),
+        }
     }
 
     /// The originals that came in since a remote was synced, each once.

@@ -29,6 +29,7 @@ pub struct FreeRequest<'a> {
 
 /// What would be freed against one remote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct FreeAgainst {
     /// The remote.
     pub remote: String,
@@ -52,6 +53,7 @@ pub struct FreeAgainst {
 
 /// Originals whose bytes stay, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct Staying {
     /// Why.
     pub reason: String,
@@ -62,6 +64,7 @@ pub struct Staying {
 /// What would be freed; consumed by [`Library::free`].
 #[must_use = "nothing is freed before the plan is carried out"]
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct FreePlan {
     #[serde(skip)]
     chosen: BTreeMap<usize, Vec<Original>>,
@@ -81,6 +84,7 @@ pub struct FreePlan {
 
 /// What freeing came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct FreeReport {
     /// Originals that rest in remotes only now.
     pub freed_originals: u64,

@@ -4,6 +4,7 @@
 //! because it was opened is *visiting*: when visitors take more than the budget, those that were opened longest ago go
 //! again. What is pinned stays in any case. Whatever goes, goes by one way: against a proof (`free.rs`).
 
+mod basket;
 mod free;
 mod open;
 mod pin;
@@ -11,6 +12,7 @@ mod settings;
 mod sync;
 mod thaw;
 
+pub use basket::{BasketItem, ThawBasket, ThawPriority};
 pub use free::{FreeAgainst, FreePlan, FreeReport, FreeRequest, Staying};
 pub(crate) use open::Away;
 pub use open::OpenOriginal;

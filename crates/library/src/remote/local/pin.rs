@@ -75,10 +75,11 @@ impl Library {
     /// Pins an album, with whatever will lie in it, or takes that back.
     ///
     /// # Errors
-    /// [`LibraryError::NoSuchAlbum`](crate::LibraryError::NoSuchAlbum), and those of the databases.
+    /// [`LibraryError::NoSuchAlbum`](crate::LibraryError::NoSuchAlbum), [`LibraryError::Refused`](crate::LibraryError::Refused)
+    /// for a smart album, and those of the databases.
     pub fn pin_album(&mut self, name: &str, pinned: bool) -> Result<PinReport> {
         self.folder.require_writable()?;
-        let album = self.find_album(name)?;
+        let album = self.find_ordinary_album(name)?;
         self.set_pins(&[Pin::Album(album)], pinned)
     }
 

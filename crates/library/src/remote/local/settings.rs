@@ -22,6 +22,7 @@ const UNLIMITED: u64 = u64::MAX;
 
 /// Which originals of other devices come here by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Originals {
     /// Those that are opened, fetched or pinned.
@@ -32,6 +33,7 @@ pub enum Originals {
 
 /// This device's own rules for originals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct LocalSettings {
     /// What originals that were fetched for opening may take; none: as much as they want.
     pub budget_bytes: Option<u64>,
@@ -43,6 +45,7 @@ pub struct LocalSettings {
 
 /// How originals stand on this device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct LocalStanding {
     /// Sealed objects of originals that rest here.
     pub here_objects: u64,

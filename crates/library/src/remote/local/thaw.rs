@@ -30,6 +30,7 @@ pub enum ThawWait {
 
 /// What one remote holds archived of a selection and was not asked for, and what bringing that back costs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ThawCost {
     /// The remote.
     pub remote: String,
@@ -48,6 +49,7 @@ pub struct ThawCost {
 
 /// How the thaw of a selection stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ThawReport {
     /// Originals that are here: nothing to thaw.
     pub here_originals: u64,

@@ -1,0 +1,236 @@
+//! Remotes in the gallery: switches by hand, policies, what waits, syncing, what may leave this device.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::pictures::{heavy_photo, photo};
+use crate::room::Room;
+use crate::serving::Serving;
+
+/// A library with large photos, and a folder that is a remote.
+fn room_with_remote(photos: u64, settings: &[&str]) -> (Room, PathBuf) {
+    let room = Room::with_library();
+    for seed in 0..photos {
+        room.put(format!("{seed}.jpg"), heavy_photo(seed, 200_000));
+    }
+    room.import().ends_with(&[0]);
+    let place = room.path("place");
+    std::fs::create_dir(&place).unwrap();
+    let address = format!("folder:{}", place.display());
+    let mut arguments = vec!["remote", "add", "nas", &address];
+    arguments.extend(settings);
+    room.safelight(&arguments).ends_with(&[0]);
+    (room, place)
+}
+
+fn look(serving: &Serving, about: &Value) -> Value {
+    let mut looked = serving.done("POST", "sync/look", about);
+    looked["remotes"][0].take()
+}
+
+fn counts(standing: &Value) -> [u64; 6] {
+    ["photos", "on", "off", "auto", "goes", "stays"].map(|name| standing[name].as_u64().unwrap())
+}
+
+#[test]
+fn a_switch_is_looked_at_turned_and_taken_back() {
+    let (room, _) = room_with_remote(3, &["--policy", "selective", "expose=1"]);
+    let serving = Serving::begin(&room);
+    let ids = serving.ids();
+    let all = json!({ "items": ids });
+    let standing = look(&serving, &all);
+    assert_eq!((counts(&standing), &standing["expose"]), ([3, 0, 0, 3, 0, 3], &1.into()), "{standing}");
+    assert_eq!((&standing["switch"], &standing["because"]), (&"auto".into(), &"policy".into()));
+
+    let turn = |items: &Value, turn: &str, consent: bool| {
+        let asked = json!({ "items": items, "remote": "nas", "turn": turn, "consent": consent });
+        serving.asked("POST", "sync/switch", &asked)
+    };
+    let (status, refused) = turn(&json!(ids), "on", false);
+    assert_eq!((status, &refused["error"]["code"]), (409, &"needs-consent".into()), "{refused}");
+    let exposes = &refused["error"]["exposes"];
+    assert_eq!(
+        (&exposes["remote"], &exposes["originals"], &exposes["most"]),
+        (&"nas".into(), &3.into(), &1.into())
+    );
+    assert!(exposes["bytes"].as_u64().unwrap() > 600_000);
+    assert_eq!(counts(&look(&serving, &all)), [3, 0, 0, 3, 0, 3], "nothing was changed");
+
+    let (_, switched) = turn(&json!(ids), "on", true);
+    assert_eq!((&switched["changed"], &switched["waiting_originals"]), (&3.into(), &3.into()), "{switched}");
+    let standing = look(&serving, &all);
+    assert_eq!(
+        (counts(&standing), &standing["because"]),
+        ([3, 3, 0, 0, 3, 0], &"photo".into()),
+        "{standing}"
+    );
+    let back = serving.done("POST", "undo", &json!({ "undo": switched["undo"] }));
+    assert_eq!(counts(&look(&serving, &all)), [3, 0, 0, 3, 0, 3]);
+    serving.done("POST", "undo", &json!({ "undo": back["undo"] }));
+    assert_eq!(counts(&look(&serving, &all)), [3, 3, 0, 0, 3, 0]);
+    let (_, again) = turn(&json!(ids), "on", false);
+    assert_eq!((&again["changed"], &again["undo"]), (&0.into(), &Value::Null), "it was so already");
+    turn(&json!([ids[0]]), "off", false);
+    let standing = look(&serving, &all);
+    assert_eq!((counts(&standing), &standing["switch"]), ([3, 2, 1, 0, 2, 1], &"mixed".into()));
+    assert_eq!(turn(&json!(ids), "sideways", false).0, 400);
+    serving.end().ends_with(&[0]);
+    let told =
+        room.safelight(&["--json", "sync", "switches", "0.jpg", "--remote", "nas"]).ends_with(&[0]).json();
+    assert!(told[0]["switch"] == "on" || told[0]["switch"] == "off", "{told}");
+}
+
+#[test]
+fn an_album_is_switched_as_a_whole_and_a_smart_one_is_not() {
+    let (room, _) = room_with_remote(3, &["--policy", "selective"]);
+    let serving = Serving::begin(&room);
+    let ids = serving.ids();
+    let trips = serving.done("POST", "albums", &json!({ "path": "Trips" }))["id"].clone();
+    serving.done("POST", "albums", &json!({ "path": "Trips/Iceland" }));
+    serving.done("POST", "edit", &json!({ "items": [ids[0]], "add": { "albums": ["Trips/Iceland"] } }));
+    let album = json!({ "switch_album": trips });
+    let standing = look(&serving, &album);
+    assert_eq!((counts(&standing), &standing["switch"]), ([1, 0, 0, 1, 0, 1], &"auto".into()), "{standing}");
+    serving.done("POST", "sync/switch", &json!({ "switch_album": trips, "remote": "nas", "turn": "on" }));
+    let standing = look(&serving, &album);
+    assert_eq!((&standing["switch"], &standing["because_album"]), (&"on".into(), &"Trips".into()));
+    let iceland = look(&serving, &json!({ "switch_album": "Trips/Iceland" }));
+    assert_eq!(
+        (&iceland["switch"], &iceland["because_album"]),
+        (&"auto".into(), &"Trips".into()),
+        "{iceland}"
+    );
+    let photo = look(&serving, &json!({ "items": [ids[0]] }));
+    assert_eq!((&photo["because"], &photo["because_album"]), (&"album".into(), &"Trips".into()), "{photo}");
+    let both = look(&serving, &json!({ "items": [ids[0], ids[1]] }));
+    assert_eq!((&both["because"], counts(&both)), (&"mixed".into(), [2, 0, 0, 2, 1, 1]));
+    let line = room.safelight(&["sync", "switches", "album:Trips/Iceland"]).ends_with(&[0]).text();
+    assert_eq!(line, "nas (selective): auto, by the album Trips; 1 photo: 1 there or on their way, 0 not\n");
+
+    let best = serving.done("POST", "albums", &json!({ "path": "Best", "query": "rating:5" }))["id"].clone();
+    let asked = json!({ "switch_album": best, "remote": "nas", "turn": "on" });
+    assert_eq!(serving.asked("POST", "sync/switch", &asked).1["error"]["code"], "refused");
+    let only = json!({ "settings": { "only": "album:Best" } });
+    let (status, refused) = serving.asked("PATCH", "remotes/nas", &only);
+    assert_eq!((status, &refused["error"]["setting"]), (400, &"only".into()), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("rating:5"), "{refused}");
+    serving.end().ends_with(&[0]);
+}
+
+#[test]
+fn a_policy_is_changed_what_waits_is_told_and_a_sync_sends_it() {
+    let (room, place) = room_with_remote(3, &["--policy", "selective", "expose=1"]);
+    let serving = Serving::begin(&room);
+    let groups = |serving: &Serving| -> Vec<(String, u64)> {
+        let waiting = serving.json("remotes/nas/waiting");
+        let each = waiting["groups"].as_array().unwrap().iter();
+        each.map(|group| (group["state"].as_str().unwrap().to_owned(), group["originals"].as_u64().unwrap()))
+            .collect()
+    };
+    assert_eq!(groups(&serving), [("off".to_owned(), 3)]);
+    for (settings, setting) in [
+        (json!({ "older": "2y" }), "older"),
+        (json!({ "policy": "everything" }), "policy"),
+        (json!({ "limit": "fast" }), "limit"),
+        (json!({ "colour": "red" }), "colour"),
+    ] {
+        let (status, wrong) = serving.asked("PATCH", "remotes/nas", &json!({ "settings": settings }));
+        assert_eq!((status, &wrong["error"]["setting"]), (400, &setting.into()), "{wrong}");
+        assert!(!wrong["error"]["message"].as_str().unwrap().contains('\n'), "{wrong}");
+    }
+    let (_, wrong) = serving.asked("PATCH", "remotes/nas", &json!({ "settings": { "only": "a ratng:5" } }));
+    assert_eq!(wrong["error"]["at"], json!([2, 7]), "{wrong}");
+    let everything = |consent: bool| json!({ "settings": { "only": "type:photo", "limit": "20MB/s" }, "consent": consent });
+    let (status, refused) = serving.asked("PATCH", "remotes/nas", &everything(false));
+    assert_eq!((status, &refused["error"]["exposes"]["originals"]), (409, &3.into()), "{refused}");
+    assert_eq!(serving.json("remotes")[0]["limit"], Value::Null, "nothing was changed");
+    let change = serving.done("PATCH", "remotes/nas", &everything(true));
+    assert_eq!((&change["newly_exposed"], &change["waiting_originals"]), (&3.into(), &3.into()), "{change}");
+    let remote = &serving.json("remotes")[0];
+    assert_eq!((&remote["policy"]["only"], &remote["limit"]), (&"type:photo".into(), &"20MB/s".into()));
+    assert_eq!(groups(&serving), [("waiting".to_owned(), 3)]);
+    let waiting = &serving.json("remotes/nas/waiting")["groups"][0];
+    assert_eq!(waiting["examples"].as_array().unwrap().len(), 3, "{waiting}");
+
+    let cost = &serving.json("costs")[0];
+    assert_eq!((&cost["remote"], &cost["estimated"]), (&"nas".into(), &true.into()));
+    assert!(cost["next_sync"][0]["bytes"].as_u64().unwrap() > 600_000, "{cost}");
+    let job = serving.work("sync", &json!({}));
+    assert_eq!((&job["state"], &job["kind"]), (&"done".into(), &"sync".into()), "{job:#}");
+    assert_eq!(job["report"]["outcomes"][0]["synced_originals"], 3);
+    assert!(groups(&serving).is_empty());
+    assert_eq!(serving.json("remotes/nowhere/waiting")["error"]["code"], "not-found");
+
+    // The place is away: the work fails, and says what to do.
+    std::fs::rename(&place, room.path("elsewhere")).unwrap();
+    let job = serving.work("sync", &json!({ "remote": "nas" }));
+    assert_eq!(job["state"], "failed", "{job:#}");
+    assert!(
+        job["error"]["message"].is_string() && job["report"]["outcomes"][0]["error"].is_string(),
+        "{job:#}"
+    );
+    std::fs::rename(room.path("elsewhere"), &place).unwrap();
+    serving.end().ends_with(&[0]);
+    room.verify_is_clean();
+}
+
+#[test]
+fn what_takes_space_is_told_and_goes_against_a_proof_only() {
+    let (room, place) = room_with_remote(2, &[]);
+    room.put("small.jpg", photo(9));
+    room.import().ends_with(&[0]);
+    let serving = Serving::begin(&room);
+    let kind = |storage: &Value, wanted: &str| -> u64 {
+        let kinds = storage["kinds"].as_array().unwrap();
+        kinds.iter().find(|kind| kind["kind"] == wanted).unwrap()["bytes"].as_u64().unwrap()
+    };
+    let storage = serving.json("storage");
+    assert!(kind(&storage, "originals") > 400_000 && kind(&storage, "renditions") > 10_000, "{storage:#}");
+    assert_eq!(storage["trash"]["photos"], 0);
+    serving.work("sync", &json!({}));
+    let plan = serving.done("POST", "storage/free/plan", &json!({}));
+    assert_eq!((&plan["plan"], &plan["originals"]), (&Value::Null, &0.into()), "nothing is proven: {plan:#}");
+    let plan = serving.done("POST", "storage/free/plan", &json!({ "prove": true }));
+    assert_eq!(
+        (&plan["originals"], &plan["against"][0]["download_originals"]),
+        (&2.into(), &2.into()),
+        "{plan:#}"
+    );
+    assert!(!plan["staying"].as_array().unwrap().is_empty(), "the small one stays: {plan:#}");
+    let job = serving.work("storage/free", &json!({ "plan": plan["plan"] }));
+    assert_eq!((&job["state"], &job["report"]["freed_originals"]), (&"done".into(), &2.into()), "{job:#}");
+    let (status, used) = serving.asked("POST", "storage/free", &json!({ "plan": plan["plan"] }));
+    assert_eq!((status, &used["error"]["code"]), (409, &"stale".into()));
+    let after = serving.json("storage");
+    assert_eq!((kind(&after, "originals"), &after["local"]["away_originals"]), (0, &2.into()), "{after:#}");
+
+    // What went is collected, and comes back.
+    let away = json!({ "q": "sync:cloud-only", "put": true });
+    let basket = serving.done("POST", "thaw/basket", &away);
+    assert_eq!(
+        (&basket["photos"], &basket["readable"], &basket["archived"]),
+        (&2.into(), &2.into(), &0.into()),
+        "{basket:#}"
+    );
+    assert_eq!(
+        (&basket["items"][0]["state"], &basket["items"][0]["remote"]),
+        (&"cloud-only".into(), &"nas".into())
+    );
+    assert_eq!(basket["priorities"], json!([]), "nothing is archived");
+    let looked = serving.work("thaw/look", &json!({}));
+    assert_eq!(looked["report"]["readable_originals"], 2, "{looked:#}");
+    let fetched = serving.work("thaw/fetch", &json!({}));
+    assert_eq!(fetched["report"]["fetched_originals"], 2, "{fetched:#}");
+    assert_eq!(serving.json("thaw")["photos"], 0);
+    assert_eq!(serving.asked("POST", "thaw", &json!({ "priority": "high" })).1["error"]["code"], "refused");
+
+    let settings =
+        serving.done("PATCH", "storage/settings", &json!({ "budget_bytes": null, "originals": "keep-all" }));
+    assert_eq!((&settings["budget_bytes"], &settings["originals"]), (&Value::Null, &"keep-all".into()));
+    let old = serving.asked("PATCH", "storage/settings", &json!({ "proof_age_seconds": 31 * 86_400 }));
+    assert_eq!((old.0, &old.1["error"]["code"]), (409, &"refused".into()));
+    drop(place);
+    serving.end().ends_with(&[0]);
+    room.verify_is_clean();
+}

@@ -1,0 +1,91 @@
+//! What was searched for last on this device: kept in `device.db`, and synced nowhere.
+
+use crate::error::Result;
+use crate::library::Library;
+use safelight_catalog::Query;
+
+const RECENT: &str = "searches/recent";
+/// More than this are not remembered.
+const MOST: usize = 20;
+/// What is longer was pasted rather than searched for.
+const LONGEST_BYTES: usize = 1000;
+
+impl Library {
+    /// The searches that were remembered last, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn recent_searches(&self) -> Result<Vec<String>> {
+        let kept = self.device.setting(RECENT)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&kept).lines().map(str::to_owned).collect())
+    }
+
+    /// Remembers a search. What cannot be understood is not remembered, and nothing is in a library that is read-only.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn remember_search(&mut self, search: &str) -> Result<Vec<String>> {
+        let search = search.trim();
+        let mut recent = self.recent_searches()?;
+        let is_one_line = !search.is_empty() && search.len() <= LONGEST_BYTES && search.lines().count() == 1;
+        if !is_one_line || Query::parse(search).is_err() || self.is_read_only() {
+            return Ok(recent);
+        }
+        recent.retain(|known| known != search);
+        recent.insert(0, search.to_owned());
+        recent.truncate(MOST);
+        self.keep_searches(recent)
+    }
+
+    /// Forgets one search, or all of them.
+    ///
+    /// # Errors
+    /// Those of the database; a library that is read-only forgets nothing and says so.
+    pub fn forget_searches(&mut self, only: Option<&str>) -> Result<Vec<String>> {
+        self.folder.require_writable()?;
+        let mut recent = self.recent_searches()?;
+        recent.retain(|known| only.is_some_and(|only| known != only.trim()));
+        self.keep_searches(recent)
+    }
+
+    fn keep_searches(&mut self, recent: Vec<String>) -> Result<Vec<String>> {
+        let kept = (!recent.is_empty()).then(|| recent.join("\n"));
+        self.device.set_setting(RECENT, kept.as_deref().map(str::as_bytes))?;
+        Ok(recent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Place;
+
+    #[test]
+    fn the_newest_searches_are_remembered_once_each() {
+        let place = Place::new();
+        let mut library = place.library();
+        for search in ["beach", " rating:5 ", "beach", "", "colour:red", "a\nb"] {
+            library.remember_search(search).unwrap();
+        }
+        assert_eq!(library.recent_searches().unwrap(), ["beach", "rating:5"]);
+        library.close().unwrap();
+        let mut library = place.library();
+        for number in 0..30 {
+            library.remember_search(&format!("number{number}")).unwrap();
+        }
+        let recent = library.recent_searches().unwrap();
+        assert_eq!((recent.len(), recent[0].as_str()), (20, "number29"));
+        assert_eq!(library.forget_searches(Some("number29")).unwrap()[0], "number28");
+        assert!(library.forget_searches(None).unwrap().is_empty());
+        assert!(library.recent_searches().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_library_that_is_only_looked_at_remembers_nothing() {
+        let place = Place::new();
+        let mut library =
+            crate::Library::open_to_read(place.folder().to_look_only(), place.keys.clone(), &place.options)
+                .unwrap();
+        assert!(library.remember_search("beach").unwrap().is_empty());
+        assert!(library.forget_searches(None).is_err());
+    }
+}

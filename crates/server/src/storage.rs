@@ -1,0 +1,205 @@
+//! What takes space on this device, and letting originals go that remotes are proven to hold.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use safelight_library::{
+    Among, FreePlan, FreeRequest, Library, LocalSettings, Originals, Selection, Storage,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::asked::Asked;
+use crate::failure::{Answer, Failure};
+use crate::gallery::{Gallery, held};
+use crate::jobs::{self, Ended, ShownJob};
+use crate::writing::Which;
+
+/// A plan is carried out within this time, or made again.
+const PLAN_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// The plan for freeing that was shown last.
+#[derive(Debug, Default)]
+pub(crate) struct Plans(Mutex<Drawn>);
+
+#[derive(Debug, Default)]
+struct Drawn {
+    next: u64,
+    plan: Option<(u64, Instant, FreePlan)>,
+}
+
+impl Plans {
+    fn keep(&self, plan: FreePlan, now: Instant) -> String {
+        let mut drawn = held(&self.0);
+        drawn.next += 1;
+        let word = drawn.next;
+        drawn.plan = Some((word, now, plan));
+        word.to_string()
+    }
+
+    /// The plan of a word, once.
+    fn take(&self, word: &str, now: Instant) -> Answer<FreePlan> {
+        let mut drawn = held(&self.0);
+        let is_it = |(known, made, _): &(u64, Instant, FreePlan)| {
+            known.to_string() == word && now.saturating_duration_since(*made) < PLAN_LIFE
+        };
+        match drawn.plan.take_if(|plan| is_it(plan)) {
+            Some((_, _, plan)) => Ok(plan),
+            None => {
+                Err(Failure::new(StatusCode::CONFLICT, "stale", "that plan is too old, or was carried out")
+                    .hint("look again at what may go"))
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        held(&self.0).plan = None;
+    }
+}
+
+/// What takes space on this device, and how much lies in the trash.
+#[utoipa::path(get, path = "/api/v1/storage", tag = "storage", responses((status = 200, body = Storage)))]
+pub(crate) async fn show_storage(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Storage>> {
+    // Every file is looked at, which must hold no page up.
+    gallery.door.fetch(|library, _| Ok(library.storage()?)).await.map(Json)
+}
+
+/// What is to be freed, and against whom.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct WhatToFree {
+    /// Which photos; all of them when nothing is said.
+    #[serde(flatten)]
+    which: Which,
+    /// The remote whose proof counts; any when left out.
+    remote: Option<String>,
+    /// Whether what is not proven is downloaded and opened first.
+    #[serde(default)]
+    prove: bool,
+}
+
+impl WhatToFree {
+    fn select(&self, library: &Library) -> Answer<Selection> {
+        if self.which.is_nothing() {
+            return Ok(library.select_all(Among::Everywhere)?);
+        }
+        self.which.select(library, None)
+    }
+}
+
+/// What may go, and the word that carries it out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Freeable {
+    /// Good once, and for ten minutes; none where nothing may go.
+    plan: Option<String>,
+    #[serde(flatten)]
+    what: FreePlan,
+}
+
+/// What freeing would do, from what is known here: against which proofs, and what stays and why.
+#[utoipa::path(post, path = "/api/v1/storage/free/plan", tag = "storage", request_body = WhatToFree,
+    responses((status = 200, body = Freeable), (status = 404, description = "there is no remote")))]
+pub(crate) async fn plan_free(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(what): Asked<WhatToFree>,
+) -> Answer<Json<Freeable>> {
+    let shared = Arc::clone(&gallery);
+    let plan = gallery.door.fetch(move |library, surroundings| {
+        let selection = what.select(library)?;
+        let request = FreeRequest { remote: what.remote.as_deref(), prove: what.prove };
+        let found = library.plan_free(&selection, &request, surroundings)?;
+        let plan = (!found.is_empty()).then(|| shared.plans.keep(found.clone(), Instant::now()));
+        Ok(Freeable { plan, what: found })
+    });
+    plan.await.map(Json)
+}
+
+/// Which plan.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Agreed {
+    /// The word of a plan that was shown.
+    plan: String,
+}
+
+/// Frees what a plan says, each original against a proof that is taken or checked at that moment.
+#[utoipa::path(post, path = "/api/v1/storage/free", tag = "jobs", request_body = Agreed,
+    responses((status = 200, body = ShownJob), (status = 409, description = "`stale`: look again; `busy`")))]
+pub(crate) async fn free(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(Agreed { plan }): Asked<Agreed>,
+) -> Answer<Json<ShownJob>> {
+    gallery.jobs.may_begin()?;
+    let plan = gallery.plans.take(&plan, Instant::now())?;
+    jobs::begin(&gallery, "free", move |library, surroundings, monitor| {
+        Ended::well(library.free(plan, surroundings, monitor)?)
+    })
+}
+
+/// This device's rules; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct Rules {
+    /// What originals that were fetched for opening may take; null is as much as they want.
+    #[serde(default, deserialize_with = "if_there")]
+    #[schema(value_type = Option<u64>)]
+    budget_bytes: Option<Option<u64>>,
+    /// How old a proof may be that bytes are freed against, in seconds; 30 days at most.
+    proof_age_seconds: Option<u64>,
+    /// `on-demand` or `keep-all`.
+    originals: Option<String>,
+}
+
+/// Tells null from nothing.
+fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Changes this device's rules for originals.
+#[utoipa::path(patch, path = "/api/v1/storage/settings", tag = "storage", request_body = Rules,
+    responses((status = 200, body = LocalSettings), (status = 409, description = "`refused`: a proof would be too old")))]
+pub(crate) async fn set_rules(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(rules): Asked<Rules>,
+) -> Answer<Json<LocalSettings>> {
+    let originals = match rules.originals.as_deref() {
+        None => None,
+        Some("on-demand") => Some(Originals::OnDemand),
+        Some("keep-all") => Some(Originals::KeepAll),
+        Some(_) => return Err(Failure::not_understood("originals are on-demand or keep-all")),
+    };
+    let settings = gallery.door.write(move |library| {
+        // What may be refused comes first, so that nothing is done by half.
+        if let Some(seconds) = rules.proof_age_seconds {
+            library.set_proof_age(Duration::from_secs(seconds))?;
+        }
+        if let Some(budget) = rules.budget_bytes {
+            library.set_local_budget(budget)?;
+        }
+        if let Some(originals) = originals {
+            library.set_local_originals(originals)?;
+        }
+        Ok(library.local_settings()?)
+    });
+    settings.await.map(Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_good_once_and_not_for_long() {
+        let plans = Plans::default();
+        let now = Instant::now();
+        let first = plans.keep(FreePlan::default(), now);
+        let second = plans.keep(FreePlan::default(), now);
+        assert_eq!(plans.take(&first, now).unwrap_err().code, "stale", "another was shown since");
+        assert_eq!(plans.take(&second, now + PLAN_LIFE).unwrap_err().code, "stale");
+        assert!(plans.take(&second, now).is_ok());
+        assert_eq!(plans.take(&second, now).unwrap_err().code, "stale", "it was carried out");
+        let third = plans.keep(FreePlan::default(), now);
+        plans.forget();
+        assert!(plans.take(&third, now).is_err());
+    }
+}
