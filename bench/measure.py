@@ -7,9 +7,14 @@ import time
 
 
 class Cost:
-    def __init__(self, wall, cpu, memory, resident, output, status):
+    def __init__(self, wall, cpu, memory, resident, output, status, samples=()):
         self.wall, self.cpu, self.memory, self.resident = wall, cpu, memory, resident
-        self.output, self.status = output, status
+        self.output, self.status, self.samples = output, status, samples
+
+    def memory_after(self, kilobytes):
+        """The peak behind the last moment at which so much was in use; the whole peak where it never was."""
+        last = max((index for index, sample in enumerate(self.samples) if sample >= kilobytes), default=-1)
+        return max(self.samples[last + 1:], default=0)
 
 
 def _tree(root):
@@ -51,12 +56,16 @@ def memory_of(root):
 class _Sampler(threading.Thread):
     def __init__(self, root):
         super().__init__(daemon=True)
-        self.root, self.proportional, self.resident, self.running = root, 0, 0, True
+        self.root, self.resident, self.running, self.samples = root, 0, True, []
+
+    @property
+    def proportional(self):
+        return max(self.samples, default=0)
 
     def run(self):
         while self.running:
             proportional, resident = memory_of(self.root)
-            self.proportional = max(self.proportional, proportional)
+            self.samples.append(proportional)
             self.resident = max(self.resident, resident)
             time.sleep(0.02)
 
@@ -79,7 +88,8 @@ def run(command, environment=None, stdin=None, allowed=(0,), shell=False, memory
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if process.returncode not in allowed:
         raise RuntimeError(f"{command} ended with {process.returncode}:\n{output[-2000:]}")
-    return Cost(wall, cpu, sampler.proportional if sampler else 0, sampler.resident if sampler else 0, output, process.returncode)
+    return Cost(wall, cpu, sampler.proportional if sampler else 0, sampler.resident if sampler else 0, output, process.returncode,
+                sampler.samples if sampler else ())
 
 
 def best(times, attempt):

@@ -45,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     interrupted: Arc<AtomicBool>,
     environment: Environment,
+    /// Whether the recovery words are what a join asks for, and no second way to unlock.
+    words_are_to_join: AtomicBool,
 }
 
 /// The few variables that are looked at.
@@ -82,7 +84,8 @@ impl Context {
                 || variable("WAYLAND_DISPLAY").is_some(),
         };
         let progress = Progress::new(output, Arc::clone(&interrupted));
-        Ok(Self { global, output, progress, interrupted, environment })
+        let words_are_to_join = AtomicBool::new(false);
+        Ok(Self { global, output, progress, interrupted, environment, words_are_to_join })
     }
 
     /// Refuses `--dry-run` where a command cannot show what it would do without doing it; `why` says so, or what shows it.
@@ -248,7 +251,9 @@ impl Context {
         };
         let words = self.given_words()?;
         let given = self.ways_given_by_hand();
-        if let [used, ignored, ..] = given.as_slice() {
+        if let [used, ignored, ..] = given.as_slice()
+            && !self.words_are_to_join.load(Ordering::Relaxed)
+        {
             self.output.warn(&format!("{used} is used and {ignored} is not: one way to unlock is enough"));
         }
         // What is typed says more of what is meant than what a profile has set long ago.
@@ -351,6 +356,12 @@ impl Context {
                 .hint("it must hold the 24 words that init wrote or showed, in their order")
         })?;
         Ok(Some(words))
+    }
+
+    /// The recovery words that are given, for a join.
+    pub(crate) fn given_words_to_join(&self) -> Result<Option<RecoveryWords>, Failure> {
+        self.words_are_to_join.store(true, Ordering::Relaxed);
+        self.given_words()
     }
 
     /// A key slot from a key file, which is made if it does not exist.

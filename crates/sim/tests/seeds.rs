@@ -1,4 +1,4 @@
-//! Three thousand seeds on every core, as far as five minutes reach, and bugs that must be found.
+//! Six thousand seeds, as far as five minutes reach, and bugs that must be found.
 //!
 //! `SIM_SEEDS` (how many), `SIM_SECONDS` (more, and for longer, until then), `SIM_FROM`, `SIM_THREADS` and
 //! `SIM_FAILURES` (after so many it ends) make other runs; `SIM_SEED` and `SIM_BUG` repeat one, step by step with
@@ -37,7 +37,7 @@ fn one_seed() {
 
 #[test]
 fn no_seed_loses_anything_or_leaves_devices_apart() {
-    let (from, least) = (number("SIM_FROM", 1), number("SIM_SEEDS", 3000));
+    let (from, least) = (number("SIM_FROM", 1), number("SIM_SEEDS", 6000));
     let time = Duration::from_secs(number("SIM_SECONDS", 0));
     let most_failures = usize::try_from(number("SIM_FAILURES", MOST_FAILURES)).unwrap();
     let threads = number("SIM_THREADS", available_parallelism().map_or(1, |cores| cores.get() as u64));

@@ -30,6 +30,8 @@ use crate::problem::Problem;
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
+/// Segments of a history without a checkpoint that are kept in memory until there is a library to take them in.
+const MOST_KEPT_BYTES: usize = 64 << 20;
 /// Segments that are asked for before it is known whether there are any.
 const STRETCH: usize = 64;
 
@@ -47,6 +49,8 @@ pub struct Joining {
     files: Vec<(EpochId, Bytes)>,
     problems: Vec<Problem>,
     segments: Vec<((DeviceId, u32), Bytes)>,
+    /// Whether those are all that were found.
+    has_all: bool,
     beginning: Option<Beginning>,
 }
 
@@ -104,7 +108,7 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
     let mut found = FoundKeys::open(store, library, recipient, &words.kem_key(), keys)?;
     let claims = found.claims(heads, &chains);
     found.harvest_roots(&roots);
-    let (mut segments, mut beginning) = (Vec::new(), None);
+    let (mut segments, mut beginning) = (Segments { kept: Vec::new(), is_all: true }, None);
     let believed = found.believed();
     if let Some(chosen) = choose(library, &believed, &roots) {
         let begun = fetch_beginning(store, library, &believed, chosen, &claims).await;
@@ -115,12 +119,12 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
     // Whoever speaks for a keys file may have done so further on than a checkpoint and the next segments.
     if beginning.is_none() || found.strange().next().is_some() {
         beginning = None;
-        segments = all_segments(store, &claims).await?;
-        found.harvest_segments(segments.iter().map(|(_, bytes)| bytes));
+        segments = all_segments(store, &claims, &mut found).await?;
     }
     let (epochs, files, problems) = found.settle(store)?;
     let words = opened.words().clone();
-    Ok(Joining { library, words, epochs, card, files, problems, segments, beginning })
+    let Segments { kept, is_all } = segments;
+    Ok(Joining { library, words, epochs, card, files, problems, segments: kept, has_all: is_all, beginning })
 }
 
 /// A keys file that opens with the words. Whoever may write to the place may have put it there.
@@ -194,13 +198,14 @@ impl FoundKeys {
                     HeadHint::open(head.as_deref()?, self.library, device, file.epochs.as_slice()).ok()?;
                 Some(hint.claimed())
             };
-            // Without a head what is listed says how far to ask.
-            let listed = || chains.get(&device).copied().unwrap_or_default();
-            let mut tip = self.files.iter().find_map(open).unwrap_or_default();
-            if tip.seq.0 == 0 {
-                tip.seq.0 = listed().max(1);
+            let head: Tip = self.files.iter().find_map(open).unwrap_or_default();
+            // A head is late where it may not be replaced, and a listing where it is stale: the longer one says how
+            // far to ask.
+            let listed = chains.get(&device).copied().unwrap_or_default().max(1);
+            if listed <= head.seq.0 {
+                return (device, head);
             }
-            (device, tip)
+            (device, Tip { seq: SegmentSeq(listed), ..Tip::default() })
         };
         heads.into_iter().map(claim).collect()
     }
@@ -299,14 +304,22 @@ async fn get_head(store: &SealedRemote, device: DeviceId) -> Option<Bytes> {
     store.get(&head_path(device).ok()?, HEAD_BYTES).await.ok()
 }
 
-/// All segments that the heads speak of, beside each other. What is missing or later comes with the first sync.
+/// The segments of all chains from their beginnings on, as far as there was room for them.
+struct Segments {
+    kept: Vec<((DeviceId, u32), Bytes)>,
+    is_all: bool,
+}
+
+/// Reads all segments that the heads speak of, beside each other, for the statements in them. As many as there is room
+/// for are kept; the others, and what is missing or later, come with the first sync.
 async fn all_segments(
     store: &SealedRemote,
     claims: &BTreeMap<DeviceId, Tip>,
-) -> Result<Vec<((DeviceId, u32), Bytes)>> {
+    found: &mut FoundKeys,
+) -> Result<Segments> {
     // A claim is not believed further than there are segments, and may be any number.
     let mut wanted: Vec<_> = claims.iter().map(|(device, claim)| (*device, 1..=claim.seq.0)).collect();
-    let mut segments = Vec::new();
+    let (mut kept, mut kept_bytes, mut is_all) = (Vec::new(), 0, true);
     let mut ended = BTreeSet::new();
     loop {
         wanted.retain(|(device, seqs)| !seqs.is_empty() && !ended.contains(device));
@@ -316,11 +329,12 @@ async fn all_segments(
             stretch.extend(seqs.by_ref().take(room).map(|seq| (*device, seq)));
         }
         if stretch.is_empty() {
-            return Ok(segments);
+            return Ok(Segments { kept, is_all });
         }
+        let mut arrived = Vec::with_capacity(stretch.len());
         for ((device, seq), result) in fetch_segments(store, &stretch).await {
             match result {
-                Ok(bytes) if !ended.contains(&device) => segments.push(((device, seq), bytes)),
+                Ok(bytes) if !ended.contains(&device) => arrived.push(((device, seq), bytes)),
                 Ok(_) => {}
                 Err(
                     StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. },
@@ -329,6 +343,12 @@ async fn all_segments(
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+        found.harvest_segments(arrived.iter().map(|(_, bytes)| bytes));
+        kept_bytes += arrived.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        is_all &= kept_bytes <= MOST_KEPT_BYTES;
+        if is_all {
+            kept.append(&mut arrived);
         }
     }
 }
@@ -375,6 +395,11 @@ impl Joining {
         }
         inbox.settle(here, &at.store, &mut report).await?;
         inbox.record_heads(here, at)?;
+        if !self.has_all {
+            // What there was no room for is fetched again, and taken in as it comes.
+            report.join(sync_history(here, at).await?);
+            return Ok(report);
+        }
         crate::history::place_waiting(here, &mut report.problems)?;
         Ok(report)
     }

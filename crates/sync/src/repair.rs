@@ -11,6 +11,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::Packed;
 use safelight_store::{Capability, ObjectPath, StoreError, Tier};
 
+use crate::checkpoint::write_again;
 use crate::collect::{Arrival, acknowledge, arrive, tell};
 use crate::drive::{SyncOptions, settle_linked};
 use crate::error::Result;
@@ -69,6 +70,7 @@ pub async fn repair(
     if tell(here, at, problems).await? || here.catalog.open_ops()?.ops > 0 {
         publish_more(here, at, &mut history).await?;
     }
+    write_again(here, at, &wrong.checkpoints, problems).await?;
     for (path, was) in &wrong.small {
         if here.device.replica(at.id, path)?.is_some() {
             here.note(problems, Problem::Repaired { object: path.clone(), was });

@@ -165,7 +165,7 @@ fn floor(arguments: &Arguments) -> Result<Option<String>, Failure> {
 }
 
 fn words(context: &Context) -> Result<RecoveryWords, Failure> {
-    if let Some(words) = context.given_words()? {
+    if let Some(words) = context.given_words_to_join()? {
         return Ok(words);
     }
     if !prompt::someone_is_there() {

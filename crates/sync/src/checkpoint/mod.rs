@@ -8,7 +8,7 @@ mod check;
 mod read;
 mod write;
 
-pub(crate) use check::forget_missing;
+pub(crate) use check::{WrongCheckpoints, forget_missing, open_newest, write_again};
 pub use read::take_waiting_pages;
 pub(crate) use read::{
     Beginning, choose, fetch_beginning, get_roots, hold_to_beginning, list_roots, statements_in,

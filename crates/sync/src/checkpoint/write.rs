@@ -51,10 +51,18 @@ pub(crate) async fn write_if_due(
     at: &RemotePlace,
     after_ops: u64,
 ) -> Result<Option<WrittenCheckpoint>> {
-    let ops = here.catalog.count_ops()?;
-    if !is_due(here, at, ops, after_ops)? || !is_all_there(here, at)? || !may_write(here)? {
+    if !is_due(here, at, here.catalog.count_ops()?, after_ops)? {
         return Ok(None);
     }
+    write_now(here, at).await
+}
+
+/// Writes a checkpoint if the place holds all history. Whatever the place answers, nothing fails by it.
+pub(super) async fn write_now(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCheckpoint>> {
+    if !is_all_there(here, at)? || !may_write(here)? {
+        return Ok(None);
+    }
+    let ops = here.catalog.count_ops()?;
     match write(here, at).await {
         Ok(Some(written)) => {
             let last = Last { catalog: here.catalog.instance()?, ops, millis: here.now_millis() };
@@ -149,7 +157,7 @@ async fn write(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCh
                 }
                 replace_damaged(&at.store, &put.path, instead).await?;
             }
-            record(here, at, &put.path, put.sealed_bytes)?;
+            record(here, at, &put.path, put.sealed_bytes, HowKnown::Acknowledged)?;
             written.sent_pages += u64::from(put.is_new);
         }
         pages.extend(sealed.iter().map(|page| page.page));
@@ -159,8 +167,25 @@ async fn write(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCh
     let (name, bytes) = root.seal(keyring.library(), keyring.device(), keyring.epoch(), here.entropy)?;
     let (path, length) = (path_of_root(&name)?, bytes.len() as u64);
     let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(None) };
-    at.store.put(&path, &sealed, None).await?;
-    record(here, at, &path, length)?;
+    match at.store.put(&path, &sealed, None).await {
+        Ok(_) => {}
+        // This very root was put before, in the same millisecond: it may have been hurt since.
+        Err(StoreError::AlreadyExists { .. }) => {
+            let (library, epochs) = (here.library(), here.keys.keyring().epochs().to_vec());
+            let check = |bytes: &Bytes| {
+                let opened = Checkpoint::open(bytes, library, &name, epochs.as_slice());
+                opened.map(drop).map_err(|error| error.to_string())
+            };
+            if let Taken::Bad(_) = look_twice(&at.store, &path, length, check).await? {
+                if place_id(here, at, &mut Vec::new()).await?.is_none() {
+                    return Ok(None);
+                }
+                replace_damaged(&at.store, &path, &sealed).await?;
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    record(here, at, &path, length, HowKnown::Acknowledged)?;
     Ok(Some(written))
 }
 
@@ -217,13 +242,20 @@ async fn put_page(
     }
 }
 
-fn record(here: &mut Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes: u64) -> Result<()> {
+pub(super) fn record(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    sealed_bytes: u64,
+    how: HowKnown,
+) -> Result<()> {
+    let now_millis = here.now_millis();
     let replica = Replica {
         object: path.to_string(),
         sealed_bytes,
-        placed_millis: here.now_millis(),
-        proven_millis: None,
-        how: HowKnown::Acknowledged,
+        placed_millis: now_millis,
+        proven_millis: (how == HowKnown::Opened).then_some(now_millis),
+        how,
     };
     Ok(here.device.record_replicas(at.id, [&replica])?)
 }

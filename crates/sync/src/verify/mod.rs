@@ -21,7 +21,7 @@ use self::expect::{Expectation, Expected, expect};
 use self::lost::{lost, mark_found};
 use self::owed::{best_generation, is_gone, last_marked, length_of, owed_as, packs_found, was_damaged};
 use self::prove::{Proof, prove};
-use crate::checkpoint::forget_missing;
+use crate::checkpoint::{WrongCheckpoints, forget_missing, open_newest};
 use crate::collect::{mark_damaged, object_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
@@ -69,14 +69,16 @@ pub(crate) struct Wrong {
     pub(crate) parts: BTreeMap<String, (ContentHash, &'static str)>,
     /// Packs, with their logical names.
     pub(crate) packs: BTreeMap<String, (String, &'static str)>,
+    /// Roots and pages of checkpoints.
+    pub(crate) checkpoints: WrongCheckpoints,
 }
 
 impl VerifyReport {
     /// Whether something was found wrong that may be put again from here.
     #[must_use]
     pub fn may_be_repaired(&self) -> bool {
-        let Wrong { small, parts, packs } = &self.wrong;
-        !(small.is_empty() && parts.is_empty() && packs.is_empty())
+        let Wrong { small, parts, packs, checkpoints } = &self.wrong;
+        !(small.is_empty() && parts.is_empty() && packs.is_empty() && checkpoints.is_empty())
     }
 }
 
@@ -150,6 +152,9 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     report.problems.extend(leftovers_at(here, at)?);
     mark_found(here, at, &expectation)?;
     forget_missing(here, at, &mut report).await?;
+    if depth == Depth::All {
+        open_newest(here, at, &mut report).await?;
+    }
     let is_id_right = here.device.place_id(at.id)?.is_none()
         || !report.problems.iter().any(|problem| match problem {
             Problem::Damaged { object, .. } | Problem::Missing { object } => object.starts_with("remote/"),

@@ -13,7 +13,7 @@ use safelight_model::{
 use safelight_store::SealedRemote;
 use safelight_sync::{
     Depth, FreeOptions, Freeing, OLDEST_PROOF_MILLIS, Problem, SyncError, SyncOptions, SyncReport, WhyNot,
-    fetch_first_thumbnails, find_library, prepare_admission, start_over, sync, verify_remote,
+    fetch_first_thumbnails, find_library, prepare_admission, repair, start_over, sync, verify_remote,
 };
 
 use crate::common::*;
@@ -287,30 +287,33 @@ async fn the_first_page_of_thumbnails_takes_six_round_trips_at_most() {
     }
 }
 
+type Harm = fn(&TestPlace, &str, &str);
+
+/// What may happen to an object: itself, and another of its kind.
+const HARMS: [(&str, Harm); 6] = [
+    ("flipped", |place, page, _| place.flip(page, 400)),
+    ("truncated", |place, page, _| {
+        let bytes = place.remove(page);
+        std::fs::write(place.path(page), &bytes[..bytes.len() / 2]).unwrap();
+    }),
+    ("missing", |place, page, _| drop(place.remove(page))),
+    ("another page", |place, page, other| {
+        std::fs::copy(place.path(other), place.path(page)).unwrap();
+    }),
+    ("too long", |place, page, _| {
+        let mut bytes = place.remove(page);
+        bytes.resize(bytes.len() + (1 << 20), 0);
+        std::fs::write(place.path(page), bytes).unwrap();
+    }),
+    ("its own root", |place, page, _| {
+        let root = place.objects("ckpt").into_keys().next().unwrap();
+        std::fs::copy(place.path(&root), place.path(page)).unwrap();
+    }),
+];
+
 #[tokio::test]
 async fn pages_and_roots_that_are_not_right_are_named_and_history_serves() {
-    type Harm = fn(&TestPlace, &str, &str);
-    let harms: [(&str, Harm); 6] = [
-        ("flipped", |place, page, _| place.flip(page, 400)),
-        ("truncated", |place, page, _| {
-            let bytes = place.remove(page);
-            std::fs::write(place.path(page), &bytes[..bytes.len() / 2]).unwrap();
-        }),
-        ("missing", |place, page, _| drop(place.remove(page))),
-        ("another page", |place, page, other| {
-            std::fs::copy(place.path(other), place.path(page)).unwrap();
-        }),
-        ("too long", |place, page, _| {
-            let mut bytes = place.remove(page);
-            bytes.resize(bytes.len() + (1 << 20), 0);
-            std::fs::write(place.path(page), bytes).unwrap();
-        }),
-        ("its own root", |place, page, _| {
-            let root = place.objects("ckpt").into_keys().next().unwrap();
-            std::fs::copy(place.path(&root), place.path(page)).unwrap();
-        }),
-    ];
-    for (number, (what, harm)) in (0..).zip(harms) {
+    for (number, (what, harm)) in (0..).zip(HARMS) {
         let place = TestPlace::new();
         let (mut one, words) = Phone::founder(61);
         fill_months(&mut one, 2, 20);
@@ -344,6 +347,63 @@ async fn pages_and_roots_that_are_not_right_are_named_and_history_serves() {
         assert_eq!(two.sync(&place.store).await.unwrap().history.problems, []);
         one.sync(&place.store).await.unwrap();
         assert_eq!(two.hash(), one.hash());
+    }
+}
+
+#[tokio::test]
+async fn verifying_everything_finds_harmed_pages_and_roots_and_they_are_written_again() {
+    let root_harms: [(&str, Harm); 4] = [
+        ("root flipped", |place, _, _| {
+            let root = place.objects("ckpt").into_keys().next().unwrap();
+            place.flip(&root, 300);
+        }),
+        ("root emptied", |place, _, _| {
+            let root = place.objects("ckpt").into_keys().next().unwrap();
+            place.remove(&root);
+            std::fs::write(place.path(&root), b"").unwrap();
+        }),
+        ("root missing", |place, _, _| {
+            let root = place.objects("ckpt").into_keys().next().unwrap();
+            place.remove(&root);
+        }),
+        ("everything overwritten", |place, _, _| {
+            for name in place.objects("page").into_keys().chain(place.objects("ckpt").into_keys()) {
+                let length = place.remove(&name).len();
+                std::fs::write(place.path(&name), vec![0x5a; length]).unwrap();
+            }
+        }),
+    ];
+    for (number, (what, harm)) in (0..).zip(HARMS.into_iter().chain(root_harms)) {
+        let place = TestPlace::new();
+        let (mut one, words) = Phone::founder(67);
+        fill_months(&mut one, 2, 20);
+        sync_and_write(&mut one, &place.store).await;
+        let pages: Vec<String> = place.objects("page").into_keys().collect();
+        let which = number % pages.len();
+        let at = one.at(&place.store);
+        let whole = verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
+        assert_eq!(whole.problems, [], "{what}");
+        harm(&place, &pages[which], &pages[(which + 1) % pages.len()]);
+        let mut report = verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
+        let is_named = report.problems.iter().any(|problem| match problem {
+            Problem::Damaged { object, .. } | Problem::Missing { object } => {
+                *object == pages[which] || object.starts_with("ckpt/")
+            }
+            _ => false,
+        });
+        assert!(is_named && report.may_be_repaired(), "{what}: {report:?}");
+        repair(&mut one.here(), &at, None, &mut report).await.unwrap();
+        let repaired = report.problems.iter().filter(|problem| matches!(problem, Problem::Repaired { .. }));
+        assert!(repaired.count() > 0, "{what}: {:?}", report.problems);
+        let again = verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
+        assert_eq!(again.problems, [], "{what}");
+        // Whoever joins begins with it, and meets nothing that is not right.
+        let joining = find_library(&place.store, &words).await.unwrap();
+        let mut two = Phone::new_joined(&joining, 68);
+        let at = two.at(&place.store);
+        let taken = joining.take_in(&mut two.here(), &at).await.unwrap();
+        assert!(taken.began_with_checkpoint, "{what}");
+        assert_eq!(taken.problems, [], "{what}");
     }
 }
 
@@ -518,6 +578,26 @@ async fn a_credential_that_only_creates_writes_checkpoints() {
     };
     assert!(!touched("PUT") && !touched("DELETE"), "{asked:?}");
     assert!(begin(&place.store, &words, 98).await.1);
+}
+
+#[tokio::test]
+async fn a_head_that_could_not_be_replaced_keeps_nobody_who_joins_from_what_came_after_it() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(99);
+    one.add_many(0, 3);
+    one.sync(&place.store).await.unwrap();
+    let head = place.objects("head").into_keys().next().unwrap();
+    let stale = std::fs::read(place.path(&head)).unwrap();
+    for number in 1..4 {
+        one.add_many(number * 100, 3);
+        one.sync(&place.store).await.unwrap();
+    }
+    std::fs::write(place.path(&head), stale).unwrap();
+    let joining = find_library(&place.store, &words).await.unwrap();
+    let mut two = Phone::new_joined(&joining, 100);
+    let at = two.at(&place.store);
+    joining.take_in(&mut two.here(), &at).await.unwrap();
+    assert_eq!(two.hash(), one.hash());
 }
 
 #[test]
