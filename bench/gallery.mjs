@@ -13,6 +13,7 @@ const summary = (values) => ({ count: values.length, p50: share(values, 0.5), p9
 
 /** Runs in the page before anything else: when the timeline can be used, and every long task. */
 function watch() {
+  performance.setResourceTimingBufferSize(20_000);
   const bench = (globalThis.bench = { usable: null, tasks: [], most: 0, mostNodes: 0 });
   new PerformanceObserver((list) => { for (const task of list.getEntries()) bench.tasks.push({ at: task.startTime, ms: task.duration }); }).observe({ type: 'longtask', buffered: true });
   /** Cells that can be seen, and whether each of them shows its picture (or says that there is none). */
@@ -116,7 +117,7 @@ async function scrub(page, to) {
 
 /** Server times of requests: from their last byte out to their first byte in. */
 const served = (page, part) => page.evaluate((part) => performance.getEntriesByType('resource').filter((one) => one.name.includes(part) && one.responseStart > 0).map((one) => one.responseStart - one.requestStart), part);
-const forget = (page) => page.evaluate(() => { performance.setResourceTimingBufferSize(20_000); performance.clearResourceTimings(); });
+const forget = (page) => page.evaluate(() => { performance.clearResourceTimings(); });
 const visit = async (page, path) => { await page.evaluate((to) => { history.pushState({ inside: true }, '', to); dispatchEvent(new PopStateEvent('popstate')); }, path); };
 
 const QUERIES = ['berlin canon', 'camera:canon type:video', 'place:town12', 'tag:tag17', 'album:"Album 3"', 'date:2015-06', 'family berlin', 'word12 sea', 'is:favourite rating:5', 'lens:50mm', 'near:52.52,13.40,10km', 'IMG_0042'];

@@ -19,6 +19,9 @@ interface Session {
 
 export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, welcoming: false, progress: null });
 
+/** How long the first look waits for what is known of the library as a whole, in milliseconds. */
+const PATIENCE = 120;
+
 let listening: AbortController | null = null;
 
 onTrouble((error) => {
@@ -60,7 +63,11 @@ export async function start(): Promise<void> {
     return drop(error instanceof ApiError && error.status === 0 ? 'gone' : error instanceof ApiError && error.status === 423 ? 'locked' : 'no-session');
   }
   void listen();
-  await refresh();
+  // Counting everything takes its time where many linked files are away; the photos do not wait for it.
+  const known = refresh();
+  await Promise.race([known, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  if (session.stage === 'starting') session.stage = 'open';
+  await known;
 }
 
 export async function refresh(): Promise<void> {
