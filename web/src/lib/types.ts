@@ -66,14 +66,11 @@ export interface Change { id?: string; when: string; device: string; what: strin
 export interface Album { id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null }
 export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string }
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
-export interface Status extends Omit<Said['Standing'], 'counts' | 'state'> {
-  /** `hidden` is not told while hidden photos are closed. */
-  counts?: { shown: number; hidden: number | null; trashed: number } | null;
+export type Status = Omit<Said['Standing'], 'state'> & {
   state?: Record<string, unknown> | null;
-  hidden?: { open: boolean };
   /** There is no library yet: where it would be made. */
   first_run?: { folder: string } | null;
-}
+};
 
 export type DuplicateKind = 'exact' | 'near' | 'burst';
 /** One photo of a group of duplicates. */
