@@ -37,9 +37,10 @@ export class Library {
     this.run('import', photos, '--yes');
   }
 
-  serve() {
-    const child = spawn(binary, ['--library', this.path, 'serve', '--no-open'], { env: this.env(), stdio: ['ignore', 'pipe', 'pipe'] });
+  serve(more = {}) {
+    const child = spawn(binary, ['--library', this.path, 'serve', '--no-open'], { env: { ...this.env(), ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
+    const heard = () => said;
     const address = new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`serve said no address:\n${said}`)), 60_000);
       const hear = (piece) => {
@@ -51,7 +52,7 @@ export class Library {
       child.stderr.on('data', hear);
       child.on('exit', (code) => { clearTimeout(timer); reject(new Error(`serve ended with ${code}:\n${said}`)); });
     });
-    return { child, address, stop: () => new Promise((resolve) => { if (child.exitCode !== null) return resolve(); child.once('exit', resolve); child.kill('SIGINT'); setTimeout(() => child.kill('SIGKILL'), 8_000).unref(); }) };
+    return { child, address, heard, stop: () => new Promise((resolve) => { if (child.exitCode !== null) return resolve(); child.once('exit', resolve); child.kill('SIGINT'); setTimeout(() => child.kill('SIGKILL'), 8_000).unref(); }) };
   }
 
   remove() { rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); }
@@ -93,8 +94,8 @@ function withAppleNote(jpeg, identifier) {
 }
 
 /** The stand-in server with made-up photos, for what no library that is quickly made can show. */
-export function standIn(photos) {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../dev/mock.mjs'), String(photos)], { stdio: ['ignore', 'pipe', 'inherit'] });
+export function standIn(photos, env = {}) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../dev/mock.mjs'), String(photos)], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
   const address = new Promise((resolve, reject) => {
     child.stdout.on('data', (piece) => resolve(String(piece).trim()));
     child.on('exit', (code) => reject(new Error(`the stand-in ended with ${code}`)));

@@ -15,6 +15,7 @@ import './viewer.mjs';
 import './pages.mjs';
 import './organise.mjs';
 import './duplicates.mjs';
+import './hidden.mjs';
 import './budgets.mjs';
 import './ending.mjs';
 
