@@ -7,10 +7,11 @@ import { extname, join, normalize } from 'node:path';
 import { first, firstRun, waits } from './first.mjs';
 import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
 import { jobs } from './jobs.mjs';
+import { smart } from './smart.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [hidden, jobs, first];
+const PARTS = [hidden, jobs, first, smart];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);
@@ -51,7 +52,6 @@ const photo = (n) => {
 };
 const svg = (n) => `<svg xmlns="http://www.w3.org/2000/svg" width="480" height="${Math.round(480 / 2 ** ((ratioOf(n) - 128) / 50))}" viewBox="0 0 100 100" preserveAspectRatio="none"><rect width="100" height="100" fill="#${hsl(n)}"/><rect width="100" height="${45 + (hash(n) % 20)}" fill="#${hsl(n + 5)}" opacity=".6"/><path d="M0 100 ${hash(n) % 60} ${30 + (hash(n * 2) % 30)} 100 100z" fill="#${hsl(n + 9)}"/><circle cx="${20 + (hash(n * 3) % 60)}" cy="${15 + (hash(n * 4) % 20)}" r="6" fill="#fff" opacity=".85"/></svg>`;
 
-const albums = [{ id: 'a1', name: 'Trips', path: 'Trips', parent: null, assets: 0, cover: null }, { id: 'a2', name: 'Iceland', path: 'Trips/Iceland', parent: 'a1', assets: 240, cover: '000000000007' }, { id: 'a3', name: 'Family', path: 'Family', parent: null, assets: 1204, cover: '000000000010' }];
 // Groups of duplicates: the first is the same picture in another file, the next nearly so, the last a burst.
 const copy = (n, more = {}) => ({ ...(({ id, name, kind, taken, place, rotate }) => ({ id, name, kind, taken, place, rotate }))(photo(n)), width: 6000, height: 4000, bytes: 4_200_000, media_type: 'image/jpeg', camera: 'FUJIFILM X-T5', albums: [], albums_count: 0, tags: [], favourite: false, rating: null, caption: null, title: null, here: true, likeness: 100, stacked: false, cannot_drop: null, ...more });
 const groups = [
@@ -138,7 +138,6 @@ const server = createServer(async (request, response) => {
   }
   if (call === 'undo') { const { undo } = await read(request); if (undo === 'duplicates') gone = []; revision++; return json({ revision, changed: 1, undo: null }); }
   if (['trash', 'trash/restore'].includes(call)) return json({ revision, changed: 1, undo: 'u' });
-  if (call === 'albums') return request.method === 'POST' ? json({ revision, id: 'a9' }) : json(albums);
   if (call === 'tags') return json([{ name: 'trips/sea', count: 3 }]);
   if (call === 'complete') return json({ from: 0, to: q.length, choices: [{ text: 'place:', note: 'where it was taken' }, { text: 'date:', note: 'when' }, { text: 'is:favourite', note: 'favourites' }].filter((one) => one.text.startsWith(q)) });
   if (call === 'map') return json({ cells: CITIES.map(([, , , lat, lon], at) => ({ lat, lon, count: Math.round(total / (at + 2)), id: '0' })) });

@@ -14,6 +14,7 @@ import './keyboard.mjs';
 import './viewer.mjs';
 import './pages.mjs';
 import './organise.mjs';
+import './smart.mjs';
 import './duplicates.mjs';
 import './hidden.mjs';
 import './budgets.mjs';

@@ -63,7 +63,13 @@ export interface Stacked { id: string; name: string; kind: Kind; rotate: number 
 /** A stack: its cover first. */
 export interface Stack { cover: string; items: Stacked[] }
 export interface Change { id?: string; when: string; device: string; what: string }
-export interface Album { id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null }
+export interface Album {
+  id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null;
+  /** The search that fills it; nothing can be put into such a one. */
+  query?: string | null;
+  /** Why its search cannot be read. */
+  problem?: string | null;
+}
 export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string }
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
 export type Status = Omit<Said['Standing'], 'state'> & {

@@ -1,0 +1,32 @@
+// Searches that were made before, as this device keeps them (sealed, and never in the browser), and what a search finds.
+import { get, post, query, remove, send } from './api';
+import { session } from './session.svelte';
+import { complain } from './toast.svelte';
+import type { Columns } from './types';
+
+interface Kept { recent: string[] }
+
+export const searches = $state<{ recent: string[] }>({ recent: [] });
+/** What was typed and submitted last; a search that came from a link is nobody's to remember. */
+let submitted: string | null = null;
+
+const take = ({ recent }: Kept): void => { searches.recent = recent; };
+
+export const knowRecent = (): void => { get<Kept>('searches').then(take, complain); };
+export const submit = (q: string): void => { submitted = q; };
+
+/** A search that somebody submitted found something: it is kept. */
+export function foundSomething(q: string): void {
+  if (q === '' || submitted !== q || session.status?.read_only) return;
+  submitted = null;
+  post<Kept>('searches', { q }).then(take, complain);
+}
+export const forget = (q?: string): void => { remove<Kept>(`searches${query({ q })}`).then(take, complain); };
+
+/** How many photos a search finds, with the first few; throws what is wrong with it. */
+export async function look(q: string, few: number, signal: AbortSignal): Promise<{ count: number; ids: string[] }> {
+  const answer = await send('GET', `timeline/skeleton${query({ q })}`, undefined, signal);
+  const count = new DataView(await answer.arrayBuffer()).getUint32(4, true);
+  const ids = count === 0 ? [] : (await get<Columns>(`timeline/columns${query({ q, start: 0, count: few })}`, signal)).id;
+  return { count, ids };
+}
