@@ -8,10 +8,11 @@ import { first, firstRun, waits } from './first.mjs';
 import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
 import { jobs } from './jobs.mjs';
 import { smart } from './smart.mjs';
+import { sync } from './sync.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [hidden, jobs, first, smart];
+const PARTS = [hidden, jobs, first, smart, sync];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);
@@ -70,6 +71,7 @@ const server = createServer(async (request, response) => {
   const headers = { 'content-security-policy': CSP, 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp', 'cross-origin-resource-policy': 'same-origin', 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cache-control': 'no-store' };
   const json = (value, status = 200) => { response.writeHead(status, { ...headers, 'content-type': 'application/json' }); response.end(JSON.stringify(value)); };
   const fail = (status, code, message, more = {}) => json({ error: { code, message, ...more } }, status);
+  const world = { photo, total, CITIES, revise: () => { revision++; for (const stream of streams) stream.write(`event: revision\ndata: {"revision":${revision}}\n\n`); return revision; }, tell: (event, value) => { for (const stream of streams) stream.write(`event: ${event}\ndata: ${JSON.stringify(value)}\n\n`); } };
   const path = url.pathname;
   if (path.startsWith('/media/')) {
     const n = parseInt(path.split('/').at(-1), 16);
@@ -136,7 +138,7 @@ const server = createServer(async (request, response) => {
     const trashed = call.endsWith('apply') ? settled.reduce((sum, group) => sum + group.items.length - 1, 0) : 0;
     return json({ revision, undo: 'duplicates', changed: trashed || 3, unchanged: 0, notices: [], kept: settled.length, trashed, freed_bytes: 3_100_000, verified: settled.length });
   }
-  if (call === 'undo') { const { undo } = await read(request); if (undo === 'duplicates') gone = []; revision++; return json({ revision, changed: 1, undo: null }); }
+  if (call === 'undo') { const { undo } = await read(request); if (undo === 'switch') { sync({ call, body: { undo }, world }); return json({ revision, changed: 1, undo: null }); } if (undo === 'duplicates') gone = []; revision++; return json({ revision, changed: 1, undo: null }); }
   if (['trash', 'trash/restore'].includes(call)) return json({ revision, changed: 1, undo: 'u' });
   if (call === 'tags') return json([{ name: 'trips/sea', count: 3 }]);
   if (call === 'complete') return json({ from: 0, to: q.length, choices: [{ text: 'place:', note: 'where it was taken' }, { text: 'date:', note: 'when' }, { text: 'is:favourite', note: 'favourites' }].filter((one) => one.text.startsWith(q)) });
@@ -145,7 +147,6 @@ const server = createServer(async (request, response) => {
   if (call === 'conflicts') return json([{ item: '000000000003', name: 'IMG_1003.jpg', kind: 'photo', field: 'caption', values: [{ shows: true, value: 'At the harbour', when: '2026-05-14 10:11:12', device: '9be1c07a' }, { shows: false, value: 'Harbour, noon', when: '2026-05-14 10:09:40', device: '24w4zu3x' }] }]);
   if (call === 'remotes' && request.method === 'GET') return json([{ name: 'nas', address: 'folder:/mnt/nas/photos', policy: { kind: 'full' }, synced_millis: 1795762649634, last_error: null, safe_originals: total - 40, waiting_originals: 40, held_originals: 0, local_originals: 0, failed_originals: 0 }, { name: 'cloud', address: 's3://bucket/photos?endpoint=https://s3.example.org', policy: { kind: 'selective' }, synced_millis: null, last_error: 'the bucket refuses this key', safe_originals: 300, waiting_originals: 0, held_originals: 0, local_originals: total - 302, failed_originals: 2 }]);
   const body = request.method === 'GET' ? {} : await read(request);
-  const world = { photo, total, CITIES, revise: () => { revision++; for (const stream of streams) stream.write(`event: revision\ndata: {"revision":${revision}}\n\n`); return revision; }, tell: (event, value) => { for (const stream of streams) stream.write(`event: ${event}\ndata: ${JSON.stringify(value)}\n\n`); } };
   for (const part of PARTS) {
     const given = part({ call, method: request.method, query: url.searchParams, body, fail, world });
     if (response.writableEnded) return;

@@ -15,6 +15,7 @@ import './viewer.mjs';
 import './pages.mjs';
 import './organise.mjs';
 import './smart.mjs';
+import './sync.mjs';
 import './duplicates.mjs';
 import './hidden.mjs';
 import './budgets.mjs';

@@ -1,6 +1,12 @@
 // Calls to the server beside us. Every call carries the secret of this window in a header; nothing else does.
 
-export interface Problem { code: string; message: string; hint?: string | null; at?: [number, number] | null }
+export interface Problem {
+  code: string; message: string; hint?: string | null; at?: [number, number] | null;
+  /** What would newly be sent, and how much at most goes without being asked about; with `needs-consent`. */
+  exposes?: { remote: string; originals: number; bytes: number; most: number };
+  /** Which setting is wrong. */
+  setting?: string;
+}
 
 /** What the server said no with; `status` 0 when it did not answer. */
 export class ApiError extends Error {

@@ -1,3 +1,5 @@
+import { t, type Key } from './i18n.svelte';
+
 // A remote as `safelight remote list --json` tells it, as far as the pages read it.
 export interface Remote {
   name: string; address: string;
@@ -13,3 +15,8 @@ export function provider(address: string): string {
   const endpoint = /[?&]endpoint=https?:\/\/([^/&]+)/.exec(address)?.[1];
   return endpoint ?? (kind === 's3' ? 'Amazon S3' : kind === 'azure' ? 'Microsoft Azure' : kind === 'dropbox' ? 'Dropbox' : kind === 'gdrive' ? 'Google Drive' : kind === 'onedrive' ? 'OneDrive' : host ?? address);
 }
+
+const POLICIES: Record<string, Key> = { full: 'policy.full', selective: 'policy.selective', 'on-demand': 'policy.on-demand', 'archive-only': 'policy.archive-only' };
+
+/** What a remote's policy sends there, in a few words. */
+export const policyName = (kind: string): string => (POLICIES[kind] ? t(POLICIES[kind]) : kind);
