@@ -9,10 +9,11 @@ import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
 import { jobs } from './jobs.mjs';
 import { smart } from './smart.mjs';
 import { sync } from './sync.mjs';
+import { whereabouts } from './whereabouts.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [hidden, jobs, first, smart, sync];
+const PARTS = [hidden, jobs, first, smart, sync, whereabouts];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);
@@ -145,7 +146,6 @@ const server = createServer(async (request, response) => {
   if (call === 'map') return json({ cells: CITIES.map(([, , , lat, lon], at) => ({ lat, lon, count: Math.round(total / (at + 2)), id: '0' })) });
   if (call === 'places') return json(CITIES.map(([city, region, country], at) => ({ city, region, country, count: Math.round(total / (at + 2)) })));
   if (call === 'conflicts') return json([{ item: '000000000003', name: 'IMG_1003.jpg', kind: 'photo', field: 'caption', values: [{ shows: true, value: 'At the harbour', when: '2026-05-14 10:11:12', device: '9be1c07a' }, { shows: false, value: 'Harbour, noon', when: '2026-05-14 10:09:40', device: '24w4zu3x' }] }]);
-  if (call === 'remotes' && request.method === 'GET') return json([{ name: 'nas', address: 'folder:/mnt/nas/photos', policy: { kind: 'full' }, synced_millis: 1795762649634, last_error: null, safe_originals: total - 40, waiting_originals: 40, held_originals: 0, local_originals: 0, failed_originals: 0 }, { name: 'cloud', address: 's3://bucket/photos?endpoint=https://s3.example.org', policy: { kind: 'selective' }, synced_millis: null, last_error: 'the bucket refuses this key', safe_originals: 300, waiting_originals: 0, held_originals: 0, local_originals: total - 302, failed_originals: 2 }]);
   const body = request.method === 'GET' ? {} : await read(request);
   for (const part of PARTS) {
     const given = part({ call, method: request.method, query: url.searchParams, body, fail, world });

@@ -16,6 +16,7 @@ import './pages.mjs';
 import './organise.mjs';
 import './smart.mjs';
 import './sync.mjs';
+import './whereabouts.mjs';
 import './duplicates.mjs';
 import './hidden.mjs';
 import './budgets.mjs';

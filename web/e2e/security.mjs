@@ -82,7 +82,7 @@ test('nothing of the library stays in the browser, and locking empties the page'
   assert.equal(await page.title(), 'Safelight');
   await page.getByLabel('Passphrase').fill('not this one');
   await page.keyboard.press('Enter');
-  await page.locator('#wrong:not(:empty)').waitFor();
+  await page.locator('form [role=alert]:not(:empty)').waitFor();
   assert.deepEqual(await violations(page), []);
   await page.getByLabel('Passphrase').fill(PASSPHRASE);
   await page.keyboard.press('Enter');

@@ -1,4 +1,5 @@
 // Sync switches: of photos, of an album, with a question where more would go than somebody may expect.
+import { mkdirSync } from 'node:fs';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { visit } from './gallery.mjs';
@@ -8,6 +9,7 @@ import { chooseTwo, focused, heard, mocked, test, violations } from './steps.mjs
 export function connectTwo(library) {
   if (mocked || library.connected) return;
   library.connected = true;
+  for (const name of ['nas', 'cloud']) mkdirSync(join(library.folder, name));
   library.run('remote', 'add', 'nas', `folder:${join(library.folder, 'nas')}`);
   library.run('remote', 'add', 'cloud', `folder:${join(library.folder, 'cloud')}`, '--policy', 'selective');
   library.run('remote', 'set', 'cloud', 'expose=2');
@@ -23,7 +25,7 @@ test('photos are switched on for a remote and off again by keys, and the switch 
   await dialog.waitFor();
   await of(dialog, 'cloud').waitFor();
   assert.equal((await focused(page)).tag, 'BUTTON', 'the first switch has the focus');
-  assert.deepEqual(await pressed(dialog, 'cloud'), ['As the policy says']);
+  assert.deepEqual(await pressed(dialog, 'cloud'), ['By policy']);
   await of(dialog, 'cloud').getByText('None of them goes there.').waitFor();
   assert.deepEqual(await violations(page), []);
   await of(dialog, 'cloud').getByRole('button', { name: 'Send' }).focus();
@@ -40,12 +42,12 @@ test('photos are switched on for a remote and off again by keys, and the switch 
   await heard(page, /Undone/);
   await page.keyboard.press('w');
   await of(dialog, 'cloud').getByText('None of them goes there.').waitFor();
-  assert.deepEqual(await pressed(dialog, 'cloud'), ['As the policy says']);
+  assert.deepEqual(await pressed(dialog, 'cloud'), ['By policy']);
   // Away from a place that takes everything.
   await of(dialog, 'nas').getByRole('button', { name: 'Keep away' }).focus();
   await page.keyboard.press('Enter');
   await heard(page, /2 photos are kept away from nas now/);
-  await of(dialog, 'nas').getByRole('button', { name: 'As the policy says' }).focus();
+  await of(dialog, 'nas').getByRole('button', { name: 'By policy' }).focus();
   await page.keyboard.press('Enter');
   await heard(page, /The policy of nas decides of 2 photos again/);
   await page.keyboard.press('Escape');
@@ -73,7 +75,7 @@ test('one photo is switched in the viewer, where it says who decides', async ({ 
   await page.keyboard.press('ArrowRight');
   await page.waitForFunction(() => document.activeElement?.classList.contains('stage'));
   await page.keyboard.press('ArrowLeft');
-  await of(panel, 'cloud').getByRole('button', { name: 'As the policy says' }).click();
+  await of(panel, 'cloud').getByRole('button', { name: 'By policy' }).click();
   await of(panel, 'cloud').getByText('The policy of the place decides: Only what is chosen.').waitFor();
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => document.querySelector('dialog') === null);
@@ -109,7 +111,7 @@ test('an album is switched on only after the question how much that sends', asyn
   await pictures('sync-consent');
   await ask.getByRole('button', { name: 'Leave it as it was' }).focus();
   await page.keyboard.press('Enter');
-  assert.deepEqual(await pressed(dialog, 'cloud'), ['As the policy says'], 'nothing was changed');
+  assert.deepEqual(await pressed(dialog, 'cloud'), ['By policy'], 'nothing was changed');
   await page.waitForFunction(() => document.activeElement?.getAttribute('aria-pressed') === 'true');
   await of(dialog, 'cloud').getByRole('button', { name: 'Send' }).focus();
   await page.keyboard.press('Enter');
@@ -117,7 +119,7 @@ test('an album is switched on only after the question how much that sends', asyn
   await page.keyboard.press('Enter');
   await heard(page, /This album goes to cloud now/);
   await of(dialog, 'cloud').getByText(/The switch of the album “.*Iceland” decides/).waitFor();
-  await of(dialog, 'cloud').getByRole('button', { name: 'As the policy says' }).click();
+  await of(dialog, 'cloud').getByRole('button', { name: 'By policy' }).click();
   await heard(page, /decides of this album again/);
   await page.keyboard.press('Escape');
   assert.deepEqual(wrong, []);

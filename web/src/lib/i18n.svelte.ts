@@ -87,6 +87,15 @@ export function bytes(value: number): string {
   }).format(value);
 }
 
+/** US dollars; a little is said as less than a cent. */
+export function dollars(value: number): string {
+  const said = (amount: number): string => new Intl.NumberFormat(state.language, { style: 'currency', currency: 'USD' }).format(amount);
+  return value > 0 && value < 0.01 ? `< ${said(0.01)}` : said(value);
+}
+
+/** A moment by the clock here. */
+export const moment = (millis: number): string => new Intl.DateTimeFormat(state.language, { dateStyle: 'medium', timeStyle: 'short' }).format(millis);
+
 const cache = new Map<string, Intl.DateTimeFormat>();
 function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = state.language + JSON.stringify(options);

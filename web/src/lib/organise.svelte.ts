@@ -1,7 +1,7 @@
 // Everything that changes photos, with what is said about it. The server writes; here is only how to ask.
 import { post } from './api';
 import { t } from './i18n.svelte';
-import { doing } from './toast.svelte';
+import { complain, doing, say } from './toast.svelte';
 import type { Written } from './types';
 
 export type Which = { items: string[] } | { q: string; album?: string; shelf?: string };
@@ -43,6 +43,14 @@ export const stack = (items: string[], cover: string): Promise<Written | null> =
   doing(() => t('did.stacked', { n: items.length }), () => post<Written>('stack', { items, cover }));
 export const unstack = (which: Which): Promise<Written | null> =>
   doing((answer) => t('did.unstacked', { n: answer.changed }), () => post<Written>('stack/apart', which));
+/** Into the thaw basket, which this device keeps to itself. */
+export async function collect(which: Which): Promise<boolean> {
+  try {
+    const { photos } = await post<{ photos: number }>('thaw/basket', { ...which, put: true });
+    say(t('did.collected', { n: photos }));
+    return true;
+  } catch (error) { complain(error); return false; }
+}
 export const trash = (which: Which): Promise<Written | null> =>
   doing((answer) => t('did.trashed', { n: answer.changed }), () => post<Written>('trash', which));
 export const restore = (which: Which): Promise<Written | null> =>

@@ -1,0 +1,197 @@
+// Where everything is: what goes to remotes and what waits, a sync, making room, the archive.
+import assert from 'node:assert/strict';
+import { open, standIn, visit } from './gallery.mjs';
+import { focused, heard, mocked, test, violations } from './steps.mjs';
+import { connectTwo } from './sync.mjs';
+
+const card = (page, remote) => page.getByRole('region', { name: remote, exact: true });
+const done = async (page, kind) => page.locator('section.job', { hasText: kind }).getByText('Done', { exact: true }).waitFor();
+const nothingRunsOff = (page) => page.evaluate(() => [...document.querySelectorAll('.page, main, dialog')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.className || one.tagName));
+
+test('a remote is synced, and says what is not there and why', async ({ page, wrong, library, pictures }) => {
+  connectTwo(library);
+  await visit(page, '/remotes');
+  await card(page, 'nas').waitFor();
+  await page.getByRole('button', { name: 'Sync everything now' }).focus();
+  await page.keyboard.press('Enter');
+  await done(page, 'Syncing');
+  await page.locator('section.job').getByText(/rests? there whole/).first().waitFor();
+  assert.deepEqual(await violations(page), []);
+  await card(page, 'nas').getByText(/safe there. Nothing waits/).waitFor();
+  await card(page, 'cloud').getByText('What is not there, and why').focus();
+  await page.keyboard.press('Enter');
+  await card(page, 'cloud').getByText('Stays here').waitFor();
+  await card(page, 'cloud').getByText('What it costs').focus();
+  await page.keyboard.press('Enter');
+  await card(page, 'cloud').getByText(mocked ? /An estimate by/ : /Nobody publishes prices/).waitFor();
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    assert.deepEqual(await violations(page), [], colorScheme);
+  }
+  await pictures('remotes-why');
+  await page.locator('section.job').getByRole('button', { name: 'Dismiss' }).click();
+  assert.equal(await page.locator('section.job').count(), 0);
+  assert.deepEqual(wrong, []);
+});
+
+test('what goes to a remote is changed by keys: a mistake is shown, much is asked about, limits and quiet hours are kept', async ({ page, wrong, library, pictures }) => {
+  connectTwo(library);
+  await visit(page, '/remotes');
+  await card(page, 'cloud').getByRole('button', { name: 'Change: cloud' }).focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog', { name: 'What goes to cloud, and when' });
+  await dialog.waitFor();
+  assert.equal((await focused(page)).tag, 'INPUT');
+  const search = dialog.getByRole('combobox', { name: 'Search for what goes there' });
+  await search.focus();
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('rating:9');
+  await page.keyboard.press('Enter');
+  await dialog.locator('mark', { hasText: '9' }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await search.focus();
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('type:photo');
+  await dialog.getByRole('checkbox', { name: /Limit the speed/ }).check();
+  await dialog.getByLabel('At most').fill('500');
+  await dialog.getByRole('checkbox', { name: /Quiet hours/ }).check();
+  await pictures('remote-settings');
+  await dialog.getByRole('button', { name: 'Save' }).focus();
+  await page.keyboard.press('Enter');
+  await dialog.getByText(/This newly sends [\d,]+ originals/).waitFor();
+  assert.match((await focused(page)).name, /^Send all/);
+  assert.deepEqual(await violations(page), []);
+  // Left as it was: nothing of it holds.
+  await dialog.getByRole('button', { name: 'Leave it as it was' }).click();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.waitForFunction(() => document.querySelector('dialog') === null);
+  assert.equal(await card(page, 'cloud').getByText(/^Quiet 22:00-07:00$/).count(), mocked ? 1 : 0);
+  assert.equal(await card(page, 'cloud').getByText(/At most/).count(), 0);
+  // Terms alone ask nothing.
+  await card(page, 'cloud').getByRole('button', { name: 'Change: cloud' }).click();
+  await dialog.getByRole('checkbox', { name: /Limit the speed/ }).check();
+  await dialog.getByLabel('At most').fill('500');
+  await dialog.getByLabel('Unit').selectOption('kB');
+  await dialog.getByRole('checkbox', { name: /Quiet hours/ }).check();
+  await dialog.getByLabel('From').fill('01:00');
+  await dialog.getByLabel('Until').fill('02:30');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await heard(page, /cloud is changed/);
+  await card(page, 'cloud').getByText('At most 500kB/s').waitFor();
+  await card(page, 'cloud').getByText('Quiet 01:00-02:30').waitFor();
+  // And taken back, in the same place.
+  await card(page, 'cloud').getByRole('button', { name: 'Change: cloud' }).click();
+  assert.equal(await dialog.getByLabel('At most').inputValue(), '500');
+  await dialog.getByRole('checkbox', { name: /Limit the speed/ }).uncheck();
+  await dialog.getByRole('checkbox', { name: /Quiet hours/ }).uncheck();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.waitForFunction(() => !/500kB/.test(document.body.textContent));
+  assert.deepEqual(wrong, []);
+});
+
+test('the storage page adds up what lies here, shows a plan first, and frees just that', async ({ page, wrong, library, pictures }) => {
+  connectTwo(library);
+  if (!mocked) { library.run('sync', 'nas'); }
+  await visit(page, '/storage');
+  await page.getByRole('heading', { name: /The library takes .+ here/ }).waitFor();
+  await page.getByText('Originals, sealed').waitFor();
+  await page.getByRole('checkbox', { name: /Also take new proofs/ }).focus();
+  await page.keyboard.press('Space');
+  await page.getByRole('button', { name: 'See what may go' }).focus();
+  await page.keyboard.press('Enter');
+  const free = page.getByRole('button', { name: /^Free [\d,]+ originals? \(/ });
+  await free.waitFor();
+  await page.getByText('What stays here, and why').waitFor();
+  assert.deepEqual(await violations(page), []);
+  await pictures('storage-plan');
+  const many = Number(/[\d,]+/.exec(await free.textContent())[0].replace(',', ''));
+  await free.focus();
+  await page.keyboard.press('Enter');
+  await done(page, 'Making room');
+  await page.getByText(new RegExp(`^${many.toLocaleString('en')} originals? (was|were) freed`)).waitFor();
+  if (!mocked) {
+    const standing = JSON.parse(library.run('local', '--json'));
+    assert.equal(standing.away_originals, many, 'the command line says the same');
+    library.run('local', 'fetch', '--all');
+  }
+  // The rules of this device: one that is too old is refused, another holds.
+  const days = page.getByLabel(/A proof is good for/);
+  await days.fill('14');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await heard(page, /The rules are kept/);
+  if (!mocked) assert.equal(JSON.parse(library.run('local', '--json')).settings.proof_age_seconds, 14 * 86_400);
+  assert.deepEqual(wrong, []);
+});
+
+test('the thaw basket is filled from the selection, asked for, watched and emptied', async ({ browser, pictures }) => {
+  // Archived photos are the stand-in's: what a provider's archive does is the engine's own test.
+  const made = standIn(4_000);
+  try {
+    const { page, context, wrong } = await open(browser, await made.address);
+    await visit(page, '/thaw');
+    await page.getByRole('heading', { name: 'The basket is empty' }).waitFor();
+    await page.getByRole('link', { name: 'See what is not here' }).click();
+    await page.waitForSelector('[role=gridcell] img');
+    await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+    for (const key of ['Space', 'Shift+ArrowRight', 'Shift+ArrowRight', 'Shift+ArrowRight']) await page.keyboard.press(key);
+    await page.getByRole('button', { name: 'More' }).last().click();
+    await page.getByRole('button', { name: 'Into the thaw basket' }).click();
+    await heard(page, /4 photos lie in the thaw basket now/);
+    await page.keyboard.press('Escape');
+    await visit(page, '/remotes');
+    await page.getByRole('link', { name: 'Thaw basket' }).click();
+    await page.getByRole('heading', { name: '4 photos in the basket' }).waitFor();
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      assert.deepEqual(await violations(page), [], colorScheme);
+    }
+    await pictures('thaw-basket', page);
+    await page.setViewportSize({ width: 390, height: 844 });
+    assert.deepEqual(await nothingRunsOff(page), []);
+    await pictures('thaw-basket-phone', page);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    // What it costs and how long it takes is said before anything is asked.
+    await page.getByText(/about \$0\.42, at standard priority/).waitFor();
+    await page.getByRole('radio', { name: /High priority.*Within 1 hour.*more than the estimate/ }).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('radio', { name: /Standard/ }).focus();
+    await page.keyboard.press('Space');
+    const asked = page.waitForRequest((request) => request.url().endsWith('/thaw') && request.method() === 'POST');
+    await page.getByRole('button', { name: /^Ask for 2 photos, about/ }).focus();
+    await page.keyboard.press('Enter');
+    assert.deepEqual((await asked).postDataJSON(), { priority: 'standard' });
+    await done(page, 'Thawing');
+    await page.getByText('2 parts were asked for').waitFor();
+    await page.getByText('3 originals are being thawed').waitFor();
+    assert.equal(await page.getByRole('button', { name: /^Ask for/ }).count(), 0, 'nothing is asked for twice');
+    await page.getByRole('button', { name: 'Fetch what can be read' }).click();
+    await page.getByText('1 original was fetched (4.2 MB)').waitFor();
+    await page.getByRole('heading', { name: '3 photos in the basket' }).waitFor();
+    await page.getByRole('button', { name: /^Take IMG_\d+\.jpg out of the basket/ }).first().click();
+    await page.getByRole('heading', { name: '2 photos in the basket' }).waitFor();
+    await page.getByRole('button', { name: 'Empty the basket' }).click();
+    await page.getByRole('heading', { name: 'The basket is empty' }).waitFor();
+    assert.deepEqual(wrong, []);
+    await context.close();
+  } finally { await made.stop(); }
+});
+
+test('long work can be stopped, and says that it goes on from there', async ({ browser }) => {
+  const made = standIn(400);
+  try {
+    const { page, context, wrong } = await open(browser, await made.address);
+    await visit(page, '/remotes');
+    await page.getByRole('button', { name: 'Sync now: nas' }).click();
+    const panel = page.locator('section.job');
+    await panel.getByRole('progressbar').waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Sync everything now' }).isDisabled(), 'one at a time');
+    // On another page and back: it is still told.
+    await visit(page, '/storage');
+    await visit(page, '/remotes');
+    await panel.getByRole('button', { name: 'Stop' }).click();
+    await panel.getByText('beginning again goes on from there').waitFor();
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(wrong, []);
+    await context.close();
+  } finally { await made.stop(); }
+});
