@@ -180,6 +180,7 @@ impl Context {
         Surroundings {
             azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)),
             clock: WallClock(minute_here),
+            home: self.environment.home.clone().map(PathBuf::from),
         }
     }
 

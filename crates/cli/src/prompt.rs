@@ -6,6 +6,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use safelight_library::keys::check_new_passphrase;
 use zeroize::Zeroizing;
 
 /// The question that is open, if there is one.
@@ -56,7 +57,7 @@ pub(crate) fn passphrase(question: &str) -> std::io::Result<Zeroizing<String>> {
 pub(crate) fn new_passphrase() -> std::io::Result<Zeroizing<String>> {
     loop {
         let first = passphrase("New passphrase")?;
-        if let Err(reason) = passphrase_is_long_enough(&first) {
+        if let Err(reason) = check_new_passphrase(&first) {
             tell(reason);
             continue;
         }
@@ -66,17 +67,6 @@ pub(crate) fn new_passphrase() -> std::io::Result<Zeroizing<String>> {
         }
         tell("The two differ.");
     }
-}
-
-/// The fewest characters of a new passphrase: whoever has a copy of the library may try as many as they like.
-const FEWEST_CHARS: usize = 8;
-
-/// Whether a new passphrase is long enough; the error is a sentence.
-pub(crate) fn passphrase_is_long_enough(passphrase: &str) -> Result<(), &'static str> {
-    if passphrase.chars().count() < FEWEST_CHARS {
-        return Err("a passphrase needs at least 8 characters; several words are better than one");
-    }
-    Ok(())
 }
 
 /// Asks a question that is answered with yes or no; no is the default.

@@ -16,6 +16,7 @@ mod export;
 mod flock;
 pub mod folder;
 mod folder_lock;
+mod folders;
 mod history;
 mod import;
 mod item;
@@ -57,6 +58,7 @@ pub use edit::{
 };
 pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};
+pub use folders::{TypedPath, complete_folder};
 pub use history::HistoryEntry;
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
@@ -74,6 +76,7 @@ pub use remote::{
     SyncRun, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
     VerifyDepth, WaitingGroup, WallClock, link_cost, sign_in,
 };
+pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{

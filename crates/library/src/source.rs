@@ -15,8 +15,10 @@ use crate::library::Library;
 
 /// A watched folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct Source {
     /// The folder.
+    #[cfg_attr(feature = "schemas", schema(value_type = String))]
     pub path: PathBuf,
     /// Whether originals stay where they are.
     pub link: bool,

@@ -8,6 +8,7 @@
 //! Invariant: once the door is shut no request gets a library, and with the last request or work that has one the keys are
 //! gone.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,6 +34,17 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// What the server makes or joins a library with, where there is none yet.
+#[derive(Debug)]
+pub struct Empty {
+    /// The folder that it will lie in.
+    pub path: PathBuf,
+    /// How it is opened then.
+    pub options: LibraryOptions,
+    /// What connecting to remotes takes from the environment.
+    pub surroundings: Surroundings,
+}
+
 /// What the server opens the library with.
 #[derive(Debug)]
 pub struct Opened {
@@ -46,8 +58,14 @@ pub struct Opened {
     pub surroundings: Surroundings,
 }
 
+/// Where the library lies, or will.
+enum House {
+    Empty(PathBuf),
+    Lived(LibraryFolder),
+}
+
 pub(crate) struct Door {
-    folder: LibraryFolder,
+    house: RwLock<House>,
     options: LibraryOptions,
     surroundings: Surroundings,
     rooms: RwLock<Option<Arc<Rooms>>>,
@@ -130,8 +148,17 @@ impl Drop for Rooms {
 impl Door {
     pub(crate) fn open(opened: Opened, idle: Duration) -> Self {
         let Opened { folder, keys, options, surroundings } = opened;
-        let door = Self {
-            folder,
+        let empty = Empty { path: folder.path().to_owned(), options, surroundings };
+        let door = Self::before(empty, idle);
+        door.move_in(folder, keys);
+        door
+    }
+
+    /// A door behind which no library is yet.
+    pub(crate) fn before(empty: Empty, idle: Duration) -> Self {
+        let Empty { path, options, surroundings } = empty;
+        Self {
+            house: RwLock::new(House::Empty(path)),
             options,
             surroundings,
             rooms: RwLock::new(None),
@@ -140,14 +167,18 @@ impl Door {
             idle,
             guesses: tokio::sync::Mutex::default(),
             hidden: Arc::default(),
-        };
-        door.let_in(keys);
-        door
+        }
     }
 
-    fn let_in(&self, keys: UnlockedKeys) {
+    /// A library is there from now on, and open.
+    pub(crate) fn move_in(&self, folder: LibraryFolder, keys: UnlockedKeys) {
+        *self.house.write().unwrap_or_else(PoisonError::into_inner) = House::Lived(folder.clone());
+        self.let_in(folder, keys);
+    }
+
+    fn let_in(&self, folder: LibraryFolder, keys: UnlockedKeys) {
         let rooms = Rooms {
-            folder: self.folder.clone(),
+            folder,
             keys,
             options: self.options.clone(),
             readers: Bench::with(READERS),
@@ -170,13 +201,48 @@ impl Door {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.touched.load(Ordering::Relaxed)))
     }
 
+    /// Whether there is a library whose keys are not in memory.
     pub(crate) fn is_locked(&self) -> bool {
-        self.rooms.read().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.folder().is_some() && self.rooms.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// The library's folder.
-    pub(crate) fn folder(&self) -> &LibraryFolder {
-        &self.folder
+    /// The library's folder; none before there is a library.
+    pub(crate) fn folder(&self) -> Option<LibraryFolder> {
+        match &*self.house.read().unwrap_or_else(PoisonError::into_inner) {
+            House::Empty(_) => None,
+            House::Lived(folder) => Some(folder.clone()),
+        }
+    }
+
+    /// Where the library lies, or will.
+    pub(crate) fn path(&self) -> PathBuf {
+        match &*self.house.read().unwrap_or_else(PoisonError::into_inner) {
+            House::Empty(path) => path.clone(),
+            House::Lived(folder) => folder.path().to_owned(),
+        }
+    }
+
+    /// How the library is opened, or will be.
+    pub(crate) fn options(&self) -> &LibraryOptions {
+        &self.options
+    }
+
+    /// Refuses whoever needs an open library where there is none.
+    pub(crate) fn require_open(&self) -> Answer<()> {
+        match self.rooms.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(_) => Ok(()),
+            None => Err(self.closed()),
+        }
+    }
+
+    /// Why there is no open library.
+    fn closed(&self) -> Failure {
+        if self.folder().is_some() { Failure::locked() } else { Failure::no_library() }
+    }
+
+    /// What connecting to remotes, and completing paths, takes from the environment.
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// Whether hidden photos are told.
@@ -261,7 +327,7 @@ impl Door {
 
     async fn seat(&self, purpose: Purpose) -> Answer<(Arc<Rooms>, OwnedSemaphorePermit)> {
         let rooms = || self.rooms.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let seats = Arc::clone(&rooms().ok_or_else(Failure::locked)?.bench(purpose).seats);
+        let seats = Arc::clone(&rooms().ok_or_else(|| self.closed())?.bench(purpose).seats);
         let seat = seats.acquire_owned().await.map_err(|_| Failure::locked())?;
         // It may have been shut meanwhile.
         Ok((rooms().ok_or_else(Failure::locked)?, seat))
@@ -270,15 +336,14 @@ impl Door {
     /// Opens the door with a passphrase. Whoever guesses waits longer and longer; only one guess is tried at a time.
     pub(crate) async fn unlock(&self, passphrase: Zeroizing<String>) -> Answer<()> {
         let keys = self.prove(passphrase).await?;
-        self.let_in(keys);
+        let folder = self.folder().ok_or_else(Failure::no_library)?;
+        self.let_in(folder, keys);
         Ok(())
     }
 
     /// Lets hidden photos be told. Wrong passphrases count with those of the door.
     pub(crate) async fn open_hidden(&self, passphrase: Zeroizing<String>) -> Answer<()> {
-        if self.is_locked() {
-            return Err(Failure::locked());
-        }
+        self.require_open()?;
         self.prove(passphrase).await?;
         self.hidden.open(Instant::now());
         Ok(())
@@ -288,7 +353,7 @@ impl Door {
     async fn prove(&self, passphrase: Zeroizing<String>) -> Answer<UnlockedKeys> {
         let mut guesses = self.guesses.try_lock().map_err(|_| too_many(1))?;
         guesses.may_try(Instant::now())?;
-        let folder = self.folder.clone();
+        let folder = self.folder().ok_or_else(Failure::no_library)?;
         let tried = tokio::task::spawn_blocking(move || try_passphrase(&folder, &passphrase));
         let tried = tried.await.map_err(|_| Failure::broken())?;
         match tried {
@@ -308,7 +373,8 @@ impl Door {
     }
 }
 
-fn try_passphrase(folder: &LibraryFolder, passphrase: &str) -> Result<UnlockedKeys, UnlockError> {
+/// The keys of a library that a passphrase opens.
+pub(crate) fn try_passphrase(folder: &LibraryFolder, passphrase: &str) -> Result<UnlockedKeys, UnlockError> {
     // A person is asked again after a wrong answer; whoever asks over a network has one guess.
     let mut ask = |question: &unlock::Question<'_>| {
         Ok((!question.is_repeated).then(|| Zeroizing::new(passphrase.to_owned())))

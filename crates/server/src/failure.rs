@@ -92,6 +92,12 @@ impl Failure {
         Self::new(StatusCode::LOCKED, "locked", "the library is locked").hint("unlock it with its passphrase")
     }
 
+    /// There is no library yet.
+    pub(crate) fn no_library() -> Self {
+        Self::new(StatusCode::CONFLICT, "no-library", "there is no library here yet")
+            .hint("make one, or join one")
+    }
+
     /// Nobody is known who asks so.
     pub(crate) fn no_session() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "no-session", "this page was not opened by Safelight")

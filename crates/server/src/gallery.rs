@@ -6,9 +6,11 @@ use std::time::Instant;
 use crate::door::Door;
 use crate::duplicates::Found;
 use crate::events::News;
+use crate::first::First;
 use crate::guard::Site;
 use crate::jobs::Jobs;
 use crate::map::Points;
+use crate::reading::States;
 use crate::session::Sessions;
 use crate::storage::Plans;
 use crate::timeline::Timelines;
@@ -26,6 +28,8 @@ pub(crate) struct Gallery {
     pub(crate) news: News,
     pub(crate) jobs: Jobs,
     pub(crate) plans: Plans,
+    pub(crate) first: First,
+    pub(crate) states: States,
 }
 
 impl Gallery {
@@ -56,6 +60,7 @@ impl Gallery {
         self.found.forget();
         self.jobs.forget();
         self.plans.forget();
+        self.states.forget();
         self.news.locked();
     }
 }

@@ -4,6 +4,7 @@
 //! it; when nobody has asked for anything for long the door shuts for pages, and the work goes on to its end with the keys
 //! that it has. While the door is shut nothing of it is told but how far it is.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -287,18 +288,37 @@ pub(crate) fn begin(
     kind: &'static str,
     run: impl FnOnce(&mut Library, &Surroundings, &Watched) -> Answer<Ended> + Send + 'static,
 ) -> Answer<Json<ShownJob>> {
-    if gallery.door.is_locked() {
-        return Err(Failure::locked());
-    }
+    gallery.door.require_open()?;
+    let shared = Arc::clone(gallery);
+    watch(gallery, kind, move |watched: Arc<Watched>| async move {
+        shared.door.work(move |library, surroundings| run(library, surroundings, &watched)).await
+    })
+}
+
+/// Begins long work where no library is open, and answers at once.
+pub(crate) fn begin_without(
+    gallery: &Arc<Gallery>,
+    kind: &'static str,
+    run: impl FnOnce(&Gallery, &Watched) -> Answer<Ended> + Send + 'static,
+) -> Answer<Json<ShownJob>> {
+    let shared = Arc::clone(gallery);
+    watch(gallery, kind, move |watched: Arc<Watched>| async move {
+        let work = tokio::task::spawn_blocking(move || run(&shared, &watched));
+        work.await.map_err(|_| Failure::broken())?
+    })
+}
+
+fn watch<F: Future<Output = Answer<Ended>> + Send>(
+    gallery: &Arc<Gallery>,
+    kind: &'static str,
+    work: impl FnOnce(Arc<Watched>) -> F + Send + 'static,
+) -> Answer<Json<ShownJob>> {
     let job = gallery.jobs.add(kind)?;
     let shown = job.shown(gallery);
-    let watched = Watched { gallery: Arc::clone(gallery), job: Arc::clone(&job) };
-    let gallery = Arc::clone(gallery);
+    let watched = Arc::new(Watched { gallery: Arc::clone(gallery), job: Arc::clone(&job) });
     tokio::spawn(async move {
-        let watched = Arc::new(watched);
-        let working = Arc::clone(&watched);
-        let work = gallery.door.work(move |library, surroundings| run(library, surroundings, &working));
-        job.end(work.await);
+        let result = work(Arc::clone(&watched)).await;
+        job.end(result);
         watched.tell();
     });
     Ok(Json(shown))

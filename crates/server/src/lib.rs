@@ -8,14 +8,17 @@
 
 mod albums;
 mod asked;
+mod connecting;
 mod door;
 mod duplicates;
 mod events;
 mod failure;
 mod fetching;
+mod first;
 mod gallery;
 mod guard;
 mod hidden;
+mod importing;
 mod jobs;
 mod listen;
 mod locking;
@@ -42,16 +45,18 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-pub use door::Opened;
+pub use door::{Empty, Opened};
 pub use routes::document;
 
 use door::Door;
 use duplicates::Found;
 use events::News;
+use first::First;
 use gallery::Gallery;
 use guard::Site;
 use jobs::Jobs;
 use map::Points;
+use reading::States;
 use session::Sessions;
 use storage::Plans;
 use timeline::Timelines;
@@ -88,11 +93,23 @@ impl Server {
     /// # Errors
     /// When the port is taken.
     pub async fn bind(opened: Opened, options: &ServeOptions) -> io::Result<Self> {
+        Self::behind(Door::open(opened, options.idle), options).await
+    }
+
+    /// The same where there is no library yet: the page makes one, or joins one.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn bind_empty(empty: Empty, options: &ServeOptions) -> io::Result<Self> {
+        Self::behind(Door::before(empty, options.idle), options).await
+    }
+
+    async fn behind(door: Door, options: &ServeOptions) -> io::Result<Self> {
         let (port, listeners) = listen::listen(&listen::LOOPBACK, options.port).await?;
         let gallery = Arc::new(Gallery {
             site: Site::at(port),
             sessions: Sessions::new(),
-            door: Door::open(opened, options.idle),
+            door,
             timelines: Timelines::default(),
             points: Points::default(),
             found: Found::default(),
@@ -100,6 +117,8 @@ impl Server {
             news: News::new(),
             jobs: Jobs::default(),
             plans: Plans::default(),
+            first: First::default(),
+            states: States::default(),
         });
         Ok(Self { gallery, listeners, port })
     }

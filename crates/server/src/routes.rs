@@ -13,8 +13,9 @@ use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
 use crate::{
-    albums, duplicates, events, fetching, guard, hidden, jobs, locking, map, media, organised, page, reading,
-    remotes, searches, session, storage, switching, thawing, timeline, writing,
+    albums, connecting, duplicates, events, fetching, first, guard, hidden, importing, jobs, locking, map,
+    media, organised, page, reading, remotes, searches, session, storage, switching, thawing, timeline,
+    writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -35,6 +36,10 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(events::listen))
         .routes(routes!(reading::show_status))
         .routes(routes!(jobs::show_job))
+        .routes(routes!(first::draw_words))
+        .routes(routes!(first::show_strength))
+        .routes(routes!(first::create))
+        .routes(routes!(first::join))
         .routes(routes!(locking::lock))
         .routes(routes!(locking::unlock));
     let attended = OpenApiRouter::new()
@@ -49,8 +54,12 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(organised::complete))
         .routes(routes!(organised::list_conflicts))
         .routes(routes!(writing::settle))
-        .routes(routes!(remotes::list_remotes))
-        .routes(routes!(remotes::set_remote))
+        .routes(routes!(remotes::list_remotes, connecting::add_remote))
+        .routes(routes!(connecting::list_kinds))
+        .routes(routes!(remotes::set_remote, connecting::forget_remote))
+        .routes(routes!(importing::complete))
+        .routes(routes!(importing::list_sources, importing::remove_source))
+        .routes(routes!(importing::import))
         .routes(routes!(remotes::show_waiting))
         .routes(routes!(remotes::show_costs))
         .routes(routes!(remotes::sync))

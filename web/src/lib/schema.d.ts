@@ -227,6 +227,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/first/create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a library and opens it. */
+        post: operations["create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/first/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Joins a library that rests in a place, opens it, and syncs with that place. */
+        post: operations["join"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/first/strength": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a passphrase is worth. */
+        post: operations["show_strength"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/first/words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draws the recovery words of a new library, to be written down. Whoever asks again gets others. */
+        post: operations["draw_words"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Folders of this machine that a typed path may become. */
+        get: operations["complete"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hidden/close": {
         parameters: {
             query?: never;
@@ -255,6 +340,23 @@ export interface paths {
         put?: never;
         /** Lets hidden photos be told, once the passphrase was typed again. */
         post: operations["open_hidden"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes photos in; what was there before and is unchanged is not opened. Goes on where it was stopped. */
+        post: operations["import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -356,7 +458,8 @@ export interface paths {
         /** The remotes, what goes there, and how far that is; as `safelight remote list --json`. */
         get: operations["list_remotes"];
         put?: never;
-        post?: never;
+        /** Connects a place and tries what it can do. Nothing of the library is sent yet. */
+        post: operations["add_remote"];
         delete?: never;
         options?: never;
         head?: never;
@@ -373,7 +476,8 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /** Forgets a remote; what rests there stays there. */
+        delete: operations["forget_remote"];
         options?: never;
         head?: never;
         /** Changes what goes to a remote, and on which terms. */
@@ -389,6 +493,23 @@ export interface paths {
         };
         /** What is not in a remote and why, what needs somebody first. */
         get: operations["show_waiting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remotes/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The kinds of places that can be connected. */
+        get: operations["list_kinds"];
         put?: never;
         post?: never;
         delete?: never;
@@ -429,6 +550,24 @@ export interface paths {
         /** Begins a session with the token of the address. */
         post: operations["begin_session"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The watched folders. */
+        get: operations["list_sources"];
+        put?: never;
+        post?: never;
+        /** Watches a folder no longer; what came from it stays. */
+        delete: operations["remove_source"];
         options?: never;
         head?: never;
         patch?: never;
@@ -820,6 +959,17 @@ export interface components {
             /** @description An album, with whatever comes into it. */
             switch_album?: string | null;
         };
+        /** @description A remote that was connected and probed. */
+        AddedRemote: {
+            /** @description Its address. */
+            address: string;
+            /** @description What it can do. */
+            capabilities: components["schemas"]["CapabilityFinding"][];
+            /** @description Its name. */
+            name: string;
+            /** @description Which proof of permission was in use, as `the Azure CLI` or `a sign-in to Dropbox as Name <address>`. */
+            proof?: string | null;
+        };
         /** @description Which plan. */
         Agreed: {
             /** @description The word of a plan that was shown. */
@@ -895,6 +1045,10 @@ export interface components {
         Choice: {
             note: string;
             text: string;
+        };
+        /** @description A passphrase that is being chosen. */
+        Chosen: {
+            passphrase: string;
         };
         /** @description Photos that go into the basket, or out of it. */
         Collected: components["schemas"]["Which"] & {
@@ -1023,6 +1177,15 @@ export interface components {
              * @description Sealed bytes that came over the wire; 0 if it was here already.
              */
             bytes: number;
+        };
+        /** @description A library that is not there yet. */
+        FirstRun: {
+            /** @description Where it will lie. */
+            folder: string;
+        };
+        /** @description What was forgotten. */
+        Forgotten: {
+            name: string;
         };
         /** @description What may go, and the word that carries it out. */
         Freeable: components["schemas"]["FreePlan"] & {
@@ -1182,6 +1345,11 @@ export interface components {
         Looked: {
             remotes: components["schemas"]["SwitchStanding"][];
         };
+        /** @description A library that was made. */
+        MadeLibrary: {
+            id: string;
+            path: string;
+        };
         /** @description What a part of the map shows. */
         Mapped: {
             cells: components["schemas"]["Cell"][];
@@ -1311,6 +1479,19 @@ export interface components {
             /** @description What rests there, as far as this device knows. */
             resting: components["schemas"]["TierCost"][];
         };
+        /** @description A kind of place. */
+        RemoteKind: {
+            /** @description `needed`, `optional`, or none where nothing opens it but the machine's own rights. */
+            credential?: string | null;
+            /** @description A credential, as a credential file holds it. */
+            credential_example: string;
+            /** @description An address. */
+            example: string;
+            /** @description What its addresses begin with. */
+            kind: string;
+            /** @description Whether somebody signs in to it in a browser, which only the terminal does. */
+            sign_in: boolean;
+        };
         /** @description What is to be set. */
         RemoteSettings: {
             /** @description Whether more may newly be sent than needs no consent. */
@@ -1320,6 +1501,19 @@ export interface components {
              *     `tier`, `limit`, `quiet`, `price.…`.
              */
             settings: Record<string, unknown>;
+        };
+        /** @description A place to connect. */
+        RemoteToAdd: {
+            /** @description Where it is, without anything secret. */
+            address: string;
+            /** @description Whether more may be sent than needs no consent. */
+            consent?: boolean;
+            /** @description What opens it, as a credential file holds it. */
+            credential?: string | null;
+            /** @description What to call it. */
+            name: string;
+            /** @description Its first settings, as a change of a remote takes them. */
+            settings?: Record<string, unknown>;
         };
         /** @description This device's rules; what is left out stays. */
         Rules: {
@@ -1522,6 +1716,17 @@ export interface components {
              */
             waiting_originals: number;
         };
+        /** @description A watched folder. */
+        Source: {
+            /** @description Whether originals stay where they are. */
+            link: boolean;
+            /** @description Whether it could be reached at the last look. */
+            online: boolean;
+            /** @description The folder. */
+            path: string;
+            /** @description Whether an original is removed once its sealed copy is proven. */
+            remove_after_proof: boolean;
+        };
         /** @description What copying would take of a disk. */
         Space: {
             /**
@@ -1542,6 +1747,7 @@ export interface components {
         /** @description How the library stands. */
         Standing: {
             counts?: components["schemas"]["Counts"] | null;
+            first_run?: components["schemas"]["FirstRun"] | null;
             /** @description Whether hidden photos are told. */
             hidden: components["schemas"]["HiddenStanding"];
             library: components["schemas"]["Whose"];
@@ -1550,7 +1756,7 @@ export interface components {
             read_only: boolean;
             /** Format: int64 */
             revision?: number | null;
-            /** @description What `safelight status --json` says. */
+            /** @description What `safelight status --json` says; where that takes longer than half a second, as it was up to ten times as long ago. */
             state?: Record<string, unknown> | null;
         };
         /** @description Originals whose bytes stay, and why. */
@@ -1606,6 +1812,24 @@ export interface components {
              * @description How many files.
              */
             objects: number;
+        };
+        /** @description What a passphrase is worth. */
+        Strength: {
+            /** @description Why it is not taken, in a sentence. */
+            refused?: string | null;
+            /** @description The same in a word: `short`. */
+            refused_code?: string | null;
+            /**
+             * Format: int32
+             * @description 0 is guessed at once, 4 is strong; below 2 a person should be warned.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description About how many seconds guessing it takes, as a power of ten, for somebody with a thousand machines and a copy of the
+             *     library.
+             */
+            seconds_log10: number;
         };
         /** @description What is to be switched. */
         Switch: components["schemas"]["About"] & {
@@ -1833,10 +2057,34 @@ export interface components {
              */
             write_usd: number;
         };
+        /** @description A library to join. */
+        ToJoin: {
+            /** @description Where it rests. */
+            address: string;
+            /** @description What opens that place, as a credential file holds it. */
+            credential?: string | null;
+            /** @description What the place shall be called here. */
+            name?: string | null;
+            /** @description What will open the library on this device. */
+            passphrase: string;
+            /** @description Six words that its history must contain, as they were written down. */
+            six_words?: string | null;
+            /** @description The 24 recovery words. */
+            words: string;
+        };
         /** @description What begins a session. */
         Token: {
             /** @description The word behind `#t=` in the address. */
             token: string;
+        };
+        /** @description A library to make. */
+        ToMake: {
+            /** @description What opens it on this device. */
+            passphrase: string;
+            /** @description The words that are asked back, by their positions. */
+            words_back: {
+                [key: string]: string;
+            };
         };
         /** @description What lies in the trash. */
         Trash: {
@@ -1860,6 +2108,17 @@ export interface components {
              * @description Photos and videos.
              */
             photos: number;
+        };
+        /** @description What a path that is being typed may become. */
+        TypedPath: {
+            /** @description Folders that it may become, in the order of their names. */
+            folders: string[];
+            /** @description The home of whoever runs this. */
+            home?: string | null;
+            /** @description Whether it is a folder. */
+            is_folder: boolean;
+            /** @description The path as it is meant, `~` read as the home. */
+            path: string;
         };
         /** @description What is not in a remote. */
         Waiting: {
@@ -1899,6 +2158,19 @@ export interface components {
             /** @description The remote whose proof counts; any when left out. */
             remote?: string | null;
         };
+        /** @description What is to be taken in. */
+        WhatToImport: {
+            /** @description Whether every file is taken, not only photos and videos. */
+            all_files?: boolean;
+            /** @description Whether most of what is free on the disk may be filled. */
+            consent?: boolean;
+            /** @description Whether the originals stay where they are. */
+            link?: boolean;
+            /** @description Files and folders; when there are none, all watched folders. */
+            paths?: string[];
+            /** @description Whether the folders are watched from now on. */
+            watch?: boolean;
+        };
         /** @description What is to be synced. */
         WhatToSync: {
             /** @description Whether what waits for consent is sent. */
@@ -1923,6 +2195,13 @@ export interface components {
         Whose: {
             id: string;
             path: string;
+        };
+        /** @description The recovery words of a library that is to be made. */
+        WordsToWrite: {
+            /** @description Which of them are asked back, counted from 1. */
+            ask: number[];
+            /** @description All 24, in their order. */
+            words: string[];
         };
         /** @description What a change came to. */
         Written: {
@@ -2392,6 +2671,159 @@ export interface operations {
             };
         };
     };
+    create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToMake"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeLibrary"];
+                };
+            };
+            /** @description `wrong-words`: the error says which */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    join: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToJoin"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description `not-understood`: the words, the credential */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`; `busy` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    show_strength: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Chosen"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Strength"];
+                };
+            };
+        };
+    };
+    draw_words: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WordsToWrite"];
+                };
+            };
+            /** @description there is a library already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    complete: {
+        parameters: {
+            query?: {
+                /** @description All of it; when it is empty, folders are offered in which photos usually lie. */
+                path?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TypedPath"];
+                };
+            };
+        };
+    };
     close_hidden: {
         parameters: {
             query?: never;
@@ -2441,6 +2873,36 @@ export interface operations {
             };
             /** @description `too-many-guesses`: wait, as Retry-After says */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatToImport"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description `busy` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2588,6 +3050,84 @@ export interface operations {
             };
         };
     };
+    add_remote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemoteToAdd"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedRemote"];
+                };
+            };
+            /** @description `not-understood` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`, `needs-consent` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `network` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    forget_remote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the remote */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forgotten"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     set_remote: {
         parameters: {
             query?: never;
@@ -2657,6 +3197,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    list_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteKind"][];
+                };
             };
         };
     };
@@ -2773,6 +3332,54 @@ export interface operations {
             };
             /** @description the token is used or too old */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_sources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"][];
+                };
+            };
+        };
+    };
+    remove_source: {
+        parameters: {
+            query: {
+                /** @description The folder. */
+                path: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"][];
+                };
+            };
+            /** @description it is not watched */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

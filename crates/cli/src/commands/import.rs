@@ -12,9 +12,6 @@ use crate::failure::{Exit, Failure};
 use crate::output::{counted, size};
 use crate::prompt;
 
-/// How full the disk may become before a person must agree.
-const FREE_SPACE_SHARE: f64 = 0.8;
-
 /// Take photos and videos into the library
 ///
 /// Copies are sealed into the library; the files themselves are left as they are. Files seen before
@@ -133,10 +130,7 @@ fn tell_plan(context: &Context, plan: &ImportPlan) {
 }
 
 fn ask_about_space(context: &Context, plan: &ImportPlan) -> Result<(), Failure> {
-    let Some(free) = plan.free_bytes() else { return Ok(()) };
-    if plan.links() || plan.bytes() as f64 <= free as f64 * FREE_SPACE_SHARE || context.global.yes {
-        return Ok(());
-    }
+    let Some(free) = plan.fills_most_of().filter(|_| !context.global.yes) else { return Ok(()) };
     let message =
         format!("copying {} would fill most of the {} that are free", size(plan.bytes()), size(free));
     if prompt::someone_is_there() && prompt::agree(&format!("{message}. Copy all the same?"))? {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use safelight_library::folder::LibraryFolder;
-use safelight_library::keys::NewSlot;
+use safelight_library::keys::{NewSlot, check_new_passphrase};
 use safelight_library::{Library, RecoveryWords};
 
 use crate::context::Context;
@@ -139,7 +139,7 @@ pub(crate) fn slots(context: &Context, label: &str) -> Result<Vec<NewSlot>, Fail
 
 /// Refuses a new passphrase that is too short, also from a script.
 pub(super) fn require_length(passphrase: &str) -> Result<(), Failure> {
-    prompt::passphrase_is_long_enough(passphrase).map_err(|reason| {
+    check_new_passphrase(passphrase).map_err(|reason| {
         Failure::new(Exit::Refused, reason)
             .hint("write a longer one; for a secret that nobody types use a key file: --key-file FILE")
     })

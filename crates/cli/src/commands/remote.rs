@@ -369,15 +369,8 @@ fn act(
                 .map(|policy| format!("policy={policy}"))
                 .chain(settings.iter().cloned())
                 .collect();
-            Library::check_remote_settings(&settings)?;
             let request = RemoteRequest { name, address, credential };
-            let added = library.add_remote(&request, &surroundings)?;
-            if let Err(error) = library.begin_remote(name, &settings, context.global.yes) {
-                // A remote whose policy was refused would be one to which everything goes.
-                library.remove_remote(name)?;
-                return Err(error.into());
-            }
-            added
+            library.connect_remote(&request, &settings, context.global.yes, &surroundings)?
         }
         Action::Check { name } => return check(context, library, name),
         Action::Set { name, settings, accept_rollback, .. } => {

@@ -4,11 +4,12 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
-use safelight_server::{Invitations, Opened, ServeOptions, Server};
+use safelight_server::{Empty, Invitations, Opened, ServeOptions, Server};
 
 use crate::browser;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::output::printable;
 
 /// How often somebody's wish to stop is looked for.
 const NAP: Duration = Duration::from_millis(200);
@@ -35,26 +36,44 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Ok(context.output.print_json(&safelight_server::document())?);
     }
     context.refuse_dry_run("serve", "it shows the library and changes nothing by itself")?;
-    let library = context.open_library()?;
-    let (folder, keys) = library.keys();
-    let opened = Opened {
-        folder: folder.clone(),
-        keys: keys.clone(),
-        options: context.library_options(),
-        surroundings: context.surroundings(),
-    };
-    library.close()?;
+    let place = place(context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let options = ServeOptions { port: arguments.port, ..ServeOptions::default() };
-        let server =
-            Server::bind(opened, &options).await.map_err(|error| cannot_listen(arguments, &error))?;
+        let server = match place {
+            Place::Opened(opened) => Server::bind(*opened, &options).await,
+            Place::Empty(empty) => Server::bind_empty(*empty, &options).await,
+        };
+        let server = server.map_err(|error| cannot_listen(arguments, &error))?;
         announce(context, arguments, &server)?;
         invite_again(context, server.invitations());
         server.run(until_interrupted(context)).await.map_err(Failure::from)
     })?;
     runtime.shutdown_timeout(Duration::from_secs(5));
     Ok(())
+}
+
+/// What is served: a library, or the page that makes one.
+enum Place {
+    Opened(Box<Opened>),
+    Empty(Box<Empty>),
+}
+
+fn place(context: &Context) -> Result<Place, Failure> {
+    let (options, surroundings) = (context.library_options(), context.surroundings());
+    if context.existing_library()?.is_none() {
+        let path = context.library_path()?;
+        let folder = printable(&path);
+        context
+            .output
+            .talk(&format!("There is no library in {folder} yet; the page makes one, or joins one."));
+        return Ok(Place::Empty(Box::new(Empty { path, options, surroundings })));
+    }
+    let library = context.open_library()?;
+    let (folder, keys) = library.keys();
+    let opened = Opened { folder: folder.clone(), keys: keys.clone(), options, surroundings };
+    library.close()?;
+    Ok(Place::Opened(Box::new(opened)))
 }
 
 fn cannot_listen(arguments: &Arguments, error: &std::io::Error) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -21,7 +21,12 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn begin(room: &Room) -> Self {
-        let mut child = room.unlocked().args(["serve", "--no-open"]).stdin(Stdio::null()).spawn().unwrap();
+        Self::of(room.unlocked())
+    }
+
+    /// What this command serves.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.args(["serve", "--no-open"]).stdin(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.next().unwrap().unwrap();
         let (host, token) = address.split_once("/#t=").unwrap();

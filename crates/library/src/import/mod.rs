@@ -62,6 +62,9 @@ pub struct ImportRequest {
 /// So many files at most are removed before what became of them is recorded.
 const REMOVED_AT_ONCE: usize = 100;
 
+/// How full the disk may become before a person must agree.
+const FREE_SPACE_SHARE: f64 = 0.8;
+
 /// How long a file must stand still where nobody says otherwise.
 pub const SETTLE: Duration = Duration::from_secs(3);
 
@@ -131,6 +134,13 @@ impl ImportPlan {
     #[must_use]
     pub fn free_bytes(&self) -> Option<u64> {
         self.free_bytes
+    }
+
+    /// Whether copying would fill most of what is free, so that a person must agree first. Answers what is free then.
+    #[must_use]
+    pub fn fills_most_of(&self) -> Option<u64> {
+        let free = self.free_bytes.filter(|_| !self.request.link)?;
+        (self.bytes() as f64 > free as f64 * FREE_SPACE_SHARE).then_some(free)
     }
 
     /// Whether originals stay where they are.

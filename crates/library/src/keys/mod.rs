@@ -15,6 +15,7 @@ mod error;
 mod keyring;
 mod replace;
 mod slots;
+mod strength;
 mod verify;
 
 use std::fs::File;
@@ -35,6 +36,7 @@ pub(crate) use replace::finish_replacement;
 pub(crate) use slots::SUSPECT;
 pub(crate) use slots::spend_time_of_a_slot;
 pub use slots::{DamagedSlot, SlotList};
+pub use strength::{Strength, check_new_passphrase, strength};
 pub use verify::KeyDamage;
 
 use crate::folder::{FolderError, LibraryFolder};

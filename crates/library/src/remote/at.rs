@@ -1,7 +1,7 @@
 //! Remotes as `device.db` remembers them, and how one is connected.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -32,6 +32,8 @@ pub struct Surroundings {
     pub azure: AzureEnvironment,
     /// What tells the hours of limits and quiet hours.
     pub clock: WallClock,
+    /// The home of whoever runs this.
+    pub home: Option<PathBuf>,
 }
 
 /// A remote to be added.

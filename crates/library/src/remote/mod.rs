@@ -10,6 +10,7 @@ mod collect;
 mod cost;
 mod join;
 mod keeper;
+mod kinds;
 mod link;
 mod local;
 mod news;
@@ -30,6 +31,7 @@ pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
 pub use join::{JoinRequest, Joined};
+pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use link::{LinkCost, link_cost};
 pub(crate) use local::Away;
 pub use local::{

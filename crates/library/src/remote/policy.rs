@@ -10,6 +10,7 @@ use safelight_store::{PriceTable, Tier};
 use safelight_sync::{apply_policy, newly_exposed, wanted};
 use serde::Serialize;
 
+use super::at::{AddedRemote, RemoteRequest, Surroundings};
 use super::cost::PRICE;
 use super::standing::Judge;
 use super::terms::{LIMIT, QUIET, kept};
@@ -239,11 +240,32 @@ impl Library {
         settings.check()
     }
 
+    /// Connects a place with its first settings; where those are refused the place is not remembered.
+    ///
+    /// # Errors
+    /// As [`Library::add_remote`] and [`Library::set_remote`].
+    pub fn connect_remote(
+        &mut self,
+        request: &RemoteRequest<'_>,
+        settings: &[String],
+        consent: bool,
+        surroundings: &Surroundings,
+    ) -> Result<AddedRemote> {
+        Self::check_remote_settings(settings)?;
+        let added = self.add_remote(request, surroundings)?;
+        if let Err(error) = self.begin_remote(request.name, settings, consent) {
+            // A remote whose policy was refused would be one to which everything goes.
+            self.remove_remote(request.name)?;
+            return Err(error);
+        }
+        Ok(added)
+    }
+
     /// Gives a remote that was just added its first settings. Nothing went there before.
     ///
     /// # Errors
     /// As [`Library::set_remote`].
-    pub fn begin_remote(&mut self, name: &str, words: &[String], consent: bool) -> Result<PolicyChange> {
+    fn begin_remote(&mut self, name: &str, words: &[String], consent: bool) -> Result<PolicyChange> {
         let id = self.remote_row(name)?.id;
         let settings = self.understand(id, RemotePolicy::default(), words)?;
         // Who adds a remote without a word about what goes there has everything go there.
