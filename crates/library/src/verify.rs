@@ -110,12 +110,12 @@ impl Damage {
                 "unlock by another slot or the recovery words, then remove the damaged one"
             }
             _ if lies_in("objects/root/") || lies_in("objects/keys/") => {
-                "no photo needs it here, only who recovers from this folder or a place that is filled from it: put it back \
-                 from a backup of the library, or from a remote, where it has the same name without objects/"
+                "no photo needs it here, only who recovers from this folder or a place that is filled from it: move it away, and \
+                 safelight sync brings it back from a remote; without a remote put it back from a backup of the library"
             }
             _ if lies_in("objects/log/") => {
-                "put it back from a backup of the library, or from a remote, where it has the same name without objects/; \
-                 safelight history --verify names all that is damaged"
+                "move it away, and safelight sync brings it back from a remote; without a remote put it back from a backup of \
+                 the library. safelight history --verify names all that is damaged"
             }
             _ => "safelight verify reads everything; importing the photo again repairs it",
         }

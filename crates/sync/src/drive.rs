@@ -12,7 +12,7 @@ use crate::checkpoint::{take_waiting_pages, write_if_due};
 use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_purged, mark_remembered, tell};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::history::{HistoryReport, publish_more};
+use crate::history::{HistoryReport, bring_back, publish_more};
 use crate::keys::send_keys;
 use crate::originals::{
     fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
@@ -221,6 +221,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     if !confirm_place(here, at, &mut report.problems).await? {
         arrive(here, at, &mut report.history).await?;
     }
+    bring_back(here, at, &mut report.problems).await?;
     send_keys(here, at, &mut report.problems).await?;
     let has_news = queue_new(here, at)? || report.history.taken_segments > 0;
     let now = here.now_millis();

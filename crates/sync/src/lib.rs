@@ -52,7 +52,9 @@ pub use originals::{
 };
 pub use packs::{ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, read_entry};
 pub use place::{place_id, refuse_another_library, remember_place, start_over, witnesses_history};
-pub use policy::{AwaitedElsewhere, Goes, Planned, apply_policy, came_here, newly_exposed, wanted};
+pub use policy::{
+    AwaitedElsewhere, Goes, Planned, apply_policy, came_here, newly_exposed, wanted, wanted_with_switches,
+};
 pub use problem::{Monitor, Problem, Silent, Transfer};
 pub use repair::repair;
 pub use replicate::{ReplicateOptions, ReplicateReport, replicate};

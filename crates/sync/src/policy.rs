@@ -73,6 +73,20 @@ pub fn wanted(
     is_unmetered: bool,
     now_millis: i64,
 ) -> Result<Wanted> {
+    wanted_with_switches(catalog, policy, &device.switches(remote)?, is_unmetered, now_millis)
+}
+
+/// What a policy would ask for if these were its switches.
+///
+/// # Errors
+/// As [`wanted`].
+pub fn wanted_with_switches(
+    catalog: &Catalog,
+    policy: &RemotePolicy,
+    switches: &[(Switched, bool)],
+    is_unmetered: bool,
+    now_millis: i64,
+) -> Result<Wanted> {
     let mut wanted = Wanted::default();
     match policy.kind {
         PolicyKind::Full => wanted.everything = true,
@@ -92,20 +106,19 @@ pub fn wanted(
             };
         }
     }
-    switch_by_hand(catalog, device, remote, &mut wanted)?;
+    switch_by_hand(catalog, switches, &mut wanted)?;
     Ok(wanted)
 }
 
 /// Photos go before albums, albums before the policy; an album's own switch goes before that of the one it lies in,
 /// and of several albums one that is off decides.
-fn switch_by_hand(catalog: &Catalog, device: &DeviceDb, remote: RemoteId, wanted: &mut Wanted) -> Result<()> {
-    let switches = device.switches(remote)?;
+fn switch_by_hand(catalog: &Catalog, switches: &[(Switched, bool)], wanted: &mut Wanted) -> Result<()> {
     if switches.is_empty() {
         return Ok(());
     }
     let mut albums: HashMap<AlbumId, bool> = HashMap::new();
     let mut assets = [Vec::new(), Vec::new()];
-    for (switched, on) in switches {
+    for (switched, on) in switches.iter().copied() {
         match switched {
             Switched::Asset(asset) => assets[usize::from(on)].push(asset),
             Switched::Album(album) => drop(albums.insert(album, on)),

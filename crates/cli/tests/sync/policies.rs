@@ -243,6 +243,33 @@ fn what_was_consented_to_before_the_first_sync_goes_with_it() {
 }
 
 #[test]
+fn what_waits_for_consent_goes_on_waiting_whatever_else_is_switched_or_set() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("first", 0..1));
+    one.ends(&["remote", "set", "place", "policy=selective", "expose=2", "only=type:photo"], 0);
+    one.sync();
+    assert_eq!(objects(place.path(), "o"), 1);
+    // Not seen by any sync yet, and then held by one.
+    for has_synced in [false, true] {
+        if has_synced {
+            one.ends(&["sync"], 5);
+        } else {
+            one.import(&world.photos("many", 1..6));
+        }
+        one.ends(&["sync", "off", &id_of(&one, 5)], 0);
+        one.ends(&["remote", "set", "place", "limit=10MB/s"], 0);
+        one.ends(&["sync", "auto", &id_of(&one, 5)], 0);
+        one.ends(&["sync"], 5);
+        assert_eq!(objects(place.path(), "o"), 1, "nobody consented to them");
+        assert_eq!(count(&one, "sync:waiting"), 5);
+    }
+    one.ends(&["--yes", "sync"], 0);
+    assert_eq!(objects(place.path(), "o"), 6);
+}
+
+#[test]
 fn an_archive_takes_what_is_old_enough() {
     let place = tempfile::tempdir().unwrap();
     let world = World::in_folder(place.path());

@@ -298,7 +298,12 @@ impl Library {
         let wanted = self.wanted_now(id, &policy)?;
         let [all, new] = newly_exposed(&self.catalog(), &self.device, id, &wanted, old)?;
         refuse_exposure(name, new, policy.expose_most, consent)?;
-        policy.consented = all.originals;
+        let before = self.device.policy(id)?;
+        // Under a policy that never asks, what was wanted was free to go.
+        let (was_asking, consented) = (asks(&before), before.consented);
+        policy.consented = consented + if was_asking { new.originals } else { all.originals };
+        let nothing = Wanted::default();
+        let old = if was_asking { old } else { &nothing };
         self.device.set_policy(id, &policy)?;
         if let Some(tier) = settings.tier {
             self.device.set_remote_setting(id, TIER, tier.map(Tier::word))?;
@@ -306,27 +311,39 @@ impl Library {
         for (setting, value) in &settings.plain {
             self.device.set_remote_setting(id, setting, value.as_deref())?;
         }
-        self.replan(name, id, new)
+        self.replan(name, id, new, old, consented)
     }
 
     pub(super) fn wanted_now(&self, id: RemoteId, policy: &RemotePolicy) -> Result<Wanted> {
         Ok(wanted(&self.catalog(), &self.device, id, policy, true, now_millis())?)
     }
 
-    pub(super) fn replan(&mut self, name: &str, id: RemoteId, new: Exposure) -> Result<PolicyChange> {
+    /// Applies a change at once. Consent is to what this change newly exposes, and to no other original: what waited for
+    /// consent before goes on waiting for it. `consented` is what was left of earlier consent.
+    pub(super) fn replan(
+        &mut self,
+        name: &str,
+        id: RemoteId,
+        new: Exposure,
+        old: &Wanted,
+        consented: u64,
+    ) -> Result<PolicyChange> {
         let catalog = self.catalog.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         let planned = apply_policy(catalog, &mut self.device, id, false, false, now_millis())?;
         let mut waiting = self.device.contents_in(id, &[SyncState::Waiting])?.len() as u64;
-        // What came in since the last sync waits as well. That plan did not see it: the next one still may send it.
+        // What came in since the last sync was not seen by that plan: the next one still may send what this change asks for.
         let row = self.remote_row(name)?;
-        let (judge, mut unseen) = (Judge::of(self, row.clone())?, 0_u64);
+        let (judge, mut unseen, mut unseen_new) = (Judge::of(self, row.clone())?, 0_u64, 0_u64);
         for added in self.unasked(&row)? {
-            unseen += u64::from(judge.unasked(self, &added.original.content)? == SyncState::Waiting);
+            let content = added.original.content;
+            if judge.unasked(self, &content)? == SyncState::Waiting {
+                unseen += 1;
+                unseen_new += u64::from(!old.wants(&content));
+            }
         }
-        if unseen > 0 {
-            self.device.set_remote_setting(id, CONSENTED, Some(&unseen.to_string()))?;
-            waiting += unseen;
-        }
+        let left = (consented + unseen_new).min(unseen);
+        self.device.set_remote_setting(id, CONSENTED, (left > 0).then(|| left.to_string()).as_deref())?;
+        waiting += unseen;
         Ok(PolicyChange {
             remote: name.to_owned(),
             policy: planned.policy.kind.word(),
@@ -341,6 +358,11 @@ impl Settings {
     fn new(policy: RemotePolicy) -> Self {
         Self { policy, tier: None, plain: Vec::new(), only_word: None, age_word: None, unmetered_word: None }
     }
+}
+
+/// Whether a policy holds back what it comes to expose until somebody consents.
+fn asks(policy: &RemotePolicy) -> bool {
+    matches!(policy.kind, PolicyKind::Selective | PolicyKind::OnDemand) && !policy.when_unmetered
 }
 
 pub(super) fn refuse_exposure(name: &str, new: Exposure, most: u64, consent: bool) -> Result<()> {

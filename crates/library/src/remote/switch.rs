@@ -7,16 +7,17 @@ use std::collections::{HashMap, HashSet};
 
 use safelight_catalog::query::Condition;
 use safelight_catalog::{
-    ListOptions, PolicyKind, Query, RemoteId, RemotePolicy, RemoteRow, Shelf, Switched, SyncState,
+    ListOptions, Query, RemoteId, RemotePolicy, RemoteRow, Shelf, Switched, SyncState, Wanted,
 };
 use safelight_model::{AlbumId, AssetId, ContentHash};
-use safelight_sync::{is_held, newly_exposed};
+use safelight_sync::{is_held, newly_exposed, wanted_with_switches};
 use serde::Serialize;
 
 use super::policy::{PolicyChange, refuse_exposure};
 use super::standing::Judge;
 use crate::edit::{Among, Selection};
-use crate::error::Result;
+use crate::effects::now_millis;
+use crate::error::{LibraryError, Result};
 use crate::library::Library;
 
 /// What is switched for a remote.
@@ -70,6 +71,8 @@ pub struct AlbumSubject(AlbumId);
 /// Switches of one remote as they were, to be put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Switchback {
+    /// By its id: another one may have its name by then.
+    id: RemoteId,
     remote: String,
     were: Vec<(Switched, Option<bool>)>,
 }
@@ -160,8 +163,9 @@ impl Library {
         consent: bool,
     ) -> Result<PolicyChange> {
         self.folder.require_writable()?;
+        let id = self.remote_row(name)?.id;
         let switched = switched_of(subject).into_iter().map(|switched| (switched, turn.value())).collect();
-        self.put_switches(&Switchback { remote: name.to_owned(), were: switched }, consent)
+        self.put_switches(&Switchback { id, remote: name.to_owned(), were: switched }, consent)
     }
 
     /// How the switches stand that a change would turn.
@@ -169,22 +173,23 @@ impl Library {
     /// # Errors
     /// [`NoSuchRemote`](crate::LibraryError::NoSuchRemote), and those of the database.
     pub fn switches_now(&self, name: &str, subject: &SwitchSubject) -> Result<Switchback> {
-        let known = self.known_switches(self.remote_row(name)?.id)?;
+        let id = self.remote_row(name)?.id;
+        let known = self.known_switches(id)?;
         let were = switched_of(subject).into_iter().map(|one| (one, known.get(&one).copied())).collect();
-        Ok(Switchback { remote: name.to_owned(), were })
+        Ok(Switchback { id, remote: name.to_owned(), were })
     }
 
     /// Puts switches back as they were. Answers how they stood, which takes that back again.
     ///
     /// # Errors
-    /// As [`Library::switches_now`].
+    /// As [`Library::switches_now`]; [`LibraryError::NeedsConsent`](crate::LibraryError::NeedsConsent) where they would send
+    /// more by now than nobody is asked about.
     pub fn switch_back(&mut self, back: &Switchback) -> Result<Switchback> {
         self.folder.require_writable()?;
-        let known = self.known_switches(self.remote_row(&back.remote)?.id)?;
+        let known = self.known_switches(back.id)?;
         let were = back.were.iter().map(|(one, _)| (*one, known.get(one).copied())).collect();
-        // What they expose was consented to when they were set first.
-        self.put_switches(back, true)?;
-        Ok(Switchback { remote: back.remote.clone(), were })
+        self.put_switches(back, false)?;
+        Ok(Switchback { id: back.id, remote: back.remote.clone(), were })
     }
 
     fn known_switches(&self, id: RemoteId) -> Result<HashMap<Switched, bool>> {
@@ -192,20 +197,34 @@ impl Library {
     }
 
     fn put_switches(&mut self, to: &Switchback, consent: bool) -> Result<PolicyChange> {
-        let id = self.remote_row(&to.remote)?.id;
-        let policy = self.device.policy(id)?;
-        let known = self.known_switches(id)?;
-        let before: Vec<_> = to.were.iter().map(|(one, _)| (*one, known.get(one).copied())).collect();
-        let old = self.wanted_now(id, &policy)?;
-        self.turn_each(id, &to.were, policy.consented)?;
-        let wanted = self.wanted_now(id, &policy)?;
-        let [all, new] = newly_exposed(&self.catalog(), &self.device, id, &wanted, &old)?;
-        if let Err(refused) = refuse_exposure(&to.remote, new, policy.expose_most, consent) {
-            self.turn_each(id, &before, policy.consented)?;
-            return Err(refused);
+        let id = to.id;
+        if self.remote_row(&to.remote)?.id != id {
+            return Err(LibraryError::NoSuchRemote { name: to.remote.clone() });
         }
-        self.device.switch(id, &[], None, all.originals)?;
-        self.replan(&to.remote, id, new)
+        let policy = self.device.policy(id)?;
+        let mut switches = self.known_switches(id)?;
+        let old = self.wanted_by_switches(&policy, &switches)?;
+        for (switched, value) in &to.were {
+            match value {
+                Some(on) => drop(switches.insert(*switched, *on)),
+                None => drop(switches.remove(switched)),
+            }
+        }
+        // Nothing is written before it is known what it exposes: a sync may run beside this.
+        let wanted = self.wanted_by_switches(&policy, &switches)?;
+        let [_, new] = newly_exposed(&self.catalog(), &self.device, id, &wanted, &old)?;
+        refuse_exposure(&to.remote, new, policy.expose_most, consent)?;
+        self.turn_each(id, &to.were, policy.consented + new.originals)?;
+        self.replan(&to.remote, id, new, &old, policy.consented)
+    }
+
+    fn wanted_by_switches(
+        &self,
+        policy: &RemotePolicy,
+        switches: &HashMap<Switched, bool>,
+    ) -> Result<Wanted> {
+        let switches: Vec<_> = switches.iter().map(|(switched, on)| (*switched, *on)).collect();
+        Ok(wanted_with_switches(&self.catalog(), policy, &switches, true, now_millis())?)
     }
 
     fn turn_each(&mut self, id: RemoteId, to: &[(Switched, Option<bool>)], consented: u64) -> Result<()> {
@@ -229,7 +248,7 @@ impl Library {
         let mut standing = SwitchStanding {
             remote: row.name.clone(),
             policy: policy.kind.word(),
-            expose: asks_from(&policy),
+            expose: Some(policy.expose_most),
             ..SwitchStanding::default()
         };
         let judge = Judge::of(self, row.clone())?;
@@ -356,12 +375,6 @@ fn switched_of(subject: &SwitchSubject) -> Vec<Switched> {
         SwitchSubject::Photos(photos) => photos.assets().iter().copied().map(Switched::Asset).collect(),
         SwitchSubject::Album(AlbumSubject(album)) => vec![Switched::Album(*album)],
     }
-}
-
-/// From how many newly sent originals on a remote needs consent; none where its rule is what was consented to.
-fn asks_from(policy: &RemotePolicy) -> Option<u64> {
-    let asks = matches!(policy.kind, PolicyKind::Selective | PolicyKind::OnDemand) && !policy.when_unmetered;
-    asks.then_some(policy.expose_most)
 }
 
 /// The name in `album:NAME` or `album:"NAME"`.

@@ -97,7 +97,9 @@ pub(crate) async fn open_newest(
             // It is of a time that this device has not heard of yet.
             Some(Err(Wrong::Opening(error))) if fault(&error).is_some_and(is_unknown_key) => {}
             Some(Err(wrong)) => {
-                let is_dead = wrong.is_beyond_any_version();
+                // What was whole under this name once is no root of a later version.
+                let was_whole = here.device.replica(at.id, path.as_str())?.is_some();
+                let is_dead = was_whole || wrong.is_beyond_any_version();
                 let problem = Problem::Damaged { object: path.to_string(), reason: wrong.to_string() };
                 name_wrong(here, at, problem, is_dead, report)?;
             }
@@ -242,7 +244,6 @@ impl Wrong {
                     Fault::WrongContext
                         | Fault::CommitmentMismatch
                         | Fault::SegmentDamaged { .. }
-                        | Fault::BadMagic
                         | Fault::Truncated
                         | Fault::TrailingBytes
                 )

@@ -5,6 +5,7 @@
 //! others may have seen is never renumbered; a place that offers less than it did stops its sync before
 //! anything is changed. Listings only discover devices. Specified in sl1-history §8.
 
+mod bring_back;
 mod fork;
 mod inbox;
 mod leftover;
@@ -12,6 +13,7 @@ mod outbox;
 mod publish;
 mod pull;
 
+pub(crate) use bring_back::bring_back;
 pub(crate) use inbox::Inbox;
 pub(crate) use leftover::leftovers_at;
 pub(crate) use outbox::SEGMENT_BYTES;

@@ -5,7 +5,7 @@ use safelight_crypto::{ContentHash, OriginalSealer};
 use safelight_model::{Original, PartRef};
 use safelight_store::{ObjectPath, Sealed, SealedRemote};
 use safelight_sync::{
-    Depth, FreeOptions, Freeing, Living, OLDEST_PROOF_MILLIS, OriginalReader, SyncError, WhyNot,
+    Depth, FreeOptions, Freeing, Living, OLDEST_PROOF_MILLIS, OriginalReader, Problem, SyncError, WhyNot,
     fetch_original, finish_freeing, verify_remote,
 };
 
@@ -343,4 +343,43 @@ async fn what_is_read_elsewhere_is_what_was_imported_wherever_its_parts_rest() {
     // A tiny one comes out of its pack.
     let fetched = fetch_original(&mut two.here(), &[at], &tiny, &mut Vec::new()).await.unwrap();
     assert_eq!((fetched, state(&two, &tiny)), (4, SyncState::Synced));
+}
+
+#[tokio::test]
+async fn history_and_keys_that_the_folder_lost_come_back_from_a_place() {
+    let place = TestPlace::new();
+    let (mut phone, _) = Phone::founder(71);
+    phone.add_many(0, 5);
+    phone.sync(&place.store).await.unwrap();
+    phone.add_many(10, 5);
+    phone.sync(&place.store).await.unwrap();
+    let objects = phone.folder.path().join("objects");
+    let count = |area: &str| {
+        let names = phone_files(&objects.join(area));
+        assert!(!names.is_empty(), "{area}");
+        names.len()
+    };
+    let before = [count("log"), count("root"), count("keys")];
+    for area in ["log", "root", "keys"] {
+        std::fs::remove_dir_all(objects.join(area)).unwrap();
+    }
+    let report = phone.sync(&place.store).await.unwrap();
+    assert_eq!([count("log"), count("root"), count("keys")], before);
+    let is_repair = |problem: &&Problem| matches!(problem, Problem::Repaired { object, was: "missing" } if object.starts_with("objects/"));
+    assert_eq!(report.problems.iter().filter(is_repair).count(), before.iter().sum::<usize>());
+    // What is hurt in the place, too, is not believed.
+    std::fs::remove_dir_all(objects.join("log")).unwrap();
+    let hurt = place.objects("log").into_keys().next().unwrap();
+    place.flip(&hurt, 300);
+    phone.sync(&place.store).await.unwrap();
+    assert_eq!(phone_files(&objects.join("log")).len(), before[0] - 1);
+}
+
+fn phone_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(phone_files(&path)) } else { found.push(path) }
+    }
+    found
 }

@@ -1,0 +1,93 @@
+//! What the library's folder lost of its history and its keys, brought back from a place that holds it.
+//!
+//! Invariants: only what the catalogue or a statement vouches for is put into the folder, and nothing that rests there is
+//! replaced. Whoever has the folder alone can read it again afterwards.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use safelight_crypto::{Recipient, names};
+use safelight_store::{Area, ObjectPath, Outcome, StoreError};
+
+use super::publish::{Judged, judge_segment, segment_path};
+use super::{SEGMENT_BYTES, place_waiting};
+use crate::error::Result;
+use crate::here::{Here, RemotePlace};
+use crate::keys::{SMALL_BYTES, as_sealed, check_small, path_of, paths_of};
+use crate::problem::Problem;
+
+/// Fetches segments, the root card and the keys files of the words and of this device that are missing in the folder.
+pub(crate) async fn bring_back(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let segments = here.catalog.segments()?;
+    let held = held(here, Area::Log)?;
+    for stored in segments {
+        let (device, tip) = (stored.device, stored.tip);
+        let path = segment_path(device, tip.seq.0);
+        if held.contains(path.as_str()) {
+            continue;
+        }
+        if here.catalog.segment_bytes(device, tip.seq)?.is_some() {
+            place_waiting(here, problems)?;
+            continue;
+        }
+        if let Some(bytes) = get(here, at, &path, SEGMENT_BYTES).await?
+            && matches!(judge_segment(here, &bytes, device, tip.seq.0, tip.root)?, Judged::Same(_))
+        {
+            put(here, &path, &bytes, problems)?;
+        }
+    }
+    let Some(roster) = here.roster()? else { return Ok(()) };
+    let words = Recipient::Words(roster.words().id());
+    let own = Recipient::Device(here.keys.keyring().device().id());
+    let mut small = vec![names::root_card(&roster.words().id())];
+    for epoch in roster.epochs() {
+        let due = [words, own].into_iter().filter(|recipient| epoch.files.contains_key(recipient));
+        small.extend(due.map(|recipient| names::keys_file(&epoch.epoch, &recipient)));
+    }
+    let mut held = held_small(here)?;
+    for name in small {
+        let path = path_of(&name)?;
+        if held.insert(name)
+            && let Some(bytes) = get(here, at, &path, SMALL_BYTES).await?
+            && check_small(here, Some(&roster), &path, &bytes).is_ok()
+        {
+            put(here, &path, &bytes, problems)?;
+        }
+    }
+    Ok(())
+}
+
+fn held(here: &Here<'_>, area: Area) -> Result<HashSet<String>> {
+    Ok(paths_of(here, area)?.iter().map(ToString::to_string).collect())
+}
+
+fn held_small(here: &Here<'_>) -> Result<HashSet<String>> {
+    let mut held_small = held(here, Area::Root)?;
+    held_small.extend(held(here, Area::Keys)?);
+    Ok(held_small)
+}
+
+/// What rests in the place under this name; nothing where another place has to help.
+async fn get(here: &Here<'_>, at: &RemotePlace, path: &ObjectPath, most_bytes: u64) -> Result<Option<Bytes>> {
+    here.stop.check()?;
+    match at.store.get(path, most_bytes).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn put(here: &mut Here<'_>, path: &ObjectPath, bytes: &Bytes, problems: &mut Vec<Problem>) -> Result<()> {
+    let Some(sealed) = as_sealed(path.area(), bytes) else { return Ok(()) };
+    // Another process may have been as fast; what it put is verified as everything here is.
+    if here.place.put_new(path, &sealed)? == Outcome::Created {
+        here.note(problems, Problem::Repaired { object: format!("objects/{path}"), was: "missing" });
+    }
+    Ok(())
+}
