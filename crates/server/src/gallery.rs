@@ -38,10 +38,10 @@ impl Gallery {
         format!("{}/#t={}", self.site.origin(), *self.sessions.invite(Instant::now()))
     }
 
-    /// Shuts the door, and tells every page.
+    /// Shuts the door, stops what runs, and tells every page. What goes on behind a door that shut by itself is let be.
     pub(crate) fn lock(&self) {
-        self.jobs.stop();
         if self.door.lock() {
+            self.jobs.stop();
             self.forget();
         }
     }

@@ -103,11 +103,6 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// Refuses while something else runs.
-    pub(crate) fn may_begin(&self) -> Answer<()> {
-        if self.newest().is_some_and(|job| job.is_running()) { Err(busy()) } else { Ok(()) }
-    }
-
     fn add(&self, kind: &'static str) -> Answer<Arc<Job>> {
         let mut place = held(&self.job);
         if place.as_ref().is_some_and(|job| job.is_running()) {

@@ -159,6 +159,7 @@ impl Server {
             Some(ended) = serving.join_next() => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
         };
         serving.shutdown().await;
+        self.gallery.jobs.stop();
         self.gallery.lock();
         ended
     }

@@ -40,18 +40,28 @@ impl Plans {
         word.to_string()
     }
 
-    /// The plan of a word, once.
-    fn take(&self, word: &str, now: Instant) -> Answer<FreePlan> {
+    /// The plan of a word, once, and when it was made.
+    fn take(&self, word: &str, now: Instant) -> Answer<(Instant, FreePlan)> {
         let mut drawn = held(&self.0);
-        let is_it = |(known, made, _): &(u64, Instant, FreePlan)| {
+        let is_it = |(known, made, _): &mut (u64, Instant, FreePlan)| {
             known.to_string() == word && now.saturating_duration_since(*made) < PLAN_LIFE
         };
-        match drawn.plan.take_if(|plan| is_it(plan)) {
-            Some((_, _, plan)) => Ok(plan),
+        match drawn.plan.take_if(is_it) {
+            Some((_, made, plan)) => Ok((made, plan)),
             None => {
                 Err(Failure::new(StatusCode::CONFLICT, "stale", "that plan is too old, or was carried out")
                     .hint("look again at what may go"))
             }
+        }
+    }
+
+    /// Takes back a plan that was not begun, unless another was shown since.
+    fn give_back(&self, word: &str, (made, plan): (Instant, FreePlan)) {
+        let mut drawn = held(&self.0);
+        if let Ok(number) = word.parse()
+            && number == drawn.next
+        {
+            drawn.plan = Some((number, made, plan));
         }
     }
 
@@ -130,11 +140,13 @@ pub(crate) async fn free(
     State(gallery): State<Arc<Gallery>>,
     Asked(Agreed { plan }): Asked<Agreed>,
 ) -> Answer<Json<ShownJob>> {
-    gallery.jobs.may_begin()?;
-    let plan = gallery.plans.take(&plan, Instant::now())?;
-    jobs::begin(&gallery, "free", move |library, surroundings, monitor| {
-        Ended::well(library.free(plan, surroundings, monitor)?)
-    })
+    let taken = gallery.plans.take(&plan, Instant::now())?;
+    let kept = taken.clone();
+    let begun = jobs::begin(&gallery, "free", move |library, surroundings, monitor| {
+        Ended::well(library.free(taken.1, surroundings, monitor)?)
+    });
+    // Whoever must wait for something else has not used it up.
+    begun.inspect_err(|_| gallery.plans.give_back(&plan, kept))
 }
 
 /// This device's rules; what is left out stays.
@@ -199,6 +211,12 @@ mod tests {
         assert!(plans.take(&second, now).is_ok());
         assert_eq!(plans.take(&second, now).unwrap_err().code, "stale", "it was carried out");
         let third = plans.keep(FreePlan::default(), now);
+        let taken = plans.take(&third, now).unwrap();
+        plans.give_back(&third, taken.clone());
+        assert!(plans.take(&third, now).is_ok(), "it was not begun");
+        plans.give_back(&second, taken.clone());
+        assert!(plans.take(&second, now).is_err(), "another was shown since");
+        plans.give_back(&third, taken);
         plans.forget();
         assert!(plans.take(&third, now).is_err());
     }
