@@ -59,6 +59,7 @@ class Gallery:
             cost = run(["node", os.path.join(self.bench.ROOT, "bench", "gallery.mjs"), what, served.address], memory=False)
             seen = json.loads(cost.output.splitlines()[-1])
             seen["memory"] = served.memory
+            seen["load"] = os.getloadavg()[0]
             return seen
         finally:
             served.stop()
@@ -87,7 +88,9 @@ class Gallery:
             return
         seen = self.look(library, "everything")
         looks.append(seen)
-        self.bench.say(f"  Chromium {seen['browser']}, no GPU, window of 1280 x 800; every first look is at a server that was just started")
+        loads = ", ".join(f"{look['load']:.1f}" for look in looks)
+        self.bench.say(f"  Chromium {seen['browser']}, no GPU, window of 1280 x 800; every first look is at a server that was just started; "
+                       f"load of the machine, ours included: {loads}")
         firsts = [look["first"] for look in looks]
         for name, key, most in (("first contentful paint", "painted", 800), ("timeline usable, every picture in the window drawn", "usable", 1200)):
             times = sorted(first[key] for first in firsts)
@@ -139,7 +142,7 @@ class Gallery:
             self.row(f"all visible cells drawn after the stop: {name}", f"p50 {one['p50']:.0f} ms, most {one['most']:.0f} ms of {one['count']} stops",
                      f"{one['most']:.0f} ms", "<= 300 ms", one["most"] <= 300)
         pictures = seen["pictures"]
-        self.bench.say(f"  {seen['asked']} thumbnails were asked for, answered in {pictures['p50']:.1f} ms (p50), {pictures['p95']:.1f} ms (p95); server {self.bench.megabytes(seen['memory'])}")
+        self.bench.say(f"  {seen['asked']} thumbnails were asked for, answered in {pictures['p50']:.1f} ms (p50), {pictures['p95']:.1f} ms (p95); server {self.bench.megabytes(seen['memory'])}; load of the machine, ours included: {seen['load']:.1f}")
         self.wrong([seen])
 
     # ---- Parts of them ---------------------------------------------------------------------------------
