@@ -49,7 +49,7 @@ export const first = (asked) => {
   }
   if (call === 'import') {
     if (body.paths.some((path) => path.includes('Phone')) && !body.consent && !body.link) return work(asked, 'import', { error: { code: 'needs-consent', message: 'the photos would fill the disk', space: { bytes: 80e9, free_bytes: 90e9 } } });
-    if (body.watch) sources = [...sources, ...body.paths.map((path) => ({ path, watched: true, link: body.link, remove_after_proof: false, offline: false, photos: 20 }))];
+    if (body.watch) sources = [...sources, ...body.paths.map((path) => ({ path, link: body.link, remove_after_proof: false, online: true }))];
     return work(asked, 'import', { steps: 24, bytes: 96e6, report: { imported: 20, imported_bytes: 80e6, versions: 0, unchanged: 0, known: 3, duplicates: 0, undecodable: 1, refused: [{ reason: 'no photo or video', files: 2 }], failed: 0, previews_pending: 0, lines: [] }, then: () => world.revise() });
   }
   if (call === 'sources') {

@@ -19,6 +19,8 @@ import './sync.mjs';
 import './whereabouts.mjs';
 import './duplicates.mjs';
 import './hidden.mjs';
+import './first.mjs';
+import './journey.mjs';
 import './budgets.mjs';
 import './ending.mjs';
 
