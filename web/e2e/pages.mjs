@@ -56,6 +56,18 @@ test('at text of 200 % on a narrow window nothing runs off the side', async ({ b
   await context.close();
 });
 
+test('a page that cannot be fetched says so, and the next try fetches it with its words', async ({ again, browser }) => {
+  const { page, context } = await again(browser, {});
+  const refuse = (route) => route.abort();
+  await context.route(/assets\/(Albums|en)-/, refuse);
+  await page.getByRole('link', { name: 'Albums' }).click();
+  await page.getByRole('alert').getByText('could not be fetched').waitFor();
+  await context.unroute(/assets\/(Albums|en)-/, refuse);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('button', { name: 'New album' }).waitFor();
+  await context.close();
+});
+
 test('a German and a French reader get their own words', async ({ browser, again }) => {
   for (const [locale, word, later] of [['de-DE', 'Einstellungen', 'Aussehen'], ['fr-FR', 'Réglages', 'Apparence']]) {
     const { page, context } = await again(browser, { locale });

@@ -76,8 +76,13 @@ test('nothing of the library stays in the browser, and locking empties the page'
   assert.ok(Object.keys(kept.local).every((key) => key === 'safelight-look'), JSON.stringify(kept.local));
   assert.deepEqual(kept.session, ['safelight-secret']);
   assert.deepEqual([kept.caches, kept.databases], [[], 0]);
+  // Something was said of a photo: that goes, too.
+  await page.locator('[data-index="0"]').focus();
+  await page.keyboard.press('3');
+  await page.locator('.toast', { hasText: 'rated' }).waitFor();
   await page.getByRole('button', { name: 'Lock now' }).click();
   await page.getByRole('heading', { name: 'Locked' }).waitFor();
+  assert.equal(await page.getByText('rated').count(), 0);
   assert.equal(await page.locator('[role=gridcell], img').count(), 0);
   assert.equal(await page.title(), 'Safelight');
   await page.getByLabel('Passphrase').fill('not this one');

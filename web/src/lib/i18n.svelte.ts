@@ -55,7 +55,8 @@ let spoken: Promise<void> | null = null;
 export async function paging<T>(part: Promise<T>): Promise<T> {
   paged = true;
   // Apart from whoever asks: a page does not come anew because its language does.
-  spoken ??= Promise.resolve().then(speak);
+  // Words that could not be fetched are fetched again by the next one.
+  spoken ??= Promise.resolve().then(speak).catch((cause: unknown) => { spoken = null; throw cause; });
   const [found] = await Promise.all([part, spoken]);
   return found;
 }

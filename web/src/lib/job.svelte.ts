@@ -1,6 +1,6 @@
 // The long work that the server does at the moment, or did last: an import, a sync, asking an archive. One at a time.
 import { get, post } from './api';
-import { onNews } from './session.svelte';
+import { onNews, onShut } from './session.svelte';
 
 export interface JobProblem { path: string; reason: string; weight: 'notice' | 'omission' | 'failure' }
 export interface Job {
@@ -22,6 +22,8 @@ export const job = $state<{ now: Job | null }>({ now: null });
 // News of one that ended may come after those of the next.
 const saw = (news: Job | null): void => { if (!news || !job.now || news.id >= job.now.id) job.now = news; };
 onNews('job', (data) => saw(data as Job));
+// Its problems and its report name photos.
+onShut(() => { job.now = null; });
 
 export const running = (): boolean => job.now?.state === 'running';
 

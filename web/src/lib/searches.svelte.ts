@@ -1,6 +1,6 @@
 // Searches that were made before, as this device keeps them (sealed, and never in the browser), and what a search finds.
 import { get, post, query, remove, send } from './api';
-import { session } from './session.svelte';
+import { onShut, session } from './session.svelte';
 import { complain } from './toast.svelte';
 import type { Columns } from './types';
 
@@ -9,6 +9,8 @@ interface Kept { recent: string[] }
 export const searches = $state<{ recent: string[] }>({ recent: [] });
 /** What was typed and submitted last; a search that came from a link is nobody's to remember. */
 let submitted: string | null = null;
+
+onShut(() => { searches.recent = []; submitted = null; });
 
 const take = ({ recent }: Kept): void => { searches.recent = recent; };
 

@@ -31,8 +31,13 @@ onTrouble((error) => {
   else if (error.status === 0 && (session.stage === 'open' || session.stage === 'locked')) gone();
 });
 
+const forgetting: (() => void)[] = [];
+/** For what is kept beside the pages: forgets it when the library shuts. */
+export const onShut = (forget: () => void): void => { forgetting.push(forget); };
+
 /** Nothing of the library stays on the page: every component that shows any is gone with the stage. */
 function drop(stage: Stage): void {
+  for (const forget of forgetting) forget();
   session.stage = stage;
   session.status = null;
   session.hidden = false;

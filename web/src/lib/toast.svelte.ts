@@ -1,7 +1,7 @@
 // What was just done, said once, with the way to take it back.
 import { ApiError, post } from './api';
 import { t } from './i18n.svelte';
-import { sawRevision } from './session.svelte';
+import { onShut, sawRevision } from './session.svelte';
 import type { Written } from './types';
 
 interface Toast { text: string; undo: string | null; bad: boolean; id: number }
@@ -10,6 +10,7 @@ export const toasts = $state<{ now: Toast | null; said: string }>({ now: null, s
 
 let next = 0;
 let timer = 0;
+onShut(() => { toasts.now = null; toasts.said = ''; });
 
 export function say(text: string, undo: string | null = null, bad = false): void {
   toasts.now = { text, undo, bad, id: next++ };
