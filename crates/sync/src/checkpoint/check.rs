@@ -66,7 +66,9 @@ pub(crate) async fn forget_missing(
                     }
                     None => Problem::Missing { object },
                 };
-                name_wrong(here, at, problem, false, report)?;
+                // It was whole under this name once.
+                let is_dead_root = area == Area::Checkpoint && matches!(problem, Problem::Damaged { .. });
+                name_wrong(here, at, problem, is_dead_root, report)?;
             }
         }
     }

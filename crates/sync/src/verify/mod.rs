@@ -151,6 +151,8 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     let Looked { mut damaged, mut gone } = looked?;
     report.problems.extend(leftovers_at(here, at)?);
     mark_found(here, at, &expectation)?;
+    // What was not there when it was asked for may have come since: the next sync asks again.
+    here.device.forget_absent_packs(at.id)?;
     forget_missing(here, at, &mut report).await?;
     if depth == Depth::All {
         open_newest(here, at, &mut report).await?;

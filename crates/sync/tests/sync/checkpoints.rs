@@ -352,7 +352,7 @@ async fn pages_and_roots_that_are_not_right_are_named_and_history_serves() {
 
 #[tokio::test]
 async fn verifying_everything_finds_harmed_pages_and_roots_and_they_are_written_again() {
-    let root_harms: [(&str, Harm); 4] = [
+    let root_harms: [(&str, Harm); 6] = [
         ("root flipped", |place, _, _| {
             let root = place.objects("ckpt").into_keys().next().unwrap();
             place.flip(&root, 300);
@@ -361,6 +361,19 @@ async fn verifying_everything_finds_harmed_pages_and_roots_and_they_are_written_
             let root = place.objects("ckpt").into_keys().next().unwrap();
             place.remove(&root);
             std::fs::write(place.path(&root), b"").unwrap();
+        }),
+        ("root truncated", |place, _, _| {
+            let root = place.objects("ckpt").into_keys().next().unwrap();
+            let bytes = place.remove(&root);
+            std::fs::write(place.path(&root), &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("another object for the root", |place, _, _| {
+            let root = place.objects("ckpt").into_keys().next().unwrap();
+            let length = place.remove(&root).len();
+            let segment = place.objects("log").into_keys().next().unwrap();
+            let mut bytes = std::fs::read(place.path(&segment)).unwrap();
+            bytes.resize(length, 0);
+            std::fs::write(place.path(&root), bytes).unwrap();
         }),
         ("root missing", |place, _, _| {
             let root = place.objects("ckpt").into_keys().next().unwrap();
@@ -384,6 +397,8 @@ async fn verifying_everything_finds_harmed_pages_and_roots_and_they_are_written_
         let whole = verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
         assert_eq!(whole.problems, [], "{what}");
         harm(&place, &pages[which], &pages[(which + 1) % pages.len()]);
+        // A root that is written later has another name.
+        one.now += 60_000;
         let mut report = verify_remote(&mut one.here(), &at, Depth::All).await.unwrap();
         let is_named = report.problems.iter().any(|problem| match problem {
             Problem::Damaged { object, .. } | Problem::Missing { object } => {
