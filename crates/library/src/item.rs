@@ -10,6 +10,8 @@ use crate::library::Library;
 
 /// How many candidates an ambiguous item names.
 const EXAMPLES: usize = 4;
+/// How many candidates are looked at where some of them may have to be left out.
+const MOST_CANDIDATES: usize = 100_000;
 
 /// An asset with the state of its current content.
 pub(crate) struct Item {
@@ -38,25 +40,44 @@ impl Library {
     /// The one asset that an id, the beginning of one, a path, a file's name or a query names.
     pub(crate) fn find(&self, item: &str) -> Result<Item> {
         let asset = match self.look_up(item)? {
-            ItemLookup::One(asset) => self.admit(asset)?,
+            ItemLookup::One(asset) => self.admit(asset, item)?,
             ItemLookup::Many(assets) => return Err(self.ambiguous(item, &assets)?),
             ItemLookup::None => self.find_by_query(item)?,
         };
         self.item(asset)?.ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })
     }
 
+    /// What of the library an item names. What is kept back is left out before it is said whether that is one or several.
     pub(crate) fn look_up(&self, item: &str) -> Result<ItemLookup> {
-        let found = self.catalog().find_item(item.as_bytes(), EXAMPLES + 1)?;
+        let found = self.look_up_exactly(item.as_bytes())?;
         if matches!(found, ItemLookup::None)
             && let Ok(path) = std::fs::canonicalize(item)
         {
-            return Ok(self.catalog().find_item(path.as_os_str().as_bytes(), EXAMPLES + 1)?);
+            return self.look_up_exactly(path.as_os_str().as_bytes());
         }
         // `./` only says that a name is a name, and no filter or change.
         match (&found, item.strip_prefix("./")) {
-            (ItemLookup::None, Some(name)) => Ok(self.catalog().find_item(name.as_bytes(), EXAMPLES + 1)?),
+            (ItemLookup::None, Some(name)) => self.look_up_exactly(name.as_bytes()),
             _ => Ok(found),
         }
+    }
+
+    fn look_up_exactly(&self, item: &[u8]) -> Result<ItemLookup> {
+        if !self.keeps_hidden_back() {
+            return Ok(self.catalog().find_item(item, EXAMPLES + 1)?);
+        }
+        let found = match self.catalog().find_item(item, MOST_CANDIDATES)? {
+            ItemLookup::None => Vec::new(),
+            ItemLookup::One(asset) => vec![asset],
+            ItemLookup::Many(assets) => assets,
+        };
+        let mut told = self.without_kept_back(found)?;
+        told.truncate(EXAMPLES + 1);
+        Ok(match told.as_slice() {
+            [] => ItemLookup::None,
+            [asset] => ItemLookup::One(*asset),
+            _ => ItemLookup::Many(told),
+        })
     }
 
     fn find_by_query(&self, item: &str) -> Result<AssetId> {

@@ -47,6 +47,7 @@ mod whereabouts;
 mod witness;
 
 pub use complete::{Choice, Completion};
+pub use concealed::KeptBackNames;
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use duplicates::{
     ChosenGroup, ChosenStack, DedupeReport, DuplicateKind, Duplicates, GroupCounts, KeepReason,

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::library::Library;
 use safelight_catalog::Query;
+use safelight_catalog::query::State;
 
 const RECENT: &str = "searches/recent";
 /// More than this are not remembered.
@@ -17,10 +18,13 @@ impl Library {
     /// Those of the database.
     pub fn recent_searches(&self) -> Result<Vec<String>> {
         let kept = self.device.setting(RECENT)?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&kept).lines().map(str::to_owned).collect())
+        let all = String::from_utf8_lossy(&kept);
+        // An earlier version remembered searches for hidden photos, too.
+        Ok(all.lines().filter(|search| !asks_for_hidden(search)).map(str::to_owned).collect())
     }
 
-    /// Remembers a search. What cannot be understood is not remembered, and nothing is in a library that is read-only.
+    /// Remembers a search. What cannot be understood is not remembered, neither is what asks for hidden photos, and nothing
+    /// is in a library that is read-only.
     ///
     /// # Errors
     /// Those of the database.
@@ -28,7 +32,7 @@ impl Library {
         let search = search.trim();
         let mut recent = self.recent_searches()?;
         let is_one_line = !search.is_empty() && search.len() <= LONGEST_BYTES && search.lines().count() == 1;
-        if !is_one_line || Query::parse(search).is_err() || self.is_read_only() {
+        if !is_one_line || Query::parse(search).is_err() || asks_for_hidden(search) || self.is_read_only() {
             return Ok(recent);
         }
         recent.retain(|known| known != search);
@@ -55,6 +59,10 @@ impl Library {
     }
 }
 
+fn asks_for_hidden(search: &str) -> bool {
+    Query::parse(search).is_ok_and(|query| query.asks_for(State::Hidden))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::Place;
@@ -77,6 +85,18 @@ mod tests {
         assert_eq!(library.forget_searches(Some("number29")).unwrap()[0], "number28");
         assert!(library.forget_searches(None).unwrap().is_empty());
         assert!(library.recent_searches().unwrap().is_empty());
+    }
+
+    #[test]
+    fn searches_for_hidden_photos_are_not_remembered_nor_told() {
+        let place = Place::new();
+        let mut library = place.library();
+        for search in ["is:hidden tag:secret", "IS:\"hidden\"", "-is:hidden", "beach"] {
+            library.remember_search(search).unwrap();
+        }
+        assert_eq!(library.recent_searches().unwrap(), ["beach", "-is:hidden"]);
+        library.device.set_setting(super::RECENT, Some(b"is:hidden tag:secret\nbeach")).unwrap();
+        assert_eq!(library.recent_searches().unwrap(), ["beach"], "one that was remembered before");
     }
 
     #[test]

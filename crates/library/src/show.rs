@@ -109,8 +109,8 @@ impl Library {
         let found = self.find(item)?;
         let stack = self.catalog().stack_of(found.asset)?;
         let stack = stack.map(|(cover, under)| std::iter::once(cover).chain(under)).into_iter().flatten();
-        let stack = stack.filter(|asset| *asset != found.asset && self.admit(*asset).is_ok());
-        let stack = stack.map(|asset| asset.to_string()).collect();
+        let others = stack.filter(|asset| *asset != found.asset).collect();
+        let stack = self.without_kept_back(others)?.iter().map(ToString::to_string).collect();
         let original = found.original()?;
         let view = found.view();
         let place = view.place.as_ref().map(|shown| &shown.value);

@@ -259,7 +259,7 @@ impl Library {
     /// The asset of a whole id, or else what [`Library::find`] makes of it.
     pub(crate) fn asset_called(&self, item: &str) -> Result<AssetId> {
         match AssetId::parse(item) {
-            Some(asset) => self.admit(asset),
+            Some(asset) => self.admit(asset, item),
             None => Ok(self.find(item)?.asset),
         }
     }

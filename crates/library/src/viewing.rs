@@ -29,6 +29,8 @@ pub enum PictureKind {
 /// An original that is on this device, or the video within it, to be read in stretches. Holds no key.
 #[derive(Debug, Clone)]
 pub struct OriginalHere {
+    /// The photo that was asked for; of a Live Photo's video half, the photo.
+    of: AssetId,
     original: Original,
     rests: Rests,
     /// The bytes of the video within it, when that is what is meant.
@@ -122,7 +124,7 @@ impl Library {
             _ => Err(LibraryError::original_not_here(&original)),
         };
         match rests {
-            Ok(rests) => Ok(OriginalHere { original, rests, video: None }),
+            Ok(rests) => Ok(OriginalHere { of: asset, original, rests, video: None }),
             Err(error) if error.is_absence() => Err(self.rests_elsewhere(&original)?.unwrap_or(error)),
             Err(error) => Err(error),
         }
@@ -145,7 +147,10 @@ impl Library {
             Some(Moving::Within(video)) => {
                 Ok(OriginalHere { video: Some(video), ..self.original_here(item)? })
             }
-            Some(Moving::Half(half)) => self.original_here(&half.to_string()),
+            Some(Moving::Half(half)) => {
+                let of = self.asset_called(item)?;
+                Ok(OriginalHere { of, ..self.original_here(&half.to_string())? })
+            }
             None => Err(LibraryError::NotHere { object: format!("a video of {item}") }),
         }
     }
@@ -181,9 +186,10 @@ impl Library {
     /// Reads a stretch of an original, clipped to its end. The caller chooses how much memory that is.
     ///
     /// # Errors
-    /// When it is damaged, or gone since it was found.
+    /// When it is damaged, or gone since it was found; [`LibraryError::NoSuchItem`] when its photo is kept back by now.
     pub fn read_original(&self, here: &OriginalHere, stretch: Range<u64>) -> Result<Vec<u8>> {
         let original = &here.original;
+        self.admit(here.of, &here.of.to_string())?;
         let all = here.video.clone().unwrap_or(0..original.size_bytes);
         let [start, end] = [stretch.start, stretch.end].map(|at| all.start.saturating_add(at).min(all.end));
         let stretch = start..end;

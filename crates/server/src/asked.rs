@@ -4,7 +4,20 @@ use axum::extract::{FromRequest, FromRequestParts, Json, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::failure::Failure;
+use safelight_library::LibraryError;
+
+use crate::failure::{Answer, Failure};
+
+/// Whether it is a whole id. A page only ever sends those: what is shorter, a name or a path could be one of a photo that is
+/// kept back.
+pub(crate) fn is_whole_id(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Lets whole ids through; anything else is no photo.
+pub(crate) fn whole_id(id: String) -> Answer<String> {
+    if is_whole_id(&id) { Ok(id) } else { Err(LibraryError::NoSuchItem { item: id }.into()) }
+}
 
 /// The JSON of a body.
 pub(crate) struct Asked<T>(pub(crate) T);

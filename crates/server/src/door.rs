@@ -252,8 +252,10 @@ impl Door {
 
     /// Shuts the door. Answers whether it was open.
     pub(crate) fn lock(&self) -> bool {
+        let mut door = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         self.hidden.close();
-        let rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner).take();
+        let rooms = door.take();
+        drop(door);
         let was_open = rooms.is_some();
         // Closing writes to the disk.
         tokio::task::spawn_blocking(move || drop(rooms));
@@ -343,8 +345,14 @@ impl Door {
 
     /// Lets hidden photos be told. Wrong passphrases count with those of the door.
     pub(crate) async fn open_hidden(&self, passphrase: Zeroizing<String>) -> Answer<()> {
-        self.require_open()?;
+        let rooms = || self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        let before = rooms().as_ref().map(Arc::downgrade).ok_or_else(|| self.closed())?;
         self.prove(passphrase).await?;
+        // It may have been shut meanwhile: they are opened only with the door that was asked at.
+        let now = rooms();
+        if !now.as_ref().is_some_and(|now| Arc::downgrade(now).ptr_eq(&before)) {
+            return Err(Failure::locked());
+        }
         self.hidden.open(Instant::now());
         Ok(())
     }

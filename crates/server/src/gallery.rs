@@ -14,7 +14,7 @@ use crate::reading::States;
 use crate::session::Sessions;
 use crate::storage::Plans;
 use crate::timeline::Timelines;
-use crate::writing::Undone;
+use crate::undone::Undone;
 
 /// One library, shown to one person.
 pub(crate) struct Gallery {
@@ -61,6 +61,7 @@ impl Gallery {
         self.jobs.forget();
         self.plans.forget();
         self.states.forget();
+        self.undone.forget();
         self.news.locked();
     }
 }

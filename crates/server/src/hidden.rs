@@ -68,6 +68,7 @@ impl Gallery {
 
     fn forget_hidden(&self) {
         self.timelines.forget();
+        self.undone.forget_hidden();
         self.news.hidden(false);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It runs beside everything else, in an open library of its own, and pages are told how far it is. Locking by hand stops
 //! it; when nobody has asked for anything for long the door shuts for pages, and the work goes on to its end with the keys
-//! that it has. While the door is shut nothing of it is told but how far it is.
+//! that it has. While the door is shut nothing of it is told but how far it is. While hidden photos are closed, what names
+//! one is counted and not told; events, which nobody looks through, then tell only how far it is, and pages ask.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use safelight_library::{Library, Monitor, Problem, Surroundings, Task, Weight};
+use safelight_library::{KeptBackNames, Library, Monitor, Problem, Surroundings, Task, Weight};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -83,6 +84,60 @@ impl Ended {
     pub(crate) fn with(report: impl Serialize, failure: Option<Failure>) -> Answer<Self> {
         let report = serde_json::to_value(report).map_err(|_| Failure::broken())?;
         Ok(Self { report, failure })
+    }
+}
+
+impl ShownJob {
+    fn without_names(mut self) -> Self {
+        self.more_problems += self.problems.len() as u64;
+        self.problems.clear();
+        self.report = None;
+        self.error = self.error.map(nameless);
+        self
+    }
+
+    fn without_kept_back(mut self, names: &KeptBackNames) -> Self {
+        let before = self.problems.len();
+        self.problems.retain(|problem| !names.are_in(&problem.path) && !names.are_in(&problem.reason));
+        self.more_problems += (before - self.problems.len()) as u64;
+        if let Some(report) = &mut self.report {
+            leave_out(report, names);
+        }
+        let names_one = |error: &Failure| {
+            names.are_in(&error.message) || error.hint.as_ref().is_some_and(|hint| names.are_in(hint))
+        };
+        self.error = self.error.map(|error| if names_one(&error) { nameless(error) } else { error });
+        self
+    }
+}
+
+fn nameless(mut error: Failure) -> Failure {
+    "the work ended early".clone_into(&mut error.message);
+    error.hint = None;
+    error
+}
+
+/// Takes out of lists what names photos that are kept back, and empties other texts that do.
+fn leave_out(value: &mut Value, names: &KeptBackNames) {
+    match value {
+        Value::Array(items) => {
+            items.retain(|item| !names_one(item, names));
+            items.iter_mut().for_each(|item| leave_out(item, names));
+        }
+        Value::Object(fields) => fields.values_mut().for_each(|field| leave_out(field, names)),
+        Value::String(text) if names.are_in(text) => text.clear(),
+        _ => {}
+    }
+}
+
+/// Whether a text, or one of the texts of an entry, names one of them; lists within an entry are looked at by themselves.
+fn names_one(item: &Value, names: &KeptBackNames) -> bool {
+    match item {
+        Value::String(text) => names.are_in(text),
+        Value::Object(fields) => {
+            fields.values().any(|field| field.as_str().is_some_and(|text| names.are_in(text)))
+        }
+        _ => false,
     }
 }
 
@@ -163,18 +218,26 @@ impl Job {
         held(&self.shown).state == "running"
     }
 
+    /// What is told of it where nobody can look whether it names hidden photos: nothing of the library, unless everything
+    /// may be told.
     fn shown(&self, gallery: &Gallery) -> ShownJob {
-        let mut shown = held(&self.shown).clone();
-        if gallery.door.is_locked() {
-            shown.more_problems += shown.problems.len() as u64;
-            shown.problems.clear();
-            shown.report = None;
-            if let Some(error) = &mut shown.error {
-                "the work ended early".clone_into(&mut error.message);
-                error.hint = None;
-            }
+        let shown = held(&self.shown).clone();
+        // Before there is a library nothing is hidden in it.
+        let is_first = gallery.door.folder().is_none();
+        let is_open = !gallery.door.is_locked() && gallery.door.hidden().is_open(Instant::now());
+        if is_first || is_open { shown } else { shown.without_names() }
+    }
+
+    /// The same for whoever asks: everything but what names photos that are kept back.
+    async fn shown_to_asker(&self, gallery: &Gallery) -> ShownJob {
+        let shown = held(&self.shown).clone();
+        if gallery.door.folder().is_none() {
+            return shown;
         }
-        shown
+        let nameless = shown.clone().without_names();
+        let told = gallery.door.read(move |library| Ok(shown.without_kept_back(&library.kept_back_names()?)));
+        // While it is locked there is nobody who could look.
+        told.await.unwrap_or(nameless)
     }
 
     fn end(&self, result: Answer<Ended>) {
@@ -328,7 +391,11 @@ pub(crate) struct Newest {
 /// The work that runs, or ended last; kept until other work begins or the library is locked.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", responses((status = 200, body = Newest)))]
 pub(crate) async fn show_job(State(gallery): State<Arc<Gallery>>) -> Json<Newest> {
-    Json(Newest { job: gallery.jobs.newest().map(|job| job.shown(&gallery)) })
+    let job = match gallery.jobs.newest() {
+        Some(job) => Some(job.shown_to_asker(&gallery).await),
+        None => None,
+    };
+    Json(Newest { job })
 }
 
 /// Asks work to end at the next point from which it can go on.
@@ -341,12 +408,27 @@ pub(crate) async fn stop_job(
     let job = gallery.jobs.newest().filter(|job| job.id == id);
     let job = job.ok_or_else(|| Failure::not_found("that work has ended, and something else began since"))?;
     job.stop.store(true, Ordering::Relaxed);
-    Ok(Json(job.shown(&gallery)))
+    Ok(Json(job.shown_to_asker(&gallery).await))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_names_a_photo_that_is_kept_back_is_left_out_of_reports() {
+        let names = KeptBackNames::of(["secret.jpg"]);
+        let mut report = serde_json::json!({
+            "failed": 2,
+            "problems": ["photos/secret.jpg is gone", "photos/plain.jpg is gone"],
+            "remotes": [{ "name": "disk", "first": "secret.jpg", "problems": [{ "object": "x/secret.jpg" }] }],
+        });
+        leave_out(&mut report["remotes"], &KeptBackNames::default());
+        leave_out(&mut report, &names);
+        assert!(!report.to_string().contains("secret"), "{report}");
+        assert_eq!(report["problems"], serde_json::json!(["photos/plain.jpg is gone"]));
+        assert_eq!(report["failed"], 2);
+    }
 
     #[test]
     fn one_work_runs_at_a_time_and_ends_as_it_was_asked_to() {

@@ -35,6 +35,7 @@ mod storage;
 mod switching;
 mod thawing;
 mod timeline;
+mod undone;
 mod watch;
 mod writing;
 
@@ -60,7 +61,7 @@ use reading::States;
 use session::Sessions;
 use storage::Plans;
 use timeline::Timelines;
-use writing::Undone;
+use undone::Undone;
 
 /// After so long without a request the keys are forgotten.
 pub const IDLE: Duration = Duration::from_secs(15 * 60);

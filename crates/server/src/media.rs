@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use safelight_library::{LibraryError, OriginalHere, PictureKind};
 use serde::Deserialize;
 
-use crate::asked::Parameters;
+use crate::asked::{Parameters, is_whole_id};
 use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
 use crate::guard::SANDBOX;
@@ -97,7 +97,6 @@ fn no_picture(error: LibraryError) -> Failure {
         LibraryError::NotHere { .. } => {
             Failure::new(StatusCode::NOT_FOUND, "no-rendition", "no picture was made of it yet")
         }
-        LibraryError::HiddenClosed => kept_back(),
         other => other.into(),
     }
 }
@@ -109,8 +108,7 @@ fn admit(gallery: &Gallery, key: &str, id: String, headers: &HeaderMap) -> Answe
         return Err(Failure::no_session());
     }
     gallery.door.touch();
-    let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id { Ok(id) } else { Err(Failure::not_found("that is no id of a photo")) }
+    if is_whole_id(&id) { Ok(id) } else { Err(Failure::not_found("that is no id of a photo")) }
 }
 
 /// The original, or a range of it.
@@ -174,14 +172,8 @@ fn not_here(error: LibraryError) -> Failure {
             let hint = error.hint().unwrap_or_default();
             Failure::new(StatusCode::CONFLICT, "cloud-only", error.to_string()).hint(hint)
         }
-        LibraryError::HiddenClosed => kept_back(),
         other => other.into(),
     }
-}
-
-/// Of a hidden photo that is kept back not even that it is there.
-fn kept_back() -> Failure {
-    Failure::not_found("there is no such photo")
 }
 
 fn nothing_moves(error: LibraryError) -> Failure {

@@ -9,6 +9,7 @@ use safelight_library::Shelf;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::asked::whole_id;
 use crate::failure::{Answer, Failure};
 use crate::gallery::{Gallery, held};
 use crate::hidden::HiddenStanding;
@@ -151,6 +152,7 @@ pub(crate) async fn show_asset(
     State(gallery): State<Arc<Gallery>>,
     Path(id): Path<String>,
 ) -> Answer<Json<serde_json::Value>> {
+    let id = whole_id(id)?;
     let shown = gallery.door.read(move |library| {
         let shown = library.show(&id)?;
         let history = library.history(Some(&shown.id), 100)?;

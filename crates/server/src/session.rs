@@ -34,7 +34,7 @@ const SECRET_BYTES: usize = 32;
 const SECRET_HEADER: HeaderName = HeaderName::from_static("x-safelight");
 
 /// A random word that somebody must know.
-type Secret = Zeroizing<String>;
+pub(crate) type Secret = Zeroizing<String>;
 
 #[derive(Debug)]
 struct Session {
@@ -139,13 +139,13 @@ impl Sessions {
     }
 }
 
-fn draw() -> Secret {
+pub(crate) fn draw() -> Secret {
     let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
     Library::draw_bytes(&mut *bytes);
     Zeroizing::new(BASE32_NOPAD.encode(&*bytes))
 }
 
-fn is_same(known: &str, given: &str) -> bool {
+pub(crate) fn is_same(known: &str, given: &str) -> bool {
     known.as_bytes().ct_eq(given.as_bytes()).into()
 }
 

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 use crate::asked::Asked;
 use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::Gallery;
-use crate::writing::{Back, Which};
+use crate::undone::Back;
+use crate::writing::Which;
 
 /// Photos, or one album as a whole.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -94,7 +95,11 @@ pub(crate) async fn switch(
         let before = library.switches_now(&remote, &subject)?;
         let change = library.switch_sync(&remote, &subject, turn, consent)?;
         let changed = before.count_other_than(turn);
-        let undo = if changed > 0 { shared.undone.keep(Back::Switched(before)) } else { None };
+        let undo = if changed > 0 {
+            shared.undone.keep(Back::Switched(before), library.told_of_hidden())
+        } else {
+            None
+        };
         Ok(Switched { revision: library.revision()?, undo, changed, change })
     });
     let switched = switched.await?;

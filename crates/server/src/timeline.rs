@@ -17,7 +17,7 @@ use safelight_library::{Library, Shelf, Timeline, TimelineRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::asked::Parameters;
+use crate::asked::{Parameters, whole_id};
 use crate::failure::{Answer, Failure};
 use crate::gallery::{Gallery, held};
 
@@ -317,6 +317,7 @@ pub(crate) async fn show_position(
     Parameters(which): Parameters<Which>,
     Parameters(Whose { id }): Parameters<Whose>,
 ) -> Answer<Json<Position>> {
+    let id = whole_id(id)?;
     let shared = Arc::clone(&gallery);
     let position = gallery.door.read(move |library| {
         let kept = shared.timelines.newest(library, &which)?;

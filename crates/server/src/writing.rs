@@ -1,67 +1,22 @@
-//! What changes the library. Every change can be taken back for as long as the server runs, by a word that its answer
-//! carries.
+//! What changes the library. Every change can be taken back until the library is locked, by a word that its answer carries.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use safelight_library::{
-    Changes, DedupeReport, EditReport, Library, Made, Resolution, Selection, Shelf, Switchback,
-    TimelineRequest,
+    Changes, DedupeReport, EditReport, Library, Resolution, Selection, Shelf, TimelineRequest,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, whole_id};
 use crate::failure::{Answer, Failure};
-use crate::gallery::{Gallery, held};
+use crate::gallery::Gallery;
 use crate::timeline::shelf_called;
-
-/// Changes that can be taken back.
-const KEPT_CHANGES: usize = 50;
-
-/// The changes that were made last, and the words by which they are taken back.
-#[derive(Debug, Default)]
-pub(crate) struct Undone(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    next: u64,
-    changes: VecDeque<(u64, Back)>,
-}
-
-/// How a change is taken back.
-#[derive(Debug, Clone)]
-pub(crate) enum Back {
-    /// By writing what its operations replaced.
-    Written(Made),
-    /// By putting switches of a remote back.
-    Switched(Switchback),
-}
-
-impl Undone {
-    pub(crate) fn keep(&self, back: Back) -> Option<String> {
-        if matches!(&back, Back::Written(made) if made.is_nothing()) {
-            return None;
-        }
-        let mut kept = held(&self.0);
-        kept.next += 1;
-        let number = kept.next;
-        kept.changes.push_back((number, back));
-        if kept.changes.len() > KEPT_CHANGES {
-            kept.changes.pop_front();
-        }
-        Some(number.to_string())
-    }
-
-    fn find(&self, word: &str) -> Option<Back> {
-        let number: u64 = word.parse().ok()?;
-        held(&self.0).changes.iter().find(|(known, _)| *known == number).map(|(_, back)| back.clone())
-    }
-}
+use crate::undone::Back;
 
 /// The photos that a change is about: by their ids, or all that a query finds.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -153,6 +108,9 @@ impl Edit {
                         None => format!("date+={}", by.trim_start_matches('+')),
                     });
                 }
+                ("stack", Value::String(cover)) if !cover.eq_ignore_ascii_case("none") => {
+                    words.push(format!("stack={}", whole_id(cover.clone())?));
+                }
                 (field, Value::Null) => clear.push(field.to_owned()),
                 (field, Value::String(text)) => words.push(format!("{field}={text}")),
                 (field, Value::Number(number)) => words.push(format!("{field}={number}")),
@@ -236,13 +194,22 @@ pub(crate) async fn change(
     gallery: &Arc<Gallery>,
     run: impl FnOnce(&mut Library) -> Answer<Written> + Send + 'static,
 ) -> Answer<Json<Written>> {
+    change_again(gallery, false, run).await
+}
+
+/// The same with something that may be known to be about hidden photos.
+async fn change_again(
+    gallery: &Arc<Gallery>,
+    is_of_hidden: bool,
+    run: impl FnOnce(&mut Library) -> Answer<Written> + Send + 'static,
+) -> Answer<Json<Written>> {
     let shared = Arc::clone(gallery);
     let written = gallery.door.write(move |library| {
         let before = library.last_made();
         let mut written = run(library)?;
         let made = library.last_made();
         if made != before {
-            written.undo = shared.undone.keep(Back::Written(made));
+            written.undo = shared.undone.keep(Back::Written(made), is_of_hidden || library.told_of_hidden());
         }
         written.revision = library.revision()?;
         Ok(written)
@@ -311,9 +278,10 @@ pub(crate) async fn stack(
     State(gallery): State<Arc<Gallery>>,
     Asked(asked): Asked<NewStack>,
 ) -> Answer<Json<Written>> {
+    let cover = whole_id(asked.cover)?;
     change(&gallery, move |library| {
         let selection = asked.which.select(library, None)?;
-        Ok(Written::of(library.stack(&selection, &asked.cover, false)?))
+        Ok(Written::of(library.stack(&selection, &cover, false)?))
     })
     .await
 }
@@ -350,6 +318,7 @@ pub(crate) async fn settle(
     Path(item): Path<String>,
     Asked(asked): Asked<Settled>,
 ) -> Answer<Json<Written>> {
+    let item = if item == "library" || item.starts_with("album:") { item } else { whole_id(item)? };
     change(&gallery, move |library| {
         let keep = asked.take.saturating_add(1);
         library.resolve(&item, Resolution { field: asked.field.as_deref(), keep })?;
@@ -372,16 +341,17 @@ pub(crate) async fn undo(
     State(gallery): State<Arc<Gallery>>,
     Asked(Taken { undo }): Asked<Taken>,
 ) -> Answer<Json<Written>> {
-    let back = gallery.undone.find(&undo).ok_or_else(|| {
+    let (back, is_of_hidden) = gallery.undone.find(&undo).ok_or_else(|| {
         cannot_undo("that change is too long ago").hint("safelight history shows what it was")
     })?;
     let shared = Arc::clone(&gallery);
-    change(&gallery, move |library| {
+    change_again(&gallery, is_of_hidden, move |library| {
         let made = match back {
             Back::Written(made) => made,
             Back::Switched(back) => {
                 let again = Back::Switched(library.switch_back(&back)?);
-                return Ok(Written { undo: shared.undone.keep(again), changed: 1, ..Written::default() });
+                let undo = shared.undone.keep(again, is_of_hidden);
+                return Ok(Written { undo, changed: 1, ..Written::default() });
             }
         };
         let report = library.undo(made)?;

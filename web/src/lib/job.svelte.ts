@@ -21,7 +21,12 @@ export const job = $state<{ now: Job | null }>({ now: null });
 
 // News of one that ended may come after those of the next.
 const saw = (news: Job | null): void => { if (!news || !job.now || news.id >= job.now.id) job.now = news; };
-onNews('job', (data) => saw(data as Job));
+// Events tell how far it is; what it came to is asked for, so that it is told as far as it may be just now.
+onNews('job', (data) => {
+  const news = data as Job;
+  if (news.state === 'running') saw(news);
+  else lookAtJob().catch(() => saw(news));
+});
 // Its problems and its report name photos.
 onShut(() => { job.now = null; });
 

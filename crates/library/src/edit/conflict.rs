@@ -111,11 +111,6 @@ impl Library {
     pub fn list_conflicts(&self) -> Result<Vec<ShownConflict>> {
         let mut shown = Vec::new();
         for asset in self.all_that_match("is:conflicted", Among::Everywhere)? {
-            if self.keeps_hidden_back()
-                && self.catalog().asset(asset)?.is_some_and(|row| self.is_kept_back(&row))
-            {
-                continue;
-            }
             let Some(item) = self.item(asset)? else { continue };
             let view = item.view();
             let name = view.sources().first().map(|source| source.display()).unwrap_or_default();

@@ -69,7 +69,7 @@ impl Library {
         for item in items {
             let known = if is_short_number(item) { ItemLookup::None } else { self.look_up(item)? };
             match known {
-                ItemLookup::One(asset) => found.push(self.admit(asset)?),
+                ItemLookup::One(asset) => found.push(self.admit(asset, item)?),
                 ItemLookup::Many(assets) => return Err(self.ambiguous(item, &assets)?),
                 ItemLookup::None => missing = missing.or(Some(item)),
             }
@@ -110,7 +110,7 @@ impl Library {
         for id in ids {
             let asset = AssetId::parse(id).ok_or_else(|| no_such(id))?;
             self.catalog().cursor_of(asset)?.ok_or_else(|| no_such(id))?;
-            found.push(self.admit(asset)?);
+            found.push(self.admit(asset, id)?);
         }
         Ok(Selection::of(found))
     }
@@ -121,6 +121,7 @@ impl Library {
         let shelves = match among {
             Among::WhatIsAsked => None,
             Among::Trashed => Some(vec![Shelf::Trashed]),
+            Among::Everywhere if self.keeps_hidden_back() => Some(vec![Shelf::Shown, Shelf::Trashed]),
             Among::Everywhere => Some(vec![Shelf::Shown, Shelf::Hidden, Shelf::Trashed]),
         };
         self.found(&query, ListOptions { shelves, ..ListOptions::default() })

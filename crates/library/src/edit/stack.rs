@@ -10,7 +10,7 @@ use super::change::EditReport;
 use super::select::Selection;
 use super::trash::count;
 use super::{read, written};
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::listing::kind_word;
 
@@ -62,7 +62,11 @@ impl Library {
                 rotate: u16::from(row.quarter_turns) * 90,
             });
         }
-        Ok((items.len() > 1).then(|| ShownStack { cover: cover.to_string(), items }))
+        // Under a cover that is kept back, the first that is told of stands for it.
+        match items.first() {
+            Some(first) if items.len() > 1 => Ok(Some(ShownStack { cover: first.id.clone(), items })),
+            _ => Ok(None),
+        }
     }
 
     /// Puts photos, and what lies under them, under one cover; a cover that lies under another comes out first.
@@ -70,7 +74,9 @@ impl Library {
     /// # Errors
     /// Those of the catalogue.
     pub fn stack(&mut self, selection: &Selection, cover: &str, dry_run: bool) -> Result<EditReport> {
+        let no_such = || LibraryError::NoSuchItem { item: cover.to_owned() };
         let cover = self.asset_called(cover)?;
+        self.catalog().cursor_of(cover)?.ok_or_else(no_such)?;
         let values = self.stacking(selection, cover)?;
         self.write_stacks(&values, dry_run)
     }

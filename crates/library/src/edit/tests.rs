@@ -13,6 +13,7 @@ use crate::monitor::Unwatched;
 use crate::testing::Place;
 use crate::timeline::TimelineRequest;
 
+mod hidden;
 mod smart;
 
 struct Room {

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod duplicates;
+mod hidden;
 mod locking;
 mod media;
 mod room;

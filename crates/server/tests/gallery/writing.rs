@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::room::{Browser, Room, picture};
+use crate::room::{Browser, PASSPHRASE, Room, picture};
 
 fn room() -> Room {
     Room::with(&[("a.jpg", picture(1, 600)), ("b.jpg", picture(2, 600)), ("c.jpg", picture(3, 600))])
@@ -16,6 +16,13 @@ fn write(browser: &Browser, path: &str, body: &Value) -> Value {
 
 fn undo(browser: &Browser, written: &Value) -> Value {
     write(browser, "undo", &json!({ "undo": written["undo"] }))
+}
+
+/// Somebody who has opened hidden photos, too.
+fn serve(room: &Room) -> Browser {
+    let browser = room.serve();
+    write(&browser, "hidden/open", &json!({ "passphrase": PASSPHRASE }));
+    browser
 }
 
 /// All that people can see of the photos and albums.
@@ -35,7 +42,7 @@ fn seen(browser: &Browser) -> Value {
 #[test]
 fn every_change_can_be_taken_back_and_that_again() {
     let room = room();
-    let browser = room.serve();
+    let browser = serve(&room);
     let ids = browser.ids();
     let album = write(&browser, "albums", &json!({ "path": "Trips/Iceland" }));
     let set =
@@ -144,7 +151,7 @@ fn an_album_is_named_moved_and_removed_and_its_photos_stay() {
 #[test]
 fn a_change_that_is_only_tried_changes_nothing() {
     let room = room();
-    let browser = room.serve();
+    let browser = serve(&room);
     let before = seen(&browser);
     let tried = write(&browser, "edit", &json!({ "q": "", "set": { "rating": 5 }, "dry_run": true }));
     assert_eq!((&tried["changed"], &tried["undo"]), (&json!(3), &json!(null)));

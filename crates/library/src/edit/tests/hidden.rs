@@ -1,0 +1,63 @@
+//! Hidden photos that are kept back: whatever names them finds nothing.
+
+use super::*;
+
+fn is_missing<T: std::fmt::Debug>(result: &Result<T>) -> bool {
+    matches!(result, Err(LibraryError::NoSuchItem { .. }))
+}
+
+/// Photos 0 to 3; a second `3.jpg` in another folder, which is hidden, as 1 is.
+fn room() -> Room {
+    let mut room = Room::with(4);
+    let mut original = original(&room.library, 3, Storage::Linked);
+    original.content = asset(30).0;
+    original.source.root = b"/home/anna/Secret".to_vec();
+    room.library.record(vec![OpBody::AddAsset { asset: asset(30), life: Life(0), original }]).unwrap();
+    for number in [1, 30] {
+        room.set(&asset(number).to_string(), &["hidden=yes", "tag+=planted"]);
+    }
+    room
+}
+
+#[test]
+fn no_name_path_or_beginning_of_an_id_finds_what_is_kept_back() {
+    let room = room();
+    let whole = asset(1).to_string();
+    let names = [&whole, &whole[..4], &whole[..10], "1.jpg", "./1.jpg", "/home/anna/Pictures/1.jpg"];
+    for name in names {
+        assert_eq!(room.library.find(name).unwrap().asset, asset(1), "{name}");
+    }
+    assert!(matches!(room.library.find("3.jpg"), Err(LibraryError::Ambiguous { .. })));
+    room.library.keep_hidden_back(true);
+    for name in names {
+        assert!(is_missing(&room.library.find(name).map(|item| item.asset)), "{name}");
+        let items = [name.to_owned()];
+        assert!(is_missing(&room.library.select(&items, name, Among::Everywhere)), "{name}");
+    }
+    assert_eq!(room.library.find("3.jpg").unwrap().asset, asset(3), "of two the one that is told of");
+    assert_eq!(room.select(&["3.jpg"]).assets(), [asset(3)]);
+    let ids = [whole.clone()];
+    assert_eq!(
+        room.library.select_ids(&ids).unwrap_err().to_string(),
+        LibraryError::NoSuchItem { item: whole }.to_string(),
+        "as if it were not there"
+    );
+}
+
+#[test]
+fn no_search_everywhere_finds_what_is_kept_back() {
+    let mut room = room();
+    room.arrives(1, Field::CAPTION, "one");
+    room.arrives(1, Field::CAPTION, "another");
+    let keep = Resolution { field: None, keep: 1 };
+    let everywhere = |room: &Room| room.library.select_all(Among::Everywhere).unwrap().len();
+    assert_eq!((everywhere(&room), room.library.list_conflicts().unwrap().len()), (5, 1));
+    room.library.keep_hidden_back(true);
+    assert_eq!((everywhere(&room), room.library.list_conflicts().unwrap().len()), (3, 0));
+    for item in ["tag:planted", "is:conflicted", &asset(1).to_string()] {
+        assert!(is_missing(&room.library.resolve(item, keep)), "{item}");
+    }
+    room.library.keep_hidden_back(false);
+    room.library.resolve(&asset(1).to_string(), keep).unwrap();
+    assert!(room.library.list_conflicts().unwrap().is_empty());
+}
