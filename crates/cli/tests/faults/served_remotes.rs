@@ -67,7 +67,11 @@ fn a_switch_is_looked_at_turned_and_taken_back() {
     );
     let back = serving.done("POST", "undo", &json!({ "undo": switched["undo"] }));
     assert_eq!(counts(&look(&serving, &all)), [3, 0, 0, 3, 0, 3]);
-    serving.done("POST", "undo", &json!({ "undo": back["undo"] }));
+    // What was off for a while may mean more by now: sending it is asked about again.
+    let (status, refused) = serving.asked("POST", "undo", &json!({ "undo": back["undo"] }));
+    assert_eq!((status, &refused["error"]["code"]), (409, &"needs-consent".into()), "{refused}");
+    assert_eq!(counts(&look(&serving, &all)), [3, 0, 0, 3, 0, 3]);
+    turn(&json!(ids), "on", true);
     assert_eq!(counts(&look(&serving, &all)), [3, 3, 0, 0, 3, 0]);
     let (_, again) = turn(&json!(ids), "on", false);
     assert_eq!((&again["changed"], &again["undo"]), (&0.into(), &Value::Null), "it was so already");
