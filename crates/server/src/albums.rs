@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use safelight_library::{NewAlbum, ShownAlbum};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, if_there};
 use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
 use crate::writing::{Written, change};
@@ -76,11 +76,6 @@ pub(crate) struct AlbumChange {
     into: Option<Option<String>>,
     /// What fills it from now on.
     query: Option<String>,
-}
-
-/// Tells null from nothing.
-fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 /// Gives an album another name, puts it elsewhere, or lets another search fill it.

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Json, Query, Request};
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
 use safelight_library::LibraryError;
 
@@ -17,6 +17,13 @@ pub(crate) fn is_whole_id(id: &str) -> bool {
 /// Lets whole ids through; anything else is no photo.
 pub(crate) fn whole_id(id: String) -> Answer<String> {
     if is_whole_id(&id) { Ok(id) } else { Err(LibraryError::NoSuchItem { item: id }.into()) }
+}
+
+/// Reads a field that null empties, and tells that from one that is not there.
+pub(crate) fn if_there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// The JSON of a body.

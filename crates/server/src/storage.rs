@@ -9,10 +9,10 @@ use axum::http::StatusCode;
 use safelight_library::{
     Among, FreePlan, FreeRequest, Library, LocalSettings, Originals, Selection, Storage,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, if_there};
 use crate::failure::{Answer, Failure};
 use crate::gallery::{Gallery, held};
 use crate::jobs::{self, Ended, ShownJob};
@@ -160,11 +160,6 @@ pub(crate) struct Rules {
     proof_age_seconds: Option<u64>,
     /// `on-demand` or `keep-all`.
     originals: Option<String>,
-}
-
-/// Tells null from nothing.
-fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 /// Changes this device's rules for originals.

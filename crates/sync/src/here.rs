@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safelight_catalog::{Catalog, DeviceDb, RemoteId};
+use safelight_catalog::{Catalog, DeviceDb, HowKnown, RemoteId, Replica};
 use safelight_crypto::{
     Device, DeviceId, Entropy, Epoch, Keyring, LibraryId, Roster, Statement, VerifyingKey,
 };
-use safelight_store::{FolderPlace, SealedRemote};
+use safelight_store::{FolderPlace, ObjectPath, SealedRemote};
 
 use crate::error::{Result, SyncError};
 use crate::problem::{Monitor, Problem};
@@ -113,6 +113,30 @@ impl Here<'_> {
     /// The key that a device signs with: this device's own, or what the roster says.
     pub(crate) fn key_of(&self, device: &DeviceId) -> Result<Option<VerifyingKey>> {
         key_of(self.catalog, self.keys.keyring(), device)
+    }
+
+    /// An object as it is known from this moment on: put, found, or downloaded and opened, which alone proves it.
+    pub(crate) fn replica(&self, object: impl Into<String>, sealed_bytes: u64, how: HowKnown) -> Replica {
+        let now_millis = self.now_millis();
+        Replica {
+            object: object.into(),
+            sealed_bytes,
+            placed_millis: now_millis,
+            proven_millis: (how == HowKnown::Opened).then_some(now_millis),
+            how,
+        }
+    }
+
+    /// Records such an object of a place.
+    pub(crate) fn record_replica(
+        &mut self,
+        at: &RemotePlace,
+        path: &ObjectPath,
+        sealed_bytes: u64,
+        how: HowKnown,
+    ) -> Result<()> {
+        let replica = self.replica(path.as_str(), sealed_bytes, how);
+        Ok(self.device.record_replicas(at.id, [&replica])?)
     }
 
     pub(crate) fn note(&self, problems: &mut Vec<Problem>, problem: Problem) {

@@ -1,7 +1,7 @@
 //! Root cards and keys files: small, never changed, the first things in a place and the first that are read.
 
 use bytes::Bytes;
-use safelight_catalog::{HowKnown, Replica};
+use safelight_catalog::HowKnown;
 use safelight_crypto::{EpochId, LibraryId, Recipient, RootCard, Roster, names, open_keys_file, sha256};
 use safelight_model::history::SealedSegment;
 use safelight_store::{Area, FolderPlace, ObjectPath, Sealed, SealedRemote, StoreError};
@@ -43,7 +43,7 @@ pub(crate) async fn send_keys(
                 }
                 Err(error) => return Err(error.into()),
             }
-            record(here, at, &path, bytes.len() as u64)?;
+            here.record_replica(at, &path, bytes.len() as u64, HowKnown::Acknowledged)?;
         }
     }
     Ok(())
@@ -98,17 +98,6 @@ async fn settle_existing(
         ) => damaged(format!("{reason}; and it cannot be replaced with this credential")),
         Err(error) => Err(error.into()),
     }
-}
-
-fn record(here: &mut Here<'_>, at: &RemotePlace, path: &ObjectPath, sealed_bytes: u64) -> Result<()> {
-    let replica = Replica {
-        object: path.to_string(),
-        sealed_bytes,
-        placed_millis: here.now_millis(),
-        proven_millis: None,
-        how: HowKnown::Acknowledged,
-    };
-    Ok(here.device.record_replicas(at.id, [&replica])?)
 }
 
 /// The objects of one area in the library folder.

@@ -10,7 +10,7 @@ use safelight_model::checkpoint::{Checkpoint, MAX_ROOT_BYTES, Page, PageRef};
 use safelight_store::{Area, ObjectPath, StoreError};
 
 use super::read::{choose, list_roots};
-use super::write::{record, write_now};
+use super::write::write_now;
 use super::{path_of_page, path_of_root};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
@@ -223,7 +223,7 @@ fn prove(
     report.proven_objects += 1;
     report.downloaded_bytes += sealed_bytes;
     here.monitor.advance(Transfer::Verified, sealed_bytes);
-    record(here, at, path, sealed_bytes, HowKnown::Opened)
+    here.record_replica(at, path, sealed_bytes, HowKnown::Opened)
 }
 
 /// What is wrong with bytes that were got.

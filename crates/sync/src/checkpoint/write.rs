@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use safelight_catalog::{HowKnown, PlannedPage, Replica};
+use safelight_catalog::{HowKnown, PlannedPage};
 use safelight_crypto::Standing;
 use safelight_model::checkpoint::{Checkpoint, Page, PageRef, SealedPage};
 use safelight_store::{ObjectPath, Sealed, SealedRemote, StoreError};
@@ -157,7 +157,7 @@ async fn write(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCh
                 }
                 replace_damaged(&at.store, &put.path, instead).await?;
             }
-            record(here, at, &put.path, put.sealed_bytes, HowKnown::Acknowledged)?;
+            here.record_replica(at, &put.path, put.sealed_bytes, HowKnown::Acknowledged)?;
             written.sent_pages += u64::from(put.is_new);
         }
         pages.extend(sealed.iter().map(|page| page.page));
@@ -185,7 +185,7 @@ async fn write(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCh
         }
         Err(error) => return Err(error.into()),
     }
-    record(here, at, &path, length, HowKnown::Acknowledged)?;
+    here.record_replica(at, &path, length, HowKnown::Acknowledged)?;
     Ok(Some(written))
 }
 
@@ -240,22 +240,4 @@ async fn put_page(
             Ok(Put { path, sealed_bytes, is_new: true, instead: Some(sealed) })
         }
     }
-}
-
-pub(super) fn record(
-    here: &mut Here<'_>,
-    at: &RemotePlace,
-    path: &ObjectPath,
-    sealed_bytes: u64,
-    how: HowKnown,
-) -> Result<()> {
-    let now_millis = here.now_millis();
-    let replica = Replica {
-        object: path.to_string(),
-        sealed_bytes,
-        placed_millis: now_millis,
-        proven_millis: (how == HowKnown::Opened).then_some(now_millis),
-        how,
-    };
-    Ok(here.device.record_replicas(at.id, [&replica])?)
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use safelight_catalog::{HowKnown, RemoteId, Replica, StoredMark, SyncState};
+use safelight_catalog::{HowKnown, RemoteId, StoredMark, SyncState};
 use safelight_crypto::{ContentHash, PackTier};
 use safelight_model::{
     MAX_OP_IDS, MarkReason, ObjectName, OpBody, OpId, PackKind, PlaceId, PlacedObject, RenditionKind,
@@ -292,13 +292,13 @@ async fn copy_on(
             }
             Err(error) => return Err(error.into()),
         }
-        remember(here, at, &path, sealed.length_bytes(), HowKnown::Acknowledged)?;
+        here.record_replica(at, &path, sealed.length_bytes(), HowKnown::Acknowledged)?;
         here.monitor.advance(Transfer::PartSent, sealed.length_bytes());
         // Only what was read back may be told of a place that does not vouch; it was read or put just now, whole.
         if !matches!(whole(here, at, &path, original, number).await?, Whole::Yes(_)) {
             return Ok(Relies::Still);
         }
-        remember(here, at, &path, sealed.length_bytes(), HowKnown::Opened)?;
+        here.record_replica(at, &path, sealed.length_bytes(), HowKnown::Opened)?;
         found_again(here, at, original)?;
         return Ok(Relies::Copied(PlacedObject::original(part.name, generation)));
     }
@@ -318,22 +318,9 @@ async fn copied_by_another(
     let Whole::Yes(bytes) = whole(here, at, &path, original, number).await? else {
         return Ok(Relies::Still);
     };
-    remember(here, at, &path, bytes.len() as u64, HowKnown::Opened)?;
+    here.record_replica(at, &path, bytes.len() as u64, HowKnown::Opened)?;
     found_again(here, at, original)?;
     Ok(Relies::Copied(PlacedObject::original(part.name, next)))
-}
-
-fn remember(
-    here: &mut Here<'_>,
-    at: &RemotePlace,
-    path: &ObjectPath,
-    sealed_bytes: u64,
-    how: HowKnown,
-) -> Result<()> {
-    let now = here.now_millis();
-    let proven_millis = (how == HowKnown::Opened).then_some(now);
-    let replica = Replica { object: path.to_string(), sealed_bytes, placed_millis: now, proven_millis, how };
-    Ok(here.device.record_replicas(at.id, [&replica])?)
 }
 
 /// What was given up as lost there and turned out to be there after all is in the cloud again.

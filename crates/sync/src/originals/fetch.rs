@@ -1,7 +1,7 @@
 //! Fetching an original back: every part is opened before it gets its name in the folder. A part that is here and whole
 //! is not fetched again; one that is here and damaged is replaced by one that was opened.
 
-use safelight_catalog::{Archived, HowKnown, Replica, SyncState};
+use safelight_catalog::{Archived, HowKnown, SyncState};
 use safelight_crypto::{ContentHash, HEADER_LEN, Keyring, LibraryId, Sha256};
 use safelight_model::{Original, PartRef, RenditionKind, Storage};
 use safelight_store::{ObjectPath, Outcome};
@@ -214,15 +214,7 @@ async fn fetch_part(
         }
     };
     if let Some(place) = places.get(found.place) {
-        let now = here.now_millis();
-        let replica = Replica {
-            object: found.path.to_string(),
-            sealed_bytes: part.part.sealed_bytes,
-            placed_millis: now,
-            proven_millis: Some(now),
-            how: HowKnown::Opened,
-        };
-        here.device.record_replicas(place.id, [&replica])?;
+        here.record_replica(place, &found.path, part.part.sealed_bytes, HowKnown::Opened)?;
         here.device.set_thawed(place.id, &part.original.content)?;
     }
     Ok((found.sealed, found.content))

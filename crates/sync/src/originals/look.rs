@@ -120,13 +120,7 @@ fn judge(
             }
         }
         let Some(object) = seen else { return Ok(None) };
-        replicas.push(Replica {
-            object,
-            sealed_bytes: part.sealed_bytes,
-            placed_millis: here.now_millis(),
-            proven_millis: None,
-            how: HowKnown::Found,
-        });
+        replicas.push(here.replica(object, part.sealed_bytes, HowKnown::Found));
     }
     Ok(Some(SeenWhole { content: row.content, replicas }))
 }

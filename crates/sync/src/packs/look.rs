@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use safelight_catalog::{HowKnown, RemoteId, Replica, SyncState};
+use safelight_catalog::{HowKnown, RemoteId, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_model::{PackKind, RenditionKind};
 use safelight_store::StoreError;
@@ -53,14 +53,7 @@ pub(crate) async fn look_for_packs(here: &mut Here<'_>, at: &RemotePlace) -> Res
             here.device.record_absent_pack(at.id, &logical, now)?;
             continue;
         }
-        let replica = Replica {
-            object: path.to_string(),
-            sealed_bytes: pack.sealed_bytes,
-            placed_millis: now,
-            proven_millis: None,
-            how: HowKnown::Found,
-        };
-        here.device.record_replicas(at.id, [&replica])?;
+        here.record_replica(at, &path, pack.sealed_bytes, HowKnown::Found)?;
         found += settle_entries(here, at.id, &logical)?;
     }
     Ok(found)

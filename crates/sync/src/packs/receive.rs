@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use safelight_catalog::{Catalog, DeviceDb, HowKnown, PackedEntry, Replica, SyncState};
+use safelight_catalog::{Catalog, DeviceDb, HowKnown, PackedEntry, SyncState};
 use safelight_crypto::{
     ContentHash, EntryRecord, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
     pack_index_range,
@@ -271,7 +271,7 @@ fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched) -> Result<()> 
     }
     let entries: Vec<PackedEntry> =
         pack.index.entries().iter().map(|entry| entry_of(&entry.record)).collect();
-    record_replica(here, at, pack, here.now_millis())?;
+    record_replica(here, at, pack)?;
     here.device.record_packed_entries(&logical_of(&pack.path), &entries)?;
     let mut states = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind == RenditionKind::Original) {
@@ -290,16 +290,9 @@ fn part_of<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default()
 }
 
-fn record_replica(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched, now: i64) -> Result<()> {
+fn record_replica(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched) -> Result<()> {
     let how = if pack.whole.is_some() { HowKnown::Opened } else { HowKnown::Found };
-    let replica = Replica {
-        object: pack.path.to_string(),
-        sealed_bytes: pack.sealed_bytes,
-        placed_millis: now,
-        proven_millis: pack.whole.as_ref().map(|_| now),
-        how,
-    };
-    Ok(here.device.record_replicas(at.id, [&replica])?)
+    here.record_replica(at, &pack.path, pack.sealed_bytes, how)
 }
 
 /// The logical name of a pack: its path without shard and generation.

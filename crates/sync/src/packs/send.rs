@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Renditions, Replica};
+use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Renditions};
 use safelight_crypto::{PackTier, PackWriter, SealedPack};
 use safelight_model::{OpBody, PackKind, Packed};
 use safelight_store::{Area, Sealed, StoreError, Tier};
@@ -236,14 +236,7 @@ async fn put_pack(
             }
             Err(error) => return Err(error.into()),
         }
-        let replica = Replica {
-            object: path.to_string(),
-            sealed_bytes: sealed.length_bytes(),
-            placed_millis: here.now_millis(),
-            proven_millis: (how == HowKnown::Opened).then(|| here.now_millis()),
-            how,
-        };
-        here.device.record_replicas(at.id, [&replica])?;
+        here.record_replica(at, &path, sealed.length_bytes(), how)?;
         here.monitor.advance(Transfer::PackSent, sealed.length_bytes());
         return Ok(());
     }

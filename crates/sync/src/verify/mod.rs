@@ -95,14 +95,7 @@ struct Unrecorded {
 
 impl Unrecorded {
     fn push(&mut self, here: &Here<'_>, path: &str, sealed_bytes: u64, how: HowKnown) {
-        let now_millis = here.now_millis();
-        self.replicas.push(Replica {
-            object: path.to_owned(),
-            sealed_bytes,
-            placed_millis: now_millis,
-            proven_millis: (how == HowKnown::Opened).then_some(now_millis),
-            how,
-        });
+        self.replicas.push(here.replica(path, sealed_bytes, how));
     }
 
     fn record(&mut self, here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
