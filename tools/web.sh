@@ -17,12 +17,14 @@ web=$root/web
 # npm ci beside a copy of the lock file; the checkout has only a link to what it put there.
 packages() {
   local wanted; wanted=$(cksum < "$web/package-lock.json")
-  if [ "$(cat "$cache/web/.installed" 2>/dev/null)" != "$wanted" ]; then
+  # The mark lies among what it vouches for: an installation that breaks off takes it along.
+  local mark=$cache/web/node_modules/.installed
+  if [ "$(cat "$mark" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing the packages that build the gallery in $cache/web (about half a minute)" >&2
     mkdir -p "$cache/web"
     cp "$web/package.json" "$web/package-lock.json" "$web/.npmrc" "$cache/web/"
     (cd "$cache/web" && npm ci --ignore-scripts --silent --no-audit --no-fund >&2)
-    printf '%s' "$wanted" > "$cache/web/.installed"
+    printf '%s' "$wanted" > "$mark"
   fi
   # A folder that somebody installed here is as good.
   if [ -L "$web/node_modules" ] || [ ! -e "$web/node_modules" ]; then ln -sfn "$cache/web/node_modules" "$web/node_modules"; fi

@@ -43,6 +43,7 @@ export const first = (asked) => {
     made();
     return { id: 'mock', path: `${HOME}/.local/share/safelight/library` };
   }
+  if (call === 'first/words/check') return body.words.trim().split(/\s+/).length === 24 ? {} : fail(400, 'not-understood', 'these are no recovery words');
   if (call === 'first/join') {
     const error = body.words === WORDS.join(' ') ? null : { code: 'locked', message: 'these words open nothing there', hint: 'compare them with your paper' };
     return work(asked, 'join', { task: 'sync', steps: 8, error, then: made, report: { library: 'mock', began_with_checkpoint: true, first_thumbnails: 200, outcomes: [] } });
@@ -59,7 +60,7 @@ export const first = (asked) => {
   if (call === 'remotes/kinds') return KINDS;
   if (call === 'remotes' && method === 'POST') {
     if (body.address.includes('refuse')) return fail(409, 'refused', 'that place refuses to be written to', { hint: 'give this user the right to write there' });
-    return { name: body.name, address: body.address, proof: null, capabilities: [{ capability: 'list', works: true, reason: null }, { capability: 'put if absent', works: true, reason: null }, { capability: 'tiers', works: false, reason: 'a folder has none' }] };
+    return { name: body.name, address: body.address, proof: null, capabilities: [{ capability: 'list', works: true, reason: null }, { capability: 'delete', works: true, reason: null }, { capability: 'put-if-absent', works: true, reason: null }, { capability: 'tiers', works: false, reason: 'a folder has none' }] };
   }
   if (call === 'sync' && method === 'POST') return work(asked, 'sync', { steps: 12, bytes: 40e6, report: { outcomes: [] } });
 };

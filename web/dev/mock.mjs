@@ -7,13 +7,14 @@ import { extname, join, normalize } from 'node:path';
 import { first, firstRun, waits } from './first.mjs';
 import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
 import { jobs } from './jobs.mjs';
+import { map, mapPiece } from './map.mjs';
 import { smart } from './smart.mjs';
 import { sync } from './sync.mjs';
 import { whereabouts } from './whereabouts.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [hidden, jobs, first, smart, sync, whereabouts];
+const PARTS = [hidden, jobs, first, map, smart, sync, whereabouts];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);
@@ -91,7 +92,7 @@ const server = createServer(async (request, response) => {
   if (request.headers['x-safelight'] !== 'mock') return fail(401, 'no-session', 'this window has no session', { hint: 'safelight serve' });
   if (call === 'session') return json({ media: '/media/mock', instance: 'mock' });
   if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== PASSPHRASE) return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }
-  if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: isOpen() ? 3 : null, trashed: 2 }, hidden: { open: isOpen() }, first_run: null, state: { original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 }, ...firstRun() });
+  if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: isOpen() ? 3 : null, trashed: 2 }, hidden: { open: isOpen() }, first_run: null, state: { places: 2, in_fewer_than_two_places: 12, original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 }, ...firstRun() });
   if (waits(call)) return fail(409, 'no-library', 'there is no library yet');
   if (locked) return fail(423, 'locked', 'the library is locked');
   if (call === 'lock') { locked = true; shut(); for (const stream of streams) stream.write('event: locked\ndata: null\n\n'); return json({ revision }); }
@@ -143,8 +144,9 @@ const server = createServer(async (request, response) => {
   if (['trash', 'trash/restore'].includes(call)) return json({ revision, changed: 1, undo: 'u' });
   if (call === 'tags') return json([{ name: 'trips/sea', count: 3 }]);
   if (call === 'complete') return json({ from: 0, to: q.length, choices: [{ text: 'place:', note: 'where it was taken' }, { text: 'date:', note: 'when' }, { text: 'is:favourite', note: 'favourites' }].filter((one) => one.text.startsWith(q)) });
+  if (call === 'map/tiles/file') return mapPiece(request, response, headers, fail);
   if (call === 'map') return json({ cells: CITIES.map(([, , , lat, lon], at) => ({ lat, lon, count: Math.round(total / (at + 2)), id: '0' })) });
-  if (call === 'places') return json(CITIES.map(([city, region, country], at) => ({ city, region, country, count: Math.round(total / (at + 2)) })));
+  if (call === 'places') return json(CITIES.map(([city, region, country, lat, lon], at) => ({ city, region, country, count: Math.round(total / (at + 2)), position: [lat, lon] })));
   if (call === 'conflicts') return json([{ item: '000000000003', name: 'IMG_1003.jpg', kind: 'photo', field: 'caption', values: [{ shows: true, value: 'At the harbour', when: '2026-05-14 10:11:12', device: '9be1c07a' }, { shows: false, value: 'Harbour, noon', when: '2026-05-14 10:09:40', device: '24w4zu3x' }] }]);
   const body = request.method === 'GET' ? {} : await read(request);
   for (const part of PARTS) {

@@ -7,11 +7,11 @@ const remotes = [
 ];
 const named = (from) => Array.from({ length: 6 }, (_, n) => ({ id: (from + n).toString(16).padStart(12, '0'), name: `IMG_${1000 + from + n}.jpg` }));
 const waiting = {
-  nas: [{ state: 'waiting', reason: 'it was not sent yet', originals: 40, bytes: 168_000_000, next_try_millis: null, examples: named(3) }],
+  nas: [{ state: 'waiting', reason: 'it was not sent yet', why: { code: 'not-sent-yet', values: {} }, originals: 40, bytes: 168_000_000, next_try_millis: null, examples: named(3) }],
   cloud: [
     { state: 'failed', reason: 'the bucket refuses this key', originals: 2, bytes: 8_400_000, next_try_millis: 1795766249634, examples: named(20).slice(0, 2) },
-    { state: 'held', reason: 'it waits for your consent, as it came to match with many others', originals: 310, bytes: 1_302_000_000, next_try_millis: null, examples: named(30) },
-    { state: 'off', reason: 'the policy does not ask for it', originals: 3386, bytes: 14_221_200_000, next_try_millis: null, examples: named(50) },
+    { state: 'held', reason: 'it waits for your consent, as it came to match with many others', why: { code: 'needs-consent', values: {} }, originals: 310, bytes: 1_302_000_000, next_try_millis: null, examples: named(30) },
+    { state: 'off', reason: 'the selection does not ask for it', why: { code: 'not-selected', values: {} }, originals: 3386, bytes: 14_221_200_000, next_try_millis: null, examples: named(50) },
   ],
 };
 const costs = [
@@ -19,6 +19,7 @@ const costs = [
   { remote: 'cloud', prices: 'list prices of Amazon S3, us-east-1, as known in 2025 (aws.amazon.com/s3/pricing)', estimated: true, resting: [{ tier: 'cool', objects: 300, bytes: 1_260_000_000, write_usd: 0, month_usd: 0.016, return_usd: 0.126, least_days: 30 }, { tier: 'hot', objects: 12, bytes: 90_000_000, write_usd: 0, month_usd: 0.002, return_usd: 0.008, least_days: 0 }], next_sync: [{ tier: 'cool', objects: 2, bytes: 8_400_000, write_usd: 0.00002, month_usd: 0.0001, return_usd: 0.001, least_days: 30 }] },
 ];
 const settings = { budget_bytes: 10_000_000_000, proof_age_seconds: 604_800, originals: 'on-demand' };
+const own = { lock_after_seconds: 900, lock_after_told_seconds: null, workers: null, cores: 4 };
 let freed = 0;
 let plans = 0;
 const basket = new Map();
@@ -77,6 +78,18 @@ export const whereabouts = (asked) => {
   if (call === 'storage/settings') {
     if (body.proof_age_seconds > 30 * 86_400) return fail(409, 'refused', 'a proof may be 30 days old at most');
     return Object.assign(settings, body);
+  }
+  if (call === 'privacy') {
+    const sort = (sort, folder, objects, bytes) => ({ sort, folder, objects, bytes, is_whole: sort !== 'history' });
+    const sorts = [sort('originals', 'o', 3990, 16_532_000_000), sort('small-originals', 's', 2, 30_000_000), sort('previews', 'p', 12, 400_000_000), sort('thumbnails', 't', 2, 60_000_000), sort('history', 'log', 45, 3_400_000), sort('heads', 'head', 2, 8_496), sort('keys', 'keys', 3, 16_104), sort('cards', 'root', 1, 1_378), sort('place-id', 'remote', 1, 4_248)];
+    return remotes.map(({ name, address, safe_originals }) => {
+      const seen = name === 'nas' ? sorts : [];
+      return { remote: name, address, objects: seen.reduce((sum, one) => sum + one.objects, 0), bytes: seen.reduce((sum, one) => sum + one.bytes, 0), leaving_objects: seen.length ? 12 : 0, leaving_bytes: seen.length ? 48_000_000 : 0, sorts: seen, devices: seen.length ? [{ device: '6wwendkqy2gk6grgbsatxoizue', own: true, segments: 40 }, { device: 'cfdzeakd25wfyzhpt22lpakjwq', own: false, segments: 5 }] : [], originals: safe_originals, also_in: seen.length ? [] : ['nas'], connected_millis: 1795362649634, synced_millis: 1795762649634 };
+    });
+  }
+  if (call === 'settings') {
+    if (body?.lock_after_seconds > 86_400) return fail(409, 'refused', 'a gallery locks itself after 1 minute at the soonest and 24 hours at the latest');
+    return Object.assign(own, body);
   }
   if (call === 'thaw' && method === 'GET') return held();
   if (call === 'thaw/basket') {

@@ -73,6 +73,21 @@ export function drawLivePair(folder, name, identifier) {
   return true;
 }
 
+/** Videos that Chromium does not play, of long ago: one that is HEVC, and one of which it would play the sound alone. Answers whether ffmpeg drew them. */
+export function drawFilms(folder) {
+  const ffmpeg = (...words) => spawnSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', ...words], { encoding: 'utf8' });
+  const source = (seed) => `gradients=size=320x180:rate=12:speed=0.02:seed=${seed},noise=alls=30:allf=t`;
+  const hevc = ffmpeg('-i', source(7), '-t', '60', '-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=none', '-pix_fmt', 'yuv420p',
+    '-metadata', 'creation_time=1999-05-01T10:00:00Z', join(folder, 'CONVERTED_HEVC.mp4'));
+  if (hevc.error || hevc.status !== 0) return false;
+  const old = ffmpeg('-i', source(21), '-f', 'lavfi', '-i', 'sine=frequency=330', '-t', '6', '-c:v', 'mpeg4', '-pix_fmt', 'yuv420p', '-c:a', 'aac',
+    '-metadata', 'creation_time=1999-05-02T10:00:00Z', join(folder, 'CONVERTED_OLD.mp4'));
+  // Pictures that browsers play, with a sound that they do not.
+  const mute = ffmpeg('-i', source(33), '-f', 'lavfi', '-i', 'sine=frequency=350', '-t', '6', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-c:a', 'ac3',
+    '-metadata', 'creation_time=1999-05-03T10:00:00Z', join(folder, 'CONVERTED_MUTE.mp4'));
+  return old.status === 0 && mute.status === 0;
+}
+
 /** Puts EXIF with a note of Apple's, which holds the identifier, behind the first two bytes of a JPEG. */
 function withAppleNote(jpeg, identifier) {
   const text = Buffer.from(`${identifier}\0`);

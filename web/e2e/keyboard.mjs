@@ -1,7 +1,7 @@
 // The way through the gallery by keys alone.
 import assert from 'node:assert/strict';
 import { visit } from './gallery.mjs';
-import { focused, heard, test, toGrid } from './steps.mjs';
+import { focused, heard, mocked, test, toGrid } from './steps.mjs';
 
 test('everything can be done with the keyboard alone', async ({ page, wrong }) => {
   await visit(page, '/');
@@ -26,6 +26,15 @@ test('everything can be done with the keyboard alone', async ({ page, wrong }) =
   await page.keyboard.press('z');
   await heard(page, /Undone/);
   await page.keyboard.press('Escape');
+
+  // And from wherever one has gone meanwhile.
+  await page.keyboard.press('f');
+  await heard(page, /1 photo is a favourite now/);
+  await visit(page, '/settings');
+  await page.keyboard.press('z');
+  await heard(page, /Undone/);
+  await visit(page, '/');
+  await page.locator('[data-index="0"]').focus();
 
   // Into a new album.
   await page.keyboard.press('a');
@@ -108,5 +117,30 @@ test('keys pressed faster than the server answers mean the photo they were press
     assert.equal(plain(now), plain(before), 'the list is in the same order');
     if (stars) assert.match(now, new RegExp(stars)); else assert.equal(now, before);
   }
+  assert.deepEqual(wrong, []);
+});
+
+test('Z takes back one change after the other, also when their messages are gone', async ({ page, wrong }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  const first = page.locator('[data-index="0"]');
+  const label = await first.getAttribute('aria-label');
+  const is = (wanted) => page.waitForFunction((wanted) => document.querySelector('[data-index="0"]')?.getAttribute('aria-label') === wanted, wanted);
+  const other = async (than) => { await page.waitForFunction((than) => document.querySelector('[data-index="0"]')?.getAttribute('aria-label') !== than, than); return first.getAttribute('aria-label'); };
+  // One that it has not yet.
+  await page.keyboard.press(/4 stars/.test(label) ? '3' : '4');
+  const rated = await other(label);
+  await page.keyboard.press('f');
+  await other(rated);
+  await page.locator('.toast').getByRole('button', { name: 'Dismiss' }).click();
+  await first.focus();
+  await page.keyboard.press('z');
+  await is(rated);
+  await page.keyboard.press('z');
+  await is(label);
+  await page.keyboard.press('z');
+  await heard(page, /nothing to take back/);
   assert.deepEqual(wrong, []);
 });

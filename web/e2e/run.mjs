@@ -1,26 +1,35 @@
 // The gallery in a real browser against the real binary, on a library made from the corpus (or, without one, from
 // drawn pictures). Prints one line a test and last `N passed, N failed, N skipped`. The tests lie in files by topic,
 // beside this one; a new file is added to the list below.
-//   SAFELIGHT_BIN=… node e2e/run.mjs [WORD IN A TEST'S NAME]
+//   SAFELIGHT_BIN=… node e2e/run.mjs [WORDS IN A TEST'S NAME[|OTHERS]]
 //   SAFELIGHT_PICTURES=DIR also keeps screenshots of every page
 //   SAFELIGHT_STAND_IN=1 asks the stand-in server (dev/mock.mjs) instead of the binary
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { browserPath, drawLivePair, launch, Library, open, standIn } from './gallery.mjs';
+import { browserPath, drawFilms, drawLivePair, launch, Library, open, standIn } from './gallery.mjs';
 import { focused, mocked, said, tests } from './steps.mjs';
 // They run in this order, all on one library.
 import './security.mjs';
 import './keyboard.mjs';
+import './focus.mjs';
+import './console.mjs';
 import './viewer.mjs';
+import './videos.mjs';
 import './pages.mjs';
 import './organise.mjs';
+import './drag.mjs';
 import './smart.mjs';
 import './sync.mjs';
 import './whereabouts.mjs';
+import './badges.mjs';
+import './consent.mjs';
 import './duplicates.mjs';
 import './hidden.mjs';
 import './first.mjs';
 import './journey.mjs';
+import './settings.mjs';
+import './map.mjs';
+import './reasons.mjs';
 import './budgets.mjs';
 import './ending.mjs';
 
@@ -28,7 +37,7 @@ const HOSTILE_NAME = '"><img src=x onerror=alert(1)>.png';
 const HOSTILE_SVG = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(2)"><script>alert(3)</script></svg>';
 
 const only = process.argv[2];
-const chosen = tests.filter(({ name }) => !only || name.includes(only));
+const chosen = tests.filter(({ name }) => !only || only.split('|').some((word) => name.includes(word)));
 if (!browserPath) {
   console.log(`skipped: no Chromium here (apt install chromium, or SAFELIGHT_CHROMIUM)\n0 passed, 0 failed, ${chosen.length} skipped`);
   process.exit(0);
@@ -36,6 +45,8 @@ if (!browserPath) {
 const library = mocked ? { make() {}, remove() {}, serve: () => standIn(4_000) } : new Library();
 /** Whether there is a Live Photo in it. */
 let live = false;
+/** Whether there are videos in it that the browser does not play. */
+let film = false;
 let passed = 0;
 let failed = 0;
 try {
@@ -44,6 +55,7 @@ try {
     writeFileSync(join(folder, HOSTILE_NAME.replace('/', '_')), picture);
     writeFileSync(join(folder, 'drawing.svg'), HOSTILE_SVG);
     live = drawLivePair(folder, 'LIVE_0001', '4C1E7A52-0D3B-4B6E-9A55-6F1B8E0C2D11');
+    film = drawFilms(folder);
   });
   const serve = library.serve();
   const address = await serve.address;
@@ -70,7 +82,7 @@ try {
     const begun = Date.now();
     wrong.length = 0;
     try {
-      await run({ browser, page, wrong, serve, library, origin, again, pictures, live });
+      await run({ browser, page, wrong, serve, library, origin, again, pictures, live, film });
       passed++;
       console.log(`ok: ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
     } catch (error) {

@@ -139,3 +139,20 @@ test('a stack shows as its cover, another becomes it, and it comes apart', async
   await page.waitForFunction((all) => all.every((label) => [...document.querySelectorAll('[data-index]')].some((cell) => cell.getAttribute('aria-label') === label)), names);
   assert.deepEqual(wrong, []);
 });
+
+test('what is zoomed into says that it is the preview where the original is larger and browsers do not show it', async ({ page, wrong }) => {
+  if (mocked || !process.env.SAFELIGHT_CORPUS) return;
+  await visit(page, `/?q=${encodeURIComponent('type:raw')}`);
+  await page.locator('[role=gridcell] img').first().click();
+  const dialog = page.locator('dialog[open]');
+  await dialog.waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll('dialog .turned img')].some((one) => one.naturalWidth > 400));
+  const note = dialog.getByText(/This is the preview; the original has \d+ × \d+ pixels/);
+  assert.equal(await note.count(), 0, 'not before it is zoomed into');
+  await page.locator('.stage').focus();
+  for (let step = 0; step < 6; step++) await page.keyboard.press('+');
+  await note.waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press('Escape');
+  assert.deepEqual(wrong, []);
+});

@@ -1,5 +1,7 @@
 // Where everything is: what goes to remotes and what waits, a sync, making room, the archive.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { open, standIn, visit } from './gallery.mjs';
 import { focused, heard, mocked, test, violations } from './steps.mjs';
 import { connectTwo } from './sync.mjs';
@@ -194,4 +196,33 @@ test('long work can be stopped, and says that it goes on from there', async ({ b
     assert.deepEqual(wrong, []);
     await context.close();
   } finally { await made.stop(); }
+});
+
+test('the privacy page tells what a place sees in that place’s own numbers, and that nothing is to see where nothing rests', async ({ page, wrong, library, pictures }) => {
+  connectTwo(library);
+  await visit(page, '/privacy');
+  await card(page, 'nas').getByRole('table').waitFor();
+  const rows = await card(page, 'nas').locator('tbody tr').evaluateAll((all) => all.map((row) => [row.querySelector('code').textContent.replace('/', ''), Number(row.cells[2].textContent.replace(/\D/g, ''))]));
+  if (mocked) assert.equal(rows.length, 9);
+  else {
+    // As they lie there.
+    const place = JSON.parse(library.run('remote', 'privacy', 'nas', '--json'))[0];
+    const root = place.address.replace('folder:', '');
+    const count = (folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }).filter((one) => one.isFile()).length;
+    assert.ok(rows.length > 5, 'nothing was synced');
+    assert.deepEqual(rows, rows.map(([folder]) => [folder, count(folder)]));
+    assert.equal(place.objects, rows.reduce((sum, [, objects]) => sum + objects, 0));
+  }
+  assert.ok(await card(page, 'nas').getByText('devices write, under random names').or(card(page, 'nas').getByText('device writes, under a random name')).count());
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    assert.deepEqual(await violations(page), [], colorScheme);
+    await pictures(`privacy-${colorScheme}`);
+  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await page.setViewportSize({ width: 390, height: 800 });
+  assert.deepEqual(await nothingRunsOff(page), []);
+  await pictures('privacy-phone');
+  await page.setViewportSize({ width: 1280, height: 800 });
+  assert.deepEqual(wrong, []);
 });

@@ -389,6 +389,19 @@ impl Database {
         run(&self.connection).map_err(|source| self.fail(source))
     }
 
+    /// The same of what was committed at one moment, however many statements it takes.
+    pub(crate) fn read_at_once<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.read(|connection| {
+            if !connection.is_autocommit() {
+                return run(connection);
+            }
+            let transaction = connection.unchecked_transaction()?;
+            let value = run(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
+
     /// Names this database in an error of SQLite.
     pub(crate) fn fail(&self, source: rusqlite::Error) -> CatalogError {
         CatalogError::from_sqlite(&self.path, source)

@@ -28,10 +28,10 @@ pub use catalog::{
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
     AgeBy, Archived, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown,
-    Leftover, NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED, PackLocation, PackUse,
-    PackedEntry, Pin, PolicyKind, Presence, RemoteId, RemotePolicy, RemoteRow, RenderJob, RenderQueue,
-    Renditions, Replica, SWITCHED_OFF, Silence, SmallOriginal, Source, SourceId, StateReason, Switched,
-    SyncState, SyncTotals, Visitor, Wanted, compare_entries,
+    Leftover, NEEDS_CONSENT, NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED,
+    PackLocation, PackUse, PackedEntry, Pin, PolicyKind, Presence, RemoteId, RemotePolicy, RemoteRow,
+    RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Silence, SmallOriginal, Source, SourceId,
+    StateReason, Switched, SyncState, SyncTotals, Visitor, Wanted, compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};

@@ -433,6 +433,16 @@ fn a_replica_is_found_in_whatever_generation_it_is_and_a_bad_name_never_counts_a
     database.mark_bad(id, "o/ab/abcd").unwrap();
     assert_eq!(found(&database, "o/ab/abcd"), None);
     assert!(database.is_bad(id, "o/ab/abcd").unwrap());
+    let known = |database: &DeviceDb| database.replicas_by_folder(id).unwrap();
+    let (before, lying) = (known(&database), database.leaving(id).unwrap());
+    assert_eq!(lying, (1, 5), "what is bad lies there until it is deleted");
+    database.void_objects(id, ["o/ab/abcd", "o/ab/never"]).unwrap();
+    assert_eq!((known(&database), database.leaving(id).unwrap()), (before.clone(), lying));
+    database.record_left(id, ["o/ab/abcd"]).unwrap();
+    database.void_objects(id, ["o/ab/abcd"]).unwrap();
+    assert_eq!(database.leaving(id).unwrap(), (0, 0), "and is not counted again");
+    let [(_, objects, bytes)] = before.as_slice() else { panic!("{before:?}") };
+    assert_eq!(known(&database), [("o".to_owned(), objects - 1, bytes - 5)]);
     database.record_replicas(id, &[replica("o/ab/abcd-2", None), replica("o/ab/abcd-10", None)]).unwrap();
     assert_eq!(found(&database, "o/ab/abcd").as_deref(), Some("o/ab/abcd-10"));
     assert_eq!(database.count_replicas(id).unwrap(), (3, 15));

@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Source(commands::source::Arguments),
     #[command(visible_alias = "search")]
     List(commands::list::Arguments),
+    Searches(commands::searches::Arguments),
     Show(commands::show::Arguments),
     Set(commands::set::Arguments),
     Album(commands::album::Arguments),

@@ -51,6 +51,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Join(arguments) => commands::join::run(context, arguments),
         Command::Remote(arguments) => commands::remote::run(context, arguments),
         Command::Sync(arguments) => commands::sync::run(context, arguments),
+        Command::Searches(arguments) => commands::searches::run(context, arguments),
         Command::Local(arguments) => commands::local::run(context, arguments),
         Command::Unlock(arguments) => commands::unlock::run(context, arguments),
         Command::Lock(arguments) => commands::lock::run(context, arguments),

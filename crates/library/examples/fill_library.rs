@@ -3,16 +3,20 @@
 //!
 //! ```text
 //! safelight --library LIBRARY --key-file KEY --passphrase-file FILE init --recovery-file FILE
-//! cargo run --release -p safelight-library --example fill_library -- LIBRARY KEY ASSETS PICTURES
+//! cargo run --release -p safelight-library --example fill_library -- LIBRARY KEY ASSETS PICTURES [COPIES]
 //! ```
 //!
 //! PICTURES is a folder of WebP or JPEG files that serve as thumbnails, in turn; their names end in their size in
 //! pixels (`7-320x240.webp`). What is not there: originals and previews. The history names originals that nobody has.
+//! With COPIES the fingerprints are as mixed as those of real photos, and that many of the assets, the last ones, are each
+//! a copy of an earlier one: without a date, its fingerprint two bits off, its thumbnail the one of the same name in
+//! PICTURES/again.
 #![expect(clippy::print_stdout, reason = "it says how far it is")]
 
 #[path = "../../catalog/examples/million/made_up.rs"]
 mod made_up;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,7 +27,7 @@ use safelight_crypto::{
 };
 use safelight_library::folder::LibraryFolder;
 use safelight_media::pool::RECIPE;
-use safelight_model::{Rendition, RenditionKind};
+use safelight_model::{Facts, OpBody, Rendition, RenditionKind};
 use safelight_store::{AppendFile, FolderPlace, ObjectPath};
 
 use crate::made_up::{Dice, Home, Look, Outcome};
@@ -37,16 +41,24 @@ const LARGER: u32 = 12;
 
 fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [library, key, assets, pictures] = arguments.as_slice() else {
-        return Err("fill_library LIBRARY KEY ASSETS PICTURES".into());
+    let (library, key, assets, pictures, copies) = match arguments.as_slice() {
+        [library, key, assets, pictures] => (library, key, assets, pictures, None),
+        [library, key, assets, pictures, copies] => (library, key, assets, pictures, Some(copies.parse()?)),
+        _ => return Err("fill_library LIBRARY KEY ASSETS PICTURES [COPIES]".into()),
     };
     let folder = LibraryFolder::open(Path::new(library))?;
     let secret = std::fs::read(key)?;
     let slots = folder.keys().slots()?.slots;
     let slot = slots.iter().find(|slot| slot.kind() == SlotKind::KeyFile).ok_or("no key file opens it")?;
     let keys = folder.keys().test_slot(slot.id(), &SlotSecret::KeyFile(&secret))?;
-    let pictures = read_pictures(Path::new(pictures))?;
-    fill(&folder, &keys.keyring, assets.parse()?, &pictures)
+    let folder_of_pictures = Path::new(pictures);
+    let pictures = read_pictures(folder_of_pictures)?;
+    let assets = assets.parse()?;
+    let copies = match copies {
+        Some(copies) => Some(Copies::new(assets, copies, read_pictures(&folder_of_pictures.join("again"))?)?),
+        None => None,
+    };
+    fill(&folder, &keys.keyring, assets, &pictures, copies)
 }
 
 struct Picture {
@@ -57,6 +69,7 @@ struct Picture {
 
 fn read_pictures(folder: &Path) -> Outcome<Vec<Picture>> {
     let mut paths = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Outcome<Vec<_>>>()?;
+    paths.retain(|path| path.is_file());
     paths.sort();
     let read = |path: &Path| -> Outcome<Picture> {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -68,7 +81,13 @@ fn read_pictures(folder: &Path) -> Outcome<Vec<Picture>> {
     if pictures.is_empty() { Err("there are no pictures".into()) } else { Ok(pictures) }
 }
 
-fn fill(folder: &LibraryFolder, keyring: &Keyring, assets: u32, pictures: &[Picture]) -> Outcome {
+fn fill(
+    folder: &LibraryFolder,
+    keyring: &Keyring,
+    assets: u32,
+    pictures: &[Picture],
+    mut copies: Option<Copies>,
+) -> Outcome {
     let start = Instant::now();
     let key = CatalogKey::from_bytes(*keyring.catalog_key().as_bytes());
     let device = keyring.device().id();
@@ -82,13 +101,20 @@ fn fill(folder: &LibraryFolder, keyring: &Keyring, assets: u32, pictures: &[Pict
     let mut dice = Dice(made_up::SEED);
     let mut bodies = made_up::albums();
     for number in 0..assets {
-        let picture = &pictures[number as usize % pictures.len()];
+        let copied = copies
+            .as_ref()
+            .and_then(|copies| Some((copies.original_of(number)?, copies.pictures.as_slice())));
+        let (shown, of) = copied.unwrap_or((number, pictures));
+        let picture = &of[shown as usize % of.len()];
         let look = Look {
             width: u32::from(picture.width) * LARGER,
             height: u32::from(picture.height) * LARGER,
             renditions: vec![packs.append(number, picture)?],
         };
         made_up::push_asset(&mut bodies, number, home, look, &mut dice)?;
+        if let Some(copies) = &mut copies {
+            copies.fit(number, &mut bodies, &mut dice)?;
+        }
         if number % AT_ONCE == AT_ONCE - 1 || number == assets - 1 {
             packs.sync()?;
             index.record_packed(&std::mem::take(&mut packs.locations))?;
@@ -103,6 +129,67 @@ fn fill(folder: &LibraryFolder, keyring: &Keyring, assets: u32, pictures: &[Pict
     index.close()?;
     println!("filled in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Which assets are copies, and what is known of their originals.
+struct Copies {
+    first: u32,
+    /// The pictures of the assets, saved again.
+    pictures: Vec<Picture>,
+    originals: HashMap<u32, Facts>,
+}
+
+impl Copies {
+    /// Every so manyth asset has a copy.
+    const STEP: u32 = 7;
+
+    fn new(assets: u32, copies: u32, pictures: Vec<Picture>) -> Outcome<Self> {
+        let first = assets.checked_sub(copies).ok_or("there are more copies than assets")?;
+        if copies.checked_mul(Self::STEP).is_none_or(|needed| needed > first) {
+            return Err("a copy needs seven other assets".into());
+        }
+        Ok(Self { first, pictures, originals: HashMap::new() })
+    }
+
+    fn original_of(&self, number: u32) -> Option<u32> {
+        number.checked_sub(self.first).map(|copy| copy * Self::STEP)
+    }
+
+    /// Gives the asset that was pushed last its fingerprints, and a copy what its original shows.
+    fn fit(&mut self, number: u32, bodies: &mut [OpBody], dice: &mut Dice) -> Outcome {
+        let derived = bodies.iter_mut().rev().find_map(|body| match body {
+            OpBody::Derive { facts, .. } => Some(facts),
+            _ => None,
+        });
+        let facts = derived.ok_or("an asset without facts was pushed")?;
+        if let Some(original) = self.original_of(number) {
+            let mut copied = self.originals.remove(&original).ok_or("a copy came before its original")?;
+            copied.taken = None;
+            if let Some(pdq) = &mut copied.pdq256 {
+                pdq[number as usize % 32] ^= 0b11;
+            }
+            *facts = copied;
+            return Ok(());
+        }
+        let mut pdq = [0; 32];
+        for word in pdq.chunks_exact_mut(8) {
+            word.copy_from_slice(&half_set(dice));
+        }
+        (facts.pdq256, facts.phash64) = (Some(pdq), Some(half_set(dice)));
+        if number.is_multiple_of(Self::STEP) {
+            self.originals.insert(number, facts.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Bits as those of a picture's fingerprint are: any half of them is set.
+fn half_set(dice: &mut Dice) -> [u8; 8] {
+    let mut bits = 0_u64;
+    while bits.count_ones() < u64::BITS / 2 {
+        bits |= 1 << dice.below(u64::BITS.into());
+    }
+    bits.to_be_bytes()
 }
 
 /// Signs and seals what was recorded into the history, as the library does after every change.

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
+use safelight_catalog::Shelf;
 use safelight_catalog::query::{keys, words_of};
 
 use crate::error::Result;
 use crate::library::Library;
+use crate::offers::{Offers, is_gathered};
 
 /// The most choices that are offered.
-const MOST: usize = 20;
+pub(crate) const MOST: usize = 20;
 
 /// What may stand in the place of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +41,26 @@ struct Typed<'a> {
     begun: &'a str,
 }
 
+/// Whether what may come next in a query is among what [`Library::offers`] gathers.
+#[must_use]
+pub fn asks_for_offers(query: &str, at: usize) -> bool {
+    typed_at(query, at).key.is_some_and(|key| is_gathered(&key.to_ascii_lowercase()))
+}
+
 impl Library {
-    /// What may come next in a query, at a byte of it.
+    /// What may come next in a query, at a byte of it; `offers` as they were gathered last.
     ///
     /// # Errors
     /// Those of the databases.
-    pub fn complete(&self, query: &str, at: usize) -> Result<Completion> {
+    pub fn complete(&self, query: &str, at: usize, offers: &Offers) -> Result<Completion> {
         let typed = typed_at(query, at);
         let mut choices = match typed.key.map(str::to_ascii_lowercase).as_deref() {
             None => self.beginnings(typed.begun)?,
             Some("tag") => self.tag_choices(typed.begun)?,
             Some("album") => self.album_choices(typed.begun)?,
+            Some("date") => self.date_choices(typed.begun)?,
+            Some("rating") => rating_choices(typed.begun),
+            Some(key) if is_gathered(key) => offers.choices(key, typed.begun).unwrap_or_default(),
             Some(key) => {
                 let mut words: Vec<String> =
                     words_of(key).unwrap_or_default().into_iter().map(str::to_owned).collect();
@@ -85,15 +96,33 @@ impl Library {
     }
 
     fn tag_choices(&self, begun: &str) -> Result<Vec<Choice>> {
-        let fitting = self.list_tags()?.into_iter().filter(|(name, _)| begins(name, begun));
-        Ok(fitting.map(|(name, assets)| named("tag", &name, assets)).collect())
+        let fitting = self.catalog().tags_called(|name| begins(name, begun), MOST)?.into_iter();
+        Ok(fitting.map(|label| named("tag", &label.name, label.assets)).collect())
     }
 
     fn album_choices(&self, begun: &str) -> Result<Vec<Choice>> {
-        // `album:` means who lies in an album; in a smart one nobody does.
-        let albums = self.albums_as_kept()?.into_iter().filter(|album| album.query.is_none());
-        let fitting = albums.filter(|album| begins(&album.name, begun) || begins(&album.path, begun));
-        Ok(fitting.map(|album| named("album", &album.name, album.assets)).collect())
+        let fitting =
+            self.albums_called(|album| begins(&album.name, begun) || begins(&album.path, begun), MOST)?;
+        Ok(fitting.into_iter().map(|album| named("album", &album.name, album.assets)).collect())
+    }
+
+    /// The years that have photos, and the months of one that is typed.
+    fn date_choices(&self, begun: &str) -> Result<Vec<Choice>> {
+        let months = self.catalog().months(Shelf::Shown)?;
+        let mut choices: Vec<(String, u64)> = Vec::new();
+        for month in months {
+            let whole = format!("{:04}-{:02}", month.year, month.month);
+            let year = whole.get(..4).unwrap_or_default();
+            let name = if begun.len() < 4 { year } else { &whole };
+            if !whole.starts_with(begun) && !year.starts_with(begun) {
+                continue;
+            }
+            match choices.last_mut().filter(|last| last.0 == name) {
+                Some(last) => last.1 += month.assets,
+                None => choices.push((name.to_owned(), month.assets)),
+            }
+        }
+        Ok(choices.iter().map(|(name, assets)| called("date", name, Some(*assets))).collect())
     }
 
     /// The tags by their names as they are searched, and how many shown photos have each.
@@ -105,12 +134,28 @@ impl Library {
     }
 }
 
+/// Stars and better, then stars alone.
+fn rating_choices(begun: &str) -> Vec<Choice> {
+    let words = [">=4", ">=3", "5", "4", "3", "2", "1", "0"];
+    let fitting = words.into_iter().filter(|word| begins(word, begun));
+    fitting.map(|word| Choice { text: format!("rating:{word}"), note: String::new() }).collect()
+}
+
 fn named(key: &str, name: &str, assets: u64) -> Choice {
+    called(key, name, Some(assets))
+}
+
+/// A value as it is typed behind its key, and how many photos have it, where that is known.
+pub(crate) fn called(key: &str, name: &str, assets: Option<u64>) -> Choice {
     let is_plain =
         name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '/' | '.'));
     let text =
         if is_plain { format!("{key}:{name}") } else { format!("{key}:\"{}\"", name.replace('"', " ")) };
-    let note = if assets == 1 { "1 photo".to_owned() } else { format!("{assets} photos") };
+    let note = match assets {
+        None => String::new(),
+        Some(1) => "1 photo".to_owned(),
+        Some(assets) => format!("{assets} photos"),
+    };
     Choice { text, note }
 }
 

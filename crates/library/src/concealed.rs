@@ -69,6 +69,14 @@ impl Library {
         self.concealment.was_asked.load(Ordering::Relaxed)
     }
 
+    /// Does what looks at hidden photos beside what somebody asked for: it counts as nobody's asking.
+    pub(crate) fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
+        let was_asked = self.told_of_hidden();
+        let seen = look();
+        self.concealment.was_asked.store(was_asked, Ordering::Relaxed);
+        seen
+    }
+
     pub(crate) fn keeps_hidden_back(&self) -> bool {
         self.concealment.keeps_back.load(Ordering::Relaxed)
     }

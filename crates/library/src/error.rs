@@ -200,6 +200,46 @@ pub enum LibraryError {
         /// The file.
         path: PathBuf,
     },
+    /// What was named as a map is none that can be shown.
+    #[error("{} cannot be shown as a map: {reason}", path.display())]
+    NoTiles {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The map file that was named cannot be read where it was.
+    #[error("the map {} is not there: {reason}", path.display())]
+    TilesGone {
+        /// Where it was.
+        path: PathBuf,
+        /// Why it cannot be read.
+        reason: String,
+    },
+    /// A video that nothing can be made of that browsers play.
+    #[error("{name} cannot be converted: {reason}")]
+    CannotConvert {
+        /// The name of its file.
+        name: String,
+        /// Why not.
+        reason: String,
+        /// How else to see it.
+        hint: String,
+    },
+    /// A video that is shorter than where it is asked for from.
+    #[error("{name} has nothing to show from second {second} on")]
+    NothingFollows {
+        /// The name of its file.
+        name: String,
+        /// In its own time.
+        second: u32,
+    },
+    /// A video that could be made anew if there were an ffmpeg.
+    #[error("{name} can be played only through a conversion, and there is no ffmpeg on this computer")]
+    NoFfmpeg {
+        /// The name of its file.
+        name: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -277,12 +317,18 @@ impl LibraryError {
                 ErrorKind::Damaged
             }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            Self::Io { .. } | Self::Cancelled => ErrorKind::Failed,
+            Self::Io { .. }
+            | Self::CannotConvert { .. }
+            | Self::NothingFollows { .. }
+            | Self::NoFfmpeg { .. }
+            | Self::Cancelled => ErrorKind::Failed,
             Self::NoSuchItem { .. }
             | Self::NoSuchSource { .. }
             | Self::NoSuchAlbum { .. }
             | Self::NotHere { .. }
+            | Self::TilesGone { .. }
             | Self::LinkAbsent { .. } => ErrorKind::NotFound,
+            Self::NoTiles { .. } => ErrorKind::Usage,
             Self::Ambiguous { .. } | Self::Query { .. } | Self::Setting { .. } => ErrorKind::Usage,
             Self::Refused { .. } | Self::NeedsConsent(_) | Self::HiddenClosed | Self::AnotherSync => {
                 ErrorKind::Refused
@@ -298,7 +344,7 @@ impl LibraryError {
             Self::Folder(error) => return error.hint(),
             Self::Keys(error) => return error.hint(),
             Self::Unlock(error) => return error.hint(),
-            Self::Refused { hint, .. } => hint,
+            Self::Refused { hint, .. } | Self::CannotConvert { hint, .. } => hint,
             Self::NeedsConsent(_) => {
                 "the same command with --yes does it; remote set NAME expose=N changes the limit"
             }
@@ -340,6 +386,14 @@ impl LibraryError {
             Self::NoSuchItem { .. } => "safelight list shows what there is",
             Self::NoSuchAlbum { .. } => "safelight album lists them; safelight album add NAME makes one",
             Self::Ambiguous { .. } => "use more of the id, or a longer path",
+            Self::NoTiles { .. } => {
+                "a PMTiles file of version 3 can be shown, of vector tiles packed with gzip or of pictures"
+            }
+            Self::NoFfmpeg { .. } => {
+                "install it (apt install ffmpeg, dnf install ffmpeg or brew install ffmpeg), and open the video again"
+            }
+            Self::NothingFollows { .. } => "begin further before: it ends sooner than it says",
+            Self::TilesGone { .. } => "connect the disk that it is on, or name another file",
             Self::LinkAbsent { .. } => {
                 "connect the disk that it is on, or import a copy of it without --link, which the library then keeps"
             }

@@ -25,15 +25,21 @@ pub struct TypedPath {
     pub folders: Vec<String>,
 }
 
-/// Looks where a path that is being typed may go on. What cannot be read offers nothing.
+/// The path that somebody means: `~` is the home.
 #[must_use]
-pub fn complete_folder(typed: &str, home: Option<&Path>) -> TypedPath {
-    let path = match (typed.strip_prefix('~'), home) {
+pub fn meant_path(typed: &str, home: Option<&Path>) -> String {
+    match (typed.strip_prefix('~'), home) {
         (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
             format!("{}{rest}", home.display())
         }
         _ => typed.to_owned(),
-    };
+    }
+}
+
+/// Looks where a path that is being typed may go on. What cannot be read offers nothing.
+#[must_use]
+pub fn complete_folder(typed: &str, home: Option<&Path>) -> TypedPath {
+    let path = meant_path(typed, home);
     let found = if path.is_empty() { usual(home) } else { going_on(&path) };
     let text = |path: PathBuf| path.into_os_string().into_string().ok();
     let mut folders: Vec<String> = found.into_iter().filter_map(text).collect();

@@ -11,9 +11,11 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::library::Library;
+use crate::why::Why;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct HistoryEntry {
     /// The operation's id.
     pub id: String,
@@ -23,6 +25,8 @@ pub struct HistoryEntry {
     pub device: String,
     /// What was changed.
     pub what: String,
+    /// The same in a code, where it is one that people are shown of a photo.
+    pub why: Option<Why>,
 }
 
 /// How many ops are taken from the catalogue at a time.
@@ -68,17 +72,67 @@ impl Library {
                     {
                         None
                     }
-                    _ => Some(sentence(op)),
+                    OpBody::Set { value: Value::Asset(other), .. }
+                    | OpBody::Alias { into: Some(other), .. }
+                        if !self.may_be_told(*other)? =>
+                    {
+                        None
+                    }
+                    _ => Some((sentence(op), self.in_a_code(op)?)),
                 };
                 (op.id.to_string(), shown_time(op.stamp.millis), what)
             }
             Err(error) => {
                 let what = format!("an operation that cannot be read: {error}");
-                (String::new(), String::new(), Some(what))
+                (String::new(), String::new(), Some((what, None)))
             }
         };
         let device = entry.device.to_string();
-        Ok(what.map(|what| HistoryEntry { id, when, device, what }))
+        Ok(what.map(|(what, why)| HistoryEntry { id, when, device, what, why }))
+    }
+
+    /// What an operation did, in a code and its values, where it is one of those that a photo's history is made of.
+    fn in_a_code(&self, op: &Op) -> Result<Option<Why>> {
+        Ok(match &op.body {
+            OpBody::AddAsset { original, .. } => coded("added", [("path", original.source.display())]),
+            OpBody::AddVersion { original, .. } => {
+                coded("new-version", [("path", original.source.display())])
+            }
+            OpBody::Alias { into: Some(_), .. } => coded("merged", []),
+            OpBody::Alias { into: None, .. } => coded("merged-no-more", []),
+            OpBody::Set { field, value: Value::None, .. } => {
+                field.code().word().and_then(|field| coded("cleared", [("field", field.to_owned())]))
+            }
+            OpBody::Set { field, value, .. } => field
+                .code()
+                .word()
+                .and_then(|field| coded("set", [("field", field.to_owned()), ("value", plain(value))])),
+            OpBody::AddTo { set, element, .. } => {
+                self.in_or_out(set.word(), element, ["put-in", "tagged"])?
+            }
+            OpBody::RemoveFrom { set, element, .. } => {
+                self.in_or_out(set.word(), element, ["taken-out", "untagged"])?
+            }
+            OpBody::Seen { source, .. } => coded("found-again", [("path", source.display())]),
+            _ => None,
+        })
+    }
+
+    /// That a photo went into an album or out of one, or got or lost a tag.
+    fn in_or_out(&self, set: Option<&str>, element: &Value, codes: [&'static str; 2]) -> Result<Option<Why>> {
+        Ok(match (set, element) {
+            (Some("albums"), Value::Album(album)) => {
+                let path = self.album_paths(&[*album])?.pop();
+                path.and_then(|path| coded(codes[0], [("album", path)]))
+            }
+            (Some("tags"), Value::Text(tag)) => coded(codes[1], [("tag", tag.clone())]),
+            _ => None,
+        })
+    }
+
+    /// Whether a photo that another's history names is not one of those that are kept back.
+    fn may_be_told(&self, asset: AssetId) -> Result<bool> {
+        Ok(!self.without_kept_back(vec![asset])?.is_empty())
     }
 
     /// Whether an addition says once more what the one before it said: the photo was imported again, or its original rests
@@ -158,7 +212,7 @@ impl Moves {
         source: &SourcePath,
         is_there: bool,
         went_to: Option<WentTo>,
-    ) -> Option<String> {
+    ) -> Option<(String, Option<Why>)> {
         let place = (asset, source.device);
         let short = short(&asset.to_string());
         let told = self.told.get(&place);
@@ -166,22 +220,28 @@ impl Moves {
             let is_told = told
                 .and_then(|(_, went_to)| went_to.as_ref())
                 .is_some_and(|went_to| went_to.is_move && went_to.path.is_same_file(source));
-            return (!is_told).then(|| format!("{short} is at {} again", source.display()));
+            let path = source.display();
+            return (!is_told)
+                .then(|| (format!("{short} is at {path} again"), coded("back-at", [("path", path)])));
         }
         let is_told = told.is_some_and(|(from, known)| from.is_same_file(source) && *known == went_to);
-        let sentence = match &went_to {
-            None => format!("{short} is no longer at {}", source.display()),
+        let told = match &went_to {
+            None => {
+                let path = source.display();
+                (format!("{short} is no longer at {path}"), coded("gone-from", [("path", path)]))
+            }
             Some(WentTo { path, is_move }) => {
                 let [from, to] = shown_apart([source, path]);
-                if *is_move {
-                    format!("moved {short} from {from} to {to}")
+                let (sentence, code) = if *is_move {
+                    (format!("moved {short} from {from} to {to}"), "moved-to")
                 } else {
-                    format!("{short} is no longer at {from}; it is at {to}")
-                }
+                    (format!("{short} is no longer at {from}; it is at {to}"), "gone-to")
+                };
+                (sentence, coded(code, [("from", from), ("to", to)]))
             }
         };
         self.told.insert(place, (source.clone(), went_to));
-        (!is_told).then_some(sentence)
+        (!is_told).then_some(told)
     }
 }
 
@@ -294,6 +354,23 @@ fn sentence(op: &Op) -> String {
         },
         OpBody::Statement(_) => "signed a statement about devices or keys".into(),
         OpBody::Unknown { kind, .. } => format!("something that a newer version knows (kind {})", kind.0),
+    }
+}
+
+/// A code of history and its values.
+fn coded(code: &'static str, values: impl IntoIterator<Item = (&'static str, String)>) -> Option<Why> {
+    Some(Why { code, values: values.into_iter().collect() })
+}
+
+/// A value as programs read it: `true`, `4`, the text itself, `2026-05-14 10:11:12`, degrees north and east.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Place(place) => {
+            let degrees = format!("{:.4}, {:.4}", place.position.latitude(), place.position.longitude());
+            place.name.clone().unwrap_or(degrees)
+        }
+        other => shown(other),
     }
 }
 

@@ -29,6 +29,8 @@ mod log;
 mod map;
 mod monitor;
 mod objects;
+mod offers;
+mod proxy;
 mod remote;
 mod render;
 mod scan;
@@ -39,14 +41,16 @@ mod status;
 mod storage;
 #[cfg(test)]
 mod testing;
+mod tiles;
 mod timeline;
 pub mod unlock;
 mod verify;
 mod viewing;
 mod whereabouts;
+mod why;
 mod witness;
 
-pub use complete::{Choice, Completion};
+pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use duplicates::{
@@ -59,23 +63,26 @@ pub use edit::{
 };
 pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};
-pub use folders::{TypedPath, complete_folder};
+pub use folders::{TypedPath, complete_folder, meant_path};
 pub use history::HistoryEntry;
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistake};
 pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
+pub use offers::Offers;
+pub use proxy::{OpenVideo, Proxy, ProxyStop};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport, FreeAgainst,
-    FreePlan, FreeReport, FreeRequest, HeldBack, JoinRequest, Joined, LinkCost, LocalNews, LocalOutcome,
-    LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PinReport, PolicyChange,
-    RemoteComparison, RemoteCost, RemoteCredential, RemoteRequest, RemoteVerifyReport, ReplicateOutcome,
-    ReplicateRequest, SecretText, ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay,
-    Staying, Surroundings, SwitchStanding, SwitchSubject, Switchback, SyncOutcome, SyncPlan, SyncRequest,
-    SyncRun, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
-    VerifyDepth, WaitingGroup, WallClock, link_cost, sign_in,
+    FreePlan, FreeReport, FreeRequest, HeldBack, JoinRequest, Joined, LinkCost, LocalChange, LocalNews,
+    LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PinReport,
+    PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy, RemoteRequest,
+    RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort, ShownPlace,
+    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding,
+    SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost,
+    ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
+    WallClock, cores, is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};
@@ -87,7 +94,9 @@ pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;
 pub use status::{FailedFile, Status};
 pub use storage::{Storage, StorageKind, TrashSize};
+pub use tiles::{MapTiles, OpenTiles, TileFormat, TileKind, TilesFile};
 pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
 pub use viewing::{OriginalHere, PictureKind};
+pub use why::{SaidProblem, Why};
 pub use witness::{Comparison, DeviceActivity};

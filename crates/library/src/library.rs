@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb, sweep_unfinished_rebuild};
 use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_media::pool::Pool;
-use safelight_model::OpBody;
+use safelight_model::{OpBody, OpId};
 use safelight_store::{FolderPlace, ObjectPath};
 use safelight_sync::Problem;
 
@@ -62,6 +62,8 @@ pub struct Library {
     pub(crate) concealment: Concealment,
     /// The operations of the change that was made last.
     pub(crate) made: Made,
+    /// Operations that taking something back wrote: what they say is what was there before somebody changed it.
+    pub(crate) put_back: HashSet<OpId>,
     purpose: Purpose,
     /// Whether `device.db` was missing and was made just now.
     has_new_device: bool,
@@ -214,6 +216,7 @@ impl Library {
             lock,
             concealment: Concealment::default(),
             made: Made::default(),
+            put_back: HashSet::new(),
             purpose,
             has_new_device,
             options: options.clone(),
@@ -278,10 +281,11 @@ impl Library {
     }
 
     pub(crate) fn pool(&self) -> Result<Pool> {
-        let workers = std::thread::available_parallelism().map_or(1, Into::into);
-        Pool::start(self.options.worker.pool_options(workers)).map_err(|error| LibraryError::Refused {
-            reason: error.to_string(),
-            hint: "safelight doctor says what is missing".into(),
+        Pool::start(self.options.worker.pool_options(self.workers()?)).map_err(|error| {
+            LibraryError::Refused {
+                reason: error.to_string(),
+                hint: "safelight doctor says what is missing".into(),
+            }
         })
     }
 

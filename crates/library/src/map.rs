@@ -3,18 +3,17 @@
 //! All positions are read once a revision, sixteen bytes a photo; a view of them is then one pass over those, and the
 //! places are named from the same table that named each photo when it came in.
 
+mod grid;
+
 use std::collections::{BTreeMap, HashMap};
 
 use safelight_catalog::Cursor;
 
+use self::grid::{Grid, Sum};
 use crate::error::Result;
 use crate::library::Library;
 use crate::timeline::Timeline;
 
-/// Marks in one view; where there would be more, cells are made larger.
-const MOST_CELLS: usize = 400;
-/// Cells along one side of a tile of the map, which is 256 pixels wide.
-const CELLS_A_TILE: f64 = 4.0;
 /// Side of the cells in which all photos are given the place of one of them, in degrees × 10⁷: about a kilometre.
 const SAME_PLACE_E7: i32 = 100_000;
 
@@ -47,7 +46,7 @@ pub struct MapCell {
 }
 
 /// A place with photos.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NamedPlace {
     /// The country; none at sea and in the wild.
     pub country: Option<String>,
@@ -57,6 +56,8 @@ pub struct NamedPlace {
     pub city: Option<String>,
     /// How many photos.
     pub assets: u64,
+    /// Degrees north and east of where the newest of them was taken.
+    pub position: (f64, f64),
 }
 
 /// Where all photos of the timeline were taken that know it.
@@ -68,15 +69,6 @@ struct Point {
     cursor: Cursor,
     latitude_e7: i32,
     longitude_e7: i32,
-}
-
-/// What is summed up in a cell.
-#[derive(Clone, Copy)]
-struct Sum {
-    newest: Cursor,
-    latitude_e7: i64,
-    longitude_e7: i64,
-    assets: i64,
 }
 
 impl MapPoints {
@@ -92,71 +84,47 @@ impl MapPoints {
         self.0.is_empty()
     }
 
-    fn within(&self, view: &MapView, among: Option<&Timeline>) -> Vec<Point> {
-        let [south, west, north, east] = [view.south, view.west, view.north, view.east].map(e7);
-        let is_inside = |point: &&Point| {
-            (south..=north).contains(&point.latitude_e7)
-                && if west <= east {
-                    (west..=east).contains(&point.longitude_e7)
-                } else {
-                    point.longitude_e7 >= west || point.longitude_e7 <= east
-                }
-                && among.is_none_or(|among| among.position(point.cursor).is_some())
-        };
-        self.0.iter().filter(is_inside).copied().collect()
-    }
-
     /// The cells of a view, and the newest photo of each.
     fn cells(&self, view: &MapView, among: Option<&Timeline>) -> Vec<Sum> {
-        let points = self.within(view, among);
-        let mut side = (360.0 / 2_f64.powi(i32::from(view.zoom.min(22))) / CELLS_A_TILE).max(1e-6);
-        loop {
-            let cells = sums(&points, e7(side).max(1));
-            if cells.len() <= MOST_CELLS {
-                return cells;
-            }
-            side *= 2.0;
+        let mut grid = Grid::over(view);
+        for point in &self.0 {
+            grid.add(point, |cursor| among.is_none_or(|among| among.position(cursor).is_some()));
         }
+        grid.finish()
     }
 
     /// The places, in the order of countries, regions and cities.
     #[must_use]
     pub fn places(&self) -> Vec<NamedPlace> {
-        let mut places: BTreeMap<[Option<String>; 3], u64> = BTreeMap::new();
-        for sum in sums(&self.0, SAME_PLACE_E7) {
+        let mut places: BTreeMap<[Option<String>; 3], (Cursor, NamedPlace)> = BTreeMap::new();
+        for sum in sums(&self.0) {
             let (latitude, longitude) = sum.middle();
             let name = safelight_media::places::place(latitude, longitude).map(|place| {
                 [place.country, place.region, place.city]
                     .map(|name| Some(name).filter(|name| !name.is_empty()))
             });
-            *places.entry(name.unwrap_or_default()).or_default() += sum.assets.unsigned_abs();
+            let name = name.unwrap_or_default();
+            let [country, region, city] = name.clone();
+            let (newest, place) = places.entry(name).or_insert_with(|| {
+                let position = sum.newest_position();
+                (sum.newest, NamedPlace { country, region, city, assets: 0, position })
+            });
+            place.assets += sum.assets.unsigned_abs();
+            if sum.newest < *newest {
+                (*newest, place.position) = (sum.newest, sum.newest_position());
+            }
         }
-        let named = places.into_iter();
-        named.map(|([country, region, city], assets)| NamedPlace { country, region, city, assets }).collect()
+        places.into_values().map(|(_, place)| place).collect()
     }
 }
 
-impl Sum {
-    fn middle(&self) -> (f64, f64) {
-        let mean = |sum: i64| (sum / self.assets.max(1)) as f64 / 1e7;
-        (mean(self.latitude_e7), mean(self.longitude_e7))
-    }
-}
-
-fn sums(points: &[Point], side_e7: i32) -> Vec<Sum> {
+/// The photos of each place, in no order.
+fn sums(points: &[Point]) -> Vec<Sum> {
     let mut cells: HashMap<(i32, i32), Sum> = HashMap::new();
     for point in points {
-        let cell = (point.latitude_e7.div_euclid(side_e7), point.longitude_e7.div_euclid(side_e7));
-        let sum = cells.entry(cell).or_insert(Sum {
-            newest: point.cursor,
-            latitude_e7: 0,
-            longitude_e7: 0,
-            assets: 0,
-        });
-        sum.newest = sum.newest.min(point.cursor);
-        sum.latitude_e7 += i64::from(point.latitude_e7);
-        sum.longitude_e7 += i64::from(point.longitude_e7);
-        sum.assets += 1;
+        let cell =
+            (point.latitude_e7.div_euclid(SAME_PLACE_E7), point.longitude_e7.div_euclid(SAME_PLACE_E7));
+        cells.entry(cell).and_modify(|sum| sum.add(point)).or_insert_with(|| Sum::of(point));
     }
     cells.into_values().collect()
 }
@@ -207,6 +175,7 @@ impl Library {
 
 #[cfg(test)]
 mod tests {
+    use super::grid::MOST_CELLS;
     use super::*;
 
     fn points(places: &[(f64, f64)]) -> MapPoints {
@@ -243,11 +212,55 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_stands_in_the_middle_of_its_photos_and_is_its_newest() {
+        let points = points(&[(48.0, 2.0), (10.0, 10.0), (48.2, 2.2), (48.1, 2.1)]);
+        let view = MapView { south: 40.0, west: -10.0, north: 60.0, east: 20.0, zoom: 4 };
+        let cells = points.cells(&view, None);
+        let [cell] = cells.as_slice() else { panic!("{} cells", cells.len()) };
+        let (latitude, longitude) = cell.middle();
+        assert!((latitude - 48.1).abs() < 1e-6 && (longitude - 2.1).abs() < 1e-6);
+        assert_eq!((cell.assets, cell.newest.to_string()), (3, format!("{:016x}", 0)));
+    }
+
+    #[test]
+    fn a_view_shows_what_lies_in_it_and_on_its_edges() {
+        let points = points(&[
+            (10.0, 10.0),
+            (20.0, 20.0),
+            (9.999, 10.0),
+            (10.0, 20.001),
+            (90.0, 180.0),
+            (-90.0, -180.0),
+        ]);
+        let shown = |view: MapView| points.cells(&view, None).iter().map(|cell| cell.assets).sum::<i64>();
+        let view = MapView { south: 10.0, west: 10.0, north: 20.0, east: 20.0, zoom: 5 };
+        assert_eq!(shown(view), 2);
+        assert_eq!(shown(MapView { south: 20.0, north: 10.0, ..view }), 0, "upside down");
+        assert_eq!(shown(WORLD), 6);
+        assert_eq!(shown(MapView { zoom: 22, ..WORLD }), 6);
+        assert_eq!(shown(MapView { west: 20.0, east: 10.0, ..view }), 3, "all around but for the middle");
+        let nowhere = MapView { south: f64::NAN, ..WORLD };
+        assert_eq!(shown(nowhere), 5, "not a number is the equator");
+    }
+
+    #[test]
     fn places_are_named_and_counted() {
         let points = points(&[(48.8584, 2.2945), (48.8606, 2.3376), (38.7139, -9.1394), (-48.0, -120.0)]);
         let places = points.places();
         let paris = places.iter().find(|place| place.city.as_deref() == Some("Paris")).unwrap();
         assert_eq!((paris.country.as_deref(), paris.assets), (Some("France"), 2));
         assert!(places.iter().any(|place| place.country.is_none() && place.assets == 1), "{places:?}");
+    }
+
+    #[test]
+    fn a_place_lies_where_its_newest_photo_was_taken_and_not_where_another_place_of_such_a_name_does() {
+        let (york, new_york) = ((53.9591, -1.0815), (40.7143, -74.006));
+        let places = points(&[new_york, york, (53.9571, -1.1311), (53.9601, -1.0801)]).places();
+        let of = |country: &str| {
+            let of = |place: &&NamedPlace| place.country.as_deref() == Some(country);
+            places.iter().find(of).map(|place| (place.assets, place.position))
+        };
+        assert_eq!(of("United Kingdom"), Some((3, york)), "{places:?}");
+        assert_eq!(of("United States"), Some((1, new_york)), "{places:?}");
     }
 }

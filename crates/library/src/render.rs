@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::io::Write as _;
 
 use safelight_catalog::RenderJob;
@@ -33,8 +32,8 @@ const STRETCH_JOBS: usize = 32;
 /// So many failures in a row that are the machine's end a run; the next one may find it in a better state.
 const MACHINE_FAILURES: u32 = 3;
 
-/// Videos above this are not opened in memory for a poster.
-const VIDEO_BYTES: u64 = 1 << 30;
+/// Videos above this are not opened in memory.
+pub(crate) const VIDEO_BYTES: u64 = 1 << 30;
 
 /// What was rendered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -273,18 +272,22 @@ fn rendered_of(
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
-    let descriptor = rustix::fs::memfd_create("video", rustix::fs::MemfdFlags::CLOEXEC)?;
-    let mut file = File::from(descriptor);
+    let mut file = empty_file_in_memory()?;
     file.write_all(bytes)?;
     Ok(file)
+}
+
+/// A file that no path leads to, and that is gone with its last descriptor.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn empty_file_in_memory() -> std::io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create("video", rustix::fs::MemfdFlags::CLOEXEC)?))
 }
 
 /// Elsewhere a sealed video could be shown to a decoder only by writing it to a disk in the clear, which this program
 /// never does. Its poster is made when it is imported, from the user's own file.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn file_in_memory(_bytes: &[u8]) -> std::io::Result<File> {
+pub(crate) fn empty_file_in_memory() -> std::io::Result<File> {
     Err(std::io::Error::new(
         std::io::ErrorKind::Unsupported,
         "this system has no files in memory, so the poster of a sealed video is made only while it is imported",

@@ -25,6 +25,7 @@ const WHOLE_BYTES: u64 = 4 << 20;
 
 /// Everything known of one asset.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownAsset {
     /// The id.
     pub id: String,
@@ -85,6 +86,7 @@ pub struct ShownAsset {
     /// Other assets that belong to it: the other half of a Live Photo, RAW and JPEG, the burst.
     pub stack: Vec<String>,
     /// What programs found in it.
+    #[cfg_attr(feature = "schemas", schema(value_type = Object))]
     pub facts: Facts,
 }
 

@@ -31,6 +31,7 @@ const CHANGED_LINK: &str = "it is linked and the file no longer holds what was i
 
 /// A file that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct FailedFile {
     /// The file.
     pub path: String,
@@ -40,6 +41,7 @@ pub struct FailedFile {
 
 /// How the library stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct Status {
     /// The library's id.
     pub library: String,

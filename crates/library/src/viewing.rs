@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safelight_model::view::AssetStatus;
 use safelight_model::{AssetId, MediaKind, Original, RenditionKind, Storage};
@@ -66,6 +66,31 @@ impl OriginalHere {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.video.as_ref().map_or(self.original.size_bytes, |video| video.end - video.start)
+    }
+
+    /// The memory that it takes to open it as a video; none for a file that is read where it lies.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        if self.file().is_some() { 0 } else { self.size_bytes() }
+    }
+
+    /// The photo that was asked for.
+    pub(crate) fn of(&self) -> AssetId {
+        self.of
+    }
+
+    /// Whether that is the same: of the same photo, with the same content.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let of = |here: &Self| (here.of, here.original.content, here.video.clone());
+        of(self) == of(other)
+    }
+
+    /// The user's own file, where that is the whole original.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.rests {
+            Rests::Linked(path) if self.video.is_none() => Some(path),
+            _ => None,
+        }
     }
 
     /// The SHA-256 of the content that it is, or that it lies in.

@@ -67,6 +67,10 @@ pub enum Format {
     Mkv,
     /// WebM.
     WebM,
+    /// MPEG program stream: MPEG-1 and MPEG-2 of cameras and discs.
+    Mpeg,
+    /// MPEG transport stream: camcorders.
+    MpegTs,
     /// MPEG-4 audio; readable, but not imported.
     M4a,
     /// Named like a photo or video, but the content is of no known kind.
@@ -89,7 +93,7 @@ pub enum MediaKind {
 
 impl Format {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Jpeg,
         Self::Png,
         Self::Gif,
@@ -117,6 +121,8 @@ impl Format {
         Self::Avi,
         Self::Mkv,
         Self::WebM,
+        Self::Mpeg,
+        Self::MpegTs,
         Self::M4a,
         Self::Unknown,
     ];
@@ -125,13 +131,13 @@ impl Format {
     #[must_use]
     pub fn kind(self) -> MediaKind {
         use Format::{
-            Arw, Avi, Avif, Bmp, Cr2, Cr3, Crw, Dng, Gif, Heif, Jpeg, Jxl, M4a, M4v, Mkv, Mov, Mp4, Nef, Orf,
-            Pef, Png, Raf, Rw2, Srw, ThreeGp, Tiff, Unknown, WebM, WebP,
+            Arw, Avi, Avif, Bmp, Cr2, Cr3, Crw, Dng, Gif, Heif, Jpeg, Jxl, M4a, M4v, Mkv, Mov, Mp4, Mpeg,
+            MpegTs, Nef, Orf, Pef, Png, Raf, Rw2, Srw, ThreeGp, Tiff, Unknown, WebM, WebP,
         };
         match self {
             Jpeg | Png | Gif | WebP | Tiff | Bmp | Heif | Avif | Jxl => MediaKind::Photo,
             Cr2 | Cr3 | Crw | Nef | Arw | Dng | Raf | Orf | Rw2 | Pef | Srw => MediaKind::Raw,
-            Mp4 | Mov | M4v | ThreeGp | Avi | Mkv | WebM => MediaKind::Video,
+            Mp4 | Mov | M4v | ThreeGp | Avi | Mkv | WebM | Mpeg | MpegTs => MediaKind::Video,
             M4a | Unknown => MediaKind::Other,
         }
     }
@@ -167,6 +173,8 @@ impl Format {
             Self::Avi => "avi",
             Self::Mkv => "mkv",
             Self::WebM => "webm",
+            Self::Mpeg => "mpeg",
+            Self::MpegTs => "mpegts",
             Self::M4a => "m4a",
             Self::Unknown => "unknown",
         }
@@ -204,6 +212,8 @@ impl Format {
             Self::Avi => "video/x-msvideo",
             Self::Mkv => "video/x-matroska",
             Self::WebM => "video/webm",
+            Self::Mpeg => "video/mpeg",
+            Self::MpegTs => "video/mp2t",
             Self::M4a => "audio/mp4",
             Self::Unknown => "application/octet-stream",
         }

@@ -29,6 +29,7 @@ mod makernote;
 mod matroska;
 mod motion;
 mod movie;
+mod mpeg;
 pub mod places;
 mod plain;
 mod png;

@@ -9,7 +9,9 @@ use crate::facts::{DateSource, Probe};
 use crate::format::{Format, MediaKind};
 use crate::settle::Finds;
 use crate::source::Source;
-use crate::{boxes, crw, dates, heif, jpeg, jxl, matroska, motion, movie, plain, png, raw, riff, sniff};
+use crate::{
+    boxes, crw, dates, heif, jpeg, jxl, matroska, motion, movie, mpeg, plain, png, raw, riff, sniff,
+};
 
 /// Reads everything that a file in memory says about itself. Never fails: what cannot be read is
 /// missing, and [`Probe::warnings`] says why. Only the last part of `name` is looked at.
@@ -79,6 +81,8 @@ fn read(source: &Source<'_>, format: Format, finds: &mut Finds) {
         | Format::Srw => raw::read_tiff(source, format, finds),
         Format::Mp4 | Format::Mov | Format::M4v | Format::ThreeGp | Format::M4a => movie::read(source, finds),
         Format::Avi => riff::read_avi(source, finds),
+        Format::Mpeg => mpeg::read_program_stream(source, finds),
+        Format::MpegTs => mpeg::read_transport_stream(source, finds),
         Format::Mkv | Format::WebM => matroska::read(source, finds),
         Format::Unknown => finds.warn("neither a photo nor a video by its content"),
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::format::Format;
+use crate::mpeg;
 use crate::source::Source;
 use crate::tiff::{self, Tiff};
 
@@ -132,6 +133,12 @@ pub(crate) fn by_content(source: &Source<'_>, head: &[u8], name: &Path) -> Optio
     }
     if is_bmp(head) {
         return Some(Format::Bmp);
+    }
+    if mpeg::is_program_stream(head) {
+        return Some(Format::Mpeg);
+    }
+    if mpeg::is_transport_stream(head) {
+        return Some(Format::MpegTs);
     }
     boxes_kind(source, head, name)
 }
@@ -323,10 +330,13 @@ pub fn by_name(name: &Path) -> Option<Format> {
         "avi" => Format::Avi,
         "mkv" => Format::Mkv,
         "webm" => Format::WebM,
+        "mpg" | "mpeg" | "mod" | "vob" => Format::Mpeg,
+        "mts" | "m2ts" => Format::MpegTs,
         // Photos and videos that are kept although nothing here can read them yet.
         "x3f" | "iiq" | "3fr" | "fff" | "erf" | "mef" | "mos" | "mrw" | "kdc" | "dcr" | "raw" | "cap"
-        | "psd" | "psb" | "jp2" | "jpf" | "jpx" | "j2k" | "mts" | "m2ts" | "mpg" | "mpeg" | "mod" | "vob"
-        | "wmv" | "asf" | "flv" | "ogv" | "crm" => Format::Unknown,
+        | "psd" | "psb" | "jp2" | "jpf" | "jpx" | "j2k" | "wmv" | "asf" | "flv" | "ogv" | "crm" => {
+            Format::Unknown
+        }
         _ => return None,
     })
 }

@@ -25,15 +25,8 @@ pub(crate) struct ListedAlbum {
 /// All albums, in the order of their paths, each with the id of its newest photo.
 #[utoipa::path(get, path = "/api/v1/albums", tag = "organising", responses((status = 200, body = [ListedAlbum])))]
 pub(crate) async fn list_albums(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<ListedAlbum>>> {
-    let albums = gallery.door.read(|library| {
-        let mut listed = Vec::new();
-        for album in library.list_albums()? {
-            let cover = library.cover_of_album(&album)?;
-            listed.push(ListedAlbum { album, cover });
-        }
-        Ok(listed)
-    });
-    albums.await.map(Json)
+    let albums = gallery.door.read(|library| Ok(library.list_albums_with_covers()?)).await?.into_iter();
+    Ok(Json(albums.map(|(album, cover)| ListedAlbum { album, cover }).collect()))
 }
 
 /// A new album.

@@ -21,9 +21,11 @@ use safelight_library::{Library, LibraryError, LibraryOptions, OsEntropy, Surrou
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::ServeOptions;
 use crate::failure::{Answer, Failure};
 use crate::gallery::held;
 use crate::hidden::Hidden;
+use crate::idle::Idle;
 
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
@@ -72,8 +74,8 @@ pub(crate) struct Door {
     begun: Instant,
     /// When somebody asked last, in milliseconds since `begun`.
     touched: AtomicU64,
-    idle: Duration,
-    guesses: tokio::sync::Mutex<Guesses>,
+    idle: Idle,
+    guesses: Arc<tokio::sync::Mutex<Guesses>>,
     /// Whether hidden photos are told.
     hidden: Arc<Hidden>,
 }
@@ -91,16 +93,20 @@ struct Rooms {
     readers: Bench,
     writer: Bench,
     fetcher: Bench,
+    surveyor: Bench,
+    forerunner: Bench,
     worker: Bench,
 }
 
-/// What one is opened for: to look at it, to change it, for what waits for a remote and must hold nobody up, or for work
-/// that takes long.
+/// What one is opened for: to look at it, to change it, for what waits for a remote, for what looks at every file (both must
+/// hold nobody up), for what will be asked for soon, or for work that takes long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
     Change,
     Fetch,
+    Survey,
+    Ahead,
     Work,
 }
 
@@ -116,6 +122,8 @@ impl Rooms {
             Purpose::Read => &self.readers,
             Purpose::Change => &self.writer,
             Purpose::Fetch => &self.fetcher,
+            Purpose::Survey => &self.surveyor,
+            Purpose::Ahead => &self.forerunner,
             Purpose::Work => &self.worker,
         }
     }
@@ -127,35 +135,41 @@ impl Rooms {
         }
         let (folder, keys) = (self.folder.clone(), self.keys.clone());
         match purpose {
-            Purpose::Read => Library::open_to_read(folder, keys, &self.options),
-            Purpose::Change | Purpose::Fetch | Purpose::Work => Library::open(folder, keys, &self.options),
-        }
-    }
-}
-
-impl Drop for Rooms {
-    fn drop(&mut self) {
-        for bench in [&self.readers, &self.writer, &self.fetcher, &self.worker] {
-            for library in held(&bench.idle).drain(..) {
-                if let Err(error) = library.close() {
-                    tracing::warn!(%error, "the library could not be closed as it should");
-                }
+            Purpose::Read | Purpose::Ahead => Library::open_to_read(folder, keys, &self.options),
+            Purpose::Change | Purpose::Fetch | Purpose::Survey | Purpose::Work => {
+                Library::open(folder, keys, &self.options)
             }
         }
     }
 }
 
+fn close(library: Library) {
+    if let Err(error) = library.close() {
+        tracing::warn!(%error, "the library could not be closed as it should");
+    }
+}
+
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        for bench in
+            [&self.readers, &self.writer, &self.fetcher, &self.surveyor, &self.forerunner, &self.worker]
+        {
+            held(&bench.idle).drain(..).for_each(close);
+        }
+    }
+}
+
 impl Door {
-    pub(crate) fn open(opened: Opened, idle: Duration) -> Self {
+    pub(crate) fn open(opened: Opened, serving: &ServeOptions) -> Self {
         let Opened { folder, keys, options, surroundings } = opened;
         let empty = Empty { path: folder.path().to_owned(), options, surroundings };
-        let door = Self::before(empty, idle);
+        let door = Self::before(empty, serving);
         door.move_in(folder, keys);
         door
     }
 
     /// A door behind which no library is yet.
-    pub(crate) fn before(empty: Empty, idle: Duration) -> Self {
+    pub(crate) fn before(empty: Empty, serving: &ServeOptions) -> Self {
         let Empty { path, options, surroundings } = empty;
         Self {
             house: RwLock::new(House::Empty(path)),
@@ -164,9 +178,9 @@ impl Door {
             rooms: RwLock::new(None),
             begun: Instant::now(),
             touched: AtomicU64::new(0),
-            idle,
-            guesses: tokio::sync::Mutex::default(),
-            hidden: Arc::default(),
+            idle: Idle::told(serving.idle),
+            guesses: Arc::default(),
+            hidden: Arc::new(Hidden::closed(serving.hidden_idle)),
         }
     }
 
@@ -184,14 +198,19 @@ impl Door {
             readers: Bench::with(READERS),
             writer: Bench::with(1),
             fetcher: Bench::with(1),
+            surveyor: Bench::with(1),
+            forerunner: Bench::with(1),
             worker: Bench::with(1),
         };
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
         self.touch();
     }
 
-    /// Somebody asked for something: the time until the door shuts begins anew.
+    /// Somebody asked for something: the time until the door shuts begins anew. What is answered unasked changes nothing.
     pub(crate) fn touch(&self) {
+        if !is_asked() {
+            return;
+        }
         let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.touched.fetch_max(millis, Ordering::Relaxed);
     }
@@ -264,7 +283,12 @@ impl Door {
 
     /// Shuts the door if nobody has asked for anything for so long. Answers whether it did.
     pub(crate) fn lock_if_unused(&self) -> bool {
-        self.unused() >= self.idle && self.lock()
+        self.unused() >= self.idle.in_force() && self.lock()
+    }
+
+    /// After how long without use it shuts.
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     /// Reads from the library.
@@ -273,6 +297,14 @@ impl Door {
         run: impl FnOnce(&Library) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         self.with(Purpose::Read, move |library| run(library)).await
+    }
+
+    /// Reads what will be asked for soon, beside those who ask.
+    pub(crate) async fn read_ahead<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Library) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.with(Purpose::Ahead, move |library| run(library)).await
     }
 
     /// Changes the library. What is begun is finished, even if nobody waits for it any more.
@@ -292,6 +324,15 @@ impl Door {
         self.with(Purpose::Fetch, move |library| run(library, &surroundings)).await
     }
 
+    /// Looks at every file, or at every original; one request at a time.
+    pub(crate) async fn survey<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library, &Surroundings) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let surroundings = self.surroundings.clone();
+        self.with(Purpose::Survey, move |library| run(library, &surroundings)).await
+    }
+
     /// Does what takes long. It goes on to its end when the door shuts meanwhile, with the keys that it has.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
@@ -308,6 +349,7 @@ impl Door {
     ) -> Answer<T> {
         let (rooms, seat) = self.seat(purpose).await?;
         let hidden = Arc::clone(&self.hidden);
+        let is_asked = is_asked();
         let work = tokio::task::spawn_blocking(move || {
             let _seat = seat;
             let mut library = rooms.take(purpose)?;
@@ -315,10 +357,15 @@ impl Door {
             let tells = purpose != Purpose::Work;
             library.keep_hidden_back(tells && !hidden.is_open(Instant::now()));
             let answer = run(&mut library);
-            if tells && library.told_of_hidden() {
+            if tells && is_asked && library.told_of_hidden() {
                 hidden.touch(Instant::now());
             }
-            held(&rooms.bench(purpose).idle).push(library);
+            if matches!(purpose, Purpose::Survey | Purpose::Ahead) {
+                // The next one comes late, if at all, and its pages would stay in memory until then.
+                close(library);
+            } else {
+                held(&rooms.bench(purpose).idle).push(library);
+            }
             answer
         });
         work.await.map_err(|error| {
@@ -359,26 +406,47 @@ impl Door {
 
     /// The keys that a passphrase opens.
     async fn prove(&self, passphrase: Zeroizing<String>) -> Answer<UnlockedKeys> {
-        let mut guesses = self.guesses.try_lock().map_err(|_| too_many(1))?;
+        let mut guesses = Arc::clone(&self.guesses).try_lock_owned().map_err(|_| too_many(1))?;
         guesses.may_try(Instant::now())?;
         let folder = self.folder().ok_or_else(Failure::no_library)?;
-        let tried = tokio::task::spawn_blocking(move || try_passphrase(&folder, &passphrase));
-        let tried = tried.await.map_err(|_| Failure::broken())?;
-        match tried {
-            Ok(keys) => {
-                guesses.right();
-                Ok(keys)
+        if passphrase.is_empty() {
+            // No slot has an empty one, and nothing need be tried.
+            guesses.wrong(Instant::now());
+            return Err(wrong_passphrase());
+        }
+        // What was begun is counted, and nothing else is tried meanwhile, even if nobody waits for it any more.
+        let tried = tokio::task::spawn_blocking(move || {
+            let tried = try_passphrase(&folder, &passphrase);
+            match &tried {
+                Ok(_) => guesses.right(),
+                // Whoever was asked once and then not again has guessed wrong.
+                Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => {
+                    guesses.wrong(Instant::now());
+                }
+                Err(_) => {}
             }
-            // Whoever was asked once and then not again has guessed wrong.
-            Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => {
-                guesses.wrong(Instant::now());
-                let message = "that passphrase does not open the library";
-                let failure = Failure::new(StatusCode::FORBIDDEN, "wrong-passphrase", message);
-                Err(failure.hint("check the layout of the keyboard, then try again"))
-            }
+            tried
+        });
+        match tried.await.map_err(|_| Failure::broken())? {
+            Ok(keys) => Ok(keys),
+            Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => Err(wrong_passphrase()),
             Err(error) => Err(LibraryError::from(error).into()),
         }
     }
+}
+
+tokio::task_local! {
+    /// Set while a request is answered that nobody asked for: a page that is open fetched again what changed.
+    static UNASKED: ();
+}
+
+/// Answers a request that nobody asked for: it does not make any time begin anew.
+pub(crate) async fn unasked<T>(answer: impl Future<Output = T>) -> T {
+    UNASKED.scope((), answer).await
+}
+
+fn is_asked() -> bool {
+    UNASKED.try_with(|()| ()).is_err()
 }
 
 /// The keys of a library that a passphrase opens.
@@ -417,6 +485,12 @@ impl Guesses {
     fn right(&mut self) {
         *self = Self::default();
     }
+}
+
+fn wrong_passphrase() -> Failure {
+    let message = "that passphrase does not open the library";
+    let failure = Failure::new(StatusCode::FORBIDDEN, "wrong-passphrase", message);
+    failure.hint("check the layout of the keyboard, then try again")
 }
 
 fn too_many(seconds: u64) -> Failure {

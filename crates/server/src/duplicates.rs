@@ -129,14 +129,12 @@ pub(crate) struct Page {
     revision: u64,
     /// How many groups there are, of the kind that was asked for.
     total: u64,
-    #[schema(value_type = Object)]
     counts: GroupCounts,
     /// How many groups are settled when all safe ones are.
     safe: u64,
     /// Bytes that then go to the trash.
     freed_bytes: u64,
     start: usize,
-    #[schema(value_type = Vec<Object>)]
     groups: Vec<ShownGroup>,
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Written as `{"error":{"code","message","hint","at"}}`, the same for every route, so that the page has one way to show it.
 
+use std::num::NonZeroU64;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use safelight_library::{ErrorKind, Exposes, LibraryError, query_mistake, with_causes};
+use safelight_library::{ErrorKind, Exposes, LibraryError, Why, query_mistake, with_causes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,6 +17,12 @@ use utoipa::ToSchema;
 pub(crate) struct Failed {
     error: Failure,
 }
+
+/// `hidden-closed`: it asks for hidden photos, and they are closed.
+#[derive(utoipa::IntoResponses)]
+#[response(status = 403)]
+#[expect(dead_code, reason = "it only describes")]
+pub(crate) struct HiddenClosed(Failed);
 
 /// What failed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -25,6 +33,8 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     /// A sentence without a full stop.
     pub(crate) message: String,
+    /// The sentence in a code, where there is one that says more.
+    pub(crate) why: Option<Box<Why>>,
     /// What to do next.
     pub(crate) hint: Option<String>,
     /// The bytes of the query that it is about: from, to.
@@ -34,7 +44,7 @@ pub(crate) struct Failure {
     pub(crate) more: Option<Box<More>>,
     /// Seconds until it is worth trying again.
     #[serde(skip)]
-    pub(crate) again_seconds: Option<u64>,
+    pub(crate) again_seconds: Option<NonZeroU64>,
 }
 
 /// What some failures say beside the sentence.
@@ -68,7 +78,16 @@ pub(crate) type Answer<T> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), hint: None, at: None, more: None, again_seconds: None }
+        let message = message.into();
+        let why = Why::of(&message).map(Box::new);
+        Self { status, code, message, why, hint: None, at: None, more: None, again_seconds: None }
+    }
+
+    /// Says it with another sentence: its code is that of the new one, or there is none.
+    fn says(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self.why = Why::of(&self.message).map(Box::new);
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -83,7 +102,7 @@ impl Failure {
     }
 
     pub(crate) fn after(mut self, seconds: u64) -> Self {
-        self.again_seconds = Some(seconds);
+        self.again_seconds = NonZeroU64::new(seconds);
         self
     }
 
@@ -131,7 +150,7 @@ impl Failure {
             && let Some(mistake) = query_mistake(query)
         {
             self.at = Some([mistake.at.start, mistake.at.end]);
-            self.message = mistake.message;
+            return self.says(mistake.message);
         }
         self
     }
@@ -158,9 +177,25 @@ impl From<LibraryError> for Failure {
             failure.status = StatusCode::FORBIDDEN;
             failure.code = "hidden-closed";
         }
+        if let LibraryError::NoFfmpeg { .. } = error {
+            failure.status = StatusCode::NOT_IMPLEMENTED;
+            failure.code = "no-ffmpeg";
+        }
+        if let LibraryError::CannotConvert { .. } = error {
+            failure.status = StatusCode::UNPROCESSABLE_ENTITY;
+            failure.code = "cannot-convert";
+        }
+        if let LibraryError::NothingFollows { .. } = error {
+            failure.status = StatusCode::UNPROCESSABLE_ENTITY;
+            failure.code = "nothing-follows";
+        }
+        if let LibraryError::NoTiles { .. } = error {
+            failure.status = StatusCode::UNPROCESSABLE_ENTITY;
+            failure.code = "bad-file";
+        }
         if let LibraryError::Setting { setting, explained } = &error {
             // The page shows the setting itself; what is wrong with it stands last.
-            failure.message = explained.lines().last().unwrap_or(explained).to_owned();
+            failure = failure.says(explained.lines().last().unwrap_or(explained));
             let setting = Some(setting.clone());
             failure = failure.saying(More { setting, ..More::default() });
         }
@@ -185,7 +220,7 @@ impl From<QueryRejection> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, again) = (self.status, self.again_seconds);
+        let (status, again) = (self.status, self.again_seconds.map(NonZeroU64::get));
         let mut response = (status, Json(Failed { error: self })).into_response();
         if let Some(seconds) = again {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -188,6 +188,28 @@ async fn tell_revision(gallery: &Arc<Gallery>) {
     }
 }
 
+/// Recovery words, as somebody typed them.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct TypedWords {
+    words: String,
+}
+
+/// Says whether recovery words can be right, by their list and checksum, before anything else is asked. Nothing is kept.
+#[utoipa::path(post, path = "/api/v1/first/words/check", tag = "first run", request_body = TypedWords,
+    responses((status = 204), (status = 400, body = Failed, description = "`not-understood`: the message says which word is none")))]
+pub(crate) async fn check_words(
+    State(gallery): State<Arc<Gallery>>,
+    Asked(TypedWords { words }): Asked<TypedWords>,
+) -> Answer<StatusCode> {
+    require_none(&gallery)?;
+    read_words(&Zeroizing::new(words)).map(|_| StatusCode::NO_CONTENT)
+}
+
+fn read_words(typed: &Zeroizing<String>) -> Answer<RecoveryWords> {
+    RecoveryWords::parse(typed.trim())
+        .map_err(|error| Failure::not_understood(format!("these are no recovery words: {error}")))
+}
+
 /// A library to join.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct ToJoin {
@@ -206,8 +228,8 @@ pub(crate) struct ToJoin {
 }
 
 /// What a join came to.
-#[derive(Debug, Serialize)]
-struct JoinedLibrary {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JoinedLibrary {
     library: String,
     began_with_checkpoint: bool,
     first_thumbnails: u64,
@@ -229,8 +251,7 @@ pub(crate) async fn join(
     let (typed, passphrase) = (Zeroizing::new(asked.words), Zeroizing::new(asked.passphrase));
     require_none(&gallery)?;
     require_length(&passphrase)?;
-    let words = RecoveryWords::parse(typed.trim())
-        .map_err(|error| Failure::not_understood(format!("these are no recovery words: {error}")))?;
+    let words = read_words(&typed)?;
     let credential = credential_of(&asked.address, asked.credential)?;
     let floor = asked.six_words.map(|words| words.trim().to_owned()).filter(|words| !words.is_empty());
     if floor.as_deref().is_some_and(|floor| !Library::are_six_words(floor)) {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::completing::Offered;
 use crate::door::Door;
 use crate::duplicates::Found;
 use crate::events::News;
@@ -10,6 +11,7 @@ use crate::first::First;
 use crate::guard::Site;
 use crate::jobs::Jobs;
 use crate::map::Points;
+use crate::proxies::Proxies;
 use crate::reading::States;
 use crate::session::Sessions;
 use crate::storage::Plans;
@@ -23,6 +25,7 @@ pub(crate) struct Gallery {
     pub(crate) door: Door,
     pub(crate) timelines: Timelines,
     pub(crate) points: Points,
+    pub(crate) offered: Offered,
     pub(crate) found: Found,
     pub(crate) undone: Undone,
     pub(crate) news: News,
@@ -30,6 +33,7 @@ pub(crate) struct Gallery {
     pub(crate) plans: Plans,
     pub(crate) first: First,
     pub(crate) states: States,
+    pub(crate) proxies: Proxies,
 }
 
 impl Gallery {
@@ -57,10 +61,12 @@ impl Gallery {
     fn forget(&self) {
         self.timelines.forget();
         self.points.forget();
+        self.offered.forget();
         self.found.forget();
         self.jobs.forget();
         self.plans.forget();
         self.states.forget();
+        self.proxies.forget();
         self.undone.forget();
         self.news.locked();
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
@@ -23,7 +23,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wa
 /// A photo that is opened by itself is nobody's page: it may run and load nothing.
 pub(crate) const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
-const PERMISSIONS: &str = "accelerometer=(), bluetooth=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
      hid=(), magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=()";
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -31,6 +31,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The names of this server.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
+    port: u16,
     canonical: String,
     numeric: [String; 2],
 }
@@ -38,9 +39,15 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn at(port: u16) -> Self {
         Self {
+            port,
             canonical: format!("localhost:{port}"),
             numeric: [format!("127.0.0.1:{port}"), format!("[::1]:{port}")],
         }
+    }
+
+    /// Where this server listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// `http://localhost:41234`
@@ -118,13 +125,34 @@ fn foreign() -> Failure {
 /// Lets through what may talk to this server, and puts the headers on whatever is answered.
 pub(crate) async fn guard(State(gallery): State<Arc<Gallery>>, request: Request, next: Next) -> Response {
     let admitted = gallery.site.admit(request.method(), request.uri(), request.headers());
+    let is_for_a_person = shows_a_page(&request);
     let mut response = match admitted {
         Ok(None) => next.run(request).await,
         Ok(Some(elsewhere)) => Redirect::temporary(&elsewhere).into_response(),
+        Err(failure) if is_for_a_person => as_page(&failure),
         Err(failure) => failure.into_response(),
     };
     protect(response.headers_mut());
     response
+}
+
+/// Whether a browser asks for something to show in a window: somebody followed a link, and reads what is answered.
+fn shows_a_page(request: &Request) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    request.method() == Method::GET
+        && !is_served_by_name_only(request.uri().path())
+        && accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
+/// A refusal in words. They are ours; nothing of the request is in them.
+fn as_page(failure: &Failure) -> Response {
+    let hint = failure.hint.as_deref().unwrap_or_default();
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Safelight</title>\n\
+         <h1>Safelight</h1><p>{}.</p><p>To see the gallery, {hint}.</p></html>\n",
+        failure.message
+    );
+    (failure.status, Html(page)).into_response()
 }
 
 fn protect(headers: &mut HeaderMap) {
@@ -139,6 +167,10 @@ fn protect(headers: &mut HeaderMap) {
     ];
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A stream of events says of itself that it may be stored if it is asked for again.
+    if headers.get(header::CACHE_CONTROL).is_some_and(|said| said == "no-cache") {
+        headers.remove(header::CACHE_CONTROL);
     }
     let unless_said =
         [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::CACHE_CONTROL, "no-store")];

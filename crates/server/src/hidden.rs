@@ -17,38 +17,43 @@ use crate::failure::Answer;
 use crate::gallery::{Gallery, held};
 use crate::locking::Passphrase;
 
-/// After so long without a request about them they are kept back again.
-const IDLE: Duration = Duration::from_secs(5 * 60);
-
 /// Until when hidden photos are told.
-#[derive(Debug, Default)]
-pub(crate) struct Hidden(Mutex<Option<Instant>>);
+#[derive(Debug)]
+pub(crate) struct Hidden {
+    /// After so long without a request about them they are kept back again.
+    idle: Duration,
+    until: Mutex<Option<Instant>>,
+}
 
 impl Hidden {
+    pub(crate) fn closed(idle: Duration) -> Self {
+        Self { idle, until: Mutex::default() }
+    }
+
     pub(crate) fn is_open(&self, now: Instant) -> bool {
-        held(&self.0).is_some_and(|until| now < until)
+        held(&self.until).is_some_and(|until| now < until)
     }
 
     pub(crate) fn open(&self, now: Instant) {
-        *held(&self.0) = Some(now + IDLE);
+        *held(&self.until) = Some(now + self.idle);
     }
 
     /// Somebody was told of them: the time begins anew, if it is not over.
     pub(crate) fn touch(&self, now: Instant) {
-        let mut until = held(&self.0);
+        let mut until = held(&self.until);
         if until.is_some_and(|until| now < until) {
-            *until = Some(now + IDLE);
+            *until = Some(now + self.idle);
         }
     }
 
     /// Keeps them back. Answers whether they were told until now.
     pub(crate) fn close(&self) -> bool {
-        held(&self.0).take().is_some()
+        held(&self.until).take().is_some()
     }
 
     /// Keeps them back once their time is over. Answers whether it just ended.
     fn close_if_unused(&self, now: Instant) -> bool {
-        held(&self.0).take_if(|until| now >= *until).is_some()
+        held(&self.until).take_if(|until| now >= *until).is_some()
     }
 }
 
@@ -67,6 +72,8 @@ impl Gallery {
     }
 
     fn forget_hidden(&self) {
+        // What of them is watched ends; what else is begins anew.
+        self.proxies.forget();
         self.timelines.forget();
         self.undone.forget_hidden();
         self.news.hidden(false);
@@ -83,7 +90,8 @@ pub(crate) struct HiddenStanding {
 
 impl HiddenStanding {
     pub(crate) fn of(gallery: &Gallery) -> Self {
-        Self { open: gallery.door.hidden().is_open(Instant::now()), idle_seconds: IDLE.as_secs() }
+        let hidden = gallery.door.hidden();
+        Self { open: hidden.is_open(Instant::now()), idle_seconds: hidden.idle.as_secs() }
     }
 }
 
@@ -113,7 +121,7 @@ mod tests {
 
     #[test]
     fn they_are_told_until_five_minutes_after_somebody_asked_last() {
-        let hidden = Hidden::default();
+        let hidden = Hidden::closed(Duration::from_secs(300));
         let now = Instant::now();
         let minutes = |count: u64| now + Duration::from_secs(60 * count);
         assert!(!hidden.is_open(now));

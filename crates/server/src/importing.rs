@@ -36,6 +36,10 @@ pub(crate) async fn complete(
     State(gallery): State<Arc<Gallery>>,
     Parameters(BeingTyped { path }): Parameters<BeingTyped>,
 ) -> Answer<Json<TypedPath>> {
+    // Before there is a library whoever makes one chooses its folders.
+    if gallery.door.is_locked() {
+        return Err(Failure::locked());
+    }
     let home = gallery.door.surroundings().home.clone();
     // A disk that sleeps must hold nobody up.
     let found = tokio::task::spawn_blocking(move || complete_folder(&path, home.as_deref()));
@@ -128,8 +132,8 @@ impl WhatToImport {
 }
 
 /// What an import came to.
-#[derive(Debug, Serialize)]
-struct Imported {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Imported {
     #[serde(flatten)]
     report: ImportReport,
     /// The same in sentences.

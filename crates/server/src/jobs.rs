@@ -13,13 +13,18 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use safelight_library::{KeptBackNames, Library, Monitor, Problem, Surroundings, Task, Weight};
+use safelight_library::{
+    FetchReport, FreeReport, KeptBackNames, Library, Monitor, Problem, Surroundings, SyncOutcome, Task,
+    ThawReport, Weight, Why,
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::failure::{Answer, Failure};
+use crate::first::JoinedLibrary;
 use crate::gallery::{Gallery, held};
+use crate::importing::Imported;
 
 /// Problems that are kept by name; the others are counted.
 const MOST_PROBLEMS: usize = 50;
@@ -50,7 +55,7 @@ pub(crate) struct ShownJob {
     /// How many more there were.
     more_problems: u64,
     /// What it came to, once it has ended.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Report>)]
     report: Option<Value>,
     /// Why it failed.
     error: Option<Failure>,
@@ -63,8 +68,32 @@ struct ShownProblem {
     path: String,
     /// What happened, in a sentence without a full stop.
     reason: String,
+    /// The same in a code.
+    why: Option<Why>,
     /// `notice`, `omission` or `failure`.
     weight: &'static str,
+}
+
+/// What long work came to, by its kind.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes: a report is kept as it will be sent")]
+enum Report {
+    /// Of `join`.
+    Joined(JoinedLibrary),
+    /// Of `sync`.
+    Synced {
+        /// One for each remote.
+        outcomes: Vec<SyncOutcome>,
+    },
+    /// Of `free`.
+    Freed(FreeReport),
+    /// Of `thaw`.
+    Thawed(ThawReport),
+    /// Of `thaw`, when what can be read is fetched.
+    Fetched(FetchReport),
+    /// Of `import`.
+    Imported(Imported),
 }
 
 /// What long work came to.
@@ -114,6 +143,7 @@ impl ShownJob {
 fn nameless(mut error: Failure) -> Failure {
     "the work ended early".clone_into(&mut error.message);
     error.hint = None;
+    error.why = None;
     error
 }
 
@@ -304,6 +334,7 @@ impl Monitor for Watched {
                 shown.problems.push(ShownProblem {
                     path: problem.path.to_string_lossy().into_owned(),
                     reason: problem.reason.clone(),
+                    why: Why::of(&problem.reason),
                     weight: match problem.weight {
                         Weight::Notice => "notice",
                         Weight::Omission => "omission",

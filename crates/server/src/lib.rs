@@ -8,6 +8,7 @@
 
 mod albums;
 mod asked;
+mod completing;
 mod connecting;
 mod door;
 mod duplicates;
@@ -18,6 +19,7 @@ mod first;
 mod gallery;
 mod guard;
 mod hidden;
+mod idle;
 mod importing;
 mod jobs;
 mod listen;
@@ -26,14 +28,18 @@ mod map;
 mod media;
 mod organised;
 mod page;
+mod peer;
+mod proxies;
 mod reading;
 mod remotes;
 mod routes;
 mod searches;
 mod session;
+mod settings;
 mod storage;
 mod switching;
 mod thawing;
+mod tiles;
 mod timeline;
 mod undone;
 mod watch;
@@ -41,6 +47,7 @@ mod writing;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +56,7 @@ use tokio::net::TcpListener;
 pub use door::{Empty, Opened};
 pub use routes::document;
 
+use completing::Offered;
 use door::Door;
 use duplicates::Found;
 use events::News;
@@ -57,27 +65,30 @@ use gallery::Gallery;
 use guard::Site;
 use jobs::Jobs;
 use map::Points;
+use proxies::Proxies;
 use reading::States;
 use session::Sessions;
 use storage::Plans;
 use timeline::Timelines;
 use undone::Undone;
 
-/// After so long without a request the keys are forgotten.
-pub const IDLE: Duration = Duration::from_secs(15 * 60);
+/// After so long without a request about them hidden photos are kept back again.
+pub const HIDDEN_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// How a library is served.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeOptions {
     /// The port; 0 for one that is free.
     pub port: u16,
-    /// After so long without a request the keys are forgotten.
-    pub idle: Duration,
+    /// After so long without a request the keys are forgotten; none: as this device's rules say.
+    pub idle: Option<Duration>,
+    /// After so long without a request about them hidden photos are kept back again.
+    pub hidden_idle: Duration,
 }
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        Self { port: 0, idle: IDLE }
+        Self { port: 0, idle: None, hidden_idle: HIDDEN_IDLE }
     }
 }
 
@@ -94,7 +105,7 @@ impl Server {
     /// # Errors
     /// When the port is taken.
     pub async fn bind(opened: Opened, options: &ServeOptions) -> io::Result<Self> {
-        Self::behind(Door::open(opened, options.idle), options).await
+        Self::behind(Door::open(opened, options), options).await
     }
 
     /// The same where there is no library yet: the page makes one, or joins one.
@@ -102,7 +113,7 @@ impl Server {
     /// # Errors
     /// As [`Server::bind`].
     pub async fn bind_empty(empty: Empty, options: &ServeOptions) -> io::Result<Self> {
-        Self::behind(Door::before(empty, options.idle), options).await
+        Self::behind(Door::before(empty, options), options).await
     }
 
     async fn behind(door: Door, options: &ServeOptions) -> io::Result<Self> {
@@ -113,6 +124,7 @@ impl Server {
             door,
             timelines: Timelines::default(),
             points: Points::default(),
+            offered: Offered::default(),
             found: Found::default(),
             undone: Undone::default(),
             news: News::new(),
@@ -120,6 +132,7 @@ impl Server {
             plans: Plans::default(),
             first: First::default(),
             states: States::default(),
+            proxies: Proxies::default(),
         });
         Ok(Self { gallery, listeners, port })
     }
@@ -148,11 +161,14 @@ impl Server {
     /// When a listener fails.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let routes = routes::routes(&self.gallery);
+        self.gallery.read_ahead();
         let watching = watch::watch(&self.gallery);
         let mut serving = tokio::task::JoinSet::new();
         for listener in self.listeners {
             let routes = routes.clone();
-            serving.spawn(async move { axum::serve(listener, routes).await });
+            serving.spawn(async move {
+                axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).await
+            });
         }
         let ended = tokio::select! {
             () = stop => Ok(()),

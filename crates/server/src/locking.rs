@@ -40,5 +40,6 @@ pub(crate) async fn unlock(
     Asked(Passphrase { passphrase }): Asked<Passphrase>,
 ) -> Answer<Json<Locked>> {
     gallery.door.unlock(Zeroizing::new(passphrase)).await?;
+    gallery.read_ahead();
     Ok(Json(Locked { locked: false }))
 }

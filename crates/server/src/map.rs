@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::asked::Parameters;
-use crate::failure::Answer;
+use crate::failure::{Answer, HiddenClosed};
 use crate::gallery::{Gallery, held};
 use crate::timeline::Which;
 
@@ -20,7 +20,7 @@ use crate::timeline::Which;
 pub(crate) struct Points(Mutex<Option<(u64, Arc<MapPoints>)>>);
 
 impl Points {
-    fn newest(&self, library: &Library) -> Answer<Arc<MapPoints>> {
+    pub(crate) fn newest(&self, library: &Library) -> Answer<Arc<MapPoints>> {
         let revision = library.revision()?;
         if let Some((known, points)) = &*held(&self.0)
             && *known == revision
@@ -68,7 +68,7 @@ struct Cell {
 }
 
 /// Photos on the map, at most 400 marks.
-#[utoipa::path(get, path = "/api/v1/map", tag = "map", params(View, Which), responses((status = 200, body = Mapped)))]
+#[utoipa::path(get, path = "/api/v1/map", tag = "map", params(View, Which), responses((status = 200, body = Mapped), HiddenClosed))]
 pub(crate) async fn show_map(
     State(gallery): State<Arc<Gallery>>,
     Parameters(view): Parameters<View>,
@@ -96,6 +96,8 @@ pub(crate) struct Named {
     region: Option<String>,
     city: Option<String>,
     count: u64,
+    /// Degrees north and east of where the newest of them was taken.
+    position: [f64; 2],
 }
 
 /// The places where photos were taken, in the order of countries, regions and cities.
@@ -108,6 +110,7 @@ pub(crate) async fn list_places(State(gallery): State<Arc<Gallery>>) -> Answer<J
         region: place.region,
         city: place.city,
         count: place.assets,
+        position: place.position.into(),
     });
     Ok(Json(named.collect()))
 }

@@ -15,6 +15,7 @@ use safelight_library::{LibraryError, OriginalHere, PictureKind};
 use serde::Deserialize;
 
 use crate::asked::{Parameters, is_whole_id};
+use crate::door::unasked;
 use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
 use crate::guard::SANDBOX;
@@ -54,13 +55,13 @@ pub(crate) struct Wish {
 /// The parts of a picture's path.
 type Named = Path<(String, String)>;
 
-/// The picture of 320 pixels.
+/// The picture of 320 pixels. An open page loads these by itself whenever its list changes: they keep nothing open.
 pub(crate) async fn show_thumbnail(
     State(gallery): State<Arc<Gallery>>,
     Path((key, id)): Named,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    show_picture(&gallery, &key, id, &headers, PictureKind::Thumbnail).await
+    unasked(show_picture(&gallery, &key, id, &headers, PictureKind::Thumbnail)).await
 }
 
 /// The picture of 1440 pixels.
@@ -80,7 +81,12 @@ async fn show_picture(
     kind: PictureKind,
 ) -> Answer<Response> {
     let id = admit(gallery, key, id, headers)?;
-    let bytes = gallery.door.read(move |library| library.picture(&id, kind).map_err(no_picture)).await?;
+    let found = gallery.door.read(move |library| match library.picture(&id, kind) {
+        Err(LibraryError::NotHere { .. }) => Ok(None),
+        found => Ok(Some(found?)),
+    });
+    // A photo without a picture is no mistake of whoever asks: a browser would write one into its console.
+    let Some(bytes) = found.await? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let content_type = match bytes.as_slice() {
         [0xff, 0xd8, ..] => "image/jpeg",
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
@@ -92,18 +98,9 @@ async fn show_picture(
     Ok((headers, Bytes::from(bytes)).into_response())
 }
 
-fn no_picture(error: LibraryError) -> Failure {
-    match error {
-        LibraryError::NotHere { .. } => {
-            Failure::new(StatusCode::NOT_FOUND, "no-rendition", "no picture was made of it yet")
-        }
-        other => other.into(),
-    }
-}
-
 /// Lets through whoever has the cookie of the session that this path belongs to. An id is letters and digits and nothing
 /// that leads anywhere.
-fn admit(gallery: &Gallery, key: &str, id: String, headers: &HeaderMap) -> Answer<String> {
+pub(crate) fn admit(gallery: &Gallery, key: &str, id: String, headers: &HeaderMap) -> Answer<String> {
     if !gallery.sessions.may_see(headers, key) {
         return Err(Failure::no_session());
     }
@@ -166,7 +163,7 @@ fn answer(
     (status, answer, Body::from_stream(stream(gallery, here, range))).into_response()
 }
 
-fn not_here(error: LibraryError) -> Failure {
+pub(crate) fn not_here(error: LibraryError) -> Failure {
     match error {
         LibraryError::InRemotes { .. } => {
             let hint = error.hint().unwrap_or_default();
@@ -176,14 +173,14 @@ fn not_here(error: LibraryError) -> Failure {
     }
 }
 
-fn nothing_moves(error: LibraryError) -> Failure {
+pub(crate) fn nothing_moves(error: LibraryError) -> Failure {
     match error {
         LibraryError::NotHere { .. } => Failure::not_found("nothing of it moves"),
         other => not_here(other),
     }
 }
 
-fn unsatisfiable(size: u64) -> Response {
+pub(crate) fn unsatisfiable(size: u64) -> Response {
     let range =
         HeaderValue::from_str(&format!("bytes */{size}")).unwrap_or(HeaderValue::from_static("bytes */*"));
     (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response()
@@ -223,14 +220,14 @@ fn disposition(name: &str, is_download: bool) -> String {
 
 /// What of an original is wanted.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub(crate) enum Wanted {
     All,
     Part(Range<u64>),
     Nothing,
 }
 
 /// Reads a `Range` header; several ranges, and what cannot be read, mean everything (RFC 9110 §14.2).
-fn wanted(header: Option<&str>, size: u64) -> Wanted {
+pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     let Some((first, last)) = header
         .and_then(|header| header.trim().strip_prefix("bytes="))
         .and_then(|range| range.split_once('-'))

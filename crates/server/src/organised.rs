@@ -1,17 +1,13 @@
-//! Lists beside the timeline: tags, conflicts, the trash, and what may come next in a query.
-
-#![expect(unused_qualifications, reason = "what describes the parameters writes whole paths")]
+//! Lists beside the timeline: tags, conflicts and the trash.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use safelight_library::{Shelf, ShownConflict};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::asked::Parameters;
 use crate::failure::Answer;
 use crate::gallery::Gallery;
 
@@ -34,65 +30,28 @@ pub(crate) async fn list_tags(State(gallery): State<Arc<Gallery>>) -> Answer<Jso
     tags.await.map(|tags| Json(tags.into_iter().map(|(name, count)| Tag { name, count }).collect()))
 }
 
-/// A query that is being typed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct BeingTyped {
-    /// All of it.
-    #[serde(default)]
-    q: String,
-    /// The byte at which somebody types; its end when left out.
-    at: Option<usize>,
-}
-
-/// What may stand in the place of a word.
+/// Something on which devices disagree.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Completed {
-    /// The first byte that a choice takes the place of.
-    from: usize,
-    /// The byte behind the last one.
-    to: usize,
-    choices: Vec<Choice>,
-}
-
-/// One of them.
-#[derive(Debug, Serialize, ToSchema)]
-struct Choice {
-    text: String,
-    note: String,
-}
-
-/// What may come next in a query.
-#[utoipa::path(get, path = "/api/v1/complete", tag = "organising", params(BeingTyped),
-    responses((status = 200, body = Completed)))]
-pub(crate) async fn complete(
-    State(gallery): State<Arc<Gallery>>,
-    Parameters(BeingTyped { q, at }): Parameters<BeingTyped>,
-) -> Answer<Json<Completed>> {
-    let completed =
-        gallery.door.read(move |library| Ok(library.complete(&q, at.unwrap_or(q.len()))?)).await?;
-    let choices = completed.choices.into_iter();
-    Ok(Json(Completed {
-        from: completed.replaces.start,
-        to: completed.replaces.end,
-        choices: choices.map(|choice| Choice { text: choice.text, note: choice.note }).collect(),
-    }))
+pub(crate) struct ListedConflict {
+    #[serde(flatten)]
+    conflict: ShownConflict,
+    /// How it is named to settle it.
+    item: String,
 }
 
 /// Everything on which devices disagree.
-#[utoipa::path(get, path = "/api/v1/conflicts", tag = "organising", responses((status = 200, body = [Object])))]
-pub(crate) async fn list_conflicts(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<Value>>> {
+#[utoipa::path(get, path = "/api/v1/conflicts", tag = "organising", responses((status = 200, body = [ListedConflict])))]
+pub(crate) async fn list_conflicts(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<ListedConflict>>> {
     let conflicts = gallery.door.read(|library| Ok(library.list_conflicts()?)).await?;
-    let named = |conflict: &ShownConflict| {
-        let mut value = json!(conflict);
-        value["item"] = match conflict.kind {
-            "album" => format!("album:{}", conflict.id).into(),
-            "library" => "library".into(),
-            _ => conflict.id.clone().into(),
+    let named = |conflict: ShownConflict| {
+        let item = match conflict.kind {
+            "album" => format!("album:{}", conflict.id),
+            "library" => "library".to_owned(),
+            _ => conflict.id.clone(),
         };
-        value
+        ListedConflict { conflict, item }
     };
-    Ok(Json(conflicts.iter().map(named).collect()))
+    Ok(Json(conflicts.into_iter().map(named).collect()))
 }
 
 /// What lies in the trash.

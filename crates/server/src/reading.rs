@@ -5,18 +5,21 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use safelight_library::Shelf;
+use safelight_library::{HistoryEntry, Shelf, ShownAsset, ShownStack, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::asked::whole_id;
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::{Gallery, held};
 use crate::hidden::HiddenStanding;
 use crate::media::is_widely_shown;
 
 /// What takes longer than this is not looked at each time that a page asks.
 const LONG: Duration = Duration::from_millis(500);
+
+/// Of a photo's history so much is shown.
+const HISTORY_SHOWN: usize = 100;
 
 /// How the library stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,7 +33,7 @@ pub(crate) struct Standing {
     revision: Option<u64>,
     counts: Option<Counts>,
     /// What `safelight status --json` says; where that takes longer than half a second, as it was up to ten times as long ago.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Status>)]
     state: Option<serde_json::Value>,
     /// Whether hidden photos are told.
     hidden: HiddenStanding,
@@ -145,29 +148,47 @@ pub(crate) async fn show_status(State(gallery): State<Arc<Gallery>>) -> Answer<J
     standing.await.map(Json)
 }
 
+/// A photo, and what pages need beside that.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WholeAsset {
+    #[serde(flatten)]
+    asset: ShownAsset,
+    /// What was done with it, newest first; the last hundred changes.
+    history: Vec<HistoryEntry>,
+    web: OnPages,
+}
+
+/// How pages show a photo.
+#[derive(Debug, Serialize, ToSchema)]
+struct OnPages {
+    /// Whether browsers show its original as it is.
+    original: bool,
+    /// The type of its original.
+    mime: String,
+    /// Whether something of it moves: a Live or motion photo.
+    moves: bool,
+    /// The photos that it lies in a stack with.
+    stack: Option<ShownStack>,
+}
+
 /// Everything known of one photo.
 #[utoipa::path(get, path = "/api/v1/assets/{id}", tag = "reading", params(("id" = String, Path, description = "the photo")),
-    responses((status = 200, body = Object), (status = 404)))]
+    responses((status = 200, body = WholeAsset), (status = 404, body = Failed)))]
 pub(crate) async fn show_asset(
     State(gallery): State<Arc<Gallery>>,
     Path(id): Path<String>,
-) -> Answer<Json<serde_json::Value>> {
+) -> Answer<Json<WholeAsset>> {
     let id = whole_id(id)?;
     let shown = gallery.door.read(move |library| {
-        let shown = library.show(&id)?;
-        let history = library.history(Some(&shown.id), 100)?;
-        let mut value = serde_json::to_value(&shown).map_err(|_| Failure::broken())?;
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("history".into(), serde_json::json!(history));
-            let web = serde_json::json!({
-                "original": is_widely_shown(&shown.media_type),
-                "mime": shown.media_type,
-                "moves": library.moves(&shown.id)?,
-                "stack": library.stack_of(&shown.id)?,
-            });
-            fields.insert("web".into(), web);
-        }
-        Ok(value)
+        let asset = library.show(&id)?;
+        let history = library.history(Some(&asset.id), HISTORY_SHOWN)?;
+        let web = OnPages {
+            original: is_widely_shown(&asset.media_type),
+            mime: asset.media_type.clone(),
+            moves: library.moves(&asset.id)?,
+            stack: library.stack_of(&asset.id)?,
+        };
+        Ok(WholeAsset { asset, history, web })
     });
     shown.await.map(Json)
 }

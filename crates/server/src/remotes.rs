@@ -1,12 +1,11 @@
 //! The remotes: what goes there and on which terms, what waits and why, what it costs; and syncing with them.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use safelight_library::{
-    LinkCost, PolicyChange, RemoteCost, ShownRemote, SyncRequest, WaitingGroup, link_cost, query_mistake,
+    PolicyChange, RemoteCost, RemotePrivacy, ShownRemote, SyncRequest, WaitingGroup, is_link_unmetered,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -75,14 +74,9 @@ pub(crate) async fn set_remote(
 }
 
 /// Marks the words of a policy's query that cannot be understood.
-fn marked(mut failure: Failure, only: &str) -> Failure {
-    if failure.more.as_ref().and_then(|more| more.setting.as_deref()) == Some("only")
-        && let Some(mistake) = query_mistake(only)
-    {
-        failure.at = Some([mistake.at.start, mistake.at.end]);
-        failure.message = mistake.message;
-    }
-    failure
+fn marked(failure: Failure, only: &str) -> Failure {
+    let is_about_it = failure.more.as_ref().and_then(|more| more.setting.as_deref()) == Some("only");
+    if is_about_it { failure.about(only) } else { failure }
 }
 
 /// What is not in a remote.
@@ -105,12 +99,7 @@ pub(crate) async fn show_waiting(
 /// What the remotes cost, as well as can be said. Nothing is asked of them.
 #[utoipa::path(get, path = "/api/v1/costs", tag = "remotes", responses((status = 200, body = [RemoteCost])))]
 pub(crate) async fn show_costs(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<RemoteCost>>> {
-    let costs = gallery.door.fetch(|library, surroundings| {
-        if library.remotes()?.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(library.remote_costs(None, surroundings)?)
-    });
+    let costs = gallery.door.survey(|library, surroundings| Ok(library.costs_of_all_remotes(surroundings)?));
     costs.await.map(Json)
 }
 
@@ -138,15 +127,20 @@ pub(crate) async fn sync(
         let request = SyncRequest {
             remote: remote.as_deref(),
             consent,
-            is_unmetered: matches!(link_cost(FilePath::new("/")), LinkCost::Unmetered(_)),
+            is_unmetered: is_link_unmetered(),
             despite_quiet,
             is_repeated: false,
         };
         let run = library.sync(&request, surroundings, monitor)?;
-        let all_failed = run.outcomes.iter().all(|outcome| outcome.error.is_some());
-        let failure = run.first_error.filter(|_| all_failed).map(Failure::from);
-        Ended::with(json!({ "outcomes": run.outcomes }), failure)
+        let report = json!({ "outcomes": run.outcomes });
+        Ended::with(report, run.into_failure().map(Failure::from))
     })
+}
+
+/// What whoever keeps each remote can see there; as `safelight remote privacy --json`.
+#[utoipa::path(get, path = "/api/v1/privacy", tag = "remotes", responses((status = 200, body = [RemotePrivacy])))]
+pub(crate) async fn show_privacy(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Vec<RemotePrivacy>>> {
+    gallery.door.survey(|library, _| Ok(library.remote_privacy(None)?)).await.map(Json)
 }
 
 #[cfg(test)]

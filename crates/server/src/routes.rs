@@ -13,13 +13,15 @@ use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
 use crate::{
-    albums, connecting, duplicates, events, fetching, first, guard, hidden, importing, jobs, locking, map,
-    media, organised, page, reading, remotes, searches, session, storage, switching, thawing, timeline,
-    writing,
+    albums, completing, connecting, duplicates, events, fetching, first, guard, hidden, importing, jobs,
+    locking, map, media, organised, page, proxies, reading, remotes, searches, session, settings, storage,
+    switching, thawing, tiles, timeline, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
 const MOST_BODY_BYTES: usize = 8 << 20;
+/// A token, from whoever has no session yet.
+const MOST_TOKEN_BYTES: usize = 1 << 10;
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -37,6 +39,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(reading::show_status))
         .routes(routes!(jobs::show_job))
         .routes(routes!(first::draw_words))
+        .routes(routes!(first::check_words))
         .routes(routes!(first::show_strength))
         .routes(routes!(first::create))
         .routes(routes!(first::join))
@@ -51,7 +54,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(albums::change_album, albums::remove_album))
         .routes(routes!(searches::list_searches, searches::remember_search, searches::forget_searches))
         .routes(routes!(organised::list_tags))
-        .routes(routes!(organised::complete))
+        .routes(routes!(completing::complete))
         .routes(routes!(organised::list_conflicts))
         .routes(routes!(writing::settle))
         .routes(routes!(remotes::list_remotes, connecting::add_remote))
@@ -62,6 +65,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(importing::import))
         .routes(routes!(remotes::show_waiting))
         .routes(routes!(remotes::show_costs))
+        .routes(routes!(remotes::show_privacy))
         .routes(routes!(remotes::sync))
         .routes(routes!(switching::look))
         .routes(routes!(switching::switch))
@@ -73,6 +77,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(storage::plan_free))
         .routes(routes!(storage::free))
         .routes(routes!(storage::set_rules))
+        .routes(routes!(settings::show_settings, settings::change_settings))
         .routes(routes!(jobs::stop_job))
         .routes(routes!(hidden::open_hidden))
         .routes(routes!(hidden::close_hidden))
@@ -85,6 +90,8 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(duplicates::stack_duplicates))
         .routes(routes!(map::show_map))
         .routes(routes!(map::list_places))
+        .routes(routes!(tiles::show_tiles, tiles::name_tiles, tiles::forget_tiles))
+        .routes(routes!(tiles::read_tiles))
         .routes(routes!(writing::edit))
         .routes(routes!(writing::undo))
         .routes(routes!(fetching::fetch));
@@ -110,8 +117,10 @@ pub(crate) fn routes(gallery: &Arc<Gallery>) -> Router {
         .route("/media/{key}/t/{id}", get(media::show_thumbnail))
         .route("/media/{key}/p/{id}", get(media::show_preview))
         .route("/media/{key}/m/{id}", get(media::show_moving))
+        .route("/media/{key}/v/{id}", get(proxies::show_proxy))
         .route("/media/{key}/o/{id}", get(media::show_original));
-    open.merge(closed)
+    open.layer(DefaultBodyLimit::max(MOST_TOKEN_BYTES))
+        .merge(closed)
         .merge(media)
         .fallback(get(page::show_page))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))

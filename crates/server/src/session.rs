@@ -2,14 +2,16 @@
 //!
 //! A cookie alone says little: every port of this machine gets it. So a request needs the cookie *and* the secret that
 //! only this origin's page can read, which goes in a header; pictures cannot send headers, so they need the cookie *and* a
-//! path that nobody can guess. The token is in the fragment of the address, which browsers send to nobody.
+//! path that nobody can guess. The token is in the fragment of the address, which browsers send to nobody, and serves no other
+//! account of this machine.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{AppendHeaders, IntoResponse, Response};
@@ -21,8 +23,10 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::asked::Asked;
+use crate::door::unasked;
 use crate::failure::{Answer, Failure};
 use crate::gallery::{Gallery, held};
+use crate::peer::is_of_another_account;
 
 /// How long the token of an address is good.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(60);
@@ -32,6 +36,8 @@ const MOST_SESSIONS: usize = 16;
 const SECRET_BYTES: usize = 32;
 /// The header that carries the secret.
 const SECRET_HEADER: HeaderName = HeaderName::from_static("x-safelight");
+/// Stands in what a page fetches again by itself.
+const UNASKED_HEADER: HeaderName = HeaderName::from_static("x-safelight-unasked");
 
 /// A random word that somebody must know.
 pub(crate) type Secret = Zeroizing<String>;
@@ -116,26 +122,29 @@ impl Sessions {
     /// What the sender of these headers is told, if it has the cookie and the secret of one session.
     fn of(&self, headers: &HeaderMap) -> Option<Begun> {
         let secret = headers.get(SECRET_HEADER)?.to_str().ok()?;
-        let cookie = self.cookie(headers)?;
+        let cookies: Vec<&str> = self.cookies(headers).collect();
+        let has_cookie = |one: &Session| cookies.iter().any(|cookie| is_same(&one.cookie, cookie));
         let live = held(&self.live);
-        let is_it = |one: &&Session| is_same(&one.cookie, cookie) & is_same(&one.secret, secret);
+        let is_it = |one: &&Session| has_cookie(one) & is_same(&one.secret, secret);
         live.iter().find(is_it).map(|session| self.told(session))
     }
 
     /// Whether the sender has the cookie of the session whose pictures lie under this path.
     pub(crate) fn may_see(&self, headers: &HeaderMap, media: &str) -> bool {
-        let Some(cookie) = self.cookie(headers) else { return false };
+        let cookies: Vec<&str> = self.cookies(headers).collect();
+        let has_cookie = |one: &Session| cookies.iter().any(|cookie| is_same(&one.cookie, cookie));
         let live = held(&self.live);
-        live.iter().any(|one| is_same(&one.cookie, cookie) & is_same(&one.media, media))
+        live.iter().any(|one| has_cookie(one) & is_same(&one.media, media))
     }
 
-    fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    /// All of our name: another port of this machine may have set one, too, and it is sent as well.
+    fn cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
         let name = self.cookie_name();
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         lines
             .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(key, value)| (key == name).then_some(value))
+            .filter_map(move |(key, value)| (key == name).then_some(value))
     }
 }
 
@@ -154,9 +163,15 @@ pub(crate) fn is_same(known: &str, given: &str) -> bool {
     responses((status = 200, body = Begun), (status = 401, description = "the token is used or too old")))]
 pub(crate) async fn begin_session(
     State(gallery): State<Arc<Gallery>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Asked(Token { token }): Asked<Token>,
 ) -> Answer<Response> {
     let token = Zeroizing::new(token);
+    if is_of_another_account(peer, gallery.site.port()) {
+        return Err(
+            Failure::no_session().hint("only the account that runs safelight serve opens its gallery")
+        );
+    }
     let (cookie, begun) = gallery.sessions.begin(&token, Instant::now()).ok_or_else(|| {
         Failure::no_session().hint("that address opens once, within a minute; run safelight serve again")
     })?;
@@ -187,8 +202,12 @@ pub(crate) async fn require_session(
     next.run(request).await
 }
 
-/// Somebody asks for something: the time until the keys are forgotten begins anew.
+/// Somebody asks for something: the time until the keys are forgotten begins anew. A page says of what it fetches again by
+/// itself, since something changed, that nobody asked for it.
 pub(crate) async fn touch(State(gallery): State<Arc<Gallery>>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key(UNASKED_HEADER) {
+        return unasked(next.run(request)).await;
+    }
     gallery.door.touch();
     next.run(request).await
 }
@@ -225,6 +244,11 @@ mod tests {
         let (secret, media) = (begun.secret.unwrap(), begun.media.replace("/media/", ""));
         let both = headers(&[(header::COOKIE, &format!("a=b; {cookie}")), (SECRET_HEADER, &secret)]);
         assert!(sessions.of(&both).is_some());
+        // A program at another port may have set one of the same name.
+        let name = cookie.split('=').next().unwrap();
+        let planted =
+            headers(&[(header::COOKIE, &format!("{name}=bad; {cookie}")), (SECRET_HEADER, &secret)]);
+        assert!(sessions.of(&planted).is_some() && sessions.may_see(&planted, &media));
         assert!(sessions.may_see(&both, &media));
         assert!(!sessions.may_see(&both, &other.media.replace("/media/", "")));
         for wrong in [

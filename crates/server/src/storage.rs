@@ -7,13 +7,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use safelight_library::{
-    Among, FreePlan, FreeRequest, Library, LocalSettings, Originals, Selection, Storage,
+    Among, FreePlan, FreeRequest, Library, LocalChange, LocalSettings, Originals, Selection, Storage,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::asked::{Asked, if_there};
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, HiddenClosed};
 use crate::gallery::{Gallery, held};
 use crate::jobs::{self, Ended, ShownJob};
 use crate::writing::Which;
@@ -73,8 +73,7 @@ impl Plans {
 /// What takes space on this device, and how much lies in the trash.
 #[utoipa::path(get, path = "/api/v1/storage", tag = "storage", responses((status = 200, body = Storage)))]
 pub(crate) async fn show_storage(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Storage>> {
-    // Every file is looked at, which must hold no page up.
-    gallery.door.fetch(|library, _| Ok(library.storage()?)).await.map(Json)
+    gallery.door.survey(|library, _| Ok(library.storage()?)).await.map(Json)
 }
 
 /// What is to be freed, and against whom.
@@ -110,13 +109,13 @@ pub(crate) struct Freeable {
 
 /// What freeing would do, from what is known here: against which proofs, and what stays and why.
 #[utoipa::path(post, path = "/api/v1/storage/free/plan", tag = "storage", request_body = WhatToFree,
-    responses((status = 200, body = Freeable), (status = 404, description = "there is no remote")))]
+    responses((status = 200, body = Freeable), (status = 404, description = "there is no remote"), HiddenClosed))]
 pub(crate) async fn plan_free(
     State(gallery): State<Arc<Gallery>>,
     Asked(what): Asked<WhatToFree>,
 ) -> Answer<Json<Freeable>> {
     let shared = Arc::clone(&gallery);
-    let plan = gallery.door.fetch(move |library, surroundings| {
+    let plan = gallery.door.survey(move |library, surroundings| {
         let selection = what.select(library)?;
         let request = FreeRequest { remote: what.remote.as_deref(), prove: what.prove };
         let found = library.plan_free(&selection, &request, surroundings)?;
@@ -175,20 +174,13 @@ pub(crate) async fn set_rules(
         Some("keep-all") => Some(Originals::KeepAll),
         Some(_) => return Err(Failure::not_understood("originals are on-demand or keep-all")),
     };
-    let settings = gallery.door.write(move |library| {
-        // What may be refused comes first, so that nothing is done by half.
-        if let Some(seconds) = rules.proof_age_seconds {
-            library.set_proof_age(Duration::from_secs(seconds))?;
-        }
-        if let Some(budget) = rules.budget_bytes {
-            library.set_local_budget(budget)?;
-        }
-        if let Some(originals) = originals {
-            library.set_local_originals(originals)?;
-        }
-        Ok(library.local_settings()?)
-    });
-    settings.await.map(Json)
+    let change = LocalChange {
+        budget_bytes: rules.budget_bytes,
+        proof_age: rules.proof_age_seconds.map(Duration::from_secs),
+        originals,
+        ..LocalChange::default()
+    };
+    gallery.door.write(move |library| Ok(library.change_local_settings(&change)?)).await.map(Json)
 }
 
 #[cfg(test)]

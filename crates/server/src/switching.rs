@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use safelight_library::{Library, PolicyChange, SwitchStanding, SwitchSubject, Turn};
+use safelight_library::{Library, PolicyChange, SwitchStanding, SwitchSubject, Switching, Turn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::asked::Asked;
-use crate::failure::{Answer, Failed, Failure};
+use crate::failure::{Answer, Failed, Failure, HiddenClosed};
 use crate::gallery::Gallery;
 use crate::undone::Back;
 use crate::writing::Which;
@@ -40,7 +40,7 @@ pub(crate) struct Looked {
 
 /// How photos, or an album, are switched, and what becomes of them.
 #[utoipa::path(post, path = "/api/v1/sync/look", tag = "remotes", request_body = About,
-    responses((status = 200, body = Looked)))]
+    responses((status = 200, body = Looked), HiddenClosed))]
 pub(crate) async fn look(
     State(gallery): State<Arc<Gallery>>,
     Asked(about): Asked<About>,
@@ -81,7 +81,7 @@ pub(crate) struct Switched {
 
 /// Switches photos, or an album, for a remote.
 #[utoipa::path(post, path = "/api/v1/sync/switch", tag = "remotes", request_body = Switch,
-    responses((status = 200, body = Switched),
+    responses((status = 200, body = Switched), HiddenClosed,
         (status = 409, body = Failed, description = "`needs-consent`: the error says how much would newly be sent")))]
 pub(crate) async fn switch(
     State(gallery): State<Arc<Gallery>>,
@@ -92,14 +92,8 @@ pub(crate) async fn switch(
     let shared = Arc::clone(&gallery);
     let switched = gallery.door.write(move |library| {
         let subject = about.subject(library)?;
-        let before = library.switches_now(&remote, &subject)?;
-        let change = library.switch_sync(&remote, &subject, turn, consent)?;
-        let changed = before.count_other_than(turn);
-        let undo = if changed > 0 {
-            shared.undone.keep(Back::Switched(before), library.told_of_hidden())
-        } else {
-            None
-        };
+        let Switching { change, changed, back } = library.switch_sync(&remote, &subject, turn, consent)?;
+        let undo = back.and_then(|back| shared.undone.keep(Back::Switched(back), library.told_of_hidden()));
         Ok(Switched { revision: library.revision()?, undo, changed, change })
     });
     let switched = switched.await?;

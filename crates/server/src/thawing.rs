@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::asked::Asked;
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, HiddenClosed};
 use crate::gallery::Gallery;
 use crate::jobs::{self, Ended, ShownJob};
 use crate::writing::Which;
@@ -31,7 +31,7 @@ pub(crate) struct Collected {
 
 /// Puts photos into the thaw basket, or takes them out.
 #[utoipa::path(post, path = "/api/v1/thaw/basket", tag = "remotes", request_body = Collected,
-    responses((status = 200, body = ThawBasket)))]
+    responses((status = 200, body = ThawBasket), HiddenClosed))]
 pub(crate) async fn collect(
     State(gallery): State<Arc<Gallery>>,
     Asked(Collected { which, put }): Asked<Collected>,
@@ -83,9 +83,8 @@ pub(crate) async fn look(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Sho
 }
 
 async fn begin(gallery: &Arc<Gallery>, wait: ThawWait, urgency: Urgency) -> Answer<Json<ShownJob>> {
-    gallery.door.read(|library| Ok(library.select_basket().map(drop)?)).await?;
+    let selection = gallery.door.read(|library| Ok(library.select_basket()?)).await?;
     jobs::begin(gallery, "thaw", move |library, surroundings, monitor| {
-        let selection = library.select_basket()?;
         Ended::well(library.thaw(&selection, wait, urgency, surroundings, monitor)?)
     })
 }
@@ -93,11 +92,8 @@ async fn begin(gallery: &Arc<Gallery>, wait: ThawWait, urgency: Urgency) -> Answ
 /// Brings here what can be read of the basket, and takes it out.
 #[utoipa::path(post, path = "/api/v1/thaw/fetch", tag = "jobs", responses((status = 200, body = ShownJob)))]
 pub(crate) async fn fetch(State(gallery): State<Arc<Gallery>>) -> Answer<Json<ShownJob>> {
-    gallery.door.read(|library| Ok(library.select_basket().map(drop)?)).await?;
-    jobs::begin(&gallery, "thaw", |library, surroundings, monitor| {
-        let selection = library.select_basket()?;
-        let fetched = library.fetch(&selection, surroundings, monitor);
-        library.take_what_came_out_of_basket()?;
-        Ended::well(fetched?)
+    let selection = gallery.door.read(|library| Ok(library.select_basket()?)).await?;
+    jobs::begin(&gallery, "thaw", move |library, surroundings, monitor| {
+        Ended::well(library.fetch_from_basket(&selection, surroundings, monitor)?)
     })
 }

@@ -6,6 +6,7 @@
 #![expect(unused_qualifications, reason = "what describes the parameters writes whole paths")]
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Json;
@@ -13,12 +14,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use safelight_library::{Library, Shelf, Timeline, TimelineRequest};
+use safelight_library::{Library, LibraryError, Shelf, Timeline, TimelineRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::asked::{Parameters, whole_id};
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, HiddenClosed};
 use crate::gallery::{Gallery, held};
 
 /// Queries whose places are kept: 36 MB for four of a million photos.
@@ -61,6 +62,11 @@ impl Which {
         *self == Self::default()
     }
 
+    /// What a page shows first.
+    fn of_first_look() -> Self {
+        Self { covers: true, ..Self::default() }
+    }
+
     fn request(&self) -> Answer<TimelineRequest<'_>> {
         Ok(TimelineRequest {
             query: &self.q,
@@ -91,20 +97,30 @@ impl Kept {
 
 /// The timelines that were asked for last.
 #[derive(Debug, Default)]
-pub(crate) struct Timelines(Mutex<VecDeque<Arc<Kept>>>);
+pub(crate) struct Timelines {
+    kept: Mutex<VecDeque<Arc<Kept>>>,
+    /// What is being walked: whoever asks for the same waits for that.
+    walks: Mutex<Vec<(Which, Arc<Mutex<()>>)>>,
+    /// How often they were forgotten: what was being walked then is not kept.
+    forgotten: AtomicU64,
+}
 
 impl Timelines {
     fn find(&self, which: &Which, revision: u64) -> Option<Arc<Kept>> {
-        let mut kept = held(&self.0);
+        let mut kept = held(&self.kept);
         let place = kept.iter().position(|kept| kept.revision == revision && kept.which == *which)?;
         let found = kept.remove(place)?;
         kept.push_front(Arc::clone(&found));
         Some(found)
     }
 
-    fn keep(&self, timeline: Kept) -> Arc<Kept> {
+    /// Keeps what was walked since they had been forgotten so often.
+    fn keep(&self, timeline: Kept, forgotten: u64) -> Arc<Kept> {
         let timeline = Arc::new(timeline);
-        let mut kept = held(&self.0);
+        let mut kept = held(&self.kept);
+        if self.forgotten.load(Ordering::Relaxed) != forgotten {
+            return timeline;
+        }
         // An older one of the same query is of no use to anybody.
         kept.retain(|kept| kept.which != timeline.which);
         kept.push_front(Arc::clone(&timeline));
@@ -113,20 +129,56 @@ impl Timelines {
     }
 
     pub(crate) fn forget(&self) {
-        held(&self.0).clear();
+        let mut kept = held(&self.kept);
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
+        kept.clear();
+    }
+
+    /// Whoever holds this is the only one who walks a query.
+    fn turn(&self, which: &Which) -> Arc<Mutex<()>> {
+        let mut walks = held(&self.walks);
+        walks.retain(|(_, turn)| Arc::strong_count(turn) > 1);
+        if let Some((_, turn)) = walks.iter().find(|(walked, _)| walked == which) {
+            return Arc::clone(turn);
+        }
+        let turn = Arc::default();
+        walks.push((which.clone(), Arc::clone(&turn)));
+        turn
     }
 
     /// The timeline at the newest revision, walked if nobody has asked for it yet.
     pub(crate) fn newest(&self, library: &Library, which: &Which) -> Answer<Arc<Kept>> {
         // What is kept is told to nobody to whom it would not be told anew.
         library.admit_timeline(&which.request()?)?;
+        if let Some(kept) = self.find(which, library.revision()?) {
+            return Ok(kept);
+        }
+        let forgotten = self.forgotten.load(Ordering::Relaxed);
+        let turn = self.turn(which);
+        let _walking = held(&turn);
         // What is walked is at this revision or a later one; then it is walked once more than needed.
         let revision = library.revision()?;
         if let Some(kept) = self.find(which, revision) {
             return Ok(kept);
         }
         let timeline = which.walk(library)?;
-        Ok(self.keep(Kept { which: which.clone(), revision, timeline }))
+        Ok(self.keep(Kept { which: which.clone(), revision, timeline }, forgotten))
+    }
+}
+
+impl Gallery {
+    /// Walks what a page will ask for first, before it does.
+    pub(crate) fn read_ahead(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let gallery = Arc::clone(&shared);
+            let walked = gallery
+                .door
+                .read_ahead(move |library| shared.timelines.newest(library, &Which::of_first_look()));
+            if let Err(failure) = walked.await {
+                tracing::debug!(?failure, "nothing was read ahead");
+            }
+        });
     }
 }
 
@@ -158,7 +210,7 @@ fn tag(which: &Which, revision: u64) -> String {
     responses(
         (status = 200, content_type = "application/octet-stream", description =
             "little endian: u32 version 1, u32 n, u32 days, u32 0; days times u32 yyyymmdd, u32 count; n times u8 shape"),
-        (status = 304, description = "nothing has changed")))]
+        (status = 304, description = "nothing has changed"), HiddenClosed))]
 pub(crate) async fn show_skeleton(
     State(gallery): State<Arc<Gallery>>,
     headers: HeaderMap,
@@ -271,7 +323,7 @@ impl Columns {
 
 /// The rows of a stretch of the timeline.
 #[utoipa::path(get, path = "/api/v1/timeline/columns", tag = "timeline", params(Which, Stretch),
-    responses((status = 200, body = Columns), (status = 409, description = "`stale`: the skeleton is old")))]
+    responses((status = 200, body = Columns), (status = 409, description = "`stale`: the skeleton is old"), HiddenClosed))]
 pub(crate) async fn show_columns(
     State(gallery): State<Arc<Gallery>>,
     Parameters(which): Parameters<Which>,
@@ -305,13 +357,13 @@ pub(crate) struct Whose {
 pub(crate) struct Position {
     /// The revision that it was read at.
     revision: u64,
-    /// The number, counted from 0.
-    index: usize,
+    /// The number, counted from 0; null for what is not in this timeline.
+    index: Option<usize>,
 }
 
 /// Where a photo stands in the timeline.
 #[utoipa::path(get, path = "/api/v1/timeline/position", tag = "timeline", params(Which, Whose),
-    responses((status = 200, body = Position), (status = 404, description = "it is not in this timeline")))]
+    responses((status = 200, body = Position), HiddenClosed))]
 pub(crate) async fn show_position(
     State(gallery): State<Arc<Gallery>>,
     Parameters(which): Parameters<Which>,
@@ -321,8 +373,11 @@ pub(crate) async fn show_position(
     let shared = Arc::clone(&gallery);
     let position = gallery.door.read(move |library| {
         let kept = shared.timelines.newest(library, &which)?;
-        let index = kept.timeline.position(library.cursor_of(&id)?);
-        let index = index.ok_or_else(|| Failure::not_found("that photo is not in this timeline"))?;
+        let index = match library.cursor_of(&id) {
+            Ok(cursor) => kept.timeline.position(cursor),
+            Err(LibraryError::NoSuchItem { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         Ok(Position { revision: kept.revision, index })
     });
     position.await.map(Json)
@@ -336,6 +391,19 @@ mod tests {
 
     /// The bytes that the pages are tested against as well.
     const GOLDEN: &[u8] = include_bytes!("../../../web/src/lib/fixtures/skeleton.bin");
+
+    #[test]
+    fn what_is_walked_while_they_are_forgotten_is_not_kept() {
+        let timelines = Timelines::default();
+        let walked = || Kept { which: Which::default(), revision: 7, timeline: std::iter::empty().collect() };
+        timelines.keep(walked(), 0);
+        assert!(timelines.find(&Which::default(), 7).is_some());
+        timelines.forget();
+        timelines.keep(walked(), 0);
+        assert!(timelines.find(&Which::default(), 7).is_none(), "it locked meanwhile");
+        timelines.keep(walked(), 1);
+        assert!(timelines.find(&Which::default(), 7).is_some());
+    }
 
     #[test]
     fn a_skeleton_is_written_as_the_pages_read_it() {
@@ -368,7 +436,7 @@ mod tests {
         let which = |q: &str| Which { q: q.to_owned(), ..Which::default() };
         for number in 0..9_u32 {
             let timeline = Timeline::default();
-            timelines.keep(Kept { which: which(&number.to_string()), revision: 1, timeline });
+            timelines.keep(Kept { which: which(&number.to_string()), revision: 1, timeline }, 0);
         }
         assert!(timelines.find(&which("4"), 1).is_none());
         assert!(timelines.find(&which("5"), 1).is_some());

@@ -1,10 +1,10 @@
-//! What the server looks at by itself: whether anybody is still there, and whether the library has changed.
+//! What the server looks at by itself: whether anybody is still there or watches a video, and whether the library has changed.
 //!
 //! Other programs change the library too. Asking for its revision costs one look into an index, so it is asked for
 //! every second rather than listened for: that finds the same on every file system.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -22,8 +22,12 @@ pub(crate) async fn watch(gallery: &Arc<Gallery>) {
         ticks.tick().await;
         gallery.lock_if_unused();
         gallery.close_hidden_if_unused();
+        gallery.proxies.forget_unwatched(Instant::now());
         // A library that is locked or does not answer has nothing to tell.
-        let Ok(revision) = gallery.door.read(|library| Ok(library.revision()?)).await else { continue };
+        let looked = gallery.door.read(|library| Ok((library.revision()?, library.local_settings()?)));
+        let Ok((revision, rules)) = looked.await else { continue };
+        gallery.door.idle().rule(rules.lock_after_seconds);
+        gallery.news.saw(revision);
         if told.is_some_and(|told| told != revision) {
             gallery.news.revision(revision);
         }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::asked::{Asked, whole_id};
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, HiddenClosed};
 use crate::gallery::Gallery;
 use crate::timeline::shelf_called;
 use crate::undone::Back;
@@ -29,6 +29,9 @@ pub(crate) struct Which {
     album: Option<String>,
     /// `shown`, `hidden` or `trash`.
     shelf: Option<String>,
+    /// Whether what lies in stacks under `items` is meant with them.
+    #[serde(default)]
+    stacks: bool,
 }
 
 impl Which {
@@ -39,7 +42,8 @@ impl Which {
 
     pub(crate) fn select(&self, library: &Library, usually: Option<Shelf>) -> Answer<Selection> {
         if let Some(items) = &self.items {
-            return Ok(library.select_ids(items)?);
+            let named = library.select_ids(items)?;
+            return Ok(if self.stacks { library.with_stacks(&named)? } else { named });
         }
         if self.q.is_none() && self.album.is_none() {
             return Err(Failure::not_understood("a change is about items or about what q finds"));
@@ -221,7 +225,7 @@ async fn change_again(
 
 /// Changes photos, all or none.
 #[utoipa::path(post, path = "/api/v1/edit", tag = "writing", request_body = Edit,
-    responses((status = 200, body = Written), (status = 400, description = "`not-understood`")))]
+    responses((status = 200, body = Written), (status = 400, description = "`not-understood`"), HiddenClosed))]
 pub(crate) async fn edit(
     State(gallery): State<Arc<Gallery>>,
     Asked(asked): Asked<Edit>,
@@ -236,7 +240,7 @@ pub(crate) async fn edit(
 
 /// Puts photos into the trash.
 #[utoipa::path(post, path = "/api/v1/trash", tag = "writing", request_body = Which,
-    responses((status = 200, body = Written)))]
+    responses((status = 200, body = Written), HiddenClosed))]
 pub(crate) async fn trash(
     State(gallery): State<Arc<Gallery>>,
     Asked(which): Asked<Which>,
@@ -250,7 +254,7 @@ pub(crate) async fn trash(
 
 /// Takes photos out of the trash.
 #[utoipa::path(post, path = "/api/v1/trash/restore", tag = "writing", request_body = Which,
-    responses((status = 200, body = Written)))]
+    responses((status = 200, body = Written), HiddenClosed))]
 pub(crate) async fn restore(
     State(gallery): State<Arc<Gallery>>,
     Asked(which): Asked<Which>,
@@ -273,7 +277,7 @@ pub(crate) struct NewStack {
 
 /// Puts photos, and what lies under them, under one of them.
 #[utoipa::path(post, path = "/api/v1/stack", tag = "writing", request_body = NewStack,
-    responses((status = 200, body = Written)))]
+    responses((status = 200, body = Written), HiddenClosed))]
 pub(crate) async fn stack(
     State(gallery): State<Arc<Gallery>>,
     Asked(asked): Asked<NewStack>,
@@ -288,7 +292,7 @@ pub(crate) async fn stack(
 
 /// Takes the stacks apart that photos lie in.
 #[utoipa::path(post, path = "/api/v1/stack/apart", tag = "writing", request_body = Which,
-    responses((status = 200, body = Written)))]
+    responses((status = 200, body = Written), HiddenClosed))]
 pub(crate) async fn unstack(
     State(gallery): State<Arc<Gallery>>,
     Asked(which): Asked<Which>,

@@ -15,7 +15,7 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, bring_back, publish_more};
 use crate::keys::send_keys;
 use crate::originals::{
-    fetch_missing, look_for_absent, not_queued, published_until, queue_new, send_originals,
+    fetch_missing, is_look_due, look_for_absent, not_queued, published_until, queue_new, send_originals,
 };
 use crate::packs::{entries_to_send, kinds_of, learn_packs, packs_to_replicate, replicate_packs, send_packs};
 use crate::place::{before_the_first_put, confirm_place, place_id, renew_place};
@@ -284,8 +284,8 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     if options.send_originals && options.send_previews {
         here.device.record_packs_sent(at.id, &planned.stamp)?;
     }
-    if has_news {
-        report.seen_originals = look_for_absent(here, at).await?;
+    if has_news || is_look_due(here, at)? {
+        report.seen_originals = look_for_absent(here, at, has_news).await?;
     }
     if tell(here, at, &mut report.problems).await? || here.catalog.open_ops()?.ops > 0 {
         publish_more(here, at, &mut report.history).await?;

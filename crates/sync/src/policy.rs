@@ -96,6 +96,7 @@ pub fn wanted_with_switches(
                 let query =
                     Query::parse(text).map_err(|error| SyncError::Policy { reason: error.render(text) })?;
                 wanted.contents = catalog.contents_matching(&query)?;
+                catalog.add_live_halves(&mut wanted.contents)?;
             }
         }
         PolicyKind::ArchiveOnly => {
@@ -110,7 +111,7 @@ pub fn wanted_with_switches(
     Ok(wanted)
 }
 
-/// Photos go before albums, albums before the policy; an album's own switch goes before that of the one it lies in,
+/// The video half of a Live Photo goes as its photo does. Photos go before albums, albums before the policy; an album's own switch goes before that of the one it lies in,
 /// and of several albums one that is off decides.
 fn switch_by_hand(catalog: &Catalog, switches: &[(Switched, bool)], wanted: &mut Wanted) -> Result<()> {
     if switches.is_empty() {
@@ -132,16 +133,22 @@ fn switch_by_hand(catalog: &Catalog, switches: &[(Switched, bool)], wanted: &mut
                 continue;
             }
             let query = Query::default().and(Condition::InAlbums(switched));
-            for content in catalog.contents_matching(&query)? {
-                turn(wanted, content, on);
-            }
+            let mut contents = catalog.contents_matching(&query)?;
+            catalog.add_live_halves(&mut contents)?;
+            contents.into_iter().for_each(|content| turn(wanted, content, on));
         }
     }
     let [off, on] = assets;
-    for (assets, on) in [(off, false), (on, true)] {
-        for content in catalog.contents_of(assets)? {
-            turn(wanted, content, on);
-        }
+    let itself = [catalog.contents_of(off)?, catalog.contents_of(on)?];
+    for on in [false, true] {
+        let mut contents = itself[usize::from(on)].clone();
+        catalog.add_live_halves(&mut contents)?;
+        // A half may be switched by itself, too.
+        let other = &itself[usize::from(!on)];
+        contents
+            .into_iter()
+            .filter(|content| !other.contains(content))
+            .for_each(|content| turn(wanted, content, on));
     }
     Ok(())
 }

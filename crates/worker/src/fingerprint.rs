@@ -27,10 +27,10 @@ impl Fingerprints {
     }
 }
 
-/// The luma stretched to a square of [`LUMA_SIDE`], row by row.
+/// The luma stretched to a square of [`LUMA_SIDE`], a byte a pixel.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of bytes are bytes")]
 pub(crate) fn luma_means(raster: &Raster) -> Vec<u8> {
-    let rows = Luma::of(raster).reduced::<LUMA_SIDE>();
+    let rows = Luma::of(raster).reduced::<{ LUMA_SIDE as usize }>();
     rows.into_iter().flatten().map(|mean| mean.round().clamp(0.0, 255.0) as u8).collect()
 }
 
@@ -220,9 +220,10 @@ mod tests {
         let mut picture = Raster::filled(128, 128, 10);
         picture.pixels.iter_mut().skip(128 * 64 * 3).for_each(|value| *value = 200);
         let means = luma_means(&picture);
-        assert_eq!(means.len(), LUMA_SIDE * LUMA_SIDE);
-        assert!(means[..LUMA_SIDE * 32].iter().all(|mean| *mean == 10));
-        assert!(means[LUMA_SIDE * 32..].iter().all(|mean| *mean == 200));
+        let side = LUMA_SIDE as usize;
+        assert_eq!(means.len(), side * side);
+        assert!(means[..side * side / 2].iter().all(|mean| *mean == 10));
+        assert!(means[side * side / 2..].iter().all(|mean| *mean == 200));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub const THUMBNAIL_SIDE: u32 = 320;
 /// Long side of the preview for one photo.
 pub const PREVIEW_SIDE: u32 = 1440;
 /// Means of luma along each side of what pictures are compared by.
-pub const LUMA_SIDE: usize = 64;
+pub const LUMA_SIDE: u32 = 64;
 /// Number of the recipe (sizes, filters, qualities) that renditions are made by; raised when it changes.
 pub const RECIPE: u16 = 1;
 
@@ -282,7 +282,7 @@ pub struct Rendition {
     pub width: u32,
     /// Pixels down, upright.
     pub height: u32,
-    /// WebP (thumbnail) or JPEG (preview).
+    /// WebP (thumbnail), JPEG (preview), or a byte a pixel (luma).
     pub bytes: Vec<u8>,
 }
 
@@ -305,8 +305,8 @@ pub struct Rendered<R = Rendition> {
     pub pdq256: Option<[u8; 32]>,
     /// PDQ's quality, 0–100; hashes below 50 (flat pictures) say little.
     pub pdq_quality: Option<u8>,
-    /// Rows of area means of the luma, [`LUMA_SIDE`] of each; the picture is stretched to a square.
-    pub luma: Option<Vec<u8>>,
+    /// Area means of the luma, row by row; the picture is stretched to a square of [`LUMA_SIDE`].
+    pub luma: Option<R>,
     /// The preview was wanted but is left for a request without `quick`.
     pub preview_pending: bool,
     /// Which decoder made it.
@@ -316,7 +316,7 @@ pub struct Rendered<R = Rendition> {
 }
 
 impl<R> Rendered<R> {
-    /// The same with other renditions: first the thumbnail is changed, then the preview.
+    /// The same with other renditions: first the thumbnail is changed, then the preview, then the luma.
     pub fn map<S>(self, mut change: impl FnMut(R) -> S) -> Rendered<S> {
         Rendered {
             width: self.width,
@@ -327,7 +327,7 @@ impl<R> Rendered<R> {
             phash64: self.phash64,
             pdq256: self.pdq256,
             pdq_quality: self.pdq_quality,
-            luma: self.luma,
+            luma: self.luma.map(&mut change),
             preview_pending: self.preview_pending,
             decoder: self.decoder,
             damage: self.damage,

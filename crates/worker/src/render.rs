@@ -9,7 +9,9 @@ use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
 use crate::decode::{Decoders, Job};
 use crate::fingerprint::{Fingerprints, luma_means};
-use crate::protocol::{PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request, THUMBNAIL_SIDE};
+use crate::protocol::{
+    LUMA_SIDE, PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request, THUMBNAIL_SIDE,
+};
 use crate::raster::Raster;
 use crate::turn::upright;
 
@@ -72,7 +74,8 @@ impl Renderer {
                 rendered.pdq_quality = Some(fingerprints.pdq_quality);
             }
             if wanted.luma {
-                rendered.luma = Some(luma_means(&small));
+                let [width, height] = [LUMA_SIDE; 2];
+                rendered.luma = Some(Rendition { width, height, bytes: luma_means(&small) });
             }
             if wanted.thumbhash {
                 rendered.thumbhash = Some(placeholder(&self.shrunk(small, PLACEHOLDER_SIDE)?));

@@ -4,6 +4,8 @@ export interface Problem {
   code: string; message: string; hint?: string | null; at?: [number, number] | null;
   /** What would newly be sent, and how much at most goes without being asked about; with `needs-consent`. */
   exposes?: { remote: string; originals: number; bytes: number; most: number };
+  /** The same as the message, by a code for which other languages have a sentence. */
+  why?: { code: string; values: Record<string, string> } | null;
   /** Which setting is wrong. */
   setting?: string;
 }
@@ -25,6 +27,11 @@ export function keepSecret(value: string | null): void {
 
 export const hasSecret = (): boolean => secret !== null;
 
+/** How long after the last touch a request is still somebody's, in milliseconds. */
+const TOUCH = 10_000;
+let touched = performance.now();
+for (const kind of ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart', 'click', 'input']) addEventListener(kind, () => { touched = performance.now(); }, { capture: true, passive: true });
+
 type Listener = (error: ApiError) => void;
 let listener: Listener = () => {};
 /** Hears of every lost session, locked library and unreachable server, whoever made the call. */
@@ -33,6 +40,8 @@ export const onTrouble = (heard: Listener): void => { listener = heard; };
 export async function send(method: string, path: string, body?: unknown, signal?: AbortSignal, headers: HeadersInit = {}): Promise<Response> {
   const all = new Headers(headers);
   if (secret !== null) all.set('x-safelight', secret);
+  // What the page asks by itself, as the server told it something, keeps neither the library nor hidden photos open.
+  if (performance.now() - touched > TOUCH) all.set('x-safelight-unasked', '1');
   if (body !== undefined) all.set('content-type', 'application/json');
   let answer: Response;
   try {
@@ -75,6 +84,7 @@ async function write<T>(method: string, path: string, body: unknown = {}): Promi
   return (answer.status === 204 ? {} : await answer.json()) as T;
 }
 export const post = <T>(path: string, body?: unknown): Promise<T> => write<T>('POST', path, body);
+export const put = <T>(path: string, body?: unknown): Promise<T> => write<T>('PUT', path, body);
 export const patch = <T>(path: string, body?: unknown): Promise<T> => write<T>('PATCH', path, body);
 export const remove = <T>(path: string): Promise<T> => write<T>('DELETE', path);
 

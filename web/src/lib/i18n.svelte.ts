@@ -24,7 +24,13 @@ const further: Record<Language, () => Promise<{ default: Catalogue }>> = {
   fr: () => import('../locales/pages/fr.json'),
 };
 
-const state = $state<{ language: Language; words: Catalogue }>({ language: 'en', words: en });
+/** Sentences for the codes of reasons; English has the server's own. */
+const reasons: Record<Exclude<Language, 'en'>, () => Promise<{ default: Catalogue }>> = {
+  de: () => import('../locales/reasons/de.json'),
+  fr: () => import('../locales/reasons/fr.json'),
+};
+
+const state = $state<{ language: Language; words: Catalogue; reasons: Catalogue }>({ language: 'en', words: en, reasons: {} });
 
 /** The language in use: the one chosen in the settings, else the browser's, else English. */
 export const language = (): Language => state.language;
@@ -44,8 +50,10 @@ async function speak(): Promise<void> {
   const wanted = chosen;
   const words = wanted === 'en' ? en : (await others[wanted]()).default;
   const all = paged ? { ...words, ...(await further[wanted]()).default } : words;
+  const why = wanted === 'en' ? {} : (await reasons[wanted]()).default;
   if (wanted !== chosen) return;
   state.words = all;
+  state.reasons = why;
   state.language = wanted;
   document.documentElement.lang = wanted;
 }
@@ -64,7 +72,7 @@ export async function paging<T>(part: Promise<T>): Promise<T> {
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   let text = state.words[key];
   if (text === undefined && typeof values['n'] === 'number') {
-    const form = new Intl.PluralRules(state.language).select(values['n']);
+    const form = made('plural', () => new Intl.PluralRules(state.language)).select(values['n']);
     text = state.words[`${key}.${form}`] ?? state.words[`${key}.other`];
   }
   text ??= (en as Catalogue)[key] ?? key;
@@ -74,36 +82,42 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   });
 }
 
-export const number = (value: number): string => new Intl.NumberFormat(state.language).format(value);
+/** The sentence for a code of a reason, in the language in use; none in English. */
+export const reasonFor = (code: string): string | undefined => (Object.hasOwn(state.reasons, code) ? state.reasons[code] : undefined);
+
+/** What formats a value is dear to make, and one of a kind will do: a timeline that scrolls asks for hundreds a second. */
+const makers = new Map<string, unknown>();
+function made<T>(kind: string, make: () => T): T {
+  const key = state.language + kind;
+  let one = makers.get(key) as T | undefined;
+  if (!one) makers.set(key, one = make());
+  return one;
+}
+const numbers = (options: Intl.NumberFormatOptions): Intl.NumberFormat => made(JSON.stringify(options), () => new Intl.NumberFormat(state.language, options));
+
+export const number = (value: number): string => numbers({}).format(value);
 
 /** `2K`: a number where there is little room. */
-export const compact = (value: number): string => new Intl.NumberFormat(state.language, { notation: 'compact', maximumFractionDigits: 0 }).format(value);
+export const compact = (value: number): string => numbers({ notation: 'compact', maximumFractionDigits: 0 }).format(value);
 
 export function bytes(value: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
   let at = 0;
   while (value >= 1000 && at < units.length - 1) { value /= 1000; at++; }
-  return new Intl.NumberFormat(state.language, {
-    style: 'unit', unit: units[at]!, unitDisplay: 'short', maximumFractionDigits: value < 10 && at > 0 ? 1 : 0,
-  }).format(value);
+  return numbers({ style: 'unit', unit: units[at]!, unitDisplay: 'short', maximumFractionDigits: value < 10 && at > 0 ? 1 : 0 }).format(value);
 }
 
 /** US dollars; a little is said as less than a cent. */
 export function dollars(value: number): string {
-  const said = (amount: number): string => new Intl.NumberFormat(state.language, { style: 'currency', currency: 'USD' }).format(amount);
+  const said = (amount: number): string => numbers({ style: 'currency', currency: 'USD' }).format(amount);
   return value > 0 && value < 0.01 ? `< ${said(0.01)}` : said(value);
 }
 
 /** A moment by the clock here. */
 export const moment = (millis: number): string => new Intl.DateTimeFormat(state.language, { dateStyle: 'medium', timeStyle: 'short' }).format(millis);
 
-const cache = new Map<string, Intl.DateTimeFormat>();
-function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = state.language + JSON.stringify(options);
-  let made = cache.get(key);
-  if (!made) cache.set(key, made = new Intl.DateTimeFormat(state.language, { timeZone: 'UTC', ...options }));
-  return made;
-}
+const format = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
+  made(JSON.stringify(options), () => new Intl.DateTimeFormat(state.language, { timeZone: 'UTC', ...options }));
 
 /** A day of the skeleton (`yyyymmdd`); without the year where it is this year. */
 export function dayName(day: number, style: 'short' | 'long' | 'month' | 'year' = 'short'): string {

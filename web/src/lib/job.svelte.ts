@@ -1,8 +1,9 @@
 // The long work that the server does at the moment, or did last: an import, a sync, asking an archive. One at a time.
 import { get, post } from './api';
-import { onNews, onShut } from './session.svelte';
+import type { Why } from './reasons';
+import { onNews, onShut, stillOpen } from './session.svelte';
 
-export interface JobProblem { path: string; reason: string; weight: 'notice' | 'omission' | 'failure' }
+export interface JobProblem { path: string; reason: string; why?: Why | null; weight: 'notice' | 'omission' | 'failure' }
 export interface Job {
   id: number;
   kind: 'sync' | 'thaw' | 'free' | 'import' | 'connect' | 'join';
@@ -15,7 +16,7 @@ export interface Job {
   report: Record<string, unknown> | null;
   error: JobError | null;
 }
-export interface JobError { code: string; message: string; hint?: string | null; space?: { bytes: number; free_bytes: number } }
+export interface JobError { code: string; message: string; hint?: string | null; why?: Why | null; space?: { bytes: number; free_bytes: number } }
 
 export const job = $state<{ now: Job | null }>({ now: null });
 
@@ -33,7 +34,11 @@ onShut(() => { job.now = null; });
 export const running = (): boolean => job.now?.state === 'running';
 
 /** Asks how it stands; what happens from then on is told. */
-export async function lookAtJob(): Promise<void> { saw((await get<{ job: Job | null }>('jobs')).job); }
+export async function lookAtJob(): Promise<void> {
+  const still = stillOpen();
+  const found = (await get<{ job: Job | null }>('jobs')).job;
+  if (still()) saw(found);
+}
 
 /** Begins one; refused while another runs. */
 export async function beginJob(path: string, body: unknown): Promise<Job> {

@@ -4,7 +4,10 @@ import { t } from './i18n.svelte';
 import { complain, doing, say } from './toast.svelte';
 import type { Written } from './types';
 
-export type Which = { items: string[] } | { q: string; album?: string; shelf?: string };
+/** `stacks`: where a list shows each stack as one photo, what lies under it is meant as well, for what is said of all of it. */
+export type Which = { items: string[]; stacks?: boolean } | { q: string; album?: string; shelf?: string };
+/** For what is said of the one photo that shows: how it is liked, called, turned and filed. */
+const alone = (which: Which): Which => ('items' in which ? { items: which.items } : which);
 interface Edit {
   set?: Record<string, unknown>;
   add?: { tags?: string[]; albums?: string[] };
@@ -14,19 +17,19 @@ interface Edit {
 
 export function edit(which: Which, changes: Edit, said: (n: number) => string): Promise<Written | null> {
   // What could not be done to some of them is said with it.
-  return doing((answer) => [said(answer.changed), ...(answer.notices ?? [])].join('. '), () => post<Written>('edit', { ...which, ...changes }));
+  return doing((answer) => [said(answer.changed), ...(answer.notices ?? [])].join('; '), () => post<Written>('edit', { ...which, ...changes }));
 }
 
 export const favourite = (which: Which, on: boolean): Promise<Written | null> =>
-  edit(which, { set: { favourite: on } }, (n) => t(on ? 'did.favourite' : 'did.unfavourite', { n }));
+  edit(alone(which), { set: { favourite: on } }, (n) => t(on ? 'did.favourite' : 'did.unfavourite', { n }));
 export const rate = (which: Which, stars: number): Promise<Written | null> =>
-  edit(which, { set: { rating: stars } }, (n) => (stars === 0 ? t('did.unrated', { n }) : t('did.rated', { n, stars: t('stars', { n: stars }) })));
+  edit(alone(which), { set: { rating: stars } }, (n) => (stars === 0 ? t('did.unrated', { n }) : t('did.rated', { n, stars: t('stars', { n: stars }) })));
 export const turn = (which: Which, by: 90 | -90): Promise<Written | null> =>
-  edit(which, { set: { rotate_by: by } }, (n) => t('did.turned', { n }));
+  edit(alone(which), { set: { rotate_by: by } }, (n) => t('did.turned', { n }));
 export const hide = (which: Which, on: boolean): Promise<Written | null> =>
   edit(which, { set: { hidden: on } }, (n) => t(on ? 'did.hidden' : 'did.unhidden', { n }));
 export const caption = (which: Which, text: string): Promise<Written | null> =>
-  edit(which, { set: { caption: text } }, (n) => t('did.captioned', { n }));
+  edit(alone(which), { set: { caption: text } }, (n) => t('did.captioned', { n }));
 export const date = (which: Which, set: { date?: string; date_by?: string; zone?: string }): Promise<Written | null> =>
   edit(which, { set }, (n) => t('did.dated', { n }));
 export const place = (which: Which, text: string): Promise<Written | null> =>
@@ -34,11 +37,11 @@ export const place = (which: Which, text: string): Promise<Written | null> =>
 export const asTheFile = (which: Which, field: 'date' | 'place'): Promise<Written | null> =>
   edit(which, { clear: [field] }, (n) => t(field === 'date' ? 'did.dated' : 'did.placed', { n }));
 export const tag = (which: Which, add: string[], remove: string[]): Promise<Written | null> =>
-  edit(which, { ...(add.length ? { add: { tags: add } } : {}), ...(remove.length ? { remove: { tags: remove } } : {}) }, (n) => t('did.tagged', { n }));
+  edit(alone(which), { ...(add.length ? { add: { tags: add } } : {}), ...(remove.length ? { remove: { tags: remove } } : {}) }, (n) => t('did.tagged', { n }));
 export const intoAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>
-  edit(which, { add: { albums: [album.id] } }, (n) => t('did.filed', { n, album: album.name }));
+  edit(alone(which), { add: { albums: [album.id] } }, (n) => t('did.filed', { n, album: album.name }));
 export const outOfAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>
-  edit(which, { remove: { albums: [album.id] } }, (n) => t('did.unfiled', { n, album: album.name }));
+  edit(alone(which), { remove: { albums: [album.id] } }, (n) => t('did.unfiled', { n, album: album.name }));
 export const stack = (items: string[], cover: string): Promise<Written | null> =>
   doing(() => t('did.stacked', { n: items.length }), () => post<Written>('stack', { items, cover }));
 export const unstack = (which: Which): Promise<Written | null> =>

@@ -1,5 +1,6 @@
 // A remote as `safelight remote list --json` tells it, what is not there and why, and what it costs.
 import { t, type Key } from './i18n.svelte';
+import type { Told, Why } from './reasons';
 
 export interface Policy {
   kind: string; only: string | null; older_days: number | null; by: 'captured' | 'added' | null; unmetered: boolean | null;
@@ -20,7 +21,7 @@ export interface Remote {
   safe_originals: number; waiting_originals: number; held_originals: number; local_originals: number; failed_originals: number;
 }
 export type WaitingState = 'failed' | 'lost' | 'held' | 'waiting' | 'elsewhere' | 'off';
-export interface WaitingGroup { state: WaitingState; reason: string; originals: number; bytes: number; next_try_millis: number | null; examples: { id: string; name: string }[] }
+export interface WaitingGroup { state: WaitingState; reason: string; why?: Why | null; originals: number; bytes: number; next_try_millis: number | null; examples: { id: string; name: string }[] }
 export interface TierCost { tier: string | null; objects: number; bytes: number; write_usd: number; month_usd: number; return_usd: number; least_days: number }
 export interface RemoteCost { remote: string; prices: string | null; resting: TierCost[]; next_sync: TierCost[] }
 /** What a change of settings came to. */
@@ -28,7 +29,7 @@ export interface PolicyChange { remote: string; policy: string; newly_exposed: n
 /** What one remote's sync came to, as far as the pages read it. */
 export interface SyncOutcome {
   remote: string; error: string | null; hint: string | null; quiet_until: string | null; sent_packs: number; synced_originals: number;
-  held: { originals: number; bytes: number } | null; problems: string[]; notices: string[]; traffic: { requests: number; up_bytes: number; down_bytes: number };
+  held: { originals: number; bytes: number } | null; problems: string[]; notices: string[]; told?: Told[]; error_why?: Why | null; traffic: { requests: number; up_bytes: number; down_bytes: number };
 }
 
 /** The host or the kind of place that sees what rests there. */

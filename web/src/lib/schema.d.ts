@@ -217,7 +217,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells of revisions, of the lock and of progress for as long as the page listens. */
+        /** Tells what holds now, then of revisions, of the lock, of hidden photos and of progress for as long as the page listens. */
         get: operations["listen"];
         put?: never;
         post?: never;
@@ -289,6 +289,23 @@ export interface paths {
         put?: never;
         /** Draws the recovery words of a new library, to be written down. Whoever asks again gets others. */
         post: operations["draw_words"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/first/words/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says whether recovery words can be right, by their list and checksum, before anything else is asked. Nothing is kept. */
+        post: operations["check_words"];
         delete?: never;
         options?: never;
         head?: never;
@@ -431,6 +448,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/map/tiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The user's own map, that is drawn beneath the photos. */
+        get: operations["show_tiles"];
+        /** Names the file of the user's own map; it stays where it is. */
+        put: operations["name_tiles"];
+        post?: never;
+        /** Draws no map of the user's any more; its file stays. */
+        delete: operations["forget_tiles"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/map/tiles/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A part of the map's file, of 16 MiB at most; one range of bytes is asked for. */
+        get: operations["read_tiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/places": {
         parameters: {
             query?: never;
@@ -440,6 +493,23 @@ export interface paths {
         };
         /** The places where photos were taken, in the order of countries, regions and cities. */
         get: operations["list_places"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What whoever keeps each remote can see there; as `safelight remote privacy --json`. */
+        get: operations["show_privacy"];
         put?: never;
         post?: never;
         delete?: never;
@@ -553,6 +623,24 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules of this device. */
+        get: operations["show_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes when the library locks itself, at once, and how many pictures are decoded at once, from the next work on. */
+        patch: operations["change_settings"];
         trace?: never;
     };
     "/api/v1/sources": {
@@ -1027,6 +1115,7 @@ export interface components {
             capability: string;
             /** @description Why not, where that is known. */
             reason?: string | null;
+            why?: components["schemas"]["Why"] | null;
             /** @description Whether it was seen to work. */
             works: boolean;
         };
@@ -1040,6 +1129,19 @@ export interface components {
             lat: number;
             /** Format: double */
             lon: number;
+        };
+        /** @description What is to change; what is left out stays. */
+        ChangedSettings: {
+            /**
+             * Format: int64
+             * @description After so many seconds without use the library locks itself; from 60 to 86,400.
+             */
+            lock_after_seconds?: number | null;
+            /**
+             * Format: int64
+             * @description How many pictures are decoded at once, from 1 to 64; null is as many as the machine has cores.
+             */
+            workers?: number | null;
         };
         /** @description One of them. */
         Choice: {
@@ -1107,6 +1209,21 @@ export interface components {
             /** @description The byte behind the last one. */
             to: number;
         };
+        /** @description One of the values. */
+        ConflictingValue: {
+            /** @description The device that wrote it. */
+            device: string;
+            /** @description Whether that is this one. */
+            here: boolean;
+            /** @description Its number, for `--keep`. */
+            number: number;
+            /** @description Whether it is the one that shows. */
+            shows: boolean;
+            /** @description The value. */
+            value: string;
+            /** @description When, by that device's clock: `2026-05-14 10:11:12`, UTC. */
+            when: string;
+        };
         /** @description How many photos and videos there are. */
         Counts: {
             /**
@@ -1119,6 +1236,11 @@ export interface components {
             /** Format: int64 */
             trashed: number;
         };
+        /**
+         * @description What the photos of a group have to do with each other.
+         * @enum {string}
+         */
+        DuplicateKind: "exact" | "near" | "burst";
         /** @description What is to become of photos. */
         Edit: components["schemas"]["Which"] & {
             /** @description What is put in. */
@@ -1159,6 +1281,13 @@ export interface components {
         Failed: {
             error: components["schemas"]["Failure"];
         };
+        /** @description A file that failed. */
+        FailedFile: {
+            /** @description The file. */
+            path: string;
+            /** @description Why. */
+            reason: string;
+        };
         /** @description What failed. */
         Failure: (components["schemas"]["More"] | null) & {
             /** @description The bytes of the query that it is about: from, to. */
@@ -1169,6 +1298,7 @@ export interface components {
             hint?: string | null;
             /** @description A sentence without a full stop. */
             message: string;
+            why?: components["schemas"]["Why"] | null;
         };
         /** @description What fetching came to. */
         Fetched: {
@@ -1177,6 +1307,34 @@ export interface components {
              * @description Sealed bytes that came over the wire; 0 if it was here already.
              */
             bytes: number;
+        };
+        /** @description What fetching originals came to. */
+        FetchReport: {
+            /**
+             * Format: int64
+             * @description Originals that are archived in a remote and wait for a thaw; they are told to the monitor.
+             */
+            archived_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that no remote had whole; they are told to the monitor.
+             */
+            failed_originals: number;
+            /**
+             * Format: int64
+             * @description Sealed bytes that came down.
+             */
+            fetched_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that are here now and were not before.
+             */
+            fetched_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that were here already.
+             */
+            present_originals: number;
         };
         /** @description A library that is not there yet. */
         FirstRun: {
@@ -1251,6 +1409,56 @@ export interface components {
             /** @description What stays. */
             staying: components["schemas"]["Staying"][];
         };
+        /** @description What freeing came to. */
+        FreeReport: {
+            /**
+             * Format: int64
+             * @description Sealed bytes that went.
+             */
+            freed_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that rest in remotes only now.
+             */
+            freed_originals: number;
+            /** @description What is wrong with single objects, in words. */
+            problems: string[];
+            /** @description What stayed. */
+            staying: components["schemas"]["Staying"][];
+            /** @description The same with codes. */
+            told: components["schemas"]["SaidProblem"][];
+        };
+        /** @description How many groups there are of each kind. */
+        GroupCounts: {
+            /**
+             * Format: int64
+             * @description Shots of one moment.
+             */
+            burst: number;
+            /**
+             * Format: int64
+             * @description The same pixels.
+             */
+            exact: number;
+            /**
+             * Format: int64
+             * @description The same picture.
+             */
+            near: number;
+        };
+        /** @description What waits for a person's consent. */
+        HeldBack: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Originals.
+             */
+            originals: number;
+        };
         /** @description Whether hidden photos are told. */
         HiddenStanding: {
             /**
@@ -1260,23 +1468,220 @@ export interface components {
             idle_seconds: number;
             open: boolean;
         };
+        /** @description One change. */
+        HistoryEntry: {
+            /** @description The device. */
+            device: string;
+            /** @description The operation's id. */
+            id: string;
+            /** @description What was changed. */
+            what: string;
+            /** @description When, by the clock of the device that made it: `2026-05-14 10:11:12`, UTC. */
+            when: string;
+            why?: components["schemas"]["Why"] | null;
+        };
         /** @description How soon. */
         HowSoon: {
             /** @description `standard` or `high`. */
             priority: string;
         };
+        /** @description What an import came to. */
+        Imported: components["schemas"]["ImportReport"] & {
+            /** @description The same in sentences. */
+            lines: string[];
+        };
+        /** @description What an import did. */
+        ImportReport: {
+            /**
+             * Format: int64
+             * @description Of these, found at a place that is new.
+             */
+            duplicates: number;
+            /**
+             * Format: int64
+             * @description Files that were not taken and should have been.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Files that are no longer where they were.
+             */
+            gone: number;
+            /**
+             * Format: int64
+             * @description Of these, such as the library keeps a sealed copy of, here or in a remote.
+             */
+            gone_kept: number;
+            /**
+             * Format: int64
+             * @description Of these, linked ones that lie nowhere else that is known: the library holds no copy of them.
+             */
+            gone_linked: number;
+            /**
+             * Format: int64
+             * @description Of these, such as were moved or renamed: their photo is at another path.
+             */
+            gone_moved: number;
+            /**
+             * Format: int64
+             * @description Originals that are new in the library, versions included.
+             */
+            imported: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            imported_bytes: number;
+            /**
+             * Format: int64
+             * @description Files whose content the library had.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description What was met that is neither file nor folder, links that are not followed, and sidecars that are none.
+             */
+            left_out: number;
+            /**
+             * Format: int64
+             * @description Files opened because only their place on the disk had changed.
+             */
+            opened_to_compare: number;
+            /**
+             * Format: int64
+             * @description Previews left to the background.
+             */
+            previews_pending: number;
+            /**
+             * Format: int64
+             * @description Files whose photo was removed from the library for good (`trash empty`), and that have not changed since.
+             */
+            purged_before: number;
+            /** @description Files that are no photos or videos, by reason. */
+            refused: components["schemas"]["RefusedCount"][];
+            /**
+             * Format: int64
+             * @description Files refused earlier and unchanged since.
+             */
+            refused_before: number;
+            /**
+             * Format: int64
+             * @description Files removed from a source after proof.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description Originals that were damaged in the library and are whole again.
+             */
+            repaired: number;
+            /**
+             * Format: int64
+             * @description Linked files in whose place something else lies now: what they held is nowhere that the library knows.
+             */
+            replaced: number;
+            /**
+             * Format: int64
+             * @description Sidecars that were read.
+             */
+            sidecars: number;
+            /**
+             * Format: int64
+             * @description Files that needed no look.
+             */
+            unchanged: number;
+            /**
+             * Format: int64
+             * @description Imported all the same, without a preview.
+             */
+            undecodable: number;
+            /**
+             * Format: int64
+             * @description New contents of photos that the library had.
+             */
+            versions: number;
+            /**
+             * Format: int64
+             * @description In a dry run: files that would be read.
+             */
+            would_read: number;
+            /**
+             * Format: int64
+             * @description In a dry run: their bytes.
+             */
+            would_read_bytes: number;
+            /**
+             * Format: int64
+             * @description Of these, such as were linked before: what the file held then is nowhere that the library knows.
+             */
+            written_over: number;
+        };
+        /** @description What a join came to. */
+        JoinedLibrary: {
+            began_with_checkpoint: boolean;
+            /** Format: int64 */
+            first_thumbnails: number;
+            library: string;
+            outcomes: components["schemas"]["SyncOutcome"][];
+            /** @description `same`, `earlier`: the six words are of this history; `unknown`: it was not read to its end yet. */
+            six_words?: string | null;
+            /** @description Why the first sync failed; the next one goes on. */
+            sync_error?: string | null;
+        };
+        /**
+         * @description Why one is proposed to be kept.
+         * @enum {string}
+         */
+        KeepReason: "resolution" | "original" | "metadata" | "albums" | "size" | "added";
         /** @description An album with what stands for it. */
         ListedAlbum: components["schemas"]["ShownAlbum"] & {
             /** @description The id of its newest photo. */
             cover?: string | null;
         };
-        /** @description This device's own rules for originals. */
+        /** @description Something on which devices disagree. */
+        ListedConflict: components["schemas"]["ShownConflict"] & {
+            /** @description How it is named to settle it. */
+            item: string;
+        };
+        /** @description What a sync did for the originals of this device. */
+        LocalOutcome: {
+            /**
+             * Format: int64
+             * @description Originals that came here: wanted by a pin, by the rule to keep all, or thawed.
+             */
+            fetched_originals: number;
+            /**
+             * Format: int64
+             * @description These bytes.
+             */
+            freed_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals whose local bytes went, against a proof.
+             */
+            freed_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that were missing or damaged here and are whole again.
+             */
+            healed_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that still wait for their thaw.
+             */
+            thawing_originals: number;
+        };
+        /** @description This device's own rules. */
         LocalSettings: {
             /**
              * Format: int64
              * @description What originals that were fetched for opening may take; none: as much as they want.
              */
             budget_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description After so many seconds without use a gallery locks itself.
+             */
+            lock_after_seconds: number;
             /** @description Which originals of other devices come by themselves. */
             originals: components["schemas"]["Originals"];
             /**
@@ -1284,6 +1689,11 @@ export interface components {
              * @description How old a proof may be that bytes are freed against, in seconds.
              */
             proof_age_seconds: number;
+            /**
+             * Format: int64
+             * @description How many pictures are decoded at once; none: as many as the machine has cores.
+             */
+            workers?: number | null;
         };
         /** @description How originals stand on this device. */
         LocalStanding: {
@@ -1354,6 +1764,38 @@ export interface components {
         Mapped: {
             cells: components["schemas"]["Cell"][];
         };
+        /** @description A map file of the user's. */
+        MapTiles: {
+            /** @description Who made its data, as plain text; to be shown wherever it is drawn. */
+            attribution?: string | null;
+            /** @description The part of the world that it shows, in degrees: west, south, east, north. */
+            bounds: number[];
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            bytes: number;
+            /** @description How they are written. */
+            format: components["schemas"]["TileFormat"];
+            /** @description What its tiles are. */
+            kind: components["schemas"]["TileKind"];
+            /** @description The names of its layers, where its tiles are vectors; the first hundred. */
+            layers: string[];
+            /**
+             * Format: int32
+             * @description The zoom of its finest tiles.
+             */
+            max_zoom: number;
+            /**
+             * Format: int32
+             * @description The zoom of its coarsest tiles.
+             */
+            min_zoom: number;
+            /** @description Whether it cannot be read just now; all else is then as it was when it was named. */
+            missing: boolean;
+            /** @description Where it is. */
+            path: string;
+        };
         /** @description What some failures say beside the sentence. */
         More: {
             exposes?: components["schemas"]["Exposes"] | null;
@@ -1370,7 +1812,14 @@ export interface components {
             count: number;
             /** @description None at sea and in the wild. */
             country?: string | null;
+            /** @description Degrees north and east of where the newest of them was taken. */
+            position: number[];
             region?: string | null;
+        };
+        /** @description A map file. */
+        NamedFile: {
+            /** @description Where it is on this machine: the whole path, in which `~` is the home. */
+            path: string;
         };
         /** @description A photo by its name. */
         NamedPhoto: {
@@ -1402,6 +1851,16 @@ export interface components {
             /** @description Those under it; the cover may be among them. */
             items: string[];
         };
+        /** @description How pages show a photo. */
+        OnPages: {
+            /** @description The type of its original. */
+            mime: string;
+            /** @description Whether something of it moves: a Live or motion photo. */
+            moves: boolean;
+            /** @description Whether browsers show its original as it is. */
+            original: boolean;
+            stack?: components["schemas"]["ShownStack"] | null;
+        };
         /**
          * @description Which originals of other devices come here by themselves.
          * @enum {string}
@@ -1409,13 +1868,13 @@ export interface components {
         Originals: "on-demand" | "keep-all";
         /** @description A page of groups. */
         Page: {
-            counts: Record<string, unknown>;
+            counts: components["schemas"]["GroupCounts"];
             /**
              * Format: int64
              * @description Bytes that then go to the trash.
              */
             freed_bytes: number;
-            groups: Record<string, unknown>[];
+            groups: components["schemas"]["ShownGroup"][];
             /** Format: int64 */
             revision: number;
             /**
@@ -1458,13 +1917,24 @@ export interface components {
         };
         /** @description The number of a photo in a timeline. */
         Position: {
-            /** @description The number, counted from 0. */
-            index: number;
+            /** @description The number, counted from 0; null for what is not in this timeline. */
+            index?: number | null;
             /**
              * Format: int64
              * @description The revision that it was read at.
              */
             revision: number;
+        };
+        /** @description How many files were passed over for one reason. */
+        RefusedCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            files: number;
+            /** @description Why. */
+            reason: string;
+            why?: components["schemas"]["Why"] | null;
         };
         /** @description What a remote costs, as well as can be said. */
         RemoteCost: {
@@ -1492,6 +1962,55 @@ export interface components {
             /** @description Whether somebody signs in to it in a browser, which only the terminal does. */
             sign_in: boolean;
         };
+        /** @description What whoever keeps a remote can see of the library there. */
+        RemotePrivacy: {
+            /** @description Its address. */
+            address: string;
+            /** @description Other remotes in which something of this library rests: two that compare what they keep see that it is one library. */
+            also_in: string[];
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Since when this device is connected to it, in milliseconds since 1970.
+             */
+            connected_millis: number;
+            /** @description The devices that wrote history which rests there, by names that were drawn at random. */
+            devices: components["schemas"]["SeenDevice"][];
+            /**
+             * Format: int64
+             * @description The bytes of these.
+             */
+            leaving_bytes: number;
+            /**
+             * Format: int64
+             * @description How many of them were dropped and lie there until they are collected, 30 days at least.
+             */
+            leaving_objects: number;
+            /**
+             * Format: int64
+             * @description Sealed objects that rest there; 0 where nothing was sent yet.
+             */
+            objects: number;
+            /**
+             * Format: int64
+             * @description Originals of this library that rest whole there, as this device knows. Whoever keeps them can tell about how many these
+             *     are: each is an object of its own but the smallest, many of which are in one pack, and the largest, which come in parts.
+             */
+            originals: number;
+            /** @description The remote. */
+            remote: string;
+            /** @description The same by the sorts that their names tell apart, those of which there are any. */
+            sorts: components["schemas"]["SeenSort"][];
+            /**
+             * Format: int64
+             * @description When this device was there last, in milliseconds since 1970.
+             */
+            synced_millis?: number | null;
+        };
         /** @description What is to be set. */
         RemoteSettings: {
             /** @description Whether more may newly be sent than needs no consent. */
@@ -1515,6 +2034,11 @@ export interface components {
             /** @description Its first settings, as a change of a remote takes them. */
             settings?: Record<string, unknown>;
         };
+        /** @description What long work came to, by its kind. */
+        Report: components["schemas"]["JoinedLibrary"] | {
+            /** @description One for each remote. */
+            outcomes: components["schemas"]["SyncOutcome"][];
+        } | components["schemas"]["FreeReport"] | components["schemas"]["ThawReport"] | components["schemas"]["FetchReport"] | components["schemas"]["Imported"];
         /** @description This device's rules; what is left out stays. */
         Rules: {
             /**
@@ -1530,6 +2054,14 @@ export interface components {
              */
             proof_age_seconds?: number | null;
         };
+        /** @description A sentence that a job told, and its code. */
+        SaidProblem: {
+            /** @description The sentence, without a full stop. */
+            reason: string;
+            /** @description `failure`, or `notice` where nobody has to act. */
+            weight: string;
+            why?: components["schemas"]["Why"] | null;
+        };
         /** @description A search. */
         Searched: {
             /** @description Its words. */
@@ -1540,11 +2072,56 @@ export interface components {
             /** @description Those that were made last, newest first. */
             recent: string[];
         };
+        /** @description A device, as its history shows it to who cannot read that. */
+        SeenDevice: {
+            /** @description The random name under which its history rests there. */
+            device: string;
+            /** @description Whether it is this device. */
+            own: boolean;
+            /**
+             * Format: int64
+             * @description Segments of its history: about how often it changed something.
+             */
+            segments: number;
+        };
+        /** @description Sealed objects of one sort. */
+        SeenSort: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /** @description The folder that they lie in there. */
+            folder: string;
+            /** @description Whether the size of each is known here; the bytes are those of the known ones. */
+            is_whole: boolean;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            objects: number;
+            /**
+             * @description `originals`: originals, the large ones in parts of 32 MiB; `small-originals`, `previews` and `thumbnails`: packs with
+             *     many in each; `history`; `heads`: how far each device's history goes; `checkpoints` and `checkpoint-pages`; `keys`;
+             *     `cards`: what the recovery words find the library by; or `place-id`.
+             */
+            sort: string;
+        };
         /** @description Tags and albums. */
         Sets: {
             /** @description Ids or paths. */
             albums?: string[];
             tags?: string[];
+        };
+        /** @description The rules of this device, and what holds in this gallery. */
+        Settings: components["schemas"]["LocalSettings"] & {
+            /** @description How many cores the machine has. */
+            cores: number;
+            /**
+             * Format: int64
+             * @description As this gallery was told when it began, which counts instead of the rule until it ends; in seconds.
+             */
+            lock_after_told_seconds?: number | null;
         };
         /** @description How a conflict is settled. */
         Settled: {
@@ -1584,6 +2161,192 @@ export interface components {
             /** @description The search that fills it, if it is a smart album. */
             query?: string | null;
         };
+        /** @description Everything known of one asset. */
+        ShownAsset: {
+            /** @description The paths of the albums that it lies in. */
+            albums: string[];
+            /** @description The caption. */
+            caption?: string | null;
+            /** @description The fields on which devices disagree. */
+            conflicts: string[];
+            /** @description What programs found in it. */
+            facts: Record<string, unknown>;
+            /** @description Whether it is a favourite. */
+            favourite: boolean;
+            /** @description Every place where it was found; those of another device end in its id. */
+            found_at: string[];
+            /** @description Whether it is hidden. */
+            hidden: boolean;
+            /** @description The id. */
+            id: string;
+            /** @description Keywords that the file carries. */
+            keywords: string[];
+            /** @description `photo`, `video`, `raw` or `other`. */
+            kind: string;
+            /** @description Its media type. */
+            media_type: string;
+            /** @description The names of its sealed parts below `objects/`. */
+            parts: string[];
+            /** @description Where its current content was found. */
+            path: string;
+            /** @description The named place. */
+            place?: string | null;
+            /**
+             * Format: int64
+             * @description In how many places its original rests whole and sealed, this device among them.
+             */
+            place_count: number;
+            /** @description Those places; and the file itself where it is linked, which is not counted. */
+            places: components["schemas"]["ShownPlace"][];
+            /** @description Degrees north and east. */
+            position?: number[] | null;
+            /**
+             * Format: int32
+             * @description −1 to 5.
+             */
+            rating?: number | null;
+            /**
+             * Format: int32
+             * @description Degrees clockwise that it was turned by hand.
+             */
+            rotate: number;
+            /** @description The SHA-256 of its current content. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes of its current original.
+             */
+            size: number;
+            /** @description Other assets that belong to it: the other half of a Live Photo, RAW and JPEG, the burst. */
+            stack: string[];
+            /** @description How its original rests: `copied`, `packed` (in a pack of small ones) or `linked`. */
+            storage: string;
+            /** @description How its original stands to each remote. */
+            sync: components["schemas"]["ShownStanding"][];
+            /** @description Tags that people gave. */
+            tags: string[];
+            /** @description When it was taken, by the clock on the wall there. */
+            taken?: string | null;
+            /** @description Which field said so. */
+            taken_from?: string | null;
+            /** @description The title. */
+            title?: string | null;
+            /** @description Whether it lies in the trash. */
+            trashed: boolean;
+            /** @description How many contents it has had. */
+            versions: number;
+        };
+        /** @description One field on which devices disagree. */
+        ShownConflict: {
+            /** @description The field; `content` if two devices changed the file itself. */
+            field: string;
+            /** @description The id of the photo or album; of the library. */
+            id: string;
+            /** @description `photo`, `album` or `library`. */
+            kind: string;
+            /** @description The path of the photo's file, or of the album. */
+            name: string;
+            /** @description The values, the one that shows first. */
+            values: components["schemas"]["ConflictingValue"][];
+        };
+        /** @description A photo of a group. */
+        ShownDuplicate: {
+            /** @description The albums that it lies in. */
+            albums: components["schemas"]["ShownIn"][];
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            albums_count: number;
+            /**
+             * Format: int64
+             * @description Bytes of its original.
+             */
+            bytes: number;
+            /** @description The camera. */
+            camera?: string | null;
+            /** @description Why it cannot go to the trash with the others. */
+            cannot_drop?: string | null;
+            cannot_drop_why?: components["schemas"]["Why"] | null;
+            /** @description The caption. */
+            caption?: string | null;
+            /** @description Whether it is a favourite. */
+            favourite: boolean;
+            /**
+             * Format: int32
+             * @description Pixels down, upright; 0 when unknown.
+             */
+            height: number;
+            /** @description Whether its original is on this device. */
+            here: boolean;
+            /** @description Its id. */
+            id: string;
+            /** @description `photo`, `video`, `raw` or `other`. */
+            kind: string;
+            /**
+             * Format: int32
+             * @description How alike it is to the one to keep, 0 to 100.
+             */
+            likeness: number;
+            /** @description Its media type. */
+            media_type: string;
+            /** @description The file's name. */
+            name: string;
+            /** @description The named place, or degrees north and east. */
+            place?: string | null;
+            /**
+             * Format: int32
+             * @description −1 to 5.
+             */
+            rating?: number | null;
+            /**
+             * Format: int32
+             * @description Degrees clockwise that it was turned by hand.
+             */
+            rotate: number;
+            /** @description Whether it lies in a stack. */
+            stacked: boolean;
+            /** @description Tags that people gave. */
+            tags: string[];
+            /** @description When it was taken, by the clock on the wall there; none where only the file's own time is known. */
+            taken?: string | null;
+            /** @description The title. */
+            title?: string | null;
+            /**
+             * Format: int32
+             * @description Pixels across, upright; 0 when unknown.
+             */
+            width: number;
+        };
+        /** @description A group of photos, the one to keep first. */
+        ShownGroup: {
+            /** @description The fields of [`ShownDuplicate`] in which they differ. */
+            differing: string[];
+            /** @description The same for as long as the same photos are in it. */
+            id: string;
+            /** @description The photos. */
+            items: components["schemas"]["ShownDuplicate"][];
+            /** @description The id of the photo to keep; of a burst, of the one to show. */
+            keep: string;
+            /** @description What they have to do with each other. */
+            kind: components["schemas"]["DuplicateKind"];
+            /** @description Why that one, in a sentence without a full stop. */
+            reason: string;
+            /** @description The same in a word. */
+            reason_code: components["schemas"]["KeepReason"];
+            /** @description Whether it is settled with all safe groups at once. */
+            safe: boolean;
+            /** @description Why not. */
+            unsafe_because?: string | null;
+            unsafe_why?: components["schemas"]["Why"] | null;
+        };
+        /** @description An album that a photo lies in. */
+        ShownIn: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name after those of the albums that it lies in. */
+            path: string;
+        };
         /** @description Long work, as pages see it. */
         ShownJob: {
             /**
@@ -1621,12 +2384,24 @@ export interface components {
             of_bytes?: number | null;
             /** @description The first fifty things that went wrong or are worth knowing. */
             problems: components["schemas"]["ShownProblem"][];
-            /** @description What it came to, once it has ended. */
-            report?: Record<string, unknown> | null;
+            report?: components["schemas"]["Report"] | null;
             /** @description `running`, `done`, `failed` or `stopped`. */
             state: string;
             /** @description What it does just now. */
             task?: string | null;
+        };
+        /** @description Where an original rests whole. */
+        ShownPlace: {
+            /**
+             * @description How that is known: `here`, `acknowledged` when it was put there, `found` there by name and size, `opened` after it
+             *     was read back, `vouched` for by a checksum of the provider. Or `linked`: the file itself, which is no sealed place
+             *     and is not counted. Of several parts the one that is known worst.
+             */
+            how: string;
+            /** @description The remote; none is this device. */
+            remote?: string | null;
+            /** @description Since when, of several parts the longest ago: `2023-05-14T10:11:12Z`. None for this device. */
+            since?: string | null;
         };
         /** @description A remote's policy as it is shown. */
         ShownPolicy: {
@@ -1664,6 +2439,7 @@ export interface components {
             reason: string;
             /** @description `notice`, `omission` or `failure`. */
             weight: string;
+            why?: components["schemas"]["Why"] | null;
         };
         /** @description A remote as it is shown; nothing in it is secret. */
         ShownRemote: {
@@ -1716,6 +2492,28 @@ export interface components {
              */
             waiting_originals: number;
         };
+        /** @description A stack: its cover, then what lies under it in the order of the list. */
+        ShownStack: {
+            /** @description The id of the cover. */
+            cover: string;
+            /** @description Everything in it. */
+            items: components["schemas"]["StackedAsset"][];
+        };
+        /** @description How one original stands to one remote. */
+        ShownStanding: {
+            /**
+             * Format: int64
+             * @description When a failed one is tried again, in milliseconds since 1970.
+             */
+            next_try_millis?: number | null;
+            /** @description Why it waits, stays or failed. */
+            reason?: string | null;
+            /** @description The remote. */
+            remote: string;
+            /** @description The word. */
+            state: string;
+            why?: components["schemas"]["Why"] | null;
+        };
         /** @description A watched folder. */
         Source: {
             /** @description Whether originals stay where they are. */
@@ -1740,6 +2538,20 @@ export interface components {
              */
             free_bytes: number;
         };
+        /** @description One photo of a stack. */
+        StackedAsset: {
+            /** @description The id. */
+            id: string;
+            /** @description `photo`, `video`, `raw` or `other`. */
+            kind: string;
+            /** @description The file's name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Degrees clockwise that it was turned by hand.
+             */
+            rotate: number;
+        };
         /** @description What is to be stacked. */
         Stacking: {
             groups: components["schemas"]["OneStack"][];
@@ -1756,8 +2568,122 @@ export interface components {
             read_only: boolean;
             /** Format: int64 */
             revision?: number | null;
-            /** @description What `safelight status --json` says; where that takes longer than half a second, as it was up to ten times as long ago. */
-            state?: Record<string, unknown> | null;
+            state?: components["schemas"]["Status"] | null;
+        };
+        /** @description How the library stands. */
+        Status: {
+            /** @description Some of these files, of the first two kinds. */
+            absent: string[];
+            /**
+             * Format: int64
+             * @description All photos and videos.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description Photos and videos of which an original was found damaged and is not repaired yet.
+             */
+            damaged: number;
+            /**
+             * Format: int64
+             * @description Files that should have been taken and were not, originals that are damaged, and such as could not be sent.
+             */
+            failed: number;
+            /** @description The first twenty of them. */
+            failures: components["schemas"]["FailedFile"][];
+            /** @description Its folder. */
+            folder: string;
+            /**
+             * Format: int64
+             * @description Photos and videos whose originals rest whole in fewer than two places, linked files not counted; none where there
+             *     is no remote.
+             */
+            in_fewer_than_two_places?: number | null;
+            /** @description What is left in remotes of segments that copies of devices wrote, and that nobody can read: told once by the sync that found it. */
+            leftovers: components["schemas"]["FailedFile"][];
+            /** @description The library's id. */
+            library: string;
+            /**
+             * Format: int64
+             * @description Originals that stayed where they were.
+             */
+            linked: number;
+            /**
+             * Format: int64
+             * @description Those of them that are not there now, because a disk is not connected, they are gone, or something else lies in
+             *     their place.
+             */
+            linked_absent: number;
+            /**
+             * Format: int64
+             * @description Their bytes; of these the library holds no copy.
+             */
+            linked_bytes: number;
+            /**
+             * Format: int64
+             * @description Operations in the history.
+             */
+            operations: number;
+            /**
+             * Format: int64
+             * @description Bytes of the originals.
+             */
+            original_bytes: number;
+            /**
+             * Format: int64
+             * @description What is neither, by what is known of it, and kept all the same.
+             */
+            others: number;
+            /**
+             * Format: int64
+             * @description Photos among them, RAW included.
+             */
+            photos: number;
+            /**
+             * Format: int64
+             * @description In how many places they are.
+             */
+            places: number;
+            /**
+             * Format: int64
+             * @description Previews still to be made.
+             */
+            previews_pending: number;
+            /** @description Whether this device began with a checkpoint that the history has not proven yet. */
+            provisional: boolean;
+            /** @description Whether nothing may be written. */
+            read_only: boolean;
+            /** @description Some of these files, of the third. */
+            replaced: string[];
+            /**
+             * Format: int64
+             * @description Segments of history that are closed.
+             */
+            segments: number;
+            /** @description Six words to compare with another device: the same words, the same history. */
+            six_words: string;
+            /**
+             * Format: int64
+             * @description Watched folders.
+             */
+            sources: number;
+            /**
+             * Format: int64
+             * @description Photos whose pixels cannot be decoded.
+             */
+            undecodable: number;
+            /** @description Whether nobody but the place that this library was joined from has shown its history. */
+            unwitnessed: boolean;
+            /**
+             * Format: int64
+             * @description Videos among them.
+             */
+            videos: number;
+            /**
+             * Format: int64
+             * @description What waits to be sent somewhere.
+             */
+            waiting: number;
         };
         /** @description Originals whose bytes stay, and why. */
         Staying: {
@@ -1768,6 +2694,7 @@ export interface components {
             originals: number;
             /** @description Why. */
             reason: string;
+            why?: components["schemas"]["Why"] | null;
         };
         /** @description What takes space on this device. */
         Storage: {
@@ -1918,6 +2845,64 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description What a sync with one remote came to. */
+        SyncOutcome: {
+            /** @description Why it ended early, where something concerns the whole remote; the numbers are then unknown and zero. */
+            error?: string | null;
+            error_why?: components["schemas"]["Why"] | null;
+            held?: components["schemas"]["HeldBack"] | null;
+            /** @description What can be done about that. */
+            hint?: string | null;
+            /** @description What it did for the originals of this device. */
+            local: components["schemas"]["LocalOutcome"];
+            /** @description What is merely worth knowing, in words: a copy of this device, a repaired object. */
+            notices: string[];
+            /** @description What is wrong with single objects, in words. */
+            problems: string[];
+            /** @description When its quiet hours end, if they kept it from being used, or from being used on; the numbers are then zero. */
+            quiet_until?: string | null;
+            /** @description The remote. */
+            remote: string;
+            /**
+             * Format: int64
+             * @description Those of them that hold small originals.
+             */
+            sent_original_packs: number;
+            /**
+             * Format: int64
+             * @description Packs that were put: of thumbnails, of previews, of small originals.
+             */
+            sent_packs: number;
+            /**
+             * Format: int64
+             * @description Pages of a checkpoint that were put; none when no checkpoint was due.
+             */
+            sent_pages: number;
+            /**
+             * Format: int64
+             * @description Segments of history that were put.
+             */
+            sent_segments: number;
+            /**
+             * Format: int64
+             * @description Leftovers of interrupted uploads that were removed.
+             */
+            swept: number;
+            /**
+             * Format: int64
+             * @description Originals that the remote now holds whole.
+             */
+            synced_originals: number;
+            /**
+             * Format: int64
+             * @description Segments of history that were taken in.
+             */
+            taken_segments: number;
+            /** @description Both with codes. */
+            told: components["schemas"]["SaidProblem"][];
+            /** @description What went over the wire. */
+            traffic: components["schemas"]["Traffic"];
+        };
         /** @description A tag. */
         Tag: {
             /**
@@ -2022,6 +3007,51 @@ export interface components {
              */
             up_to_hours: number;
         };
+        /** @description How the thaw of a selection stands. */
+        ThawReport: {
+            /**
+             * Format: int64
+             * @description Originals that are archived and that nobody asked for.
+             */
+            archived_originals: number;
+            /**
+             * Format: int64
+             * @description Requests that asked for a thaw: one for each part of 32 MiB.
+             */
+            asked_parts: number;
+            /** @description What asking for the archived ones would cost, by remote. */
+            costs: components["schemas"]["ThawCost"][];
+            /**
+             * Format: int64
+             * @description Originals that are here: nothing to thaw.
+             */
+            here_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that no remote holds.
+             */
+            missing_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that can be read at once.
+             */
+            readable_originals: number;
+            /**
+             * Format: int64
+             * @description Bytes of the originals that are archived or being thawed: what the provider charges for.
+             */
+            thawing_bytes: number;
+            /**
+             * Format: int64
+             * @description Originals that are being thawed.
+             */
+            thawing_originals: number;
+            /**
+             * Format: int64
+             * @description Originals that no remote holds which answered, while another did not answer.
+             */
+            unanswered_originals: number;
+        };
         /** @description What goes into, or rests in, one tier, and what that costs. */
         TierCost: {
             /**
@@ -2057,6 +3087,20 @@ export interface components {
              */
             write_usd: number;
         };
+        /**
+         * @description How tiles are written.
+         * @enum {string}
+         */
+        TileFormat: "mvt" | "png" | "jpeg" | "webp" | "avif";
+        /**
+         * @description What tiles are.
+         * @enum {string}
+         */
+        TileKind: "vector" | "raster";
+        /** @description The user's own map. */
+        Tiles: {
+            tiles?: components["schemas"]["MapTiles"] | null;
+        };
         /** @description A library to join. */
         ToJoin: {
             /** @description Where it rests. */
@@ -2085,6 +3129,24 @@ export interface components {
             words_back: {
                 [key: string]: string;
             };
+        };
+        /** @description Requests and bytes on the wire, as they were really made. */
+        Traffic: {
+            /**
+             * Format: int64
+             * @description Bytes that came down.
+             */
+            down_bytes: number;
+            /**
+             * Format: int64
+             * @description Requests, repeated ones too.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Bytes that went up.
+             */
+            up_bytes: number;
         };
         /** @description What lies in the trash. */
         Trash: {
@@ -2120,6 +3182,10 @@ export interface components {
             /** @description The path as it is meant, `~` read as the home. */
             path: string;
         };
+        /** @description Recovery words, as somebody typed them. */
+        TypedWords: {
+            words: string;
+        };
         /** @description What is not in a remote. */
         Waiting: {
             groups: components["schemas"]["WaitingGroup"][];
@@ -2150,6 +3216,7 @@ export interface components {
              *     `off`: it stays here.
              */
             state: string;
+            why?: components["schemas"]["Why"] | null;
         };
         /** @description What is to be freed, and against whom. */
         WhatToFree: components["schemas"]["Which"] & {
@@ -2190,11 +3257,28 @@ export interface components {
             q?: string | null;
             /** @description `shown`, `hidden` or `trash`. */
             shelf?: string | null;
+            /** @description Whether what lies in stacks under `items` is meant with them. */
+            stacks?: boolean;
+        };
+        /** @description A photo, and what pages need beside that. */
+        WholeAsset: components["schemas"]["ShownAsset"] & {
+            /** @description What was done with it, newest first; the last hundred changes. */
+            history: components["schemas"]["HistoryEntry"][];
+            web: components["schemas"]["OnPages"];
         };
         /** @description Which library it is. */
         Whose: {
             id: string;
             path: string;
+        };
+        /** @description Why something is so, for whoever says it in other words. */
+        Why: {
+            /** @description Which sentence it is, in kebab case; those that there are stand in `docs/codes.md`. */
+            code: string;
+            /** @description What differs from one to the next: names, numbers, and as `detail` what a system or a program reported. */
+            values: {
+                [key: string]: string;
+            };
         };
         /** @description The recovery words of a library that is to be made. */
         WordsToWrite: {
@@ -2384,14 +3468,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["WholeAsset"];
                 };
             };
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
             };
         };
     };
@@ -2469,7 +3555,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["ListedConflict"][];
                 };
             };
         };
@@ -2649,6 +3735,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
         };
     };
     listen: {
@@ -2799,6 +3894,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    check_words: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TypedWords"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not-understood`: the message says which word is none */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
             };
         };
     };
@@ -3010,6 +4135,133 @@ export interface operations {
                     "application/json": components["schemas"]["Mapped"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    show_tiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tiles"];
+                };
+            };
+        };
+    };
+    name_tiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamedFile"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tiles"];
+                };
+            };
+            /** @description `bad-file`: it is no map that can be shown; the message says why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    forget_tiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tiles"];
+                };
+            };
+        };
+    };
+    read_tiles: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `bytes=FIRST-LAST` */
+                Range: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description with an `ETag` that is another one once the file was changed */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description no file was named, or it is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `bad-file`: it is no map any more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description no range was asked for, or one that it does not have */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     list_places: {
@@ -3027,6 +4279,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Named"][];
+                };
+            };
+        };
+    };
+    show_privacy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemotePrivacy"][];
                 };
             };
         };
@@ -3339,6 +4610,57 @@ export interface operations {
             };
         };
     };
+    show_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+        };
+    };
+    change_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description `refused`: outside of what may be chosen */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
     list_sources: {
         parameters: {
             query?: never;
@@ -3408,6 +4730,15 @@ export interface operations {
                     "application/json": components["schemas"]["Written"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
         };
     };
     unstack: {
@@ -3429,6 +4760,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
                 };
             };
         };
@@ -3522,6 +4862,15 @@ export interface operations {
                     "application/json": components["schemas"]["Freeable"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
             /** @description there is no remote */
             404: {
                 headers: {
@@ -3612,6 +4961,15 @@ export interface operations {
                     "application/json": components["schemas"]["Looked"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
         };
     };
     switch: {
@@ -3633,6 +4991,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Switched"];
+                };
+            };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
                 };
             };
             /** @description `needs-consent`: the error says how much would newly be sent */
@@ -3735,6 +5102,15 @@ export interface operations {
                     "application/json": components["schemas"]["ThawBasket"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
         };
     };
     empty_basket: {
@@ -3826,6 +5202,15 @@ export interface operations {
                     "application/json": components["schemas"]["Columns"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
             /** @description `stale`: the skeleton is old */
             409: {
                 headers: {
@@ -3863,12 +5248,14 @@ export interface operations {
                     "application/json": components["schemas"]["Position"];
                 };
             };
-            /** @description it is not in this timeline */
-            404: {
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
             };
         };
     };
@@ -3905,6 +5292,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
             };
         };
     };
@@ -3948,6 +5344,15 @@ export interface operations {
                     "application/json": components["schemas"]["Written"];
                 };
             };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
         };
     };
     restore: {
@@ -3969,6 +5374,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
                 };
             };
         };

@@ -50,5 +50,5 @@ export function scrolled(state: ScrollState, physical: number): ScrollState {
   return atEdge !== atEnd || (atEdge && (physical <= 0) !== (top <= 0)) ? moveTo(moved, top) : moved;
 }
 
-/** What to add to a place in the library to get its place in the element. */
-export const shift = (state: ScrollState): number => state.physical - state.top;
+/** What to add to a place in the library to get its place in the element: the same number for as long as both move alike. */
+export const shift = (state: ScrollState): number => Math.round((state.physical - state.top) * 16) / 16;

@@ -1,6 +1,6 @@
 // Searches that were made before, as this device keeps them (sealed, and never in the browser), and what a search finds.
 import { get, post, query, remove, send } from './api';
-import { onShut, session } from './session.svelte';
+import { onShut, session, stillOpen } from './session.svelte';
 import { complain } from './toast.svelte';
 import type { Columns } from './types';
 
@@ -12,18 +12,22 @@ let submitted: string | null = null;
 
 onShut(() => { searches.recent = []; submitted = null; });
 
-const take = ({ recent }: Kept): void => { searches.recent = recent; };
+/** Takes what is kept when it is here, unless the library shut meanwhile. */
+function take(asked: Promise<Kept>): void {
+  const still = stillOpen();
+  asked.then(({ recent }) => { if (still()) searches.recent = recent; }, complain);
+}
 
-export const knowRecent = (): void => { get<Kept>('searches').then(take, complain); };
+export const knowRecent = (): void => take(get<Kept>('searches'));
 export const submit = (q: string): void => { submitted = q; };
 
 /** A search that somebody submitted found something: it is kept. */
 export function foundSomething(q: string): void {
   if (q === '' || submitted !== q || session.status?.read_only) return;
   submitted = null;
-  post<Kept>('searches', { q }).then(take, complain);
+  take(post<Kept>('searches', { q }));
 }
-export const forget = (q?: string): void => { remove<Kept>(`searches${query({ q })}`).then(take, complain); };
+export const forget = (q?: string): void => take(remove<Kept>(`searches${query({ q })}`));
 
 /** How many photos a search finds, with the first few; throws what is wrong with it. */
 export async function look(q: string, few: number, signal: AbortSignal): Promise<{ count: number; ids: string[] }> {

@@ -1,5 +1,6 @@
 // Which photos are chosen. By id, so that a choice survives whatever else changes in the library.
 import { SvelteSet } from 'svelte/reactivity';
+import type { Which } from './organise.svelte';
 import type { Timeline } from './timeline.svelte';
 
 /** More than this at once is chosen by its query, not photo by photo. */
@@ -52,9 +53,12 @@ export class Selection {
     for (const id of ids) this.ids.add(id);
   }
 
+  /** Photos of this list, each with the stack that it stands for here. */
+  those(items: string[]): Which { return this.timeline.source.covers ? { items, stacks: true } : { items }; }
+
   /** What a write needs to know which photos are meant. */
-  which(): { items: string[] } | { q: string; album?: string; shelf?: string } {
-    if (!this.all) return { items: [...this.ids] };
+  which(): Which {
+    if (!this.all) return this.those([...this.ids]);
     const { q, album, shelf } = this.timeline.source;
     return { q, ...(album ? { album } : {}), ...(shelf === 'shown' ? {} : { shelf }) };
   }

@@ -12,15 +12,31 @@ interface Session {
   revision: number;
   /** Hidden photos are told of: the passphrase was typed once more. */
   hidden: boolean;
+  /** They are being closed: no page shows anything until the server has said so; `unheard` when it does not. */
+  closing: false | 'asked' | 'unheard';
+  /** Counts how often they were opened or closed: every page is made anew each time, so that nothing stays of what it showed. */
+  turns: number;
   /** The first steps go on although there is a library now. */
   welcoming: boolean;
   progress: { task: string; done: number; of: number | null } | null;
 }
 
-export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, welcoming: false, progress: null });
+/** Which of the first steps goes on although there is a library, so that it does after a reload too. */
+const WELCOME = 'safelight-first';
+export const welcomedAt = (): string | null => { const step = sessionStorage.getItem(WELCOME); return step === 'photos' || step === 'second' ? step : null; };
+export function welcome(step: 'photos' | 'second' | null): void {
+  session.welcoming = step !== null;
+  if (step === null) sessionStorage.removeItem(WELCOME);
+  else sessionStorage.setItem(WELCOME, step);
+}
+
+export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, closing: false, turns: 0, welcoming: welcomedAt() !== null, progress: null });
 
 /** How long the first look waits for what is known of the library as a whole, in milliseconds. */
 const PATIENCE = 120;
+
+/** How long closing hidden photos waits before it says that the server does not answer, in milliseconds. */
+const UNHEARD = 3_000;
 
 let listening: AbortController | null = null;
 
@@ -32,16 +48,49 @@ onTrouble((error) => {
 });
 
 const forgetting: (() => void)[] = [];
-/** For what is kept beside the pages: forgets it when the library shuts. */
+/** For what is kept beside the pages: forgets it when the library shuts, or hidden photos do. */
 export const onShut = (forget: () => void): void => { forgetting.push(forget); };
+
+/** Whether it was heard since the library opened that hidden photos are open or closed: the first word of it changes nothing. */
+let hiddenKnown = false;
+let shuts = 0;
+/** Asked before something was asked for: answers, when it is here, whether nothing has shut meanwhile. */
+export function stillOpen(): () => boolean {
+  const before = shuts;
+  return () => shuts === before;
+}
+function forgetAll(): void {
+  shuts++;
+  for (const forget of forgetting) forget();
+}
+
+// What is asked while the state changes may be answered after it: an answer counts only while nothing newer is known.
+let asked = 0;
+let known = 0;
+let hiddenKnownAt = 0;
+/** The state is known by another way: what was asked before is old. */
+function learnt(): void { known = ++asked; }
+/** How everything stands; `null` when something newer was known before the answer was here. */
+async function ask(): Promise<Status | null> {
+  const mine = ++asked;
+  const status = await get<Status>('status');
+  // Each stream of events begins with what holds, which is no reason to count everything once more if the answer says the same.
+  if (mine < known || (mine < hiddenKnownAt && (status.hidden?.open ?? false) !== session.hidden)) return null;
+  known = mine;
+  return status;
+}
 
 /** Nothing of the library stays on the page: every component that shows any is gone with the stage. */
 function drop(stage: Stage): void {
-  for (const forget of forgetting) forget();
+  forgetAll();
+  learnt();
   session.stage = stage;
   session.status = null;
   session.hidden = false;
-  session.welcoming = false;
+  welcome(null);
+  hiddenKnown = false;
+  // A lock closes them as well; a server that is away may come back with them open.
+  if (stage !== 'gone') session.closing = false;
   session.progress = null;
   if (stage === 'no-session') { listening?.abort(); keepSecret(null); }
   if (stage !== 'gone') document.title = 'Safelight';
@@ -56,7 +105,8 @@ function launchToken(): string | null {
 
 interface Opened { secret?: string; media: string; instance: string }
 
-export async function start(): Promise<void> {
+/** Opens this window's session. `first` asks for what the first page shows, as soon as anything may be asked. */
+export async function start(first: () => Promise<void>): Promise<void> {
   const token = launchToken();
   try {
     if (token === null && !hasSecret()) return drop('no-session');
@@ -67,29 +117,34 @@ export async function start(): Promise<void> {
   } catch (error) {
     return drop(error instanceof ApiError && error.status === 0 ? 'gone' : error instanceof ApiError && error.status === 423 ? 'locked' : 'no-session');
   }
-  void listen();
-  // Counting everything takes its time where many linked files are away; the photos do not wait for it.
-  const known = refresh();
-  await Promise.race([known, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
-  if (session.stage === 'starting') session.stage = 'open';
-  await known;
+  // Counting everything takes its time: it does not begin before the photos are here. What happens meanwhile is told to who listens then.
+  const begun = first().then(() => { void listen(); return refresh(); });
+  await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  if (session.stage === 'starting') session.stage = session.welcoming ? 'first' : 'open';
+  await begun;
 }
 
 export async function refresh(): Promise<void> {
   try {
-    const status = await get<Status>('status');
+    const status = await ask();
+    if (!status) return await refresh();
     if (status.locked) return drop('locked');
     saw(status);
     session.stage = status.first_run || session.welcoming ? 'first' : 'open';
   } catch (error) {
-    if (error instanceof ApiError && error.status === 0) drop('gone');
+    if (error instanceof ApiError && error.status === 0) { drop('gone'); gone(); }
     else if (!(error instanceof ApiError)) throw error;
   }
 }
 
+/** The revision that the first list is of. */
+export function begunAt(revision: number): void {
+  if (session.revision === 0 && revision > 0) session.revision = revision;
+}
+
 function saw(status: Status): void {
   session.status = status;
-  session.hidden = status.hidden?.open ?? false;
+  sawHidden(status.hidden?.open ?? false);
   session.revision = Math.max(session.revision, status.revision ?? 0);
 }
 
@@ -106,19 +161,56 @@ export async function lock(): Promise<void> {
 /** Lets hidden photos be told of until nobody has looked at them for a while. */
 export async function openHidden(passphrase: string): Promise<void> {
   await post('hidden/open', { passphrase });
-  await sawHidden(true);
+  heardHidden(true);
 }
 
+/** What they showed is gone from every window before the server is told, and stays away until it has answered. */
 export async function closeHidden(): Promise<void> {
-  await post('hidden/close');
-  await sawHidden(false);
+  blank();
+  others.postMessage({ name: 'closing', data: null } satisfies News);
+  await tellClosed();
 }
 
-/** What counts photos counts them anew. */
-async function sawHidden(open: boolean): Promise<void> {
-  if (session.hidden === open) return;
-  session.hidden = open;
-  await refreshCounts();
+let patience = 0;
+function blank(): void {
+  learnt();
+  forgetAll();
+  session.closing = 'asked';
+  session.hidden = false;
+  clearTimeout(patience);
+  patience = window.setTimeout(() => { if (session.closing) session.closing = 'unheard'; }, UNHEARD);
+}
+
+async function tellClosed(): Promise<void> {
+  try {
+    await post('hidden/close');
+  } catch (error) {
+    if (session.closing) session.closing = 'unheard';
+    throw error;
+  }
+  heardHidden(false);
+  // The server says nothing of what was closed already, and the other windows wait for its word.
+  others.postMessage({ name: 'hidden', data: { open: false } } satisfies News);
+}
+
+function heardHidden(open: boolean): void {
+  const news = session.hidden !== open || session.closing;
+  hiddenKnownAt = ++asked;
+  sawHidden(open);
+  // What counts photos counts them anew.
+  if (news) void refreshCounts();
+}
+
+function sawHidden(open: boolean): void {
+  // Said before the server heard that they are to be closed.
+  if (session.closing && open) return;
+  session.closing = false;
+  if (session.hidden !== open) {
+    if (!open) forgetAll();
+    if (hiddenKnown) session.turns++;
+    session.hidden = open;
+  }
+  hiddenKnown = true;
 }
 
 /** After a write of our own, without waiting for the server's event. */
@@ -129,9 +221,21 @@ export function sawRevision(revision: number): void {
   }
 }
 
+let counting = false;
+let recount = false;
+/** One at a time, and once more for everything that happened meanwhile. */
 async function refreshCounts(): Promise<void> {
-  const status = await get<Status>('status').catch(() => null);
-  if (status && !status.locked && (session.stage === 'open' || session.stage === 'first')) saw(status);
+  recount = true;
+  if (counting) return;
+  counting = true;
+  while (recount) {
+    recount = false;
+    const status = await ask().catch(() => undefined);
+    // Something newer was known before it was here.
+    if (status === null) recount = true;
+    if (status && !status.locked && (session.stage === 'open' || session.stage === 'first')) saw(status);
+  }
+  counting = false;
 }
 
 let waiting = false;
@@ -145,6 +249,7 @@ function gone(): void {
       await send('GET', 'session');
       waiting = false;
       void listen();
+      if (session.closing) await tellClosed().catch(() => {});
       await refresh();
     } catch (error) {
       if (error instanceof ApiError && error.status === 0) setTimeout(() => void again(), 2_000);
@@ -167,7 +272,8 @@ others.onmessage = ({ data }: MessageEvent<News>): void => { if (listening && !l
 function hear({ name, data }: News): void {
   if (name === 'revision') sawRevision((data as { revision: number }).revision);
   else if (name === 'locked') drop('locked');
-  else if (name === 'hidden') void sawHidden((data as { open: boolean }).open);
+  else if (name === 'hidden') heardHidden((data as { open: boolean }).open);
+  else if (name === 'closing') blank();
   else if (name === 'progress') session.progress = data as Session['progress'];
   else if (name === 'gone' && session.stage === 'open') gone();
   told.get(name)?.(data);

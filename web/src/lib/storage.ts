@@ -1,5 +1,6 @@
 // What takes space here, what may go against which proof, and the archive: as the server tells it.
 import { t, type Key } from './i18n.svelte';
+import type { Told, Why } from './reasons';
 
 export interface LocalSettings { budget_bytes: number | null; proof_age_seconds: number; originals: 'on-demand' | 'keep-all' }
 export interface LocalStanding {
@@ -15,10 +16,10 @@ export interface FreeAgainst {
   remote: string; originals: number; bytes: number;
   proven_originals: number; oldest_proof_millis: number | null; checksum_originals: number; download_originals: number; download_bytes: number;
 }
-export interface Staying { reason: string; originals: number }
+export interface Staying { reason: string; why?: Why | null; originals: number }
 /** What freeing would do; `plan` is the word that carries it out, once and for ten minutes. */
 export interface FreePlan { plan: string | null; originals: number; bytes: number; against: FreeAgainst[]; staying: Staying[] }
-export interface FreeReport { freed_originals: number; freed_bytes: number; staying: Staying[]; problems: string[] }
+export interface FreeReport { freed_originals: number; freed_bytes: number; staying: Staying[]; problems: string[]; told?: Told[] }
 
 export interface BasketItem { id: string; name: string; bytes: number; state: string; remote: string | null }
 export interface ThawCost { remote: string; originals: number; objects: number; bytes: number; usd: number | null; prices: string | null }

@@ -1,6 +1,8 @@
 // One list of photos as the pages show it: the skeleton of all of it, and columns of what is looked at.
 import { ApiError, get, query, send } from './api';
 import { displayRatio, parseSkeleton, type Skeleton } from './layout';
+import type { Route } from './router.svelte';
+import { begunAt, onShut } from './session.svelte';
 import type { Columns, Kind, Photo } from './types';
 
 const CHUNK = 256;
@@ -9,13 +11,48 @@ const KEPT_CHUNKS = 48;
 /** `covers`: what lies in a stack under another photo is left out. */
 export interface Source { q: string; album: string | null; shelf: 'shown' | 'hidden' | 'trash'; covers?: boolean }
 
+/** What a page lists; `null` for pages that list no photos. */
+export function sourceOf({ page, id, q }: Pick<Route, 'page' | 'id' | 'q'>): Source | null {
+  switch (page) {
+    case 'photos': return { q, album: null, shelf: 'shown', covers: q === '' };
+    case 'favourites': return { q: 'is:favourite', album: null, shelf: 'shown' };
+    case 'album': return { q: '', album: id, shelf: 'shown' };
+    case 'hidden': case 'trash': return { q: '', album: null, shelf: page };
+    default: return null;
+  }
+}
+
+let begun: Timeline | null = null;
+const letBegunGo = (): void => { begun?.close(); begun = null; };
+onShut(letBegunGo);
+
+/** Asks for the list of the first page before that page is made; settles when it is here, or cannot be. */
+export async function begin(source: Source): Promise<void> {
+  begun = new Timeline(source);
+  await begun.load();
+}
+
+/** The list of a page: the one that was begun, where it is the same, else a new one. */
+export function listOf(source: Source): Timeline {
+  const early = begun;
+  if (early && !early.error && JSON.stringify(early.source) === JSON.stringify(source)) {
+    begun = null;
+    return early;
+  }
+  letBegunGo();
+  return new Timeline(source);
+}
+
 export class Timeline {
   skeleton = $state.raw<Skeleton | null>(null);
   error = $state.raw<ApiError | null>(null);
   /** Counts up whenever more columns are here; reading `photo` depends on it. */
   arrived = $state(0);
+  /** The revision that the skeleton is of; 0 while there is none. */
+  at = 0;
   readonly source: Source;
   #chunks = new Map<number, Columns>();
+  #photos = new WeakMap<Columns, (Photo | null)[]>();
   #asked = new Map<number, AbortController>();
   #etag: string | null = null;
   #revision = 0;
@@ -42,12 +79,17 @@ export class Timeline {
       const answer = await send('GET', `timeline/skeleton${this.#parameters({})}`, undefined, undefined,
         this.#etag ? { 'if-none-match': this.#etag } : {});
       if (answer.status === 304) return false;
+      const revision = Number(answer.headers.get('x-revision') ?? 0);
+      begunAt(revision);
+      // The first list begins at its top: what stands there is asked for while the shapes of everything are still on their way.
+      if (!this.skeleton) this.#fetch(0, true).catch(() => {});
       const skeleton = parseSkeleton(await answer.arrayBuffer());
       // What is on the screen is known before the new list is shown, so that nothing blinks.
       const seen = this.skeleton ? await this.#seen(skeleton.ratio.length) : [];
       if (this.#closed) return false;
       this.#etag = answer.headers.get('etag');
-      this.#forget();
+      if (this.skeleton) this.#forget();
+      this.at = revision;
       for (const columns of seen) {
         this.#chunks.set(columns.start / CHUNK, columns);
         this.#revision = columns.revision;
@@ -89,9 +131,17 @@ export class Timeline {
   photo(index: number): Photo | null {
     void this.arrived;
     const chunk = this.#chunks.get(Math.floor(index / CHUNK));
+    if (!chunk) return null;
+    // The same object each time, so that what shows it sees that nothing changed.
+    let photos = this.#photos.get(chunk);
+    if (!photos) this.#photos.set(chunk, photos = []);
     const at = index % CHUNK;
-    const id = chunk?.id[at];
-    if (!chunk || id === undefined) return null;
+    return (photos[at] ??= this.#read(chunk, at, index));
+  }
+
+  #read(chunk: Columns, at: number, index: number): Photo | null {
+    const id = chunk.id[at];
+    if (id === undefined) return null;
     return {
       index, id,
       taken: chunk.taken[at] ?? null,
@@ -126,14 +176,14 @@ export class Timeline {
     for (let chunk = from; chunk <= to; chunk++) void this.#fetch(chunk).catch(() => {});
   }
 
-  async #fetch(chunk: number): Promise<void> {
+  async #fetch(chunk: number, first = false): Promise<void> {
     const found = this.#chunks.get(chunk);
     if (found) {
       this.#chunks.delete(chunk);
       this.#chunks.set(chunk, found);
       return;
     }
-    if (this.#asked.has(chunk) || chunk * CHUNK >= this.length) return;
+    if (this.#asked.has(chunk) || (chunk * CHUNK >= this.length && !first)) return;
     const asked = new AbortController();
     this.#asked.set(chunk, asked);
     try {
@@ -180,11 +230,6 @@ export class Timeline {
 
   /** Where a photo stands in this list; `null` where it does not. */
   async position(id: string): Promise<number | null> {
-    try {
-      return (await get<{ index: number | null }>(`timeline/position${this.#parameters({ id })}`)).index;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return null;
-      throw error;
-    }
+    return (await get<{ index: number | null }>(`timeline/position${this.#parameters({ id })}`)).index;
   }
 }

@@ -1,6 +1,7 @@
 // What was just done, said once, with the way to take it back.
 import { ApiError, post } from './api';
 import { t } from './i18n.svelte';
+import { problemText } from './reasons';
 import { onShut, sawRevision } from './session.svelte';
 import type { Written } from './types';
 
@@ -10,16 +11,29 @@ export const toasts = $state<{ now: Toast | null; said: string }>({ now: null, s
 
 let next = 0;
 let timer = 0;
-onShut(() => { toasts.now = null; toasts.said = ''; });
+/** What was done in this window and can be taken back: the word that does it, what was said of it, and when it was done. */
+export interface Change { word: string; text: string; at: number }
+/** The newest last; as many as the server keeps. In this window's memory alone, and gone when the library shuts. */
+export const done = $state<{ changes: Change[] }>({ changes: [] });
+const MOST = 50;
+onShut(() => { toasts.now = null; toasts.said = ''; done.changes = []; fresh = { text: '', until: 0 }; });
 
 export function say(text: string, undo: string | null = null, bad = false): void {
   toasts.now = { text, undo, bad, id: next++ };
-  announce(text);
+  toasts.said = toasts.said === text ? `${text}\u00a0` : text;
+  fresh = { text, until: performance.now() + SPOKEN_MS };
   stay();
 }
 
+/** What was just done is still being read out: what is shown because of it comes behind, and not instead. */
+let fresh = { text: '', until: 0 };
+const SPOKEN_MS = 1_500;
+
 /** Speaks to screen readers only. */
-export function announce(text: string): void { toasts.said = toasts.said === text ? `${text}\u00a0` : text; }
+export function announce(text: string): void {
+  const whole = performance.now() < fresh.until && fresh.text !== text ? `${fresh.text}. ${text}` : text;
+  toasts.said = toasts.said === whole ? `${whole}\u00a0` : whole;
+}
 
 /** Begins the time a message stays anew; for as long as the reader is on it, it does not end. */
 export function stay(hold = false): void {
@@ -36,7 +50,7 @@ export function complain(error: unknown): void {
   if (error instanceof DOMException && error.name === 'AbortError') return;
   if (error instanceof ApiError) {
     if (error.status === 0 || error.status === 401 || error.status === 423) return;
-    say([error.problem.message, error.problem.hint].filter(Boolean).join(' '), null, true);
+    say(problemText(error.problem), null, true);
   } else {
     say(t('error.unexpected'), null, true);
     throw error;
@@ -44,11 +58,13 @@ export function complain(error: unknown): void {
 }
 
 /** Runs one write; says what it did, with undo where the server gave it. Answers whether it was done. */
-export async function doing(done: (answer: Written) => string, write: () => Promise<Written>): Promise<Written | null> {
+export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>): Promise<Written | null> {
   try {
     const answer = await write();
     sawRevision(answer.revision);
-    say(done(answer), answer.undo ?? null);
+    const text = saying(answer);
+    say(text, answer.undo ?? null);
+    if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now() }].slice(-MOST);
     return answer;
   } catch (error) {
     complain(error);
@@ -56,8 +72,31 @@ export async function doing(done: (answer: Written) => string, write: () => Prom
   }
 }
 
+/** Takes back what a word stands for. What that answers is no change of its own here: the next one taken back is the one before. */
+export async function takeBack(word: string): Promise<void> {
+  const what = done.changes.find((one) => one.word === word)?.text;
+  const forget = (): void => { done.changes = done.changes.filter((one) => one.word !== word); };
+  try {
+    const answer = await post<Written>('undo', { undo: word });
+    forget();
+    sawRevision(answer.revision);
+    say(what ? t('undone.of', { what }) : t('undone'), answer.undo ?? null);
+  } catch (error) {
+    // One that the server knows no more, or that somebody has written over, does not stand before the others.
+    if (error instanceof ApiError && error.problem.code === 'cannot-undo') forget();
+    complain(error);
+  }
+}
+
+/** Takes back what the message on the screen is about. */
 export async function undo(): Promise<void> {
-  const token = toasts.now?.undo;
-  if (!token) return;
-  await doing(() => t('undone'), () => post<Written>('undo', { undo: token }));
+  const word = toasts.now?.undo;
+  if (word) await takeBack(word);
+}
+
+/** Takes back the newest change of this window that was not taken back yet, long after its message has gone. */
+export async function undoLast(): Promise<void> {
+  const last = done.changes.at(-1);
+  if (last) await takeBack(last.word);
+  else say(t('undo.nothing'));
 }

@@ -1,5 +1,6 @@
 // What the API says, by the names that the pages use. Everything that the server's document describes comes from there
 // (schema.d.ts, which `tools/web.sh types` writes); what it only calls an object is told here, as far as the pages read it.
+import type { Why } from './reasons';
 import type { components } from './schema';
 
 type Said = components['schemas'];
@@ -7,10 +8,15 @@ type Said = components['schemas'];
 export type SyncWord = 'local-only' | 'waiting' | 'synced' | 'cloud-only' | 'thawing' | 'failed';
 export type Kind = 'photo' | 'video' | 'raw' | 'other';
 
+/** The rules of this device; `workers` is null for as many as the machine has cores. */
+export type DeviceSettings = Said['Settings'];
+/** What whoever keeps a remote can see there. */
+export type RemotePrivacy = Said['RemotePrivacy'];
 export type Columns = Said['Columns'];
 export type Tag = Said['Tag'];
 export type Place = Said['Named'];
 export type MapCell = Said['Cell'];
+export type MapTiles = Said['MapTiles'];
 export type Choice = Said['Choice'];
 export type Completion = Said['Completed'];
 /** `notices` are not sent where there are none. */
@@ -44,7 +50,7 @@ export interface Photo {
 export interface Rational { numerator: number; denominator: number }
 export interface Facts {
   format?: string; width?: number | null; height?: number | null; duration_millis?: number | null;
-  camera_make?: string; camera_model?: string; lens?: string; creator?: string;
+  audio_codec?: string; reason?: string | null; camera_make?: string; camera_model?: string; lens?: string; creator?: string;
   exposure_seconds?: Rational; aperture?: Rational; focal_length_mm?: Rational; iso?: number;
 }
 export interface Asset {
@@ -62,7 +68,7 @@ export interface Asset {
 export interface Stacked { id: string; name: string; kind: Kind; rotate: number }
 /** A stack: its cover first. */
 export interface Stack { cover: string; items: Stacked[] }
-export interface Change { id?: string; when: string; device: string; what: string }
+export interface Change { id?: string; when: string; device: string; what: string; why?: Why | null }
 export interface Album {
   id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null;
   /** The search that fills it; nothing can be put into such a one. */
@@ -88,10 +94,10 @@ export interface Copy {
   here: boolean;
   /** 0 to 100, to the one that is kept. */
   likeness: number;
-  stacked: boolean; cannot_drop: string | null;
+  stacked: boolean; cannot_drop: string | null; cannot_drop_why?: Why | null;
 }
 export interface Group {
-  id: string; kind: DuplicateKind; safe: boolean; unsafe_because: string | null;
+  id: string; kind: DuplicateKind; safe: boolean; unsafe_because: string | null; unsafe_why?: Why | null;
   keep: string; reason: string; reason_code: string; items: Copy[]; differing: string[];
 }
 export type Duplicates = Omit<Said['Page'], 'counts' | 'groups'> & { counts: Record<DuplicateKind, number>; groups: Group[] };

@@ -1,5 +1,6 @@
 // Words for states, in the language in use.
-import { t } from './i18n.svelte';
+import { t, wallTime } from './i18n.svelte';
+import { session } from './session.svelte';
 
 /** What a sync word says to a reader: always in text, never only a colour. */
 export function syncName(word: string): string {
@@ -13,3 +14,10 @@ export function syncName(word: string): string {
     default: return word;
   }
 }
+
+/** Whether it is worth saying that something is only here: not where there is no other place. */
+export const hasPlaces = (): boolean => session.status?.state?.['in_fewer_than_two_places'] != null;
+
+/** When something was taken; where nothing says so, the date of its file, by which it stands in the timeline, and that it is that. */
+export const whenTaken = (taken: string | null, fileTime: string | null | undefined, style: 'short' | 'long' = 'short'): string =>
+  taken ? wallTime(taken, style) : fileTime ? t('date.file', { when: wallTime(fileTime, style) }) : t('undated');

@@ -88,6 +88,24 @@ pub(crate) struct Labels {
     known: HashMap<(LabelKind, Vec<u8>), i64>,
 }
 
+/// How many shown assets labels have, as of one op.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    op: i64,
+    assets: HashMap<i64, u64>,
+}
+
+impl Counted {
+    /// What is known as of an op.
+    pub(crate) fn at(&mut self, op: i64) -> &mut HashMap<i64, u64> {
+        if self.op != op {
+            self.op = op;
+            self.assets.clear();
+        }
+        &mut self.assets
+    }
+}
+
 /// So many labels are kept in memory.
 const MOST_KNOWN: usize = 100_000;
 

@@ -9,7 +9,7 @@ use safelight_model::{
 
 use super::Catalog;
 use super::fold::{holds, unreadable, version_holders};
-use super::labels::LabelKind;
+use super::labels::{LabelKind, find as find_label};
 use super::project::{name_hash, path_hash};
 use super::rows::{AssetRow, Month, ROW_COLUMNS, ShelfTotals, read_row};
 use super::timeline::{KeyRange, Shelf};
@@ -449,12 +449,30 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn tags(&self) -> Result<Vec<Label>> {
+        self.tags_called(|_| true, usize::MAX)
+    }
+
+    /// The first tags whose names are wanted, at most so many; none but those are counted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn tags_called(&self, is_wanted: impl Fn(&str) -> bool, most: usize) -> Result<Vec<Label>> {
         let labels = self.labels_of(LabelKind::Tag)?;
-        labels
-            .into_iter()
+        let wanted = labels.into_iter().filter(|(_, _, name)| is_wanted(name));
+        wanted
             .map(|(number, _, name)| Ok(Label { name, album: None, assets: self.count_label(number)? }))
             .filter(|label| label.as_ref().map_or(true, |label| label.assets > 0))
+            .take(most)
             .collect()
+    }
+
+    /// How many shown assets were put into an album.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn count_album(&self, album: AlbumId) -> Result<u64> {
+        let label = self.database.read(|connection| find_label(connection, LabelKind::Album, &album.0))?;
+        label.map_or(Ok(0), |number| self.count_label(number))
     }
 
     /// Lists the albums that have a name and were not removed, in the order of their names.

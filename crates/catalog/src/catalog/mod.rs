@@ -34,7 +34,7 @@ pub use sync::{AddedOriginal, StoredSegment};
 pub use timeline::Shelf;
 
 pub(crate) use facets::{Facet, Flag, MapBox, cells_over, size_cover};
-pub(crate) use labels::{LabelKind, find as find_label, folded, label_token, searchable};
+pub(crate) use labels::{Counted, LabelKind, find as find_label, folded, label_token, searchable};
 pub(crate) use rows::{ROW_COLUMNS, read_row};
 pub(crate) use timeline::{KeyRange, TimelineKey};
 
@@ -101,6 +101,8 @@ pub struct Catalog {
     device: DeviceId,
     author: Author,
     labels: Labels,
+    /// How many shown assets labels have.
+    pub(crate) counted: RefCell<Counted>,
     /// What the statements come to, and which they were: replaying them checks every signature.
     roster: RefCell<Option<(StatementCount, Arc<Roster>)>>,
 }
@@ -216,7 +218,14 @@ impl Catalog {
     fn start(database: Database, device: DeviceId, entropy: &mut dyn Entropy) -> Self {
         // The stamp that was given last is observed at the start of every transaction.
         let author = Author::open(Stamp::default(), entropy);
-        Self { database, device, author, labels: Labels::default(), roster: RefCell::default() }
+        Self {
+            database,
+            device,
+            author,
+            labels: Labels::default(),
+            counted: RefCell::default(),
+            roster: RefCell::default(),
+        }
     }
 
     /// The device whose ops are made here.

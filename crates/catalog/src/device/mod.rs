@@ -30,7 +30,7 @@ pub use originals::{OriginalAtRemote, PURGED, StateReason, SyncState, SyncTotals
 pub use packed::PackedEntry;
 pub use packs::{PackLocation, PackUse};
 pub use places::{Presence, Silence};
-pub use plans::{Exposure, Renditions, SWITCHED_OFF, Wanted};
+pub use plans::{Exposure, NEEDS_CONSENT, Renditions, SWITCHED_OFF, Wanted};
 pub use policies::{AgeBy, EXPOSE_DEFAULT, OLDER_DEFAULT_DAYS, PolicyKind, RemotePolicy, Switched};
 pub use remotes::{NewRemote, RemoteId, RemoteRow};
 pub use replicas::{HowKnown, Replica, SmallOriginal};
@@ -54,6 +54,7 @@ const STEPS: &[&str] = &[
     include_str!("lost.sql"),
     include_str!("leftovers.sql"),
     include_str!("kept.sql"),
+    include_str!("leaving.sql"),
 ];
 
 /// This device's own database.

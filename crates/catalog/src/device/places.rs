@@ -8,6 +8,7 @@ use rusqlite::OptionalExtension;
 use safelight_crypto::{ContentHash, DeviceId};
 use safelight_model::{PlaceId, SegmentSeq};
 
+use super::replicas::refuse;
 use super::{DeviceDb, RemoteId};
 use crate::error::Result;
 use crate::rows::{bytes_column, hash_column};
@@ -243,15 +244,7 @@ impl DeviceDb {
         objects: impl IntoIterator<Item = &'a str>,
     ) -> Result<()> {
         self.write(|transaction| {
-            let mut forget =
-                transaction.prepare_cached("DELETE FROM replicas WHERE remote = ?1 AND object = ?2")?;
-            let mut refuse = transaction
-                .prepare_cached("INSERT OR IGNORE INTO bad_objects (remote, object) VALUES (?1, ?2)")?;
-            for object in objects {
-                forget.execute((remote.0, object))?;
-                refuse.execute((remote.0, object))?;
-            }
-            Ok(())
+            objects.into_iter().try_for_each(|object| refuse(transaction, remote, object))
         })
     }
 

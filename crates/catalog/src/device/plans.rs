@@ -18,7 +18,7 @@ use crate::rows::kind_code;
 /// Why an original stays that was switched off by hand.
 pub const SWITCHED_OFF: &str = "switched off by hand";
 /// Why an original waits that needs consent.
-const NEEDS_CONSENT: &str =
+pub const NEEDS_CONSENT: &str =
     "more came to be exposed at once than may go without consent: safelight sync --yes";
 
 /// The tables that lists are put into for as long as one statement needs them.
@@ -117,8 +117,9 @@ impl DeviceDb {
             if !exposed.is_held {
                 put_setting(transaction, remote, "consented", None)?;
             }
+            // What a new plan wants in packs was not sent yet, also where consent made it anew under the same stamp.
             transaction
-                .prepare_cached("UPDATE remotes SET planned = ?2 WHERE id = ?1")?
+                .prepare_cached("UPDATE remotes SET planned = ?2, packed = NULL WHERE id = ?1")?
                 .execute((remote.0, stamp))?;
             Ok(exposed)
         })

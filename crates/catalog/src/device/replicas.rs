@@ -4,7 +4,7 @@
 //! back whole. *Proven* means that this device downloaded and opened it, or compared a checksum that the place computed
 //! over the sealed bytes with its own; an acknowledgement is no proof.
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use safelight_crypto::ContentHash;
 use safelight_model::RenditionKind;
 
@@ -82,6 +82,25 @@ fn newest_generations(rows: Vec<(RemoteId, usize, Replica)>) -> Vec<(RemoteId, u
 }
 
 const COLUMNS: &str = "object, sealed_bytes, placed_millis, proven_millis, how";
+
+/// The objects that lie in the remote `?1`: what rests there, and what is marked to leave it.
+const LYING: &str = "SELECT object, sealed_bytes FROM replicas WHERE remote = ?1
+    UNION ALL SELECT object, leaving_bytes FROM bad_objects WHERE remote = ?1 AND leaving_bytes IS NOT NULL";
+
+/// A name is no replica any more, and never becomes one again; how large it was stays known while it lies there.
+pub(super) fn refuse(transaction: &Connection, remote: RemoteId, object: &str) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO bad_objects (remote, object, leaving_bytes)
+             VALUES (?1, ?2, (SELECT sealed_bytes FROM replicas WHERE remote = ?1 AND object = ?2))
+             ON CONFLICT (remote, object) DO UPDATE SET leaving_bytes = ifnull(leaving_bytes, excluded.leaving_bytes)",
+        )?
+        .execute((remote.0, object))?;
+    transaction
+        .prepare_cached("DELETE FROM replicas WHERE remote = ?1 AND object = ?2")?
+        .execute((remote.0, object))
+        .map(drop)
+}
 
 fn read_replica(row: &Row<'_>) -> rusqlite::Result<Replica> {
     Ok(Replica {
@@ -260,8 +279,7 @@ impl DeviceDb {
         let mut totals = [(0, 0); 2];
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT substr(object, 1, 2) NOT IN ('o/', 's/'), count(*), sum(sealed_bytes) FROM replicas
-                 WHERE remote = ?1 GROUP BY 1",
+                &format!("SELECT substr(object, 1, 2) NOT IN ('o/', 's/'), count(*), sum(sealed_bytes) FROM ({LYING}) GROUP BY 1"),
             )?;
             let mut rows = statement.query([remote.0])?;
             while let Some(row) = rows.next()? {
@@ -270,6 +288,23 @@ impl DeviceDb {
             Ok(())
         })?;
         Ok(totals)
+    }
+
+    /// Counts what is known to lie in a remote, and its bytes, by the folder that it lies in there: `o`, `t`, `keys`. What
+    /// is marked lies there until it is deleted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replicas_by_folder(&self, remote: RemoteId) -> Result<Vec<(String, u64, u64)>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT substr(object, 1, instr(object, '/') - 1), count(*), sum(sealed_bytes)
+                         FROM ({LYING}) GROUP BY 1 ORDER BY 1"
+                ))?
+                .query_map([remote.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
+        })
     }
 
     /// Forgets objects that were found missing or damaged: they do not count as held there any more.
@@ -293,16 +328,38 @@ impl DeviceDb {
     /// # Errors
     /// Those of the database.
     pub fn mark_bad(&mut self, remote: RemoteId, object: &str) -> Result<()> {
+        self.write(|transaction| refuse(transaction, remote, object))
+    }
+
+    /// Counts what was marked and, as far as is known here, still lies in a remote, and its bytes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn leaving(&self, remote: RemoteId) -> Result<(u64, u64)> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), ifnull(sum(leaving_bytes), 0) FROM bad_objects
+                     WHERE remote = ?1 AND leaving_bytes IS NOT NULL",
+                )?
+                .query_row([remote.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+
+    /// Remembers that something which was marked does not lie there any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn record_left<'a>(
+        &mut self,
+        remote: RemoteId,
+        objects: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
         self.write(|transaction| {
-            transaction
-                .prepare_cached("DELETE FROM replicas WHERE remote = ?1 AND object = ?2")?
-                .execute((remote.0, object))?;
-            transaction
-                .execute(
-                    "INSERT OR IGNORE INTO bad_objects (remote, object) VALUES (?1, ?2)",
-                    (remote.0, object),
-                )
-                .map(drop)
+            let mut statement = transaction.prepare_cached(
+                "UPDATE bad_objects SET leaving_bytes = NULL WHERE remote = ?1 AND object = ?2",
+            )?;
+            objects.into_iter().try_for_each(|object| statement.execute((remote.0, object)).map(drop))
         })
     }
 

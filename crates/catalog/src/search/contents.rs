@@ -8,15 +8,15 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::Connection;
 use safelight_crypto::ContentHash;
 use safelight_model::view::{AlbumView, album_path};
-use safelight_model::{AlbumId, AssetId, OpKind};
+use safelight_model::{AlbumId, AssetId, MediaKind, OpKind};
 
 use super::ListOptions;
 use super::plan::Plan;
 use super::run::Next;
-use crate::catalog::{Catalog, Flag, Shelf, folded};
+use crate::catalog::{Catalog, Flag, KeyRange, Shelf, folded};
 use crate::error::Result;
 use crate::query::{Condition, DateRange, Query};
-use crate::rows::hash_column;
+use crate::rows::{hash_column, optional_hash_column};
 
 /// The shelves that a policy looks at.
 const SHELVES: [Shelf; 2] = [Shelf::Shown, Shelf::Hidden];
@@ -146,7 +146,7 @@ impl Catalog {
                 plan.walk(connection, "t.entity, t.asset, t.content", &options, usize::MAX, |row| {
                     entities.insert(row.get(0)?);
                     contents.insert(hash_column(row, 1)?);
-                    contents.extend(crate::rows::optional_hash_column(row, 2)?);
+                    contents.extend(optional_hash_column(row, 2)?);
                     Ok(Next::More)
                 })?;
             }
@@ -175,6 +175,44 @@ impl Catalog {
             Ok(())
         })?;
         Ok(contents)
+    }
+
+    /// Adds the video halves of the Live Photos whose picture is among these contents, the trash aside: a half is a part of
+    /// its photo, and goes where that goes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn add_live_halves(&self, contents: &mut HashSet<ContentHash>) -> Result<()> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let trash = KeyRange::of_shelf(Shelf::Trashed);
+        self.database.read(|connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT half.entity, half.asset, half.content, photo.asset, photo.content FROM timeline AS half
+                 JOIN stack_keys AS mine ON mine.entity = half.entity
+                 JOIN stack_keys AS theirs ON theirs.hash = mine.hash AND theirs.entity != half.entity
+                 JOIN entities AS e ON e.id = theirs.entity JOIN timeline AS photo ON photo.key = e.place
+                 WHERE half.media = ?1 AND half.flags & ?2 != 0 AND photo.media != ?1
+                 AND half.key NOT BETWEEN ?3 AND ?4",
+            )?;
+            let mut rows =
+                find.query((MediaKind::Video.code(), Flag::Live.bit(), trash.first, trash.last))?;
+            let (mut entities, mut halves) = (HashSet::new(), HashSet::new());
+            while let Some(row) = rows.next()? {
+                let of_photo = [Some(hash_column(row, 3)?), optional_hash_column(row, 4)?];
+                if of_photo.iter().flatten().any(|content| contents.contains(content)) {
+                    entities.insert(row.get(0)?);
+                    halves.insert(hash_column(row, 1)?);
+                    halves.extend(optional_hash_column(row, 2)?);
+                }
+            }
+            if !entities.is_empty() {
+                add_versions(connection, &entities, &mut halves)?;
+            }
+            contents.extend(halves);
+            Ok(())
+        })
     }
 
     /// The contents, all versions included, of the assets that were taken before a moment, as the timeline has it; the
@@ -208,14 +246,14 @@ impl Catalog {
             let mut statement = connection
                 .prepare_cached("SELECT entity, asset, content FROM timeline WHERE key BETWEEN ?1 AND ?2")?;
             for shelf in SHELVES {
-                let range = crate::catalog::KeyRange::of_shelf(shelf);
+                let range = KeyRange::of_shelf(shelf);
                 let mut rows = statement.query((range.first, range.last))?;
                 while let Some(row) = rows.next()? {
                     let entity: i64 = row.get(0)?;
                     if old.contains(&entity) {
                         entities.insert(entity);
                         contents.insert(hash_column(row, 1)?);
-                        contents.extend(crate::rows::optional_hash_column(row, 2)?);
+                        contents.extend(optional_hash_column(row, 2)?);
                     }
                 }
             }
@@ -235,7 +273,7 @@ impl Catalog {
                 "SELECT ifnull(content, asset), size_bytes FROM timeline WHERE key BETWEEN ?1 AND ?2",
             )?;
             for shelf in SHELVES {
-                let range = crate::catalog::KeyRange::of_shelf(shelf);
+                let range = KeyRange::of_shelf(shelf);
                 let mut rows = statement.query((range.first, range.last))?;
                 while let Some(row) = rows.next()? {
                     found.push((hash_column(row, 0)?, row.get(1)?));
@@ -258,7 +296,7 @@ impl Catalog {
                 "SELECT ifnull(content, asset), flags FROM timeline WHERE key BETWEEN ?1 AND ?2",
             )?;
             for shelf in [Shelf::Shown, Shelf::Hidden, Shelf::Trashed] {
-                let range = crate::catalog::KeyRange::of_shelf(shelf);
+                let range = KeyRange::of_shelf(shelf);
                 let mut rows = statement.query((range.first, range.last))?;
                 while let Some(row) = rows.next()? {
                     let is_linked = row.get::<_, i64>(1)? & Flag::Linked.bit() != 0;

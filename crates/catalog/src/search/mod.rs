@@ -8,8 +8,10 @@
 //!
 //! Measured by `examples/million.rs`.
 
+mod check;
 mod circle;
 mod contents;
+mod keys;
 mod plan;
 mod prefix;
 mod run;

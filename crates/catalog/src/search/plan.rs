@@ -1,13 +1,12 @@
 //! Turns conditions into what the indexes are asked.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use safelight_crypto::ContentHash;
 use safelight_model::MediaKind;
 
-use super::circle::{boxes_around, distance_metres};
+use super::check::{Check, Exact, list_rows};
+use super::circle::boxes_around;
 use super::prefix;
 use crate::catalog::{
     Facet, Flag, KeyRange, LabelKind, Shelf, cells_over, find_label, folded, label_token, searchable,
@@ -20,6 +19,8 @@ use crate::query::{Bound, Condition, DateRange, Part, Query, State, TextField, T
 pub(super) struct Plan {
     /// The FTS5 expression; without one the timeline itself is walked.
     pub(super) expression: Option<String>,
+    /// The same without what stands there only to find sooner what the checks let through.
+    pub(super) exact: Option<String>,
     /// The stretches of the timeline, in order.
     pub(super) ranges: Vec<KeyRange>,
     /// What is still to be checked on each row.
@@ -30,32 +31,13 @@ pub(super) struct Plan {
     pub(super) is_implied: bool,
 }
 
-/// A condition on a row that the indexes answer only roughly.
-#[derive(Debug)]
-pub(super) struct Check {
-    negated: bool,
-    what: Exact,
-}
-
-#[derive(Debug)]
-enum Exact {
-    Size(Bound<u64>),
-    Near { latitude: f64, longitude: f64, metres: f64 },
-    Contents(Arc<HashSet<ContentHash>>),
-}
-
-/// What a row must show for the checks.
-pub(super) struct Checked {
-    pub(super) size_bytes: u64,
-    pub(super) position: Option<(f64, f64)>,
-    pub(super) content: ContentHash,
-}
-
 /// The parts of an FTS5 expression.
 #[derive(Default)]
 struct Terms {
     wanted: Vec<String>,
     unwanted: Vec<String>,
+    /// What the rows that the checks let through have anyway.
+    implied: Vec<String>,
     /// Something was asked for that nothing has.
     impossible: bool,
 }
@@ -71,19 +53,33 @@ impl Terms {
         }
     }
 
-    fn finish(mut self) -> Option<String> {
-        if self.wanted.is_empty() && self.unwanted.is_empty() {
-            return None;
+    /// Adds what a check finds roughly; `None` matches nothing.
+    fn imply(&mut self, expression: Option<String>) {
+        match expression {
+            Some(expression) => self.implied.push(expression),
+            None => self.impossible = true,
         }
-        if self.wanted.is_empty() {
-            self.wanted.push(token(Facet::All));
-        }
-        let mut expression = format!("({})", self.wanted.join(" AND "));
-        for unwanted in self.unwanted {
-            expression = format!("({expression} NOT {unwanted})");
-        }
-        Some(expression)
     }
+
+    /// The expression with what is implied, and the one without it.
+    fn finish(self) -> [Option<String>; 2] {
+        let exact: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
+        let all: Vec<&str> = exact.iter().copied().chain(self.implied.iter().map(String::as_str)).collect();
+        [all, exact].map(|wanted| joined(&wanted, &self.unwanted))
+    }
+}
+
+/// What has all of the wanted and none of the unwanted; `None` where nothing is asked for.
+fn joined(wanted: &[&str], unwanted: &[String]) -> Option<String> {
+    if wanted.is_empty() && unwanted.is_empty() {
+        return None;
+    }
+    let wanted = if wanted.is_empty() { token(Facet::All) } else { wanted.join(" AND ") };
+    let mut expression = format!("({wanted})");
+    for unwanted in unwanted {
+        expression = format!("({expression} NOT {unwanted})");
+    }
+    Some(expression)
 }
 
 impl Plan {
@@ -101,11 +97,11 @@ impl Plan {
                 plan.listable.push(term.condition.clone());
             }
         }
-        plan.is_implied = plan.listable.len() == 1 && terms.wanted.len() == 1 && terms.unwanted.is_empty();
+        plan.is_implied = plan.listable.len() == 1 && terms.wanted.is_empty() && terms.unwanted.is_empty();
         if terms.impossible || plan.ranges.is_empty() {
             return Ok(None);
         }
-        plan.expression = terms.finish();
+        [plan.expression, plan.exact] = terms.finish();
         Ok(Some(plan))
     }
 
@@ -158,18 +154,18 @@ impl Plan {
             }
             Condition::Size(bound) => {
                 self.checks.push(Check { negated, what: Exact::Size(*bound) });
-                if negated {
-                    return Ok(());
+                if !negated {
+                    terms.imply(any(size_cover(*bound).into_iter().map(token)));
                 }
-                any(size_cover(*bound).into_iter().map(token))
+                return Ok(());
             }
             Condition::Near { latitude, longitude, metres } => {
                 let what = Exact::Near { latitude: *latitude, longitude: *longitude, metres: *metres };
                 self.checks.push(Check { negated, what });
-                if negated {
-                    return Ok(());
+                if !negated {
+                    terms.imply(near_expression(connection, *latitude, *longitude, *metres)?);
                 }
-                near_expression(connection, *latitude, *longitude, *metres)?
+                return Ok(());
             }
         };
         terms.add(negated, expression);
@@ -227,62 +223,6 @@ impl Plan {
             (None, true) => std::mem::take(&mut self.ranges),
         };
     }
-}
-
-impl Check {
-    /// Whether the row is as was asked.
-    pub(super) fn holds(&self, row: &Checked) -> bool {
-        let matches = match &self.what {
-            Exact::Size(bound) => {
-                bound.from.is_none_or(|from| row.size_bytes >= from)
-                    && bound.to.is_none_or(|to| row.size_bytes <= to)
-            }
-            Exact::Near { latitude, longitude, metres } => row
-                .position
-                .is_some_and(|position| distance_metres((*latitude, *longitude), position) <= *metres),
-            Exact::Contents(contents) => contents.contains(&row.content),
-        };
-        matches != self.negated
-    }
-}
-
-/// All rows that a condition allows, ascending, and perhaps a few more; `None` if they are more than `most`.
-fn list_rows(
-    connection: &Connection,
-    condition: &Condition,
-    most: usize,
-) -> rusqlite::Result<Option<Vec<i64>>> {
-    let mut keys: Vec<i64> = Vec::new();
-    match condition {
-        Condition::Size(bound) => {
-            let clamp = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-            let mut select = connection
-                .prepare_cached("SELECT key FROM timeline WHERE size_bytes BETWEEN ?1 AND ?2 LIMIT ?3")?;
-            let bounds = (bound.from.map_or(0, clamp), bound.to.map_or(i64::MAX, clamp), most + 1);
-            for key in select.query_map(bounds, |row| row.get(0))? {
-                keys.push(key?);
-            }
-        }
-        Condition::Near { latitude, longitude, metres } => {
-            let mut select = connection.prepare_cached(
-                "SELECT key FROM positions WHERE south >= ?1 AND north <= ?2 AND west >= ?3 AND east <= ?4
-                 LIMIT ?5",
-            )?;
-            for area in boxes_around(*latitude, *longitude, *metres) {
-                let bounds = (area.south, area.north, area.west, area.east, most + 1);
-                for key in select.query_map(bounds, |row| row.get(0))? {
-                    keys.push(key?);
-                }
-            }
-        }
-        _ => return Ok(None),
-    }
-    if keys.len() > most {
-        return Ok(None);
-    }
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(Some(keys))
 }
 
 fn token(facet: Facet) -> String {

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, Row, ToSql};
 
-use super::plan::{Checked, Plan};
-use super::{AssetPage, Cursor, ListOptions, MatchCount};
+use super::check::passes;
+use super::plan::Plan;
+use super::{AssetPage, Cursor, ListOptions, MatchCount, last_op};
 use crate::catalog::{Catalog, KeyRange, ROW_COLUMNS, Shelf, read_row};
 use crate::error::Result;
 use crate::query::{Query, State};
-use crate::rows::hash_column;
 
 /// An asset on the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,16 +148,23 @@ impl Catalog {
         Ok(points)
     }
 
-    /// Counts the shown assets of a label.
+    /// Counts the shown assets of a label, once until the next change.
     pub(crate) fn count_label(&self, number: i64) -> Result<u64> {
         let shown = KeyRange::of_shelf(Shelf::Shown);
-        let token = super::plan::quoted(&crate::catalog::label_token(number));
         self.database.read(|connection| {
-            connection
+            // Whoever changes something meanwhile makes a newer op, and it is counted again.
+            let newest = last_op(connection)?;
+            if let Some(assets) = self.counted.borrow_mut().at(newest).get(&number) {
+                return Ok(*assets);
+            }
+            let token = super::plan::quoted(&crate::catalog::label_token(number));
+            let assets = connection
                 .prepare_cached(
                     "SELECT count(*) FROM search WHERE search MATCH ?1 AND rowid BETWEEN ?2 AND ?3",
                 )?
-                .query_row((token, shown.first, shown.last), |row| row.get(0))
+                .query_row((token, shown.first, shown.last), |row| row.get(0))?;
+            self.counted.borrow_mut().at(newest).insert(number, assets);
+            Ok(assets)
         })
     }
 }
@@ -241,7 +248,7 @@ impl Plan {
             }
             let mut rows = statement.query(parameters.as_slice())?;
             while let Some(row) = rows.next()? {
-                if self.checks.is_empty() || self.passes(row)? {
+                if self.checks.is_empty() || passes(&self.checks, row)? {
                     if matches!(meet(row)?, Next::Enough) {
                         return Ok(Walked::Done);
                     }
@@ -271,7 +278,7 @@ impl Plan {
         let mut visit = |key: i64| -> rusqlite::Result<Next> {
             let mut rows = fetch.query([key])?;
             match rows.next()? {
-                Some(row) if self.passes(row)? => meet(row),
+                Some(row) if passes(&self.checks, row)? => meet(row),
                 _ => Ok(Next::More),
             }
         };
@@ -308,7 +315,7 @@ impl Plan {
     }
 
     /// The columns, and behind them those that the checks need and the key.
-    fn with_checked(&self, columns: &str) -> String {
+    pub(super) fn with_checked(&self, columns: &str) -> String {
         if self.checks.is_empty() {
             return columns.to_owned();
         }
@@ -332,21 +339,6 @@ impl Plan {
                  ORDER BY rowid LIMIT ?3"
             ),
         }
-    }
-
-    fn passes(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let first = row.as_ref().column_count() - 5;
-        let latitude: Option<i32> = row.get(first + 1)?;
-        let longitude: Option<i32> = row.get(first + 2)?;
-        let degrees = |e7: i32| f64::from(e7) / 1e7;
-        let checked = Checked {
-            size_bytes: row.get(first)?,
-            position: latitude
-                .zip(longitude)
-                .map(|(latitude, longitude)| (degrees(latitude), degrees(longitude))),
-            content: hash_column(row, first + 3)?,
-        };
-        Ok(self.checks.iter().all(|check| check.holds(&checked)))
     }
 }
 

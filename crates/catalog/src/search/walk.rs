@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use safelight_model::AssetId;
 
+use super::keys::meet_shapes;
 use super::plan::Plan;
 use super::run::{Next, behind, shelves};
 use super::{Cursor, ListOptions};
@@ -49,11 +50,18 @@ impl Catalog {
     /// # Errors
     /// Those of the database.
     pub fn walk(&self, query: &Query, options: &ListOptions, mut meet: impl FnMut(Place)) -> Result<()> {
-        self.database.read(|connection| {
+        self.database.read_at_once(|connection| {
             for shelf in shelves(query, options) {
                 let Some(plan) = Plan::new(connection, query, shelf)? else { continue };
                 if plan.is_everything() {
                     walk_shapes(connection, &plan, options, &mut meet)?;
+                    continue;
+                }
+                if let Some(keys) = plan.keys(connection, options)? {
+                    meet_shapes(connection, &keys, COLUMNS, options, |row| {
+                        meet(read_place(row)?);
+                        Ok(())
+                    })?;
                     continue;
                 }
                 plan.walk(connection, COLUMNS, options, usize::MAX, |row| {

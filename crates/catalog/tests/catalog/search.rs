@@ -332,6 +332,67 @@ fn pages_follow_each_other_without_gap_or_repetition() {
     assert_eq!(world.catalog.count(&images, &ListOptions::default(), 100).unwrap(), MatchCount::AtLeast(100));
 }
 
+/// Three thousand assets of different sizes, every other one somewhere along a line from Berlin to the south.
+fn along_a_line() -> World {
+    let mut world = World::new(3);
+    let mut bodies = Vec::new();
+    for number in 0..3_000 {
+        let named = original(asset(number).0, &world.device, &format!("IMG_{number:04}.jpg"));
+        let size_bytes = 100_000 + u64::from(number) * 1_000;
+        bodies.push(add_with(asset(number), Original { size_bytes, ..named }));
+        let facts = photo(&format!("2020-{:02}-{:02}", number % 12 + 1, number % 28 + 1));
+        let facts = Facts { width: Some(400 + number), height: Some(300), ..facts };
+        bodies.push(derive(
+            number,
+            if number % 2 == 0 { at(facts, 52.5 - f64::from(number) / 300.0, 13.4, "Berlin") } else { facts },
+        ));
+    }
+    world.append(bodies);
+    world.append(vec![set(8, Field::HIDDEN, true), set(10, Field::TRASHED, true)]);
+    world
+}
+
+#[test]
+fn whatever_way_a_walk_takes_it_meets_what_a_list_lists() {
+    let world = along_a_line();
+    for text in [
+        "near:52.5,13.4,100km",
+        "near:52.5,13.4,900km",
+        "near:52.5,13.4,20000km -near:50,13.4,50km",
+        "-near:52.5,13.4,300km",
+        "img size:>200kB",
+        "size:300kB..2900kB",
+        "-size:300kB..2900kB img",
+        "-size:>2900kB",
+        "near:52.5,13.4,20000km size:>500kB date:2020-02..2020-09 -date:2020-05",
+        "near:52.5,13.4,20000km img -name:img_0004 size:>100kB",
+        "date:2020-03 img",
+        "img*",
+        "is:hidden near:52.5,13.4,20000km",
+        "is:trashed size:>1B",
+        "size:>1GB",
+    ] {
+        let query = Query::parse(text).unwrap();
+        let options = ListOptions { limit: 10_000, ..ListOptions::default() };
+        let listed: Vec<_> = world
+            .catalog
+            .list(&query, &options)
+            .unwrap()
+            .rows
+            .iter()
+            .map(|row| (row.cursor, row.width))
+            .collect();
+        let mut met = Vec::new();
+        world.catalog.walk(&query, &options, |place| met.push((place.cursor, place.width))).unwrap();
+        assert_eq!(met, listed, "{text}");
+        // From the middle on as well.
+        let after = listed.get(listed.len() / 2).map(|(cursor, _)| *cursor);
+        let mut rest = 0;
+        world.catalog.walk(&query, &ListOptions { after, ..options }, |_| rest += 1).unwrap();
+        assert_eq!(rest, listed.len().saturating_sub(listed.len() / 2 + 1), "{text}");
+    }
+}
+
 #[test]
 fn hidden_and_trashed_assets_show_only_when_asked_for() {
     let mut world = world();
@@ -455,6 +516,27 @@ fn tags_are_listed_with_their_counts() {
     let tags: Vec<_> = world.catalog.tags().unwrap().into_iter().map(|tag| (tag.name, tag.assets)).collect();
     let expected = [("friends", 2), ("golden hour", 1), ("travel", 1), ("travel/australia", 1)];
     assert_eq!(tags, expected.map(|(name, assets)| (name.to_owned(), assets)));
+}
+
+#[test]
+fn counts_of_tags_and_albums_are_those_of_now() {
+    let mut world = world();
+    let count = |world: &World| {
+        let tags = world.catalog.tags_called(|name| name.starts_with("fri"), 20).unwrap();
+        (tags.first().map(|tag| tag.assets), world.catalog.count_album(SUMMER).unwrap())
+    };
+    assert_eq!(count(&world), (Some(2), 1));
+    assert_eq!(count(&world), (Some(2), 1), "asked again");
+    world.append(vec![put(2, SetName::TAGS, "friends"), put(2, SetName::ALBUMS, SUMMER)]);
+    assert_eq!(count(&world), (Some(3), 2));
+    world.append(vec![
+        set(2, Field::HIDDEN, true),
+        set(1, Field::TRASHED, true),
+        set(6, Field::HIDDEN, true),
+    ]);
+    assert_eq!(count(&world), (None, 0));
+    assert_eq!(world.catalog.tags_called(|_| true, 1).unwrap(), []);
+    assert_eq!(world.catalog.count_album(AlbumId([9; 16])).unwrap(), 0);
 }
 
 #[test]

@@ -4,20 +4,18 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    Among, FetchReport, FreePlan, FreeReport, FreeRequest, Library, LibraryError, LocalStanding, Originals,
-    PinReport, Staying, ThawReport, ThawWait, Urgency,
+    Among, FetchReport, FreePlan, FreeReport, FreeRequest, Library, LibraryError, LocalChange, LocalStanding,
+    Originals, PinReport, Staying,
 };
 
 use super::list::joined;
-use super::remote::usd;
+use super::local_thaw::HowSoon;
 use super::set::select;
+use super::{local_basket, local_map, local_storage, local_thaw, unlock};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, grouped, printable_text, size};
+use crate::output::{counted, grouped, size};
 use crate::prompt;
-
-/// How often `thaw --wait` looks.
-const USUAL_NAP_SECONDS: u64 = 300;
 
 /// Make room on this device, and bring originals back
 ///
@@ -77,20 +75,24 @@ enum Action {
         /// All originals, hidden and trashed ones too
         #[arg(long)]
         all: bool,
-        /// How soon: standard within hours, high as soon as the provider can, at its higher price
-        #[arg(long, value_name = "WHEN", default_value = "standard", value_parser = ["standard", "high"])]
-        priority: String,
-        /// Wait until all can be read, and fetch them
-        #[arg(long)]
-        wait: bool,
-        /// Seconds between two looks of --wait
-        #[arg(long, value_name = "SECONDS", default_value_t = USUAL_NAP_SECONDS, requires = "wait",
-              value_parser = clap::value_parser!(u64).range(1..))]
-        every: u64,
+        #[command(flatten)]
+        how: HowSoon,
     },
-    /// Set this device's rules: budget=50GB, proof-age=7d, originals=on-demand or keep-all
+    /// Collect archived photos and thaw them together: list, add, remove, thaw, fetch
+    Basket(local_basket::Arguments),
+    /// Show what takes space on this device, and what could be freed against which proof
+    Storage,
+    /// Show a map of your own beneath the photos: one PMTiles file of this machine, which stays where it is
+    ///
+    /// Without a word this says which one it is. Nothing is ever fetched from elsewhere.
+    Map(local_map::Arguments),
+    /// Set this device's rules: budget=50GB, proof-age=7d, originals=keep-all, lock-after=15m, workers=2
+    ///
+    /// lock-after is when a gallery (safelight serve) locks itself without use; a running one follows within a second.
+    /// workers is how many pictures are decoded at once, from the next import on.
     Set {
-        /// budget=SIZE or none · proof-age=DAYS, 30d at most · originals=on-demand or keep-all
+        /// budget=SIZE or none · proof-age=DAYS, 30d at most · originals=on-demand or keep-all · lock-after=TIME,
+        /// from 1m to 24h · workers=N, from 1 to 64, or auto
         #[arg(required = true)]
         settings: Vec<String>,
     },
@@ -106,15 +108,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
         Some(Action::Pin { items }) => pin(context, items, true),
         Some(Action::Unpin { items }) => pin(context, items, false),
-        Some(Action::Thaw { items, all, priority, wait, every }) => {
-            let wait = match (context.global.dry_run, wait) {
-                (true, _) => ThawWait::Look,
-                (false, false) => ThawWait::Ask,
-                (false, true) => ThawWait::Until(Duration::from_secs(*every)),
-            };
-            let urgency = if priority == "high" { Urgency::High } else { Urgency::Standard };
-            thaw(context, items, *all, wait, urgency)
-        }
+        Some(Action::Thaw { items, all, how }) => local_thaw::run(context, items, *all, how),
+        Some(Action::Basket(arguments)) => local_basket::run(context, arguments),
+        Some(Action::Storage) => local_storage::run(context),
+        Some(Action::Map(arguments)) => local_map::run(context, arguments),
         Some(Action::Set { settings }) => set(context, settings),
     }
 }
@@ -166,8 +163,18 @@ fn lines(standing: &LocalStanding) -> Vec<(&'static str, String)> {
         Originals::KeepAll => "keep-all",
     };
     let age = age_text(settings.proof_age_seconds);
+    let lock_after = lock_after_text(settings.lock_after_seconds);
+    let workers = settings.workers.map_or("auto".to_owned(), |workers| workers.to_string());
     lines.push(("rules", format!("budget={budget} proof-age={age} originals={originals}")));
+    lines.push(("", format!("lock-after={lock_after} workers={workers}")));
     lines
+}
+
+fn lock_after_text(seconds: u64) -> String {
+    [(3600, 'h'), (60, 'm')]
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit))
+        .map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
 fn age_text(seconds: u64) -> String {
@@ -178,7 +185,7 @@ fn age_text(seconds: u64) -> String {
     }
 }
 
-fn sized(originals: u64, bytes: u64) -> String {
+pub(super) fn sized(originals: u64, bytes: u64) -> String {
     format!("{} ({})", counted(originals, "original", "originals"), size(bytes))
 }
 
@@ -207,7 +214,7 @@ fn fetch_into(
     library.fetch(&selection, &context.surroundings(), &context.progress)
 }
 
-fn tell_fetched(context: &Context, report: &FetchReport) -> Result<(), Failure> {
+pub(super) fn tell_fetched(context: &Context, report: &FetchReport) -> Result<(), Failure> {
     if context.output.json() {
         return Ok(context.output.print_json(report)?);
     }
@@ -298,7 +305,7 @@ fn refused(context: &Context, report: &FreeReport) -> Result<(), Failure> {
     ))
 }
 
-fn tell_plan(context: &Context, plan: &FreePlan) {
+pub(super) fn tell_plan(context: &Context, plan: &FreePlan) {
     for against in &plan.against {
         let mut proofs = Vec::new();
         if against.proven_originals > 0 {
@@ -382,128 +389,6 @@ fn pin_in(context: &Context, library: &mut Library, items: &[String], pinned: bo
     }
 }
 
-fn thaw(
-    context: &Context,
-    items: &[String],
-    all: bool,
-    wait: ThawWait,
-    urgency: Urgency,
-) -> Result<(), Failure> {
-    let mut library = context.open_library()?;
-    let outcome = thaw_in(context, &mut library, items, all, wait, urgency);
-    library.close()?;
-    outcome
-}
-
-fn thaw_in(
-    context: &Context,
-    library: &mut Library,
-    items: &[String],
-    all: bool,
-    wait: ThawWait,
-    urgency: Urgency,
-) -> Result<(), Failure> {
-    let surroundings = context.surroundings();
-    let selection = if all {
-        library.select_all(Among::Everywhere)?
-    } else {
-        library.select(items, &joined(items), Among::WhatIsAsked)?
-    };
-    if all && wait != ThawWait::Look {
-        let plan = library.thaw(&selection, ThawWait::Look, urgency, &surroundings, &context.progress)?;
-        agree_to_thaw(context, &plan)?;
-    }
-    let report = library.thaw(&selection, wait, urgency, &surroundings, &context.progress)?;
-    let fetched = match wait {
-        ThawWait::Until(_) => Some(library.fetch(&selection, &surroundings, &context.progress)?),
-        _ => None,
-    };
-    if context.output.json() {
-        context.output.print_json(&ThawedAndFetched { thaw: &report, fetched: fetched.as_ref() })?;
-    } else {
-        tell_thaw(context, &report);
-        if let Some(fetched) = &fetched {
-            tell_fetched(context, fetched)?;
-        }
-    }
-    let not_fetched = fetched.map_or(0, |fetched| fetched.failed_originals + fetched.archived_originals);
-    if report.missing_originals + report.unanswered_originals + not_fetched > 0 {
-        return Err(Failure::silent(Exit::Incomplete));
-    }
-    Ok(())
-}
-
-/// Shows what asking for everything that is archived comes to, and wants to be told to go on.
-fn agree_to_thaw(context: &Context, plan: &ThawReport) -> Result<(), Failure> {
-    tell_costs(context, plan);
-    if plan.archived_originals == 0 || context.global.yes {
-        return Ok(());
-    }
-    let originals = counted(plan.archived_originals, "original", "originals");
-    let question = format!("Ask for {originals}? The provider charges for that.");
-    if prompt::someone_is_there() && prompt::agree(&question)? {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Refused, "nothing was asked for")
-        .hint("--yes asks for what the plan above says; --dry-run shows only the plan"))
-}
-
-fn tell_costs(context: &Context, report: &ThawReport) {
-    for cost in &report.costs {
-        let price = match (cost.usd, &cost.prices) {
-            (Some(amount), Some(prices)) => format!(
-                "{} to bring back at standard priority (estimated; {})",
-                usd(amount),
-                printable_text(prices)
-            ),
-            _ => "no prices are known: remote set NAME price.archive.retrieval=N".to_owned(),
-        };
-        context.output.talk(&format!(
-            "{}: {} archived, {} ({}); {price}",
-            cost.remote,
-            counted(cost.originals, "original", "originals"),
-            counted(cost.objects, "object", "objects"),
-            size(cost.bytes)
-        ));
-    }
-}
-
-/// What a thaw came to and, where it was waited for, the fetch after it.
-#[derive(serde::Serialize)]
-struct ThawedAndFetched<'a> {
-    #[serde(flatten)]
-    thaw: &'a ThawReport,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fetched: Option<&'a FetchReport>,
-}
-
-fn tell_thaw(context: &Context, report: &ThawReport) {
-    let waiting = report.archived_originals + report.thawing_originals;
-    context.output.talk(&format!(
-        "{} thawing, {} archived, {} readable, {} here, {} in no remote",
-        counted(report.thawing_originals, "original", "originals"),
-        grouped(report.archived_originals),
-        grouped(report.readable_originals),
-        grouped(report.here_originals),
-        grouped(report.missing_originals),
-    ));
-    if report.unanswered_originals > 0 {
-        context.output.warn(&format!(
-            "{} may rest in a remote that did not answer",
-            counted(report.unanswered_originals, "original", "originals")
-        ));
-    }
-    tell_costs(context, report);
-    if waiting > 0 {
-        context.output.talk(&format!(
-            "The provider charges for {} read back from the archive tier and for {}; it may take 15 hours. \
-             safelight sync fetches what is ready.",
-            size(report.thawing_bytes),
-            counted(report.asked_parts.max(waiting), "request", "requests"),
-        ));
-    }
-}
-
 fn set(context: &Context, settings: &[String]) -> Result<(), Failure> {
     let mut parsed = Vec::new();
     for setting in settings {
@@ -516,12 +401,18 @@ fn set(context: &Context, settings: &[String]) -> Result<(), Failure> {
         context.output.talk(&format!("Would set {}", settings.join(" ")));
         return Ok(());
     }
+    let mut change = LocalChange::default();
+    for setting in parsed {
+        match setting {
+            Setting::Budget(bytes) => change.budget_bytes = Some(bytes),
+            Setting::ProofAge(age) => change.proof_age = Some(age),
+            Setting::Originals(originals) => change.originals = Some(originals),
+            Setting::LockAfter(after) => change.lock_after = Some(after),
+            Setting::Workers(workers) => change.workers = Some(workers),
+        }
+    }
     let mut library = context.open_library()?;
-    let outcome = parsed.iter().try_for_each(|setting| match setting {
-        Setting::Budget(bytes) => library.set_local_budget(*bytes),
-        Setting::ProofAge(age) => library.set_proof_age(*age),
-        Setting::Originals(originals) => library.set_local_originals(*originals),
-    });
+    let outcome = library.change_local_settings(&change);
     library.close()?;
     outcome?;
     if context.output.json() {
@@ -535,6 +426,8 @@ enum Setting {
     Budget(Option<u64>),
     ProofAge(Duration),
     Originals(Originals),
+    LockAfter(Duration),
+    Workers(Option<u64>),
 }
 
 impl Setting {
@@ -554,7 +447,17 @@ impl Setting {
             Some(("originals", "on-demand")) => Ok(Self::Originals(Originals::OnDemand)),
             Some(("originals", "keep-all")) => Ok(Self::Originals(Originals::KeepAll)),
             Some(("originals", _)) => Err(wrong("originals is on-demand or keep-all")),
-            _ => Err(wrong("budget=SIZE, proof-age=DAYS and originals=on-demand or keep-all can be set")),
+            Some(("lock-after", value)) => unlock::duration(value)
+                .map(Self::LockAfter)
+                .map_err(|rule| wrong(&format!("a time is {rule}"))),
+            Some(("workers", "auto")) => Ok(Self::Workers(None)),
+            Some(("workers", value)) => value
+                .parse()
+                .map(|workers| Self::Workers(Some(workers)))
+                .map_err(|_| wrong("workers is a number, or auto for as many as the machine has cores")),
+            _ => Err(wrong(
+                "budget=SIZE, proof-age=DAYS, originals=on-demand or keep-all, lock-after=TIME and workers=N can be set",
+            )),
         }
     }
 }
@@ -598,7 +501,24 @@ mod tests {
             Some(Setting::ProofAge(Duration::from_secs(7 * 86_400)))
         );
         assert_eq!(Setting::parse("originals=keep-all").ok(), Some(Setting::Originals(Originals::KeepAll)));
-        for text in ["budget", "budget=lots", "proof-age=7", "originals=some", "colour=red"] {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("24h", 86_400)] {
+            let read = Setting::parse(&format!("lock-after={text}"));
+            assert_eq!(read.ok(), Some(Setting::LockAfter(Duration::from_secs(seconds))));
+            assert_eq!(lock_after_text(seconds), text);
+        }
+        assert_eq!(Setting::parse("workers=auto").ok(), Some(Setting::Workers(None)));
+        assert_eq!(Setting::parse("workers=3").ok(), Some(Setting::Workers(Some(3))));
+        for text in [
+            "budget",
+            "budget=lots",
+            "proof-age=7",
+            "originals=some",
+            "colour=red",
+            "lock-after=15",
+            "lock-after=",
+            "workers=many",
+            "workers=-1",
+        ] {
             assert!(Setting::parse(text).is_err(), "{text}");
         }
     }

@@ -87,6 +87,18 @@ enum Action {
         #[arg(long)]
         accept_rollback: bool,
     },
+    /// Show what is not in a remote and why, what needs you first
+    Waiting {
+        /// The remote
+        name: String,
+    },
+    /// Show what whoever keeps a remote can see there: counts, sizes, devices; never what is in it
+    ///
+    /// From what this device knows to rest there; no request is made.
+    Privacy {
+        /// The remote; all of them when none is named
+        name: Option<String>,
+    },
     /// Estimate what remotes cost: by the month, for the next sync, and for getting everything back
     ///
     /// From public list prices of one region, or your own: remote set NAME price.cool.month=0.009 price.out=0. Nobody
@@ -138,6 +150,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     match arguments.action.as_ref().unwrap_or(&Action::List) {
         Action::List => list(context),
         Action::Show { name } => show(context, name),
+        Action::Waiting { name } => super::remote_waiting::run(context, name),
+        Action::Privacy { name } => super::remote_privacy::run(context, name.as_deref()),
         Action::Cost { name } => cost(context, name.as_deref()),
         Action::Collect { name } => super::remote_collect::run(context, name),
         Action::Compare { first, second } => super::remote_second::compare(context, first, second.as_deref()),
@@ -406,7 +420,9 @@ fn act(
         | Action::Cost { .. }
         | Action::Collect { .. }
         | Action::Compare { .. }
-        | Action::Replicate { .. } => return Ok(()),
+        | Action::Replicate { .. }
+        | Action::Waiting { .. }
+        | Action::Privacy { .. } => return Ok(()),
     };
     if context.output.json() {
         return Ok(context.output.print_json(&probed)?);

@@ -1,8 +1,6 @@
 //! `safelight remote replicate` and `safelight remote compare`: a second place beside the first.
 
-use std::path::Path;
-
-use safelight_library::{ComparedKind, Counted, LinkCost, ReplicateRequest, link_cost};
+use safelight_library::{ComparedKind, Counted, ReplicateRequest, is_link_unmetered};
 
 use crate::commands::sync::refuse_held_at;
 use crate::context::Context;
@@ -14,8 +12,8 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
         return compare(context, from, Some(to));
     }
     let mut library = context.open_library()?;
-    let is_unmetered = matches!(link_cost(Path::new("/")), LinkCost::Unmetered(_));
-    let request = ReplicateRequest { from, to, consent: context.global.yes, is_unmetered };
+    let request =
+        ReplicateRequest { from, to, consent: context.global.yes, is_unmetered: is_link_unmetered() };
     let outcome = library.replicate_remote(&request, &context.surroundings(), &context.progress);
     library.close()?;
     let outcome = outcome?;

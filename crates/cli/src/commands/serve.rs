@@ -17,7 +17,8 @@ const NAP: Duration = Duration::from_millis(200);
 /// Show the library in a browser, on this machine only
 ///
 /// The address that is printed opens the gallery once, within a minute; Enter prints another one. After 15 minutes
-/// without a request the key is forgotten and the page asks for the passphrase.
+/// without a request, or what safelight local set lock-after= says, the key is forgotten and the page asks for the
+/// passphrase.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Only print the address, and open no browser
@@ -26,6 +27,9 @@ pub(crate) struct Arguments {
     /// Listen at this port; without it, at any that is free
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     port: u16,
+    /// Forget the key after so long without a request, whatever this device's rules say: 90s, 15m, 2h
+    #[arg(long, value_name = "TIME", value_parser = super::unlock::duration)]
+    lock_after: Option<Duration>,
     /// Print the OpenAPI document of the routes, and serve nothing
     #[arg(long, hide = true)]
     openapi: bool,
@@ -39,7 +43,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let place = place(context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let options = ServeOptions { port: arguments.port, ..ServeOptions::default() };
+        let options =
+            ServeOptions { port: arguments.port, idle: arguments.lock_after, ..ServeOptions::default() };
         let server = match place {
             Place::Opened(opened) => Server::bind(*opened, &options).await,
             Place::Empty(empty) => Server::bind_empty(*empty, &options).await,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use safelight_library::{
     ErrorKind, HeldBack, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SwitchStanding,
-    SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn, link_cost,
+    SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn, is_link_unmetered, link_cost,
 };
 
 use crate::commands::list::joined;
@@ -159,7 +159,7 @@ fn switch_in(
         },
     };
     let subject = library.switch_subject(&switched.items, &joined(&switched.items))?;
-    Ok(library.switch_sync(&remote, &subject, turn, context.global.yes)?)
+    Ok(library.switch_sync(&remote, &subject, turn, context.global.yes)?.change)
 }
 
 fn look(context: &Context, switched: &Switched) -> Result<(), Failure> {
@@ -206,7 +206,7 @@ fn request<'a>(context: &Context, arguments: &'a Arguments) -> SyncRequest<'a> {
     SyncRequest {
         remote: arguments.remote.as_deref(),
         consent: context.global.yes,
-        is_unmetered: matches!(link_cost(Path::new("/")), LinkCost::Unmetered(_)),
+        is_unmetered: is_link_unmetered(),
         despite_quiet: arguments.now,
         is_repeated: false,
     }

@@ -41,7 +41,7 @@ fn spoken(seconds: u64) -> String {
 }
 
 /// Reads `90s`, `30m`, `8h` or `2d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
     let seconds: u64 = match unit {
         "s" => 1,

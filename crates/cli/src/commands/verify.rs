@@ -224,8 +224,8 @@ fn mend(report: &VerifyReport) -> String {
 }
 
 /// What helps originals and what is made of them.
-const RESTORE: &str =
-    "keep the library as it is and restore the named originals from another copy by importing them again";
+const RESTORE: &str = "keep the library as it is: safelight sync fetches originals that rest in a remote, importing another copy \
+                       restores any, and previews are made again by the next safelight import";
 
 /// Prints what was found; `mend` is what to do about damage.
 fn answer(context: &Context, report: &VerifyReport, mend: &str) -> Result<(), Failure> {

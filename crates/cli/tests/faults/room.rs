@@ -161,6 +161,17 @@ impl Room {
     }
 
     pub(crate) fn bare_program(&self, program: impl AsRef<OsStr>) -> Command {
+        self.program_with(program, &self.library())
+    }
+
+    /// The program with another library, which the same key file opens.
+    pub(crate) fn unlocked_at(&self, library: &Path) -> Command {
+        let mut command = self.program_with(&self.program, library);
+        command.arg("--key-file").arg(self.path("key"));
+        command
+    }
+
+    fn program_with(&self, program: impl AsRef<OsStr>, library: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -169,7 +180,7 @@ impl Room {
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("RUST_BACKTRACE", "1")
             .arg("--library")
-            .arg(self.library())
+            .arg(library)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

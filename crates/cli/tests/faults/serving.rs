@@ -42,7 +42,20 @@ impl Serving {
         serving
     }
 
+    /// The server's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
+        let mut answer = Vec::new();
+        self.begun(method, path, body).read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+    }
+
+    /// Asks, and answers where the answer comes.
+    pub(crate) fn begun(&self, method: &str, path: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
@@ -54,10 +67,7 @@ impl Serving {
             body.len()
         );
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+        stream
     }
 
     pub(crate) fn json(&self, path: &str) -> Value {

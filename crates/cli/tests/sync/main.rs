@@ -29,6 +29,7 @@ mod pictures;
 mod places;
 mod plans;
 mod policies;
+mod privacy;
 mod repaired;
 mod rests;
 mod second;

@@ -215,6 +215,26 @@ fn what_is_newly_exposed_beyond_the_limit_needs_consent() {
 }
 
 #[test]
+fn small_originals_that_were_held_go_with_the_sync_that_consents() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    let folder = world.path("small");
+    std::fs::create_dir(&folder).unwrap();
+    for seed in 0..5_u64 {
+        std::fs::write(folder.join(format!("a-{seed}.jpg")), &photo(seed)[..30_000]).unwrap();
+    }
+    one.import(&folder);
+    one.ends(&["remote", "set", "place", "policy=selective", "expose=2", "only=tag:many"], 0);
+    one.ends(&["set", "type:photo", "tag+=many"], 0);
+    one.ends(&["sync"], 5);
+    assert_eq!((objects(place.path(), "s"), count(&one, "sync:waiting")), (0, 5));
+    one.ends(&["--yes", "sync"], 0);
+    assert_eq!(objects(place.path(), "s"), 1, "a pack of them");
+    assert_eq!(count(&one, "sync:synced"), 5);
+}
+
+#[test]
 fn what_was_consented_to_before_the_first_sync_goes_with_it() {
     for (setting, switch) in [(true, false), (false, true)] {
         let place = tempfile::tempdir().unwrap();

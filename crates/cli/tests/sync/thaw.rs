@@ -117,3 +117,41 @@ fn what_rests_archived_and_not_here_is_said_to_need_a_thaw_before_another_place_
     one.sync();
     assert_eq!(one.json(&["remote", "show", "cellar"])["safe_originals"], 2, "what was promised is so");
 }
+
+#[test]
+fn what_is_collected_in_the_basket_is_thawed_and_fetched_together() {
+    let Some(server) = Azurite::start() else { return };
+    let world = azure(&server);
+    let one = archived(&world);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    let ids: Vec<String> =
+        one.listed().iter().map(|asset| asset["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(one.json(&["local", "basket"])["photos"], 0);
+    one.ends(&["local", "basket", "thaw", "--yes"], 5);
+    let basket = one.json(&["local", "basket", "add", &ids[0], &ids[1]]);
+    assert_eq!((&basket["photos"], &basket["archived"]), (&2.into(), &2.into()), "{basket}");
+    assert!(basket["costs"][0]["usd"].as_f64().unwrap() > 0.0, "{basket}");
+    assert_eq!(basket["priorities"][1]["priority"], "high", "{basket}");
+    let basket = one.json(&["local", "basket", "remove", &ids[1]]);
+    assert_eq!(
+        (&basket["photos"], &basket["items"][0]["state"]),
+        (&1.into(), &"archived".into()),
+        "{basket}"
+    );
+    let (code, out, told) = one.tries(&["local", "basket"]);
+    assert!(code == 0 && out.contains("archived in place"), "{out}{told}");
+
+    // What it costs is shown first, and nothing is asked for.
+    let (code, _, told) = one.tries(&["local", "basket", "thaw"]);
+    assert!(code == 5 && told.contains("place: 1 original archived"), "{told}");
+    assert_eq!(one.json(&["local", "basket"])["thawing"], 0);
+    let (code, ..) = one.tries(&["local", "basket", "fetch"]);
+    assert_eq!(code, 1, "nothing can be read yet");
+    assert_eq!(one.json(&["local", "basket"])["photos"], 1, "it stays in the basket");
+    let asked = one.json(&["local", "basket", "thaw", "--yes"]);
+    assert_eq!((&asked["thawing_originals"], &asked["asked_parts"]), (&1.into(), &1.into()), "{asked}");
+    assert_eq!(one.json(&["local", "basket", "fetch"])["fetched_originals"], 1);
+    assert_eq!(one.json(&["local", "basket"])["photos"], 0, "what came is out of it");
+    one.json(&["local", "basket", "add", &ids[1]]);
+    assert_eq!(one.json(&["local", "basket", "remove", "--all"])["photos"], 0);
+}

@@ -14,6 +14,7 @@ const RAW_HUNDREDTHS: u64 = 20;
 
 /// Why one is proposed to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeepReason {
     /// It has more pixels.

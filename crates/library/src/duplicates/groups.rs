@@ -384,6 +384,12 @@ fn doubt_of_pictures(kept: &Photo, other: &Photo, looked: &Looked) -> Option<&'s
     }
     match looked {
         Looked::Same => None,
+        _ if kept.colours.zip(other.colours).is_some_and(|(one, two)| !one.are_like(two)) => {
+            Some("their colours differ")
+        }
+        _ if kept.may_say_less_than(other) => {
+            Some("one that would go is larger: less may have been lost in saving it")
+        }
         Looked::Unseen => Some("one of them has no thumbnail on this device to compare"),
         Looked::Different => Some("they differ"),
         Looked::Alike(likeness) if likeness.is_part => Some("one of them shows only a part of the other"),

@@ -6,7 +6,7 @@
 //! must fit in its detail too, so that two skies are not one. Pure, and measured in docs/decisions/duplicates.md.
 
 /// Means along each side.
-const SIDE: usize = safelight_media::pool::LUMA_SIDE;
+const SIDE: usize = safelight_media::pool::LUMA_SIDE as usize;
 /// A picture whose luma varies less than this, in grey levels, shows nothing to compare.
 const LEAST_SPREAD: f32 = 3.0;
 /// The same for its detail: what is left when each mean's surroundings are taken off.

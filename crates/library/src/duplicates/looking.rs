@@ -4,11 +4,14 @@
 //! twice in the life of a [`Duplicates`](super::Duplicates).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use safelight_crypto::ContentHash;
+use safelight_catalog::PackLocation;
+use safelight_crypto::{ContentHash, Keyring};
 use safelight_media::pool::{Pool, RenderRequest, Wanted};
 use safelight_model::RenditionKind;
+use safelight_store::FolderPlace;
 
 use super::likeness::{Likeness, Luma};
 use super::photo::Photo;
@@ -73,13 +76,11 @@ impl<'a> Looker<'a> {
         let new: Vec<&Photo> = sets.iter().filter(|set| !self.knows_all(set)).flatten().copied().collect();
         let mut thumbnails = Vec::new();
         for photo in new {
-            if self.seen.contains_key(&photo.content) {
-                continue;
+            if let Entry::Vacant(unseen) = self.seen.entry(photo.content) {
+                unseen.insert(Seen::default());
+                thumbnails
+                    .extend(self.located(photo, RenditionKind::Thumbnail)?.map(|location| (photo, location)));
             }
-            let bytes = self.rendition(photo, RenditionKind::Thumbnail)?;
-            self.seen
-                .insert(photo.content, Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma: None });
-            thumbnails.extend(bytes.map(|bytes| (photo, bytes)));
         }
         if thumbnails.is_empty() {
             return Ok(());
@@ -88,28 +89,21 @@ impl<'a> Looker<'a> {
             Some(pool) => pool,
             None => self.library.pool()?,
         };
-        let decoded: Vec<(ContentHash, Option<Luma>)> = thumbnails
-            .par_iter()
-            .map(|(photo, bytes)| (photo.content, luma_of(&pool, bytes, photo)))
-            .collect();
+        // Reading and opening them takes as long as decoding.
+        let (place, keyring) = (&self.library.place, self.library.keyring());
+        let seen = thumbnails.par_iter().map(|(photo, location)| {
+            let bytes = read(place, location, keyring, photo)?;
+            let luma = bytes.as_deref().and_then(|bytes| luma_of(&pool, bytes, photo));
+            Ok((photo.content, Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma }))
+        });
+        let seen = seen.collect::<Result<Vec<_>>>();
         self.pool = Some(pool);
-        for (content, luma) in decoded {
-            self.seen.entry(content).or_default().luma = luma;
-        }
+        self.seen.extend(seen?);
         Ok(())
     }
 
-    /// A rendition that is here; one that is damaged is as good as none, and verification names it.
-    fn rendition(&self, photo: &Photo, kind: RenditionKind) -> Result<Option<Vec<u8>>> {
-        let Some(location) = self.library.device.packed(&photo.content, kind)? else { return Ok(None) };
-        match read_packed(&self.library.place, &location, self.library.keyring()) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.is_proven_damage() => {
-                tracing::warn!(content = %photo.content, %error, "a rendition cannot be compared");
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+    fn located(&self, photo: &Photo, kind: RenditionKind) -> Result<Option<PackLocation>> {
+        Ok(self.library.device.packed(&photo.content, kind)?)
     }
 
     /// What two photos of one set are to each other.
@@ -143,7 +137,10 @@ impl<'a> Looker<'a> {
 
     /// Whether both previews are here and equal: 1440 pixels across, in which any other saving shows.
     fn have_one_preview(&self, one: &Photo, two: &Photo) -> Result<bool> {
-        let preview = |photo: &Photo| self.rendition(photo, RenditionKind::Preview);
+        let preview = |photo: &Photo| match self.located(photo, RenditionKind::Preview)? {
+            Some(location) => read(&self.library.place, &location, self.library.keyring(), photo),
+            None => Ok(None),
+        };
         Ok(preview(one)?.zip(preview(two)?).is_some_and(|(one, two)| one == two))
     }
 }
@@ -158,11 +155,28 @@ fn have_one_shape(one: &Photo, two: &Photo) -> bool {
     products[0] > 0 && products[0].abs_diff(products[1]) * 50 <= products[0].max(products[1])
 }
 
+/// A rendition that is here; one that is damaged is as good as none, and verification names it.
+fn read(
+    place: &FolderPlace,
+    location: &PackLocation,
+    keyring: &Keyring,
+    photo: &Photo,
+) -> Result<Option<Vec<u8>>> {
+    match read_packed(place, location, keyring) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_proven_damage() => {
+            tracing::warn!(content = %photo.content, %error, "a rendition cannot be compared");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn luma_of(pool: &Pool, thumbnail: &[u8], photo: &Photo) -> Option<Luma> {
     let mut request = RenderRequest::sniffed(thumbnail)?;
     request.wanted = Wanted::LUMA;
     match pool.render(&request) {
-        Ok(rendered) => Luma::of(&rendered.luma?, photo.width, photo.height),
+        Ok(rendered) => Luma::of(&rendered.luma?.bytes, photo.width, photo.height),
         Err(error) => {
             tracing::warn!(content = %photo.content, %error, "a thumbnail cannot be compared");
             None

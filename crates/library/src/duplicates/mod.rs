@@ -40,6 +40,7 @@ use photo::{Names, Photo};
 
 /// What the photos of a group have to do with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DuplicateKind {
     /// The same pixels in other bytes.
@@ -89,6 +90,7 @@ impl Group {
 
 /// How many groups there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct GroupCounts {
     /// The same pixels.
     pub exact: u64,

@@ -80,6 +80,29 @@ impl Moment {
     }
 }
 
+/// The mean of a picture's colours beside grey, and how far they reach: what its placeholder (ThumbHash) begins with. Each
+/// is from 0 to 63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Colours([u8; 4]);
+
+impl Colours {
+    /// Two that were saved from one picture are no further apart.
+    const SAME: u8 = 6;
+
+    fn of(placeholder: &[u8]) -> Option<Self> {
+        let (head, _) = placeholder.split_first_chunk::<5>()?;
+        let bits = head.iter().rev().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        // Six bits each: yellow to blue, red to green, and their reach behind six bits of brightness and six more.
+        let at = |shift: u32| u8::try_from(bits >> shift & 63).unwrap_or_default();
+        Some(Self([at(6), at(12), at(27), at(33)]))
+    }
+
+    /// Whether both may be of one picture.
+    pub(super) fn are_like(self, other: Self) -> bool {
+        self.0.iter().zip(other.0).all(|(one, two)| one.abs_diff(two) <= Self::SAME)
+    }
+}
+
 /// One photo, as far as it is compared.
 #[derive(Debug, Clone)]
 pub(super) struct Photo {
@@ -92,6 +115,9 @@ pub(super) struct Photo {
     pub(super) height: u32,
     pub(super) size_bytes: u64,
     pub(super) print: Option<Print>,
+    pub(super) colours: Option<Colours>,
+    /// The format of its file.
+    format: Named,
     pub(super) moment: Option<Moment>,
     pub(super) camera: Named,
     pub(super) software: Named,
@@ -127,6 +153,8 @@ impl Photo {
             height,
             size_bytes: row.size_bytes,
             print: Print::of(&facts),
+            colours: facts.thumbhash.as_ref().and_then(|placeholder| Colours::of(&placeholder.0)),
+            format: names.number(facts.format.as_ref().map(|format| format!("format {format}"))),
             moment: Moment::of(&facts),
             originality: originality(row.media, &facts),
             facts: count_facts(&facts),
@@ -140,6 +168,14 @@ impl Photo {
             is_favourite: row.is_favourite(),
             rating: row.rating,
         }
+    }
+
+    /// Whether the file of another says more of the picture, as far as sizes tell: it has more pixels, or clearly more bytes.
+    /// Another format may need half of the bytes for the same.
+    pub(super) fn may_say_less_than(&self, other: &Self) -> bool {
+        let percent = if self.format == other.format { 110 } else { 250 };
+        other.pixels() > self.pixels()
+            || other.size_bytes.saturating_mul(100) > self.size_bytes.saturating_mul(percent)
     }
 
     pub(super) fn pixels(&self) -> u64 {
@@ -237,6 +273,20 @@ mod tests {
         assert!(!moment(0, None).is_same(moment(900_000, None)));
         assert!(!moment(0, 60).is_same(moment(900_000, 60)));
         assert!(!noon.is_same(moment(43_200_000 + 900_000 * 400, None)));
+    }
+
+    #[test]
+    fn a_picture_without_colours_is_not_like_one_with_them() {
+        // Mean 32 and 32 in the middle; reach 0 and 0, or 20 and 25.
+        let placeholder = |reach: [u64; 2]| {
+            let bits = 30_u64 | 32 << 6 | 32 << 12 | 10 << 18 | 5 << 24 | reach[0] << 27 | reach[1] << 33;
+            Colours::of(&bits.to_le_bytes()).unwrap()
+        };
+        let (grey, coloured) = (placeholder([0, 0]), placeholder([20, 25]));
+        assert_eq!(coloured, Colours([32, 32, 20, 25]));
+        assert!(!grey.are_like(coloured) && !coloured.are_like(grey));
+        assert!(coloured.are_like(placeholder([23, 22])));
+        assert_eq!(Colours::of(&[1, 2, 3]), None);
     }
 
     #[test]

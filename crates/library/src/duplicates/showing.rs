@@ -13,9 +13,14 @@ use crate::item::Item;
 use crate::library::Library;
 use crate::listing::{date_text, kind_word};
 use crate::show::place_words;
+use crate::why::Why;
+
+/// Why a shot of a burst cannot be dropped.
+const SHOTS_ARE_STACKED: &str = "shots of one moment are stacked";
 
 /// A group of photos, the one to keep first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownGroup {
     /// The same for as long as the same photos are in it.
     pub id: String,
@@ -25,6 +30,8 @@ pub struct ShownGroup {
     pub safe: bool,
     /// Why not.
     pub unsafe_because: Option<String>,
+    /// The same in a code.
+    pub unsafe_why: Option<Why>,
     /// The id of the photo to keep; of a burst, of the one to show.
     pub keep: String,
     /// Why that one, in a sentence without a full stop.
@@ -39,6 +46,7 @@ pub struct ShownGroup {
 
 /// A photo of a group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownDuplicate {
     /// Its id.
     pub id: String,
@@ -84,10 +92,13 @@ pub struct ShownDuplicate {
     pub stacked: bool,
     /// Why it cannot go to the trash with the others.
     pub cannot_drop: Option<String>,
+    /// The same in a code.
+    pub cannot_drop_why: Option<Why>,
 }
 
 /// An album that a photo lies in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownIn {
     /// Its id.
     pub id: String,
@@ -131,6 +142,7 @@ impl Library {
             kind: group.kind,
             safe: group.is_safe(),
             unsafe_because: group.unsafe_because.clone(),
+            unsafe_why: group.unsafe_because.as_deref().and_then(Why::of),
             keep: group.members.first().map(|kept| kept.asset.to_string()).unwrap_or_default(),
             reason: group.told.clone(),
             reason_code: group.reason,
@@ -183,7 +195,8 @@ impl Library {
             here: self.original_here(&member.asset.to_string()).is_ok(),
             likeness: member.likeness,
             stacked: self.catalog().stack_of(member.asset)?.is_some(),
-            cannot_drop: is_burst.then(|| "shots of one moment are stacked".to_owned()),
+            cannot_drop: is_burst.then(|| SHOTS_ARE_STACKED.to_owned()),
+            cannot_drop_why: is_burst.then(|| Why::of(SHOTS_ARE_STACKED)).flatten(),
         })
     }
 }

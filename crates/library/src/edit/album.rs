@@ -3,16 +3,16 @@
 //! An album is a record of its own; who lies in it is kept with each photo. Names are not unique, because two
 //! devices may choose the same one at the same time: a command that is given such a name says so.
 
+mod listed;
+
 use std::collections::BTreeMap;
 
-use safelight_catalog::query::{Condition, Query};
-use safelight_catalog::{Change, ListOptions};
+use safelight_catalog::Change;
 use safelight_crypto::{Entropy as _, OsEntropy};
 use safelight_model::view::{AlbumView, album_path};
-use safelight_model::{AlbumId, AssetId, EntityId, Field, FieldCode, OpBody, Record, SetName, Target, Value};
+use safelight_model::{AlbumId, AssetId, EntityId, Field, FieldCode, OpBody, Record, Target, Value};
 use serde::Serialize;
 
-use super::select::Among;
 use super::{is_settled, value};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
@@ -206,99 +206,6 @@ impl Library {
         }
         let there = albums.iter().filter(|album| known.views.contains_key(album));
         Ok(there.map(|album| known.path(*album)).collect())
-    }
-
-    /// All albums, in the order of their paths.
-    ///
-    /// # Errors
-    /// Those of the catalogue.
-    pub fn list_albums(&self) -> Result<Vec<ShownAlbum>> {
-        let mut shown = self.albums_as_kept()?;
-        for album in shown.iter_mut().filter(|album| album.query.is_some()) {
-            self.count_found(album)?;
-        }
-        Ok(shown)
-    }
-
-    /// The same, but nothing is searched for those that a search fills.
-    pub(crate) fn albums_as_kept(&self) -> Result<Vec<ShownAlbum>> {
-        let albums = self.albums()?;
-        let counted = self.catalog().named_albums()?;
-        let counts: BTreeMap<AlbumId, u64> =
-            counted.into_iter().filter_map(|label| Some((label.album?, label.assets))).collect();
-        let mut shown: Vec<ShownAlbum> = albums
-            .views
-            .keys()
-            .map(|album| albums.shown(*album, counts.get(album).copied().unwrap_or_default()))
-            .collect();
-        shown.sort_by_cached_key(|album| (album.path.to_lowercase(), album.id.clone()));
-        Ok(shown)
-    }
-
-    /// One album with how many photos lie in it.
-    fn album_as_listed(&self, album: AlbumId) -> Result<Option<ShownAlbum>> {
-        let listed = self.albums_as_kept()?.into_iter().find(|shown| shown.id == album.to_string());
-        let Some(mut shown) = listed else { return Ok(None) };
-        self.count_found(&mut shown)?;
-        Ok(Some(shown))
-    }
-
-    /// The id of the newest photo in an album, if there is one.
-    ///
-    /// # Errors
-    /// [`LibraryError::NoSuchAlbum`] for one that is not there any more, and those of the catalogue.
-    pub fn cover_of_album(&self, shown: &ShownAlbum) -> Result<Option<String>> {
-        if shown.problem.is_some() {
-            return Ok(None);
-        }
-        let no_such = || LibraryError::NoSuchAlbum { album: shown.path.clone() };
-        let query = match &shown.query {
-            Some(search) => match self.query(search) {
-                Err(LibraryError::HiddenClosed) => return Ok(None),
-                query => query?,
-            },
-            None => {
-                let album = AlbumId::parse(&shown.id).ok_or_else(no_such)?;
-                Query::default().and(Condition::InAlbums(vec![album]))
-            }
-        };
-        let newest = self.catalog().list(&query, &ListOptions { limit: 1, ..ListOptions::default() })?;
-        Ok(newest.rows.first().map(|row| row.asset.to_string()))
-    }
-
-    /// An album and the photos in it, newest first.
-    ///
-    /// # Errors
-    /// [`LibraryError::NoSuchAlbum`], [`LibraryError::Ambiguous`], and those of the catalogue.
-    pub fn show_album(&self, word: &str) -> Result<(ShownAlbum, Vec<ListedAsset>)> {
-        let album = self.albums()?.find(word)?;
-        let listed = self.album_as_listed(album)?;
-        let shown = listed.ok_or_else(|| LibraryError::NoSuchAlbum { album: word.to_owned() })?;
-        if let Some(search) = &shown.query {
-            let found = self.all_that_match(search, Among::WhatIsAsked)?;
-            let assets = self.rows_of(&found)?;
-            return Ok((shown, assets));
-        }
-        // The query finds albums by name, so what lies in another one of the same name is left out here.
-        let query = format!("album:\"{}\"", shown.name.replace('"', " "));
-        let candidates = match self.all_that_match(&query, Among::WhatIsAsked) {
-            // A name without a letter or digit is nothing to search for.
-            Err(LibraryError::Query { .. }) => self.all_that_match("has:album", Among::WhatIsAsked)?,
-            found => found?,
-        };
-        let mut lying_in = Vec::new();
-        for asset in candidates.iter().copied() {
-            let lies_in = candidates.len() as u64 == shown.assets
-                || self.catalog().asset_state(asset)?.is_some_and(|state| {
-                    let albums = state.current().record().set(SetName::ALBUMS);
-                    albums.is_some_and(|albums| albums.contains(&Value::Album(album)))
-                });
-            if lies_in {
-                lying_in.push(asset);
-            }
-        }
-        let assets = self.rows_of(&lying_in)?;
-        Ok((shown, assets))
     }
 
     fn rows_of(&self, assets: &[AssetId]) -> Result<Vec<ListedAsset>> {

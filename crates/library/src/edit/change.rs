@@ -202,7 +202,7 @@ fn field_to_clear(name: &str) -> Result<FieldCode> {
 }
 
 impl Library {
-    /// Changes photos, all or none, in one transaction.
+    /// Changes photos, all or none, in one transaction. Hiding, date and place of a Live Photo are those of its video, too.
     ///
     /// # Errors
     /// When an album or a photo that a change names is not there, or a place is to be named that is not known.
@@ -211,13 +211,17 @@ impl Library {
         if dry_run {
             return self.foretell(selection, &steps);
         }
+        let whole: Vec<Step> = steps.iter().filter(|step| step.is_of_the_whole()).cloned().collect();
+        let halves = if whole.is_empty() { Vec::new() } else { self.halves_of(selection)? };
         self.change(|change| {
+            let mut write = |asset: &AssetId, steps: &[Step], report: &mut EditReport| {
+                let known = read(change, *asset, needs_content(steps))?;
+                push_all(change, bodies(*asset, known.as_ref(), steps, report)?)
+            };
             let mut report = EditReport::default();
-            for asset in selection.assets() {
-                let known = read(change, *asset, needs_content(&steps))?;
-                let bodies = bodies(*asset, known.as_ref(), &steps, &mut report)?;
-                push_all(change, bodies)?;
-            }
+            selection.assets().iter().try_for_each(|asset| write(asset, &steps, &mut report))?;
+            let mut uncounted = EditReport::default();
+            halves.iter().try_for_each(|half| write(half, &whole, &mut uncounted))?;
             Ok(report)
         })
     }
@@ -301,6 +305,15 @@ fn bodies(
 }
 
 impl Step {
+    /// Whether it is said of both halves of a Live Photo.
+    fn is_of_the_whole(&self) -> bool {
+        match self {
+            Self::Set(field, _) => [Field::HIDDEN, Field::DATE, Field::PLACE].contains(field),
+            Self::ShiftDate(_) | Self::Zone(_) => true,
+            _ => false,
+        }
+    }
+
     fn bodies(
         &self,
         asset: AssetId,

@@ -29,6 +29,7 @@ const ALBUM: &str = "album:";
 
 /// One field on which devices disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownConflict {
     /// `photo`, `album` or `library`.
     pub kind: &'static str,
@@ -44,6 +45,7 @@ pub struct ShownConflict {
 
 /// One of the values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ConflictingValue {
     /// Its number, for `--keep`.
     pub number: usize,

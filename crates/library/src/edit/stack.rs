@@ -1,6 +1,6 @@
 //! Stacks: photos of one moment that show as one, under a cover that a person chose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use safelight_catalog::AssetRow;
 use safelight_model::{AssetId, Field, MediaKind, Value};
@@ -16,6 +16,7 @@ use crate::listing::kind_word;
 
 /// A stack: its cover, then what lies under it in the order of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownStack {
     /// The id of the cover.
     pub cover: String,
@@ -25,6 +26,7 @@ pub struct ShownStack {
 
 /// One photo of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct StackedAsset {
     /// The id.
     pub id: String,
@@ -112,15 +114,58 @@ impl Library {
         }
         let mut values = Vec::new();
         for (asset, is_cover) in members {
+            let row = self.catalog().asset(asset)?;
+            // Hidden photos that are kept back stay where they are.
+            if row.as_ref().is_some_and(|row| self.is_kept_back(row)) {
+                continue;
+            }
             let Some(item) = self.item(asset)? else { continue };
             let view = item.view();
             if view.stack.is_some() || is_cover {
                 values.push((asset, Value::None));
-            } else if !self.catalog().asset(asset)?.is_some_and(|row| is_half(&row)) {
+            } else if !row.is_some_and(|row| is_half(&row)) {
                 values.push((asset, Value::Bool(false)));
             }
         }
         self.write_stacks(&values, dry_run)
+    }
+
+    /// The video halves of the Live Photos among these that are not named themselves. A half is a part of its photo, so that
+    /// what is said of whether, when and where a photo is holds for both; it is no photo of its own that anybody counts.
+    pub(crate) fn halves_of(&self, selection: &Selection) -> Result<Vec<AssetId>> {
+        let mut seen: HashSet<AssetId> = selection.assets().iter().copied().collect();
+        let mut halves = Vec::new();
+        for asset in selection.assets() {
+            let row = self.catalog().asset(*asset)?;
+            if !row.is_some_and(|row| row.is_live() && !is_half(&row)) {
+                continue;
+            }
+            let companions = self.catalog().companions_of(*asset)?;
+            for other in companions {
+                let row = self.catalog().asset(other)?;
+                if row.is_some_and(|row| is_half(&row) && !self.is_kept_back(&row)) && seen.insert(other) {
+                    halves.push(other);
+                }
+            }
+        }
+        Ok(halves)
+    }
+
+    /// The same photos, and what lies in stacks under those that are covers: for whoever sees each stack as one. The video
+    /// half of a Live Photo is a part of it anyway, and is counted by nobody.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub fn with_stacks(&self, selection: &Selection) -> Result<Selection> {
+        let under = self.with_their_stacks(selection.assets())?.into_iter().collect();
+        let mut assets = selection.assets().to_vec();
+        for asset in self.without_kept_back(under)? {
+            let row = self.catalog().asset(asset)?;
+            if row.is_some_and(|row| !is_half(&row)) {
+                assets.push(asset);
+            }
+        }
+        Ok(Selection::of(assets))
     }
 
     fn with_their_stacks(&self, assets: &[AssetId]) -> Result<BTreeSet<AssetId>> {

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use safelight_catalog::{PolicyKind, RemotePolicy, Switched};
 use safelight_crypto::ContentHash;
 use safelight_model::{
     EpochId, Facts, Keywords, Life, MediaKind, Original, Position, ProbeKind, SourcePath, Storage,
 };
+
+use safelight_sync::wanted_with_switches;
 
 use super::*;
 use crate::error::LibraryError;
@@ -501,6 +504,107 @@ fn a_photo_moves_that_has_a_video_half_wherever_that_is_stacked() {
     assert!(!moves(&room, 0), "what lies in the trash shows nowhere else");
 }
 
+/// Three photos, of which 1 is the video half of 0.
+fn with_a_live_photo() -> Room {
+    let mut room = Room::with(3);
+    for (number, media) in [(0, MediaKind::Photo), (1, MediaKind::Video)] {
+        let facts = Facts { media: Some(media), live_id: Some("A-B".into()), ..Facts::default() };
+        let derive =
+            OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts };
+        room.library.record(vec![derive]).unwrap();
+    }
+    room
+}
+
+#[test]
+fn a_live_photo_goes_to_a_place_or_stays_away_as_a_whole() {
+    let mut room = with_a_live_photo();
+    let new = NewAlbum { path: "Trips", within: None, query: None, another: false };
+    room.library.add_album(&new).unwrap();
+    room.set("0.jpg", &["album+=Trips"]);
+    let album = room.library.albums().unwrap().find("Trips").unwrap();
+    let [photo, half, other] = [0, 1, 2].map(asset);
+    let wanted = |only: &str, switches: &[(Switched, bool)]| {
+        let policy =
+            RemotePolicy { kind: PolicyKind::Selective, only: Some(only.into()), ..RemotePolicy::default() };
+        let wanted = wanted_with_switches(&room.library.catalog(), &policy, switches, true, 0).unwrap();
+        [photo, half, other].map(|asset| (wanted.contents.contains(&asset.0), wanted.off.contains(&asset.0)))
+    };
+    let (goes, stays, nothing) = ((true, false), (false, true), (false, false));
+    assert_eq!(wanted("album:Trips", &[]), [goes, goes, nothing]);
+    assert_eq!(wanted("is:linked", &[(Switched::Album(album), false)]), [stays, stays, goes]);
+    assert_eq!(wanted("is:linked", &[(Switched::Asset(photo), false)]), [stays, stays, goes]);
+    assert_eq!(wanted("tag:none", &[(Switched::Asset(photo), true)]), [goes, goes, nothing]);
+    // The half may be switched by itself, whatever its photo is.
+    let both = [(Switched::Asset(photo), true), (Switched::Asset(half), false)];
+    assert_eq!(wanted("tag:none", &both), [goes, stays, nothing]);
+    let photo = Selection::of([photo]);
+    room.library.trash(&photo, true, false).unwrap();
+    assert_eq!(room.library.count("").unwrap(), 1);
+}
+
+#[test]
+fn whether_when_and_where_a_live_photo_is_holds_for_its_video_too() {
+    let mut room = with_a_live_photo();
+    let count = |room: &Room, query: &str| room.library.count(query).unwrap();
+    room.set("0.jpg", &["hidden=yes", "caption=by the sea", "date=2021-05-06 07:08:09", "place=38.7,-9.1"]);
+    let made = room.library.last_made();
+    assert_eq!((count(&room, ""), count(&room, "is:hidden")), (1, 2), "nothing of it shows");
+    assert_eq!(count(&room, "is:hidden caption:sea"), 1, "it is called something as one");
+    for number in [0, 1] {
+        let shown = room.shown(number);
+        assert_eq!(shown.taken.as_deref().map(|taken| &taken[..10]), Some("2021-05-06"), "{number}");
+        assert!(shown.position.is_some(), "{number}");
+    }
+    room.library.undo(made).unwrap();
+    assert_eq!((count(&room, ""), count(&room, "is:hidden"), count(&room, "caption:sea")), (3, 0, 0));
+
+    let photo = room.select(&["0.jpg"]);
+    assert_eq!(
+        room.library.trash(&photo, true, false).unwrap().changed.len(),
+        1,
+        "one photo to whoever looks at it"
+    );
+    assert_eq!(count(&room, ""), 1);
+    let photo = Selection::of([asset(0)]);
+    room.library.trash(&photo, false, false).unwrap();
+    assert_eq!(count(&room, ""), 3);
+    assert_eq!(room.library.with_stacks(&photo).unwrap().assets(), [asset(0)], "in a list of covers, too");
+    // The video alone is nobody's photo.
+    room.set("1.jpg", &["hidden=yes"]);
+    assert_eq!(count(&room, "is:hidden"), 1);
+    // What is hidden already, and kept back, is not touched behind closed doors.
+    room.library.keep_hidden_back(true);
+    room.library.trash(&photo, true, false).unwrap();
+    room.library.keep_hidden_back(false);
+    assert_eq!(count(&room, "is:hidden"), 1);
+}
+
+#[test]
+fn who_sees_a_stack_as_one_photo_means_all_of_it() {
+    let mut room = Room::with(4);
+    let burst = Selection::of([asset(0), asset(1), asset(2)]);
+    room.library.stack(&burst, &asset(0).to_string(), false).unwrap();
+    let cover = Selection::of([asset(0)]);
+    assert_eq!(room.library.with_stacks(&cover).unwrap().len(), 3);
+    assert_eq!(room.library.with_stacks(&Selection::of([asset(1)])).unwrap().assets(), [asset(1)]);
+    room.set("2.jpg", &["hidden=yes"]);
+    room.library.keep_hidden_back(true);
+    assert_eq!(room.library.with_stacks(&cover).unwrap().len(), 2);
+}
+
+#[test]
+fn what_somebody_writes_once_more_on_purpose_stays() {
+    let mut room = Room::with(1);
+    room.set("0.jpg", &["rating=3"]);
+    let made = room.library.last_made();
+    room.set("0.jpg", &["rating=5"]);
+    room.set("0.jpg", &["rating=3"]);
+    let report = room.library.undo(made).unwrap();
+    assert_eq!((report.changed.len(), report.notices.len()), (0, 1));
+    assert_eq!(room.shown(0).rating, Some(3));
+}
+
 #[test]
 fn ten_thousand_photos_are_changed_in_one_transaction() {
     const PHOTOS: u32 = 10_000;
@@ -514,4 +618,24 @@ fn ten_thousand_photos_are_changed_in_one_transaction() {
     assert_eq!(report.changed.len(), 10_000);
     assert_eq!(room.library.count("tag:\"all of them\" rating:3").unwrap(), 10_000);
     assert!(taken < Duration::from_secs(60), "{taken:?}");
+}
+
+#[test]
+fn changes_of_one_field_are_taken_back_one_after_the_other() {
+    let mut room = Room::with(1);
+    let mut made = Vec::new();
+    for words in [["rating=2"], ["rating=3"], ["rating=5"]] {
+        room.set("0.jpg", &words);
+        made.push(room.library.last_made());
+    }
+    for (made, rating) in made.into_iter().rev().zip([Some(3), Some(2), None]) {
+        let report = room.library.undo(made).unwrap();
+        assert_eq!((report.changed.len(), report.notices.len()), (1, 0));
+        assert_eq!(room.shown(0).rating, rating);
+    }
+    // Not past what somebody wrote meanwhile.
+    room.set("0.jpg", &["rating=4"]);
+    let made = room.library.last_made();
+    room.arrives(0, Field::RATING, 1);
+    assert!(room.library.undo(made).unwrap().changed.is_empty());
 }

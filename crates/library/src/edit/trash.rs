@@ -23,7 +23,7 @@ pub struct TrashedAsset {
 }
 
 impl Library {
-    /// Puts photos into the trash, or takes them out, all or none.
+    /// Puts photos into the trash, or takes them out, all or none; a Live Photo as a whole.
     ///
     /// # Errors
     /// Those of the catalogue.
@@ -38,14 +38,18 @@ impl Library {
             }
             return Ok(report);
         }
+        let halves = self.halves_of(selection)?;
         self.change(|change| {
             let mut report = EditReport::default();
-            for asset in selection.assets() {
+            let photos = selection.assets().iter().map(|asset| (asset, true));
+            for (asset, counts) in photos.chain(halves.iter().map(|half| (half, false))) {
                 let body = match read(change, *asset, false)? {
                     Some((state, _)) => written(*asset, &state, Field::TRASHED, wish(trashed, &state)),
                     None => None,
                 };
-                count(&mut report, *asset, body.is_some());
+                if counts {
+                    count(&mut report, *asset, body.is_some());
+                }
                 if let Some(body) = body {
                     change.push(body)?;
                 }

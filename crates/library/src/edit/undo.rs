@@ -2,12 +2,14 @@
 //!
 //! History says what each operation replaced, so that nothing needs to be kept for it but which operations a change was.
 //! Invariant: what anybody has written since stays as it is, and is named. Taking back is itself a change, which can be
-//! taken back.
+//! taken back. Photos that are hidden and kept back are left alone, unless it was their hiding that is taken back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use safelight_catalog::Change;
-use safelight_model::{AssetId, AssetState, EntityId, Op, OpBody, Record, Register, SetName, Target, Value};
+use safelight_model::{
+    AssetId, AssetState, EntityId, Field, Op, OpBody, OpId, Record, Register, SetName, Target, Value,
+};
 
 use super::change::EditReport;
 use super::is_held;
@@ -110,8 +112,22 @@ impl Library {
     /// # Errors
     /// Those of the catalogue. What cannot be taken back is named in the report.
     pub fn undo(&mut self, made: Made) -> Result<EditReport> {
+        let mut put_back = std::mem::take(&mut self.put_back);
+        let report = self.undo_with(made, &mut put_back);
+        self.put_back = put_back;
+        report
+    }
+
+    fn undo_with(&mut self, made: Made, put_back: &mut HashSet<OpId>) -> Result<EditReport> {
+        let keeps_back = self.keeps_hidden_back();
         self.change(|change| {
             let (mut changed, mut about, mut notices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            // What it did beside hiding a photo itself is taken back with that.
+            let mut hidden_by_it = BTreeSet::new();
+            for number in made.before + 1..=made.last {
+                let op = change.op_numbered(number)?.filter(is_hiding);
+                hidden_by_it.extend(op.as_ref().and_then(target_of).map(|target| named(&target)));
+            }
             for number in (made.before + 1..=made.last).rev() {
                 let Some(op) = change.op_numbered(number)? else {
                     notices.insert(NO_WAY_BACK.to_owned());
@@ -121,10 +137,15 @@ impl Library {
                     notices.insert(NO_WAY_BACK.to_owned());
                     continue;
                 };
+                let is_its_own = is_hiding(&op) || hidden_by_it.contains(&named(&target));
+                if keeps_back && !is_its_own && is_hidden(change, &target)? {
+                    notices.insert(NO_WAY_BACK.to_owned());
+                    continue;
+                }
                 about.insert(named(&target));
-                match back(change, &op, &target)? {
+                match back(change, &op, &target, put_back)? {
                     Back::With(body) => {
-                        change.push(*body)?;
+                        put_back.insert(change.push(*body)?);
                         changed.insert(named(&target));
                     }
                     Back::Already => {}
@@ -153,6 +174,18 @@ fn target_of(op: &Op) -> Option<Target> {
     }
 }
 
+fn is_hiding(op: &Op) -> bool {
+    matches!(&op.body, OpBody::Set { field, .. } if field.code() == Field::HIDDEN)
+}
+
+/// Whether what is written about is a photo that is hidden now.
+fn is_hidden(change: &mut Change<'_>, target: &Target) -> Result<bool> {
+    let EntityId::Asset(asset) = target.entity() else { return Ok(false) };
+    let state = change.asset(asset)?;
+    let hidden = state.as_ref().and_then(|state| state.current().record().value(Field::HIDDEN).cloned());
+    Ok(hidden == Some(Value::Bool(true)))
+}
+
 fn named(target: &Target) -> String {
     match target.entity() {
         EntityId::Asset(asset) => asset.to_string(),
@@ -161,13 +194,13 @@ fn named(target: &Target) -> String {
     }
 }
 
-fn back(change: &mut Change<'_>, op: &Op, target: &Target) -> Result<Back> {
+fn back(change: &mut Change<'_>, op: &Op, target: &Target, put_back: &HashSet<OpId>) -> Result<Back> {
     let Some(subject) = Subject::read(change, target)? else { return Ok(Back::Not(WRITTEN_SINCE)) };
     let record = subject.record();
     let back = match &op.body {
         OpBody::Set { field, value, .. } => {
             let register = record.field(field.clone());
-            if !register.is_some_and(|register| is_written_by(register, op)) {
+            if !register.is_some_and(|register| is_written_by(register, op, value, put_back)) {
                 return Ok(Back::Not(WRITTEN_SINCE));
             }
             let Some(before) = replaced_by(change, op)? else { return Ok(Back::Not(NO_WAY_BACK)) };
@@ -186,9 +219,11 @@ fn back(change: &mut Change<'_>, op: &Op, target: &Target) -> Result<Back> {
     Ok(back.map_or(Back::Already, |body| Back::With(Box::new(body))))
 }
 
-/// Whether nobody has written since.
-fn is_written_by(register: &Register<Value>, op: &Op) -> bool {
-    matches!(register.heads(), [only] if only.op == op.id)
+/// Whether nobody has written since, or what was written since was taken back, so that it is what this wrote once more.
+/// What somebody wrote again on purpose is theirs, also where it is the same.
+fn is_written_by(register: &Register<Value>, op: &Op, value: &Value, put_back: &HashSet<OpId>) -> bool {
+    matches!(register.heads(), [only] if only.op == op.id
+        || put_back.contains(&only.op) && only.value == *value)
 }
 
 /// The value that showed before a write; none if an operation that it replaced is not known here.

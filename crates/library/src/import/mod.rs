@@ -456,6 +456,8 @@ impl Library {
         monitor: &dyn Monitor,
     ) -> Result<Taken> {
         let (claimed, large) = (Mutex::new(HashSet::new()), Mutex::new(()));
+        // One thread more than there are workers: while one waits for a worker, another reads and seals.
+        let threads = self.workers()? + 1;
         let keyring = self.keyring().clone();
         let place = self.place.clone();
         let (library, here) = (self.id(), keyring.device().id());
@@ -498,7 +500,6 @@ impl Library {
             has_content: &has_content,
         };
         let mut writer = Writer::new(room, part.source.id, &part.root, monitor);
-        let threads = pool_threads();
         let (sender, receiver) = crossbeam_channel::bounded::<(usize, Result<Taking>)>(threads * 2);
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
@@ -663,11 +664,6 @@ fn was_taken_and_removed(candidate: &Candidate, device: &DeviceDb, source: Sourc
             && matches!(record.state, FileState::Imported | FileState::Gone)
             && judge(&record.stamp, &candidate.stamp) != Trust::Read
     }))
-}
-
-/// One thread more than there are cores: while one waits for a worker, another reads and seals.
-fn pool_threads() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
 /// Locks without minding that another thread panicked while it held the lock: the data is re-checked anyway.

@@ -2,17 +2,23 @@
 
 use serde::Serialize;
 
+use crate::why::Why;
+
 /// How many files were passed over for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct RefusedCount {
     /// Why.
     pub reason: String,
+    /// The same in a code.
+    pub why: Option<Why>,
     /// How many.
     pub files: u64,
 }
 
 /// What an import did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ImportReport {
     /// Originals that are new in the library, versions included.
     pub imported: u64,
@@ -105,7 +111,9 @@ impl ImportReport {
     fn count_refused(&mut self, reason: &str, files: u64) {
         match self.refused.iter_mut().find(|count| count.reason == reason) {
             Some(count) => count.files += files,
-            None => self.refused.push(RefusedCount { reason: reason.to_owned(), files }),
+            None => {
+                self.refused.push(RefusedCount { reason: reason.to_owned(), why: Why::of(reason), files });
+            }
         }
     }
 

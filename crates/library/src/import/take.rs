@@ -191,7 +191,7 @@ impl Intake<'_> {
         let size = before.len();
         let mut head = vec![0; SNIFF_BYTES.min(usize::try_from(size).unwrap_or(SNIFF_BYTES))];
         read_at_most(&file, &mut head).map_err(reading)?;
-        let kind = match safelight_media::sniff(&head, path) {
+        let kind = match sniff(&head, path) {
             Sniffed::Media(format) | Sniffed::NamedLike(format) => format.kind(),
             Sniffed::NotMedia(_) if self.all_files => MediaKind::Other,
             Sniffed::NotMedia(reason) => {
@@ -509,4 +509,16 @@ impl<'a> Parts<'a> {
             (None, outcome) => Ok(outcome?),
         }
     }
+}
+
+/// What a file is. Whoever named a link says nothing of the file that it leads to: where the content tells nothing, that
+/// file's own name counts.
+fn sniff(head: &[u8], path: &Path) -> Sniffed {
+    let sniffed = safelight_media::sniff(head, path);
+    if !matches!(sniffed, Sniffed::NamedLike(_)) {
+        return sniffed;
+    }
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink());
+    let target = if is_link { std::fs::canonicalize(path).ok() } else { None };
+    target.map_or(sniffed, |target| safelight_media::sniff(head, &target))
 }

@@ -150,3 +150,27 @@ fn an_import_that_ended_before_it_said_what_a_photo_left_is_made_good_though_its
     let paths = state.current().paths_of(content);
     assert_eq!(paths.iter().map(|(path, _)| *path).collect::<Vec<_>>(), [&first]);
 }
+
+#[test]
+fn a_link_makes_no_photo_of_a_text_and_leads_to_photos_and_damaged_ones() {
+    let place = Place::new();
+    let photos = place.directory.path().join("photos");
+    let beside = place.directory.path().join("beside");
+    std::fs::create_dir_all(&beside).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(beside.join(name), bytes).unwrap();
+        std::os::unix::fs::symlink(beside.join(name), photos.join(format!("{name}.jpg"))).unwrap();
+    };
+    write("passwd", b"root:x:0:0:root:/root:/bin/sh\n");
+    write("blob", &picture(3));
+    // Once a photo: its own name says so.
+    write("torn.jpg", b"nothing of it is left");
+    let mut library = place.library();
+    let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+    let report = library.import(plan, &Unwatched).unwrap();
+    assert_eq!(
+        (report.imported, report.refused.iter().map(|one| one.files).sum::<u64>()),
+        (2, 1),
+        "{report:?}"
+    );
+}

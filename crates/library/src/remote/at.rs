@@ -24,6 +24,7 @@ use crate::folder::LibraryFolder;
 use crate::library::{Library, device_key};
 use crate::remote::run::SyncLock;
 use crate::remote::standing::ShownPolicy;
+use crate::why::Why;
 
 /// What of the process's surroundings connecting needs; the command line fills it.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,8 @@ pub struct CapabilityFinding {
     pub works: bool,
     /// Why not, where that is known.
     pub reason: Option<String>,
+    /// The same in a code, where there is one.
+    pub why: Option<Why>,
 }
 
 /// A remote that was connected and probed.
@@ -243,7 +246,8 @@ pub(super) fn findings(capabilities: &Capabilities) -> Vec<CapabilityFinding> {
             Finding::Missing(reason) => (false, Some(reason.clone())),
             Finding::Untried => (false, Some(NOT_TRIED.to_owned())),
         };
-        Some(CapabilityFinding { capability: name, works, reason })
+        let why = reason.as_deref().and_then(Why::of);
+        Some(CapabilityFinding { capability: name, works, reason, why })
     });
     found.collect()
 }

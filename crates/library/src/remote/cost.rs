@@ -72,6 +72,14 @@ impl Library {
         Ok(costs)
     }
 
+    /// What all remotes cost; nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`Library::remote_costs`].
+    pub fn costs_of_all_remotes(&mut self, surroundings: &Surroundings) -> Result<Vec<RemoteCost>> {
+        if self.device.remotes()?.is_empty() { Ok(Vec::new()) } else { self.remote_costs(None, surroundings) }
+    }
+
     fn remote_cost(&self, row: &RemoteRow, plan: SyncPlan) -> Result<RemoteCost> {
         let prices = self.prices(row)?;
         let has_tiers = plan.tier.is_some();

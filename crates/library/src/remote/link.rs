@@ -25,6 +25,12 @@ const POINT_TO_POINT: &str = "512";
 /// Drivers of a phone that is tethered by cable, which look like a wired network.
 const TETHERS: [&str; 5] = ["rndis_host", "cdc_ether", "cdc_ncm", "cdc_mbim", "ipheth"];
 
+/// Whether the link of this machine is known to cost nothing by the byte.
+#[must_use]
+pub fn is_link_unmetered() -> bool {
+    matches!(link_cost(Path::new("/")), LinkCost::Unmetered(_))
+}
+
 /// Looks at the link that leads outside. `root` is `/`, and another folder in tests.
 #[must_use]
 pub fn link_cost(root: &Path) -> LinkCost {

@@ -17,6 +17,7 @@ mod news;
 mod places;
 mod plan;
 mod policy;
+mod privacy;
 mod run;
 mod second;
 mod sign_in;
@@ -32,23 +33,27 @@ pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
 pub use join::{JoinRequest, Joined};
 pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
-pub use link::{LinkCost, link_cost};
+pub use link::{LinkCost, is_link_unmetered, link_cost};
 pub(crate) use local::Away;
 pub use local::{
-    BasketItem, FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalOutcome, LocalSettings, LocalStanding,
-    OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait,
+    BasketItem, FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalChange, LocalOutcome, LocalSettings,
+    LocalStanding, OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost, ThawPriority,
+    ThawReport, ThawWait, cores,
 };
 pub use news::LocalNews;
 pub use places::ShownPlace;
 pub use plan::SyncPlan;
 pub use policy::{Exposes, PolicyChange};
+pub use privacy::{RemotePrivacy, SeenDevice, SeenSort};
 pub use run::{
     FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
 };
 pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay, Urgency};
 pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome, ReplicateRequest};
 pub use sign_in::sign_in;
+#[cfg(test)]
+pub(crate) use standing::WAITS_FOR_CONSENT;
 pub use standing::{ShownPolicy, ShownStanding};
-pub use switch::{AlbumSubject, SwitchStanding, SwitchSubject, Switchback, Turn};
+pub use switch::{AlbumSubject, SwitchStanding, SwitchSubject, Switchback, Switching, Turn};
 pub use terms::{MinuteOfDay, WallClock};
 pub use waiting::{NamedPhoto, WaitingGroup};

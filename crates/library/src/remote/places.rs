@@ -21,6 +21,7 @@ use crate::objects::{are_parts_here, newest, small_original};
 
 /// Where an original rests whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ShownPlace {
     /// The remote; none is this device.
     pub remote: Option<String>,

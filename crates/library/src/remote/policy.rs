@@ -279,6 +279,10 @@ impl Library {
         settings.check()?;
         if let Some(only) = settings.policy.only.as_deref().filter(|_| settings.only_word.is_some()) {
             self.refuse_smart_albums_in(only).map_err(|error| about_setting("only", error))?;
+            // What this would newly send is told: a question about hidden photos by another name.
+            if let Ok(query) = Query::parse(only) {
+                self.admit_query(&query)?;
+            }
         }
         if let Some(Some(tier)) = settings.tier {
             self.check_tier(id, tier)?;
@@ -363,6 +367,11 @@ impl Settings {
 /// Whether a policy holds back what it comes to expose until somebody consents.
 fn asks(policy: &RemotePolicy) -> bool {
     matches!(policy.kind, PolicyKind::Selective | PolicyKind::OnDemand) && !policy.when_unmetered
+}
+
+/// Whether so many that newly come to be exposed are held back.
+pub(super) fn holds_back(policy: &RemotePolicy, originals: u64) -> bool {
+    asks(policy) && originals > policy.expose_most.saturating_add(policy.consented)
 }
 
 pub(super) fn refuse_exposure(name: &str, new: Exposure, most: u64, consent: bool) -> Result<()> {

@@ -31,12 +31,14 @@ use crate::keys::UnlockedKeys;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects::held_by;
+use crate::why::{SaidProblem, Why};
 
 /// How often somebody's wish to stop is looked for while nothing else happens.
 const LOOK: Duration = Duration::from_millis(150);
 
 /// Requests and bytes on the wire, as they were really made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct Traffic {
     /// Requests, repeated ones too.
     pub requests: u64,
@@ -48,11 +50,14 @@ pub struct Traffic {
 
 /// What a sync with one remote came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct SyncOutcome {
     /// The remote.
     pub remote: String,
     /// Why it ended early, where something concerns the whole remote; the numbers are then unknown and zero.
     pub error: Option<String>,
+    /// The same in a code.
+    pub error_why: Option<Why>,
     /// When its quiet hours end, if they kept it from being used, or from being used on; the numbers are then zero.
     pub quiet_until: Option<String>,
     /// What can be done about that.
@@ -79,6 +84,8 @@ pub struct SyncOutcome {
     pub problems: Vec<String>,
     /// What is merely worth knowing, in words: a copy of this device, a repaired object.
     pub notices: Vec<String>,
+    /// Both with codes.
+    pub told: Vec<SaidProblem>,
     /// What went over the wire.
     pub traffic: Traffic,
 }
@@ -90,6 +97,15 @@ pub struct SyncRun {
     pub outcomes: Vec<SyncOutcome>,
     /// The first error that concerns a whole remote.
     pub first_error: Option<LibraryError>,
+}
+
+impl SyncRun {
+    /// Why nothing was done, where that is so: the first error, if all remotes failed.
+    #[must_use]
+    pub fn into_failure(self) -> Option<LibraryError> {
+        let all_failed = self.outcomes.iter().all(|outcome| outcome.error.is_some());
+        self.first_error.filter(|_| all_failed)
+    }
 }
 
 /// How thoroughly a remote is verified.
@@ -133,6 +149,7 @@ pub struct RemoteVerifyReport {
 
 /// What fetching originals came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct FetchReport {
     /// Originals that are here now and were not before.
     pub fetched_originals: u64,
@@ -163,6 +180,7 @@ pub struct SyncRequest<'a> {
 
 /// What waits for a person's consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct HeldBack {
     /// Originals.
     pub originals: u64,
@@ -231,10 +249,10 @@ impl Library {
                         monitor.problem(&Problem::failure(&row.name, text.clone()));
                     }
                     self.device.record_sync(row.id, now_millis(), Some(&text))?;
-                    let (remote, error_text) = (row.name, Some(text));
                     run.outcomes.push(SyncOutcome {
-                        remote,
-                        error: error_text,
+                        remote: row.name,
+                        error_why: Why::of(&text),
+                        error: Some(text),
                         hint,
                         ..SyncOutcome::default()
                     });
@@ -246,6 +264,9 @@ impl Library {
             }
         }
         self.tell_late(late, &mut run.outcomes, monitor)?;
+        for outcome in &mut run.outcomes {
+            outcome.told = SaidProblem::all(&outcome.problems, &outcome.notices);
+        }
         Ok(run)
     }
 
@@ -319,6 +340,7 @@ impl Library {
             let outcome = SyncOutcome {
                 remote: row.name.clone(),
                 error: None,
+                error_why: None,
                 quiet_until: None,
                 hint: None,
                 sent_segments: report.history.sent_segments,
@@ -332,6 +354,7 @@ impl Library {
                 swept,
                 problems: words(problems),
                 notices: words(notices),
+                told: Vec::new(),
                 traffic: traffic(&counting),
             };
             Ok::<_, LibraryError>((outcome, late))

@@ -17,10 +17,11 @@ use safelight_store::{Capabilities, Tier};
 use safelight_sync::{is_held, wanted};
 use serde::Serialize;
 
-use super::policy::TIER;
+use super::policy::{TIER, holds_back};
 use crate::effects::now_millis;
 use crate::error::Result;
 use crate::library::Library;
+use crate::why::Why;
 
 /// Ops that are looked at together.
 const OPS_AT_ONCE: usize = 1000;
@@ -47,6 +48,9 @@ pub struct ShownPolicy {
     pub switches: u64,
 }
 
+/// Why an original will wait that the next sync asks about.
+pub(crate) const WAITS_FOR_CONSENT: &str = "it waits for your consent: safelight sync --yes";
+
 /// How one original stands to one remote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
@@ -57,6 +61,8 @@ pub struct ShownStanding {
     pub state: &'static str,
     /// Why it waits, stays or failed.
     pub reason: Option<String>,
+    /// The same in a code.
+    pub why: Option<Why>,
     /// When a failed one is tried again, in milliseconds since 1970.
     pub next_try_millis: Option<i64>,
 }
@@ -134,26 +140,38 @@ impl Judge {
         Ok(Self { row, policy, wanted: OnceCell::new() })
     }
 
+    fn shown(&self, state: SyncState, reason: Option<String>, next_try_millis: Option<i64>) -> ShownStanding {
+        let why = reason.as_deref().and_then(Why::of);
+        ShownStanding { remote: self.row.name.clone(), state: state.word(), reason, why, next_try_millis }
+    }
+
     /// Why an original stands so that the remote was not told of yet.
     pub(super) fn why_unasked(&self, state: SyncState) -> String {
         match state {
             SyncState::Waiting => "it came in after the last sync".to_owned(),
+            SyncState::Held => WAITS_FOR_CONSENT.to_owned(),
             _ => not_asked_for(self.policy.kind),
         }
     }
 
+    /// Whether the next sync holds so many back, those that are held already included.
+    pub(super) fn holds_back(&self, originals: u64) -> bool {
+        holds_back(&self.policy, originals)
+    }
+
+    /// What the remote's policy wants now.
+    pub(super) fn wanted(&self, library: &Library) -> Result<&Wanted> {
+        if let Some(wanted) = self.wanted.get() {
+            return Ok(wanted);
+        }
+        let catalog = library.catalog();
+        let found = wanted(&catalog, &library.device, self.row.id, &self.policy, false, now_millis())?;
+        Ok(self.wanted.get_or_init(|| found))
+    }
+
     /// How an original stands that the remote was not told of yet.
     pub(super) fn unasked(&self, library: &Library, content: &ContentHash) -> Result<SyncState> {
-        let wanted = match self.wanted.get() {
-            Some(wanted) => wanted,
-            None => {
-                let catalog = library.catalog();
-                let found =
-                    wanted(&catalog, &library.device, self.row.id, &self.policy, false, now_millis())?;
-                self.wanted.get_or_init(|| found)
-            }
-        };
-        Ok(if wanted.wants(content) { SyncState::Waiting } else { SyncState::Off })
+        Ok(if self.wanted(library)?.wants(content) { SyncState::Waiting } else { SyncState::Off })
     }
 }
 
@@ -176,26 +194,20 @@ impl Standings<'_> {
         let mut shown = Vec::with_capacity(self.judges.len());
         for judge in &self.judges {
             let standing = match rows.iter().find(|(id, _)| *id == judge.row.id) {
-                Some((_, row)) => ShownStanding {
-                    remote: judge.row.name.clone(),
-                    state: row.state.word(),
-                    reason: match row.state {
+                Some((_, row)) => {
+                    let reason = match row.state {
                         SyncState::Lost => Some(self.library.why_lost(&judge.row.name, row)?),
                         SyncState::Elsewhere if row.reason.is_none() => {
                             Some(self.why_elsewhere(&judge.row.name, &rows))
                         }
                         _ => reason(judge.policy.kind, row),
-                    },
-                    next_try_millis: (row.state == SyncState::Failed).then_some(row.next_try_millis),
-                },
+                    };
+                    let next = (row.state == SyncState::Failed).then_some(row.next_try_millis);
+                    judge.shown(row.state, reason, next)
+                }
                 None => {
                     let state = judge.unasked(self.library, content)?;
-                    ShownStanding {
-                        remote: judge.row.name.clone(),
-                        state: state.word(),
-                        reason: Some(judge.why_unasked(state)),
-                        next_try_millis: None,
-                    }
+                    judge.shown(state, Some(judge.why_unasked(state)), None)
                 }
             };
             shown.push(standing);
@@ -264,6 +276,7 @@ fn reason(kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
         (Some(reason), _) => Some(reason.clone()),
         (None, SyncState::Off) => Some(not_asked_for(kind)),
         (None, SyncState::Waiting) => Some("it was not sent yet".to_owned()),
+        (None, SyncState::Held) => Some(WAITS_FOR_CONSENT.to_owned()),
         _ => None,
     }
 }

@@ -77,12 +77,15 @@ pub struct Switchback {
     were: Vec<(Switched, Option<bool>)>,
 }
 
-impl Switchback {
-    /// How many of them stand otherwise once they are turned so.
-    #[must_use]
-    pub fn count_other_than(&self, turn: Turn) -> u64 {
-        self.were.iter().filter(|(_, was)| *was != turn.value()).count() as u64
-    }
+/// What turning switches came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switching {
+    /// What the remote is sent now.
+    pub change: PolicyChange,
+    /// How many switches stand otherwise than before.
+    pub changed: u64,
+    /// What takes it back; none if everything stood so already.
+    pub back: Option<Switchback>,
 }
 
 /// How photos, or an album, are switched for one remote, and what becomes of them.
@@ -161,28 +164,22 @@ impl Library {
         subject: &SwitchSubject,
         turn: Turn,
         consent: bool,
-    ) -> Result<PolicyChange> {
+    ) -> Result<Switching> {
         self.folder.require_writable()?;
-        let id = self.remote_row(name)?.id;
-        let switched = switched_of(subject).into_iter().map(|switched| (switched, turn.value())).collect();
-        self.put_switches(&Switchback { id, remote: name.to_owned(), were: switched }, consent)
-    }
-
-    /// How the switches stand that a change would turn.
-    ///
-    /// # Errors
-    /// [`NoSuchRemote`](crate::LibraryError::NoSuchRemote), and those of the database.
-    pub fn switches_now(&self, name: &str, subject: &SwitchSubject) -> Result<Switchback> {
-        let id = self.remote_row(name)?.id;
+        let (id, remote) = (self.remote_row(name)?.id, name.to_owned());
         let known = self.known_switches(id)?;
-        let were = switched_of(subject).into_iter().map(|one| (one, known.get(&one).copied())).collect();
-        Ok(Switchback { id, remote: name.to_owned(), were })
+        let switched = switched_of(subject);
+        let were: Vec<_> = switched.iter().map(|one| (*one, known.get(one).copied())).collect();
+        let to = switched.into_iter().map(|one| (one, turn.value())).collect();
+        let change = self.put_switches(&Switchback { id, remote: remote.clone(), were: to }, consent)?;
+        let changed = were.iter().filter(|(_, was)| *was != turn.value()).count() as u64;
+        Ok(Switching { change, changed, back: (changed > 0).then_some(Switchback { id, remote, were }) })
     }
 
     /// Puts switches back as they were. Answers how they stood, which takes that back again.
     ///
     /// # Errors
-    /// As [`Library::switches_now`]; [`LibraryError::NeedsConsent`](crate::LibraryError::NeedsConsent) where they would send
+    /// As [`Library::switch_sync`]; [`LibraryError::NeedsConsent`](crate::LibraryError::NeedsConsent) where they would send
     /// more by now than nobody is asked about.
     pub fn switch_back(&mut self, back: &Switchback) -> Result<Switchback> {
         self.folder.require_writable()?;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use safelight_catalog::{PURGED, RemoteRow, StateReason, SyncState, SyncTotals};
+use safelight_catalog::{PURGED, RemoteRow, StateReason, SyncState, SyncTotals, Wanted};
 use safelight_model::ContentHash;
+use safelight_sync::newly_exposed;
 use serde::Serialize;
 
 use super::standing::{Judge, reason_of};
 use crate::error::Result;
 use crate::library::Library;
+use crate::why::Why;
 
 /// So many photos of a group are named.
 const EXAMPLES: usize = 6;
@@ -22,6 +24,8 @@ pub struct WaitingGroup {
     pub state: &'static str,
     /// Why, in a sentence without a full stop.
     pub reason: String,
+    /// The same in a code.
+    pub why: Option<Why>,
     /// How many.
     pub originals: u64,
     /// Their bytes.
@@ -71,12 +75,27 @@ impl Library {
             let group = self.group(&row, &judge, &found)?;
             groups.insert((rank, group.reason.clone()), group);
         }
+        let mut came_in = Vec::new();
         for added in self.unasked(&row)? {
+            came_in.push((judge.unasked(self, &added.original.content)?, added));
+        }
+        // The next sync counts all that the policy newly wants, what was tagged since as well as what came in.
+        let is_any_wanted = came_in.iter().any(|(state, _)| *state == SyncState::Waiting);
+        let holds_back = is_any_wanted && {
+            let wanted = judge.wanted(self)?;
+            let [all, _] = newly_exposed(&self.catalog(), &self.device, row.id, wanted, &Wanted::default())?;
+            judge.holds_back(all.originals)
+        };
+        for (state, added) in came_in {
             let content = added.original.content;
-            let state = judge.unasked(self, &content)?;
-            let (Some(rank), reason) = (rank(state), judge.why_unasked(state)) else { continue };
+            let state = if holds_back && state == SyncState::Waiting { SyncState::Held } else { state };
+            let Some(rank) = rank(state) else { continue };
+            // What is held already waits for the same.
+            let held = groups.keys().find(|(known, _)| *known == rank && state == SyncState::Held);
+            let reason = held.map_or_else(|| judge.why_unasked(state), |(_, reason)| reason.clone());
             let group = groups.entry((rank, reason.clone())).or_insert_with(|| WaitingGroup {
                 state: TOLD.get(rank).map_or("", |(_, word)| word),
+                why: Why::of(&reason),
                 reason,
                 originals: 0,
                 bytes: 0,
@@ -127,6 +146,7 @@ impl Library {
         let is_failed = found.state == SyncState::Failed;
         Ok(WaitingGroup {
             state: rank(found.state).and_then(|rank| TOLD.get(rank)).map_or("", |(_, word)| word),
+            why: Why::of(&reason),
             reason,
             originals: found.totals.originals,
             bytes: found.totals.bytes,

@@ -36,6 +36,7 @@
 //! orientation.
 
 mod process;
+mod proxy;
 mod video;
 mod wait;
 
@@ -53,6 +54,7 @@ use safelight_worker::video::Task;
 
 use crate::format::Format;
 use process::{Broken, Process};
+pub use proxy::{Proxy, ProxyStop};
 pub use video::VideoFacts;
 
 /// PDQ quality below which a poster shows nothing.
@@ -281,6 +283,20 @@ impl Pool {
     pub fn video_facts(&self, video: &std::fs::File) -> Result<VideoFacts, RenderError> {
         let _permit = self.permit();
         video::facts(&self.options, video)
+    }
+
+    /// Begins to make a video anew in a form that browsers play, from `from_seconds` on; what is made comes out of the
+    /// [`Proxy`] piece by piece, until it ends or is stopped. It waits for no worker: whoever watches is here now, and has one at a time.
+    ///
+    /// # Errors
+    /// As [`Pool::poster`]; [`RenderError::Refused`] also where nothing comes after `from_seconds`.
+    pub fn proxy(
+        &self,
+        video: &std::fs::File,
+        from_seconds: u32,
+        stop: &ProxyStop,
+    ) -> Result<Proxy, RenderError> {
+        proxy::begin(&self.options, video, from_seconds, stop)
     }
 
     /// Has a test's worker do a wrong.

@@ -189,6 +189,7 @@ fn body_bytes(outcome: &Outcome) -> io::Result<usize> {
     let stated = |rendition: Option<RenditionHead>| rendition.map_or(0, |rendition| rendition.bytes);
     stated(head.thumbnail)
         .checked_add(stated(head.preview))
+        .and_then(|bytes| bytes.checked_add(stated(head.luma)))
         .and_then(|bytes| usize::try_from(bytes).ok())
         .filter(|&bytes| bytes <= MAX_ANSWER_BYTES)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "renditions longer than allowed"))
@@ -204,7 +205,7 @@ pub(super) fn with_bytes(head: RenderedHead, body: &[u8]) -> Option<Rendered> {
         Rendition { width, height, bytes: cut.map_or_else(Vec::new, |(own, _)| own.to_vec()) }
     });
     let thumbhash = rendered.thumbhash.filter(|hash| hash.len() <= 64);
-    let luma = rendered.luma.filter(|means| means.len() == LUMA_SIDE * LUMA_SIDE);
+    let luma = rendered.luma.filter(|means| means.bytes.len() == (LUMA_SIDE * LUMA_SIDE) as usize);
     rest.is_some_and(<[u8]>::is_empty).then_some(Rendered { thumbhash, luma, ..rendered })
 }
 

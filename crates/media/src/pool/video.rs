@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Instant;
 
 use safelight_worker::video::{SANDBOX_FAILED, Task};
@@ -58,21 +58,32 @@ pub(super) fn facts(options: &PoolOptions, video: &File) -> Result<VideoFacts, R
     Ok(parse_facts(&String::from_utf8_lossy(&run(options, &program, Task::Facts, video)?)))
 }
 
-fn run(options: &PoolOptions, program: &Path, task: Task, video: &File) -> Result<Vec<u8>, RenderError> {
+/// Starts one of the programs in the sandbox for videos, which writes to a pipe.
+pub(super) fn start(
+    options: &PoolOptions,
+    program: &Path,
+    task: Task,
+    video: &File,
+) -> Result<Child, RenderError> {
     let failed = |reason: String| RenderError::Unavailable { program: options.program.clone(), reason };
     let input = video.try_clone().map_err(|error| failed(error.to_string()))?;
     let mut command = bare_command(options);
     if options.accept_open_sandbox {
         command.arg("--accept-open-sandbox");
     }
-    let mut child = command
+    command
         .arg("video")
-        .arg(task.name())
+        .arg(&*task.name())
         .arg(program)
         .stdin(Stdio::from(input))
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        .map_err(|error| failed(format!("it cannot be started: {error}")))
+}
+
+fn run(options: &PoolOptions, program: &Path, task: Task, video: &File) -> Result<Vec<u8>, RenderError> {
+    let failed = |reason: String| RenderError::Unavailable { program: options.program.clone(), reason };
+    let mut child = start(options, program, task, video)?;
     let deadline = Instant::now() + options.timeout;
     let read = child.stdout.take().map_or_else(
         || Err(io::Error::other("it has no pipe")),
@@ -109,7 +120,7 @@ fn run(options: &PoolOptions, program: &Path, task: Task, video: &File) -> Resul
     }
 }
 
-fn settle(child: &mut std::process::Child, deadline: Instant) -> Option<std::process::ExitStatus> {
+fn settle(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     while Instant::now() < deadline {
         match child.try_wait() {
             Ok(None) => std::thread::sleep(std::time::Duration::from_millis(2)),

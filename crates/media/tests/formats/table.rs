@@ -113,7 +113,7 @@ fn make_missing(into: &Path) {
     };
     run(&still, "made.bmp");
     run(&["-f", "lavfi", "-i", "testsrc=size=320x200:rate=5:duration=1"], "made.gif");
-    for name in ["made.m4v", "made.avi", "made.mkv", "made.webm"] {
+    for name in ["made.m4v", "made.avi", "made.mkv", "made.webm", "made.mpg", "made.mts"] {
         run(&video, name);
     }
 }

@@ -1,5 +1,7 @@
 //! Everybody who is not this server's page gets nothing.
 
+use std::os::unix::process::CommandExt as _;
+
 use crate::room::{Browser, PASSPHRASE, Room, picture};
 
 const HEADERS_ALWAYS: [(&str, &str); 8] = [
@@ -120,6 +122,39 @@ fn a_token_opens_once_and_a_made_up_one_never() {
 }
 
 #[test]
+fn a_token_that_another_account_saw_opens_nothing_for_it() {
+    let room = room();
+    let browser = room.serve();
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can ask as another account");
+        return;
+    }
+    let (port, token) = (browser.port, &browser.token);
+    let body = serde_json::json!({ "token": token }).to_string();
+    let ask = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'POST /api/v1/session HTTP/1.1\\r\\nHost: localhost:{port}\\r\\n\
+         Content-Type: application/json\\r\\nContent-Length: {}\\r\\nConnection: close\\r\\n\\r\\n%s' '{body}' >&3; head -c 300 <&3",
+        body.len()
+    );
+    let asked = std::process::Command::new("bash").args(["-c", &ask]).uid(65534).output().unwrap();
+    let answer = String::from_utf8_lossy(&asked.stdout);
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}{}", String::from_utf8_lossy(&asked.stderr));
+    assert_eq!(
+        browser.post("session", &serde_json::json!({ "token": token })).status,
+        200,
+        "it is good for its owner"
+    );
+}
+
+#[test]
+fn no_body_is_taken_before_there_is_a_session() {
+    let room = room();
+    let browser = room.serve();
+    let long = serde_json::json!({ "token": "A".repeat(4000) });
+    assert_eq!(browser.post("session", &long).status, 413);
+}
+
+#[test]
 fn no_path_leads_out() {
     let room = room();
     let browser = room.serve();
@@ -233,4 +268,24 @@ fn a_page_of_another_origin_cannot_post_a_form() {
     let answer = browser.ask("POST", "/api/v1/trash", &headers, b"{\"q\":\"\"}");
     assert_eq!(answer.status, 415);
     assert_eq!(browser.get("status").json()["counts"]["trashed"], 0);
+}
+
+#[test]
+fn whoever_follows_a_link_from_another_page_reads_what_to_do() {
+    let room = Room::with(&[("one.jpg", picture(1, 600))]);
+    let browser = room.serve();
+    let mut headers = browser.headers_but("Sec-Fetch-Site", Some("cross-site"));
+    headers.push(("Accept".to_owned(), "text/html,*/*;q=0.8".to_owned()));
+    let answer = browser.ask("GET", "/?q=%3Cscript%3E", &headers, &[]);
+    let page = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!((answer.status, answer.header("content-type")), (403, Some("text/html; charset=utf-8")));
+    assert!(
+        page.contains("open the address that safelight serve prints") && !page.contains("<script"),
+        "{page}"
+    );
+    assert!(answer.header("content-security-policy").is_some(), "{answer:?}");
+    // What a program of a page asks for is refused as data.
+    for path in ["/api/v1/status", "/media/x/t/y"] {
+        assert_eq!(browser.ask("GET", path, &headers, &[]).code(), "foreign-origin", "{path}");
+    }
 }

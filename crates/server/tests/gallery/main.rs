@@ -3,9 +3,11 @@
 
 mod attacks;
 mod duplicates;
+mod events;
 mod hidden;
 mod locking;
 mod media;
 mod room;
+mod tiles;
 mod timeline;
 mod writing;

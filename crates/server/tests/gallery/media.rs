@@ -121,3 +121,18 @@ fn who_seeks_to_the_end_reads_only_what_is_there() {
     assert!(first.starts_with(b"HTTP/1.1 206"));
     assert!(read <= 8 << 20, "{read} bytes were read");
 }
+
+#[test]
+fn a_photo_without_a_picture_is_no_mistake_and_one_that_is_not_there_is() {
+    let room = Room::with(&[("plain.jpg", picture(1, 600))]);
+    let browser = room.serve();
+    let id = browser.ids().remove(0);
+    // These rooms import without a worker, so that nothing is drawn.
+    for (id, status) in [(id.as_str(), 204), (&"e".repeat(64), 404)] {
+        for kind in ["t", "p"] {
+            let answer =
+                browser.ask("GET", &format!("{}/{kind}/{id}", browser.media), &browser.headers(), &[]);
+            assert_eq!(answer.status, status, "{kind}: {answer:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A library in a temporary folder, its server, and a browser with as little in it as a test needs.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -136,13 +136,17 @@ impl Room {
 
     /// Serves the library, and comes in by the address that was printed.
     pub(crate) fn serve(&self) -> Browser {
-        self.serve_until_idle(Duration::from_secs(900))
+        self.serve_with(&ServeOptions::default())
     }
 
     pub(crate) fn serve_until_idle(&self, idle: Duration) -> Browser {
+        self.serve_with(&ServeOptions { idle: Some(idle), ..ServeOptions::default() })
+    }
+
+    pub(crate) fn serve_with(&self, options: &ServeOptions) -> Browser {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let opened = self.opened();
-        let server = runtime.block_on(Server::bind(opened, &ServeOptions { port: 0, idle })).unwrap();
+        let server = runtime.block_on(Server::bind(opened, options)).unwrap();
         let port = server.port();
         let token_of = |address: String| address.split_once("#t=").unwrap().1.to_owned();
         let token = token_of(server.address());
@@ -221,6 +225,41 @@ impl Browser {
         let mut headers = self.headers_but("Origin", Some(&format!("http://localhost:{}", self.port)));
         headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         self.ask(method, &format!("/api/v1/{path}"), &headers, body.to_string().as_bytes())
+    }
+
+    /// The headers of what a page fetches again by itself.
+    pub(crate) fn unasked(&self) -> Vec<(String, String)> {
+        self.headers_but("X-Safelight-Unasked", Some("1"))
+    }
+
+    /// Begins a request, and hangs up before it is answered.
+    pub(crate) fn begin(&self, path: &str, body: &Value, patience: Duration) {
+        let mut headers = self.headers_but("Origin", Some(&format!("http://localhost:{}", self.port)));
+        headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        let body = body.to_string();
+        let mut request = format!("POST /api/v1/{path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in headers {
+            write!(request, "{name}: {value}\r\n").unwrap();
+        }
+        let mut stream = self.connect();
+        stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+        std::thread::sleep(patience);
+    }
+
+    /// What pages are told: each event's name and data.
+    pub(crate) fn listen(&self) -> impl Iterator<Item = (String, Value)> {
+        let mut request = "GET /api/v1/events HTTP/1.1\r\n".to_owned();
+        for (name, value) in self.headers() {
+            write!(request, "{name}: {value}\r\n").unwrap();
+        }
+        let mut stream = self.connect();
+        stream.write_all(format!("{request}\r\n").as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        std::iter::from_fn(move || {
+            let name = lines.find_map(|line| Some(line.strip_prefix("event: ")?.to_owned()))?;
+            let data = lines.find_map(|line| Some(line.strip_prefix("data: ")?.to_owned()))?;
+            Some((name, serde_json::from_str(&data).unwrap()))
+        })
     }
 
     /// The ids of all photos in the order of the list.

@@ -91,6 +91,13 @@ fn a_stack_shows_as_its_cover_and_comes_apart() {
     assert_eq!(covers()["id"], json!([ids[2]]));
     let too_late = browser.post("undo", &json!({ "undo": stacked["undo"] }));
     assert_eq!(too_late.status, 409);
+    // What is said of a cover alone is of the cover alone; of all that it stands for where that is meant.
+    let alone = write(&browser, "edit", &json!({ "items": [ids[2]], "set": { "hidden": true } }));
+    assert_eq!((&alone["changed"], &covers()["stack"]), (&json!(1), &json!([0, 0])));
+    undo(&browser, &alone);
+    let whole = json!({ "items": [ids[2]], "stacks": true });
+    assert_eq!(write(&browser, "trash", &whole)["changed"], 3);
+    assert_eq!(covers()["id"], json!([]));
 }
 
 #[test]

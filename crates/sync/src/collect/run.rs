@@ -224,6 +224,7 @@ async fn delete_all(
     while let Some((one, result)) = deletions.next().await {
         match result {
             Ok(Gone::Yes) => {
+                here.device.record_left(at.id, [one.path.as_str()])?;
                 deleted.add(one.bytes);
                 here.monitor.advance(Transfer::Deleted, one.bytes);
             }

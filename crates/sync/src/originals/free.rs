@@ -474,9 +474,11 @@ fn lost(
 ) -> Result<Asked> {
     let was = if matches!(problem, Problem::Missing { .. }) { "missing" } else { "damaged" };
     here.note(problems, problem);
-    here.device.forget_replicas(at.id, [path.as_str()])?;
+    // What is damaged lies there all the same, and its size stays known for that.
     if was == "damaged" {
         here.device.mark_bad(at.id, path.as_str())?;
+    } else {
+        here.device.forget_replicas(at.id, [path.as_str()])?;
     }
     let content = part.original.content;
     here.device.set_original_states(at.id, [(&content, SyncState::Waiting, Some(was))])?;

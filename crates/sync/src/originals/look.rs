@@ -1,7 +1,8 @@
 //! Looking whether a place holds originals that are not here: what others sent is *cloud-only*, and nobody waits for it.
 //!
-//! Only when history brought news, so that nothing new costs nothing. A few are asked for by name; many are looked up
-//! in one listing, at most once an hour. A listing is believed about what it names and its size, as a finding and not as a
+//! When history brought news, and once an hour for as long as something was not seen: who fills a place again that had lost
+//! it has nothing new to tell. So nothing new costs nothing where all is seen. A few are asked for by name; many are looked up
+//! in one listing, at news alone and at most once an hour. A listing is believed about what it names and its size, as a finding and not as a
 //! proof; what it does not name stays as it was.
 
 use std::collections::HashMap;
@@ -23,22 +24,50 @@ const MOST_ASKED: usize = 64;
 const LIST_AGAIN_MILLIS: i64 = 3_600_000;
 /// The setting of a remote that says when it was listed last.
 const LISTED: &str = "listed-millis";
+/// Without news it is looked for so often.
+const LOOK_AGAIN_MILLIS: i64 = 3_600_000;
+/// The setting of a remote that says when it was looked for last.
+const LOOKED: &str = "looked-millis";
 const ROWS_AT_ONCE: usize = 500;
 
 /// Looks for the originals that are not here and were not seen in the place. Answers how many it holds whole.
-pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
-    Ok(look_for_packs(here, at).await? + look_for_parts(here, at).await?)
+///
+/// Without news a few are asked for by name, and nothing is listed: what rests elsewhere for good would cost a listing an hour.
+pub(crate) async fn look_for_absent(here: &mut Here<'_>, at: &RemotePlace, has_news: bool) -> Result<u64> {
+    let found = look_for_packs(here, at).await? + look_for_parts(here, at, has_news).await?;
+    here.device.set_remote_setting(at.id, LOOKED, Some(&here.now_millis().to_string()))?;
+    Ok(found)
+}
+
+/// Whether something was not seen in the place, and nobody looked for it within the hour.
+pub(crate) fn is_look_due(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
+    if was_within(here, at, LOOKED, LOOK_AGAIN_MILLIS)? {
+        return Ok(false);
+    }
+    for state in [SyncState::Elsewhere, SyncState::Lost] {
+        if !here.device.originals_in(at.id, state, None, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the moment that a setting names is no longer ago than this; one that is still to come counts for nothing.
+fn was_within(here: &Here<'_>, at: &RemotePlace, setting: &str, millis: i64) -> Result<bool> {
+    let now = here.now_millis();
+    let last = here.device.remote_setting(at.id, setting)?.and_then(|text| text.parse::<i64>().ok());
+    Ok(last.is_some_and(|last| (last..last.saturating_add(millis)).contains(&now)))
 }
 
 /// The same for those that are objects of their own.
-async fn look_for_parts(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
+async fn look_for_parts(here: &mut Here<'_>, at: &RemotePlace, may_list: bool) -> Result<u64> {
     let mut newest = here.device.originals_in(at.id, SyncState::Elsewhere, None, MOST_ASKED + 1)?;
     // What the place lost may have been sent again by who holds it.
     newest.extend(here.device.originals_in(at.id, SyncState::Lost, None, MOST_ASKED + 1)?);
     if newest.is_empty() {
         return Ok(0);
     }
-    let listed = if newest.len() > MOST_ASKED { list_originals(here, at).await? } else { None };
+    let listed = if may_list && newest.len() > MOST_ASKED { list_originals(here, at).await? } else { None };
     let mut found = 0;
     match listed {
         Some(listed) => {
@@ -138,11 +167,10 @@ fn record_seen(here: &mut Here<'_>, at: &RemotePlace, seen: &[SeenWhole]) -> Res
 
 /// Names and sizes of everything where originals rest; none if that was asked lately, or may not be asked.
 async fn list_originals(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<HashMap<String, u64>>> {
-    let now = here.now_millis();
-    let last = here.device.remote_setting(at.id, LISTED)?.and_then(|text| text.parse::<i64>().ok());
-    if last.is_some_and(|last| (last..last.saturating_add(LIST_AGAIN_MILLIS)).contains(&now)) {
+    if was_within(here, at, LISTED, LIST_AGAIN_MILLIS)? {
         return Ok(None);
     }
+    let now = here.now_millis();
     let mut listed = HashMap::new();
     let mut after = None;
     loop {

@@ -17,7 +17,7 @@ pub use find::Living;
 pub use free::{
     FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot, finish_freeing,
 };
-pub(crate) use look::look_for_absent;
+pub(crate) use look::{is_look_due, look_for_absent};
 pub(crate) use queue::{is_here, not_queued, published_until, queue_new};
 pub use read::OriginalReader;
 pub(crate) use send::send_originals;

@@ -1,7 +1,8 @@
 //! Looking whether a place holds packs of small originals that history names, whoever put them there.
 //!
 //! A pack is read once, wherever it is met first; in any other place its name and size are enough, as a finding and not as
-//! a proof. Only packs with originals that nobody has seen there are asked for, and one that is not there at most once a day.
+//! a proof. Only packs with originals that nobody has seen there are asked for, and one that is not there at most once an
+//! hour.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::{PackKind, RenditionKind};
 use safelight_store::StoreError;
 
-use super::receive::{ASK_AGAIN_MILLIS, generations_of};
+use super::receive::{absent_lately, generations_of};
 use super::{path_of_pack, tier_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
@@ -24,7 +25,7 @@ pub(crate) async fn look_for_packs(here: &mut Here<'_>, at: &RemotePlace) -> Res
         return Ok(0);
     }
     let now = here.now_millis();
-    let absent = here.device.absent_packs(at.id, now - ASK_AGAIN_MILLIS)?;
+    let absent = absent_lately(here, at)?;
     let place = here.device.place_id(at.id)?;
     let mut found = 0;
     for pack in here.catalog.remote_packs(Some(PackKind::TinyOriginals))? {

@@ -1,5 +1,6 @@
 //! Finding out what packs hold, and taking their entries in.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -31,7 +32,10 @@ const TAIL_BYTES: u64 = 128 << 10;
 const MOST_GENERATIONS: u32 = 4;
 
 /// A pack that history names and a place does not hold is asked for again after so long.
-pub(super) const ASK_AGAIN_MILLIS: i64 = 86_400_000;
+const ASK_AGAIN_MILLIS: i64 = 86_400_000;
+/// And a few of them after so long: another device may be filling a place again that had lost them.
+const ASK_FEW_AGAIN_MILLIS: i64 = 3_600_000;
+const FEW_PACKS: usize = 16;
 
 /// Asks a place once more for the packs of small originals that it did not hold when it was asked.
 ///
@@ -68,9 +72,8 @@ pub(crate) async fn learn_packs(
     if here.catalog.count_remote_packs()? == 0 {
         return Ok(0);
     }
-    let mut known: std::collections::HashSet<String> = here.device.known_packs()?.into_iter().collect();
-    // A pack that rests elsewhere only is asked for once a day, not with every sync.
-    known.extend(here.device.absent_packs(at.id, here.now_millis() - ASK_AGAIN_MILLIS)?);
+    let mut known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    known.extend(absent_lately(here, at)?);
     let mut packs = Vec::new();
     for pack in here.catalog.remote_packs(None)? {
         let Some((tier, _)) = tier_of(pack.tier) else { continue };
@@ -134,6 +137,20 @@ pub(crate) async fn learn_packs(
         }
     }
     Ok(count)
+}
+
+/// The packs that are not asked for, because the place did not hold them when it was asked: what rests elsewhere only costs
+/// no request with every sync.
+pub(super) fn absent_lately(here: &Here<'_>, at: &RemotePlace) -> Result<HashSet<String>> {
+    let now = here.now_millis();
+    let just_asked = here.device.absent_packs(at.id, now - ASK_FEW_AGAIN_MILLIS)?;
+    let mut absent = here.device.absent_packs(at.id, now - ASK_AGAIN_MILLIS)?;
+    let mut again: Vec<String> = absent.difference(&just_asked).cloned().collect();
+    again.sort_unstable();
+    for pack in again.into_iter().take(FEW_PACKS) {
+        absent.remove(&pack);
+    }
+    Ok(absent)
 }
 
 /// The generations under which a pack is looked for: from the first that is not marked on, then those that are.

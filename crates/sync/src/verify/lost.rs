@@ -28,9 +28,11 @@ pub(super) async fn lost(
 ) -> Result<()> {
     let was = if matches!(problem, Problem::Missing { .. }) { "missing" } else { "damaged" };
     here.note(&mut report.problems, problem);
-    here.device.forget_replicas(at.id, [path])?;
+    // What is damaged lies there all the same, and its size stays known for that.
     if was == "damaged" && matches!(expected, Expected::Part(..)) {
         here.device.mark_bad(at.id, path)?;
+    } else {
+        here.device.forget_replicas(at.id, [path])?;
     }
     match expected {
         Expected::Segment(device, tip) => {

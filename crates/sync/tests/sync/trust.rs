@@ -234,6 +234,7 @@ async fn what_one_device_filled_again_is_not_held_to_have_what_others_sent() {
         let before = tempfile::tempdir().unwrap();
         copy_all(&place.remote.root, before.path());
         let photo = two.import("two.jpg", &noise(682, 4000));
+        let tiny = two.import_tiny("tiny.jpg", &noise(684, 400));
         two.sync(&place.store).await.unwrap();
         one.sync(&place.store).await.unwrap();
 
@@ -254,6 +255,10 @@ async fn what_one_device_filled_again_is_not_held_to_have_what_others_sent() {
         one.sync(&place.store).await.unwrap();
         one.sync(&place.store).await.unwrap();
 
+        // Another joins in between, and knows of photos that rest nowhere.
+        let mut three = Phone::join(&place.store, &words, 683).await.unwrap();
+        three.sync(&place.store).await.unwrap();
+
         if is_named {
             let error = two.sync(&place.store).await.unwrap_err();
             assert!(matches!(error, SyncError::AnotherPlace { .. }), "{error}");
@@ -267,5 +272,13 @@ async fn what_one_device_filled_again_is_not_held_to_have_what_others_sent() {
         assert!(place.objects("o").contains_key(&name), "{case}: {again:?}");
         // The other one is not told a second time.
         one.sync(&place.store).await.unwrap();
+        three.now += 2 * 3_600_000;
+        three.sync(&place.store).await.unwrap();
+        let at = three.at(&place.store);
+        for (name, content) in [("photo", photo.content), ("tiny", tiny.content)] {
+            let rows = three.device.original_at_remotes(&content).unwrap();
+            let state = rows.iter().find(|(id, _)| *id == at.id).map(|(_, row)| row.state);
+            assert_eq!(state, Some(SyncState::CloudOnly), "{case}: {name}");
+        }
     }
 }

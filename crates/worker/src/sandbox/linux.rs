@@ -83,10 +83,10 @@ pub(crate) fn enter_for_decoding(memory_bytes: u64) -> Sandbox {
 }
 
 /// Prepares this process to become `program`, with the video as standard input.
-pub(crate) fn enter_for_video(program: &Path, memory_bytes: u64) -> io::Result<()> {
+pub(crate) fn enter_for_video(program: &Path, memory_bytes: u64, cpu_seconds: u64) -> io::Result<()> {
     let program = program.canonicalize()?;
     rustix::thread::set_no_new_privs(true)?;
-    super::limit_video(memory_bytes)?;
+    super::limit_video(memory_bytes, cpu_seconds)?;
     let execute = AccessFs::Execute | AccessFs::ReadFile;
     let mut rules = allow(ruleset()?, &program, execute)?;
     for loader in LOADERS {

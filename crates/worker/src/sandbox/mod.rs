@@ -17,8 +17,6 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Processor seconds of a worker's life; the pool replaces it well before.
 const DECODE_CPU_SECONDS: u64 = 600;
-/// Processor seconds of one ffmpeg.
-const VIDEO_CPU_SECONDS: u64 = 30;
 /// Descriptors that ffmpeg and its loader need.
 const VIDEO_DESCRIPTORS: u64 = 64;
 
@@ -31,8 +29,8 @@ fn limit_decoding(memory_bytes: u64) -> std::io::Result<()> {
 }
 
 /// Limits memory, time and files of what is about to become ffmpeg.
-fn limit_video(memory_bytes: u64) -> std::io::Result<()> {
-    limit(Resource::Cpu, VIDEO_CPU_SECONDS)?;
+fn limit_video(memory_bytes: u64, cpu_seconds: u64) -> std::io::Result<()> {
+    limit(Resource::Cpu, cpu_seconds)?;
     limit(Resource::Nofile, VIDEO_DESCRIPTORS)?;
     limit_all(memory_bytes)
 }

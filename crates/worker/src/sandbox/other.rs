@@ -23,6 +23,6 @@ pub(crate) fn enter_for_decoding(memory_bytes: u64) -> Sandbox {
     }
 }
 
-pub(crate) fn enter_for_video(_program: &Path, memory_bytes: u64) -> io::Result<()> {
-    super::limit_video(memory_bytes)
+pub(crate) fn enter_for_video(_program: &Path, memory_bytes: u64, cpu_seconds: u64) -> io::Result<()> {
+    super::limit_video(memory_bytes, cpu_seconds)
 }

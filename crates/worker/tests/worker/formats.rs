@@ -300,3 +300,30 @@ fn the_same_bytes_give_the_same_renditions() {
     assert_eq!(pool().render(&request).unwrap(), pool().render(&request).unwrap());
     assert_eq!(quarters(2, 2).len(), 12);
 }
+
+#[test]
+fn what_two_pictures_are_compared_by_is_the_same_whichever_decoder_reads_a_thumbnail() {
+    let pool = pool();
+    let luma = |bytes: &[u8], wanted| {
+        let request = RenderRequest { wanted, ..RenderRequest::sniffed(bytes).unwrap() };
+        let rendered = pool.render(&request).unwrap();
+        (rendered.decoder, rendered.luma.unwrap().bytes)
+    };
+    let beside = Wanted { thumbhash: true, ..Wanted::LUMA };
+    let picture = pool.render(&RenderRequest::sniffed(&jpeg(1000, 700, false)).unwrap()).unwrap();
+    let thumbnail = picture.thumbnail.unwrap().bytes;
+    let (own, theirs) = (luma(&thumbnail, Wanted::LUMA), luma(&thumbnail, beside));
+    assert_eq!((own.0.as_str(), theirs.0.as_str()), ("libwebp", "image-webp"));
+    assert_eq!(own.1.len(), 64 * 64);
+    let apart = own.1.iter().zip(&theirs.1).map(|(one, other)| one.abs_diff(*other)).max();
+    assert!(apart <= Some(1), "{apart:?}");
+    // What is no thumbnail of ours never comes to libwebp.
+    for (name, bytes) in pictures::all() {
+        let (decoder, _) = luma(&bytes, Wanted::LUMA);
+        assert_eq!(decoder == "libwebp", name == "webp", "{name} by {decoder}");
+    }
+    let cut = &thumbnail[..thumbnail.len() / 3];
+    let request = RenderRequest { wanted: Wanted::LUMA, ..RenderRequest::sniffed(cut).unwrap() };
+    let shown = pool.render(&request);
+    assert!(!shown.as_ref().is_ok_and(|rendered| rendered.decoder == "libwebp"), "{shown:?}");
+}

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::{letters, pool, pool_with, quarters};
-use safelight_media::pool::{Pool, PoolOptions, RenderError, Rendered, Wanted};
+use safelight_media::pool::{Pool, PoolOptions, ProxyStop, RenderError, Rendered, Wanted};
 
 /// The `ffmpeg` of this computer; a test is skipped without it.
 fn ffmpeg() -> Option<PathBuf> {
@@ -179,4 +179,152 @@ fn videos_of_the_corpus_have_posters_or_reasons() {
     }
     println!("{posters} posters, {reasons} reasons");
     assert!(posters >= 6, "{posters} posters, {reasons} reasons");
+}
+
+/// All pieces of a proxy.
+fn made(pool: &Pool, path: &Path, from_seconds: u32) -> Result<(String, Vec<u8>), RenderError> {
+    let mut proxy = pool.proxy(&File::open(path).unwrap(), from_seconds, &ProxyStop::default())?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = proxy.next_piece()? {
+        bytes.extend(piece);
+    }
+    Ok((proxy.media_type().to_owned(), bytes))
+}
+
+/// What `ffprobe` says of a video that is being streamed: its codecs, its size, and its seconds.
+fn probed(directory: &Path, bytes: &[u8]) -> (String, f64) {
+    let path = directory.join("made");
+    fs::write(&path, bytes).unwrap();
+    let probe = |entries: &str, of: &str| {
+        let said = Command::new(ffmpeg().unwrap().with_file_name("ffprobe"))
+            .args(["-v", "error", "-show_entries", entries, "-of", of])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap().trim().replace('\n', " ")
+    };
+    let seconds = probe("format=duration", "csv=p=0").parse().unwrap();
+    (probe("stream=codec_name,width,height", "csv=p=0"), seconds)
+}
+
+#[test]
+fn what_browsers_do_not_play_is_made_anew_from_anywhere_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let pool = pool();
+    let sound = ["-f", "lavfi", "-i", "sine=frequency=440"].as_slice();
+    for (name, coding) in [
+        ("a.mp4", ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"].as_slice()),
+        ("a.mov", &["-c:v", "prores_ks", "-c:a", "pcm_s16le"]),
+        ("a.mpg", &["-c:v", "mpeg2video", "-c:a", "mp2", "-r", "25"]),
+        ("a.avi", &["-c:v", "mpeg4", "-c:a", "ac3"]),
+    ] {
+        let options = [sound, &["-t", "4", "-vf", "scale=1440:1080"], coding].concat();
+        let Some(path) = video(directory.path(), name, &options) else { return };
+        let (media_type, whole) = made(&pool, &path, 0).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let is_said =
+            media_type.starts_with("video/mp4; codecs=\"avc1.4d40") && media_type.ends_with(", mp4a.40.2\"");
+        assert!(is_said, "{name}: {media_type}");
+        let (streams, seconds) = probed(directory.path(), &whole);
+        assert_eq!(streams, "h264,1280,960 aac", "{name}: smaller, with its shape and its sound");
+        assert!((3.5..4.5).contains(&seconds), "{name}: {seconds}");
+        let (_, rest) = made(&pool, &path, 2).unwrap();
+        let (_, seconds) = probed(directory.path(), &rest);
+        assert!((1.0..3.0).contains(&seconds), "{name}: {seconds} from the second second on");
+        // It begins with what a player needs first, and goes on in pieces of about a second.
+        assert_eq!(&whole[4..8], b"ftyp");
+        let fragments = whole.windows(4).filter(|four| four == b"moof").count();
+        assert!(fragments >= 3, "{name}: {fragments} fragments");
+    }
+}
+
+#[test]
+fn a_small_silent_video_stays_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(path) = video(directory.path(), "a.avi", &["-c:v", "mpeg4", "-vf", "scale=101:77"]) else {
+        return;
+    };
+    let (media_type, bytes) = made(&pool(), &path, 0).unwrap();
+    assert!(media_type.starts_with("video/mp4") && !media_type.contains("mp4a"), "{media_type}");
+    assert_eq!(probed(directory.path(), &bytes).0, "h264,100,76", "even sides, never enlarged");
+}
+
+#[test]
+fn a_proxy_ends_when_somebody_stops_it_even_before_it_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = ["-t", "600", "-r", "30", "-c:v", "mpeg4", "-vf", "scale=640:480"];
+    let Some(path) = video(directory.path(), "long.avi", &long) else { return };
+    let pool = pool();
+    let file = File::open(&path).unwrap();
+    let stop = ProxyStop::default();
+    let mut proxy = pool.proxy(&file, 0, &stop).unwrap();
+    assert!(proxy.next_piece().unwrap().is_some());
+    let ends = std::thread::spawn(move || {
+        loop {
+            match proxy.next_piece() {
+                Ok(Some(_)) => {}
+                other => return other.map(|_| ()),
+            }
+        }
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    stop.stop();
+    let ended = ends.join().unwrap();
+    assert!(matches!(ended, Err(RenderError::Died(_))), "{ended:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let outcome = pool.proxy(&file, 0, &stop);
+    assert!(matches!(outcome, Err(RenderError::Died(_))), "it was stopped before: {outcome:?}");
+}
+
+#[test]
+fn what_is_no_video_is_no_proxy_either_in_bounded_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(whole) = video(directory.path(), "a.mp4", &["-c:v", "mpeg4", "-pix_fmt", "yuv420p"]) else {
+        return;
+    };
+    let bytes = fs::read(whole).unwrap();
+    let pool = pool_with(|options| options.timeout = Duration::from_secs(5));
+    let playlist = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{}/a.mp4\n#EXT-X-ENDLIST\n",
+        directory.path().display()
+    );
+    for (name, content) in [
+        ("cut.mp4", bytes[..bytes.len() / 2].to_vec()),
+        ("empty.mp4", Vec::new()),
+        ("noise.mp4", (0..200_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()),
+        ("playlist.mp4", playlist.into_bytes()),
+    ] {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        let begun = Instant::now();
+        let outcome = made(&pool, &path, 0);
+        assert!(
+            matches!(outcome, Err(RenderError::Refused(_) | RenderError::TimedOut(_))),
+            "{name}: {outcome:?}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name}");
+    }
+    let without = pool_with(|options| options.ffmpeg = None);
+    let file = File::open(directory.path().join("a.mp4")).unwrap();
+    let outcome = without.proxy(&file, 0, &ProxyStop::default());
+    assert!(matches!(outcome, Err(RenderError::NoFfmpeg)), "{outcome:?}");
+}
+
+#[test]
+fn without_h264_it_is_webm() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(path) = video(directory.path(), "a.avi", &["-c:v", "mpeg4", "-t", "2"]) else { return };
+    let output = Command::new(env!("CARGO_BIN_EXE_safelight-worker-test"))
+        .args(["video", "proxy-vp8@0"])
+        .arg(ffmpeg().unwrap())
+        .stdin(File::open(path).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{:?}", output.status);
+    assert!(output.stdout.starts_with(b"\x1a\x45\xdf\xa3"));
+    let path = directory.path().join("made.webm");
+    fs::write(&path, output.stdout).unwrap();
+    let facts = pool().video_facts(&File::open(path).unwrap()).unwrap();
+    assert_eq!((facts.codec.as_deref(), facts.width, facts.height), (Some("vp8"), Some(320), Some(240)));
 }

@@ -61,3 +61,62 @@ fn no_search_everywhere_finds_what_is_kept_back() {
     room.library.resolve(&asset(1).to_string(), keep).unwrap();
     assert!(room.library.list_conflicts().unwrap().is_empty());
 }
+
+#[test]
+fn no_old_change_is_taken_back_behind_closed_doors_but_the_hiding_itself() {
+    let mut room = room();
+    room.set("0.jpg", &["caption=before"]);
+    room.set("2.jpg", &["caption=before"]);
+    let both = room.select(&["0.jpg", "2.jpg"]);
+    room.library.edit(&both, &changes(&["caption=after"]), false).unwrap();
+    let edit = room.library.last_made();
+    room.set("2.jpg", &["hidden=yes"]);
+    let hiding = room.library.last_made();
+    room.library.keep_hidden_back(true);
+    let report = room.library.undo(edit).unwrap();
+    assert_eq!((report.items, report.changed), (1, vec![asset(0).to_string()]));
+    assert_eq!(room.library.undo(hiding).unwrap().changed, [asset(2).to_string()]);
+    let shown = room.library.find("2.jpg").unwrap();
+    assert_eq!(shown.view().caption.as_ref().map(|shown| shown.value.as_str()), Some("after"));
+}
+
+#[test]
+fn a_change_that_hid_a_photo_itself_is_taken_back_as_a_whole() {
+    for fields in [["hidden=yes", "caption=after"], ["caption=after", "hidden=yes"]] {
+        let mut room = room();
+        room.set("2.jpg", &["caption=before"]);
+        room.set("2.jpg", &fields);
+        let edit = room.library.last_made();
+        room.library.keep_hidden_back(true);
+        assert!(room.library.undo(edit).unwrap().notices.is_empty());
+        let shown = room.library.find("2.jpg").unwrap();
+        assert_eq!(shown.view().caption.as_ref().map(|shown| shown.value.as_str()), Some("before"));
+    }
+}
+
+#[test]
+fn no_history_of_a_photo_names_a_hidden_one() {
+    let mut room = room();
+    room.arrives(0, Field::STACK, Value::Asset(asset(1)));
+    let names_it = |room: &Room| {
+        let lines = room.library.history(Some(&asset(0).to_string()), 50).unwrap();
+        lines.iter().any(|line| line.what.contains(&asset(1).to_string()[..10]))
+    };
+    assert!(names_it(&room));
+    room.library.keep_hidden_back(true);
+    assert!(!names_it(&room));
+}
+
+#[test]
+fn no_stack_that_comes_apart_takes_a_hidden_photo_along() {
+    let mut room = room();
+    for under in [1, 2] {
+        room.arrives(under, Field::STACK, Value::Asset(asset(0)));
+    }
+    room.library.keep_hidden_back(true);
+    let report = room.library.unstack(&room.select(&["0.jpg"]), false).unwrap();
+    assert_eq!((report.items, report.changed.contains(&asset(1).to_string())), (2, false));
+    room.library.keep_hidden_back(false);
+    let hidden = room.library.find(&asset(1).to_string()).unwrap();
+    assert!(hidden.view().stack.is_some());
+}

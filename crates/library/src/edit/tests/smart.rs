@@ -1,6 +1,7 @@
 //! Albums that a search fills.
 
 use super::*;
+use crate::offers::Offers;
 
 fn smart<'a>(path: &'a str, query: &'a str) -> NewAlbum<'a> {
     NewAlbum { query: Some(query), ..album(path) }
@@ -110,8 +111,14 @@ fn a_smart_album_is_no_word_of_a_query() {
     let mut room = Room::with(1);
     room.library.add_album(&smart("Best", "rating:5")).unwrap();
     room.library.add_album(&album("Beach")).unwrap();
-    let offered: Vec<String> =
-        room.library.complete("album:be", 8).unwrap().choices.into_iter().map(|choice| choice.text).collect();
+    let offered: Vec<String> = room
+        .library
+        .complete("album:be", 8, &Offers::default())
+        .unwrap()
+        .choices
+        .into_iter()
+        .map(|choice| choice.text)
+        .collect();
     assert_eq!(offered, ["album:Beach"]);
     assert!(room.library.refuse_smart_albums_in("album:best rating:5").is_err());
     room.library.refuse_smart_albums_in("album:beach rating:5").unwrap();

@@ -3,6 +3,9 @@
 //! Kept in `device.db` as a list of ids, so that it outlives the page that it was filled on. Nothing is asked of a remote to
 //! show it: how its photos stand is what was seen last.
 
+use std::collections::HashSet;
+use std::convert::Infallible;
+
 use safelight_catalog::RemoteRow;
 use safelight_crypto::ContentHash;
 use safelight_model::{AssetId, Original};
@@ -14,8 +17,10 @@ use super::thaw::ThawCost;
 use crate::edit::Selection;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
+use crate::monitor::Monitor;
 use crate::objects::held_by;
-use crate::remote::at::parse_address;
+use crate::remote::FetchReport;
+use crate::remote::at::{Surroundings, parse_address};
 
 const BASKET: &str = "thaw/basket";
 /// The most photos that it holds: a list that a person still looks at.
@@ -120,7 +125,10 @@ impl Library {
                 basket.photos -= 1;
                 continue;
             }
-            let Some(state) = self.catalog().asset_state(asset)? else { continue };
+            let Some(state) = self.catalog().asset_state(asset)? else {
+                basket.photos -= 1;
+                continue;
+            };
             // Of several versions the one that is furthest away.
             let (mut worst, mut at, mut bytes) = (Stands::Missing, None, 0);
             for original in held_by(&state) {
@@ -173,42 +181,88 @@ impl Library {
     /// [`LibraryError::Refused`] for more than it holds, and those of the database.
     pub fn put_into_basket(&mut self, selection: &Selection, put: bool) -> Result<()> {
         self.folder.require_writable()?;
-        let mut assets = self.basket()?;
-        if put {
-            let new: Vec<AssetId> =
-                selection.assets().iter().copied().filter(|asset| !assets.contains(asset)).collect();
-            assets.extend(new);
-        } else {
-            assets.retain(|asset| !selection.assets().contains(asset));
+        if !put {
+            return self.take_out_of_basket(&selection.assets().iter().copied().collect());
         }
-        self.keep_basket(&assets)
+        let change = self.device.change_setting(BASKET, |kept| {
+            let mut assets = assets_in(&kept);
+            let mut known: HashSet<AssetId> = assets.iter().copied().collect();
+            assets.extend(selection.assets().iter().copied().filter(|asset| known.insert(*asset)));
+            if assets.len() > MOST { Err(assets.len()) } else { Ok(bytes_of(&assets)) }
+        })?;
+        change.map_err(|would_be| LibraryError::Refused {
+            reason: format!("the thaw basket holds {MOST} photos, and these would be {would_be}"),
+            hint: "thaw what is in it first, or ask for everything at once: safelight local thaw --all"
+                .into(),
+        })
     }
 
-    /// Takes everything out of the thaw basket.
+    /// What somebody else puts in meanwhile stays.
+    fn take_out_of_basket(&mut self, out: &HashSet<AssetId>) -> Result<()> {
+        let Ok(()) = self.device.change_setting(BASKET, |kept| {
+            let mut assets = assets_in(&kept);
+            assets.retain(|asset| !out.contains(asset));
+            Ok::<_, Infallible>(bytes_of(&assets))
+        })?;
+        Ok(())
+    }
+
+    /// Takes everything out of the thaw basket. What is kept back nobody sees in it, and stays.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the databases.
     pub fn empty_basket(&mut self) -> Result<()> {
         self.folder.require_writable()?;
-        self.keep_basket(&[])
+        let out = self.without_kept_back(self.basket()?)?;
+        self.take_out_of_basket(&out.into_iter().collect())
     }
 
-    /// Takes out of the thaw basket what is on this device by now.
+    /// Brings here what can be read of photos of the thaw basket, and takes out what is on this device then.
     ///
     /// # Errors
-    /// Those of the databases and of the folder.
-    pub fn take_what_came_out_of_basket(&mut self) -> Result<()> {
-        let mut left = Vec::new();
+    /// As [`Library::fetch`].
+    pub fn fetch_from_basket(
+        &mut self,
+        selection: &Selection,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<FetchReport> {
+        let fetched = self.fetch(selection, surroundings, monitor);
+        self.take_what_came_out_of_basket()?;
+        fetched
+    }
+
+    fn take_what_came_out_of_basket(&mut self) -> Result<()> {
+        let mut out = HashSet::new();
         for asset in self.basket()? {
-            let Some(state) = self.catalog().asset_state(asset)? else { continue };
-            for original in held_by(&state) {
-                if !self.is_whole_here(&original)? {
-                    left.push(asset);
-                    break;
-                }
+            if self.is_all_here(asset)? {
+                out.insert(asset);
             }
         }
-        self.keep_basket(&left)
+        self.take_out_of_basket(&out)
+    }
+
+    fn is_all_here(&self, asset: AssetId) -> Result<bool> {
+        let Some(state) = self.catalog().asset_state(asset)? else { return Ok(true) };
+        for original in held_by(&state) {
+            if !self.is_whole_here(&original)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Brings here what can be read of the thaw basket, and takes out of it what came.
+    ///
+    /// # Errors
+    /// Those of [`Library::select_basket`] and of [`Library::fetch`]; what came before one is taken out all the same.
+    pub fn fetch_basket(
+        &mut self,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<FetchReport> {
+        let selection = self.select_basket()?;
+        self.fetch_from_basket(&selection, surroundings, monitor)
     }
 
     /// The photos in the thaw basket, to do something with all of them.
@@ -216,7 +270,7 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Refused`] when it is empty, and those of the database.
     pub fn select_basket(&self) -> Result<Selection> {
-        let assets = self.basket()?;
+        let assets = self.without_kept_back(self.basket()?)?;
         if assets.is_empty() {
             return Err(LibraryError::Refused {
                 reason: "nothing lies in the thaw basket".into(),
@@ -229,21 +283,7 @@ impl Library {
     }
 
     fn basket(&self) -> Result<Vec<AssetId>> {
-        let kept = self.device.setting(BASKET)?.unwrap_or_default();
-        let ids = kept.as_chunks::<ID_BYTES>().0.iter();
-        Ok(ids.map(|id| AssetId(ContentHash::from_bytes(*id))).collect())
-    }
-
-    fn keep_basket(&mut self, assets: &[AssetId]) -> Result<()> {
-        if assets.len() > MOST {
-            return Err(LibraryError::Refused {
-                reason: format!("the thaw basket holds {MOST} photos, and these would be {}", assets.len()),
-                hint: "thaw what is in it first, or ask for everything at once: safelight local thaw --all"
-                    .into(),
-            });
-        }
-        let bytes: Vec<u8> = assets.iter().flat_map(|asset| *asset.0.as_bytes()).collect();
-        Ok(self.device.set_setting(BASKET, (!bytes.is_empty()).then_some(&*bytes))?)
+        Ok(assets_in(&self.device.setting(BASKET)?.unwrap_or_default()))
     }
 
     fn stands_in_basket<'a>(
@@ -272,6 +312,14 @@ impl Library {
         }
         Ok(best.map_or((Stands::Missing, None), |(stands, row)| (stands, Some(row))))
     }
+}
+
+fn assets_in(kept: &[u8]) -> Vec<AssetId> {
+    kept.as_chunks::<ID_BYTES>().0.iter().map(|id| AssetId(ContentHash::from_bytes(*id))).collect()
+}
+
+fn bytes_of(assets: &[AssetId]) -> Vec<u8> {
+    assets.iter().flat_map(|asset| *asset.0.as_bytes()).collect()
 }
 
 impl ThawBasket {
@@ -320,6 +368,47 @@ fn hours_to_thaw(address: &RemoteAddress, urgency: Urgency) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Place;
+
+    fn ids(from: u32, count: u32) -> Selection {
+        let id = |number: u32| {
+            let mut bytes = [0; ID_BYTES];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            AssetId(ContentHash::from_bytes(bytes))
+        };
+        Selection::of((from..from + count).map(id))
+    }
+
+    #[test]
+    fn what_two_programs_do_with_the_basket_at_once_is_both_done() {
+        let place = Place::new();
+        let (mut page, mut worker) = (place.library(), place.library());
+        page.put_into_basket(&ids(0, 3), true).unwrap();
+        let came: HashSet<AssetId> = ids(0, 2).assets().iter().copied().collect();
+        // Between looking which photos came and taking them out, somebody puts in another.
+        page.put_into_basket(&ids(2, 2), true).unwrap();
+        worker.take_out_of_basket(&came).unwrap();
+        assert_eq!(page.basket().unwrap(), ids(2, 2).assets());
+        worker.put_into_basket(&ids(3, 1), false).unwrap();
+        assert_eq!(page.basket().unwrap(), ids(2, 1).assets());
+        assert_eq!(page.thaw_basket().unwrap().photos, 0, "nobody knows a photo of that id");
+        page.empty_basket().unwrap();
+        assert!(worker.select_basket().is_err());
+    }
+
+    #[test]
+    fn a_basket_that_would_be_too_full_is_left_as_it_was() {
+        let place = Place::new();
+        let mut library = place.library();
+        let most = u32::try_from(MOST).unwrap();
+        library.put_into_basket(&ids(0, most - 1), true).unwrap();
+        let refused = library.put_into_basket(&ids(most - 2, 3), true).unwrap_err().to_string();
+        assert!(refused.contains("these would be 20001"), "{refused}");
+        assert_eq!(library.basket().unwrap().len(), MOST - 1);
+        // Those that lie in it already are no more.
+        library.put_into_basket(&ids(0, most), true).unwrap();
+        assert_eq!(library.basket().unwrap().len(), MOST);
+    }
 
     #[test]
     fn the_slowest_of_the_providers_says_when() {

@@ -17,6 +17,7 @@ use crate::monitor::{Monitor, Task, Unwatched};
 use crate::objects::held_by;
 use crate::remote::at::{Surroundings, reconnect, runtime};
 use crate::remote::run::{SyncLock, Told, here, until_stopped};
+use crate::why::{SaidProblem, Why};
 
 /// What is to be freed, and against whom.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +58,8 @@ pub struct FreeAgainst {
 pub struct Staying {
     /// Why.
     pub reason: String,
+    /// The same in a code.
+    pub why: Option<Why>,
     /// How many.
     pub originals: u64,
 }
@@ -94,6 +97,22 @@ pub struct FreeReport {
     pub staying: Vec<Staying>,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
+    /// The same with codes.
+    pub told: Vec<SaidProblem>,
+}
+
+impl Staying {
+    fn because(reason: &impl ToString, originals: u64) -> Self {
+        let reason = reason.to_string();
+        Self { why: Why::of(&reason), reason, originals }
+    }
+
+    /// Stays because a remote cannot be used that holds it.
+    fn with_remote(remote: &str, error: &dyn std::error::Error, originals: u64) -> Self {
+        let detail = error.to_string();
+        let why = Some(Why::remote_failed(remote, &detail));
+        Self { why, reason: format!("{remote}: {detail}"), originals }
+    }
 }
 
 /// Counts why originals stay.
@@ -107,7 +126,7 @@ impl Reasons {
 
     pub(super) fn into_staying(self) -> Vec<Staying> {
         let each = self.0.into_iter();
-        each.map(|(why, originals)| Staying { reason: why.to_string(), originals }).collect()
+        each.map(|(why, originals)| Staying::because(&why, originals)).collect()
     }
 }
 
@@ -156,7 +175,7 @@ impl Library {
             match runtime.block_on(reconnect(&row, self.keeper(&row)?, surroundings)) {
                 Ok((place, _)) => places.push((row, place)),
                 Err(error) => {
-                    unreachable.push((row.id, format!("{}: {error}", row.name)));
+                    unreachable.push((row.id, Staying::with_remote(&row.name, &error, 1)));
                     first_error = first_error.or(Some(error));
                 }
             }
@@ -187,9 +206,7 @@ impl Library {
             let Some(entry) = against.get_mut(index) else { continue };
             if let Judgement::No(why) = judgement {
                 match held_at(here.device, &original, &unreachable)? {
-                    Some(reason) => {
-                        merge(&mut plan.staying, vec![Staying { reason: reason.clone(), originals: 1 }]);
-                    }
+                    Some(staying) => merge(&mut plan.staying, vec![staying.clone()]),
                     None => reasons.add(why),
                 }
                 continue;
@@ -245,9 +262,8 @@ impl Library {
             });
             if let Err(error) = result {
                 // What another remote holds may still go, unless somebody asked to stop.
-                let reason = format!("{}: {error}", row.name);
                 let untried = (originals.len() as u64).saturating_sub(tried);
-                merge(&mut report.staying, vec![Staying { reason, originals: untried }]);
+                merge(&mut report.staying, vec![Staying::with_remote(&row.name, &error, untried)]);
                 let is_over = monitor.cancelled() || stop.is_asked();
                 first_error = first_error.or(Some(error));
                 if is_over {
@@ -261,6 +277,7 @@ impl Library {
             self.damaged.forget(&mut self.device, content)?;
         }
         merge(&mut report.staying, reasons.into_staying());
+        report.told = SaidProblem::all(&report.problems, &[]);
         match first_error {
             // What went is said, and why the rest did not.
             Some(error) if report.freed_originals == 0 || monitor.cancelled() => Err(error),
@@ -358,11 +375,11 @@ fn is_better(one: Judgement, other: Judgement) -> bool {
 fn held_at<'a>(
     device: &DeviceDb,
     original: &Original,
-    unreachable: &'a [(RemoteId, String)],
-) -> Result<Option<&'a String>> {
+    unreachable: &'a [(RemoteId, Staying)],
+) -> Result<Option<&'a Staying>> {
     let rows = device.original_at_remotes(&original.content)?;
     let holds = |id| rows.iter().any(|(at, row)| *at == id && row.state == SyncState::Synced);
-    Ok(unreachable.iter().find(|(id, _)| holds(*id)).map(|(_, reason)| reason))
+    Ok(unreachable.iter().find(|(id, _)| holds(*id)).map(|(_, staying)| staying))
 }
 
 fn merge(staying: &mut Vec<Staying>, more: Vec<Staying>) {

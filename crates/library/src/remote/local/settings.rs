@@ -1,5 +1,7 @@
-//! This device's own rules for originals, and how they stand.
+//! This device's own rules: for originals, for the gallery's lock and for how much of the machine is used; and how originals
+//! stand.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use safelight_store::Found;
@@ -12,11 +14,19 @@ use crate::library::Library;
 const BUDGET: &str = "local/budget";
 const PROOF_AGE: &str = "local/proof-age";
 const ORIGINALS: &str = "local/originals";
+const LOCK_AFTER: &str = "local/lock-after";
+const WORKERS: &str = "local/workers";
 
 /// What visitors may take where nobody has said otherwise.
 const USUAL_BUDGET_BYTES: u64 = 10_000_000_000;
 /// How old a proof may be where nobody has said otherwise.
 const USUAL_PROOF_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// After so long without use a gallery locks itself where nobody has said otherwise.
+const USUAL_LOCK_AFTER: Duration = Duration::from_secs(15 * 60);
+/// The shortest and the longest time after which a gallery may lock itself, in seconds.
+const LOCK_AFTER_BOUNDS: RangeInclusive<u64> = 60..=86_400;
+/// How many pictures may be decoded at once.
+const WORKERS_BOUNDS: RangeInclusive<u64> = 1..=64;
 /// The word for a budget without an end.
 const UNLIMITED: u64 = u64::MAX;
 
@@ -31,7 +41,7 @@ pub enum Originals {
     KeepAll,
 }
 
-/// This device's own rules for originals.
+/// This device's own rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct LocalSettings {
@@ -41,6 +51,10 @@ pub struct LocalSettings {
     pub proof_age_seconds: u64,
     /// Which originals of other devices come by themselves.
     pub originals: Originals,
+    /// After so many seconds without use a gallery locks itself.
+    pub lock_after_seconds: u64,
+    /// How many pictures are decoded at once; none: as many as the machine has cores.
+    pub workers: Option<u64>,
 }
 
 /// How originals stand on this device.
@@ -71,6 +85,30 @@ pub struct LocalStanding {
     pub settings: LocalSettings,
 }
 
+/// What of the rules is to change; what is left out stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LocalChange {
+    /// What visitors may take; none within is as much as they want.
+    pub budget_bytes: Option<Option<u64>>,
+    /// How old a proof may be that bytes are freed against.
+    pub proof_age: Option<Duration>,
+    /// Which originals of other devices come by themselves.
+    pub originals: Option<Originals>,
+    /// After how long without use a gallery locks itself.
+    pub lock_after: Option<Duration>,
+    /// How many pictures are decoded at once; none within is as many as the machine has cores.
+    pub workers: Option<Option<u64>>,
+}
+
+impl Originals {
+    fn stored(self) -> &'static [u8] {
+        match self {
+            Self::OnDemand => b"on-demand",
+            Self::KeepAll => b"keep-all",
+        }
+    }
+}
+
 impl LocalSettings {
     pub(super) fn proof_millis(&self) -> i64 {
         let millis = self.proof_age_seconds.saturating_mul(1000);
@@ -83,7 +121,7 @@ impl LocalSettings {
 }
 
 impl Library {
-    /// This device's rules for originals.
+    /// This device's rules.
     ///
     /// # Errors
     /// Those of the database.
@@ -98,42 +136,44 @@ impl Library {
             budget_bytes: (budget != UNLIMITED).then_some(budget),
             proof_age_seconds: number(PROOF_AGE)?.unwrap_or(USUAL_PROOF_AGE.as_secs()),
             originals: if keeps_all { Originals::KeepAll } else { Originals::OnDemand },
+            lock_after_seconds: number(LOCK_AFTER)?.unwrap_or(USUAL_LOCK_AFTER.as_secs()),
+            workers: number(WORKERS)?,
         })
     }
 
-    /// Sets what visitors may take; none is as much as they want.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn set_local_budget(&mut self, bytes: Option<u64>) -> Result<()> {
-        self.folder.require_writable()?;
-        Ok(self.device.set_setting(BUDGET, Some(&bytes.unwrap_or(UNLIMITED).to_le_bytes()))?)
+    /// How many pictures are decoded at once.
+    pub(crate) fn workers(&self) -> Result<usize> {
+        let chosen = self.local_settings()?.workers.and_then(|workers| usize::try_from(workers).ok());
+        Ok(chosen.unwrap_or_else(cores))
     }
 
-    /// Sets how old a proof may be that bytes are freed against.
+    /// Changes this device's rules: all that is asked, or nothing.
     ///
     /// # Errors
-    /// [`LibraryError::Refused`] for more than 30 days: what another device marked since then may be gone.
-    pub fn set_proof_age(&mut self, age: Duration) -> Result<()> {
+    /// [`LibraryError::Refused`] for proofs older than 30 days: what another device marked since then may be gone; for a lock
+    /// outside of a minute to a day, and for no workers or more than 64; and those of the database.
+    pub fn change_local_settings(&mut self, change: &LocalChange) -> Result<LocalSettings> {
         self.folder.require_writable()?;
-        if age.as_millis() > OLDEST_PROOF_MILLIS.unsigned_abs().into() {
+        if change.proof_age.is_some_and(|age| age.as_millis() > OLDEST_PROOF_MILLIS.unsigned_abs().into()) {
             return Err(LibraryError::Refused {
                 reason: "a proof is worth nothing after 30 days: others may have removed what it speaks of"
                     .into(),
                 hint: "safelight local set proof-age=30d is the longest".into(),
             });
         }
-        Ok(self.device.set_setting(PROOF_AGE, Some(&age.as_secs().to_le_bytes()))?)
-    }
-
-    /// Sets which originals of other devices come by themselves.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn set_local_originals(&mut self, originals: Originals) -> Result<()> {
-        self.folder.require_writable()?;
-        let word: &[u8] = if originals == Originals::KeepAll { b"keep-all" } else { b"on-demand" };
-        Ok(self.device.set_setting(ORIGINALS, Some(word))?)
+        refuse_outside(change)?;
+        let budget = change.budget_bytes.map(|bytes| bytes.unwrap_or(UNLIMITED).to_le_bytes());
+        let age = change.proof_age.map(|age| age.as_secs().to_le_bytes());
+        let mut settings: Vec<(&str, Option<&[u8]>)> = Vec::new();
+        settings.extend(budget.as_ref().map(|bytes| (BUDGET, Some(&bytes[..]))));
+        settings.extend(age.as_ref().map(|seconds| (PROOF_AGE, Some(&seconds[..]))));
+        settings.extend(change.originals.map(|originals| (ORIGINALS, Some(originals.stored()))));
+        let lock_after = change.lock_after.map(|after| after.as_secs().to_le_bytes());
+        settings.extend(lock_after.as_ref().map(|seconds| (LOCK_AFTER, Some(&seconds[..]))));
+        let workers = change.workers.map(|workers| workers.map(u64::to_le_bytes));
+        settings.extend(workers.as_ref().map(|workers| (WORKERS, workers.as_ref().map(|count| &count[..]))));
+        self.device.set_settings(&settings)?;
+        self.local_settings()
     }
 
     /// How originals stand on this device.
@@ -167,5 +207,85 @@ impl Library {
             pinned_albums,
             settings: self.local_settings()?,
         })
+    }
+}
+
+/// Refuses what would lock somebody out at work, leave a library open for days, or take a machine down.
+fn refuse_outside(change: &LocalChange) -> Result<()> {
+    if change.lock_after.is_some_and(|after| !LOCK_AFTER_BOUNDS.contains(&after.as_secs())) {
+        return Err(LibraryError::Refused {
+            reason: "a gallery locks itself after 1 minute at the soonest and 24 hours at the latest".into(),
+            hint: "safelight local set lock-after=15m is usual".into(),
+        });
+    }
+    if change.workers.flatten().is_some_and(|workers| !WORKERS_BOUNDS.contains(&workers)) {
+        return Err(LibraryError::Refused {
+            reason: "1 to 64 pictures are decoded at once".into(),
+            hint: "safelight local set workers=auto takes as many as the machine has cores".into(),
+        });
+    }
+    Ok(())
+}
+
+/// How many cores the machine has.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Place;
+    use crate::why::Why;
+
+    #[test]
+    fn rules_change_together_or_not_at_all() {
+        let place = Place::new();
+        let mut library = place.library();
+        let before = library.local_settings().unwrap();
+        let too_old = Some(Duration::from_secs(31 * 86_400));
+        let change = LocalChange {
+            budget_bytes: Some(None),
+            originals: Some(Originals::KeepAll),
+            ..LocalChange::default()
+        };
+        assert!(library.change_local_settings(&LocalChange { proof_age: too_old, ..change }).is_err());
+        assert_eq!(library.local_settings().unwrap(), before);
+        let after = library.change_local_settings(&change).unwrap();
+        assert_eq!(after, LocalSettings { budget_bytes: None, originals: Originals::KeepAll, ..before });
+        let day = LocalChange { proof_age: Some(Duration::from_secs(86_400)), ..LocalChange::default() };
+        assert_eq!(
+            library.change_local_settings(&day).unwrap(),
+            LocalSettings { proof_age_seconds: 86_400, ..after }
+        );
+    }
+
+    #[test]
+    fn a_lock_and_workers_outside_of_their_bounds_are_refused_and_change_nothing() {
+        let place = Place::new();
+        let mut library = place.library();
+        let usual = library.local_settings().unwrap();
+        assert_eq!((usual.lock_after_seconds, usual.workers), (900, None));
+        assert_eq!(library.workers().unwrap(), cores());
+        let lock = |seconds| LocalChange {
+            lock_after: Some(Duration::from_secs(seconds)),
+            ..LocalChange::default()
+        };
+        let workers = |count| LocalChange { workers: Some(count), ..LocalChange::default() };
+        for change in [lock(59), lock(86_401), workers(Some(0)), workers(Some(65))] {
+            let both = LocalChange { budget_bytes: Some(Some(7)), ..change };
+            let refused = library.change_local_settings(&both).unwrap_err();
+            let why = Why::of(&refused.to_string()).unwrap();
+            assert!(["lock-after-bounds", "workers-bounds"].contains(&why.code), "{refused}");
+            assert_eq!(library.local_settings().unwrap(), usual);
+        }
+        assert_eq!(library.change_local_settings(&lock(60)).unwrap().lock_after_seconds, 60);
+        library.change_local_settings(&lock(86_400)).unwrap();
+        let chosen = library.change_local_settings(&workers(Some(3))).unwrap();
+        assert_eq!((chosen.lock_after_seconds, chosen.workers), (86_400, Some(3)));
+        assert_eq!(library.workers().unwrap(), 3);
+        library.change_local_settings(&workers(None)).unwrap();
+        assert_eq!(library.workers().unwrap(), cores());
     }
 }

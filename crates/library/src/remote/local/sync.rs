@@ -20,6 +20,7 @@ const ROWS_AT_ONCE: usize = 256;
 
 /// What a sync did for the originals of this device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct LocalOutcome {
     /// Originals that came here: wanted by a pin, by the rule to keep all, or thawed.
     pub fetched_originals: u64,

@@ -1,0 +1,48 @@
+// Where each photo is, said on it in the timeline: in words where there is room, by a sign where there is none.
+import assert from 'node:assert/strict';
+import { visit } from './gallery.mjs';
+import { connectTwo } from './sync.mjs';
+import { mocked, test, violations } from './steps.mjs';
+
+const badges = (page) => page.evaluate(() => [...document.querySelectorAll('[role=gridcell]')].filter((cell) => cell.querySelector('.pick')).map((cell) => {
+  const badge = cell.querySelector('.sync');
+  const style = badge && getComputedStyle(badge);
+  return { word: badge?.textContent ?? null, seen: style?.opacity === '1', tight: style?.fontSize === '0px', cut: badge !== null && badge.scrollWidth > badge.clientWidth + 1, label: cell.getAttribute('aria-label') };
+}));
+
+test('every photo says where it is, in words that are never cut or a sign whose word its name says, and the ordinary can be left out', async ({ browser, again, page, wrong, library, pictures }) => {
+  if (mocked) return;
+  connectTwo(library);
+  library.run('sync', 'nas');
+  for (const [width, locale] of [[1280, 'en-GB'], [390, 'de-DE']]) {
+    const other = await again(browser, { viewport: { width, height: 800 }, locale });
+    await other.page.waitForFunction(() => document.querySelectorAll('[role=gridcell] .sync').length > 3);
+    const all = await badges(other.page);
+    assert.ok(all.length > 3);
+    for (const one of all) {
+      assert.ok(one.word && one.seen, JSON.stringify(one));
+      assert.ok(!one.cut || one.tight, `cut: ${JSON.stringify(one)}`);
+      assert.ok(one.label.includes(one.word), 'its name says the word');
+    }
+    if (width === 1280) assert.ok(all.some((one) => !one.tight && /Synced|Only here/.test(one.word)), 'where there is room it is a word');
+    assert.ok(await other.page.evaluate(() => document.querySelectorAll('*').length) <= 600);
+    for (const colorScheme of ['light', 'dark']) {
+      await other.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      assert.deepEqual(await violations(other.page), []);
+      await pictures(`badges-${width}-${colorScheme}`, other.page);
+    }
+    await other.context.close();
+  }
+  await visit(page, '/settings');
+  await page.getByRole('radio', { name: 'Not “Synced” and “Only here”' }).focus();
+  await page.keyboard.press('Space');
+  await visit(page, '/');
+  await page.waitForFunction(() => document.querySelectorAll('[role=gridcell] .sync').length > 3);
+  await page.mouse.move(2, 2);
+  assert.deepEqual((await badges(page)).filter((one) => one.seen && /Synced|Only here/.test(one.word)), []);
+  await visit(page, '/settings');
+  await page.getByRole('radio', { name: 'On all of them' }).focus();
+  await page.keyboard.press('Space');
+  await visit(page, '/');
+  assert.deepEqual(wrong, []);
+});

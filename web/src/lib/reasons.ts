@@ -1,0 +1,50 @@
+// Why something is as it is, in the reader's language. The server says it twice: as an English sentence, the same that
+// the command line says, and as a code with what the sentence names. Other languages have a sentence of their own for
+// each code (locales/reasons); where one is lacking, and in English, the server's is shown.
+import { reasonFor } from './i18n.svelte';
+
+export interface Why { code: string; values: Record<string, string> }
+
+/** Something that long work met on its way. */
+export interface Told { weight: 'failure' | 'notice'; reason: string; why: Why | null }
+
+/** What was told with codes, or else the plain sentences of failures and of what is only worth knowing. */
+export const tidings = (report: { told?: Told[] | undefined; problems: string[]; notices?: string[] }): Told[] => report.told ??
+  [...report.problems.map((reason): Told => ({ weight: 'failure', reason, why: null })), ...(report.notices ?? []).map((reason): Told => ({ weight: 'notice', reason, why: null }))];
+
+export const because = (why: Why | null | undefined, sentence: string): string => told(why) ?? sentence;
+
+/** The sentence of the reader's language, if it has one in which nothing is missing. What it `was` is itself a word there. */
+export function told(why: Why | null | undefined): string | null {
+  const text = why ? reasonFor(why.code) : undefined;
+  return text === undefined ? null : filled(text, why!.values, (name, value) => (name === 'was' || name === 'field' ? (reasonFor(`${name}:${value}`) ?? null) : value));
+}
+
+/** `{name}` stands for a value; what is between brackets goes where a value in it is not known. */
+export function filled(text: string, values: Record<string, string>, word: (name: string, value: string) => string | null = (_, value) => value): string | null {
+  const fill = (piece: string): string | null => {
+    let whole = true;
+    const done = piece.replace(/\{(\w+)\}/g, (_, name: string) => {
+      const value = Object.hasOwn(values, name) && values[name] !== '' ? word(name, values[name]!) : null;
+      if (value === null) whole = false;
+      return value ?? '';
+    });
+    return whole ? done : null;
+  };
+  let lacking = false;
+  const done = text.split(/\[([^\]]*)\]/).map((piece, at) => {
+    const text = fill(piece);
+    if (text === null && at % 2 === 0) lacking = true;
+    return text ?? '';
+  }).join('');
+  return lacking ? null : done;
+}
+
+/** All that is said of an error and what to do next: in the reader's language, or as the server says it. Sentences of other
+ * languages that do not say themselves what to do next have that under `next:` and their code. */
+export function problemText(problem: { message: string; hint?: string | null; why?: Why | null }): string {
+  const sentence = told(problem.why);
+  if (sentence === null) return [problem.message, problem.hint].filter(Boolean).join('; ');
+  const next = problem.hint ? reasonFor(`next:${problem.why!.code}`) : undefined;
+  return next === undefined ? sentence : `${/[.!?]$/.test(sentence) ? sentence : `${sentence}.`} ${next}`;
+}
