@@ -26,8 +26,10 @@ pub struct Completion {
 pub struct Choice {
     /// The text.
     pub text: String,
-    /// A few words about it.
+    /// A few words about it: an example of what follows, or how many photos have it.
     pub note: String,
+    /// How many photos have it, where that is known.
+    pub photos: Option<u64>,
 }
 
 /// A word of a query in which somebody types.
@@ -69,7 +71,9 @@ impl Library {
                         .extend(self.device.remotes()?.into_iter().map(|remote| format!("{}=", remote.name)));
                 }
                 let fitting = words.into_iter().filter(|word| begins(word, typed.begun));
-                fitting.map(|word| Choice { text: format!("{key}:{word}"), note: String::new() }).collect()
+                fitting
+                    .map(|word| Choice { text: format!("{key}:{word}"), note: String::new(), photos: None })
+                    .collect()
             }
         };
         choices.truncate(MOST);
@@ -83,13 +87,13 @@ impl Library {
     fn beginnings(&self, begun: &str) -> Result<Vec<Choice>> {
         let mut choices: Vec<Choice> = keys()
             .filter(|(key, _)| begins(key, begun))
-            .map(|(key, example)| Choice { text: format!("{key}:"), note: example.to_owned() })
+            .map(|(key, example)| Choice { text: format!("{key}:"), note: example.to_owned(), photos: None })
             .collect();
         if !begun.is_empty() {
             choices.extend(self.tag_choices(begun)?);
             choices.extend(self.album_choices(begun)?);
             for word in words_of("is").unwrap_or_default().into_iter().filter(|word| begins(word, begun)) {
-                choices.push(Choice { text: format!("is:{word}"), note: String::new() });
+                choices.push(Choice { text: format!("is:{word}"), note: String::new(), photos: None });
             }
         }
         Ok(choices)
@@ -138,7 +142,7 @@ impl Library {
 fn rating_choices(begun: &str) -> Vec<Choice> {
     let words = [">=4", ">=3", "5", "4", "3", "2", "1", "0"];
     let fitting = words.into_iter().filter(|word| begins(word, begun));
-    fitting.map(|word| Choice { text: format!("rating:{word}"), note: String::new() }).collect()
+    fitting.map(|word| Choice { text: format!("rating:{word}"), note: String::new(), photos: None }).collect()
 }
 
 fn named(key: &str, name: &str, assets: u64) -> Choice {
@@ -156,7 +160,7 @@ pub(crate) fn called(key: &str, name: &str, assets: Option<u64>) -> Choice {
         Some(1) => "1 photo".to_owned(),
         Some(assets) => format!("{assets} photos"),
     };
-    Choice { text, note }
+    Choice { text, note, photos: assets }
 }
 
 fn begins(word: &str, begun: &str) -> bool {

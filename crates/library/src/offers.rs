@@ -115,8 +115,8 @@ impl Library {
         }
         Ok(Offers {
             places: commonest(places, true),
-            cameras: commonest(cameras, is_all),
-            lenses: commonest(lenses, is_all),
+            cameras: commonest(as_found(&cameras), is_all),
+            lenses: commonest(as_found(&lenses), is_all),
             hidden,
         })
     }
@@ -128,6 +128,21 @@ fn camera(make: Option<&str>, model: Option<&str>) -> Option<String> {
     let repeats = model.to_lowercase().starts_with(&make.to_lowercase());
     let name = if repeats { model.to_owned() } else { format!("{make} {model}").trim().to_owned() };
     (!name.is_empty()).then_some(name)
+}
+
+/// As a search counts them: `camera:Apple` finds the cameras of which it is only one word, too.
+fn as_found(counted: &HashMap<String, u64>) -> HashMap<String, u64> {
+    let words = |name: &str| {
+        let words = name.split(|letter: char| !letter.is_alphanumeric());
+        words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>()
+    };
+    let all: Vec<(Vec<String>, u64)> = counted.iter().map(|(name, assets)| (words(name), *assets)).collect();
+    let found = |name: &str| {
+        let wanted = words(name);
+        let holds = |other: &[String]| other.windows(wanted.len().max(1)).any(|part| part == wanted);
+        all.iter().filter(|(other, _)| holds(other)).map(|(_, assets)| assets).sum()
+    };
+    counted.keys().map(|name| (name.clone(), found(name))).collect()
 }
 
 fn commonest(counted: HashMap<String, u64>, is_all: bool) -> Vec<Offer> {
@@ -148,6 +163,18 @@ mod tests {
         assert_eq!(called(Some("Apple"), None).as_deref(), Some("Apple"));
         assert_eq!(called(None, Some("X100")).as_deref(), Some("X100"));
         assert_eq!(called(Some(" "), None), None);
+    }
+
+    #[test]
+    fn a_name_is_counted_as_a_search_for_it_finds_photos() {
+        let counted =
+            [("Apple", 1), ("Apple iPhone 12", 7), ("Canon EOS R6", 2), ("Canon EOS R6 Mark II", 3)];
+        let counted: HashMap<String, u64> = counted.map(|(name, count)| (name.to_owned(), count)).into();
+        let found = as_found(&counted);
+        assert_eq!(
+            ["Apple", "Apple iPhone 12", "Canon EOS R6", "Canon EOS R6 Mark II"].map(|name| found[name]),
+            [8, 7, 5, 3]
+        );
     }
 
     #[test]

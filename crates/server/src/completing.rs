@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use safelight_library::{Offers, asks_for_offers};
+use safelight_library::{Choice as Chosen, Offers, asks_for_offers};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -118,7 +118,10 @@ pub(crate) struct Completed {
 #[derive(Debug, Serialize, ToSchema)]
 struct Choice {
     text: String,
+    /// An example of what follows, or how many photos have it.
     note: String,
+    /// How many photos have it, where that is known.
+    photos: Option<u64>,
 }
 
 /// What may come next in a query.
@@ -157,7 +160,7 @@ pub(crate) async fn complete(
     Ok(Json(Completed {
         from: completed.replaces.start,
         to: completed.replaces.end,
-        choices: choices.map(|choice| Choice { text: choice.text, note: choice.note }).collect(),
+        choices: choices.map(|Chosen { text, note, photos }| Choice { text, note, photos }).collect(),
     }))
 }
 

@@ -1145,7 +1145,13 @@ export interface components {
         };
         /** @description One of them. */
         Choice: {
+            /** @description An example of what follows, or how many photos have it. */
             note: string;
+            /**
+             * Format: int64
+             * @description How many photos have it, where that is known.
+             */
+            photos?: number | null;
             text: string;
         };
         /** @description A passphrase that is being chosen. */
@@ -2158,6 +2164,7 @@ export interface components {
             path: string;
             /** @description Why that search finds nothing here: this version cannot read it, or what it speaks of is not there. */
             problem?: string | null;
+            problem_why?: components["schemas"]["Why"] | null;
             /** @description The search that fills it, if it is a smart album. */
             query?: string | null;
         };
@@ -2233,6 +2240,7 @@ export interface components {
             title?: string | null;
             /** @description Whether it lies in the trash. */
             trashed: boolean;
+            undecodable_why?: components["schemas"]["Why"] | null;
             /** @description How many contents it has had. */
             versions: number;
         };
@@ -3313,6 +3321,8 @@ export interface components {
              * @description The revision after it.
              */
             revision: number;
+            /** @description The same in codes. */
+            told: components["schemas"]["SaidProblem"][];
             /**
              * Format: int64
              * @description Of duplicates: how many went to the trash.
