@@ -79,7 +79,8 @@ impl Library {
     ///
     /// # Errors
     /// [`LibraryError::Refused`] for a choice that is no group, or is a burst; [`LibraryError::Damaged`] and what says that
-    /// an original is not here, which name the photo; then nothing was changed.
+    /// an original is not here, which name the photo; then nothing was changed. Of all that are safe, those whose photo is
+    /// damaged are left and named in the notices.
     pub fn settle_duplicates(
         &mut self,
         found: &Duplicates,
@@ -102,7 +103,7 @@ impl Library {
             return Ok(report);
         }
         self.folder.require_writable()?;
-        self.prove_all(&settlings, &mut report, monitor)?;
+        let settlings = self.proven(settlings, chosen.is_none(), &mut report, monitor)?;
         let changed = self.change(|change| {
             let mut report = report;
             settlings.iter().try_for_each(|settling| settle(change, settling, &mut report))?;
@@ -176,32 +177,47 @@ impl Library {
         self.write_stacks(&values, false)
     }
 
-    /// Reads back every original that stays.
-    fn prove_all(
+    /// Reads back every original that stays. Where all that are safe are settled, a group whose photo is damaged is left as it
+    /// is, and named; what a person chose is settled whole or not at all.
+    fn proven<'a>(
         &mut self,
-        settlings: &[Settling<'_>],
+        settlings: Vec<Settling<'a>>,
+        leaves_damaged: bool,
         report: &mut DedupeReport,
         monitor: &dyn Monitor,
-    ) -> Result<()> {
+    ) -> Result<Vec<Settling<'a>>> {
+        let mut good = Vec::new();
         let mut proven = HashSet::new();
         monitor.begin(Task::Prove, Some(settlings.len() as u64), None);
         for settling in settlings {
+            let size_bytes = settling.keep.size_bytes;
             if monitor.cancelled() {
                 monitor.end();
                 return Err(LibraryError::Cancelled);
             }
-            if proven.insert(settling.keep.asset) {
-                let checked = self.prove_kept(settling.keep);
-                if checked.is_err() {
-                    monitor.end();
+            let is_proven = proven.contains(&settling.keep.asset);
+            match if is_proven { Ok(()) } else { self.prove_kept(settling.keep) } {
+                Ok(()) => {
+                    report.verified += u64::from(proven.insert(settling.keep.asset));
+                    good.push(settling);
                 }
-                checked?;
-                report.verified += 1;
+                Err(LibraryError::Damaged { object, reason }) if leaves_damaged => {
+                    report.notices.insert(format!("{object} is damaged, so its copies stay: {reason}"));
+                }
+                Err(LibraryError::Damaged { object, reason }) => {
+                    monitor.end();
+                    let reason = format!("{reason}; nothing went to the trash");
+                    return Err(LibraryError::Damaged { object, reason });
+                }
+                Err(other) => {
+                    monitor.end();
+                    return Err(other);
+                }
             }
-            monitor.advance(1, settling.keep.size_bytes);
+            monitor.advance(1, size_bytes);
         }
         monitor.end();
-        Ok(())
+        Ok(good)
     }
 
     fn prove_kept(&mut self, kept: &Member) -> Result<()> {
@@ -221,10 +237,7 @@ impl Library {
             Err(error) if error.is_absence() => Err(self.rests_elsewhere(original)?.unwrap_or(error)),
             Err(error) if error.is_proven_damage() => {
                 self.damaged.note(&mut self.device, &kept.content)?;
-                Err(LibraryError::Damaged {
-                    object: named,
-                    reason: format!("{}; nothing went to the trash", crate::with_causes(&error)),
-                })
+                Err(LibraryError::Damaged { object: named, reason: crate::with_causes(&error) })
             }
             Err(error) => Err(error),
         }

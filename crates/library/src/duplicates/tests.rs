@@ -165,7 +165,7 @@ fn nothing_goes_when_an_original_that_stays_is_not_what_it_was() {
         room.add(&format!("{name}-large.jpg"), 900, facts(4000, bits));
         room.add(&format!("{name}-small.jpg"), 100, facts(1000, bits + 2));
     }
-    let (found, shown) = room.groups();
+    let (mut found, shown) = room.groups();
     let chosen: Vec<ChosenGroup> = shown.iter().map(whole).collect();
     assert_eq!(chosen.len(), 2);
     let path = room.place.directory.path().join("b-large.jpg");
@@ -177,10 +177,20 @@ fn nothing_goes_when_an_original_that_stays_is_not_what_it_was() {
     assert_eq!(error.kind(), ErrorKind::Damaged);
     assert!(error.to_string().contains("b-large.jpg"), "{error}");
     assert_eq!(room.library.catalog().count_ops().unwrap(), ops);
+    let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let error = room.library.settle_duplicates(&found, Some(&chosen), false, &Unwatched).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(room.library.catalog().count_ops().unwrap(), ops);
+
+    // Of all that are safe, the others are settled, and the damaged one is named.
+    std::fs::write(&path, bytes).unwrap();
+    found.groups.iter_mut().for_each(|group| group.unsafe_because = None);
+    let report = room.library.settle_duplicates(&found, None, false, &Unwatched).unwrap();
+    assert_eq!((report.kept, report.trashed, report.verified), (1, 1, 1));
+    let notice = report.notices.first().unwrap();
+    assert!(notice.contains("b-large.jpg"), "{notice}");
+    assert_eq!(crate::Why::of(notice).unwrap().code, "copies-stay");
 }
 
 #[test]
