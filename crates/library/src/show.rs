@@ -19,6 +19,7 @@ use crate::listing::{date_text, kind_word};
 use crate::monitor::{Monitor, Problem};
 use crate::remote::{ShownPlace, ShownStanding};
 use crate::scan::files_below;
+use crate::why::Why;
 
 /// Files up to this size are read at once; of larger ones only the headers.
 const WHOLE_BYTES: u64 = 4 << 20;
@@ -88,6 +89,8 @@ pub struct ShownAsset {
     /// What programs found in it.
     #[cfg_attr(feature = "schemas", schema(value_type = Object))]
     pub facts: Facts,
+    /// In a code, why no preview could be made of it; none where there is one, or it was not tried.
+    pub undecodable_why: Option<Why>,
 }
 
 /// What a file says about itself.
@@ -168,6 +171,7 @@ impl Library {
                 .len(),
             stack,
             facts: view.facts.clone(),
+            undecodable_why: view.facts.reason.as_deref().map(Why::of_undecodable),
         })
     }
 

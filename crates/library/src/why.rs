@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+mod refusals;
+use refusals::REFUSALS;
+
 /// Why something is so, for whoever says it in other words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
@@ -36,7 +39,8 @@ pub struct SaidProblem {
 
 impl SaidProblem {
     /// What a job told: what went wrong, then what is merely worth knowing.
-    pub(crate) fn all(problems: &[String], notices: &[String]) -> Vec<Self> {
+    #[must_use]
+    pub fn all(problems: &[String], notices: &[String]) -> Vec<Self> {
         let say = |weight: &'static str| {
             move |reason: &String| Self { weight, reason: reason.clone(), why: Why::of(reason) }
         };
@@ -51,11 +55,24 @@ impl Why {
         Self { code: "remote-failed", values: values.into() }
     }
 
+    /// Why no preview could be made of a photo: decoders say more than a book can hold.
+    pub(crate) fn of_undecodable(reason: &str) -> Self {
+        let unknown = || Self { code: "undecodable", values: [("detail", reason.to_owned())].into() };
+        Self::of(reason).unwrap_or_else(unknown)
+    }
+
     /// Reads a sentence; none when the book does not know it.
     #[must_use]
     pub fn of(sentence: &str) -> Option<Self> {
-        PHRASES.iter().find_map(|(code, phrase)| Some(Self { code, values: read(phrase, sentence)? }))
+        book().find_map(|(code, phrase)| Some(Self { code, values: read(phrase, sentence)? }))
     }
+}
+
+/// The whole book, in the order in which it is read.
+fn book() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let places_answers = PHRASES.iter().position(|(code, _)| *code == "place-full").unwrap_or(PHRASES.len());
+    let (before, behind) = PHRASES.split_at(places_answers);
+    before.iter().chain(REFUSALS).chain(behind).copied()
 }
 
 /// The values of a sentence, if it is said with that phrase.

@@ -193,6 +193,10 @@ impl From<LibraryError> for Failure {
             failure.status = StatusCode::UNPROCESSABLE_ENTITY;
             failure.code = "bad-file";
         }
+        if let LibraryError::Query { explained } = &error {
+            // The page shows what was typed itself; what is wrong with it stands last.
+            failure = failure.says(explained.lines().last().unwrap_or(explained));
+        }
         if let LibraryError::Setting { setting, explained } = &error {
             // The page shows the setting itself; what is wrong with it stands last.
             failure = failure.says(explained.lines().last().unwrap_or(explained));

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use safelight_library::{
-    Changes, DedupeReport, EditReport, Library, Resolution, Selection, Shelf, TimelineRequest,
+    Changes, DedupeReport, EditReport, Library, Resolution, SaidProblem, Selection, Shelf, TimelineRequest,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -148,6 +148,8 @@ pub(crate) struct Written {
     unchanged: u64,
     /// What could not be done, and why.
     notices: Vec<String>,
+    /// The same in codes.
+    told: Vec<SaidProblem>,
     /// The album that it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -167,10 +169,12 @@ pub(crate) struct Written {
 
 impl Written {
     pub(crate) fn settled(report: DedupeReport) -> Self {
+        let notices: Vec<String> = report.notices.into_iter().collect();
         Self {
             changed: report.changed.len() as u64,
             unchanged: report.unchanged,
-            notices: report.notices.into_iter().collect(),
+            told: SaidProblem::all(&[], &notices),
+            notices,
             kept: Some(report.kept),
             trashed: Some(report.trashed),
             freed_bytes: Some(report.freed_bytes),
@@ -180,10 +184,12 @@ impl Written {
     }
 
     pub(crate) fn of(report: EditReport) -> Self {
+        let notices: Vec<String> = report.notices.into_iter().collect();
         Self {
             changed: report.changed.len() as u64,
             unchanged: report.unchanged,
-            notices: report.notices.into_iter().collect(),
+            told: SaidProblem::all(&[], &notices),
+            notices,
             ..Self::default()
         }
     }
@@ -346,7 +352,11 @@ pub(crate) async fn undo(
     Asked(Taken { undo }): Asked<Taken>,
 ) -> Answer<Json<Written>> {
     let (back, is_of_hidden) = gallery.undone.find(&undo).ok_or_else(|| {
-        cannot_undo("that change is too long ago").hint("safelight history shows what it was")
+        cannot_undo(
+            "what takes that change back is not kept any more: the library or its hidden photos were closed since, or \
+             50 changes came after it",
+        )
+        .hint("safelight history shows what it was")
     })?;
     let shared = Arc::clone(&gallery);
     change_again(&gallery, is_of_hidden, move |library| {

@@ -1,6 +1,7 @@
 // Everything that changes photos, with what is said about it. The server writes; here is only how to ask.
 import { post } from './api';
 import { t } from './i18n.svelte';
+import { leftOut } from './reasons';
 import { complain, doing, say } from './toast.svelte';
 import type { Written } from './types';
 
@@ -17,7 +18,7 @@ interface Edit {
 
 export function edit(which: Which, changes: Edit, said: (n: number) => string): Promise<Written | null> {
   // What could not be done to some of them is said with it.
-  return doing((answer) => [said(answer.changed), ...(answer.notices ?? [])].join('; '), () => post<Written>('edit', { ...which, ...changes }));
+  return doing((answer) => [said(answer.changed), ...leftOut(answer)].join('; '), () => post<Written>('edit', { ...which, ...changes }));
 }
 
 export const favourite = (which: Which, on: boolean): Promise<Written | null> =>

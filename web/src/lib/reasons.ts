@@ -40,11 +40,20 @@ export function filled(text: string, values: Record<string, string>, word: (name
   return lacking ? null : done;
 }
 
-/** All that is said of an error and what to do next: in the reader's language, or as the server says it. Sentences of other
- * languages that do not say themselves what to do next have that under `next:` and their code. */
-export function problemText(problem: { message: string; hint?: string | null; why?: Why | null }): string {
+/** All that is said of an error and what to do next: in the reader's language, or as the server says it. What to do next
+ * stands under `next:` and the code; empty where the sentence itself says it. A failure without a code of its own is said by
+ * what kind it is, with the server's sentence as an aside. */
+export function problemText(problem: { code?: string; message: string; hint?: string | null; why?: Why | null }): string {
   const sentence = told(problem.why);
-  if (sentence === null) return [problem.message, problem.hint].filter(Boolean).join('; ');
-  const next = problem.hint ? reasonFor(`next:${problem.why!.code}`) : undefined;
-  return next === undefined ? sentence : `${/[.!?]$/.test(sentence) ? sentence : `${sentence}.`} ${next}`;
+  if (sentence === null) {
+    const kind = problem.code ? told({ code: `kind:${problem.code}`, values: { message: problem.message } }) : null;
+    return kind ?? [problem.message, problem.hint].filter(Boolean).join('; ');
+  }
+  if (!problem.hint) return sentence;
+  const next = told({ code: `next:${problem.why!.code}`, values: problem.why!.values }) ?? problem.hint;
+  return next === '' ? sentence : `${/[.!?]$/.test(sentence) ? sentence : `${sentence}.`} ${next}`;
 }
+
+/** What a change left out, and why. */
+export const leftOut = (answer: { told?: Told[]; notices?: string[] }): string[] =>
+  answer.told?.map((one) => because(one.why, one.reason)) ?? answer.notices ?? [];

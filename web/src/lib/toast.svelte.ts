@@ -1,7 +1,7 @@
 // What was just done, said once, with the way to take it back.
 import { ApiError, post } from './api';
 import { t } from './i18n.svelte';
-import { problemText } from './reasons';
+import { leftOut, problemText } from './reasons';
 import { onShut, sawRevision } from './session.svelte';
 import type { Written } from './types';
 
@@ -80,7 +80,7 @@ export async function takeBack(word: string): Promise<void> {
     const answer = await post<Written>('undo', { undo: word });
     forget();
     sawRevision(answer.revision);
-    say(what ? t('undone.of', { what }) : t('undone'), answer.undo ?? null);
+    say([what ? t('undone.of', { what }) : t('undone'), ...leftOut(answer)].join(' '), answer.undo ?? null);
   } catch (error) {
     // One that the server knows no more, or that somebody has written over, does not stand before the others.
     if (error instanceof ApiError && error.problem.code === 'cannot-undo') forget();

@@ -1,6 +1,6 @@
 // What the API says, by the names that the pages use. Everything that the server's document describes comes from there
 // (schema.d.ts, which `tools/web.sh types` writes); what it only calls an object is told here, as far as the pages read it.
-import type { Why } from './reasons';
+import type { Told, Why } from './reasons';
 import type { components } from './schema';
 
 type Said = components['schemas'];
@@ -20,7 +20,7 @@ export type MapTiles = Said['MapTiles'];
 export type Choice = Said['Choice'];
 export type Completion = Said['Completed'];
 /** `notices` are not sent where there are none. */
-export type Written = Omit<Said['Written'], 'notices' | 'unchanged'> & Partial<Pick<Said['Written'], 'notices' | 'unchanged'>>;
+export type Written = Omit<Said['Written'], 'notices' | 'unchanged' | 'told'> & Partial<Pick<Said['Written'], 'notices' | 'unchanged'>> & { told?: Told[] };
 
 /** One photo as the timeline knows it. Made only for what is on the screen. */
 export interface Photo {
@@ -62,7 +62,7 @@ export interface Asset {
   rotate: number; trashed: boolean; storage: string; conflicts?: unknown[];
   sync: unknown[]; place_count: number;
   places: { remote: string | null; how: string; since?: string | null; proven?: string | null }[];
-  facts?: Facts; history?: Change[];
+  facts?: Facts; undecodable_why?: Why | null; history?: Change[];
   web?: { original: boolean; mime: string; moves?: boolean; stack?: Stack | null };
 }
 export interface Stacked { id: string; name: string; kind: Kind; rotate: number }
@@ -75,6 +75,7 @@ export interface Album {
   query?: string | null;
   /** Why its search cannot be read. */
   problem?: string | null;
+  problem_why?: Why | null;
 }
 export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string }
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }

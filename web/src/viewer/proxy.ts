@@ -98,9 +98,9 @@ export function play(video: HTMLVideoElement, address: string, seconds: number |
       if (from > 0 && reached <= from) return refused({ code: 'nothing-follows', message: '' }, from);
       breaks = 0;
       if (source.readyState === 'open') source.endOfStream();
-    } catch (error) {
+    } catch {
       if (signal.aborted) return;
-      if (++breaks > BREAKS) return failed({ code: 'unexpected', message: String(error) });
+      if (++breaks > BREAKS) return failed({ code: 'unexpected', message: '' });
       broken = true;
       if (got === 0) later();
     } finally {

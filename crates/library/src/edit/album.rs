@@ -17,6 +17,7 @@ use super::{is_settled, value};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::listing::ListedAsset;
+use crate::why::Why;
 
 /// The fewest letters that may stand for an album's id.
 const FEWEST_ID_LETTERS: usize = 4;
@@ -39,6 +40,8 @@ pub struct ShownAlbum {
     pub query: Option<String>,
     /// Why that search finds nothing here: this version cannot read it, or what it speaks of is not there.
     pub problem: Option<String>,
+    /// The same in a code.
+    pub problem_why: Option<Why>,
     /// Whether devices disagree about it: `safelight conflicts`.
     pub conflicted: bool,
 }
@@ -178,6 +181,7 @@ impl Albums {
             assets,
             query: self.query(album).map(str::to_owned),
             problem: None,
+            problem_why: None,
             conflicted: self.views.get(&album).is_some_and(|view| !view.conflicts.is_empty()),
         }
     }
@@ -288,9 +292,19 @@ impl Library {
         let album = albums.find(word)?;
         let Some(into) = into else { return self.set_in_album(word, Field::PARENT, Value::None) };
         let parent = albums.find_ordinary(into)?;
-        if parent == album || albums.above(parent).contains(&album) {
+        if parent == album {
             return Err(LibraryError::Refused {
-                reason: format!("{} lies in {}", albums.path(parent), albums.path(album)),
+                reason: format!("{} cannot go into itself", albums.path(album)),
+                hint: "choose another album".into(),
+            });
+        }
+        if albums.above(parent).contains(&album) {
+            return Err(LibraryError::Refused {
+                reason: format!(
+                    "{} cannot go into {}, which lies in it",
+                    albums.path(album),
+                    albums.path(parent)
+                ),
                 hint: "move that one out first".into(),
             });
         }

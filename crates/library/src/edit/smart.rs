@@ -12,6 +12,7 @@ use super::word::pointed;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::listing::query_mistake;
+use crate::why::Why;
 
 /// A search as it is kept, if it can be understood and asks for something.
 pub(super) fn checked_search(text: &str) -> Result<String> {
@@ -77,7 +78,9 @@ impl Library {
             Err(error @ (LibraryError::Query { .. } | LibraryError::NoSuchRemote { .. })) => {
                 shown.assets = 0;
                 let mistake = query_mistake(search).map(|mistake| mistake.message);
-                shown.problem = Some(mistake.unwrap_or_else(|| error.to_string()));
+                let problem = mistake.unwrap_or_else(|| error.to_string());
+                shown.problem_why = Why::of(&problem);
+                shown.problem = Some(problem);
             }
             Err(error) => return Err(error),
         }

@@ -24,7 +24,7 @@ fn code(sentence: &dyn ToString) -> String {
 
 #[test]
 fn every_phrase_is_read_as_itself_with_its_values() {
-    for (code, phrase) in PHRASES {
+    for (code, phrase) in book() {
         let (mut sentence, mut names) = (phrase.to_string(), Vec::new());
         for part in phrase.split('{').skip(1) {
             let name = part.split_once('}').unwrap().0;
@@ -32,7 +32,7 @@ fn every_phrase_is_read_as_itself_with_its_values() {
             names.push(name);
         }
         let why = Why::of(&sentence).unwrap_or_else(|| panic!("{phrase}"));
-        assert_eq!(why.code, *code, "{sentence}");
+        assert_eq!(why.code, code, "{sentence}");
         assert_eq!(why.values.len(), names.len(), "{phrase} names a value twice");
         for name in names {
             assert_eq!(why.values[name], format!("<{name}:7>"), "{sentence}");
@@ -44,7 +44,7 @@ fn every_phrase_is_read_as_itself_with_its_values() {
 #[test]
 fn every_code_stands_in_the_document_with_its_values() {
     let document = include_str!("../../../../docs/codes.md");
-    for (code, phrase) in PHRASES.iter().copied().chain([("remote-failed", "{remote}{detail}")]) {
+    for (code, phrase) in book().chain([("remote-failed", "{remote}{detail}"), ("undecodable", "{detail}")]) {
         let row = document.lines().find(|line| line.starts_with(&format!("| `{code}` |")));
         let row = row.unwrap_or_else(|| panic!("docs/codes.md has no {code}"));
         for part in phrase.split('{').skip(1) {
@@ -274,6 +274,49 @@ fn every_reason_that_is_stored_has_a_code() {
     ];
     for (reason, expected) in stored {
         assert_eq!(code(&reason), expected);
+    }
+}
+
+#[test]
+fn what_a_change_refuses_has_codes() {
+    let place = crate::testing::Place::new();
+    let mut library = place.library();
+    let mistakes = [
+        ("rating=9", "rating-bounds"),
+        ("date=2023-13", "month-bounds"),
+        ("date=2023-02-31", "day-of-month"),
+        ("date=soon", "date-shape"),
+        ("date=2023-05-14 25:00", "time-shape"),
+        ("date=2023 10:11", "time-needs-day"),
+        ("date+=soon", "span-shape"),
+        ("zone=here", "zone-shape"),
+        ("zone=+19:00", "zone-bounds"),
+        ("favourite=perhaps", "yes-or-no"),
+        ("rotate=45", "turn-shape"),
+        ("place=100,0", "degrees-bounds"),
+        ("place=1,2,3,4", "place-shape"),
+        ("tag+=a//b", "tag-shape"),
+        ("tag+= ", "name-empty"),
+    ];
+    for (word, expected) in mistakes {
+        let error = crate::Changes::parse(&[word.to_owned()], &[]).expect_err(word).to_string();
+        assert_eq!(code(&error.lines().last().unwrap()), expected, "{word}: {error}");
+    }
+    let album = crate::NewAlbum { path: "Trips/Iceland", ..Default::default() };
+    library.add_album(&album).unwrap();
+    let refused = [
+        (library.add_album(&album).unwrap_err(), "album-exists"),
+        (library.move_album("Trips", Some("Iceland")).unwrap_err(), "album-into-itself"),
+        (library.move_album("Trips", Some("Trips")).unwrap_err(), "album-is-itself"),
+        (library.set_album_search("Trips", "rating:5").unwrap_err(), "album-not-empty"),
+    ];
+    for (error, expected) in refused {
+        assert_eq!(code(&error), expected, "{error}");
+    }
+    assert_eq!(code(&crate::check_new_passphrase("short").unwrap_err()), "passphrase-short");
+    for (words, expected) in [("abandon", "words-count"), (&"abandon ".repeat(24), "words-checksum")] {
+        let error = safelight_crypto::RecoveryWords::parse(words.trim()).unwrap_err();
+        assert_eq!(code(&format!("these are no recovery words: {error}")), expected);
     }
 }
 
