@@ -139,6 +139,15 @@ export class Timeline {
     return (photos[at] ??= this.#read(chunk, at, index));
   }
 
+  /** The same by its id, among what is here; `null` where it is not. */
+  known(id: string): Photo | null {
+    for (const [number, chunk] of this.#chunks) {
+      const at = chunk.id.indexOf(id);
+      if (at >= 0) return this.photo(number * CHUNK + at);
+    }
+    return null;
+  }
+
   #read(chunk: Columns, at: number, index: number): Photo | null {
     const id = chunk.id[at];
     if (id === undefined) return null;
