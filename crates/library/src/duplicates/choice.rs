@@ -87,13 +87,18 @@ pub(super) fn told(reason: KeepReason, kept: &Photo, others: &[&Photo]) -> Strin
         (KeepReason::Original, _) => "it says which camera wrote it".into(),
         (KeepReason::Metadata, _) => "its file says more about it".into(),
         (KeepReason::Albums, _) => "more was done with it: albums, tags, words, a rating".into(),
-        (KeepReason::Size, Some(next)) => format!(
-            "less was lost in saving it: {} against {}",
-            megabytes(kept.size_bytes),
-            megabytes(next.size_bytes)
-        ),
+        (KeepReason::Size, Some(next)) => {
+            let (one, other) = told_apart(kept.size_bytes, next.size_bytes);
+            format!("less was lost in saving it: {one} against {other}")
+        }
         _ => "they are alike in all that counts".into(),
     }
+}
+
+/// Two lengths in words, to the byte where they would else read alike.
+fn told_apart(one: u64, other: u64) -> (String, String) {
+    let short = (megabytes(one), megabytes(other));
+    if short.0 == short.1 { (format!("{one} bytes"), format!("{other} bytes")) } else { short }
 }
 
 /// `4.2 MB`, `310 kB`
@@ -102,5 +107,17 @@ fn megabytes(bytes: u64) -> String {
     match hundred_kilobytes {
         0..10 => format!("{} kB", bytes / 1000),
         _ => format!("{}.{} MB", hundred_kilobytes / 10, hundred_kilobytes % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_differ_by_little_are_told_to_the_byte() {
+        let told = |one, other| told_apart(one, other);
+        assert_eq!(told(1_400, 1_100), ("1400 bytes".to_owned(), "1100 bytes".to_owned()));
+        assert_eq!(told(310_000, 1_100), ("310 kB".to_owned(), "1 kB".to_owned()));
     }
 }
