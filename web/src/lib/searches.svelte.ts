@@ -19,11 +19,12 @@ function take(asked: Promise<Kept>): void {
 }
 
 export const knowRecent = (): void => take(get<Kept>('searches'));
-export const submit = (q: string): void => { submitted = q; };
+/** While hidden photos are open nothing is remembered: their words would be offered after they are closed. */
+export const submit = (q: string): void => { submitted = session.hidden ? null : q; };
 
 /** A search that somebody submitted found something: it is kept. */
 export function foundSomething(q: string): void {
-  if (q === '' || submitted !== q || session.status?.read_only) return;
+  if (q === '' || submitted !== q || session.hidden || session.status?.read_only) return;
   submitted = null;
   take(post<Kept>('searches', { q }));
 }
