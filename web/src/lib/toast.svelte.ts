@@ -35,6 +35,11 @@ export function announce(text: string): void {
   toasts.said = toasts.said === whole ? `${whole}\u00a0` : whole;
 }
 
+/** What was said to screen readers of work that goes on is not there to be read once that has ended. */
+export function hush(text: string): void {
+  if (toasts.said.replace('\u00a0', '').endsWith(text)) toasts.said = '';
+}
+
 /** Begins the time a message stays anew; for as long as the reader is on it, it does not end. */
 export function stay(hold = false): void {
   clearTimeout(timer);
