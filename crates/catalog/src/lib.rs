@@ -36,5 +36,6 @@ pub use device::{
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};
 pub use search::{
-    AlbumTree, AssetPage, CurrentContent, Cursor, ListOptions, MapPoint, MatchCount, NotACursor, Place,
+    AlbumTree, AssetPage, CurrentContent, Cursor, ListOptions, LiveHalves, MapPoint, MatchCount, NotACursor,
+    Place,
 };

@@ -3,12 +3,13 @@
 //! Invariants: history goes everywhere whatever the policy says; what is in a place stays there and keeps counting. A
 //! plan is made anew only when something that it rests on changed, so nothing new costs nothing.
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use safelight_catalog::query::Condition;
 use safelight_catalog::{
-    AgeBy, Catalog, DeviceDb, Exposure, PolicyKind, Query, RemoteId, RemotePolicy, Renditions, Switched,
-    SyncState, Wanted,
+    AgeBy, Catalog, DeviceDb, Exposure, LiveHalves, PolicyKind, Query, RemoteId, RemotePolicy, Renditions,
+    Switched, SyncState, Wanted,
 };
 use safelight_crypto::ContentHash;
 use safelight_model::{AlbumId, PackKind, PartRef};
@@ -88,6 +89,7 @@ pub fn wanted_with_switches(
     now_millis: i64,
 ) -> Result<Wanted> {
     let mut wanted = Wanted::default();
+    let halves = Halves::of(catalog);
     match policy.kind {
         PolicyKind::Full => wanted.everything = true,
         PolicyKind::OnDemand => wanted.everything = policy.when_unmetered && is_unmetered,
@@ -96,7 +98,7 @@ pub fn wanted_with_switches(
                 let query =
                     Query::parse(text).map_err(|error| SyncError::Policy { reason: error.render(text) })?;
                 wanted.contents = catalog.contents_matching(&query)?;
-                catalog.add_live_halves(&mut wanted.contents)?;
+                halves.add_to(&mut wanted.contents)?;
             }
         }
         PolicyKind::ArchiveOnly => {
@@ -107,13 +109,45 @@ pub fn wanted_with_switches(
             };
         }
     }
-    switch_by_hand(catalog, switches, &mut wanted)?;
+    switch_by_hand(catalog, &halves, switches, &mut wanted)?;
     Ok(wanted)
+}
+
+/// The video halves of Live Photos, looked for when they are needed first, and once for a plan.
+struct Halves<'a> {
+    catalog: &'a Catalog,
+    found: OnceCell<LiveHalves>,
+}
+
+impl<'a> Halves<'a> {
+    fn of(catalog: &'a Catalog) -> Self {
+        Self { catalog, found: OnceCell::new() }
+    }
+
+    fn add_to(&self, contents: &mut HashSet<ContentHash>) -> Result<()> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let found = match self.found.get() {
+            Some(found) => found,
+            None => {
+                let found = self.catalog.live_halves()?;
+                self.found.get_or_init(|| found)
+            }
+        };
+        found.add_to(contents);
+        Ok(())
+    }
 }
 
 /// The video half of a Live Photo goes as its photo does. Photos go before albums, albums before the policy; an album's own switch goes before that of the one it lies in,
 /// and of several albums one that is off decides.
-fn switch_by_hand(catalog: &Catalog, switches: &[(Switched, bool)], wanted: &mut Wanted) -> Result<()> {
+fn switch_by_hand(
+    catalog: &Catalog,
+    halves: &Halves<'_>,
+    switches: &[(Switched, bool)],
+    wanted: &mut Wanted,
+) -> Result<()> {
     if switches.is_empty() {
         return Ok(());
     }
@@ -134,7 +168,7 @@ fn switch_by_hand(catalog: &Catalog, switches: &[(Switched, bool)], wanted: &mut
             }
             let query = Query::default().and(Condition::InAlbums(switched));
             let mut contents = catalog.contents_matching(&query)?;
-            catalog.add_live_halves(&mut contents)?;
+            halves.add_to(&mut contents)?;
             contents.into_iter().for_each(|content| turn(wanted, content, on));
         }
     }
@@ -142,7 +176,7 @@ fn switch_by_hand(catalog: &Catalog, switches: &[(Switched, bool)], wanted: &mut
     let itself = [catalog.contents_of(off)?, catalog.contents_of(on)?];
     for on in [false, true] {
         let mut contents = itself[usize::from(on)].clone();
-        catalog.add_live_halves(&mut contents)?;
+        halves.add_to(&mut contents)?;
         // A half may be switched by itself, too.
         let other = &itself[usize::from(!on)];
         contents

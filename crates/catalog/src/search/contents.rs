@@ -32,6 +32,27 @@ pub struct CurrentContent {
     pub is_linked: bool,
 }
 
+/// A Live Photo: what the picture shows, and the contents of its video half, all versions included.
+#[derive(Debug)]
+struct LiveHalf {
+    photo: Vec<ContentHash>,
+    half: Vec<ContentHash>,
+}
+
+/// The video halves of the Live Photos that there are.
+#[derive(Debug)]
+pub struct LiveHalves(Vec<LiveHalf>);
+
+impl LiveHalves {
+    /// Adds the halves of those whose picture is among these contents.
+    pub fn add_to(&self, contents: &mut HashSet<ContentHash>) {
+        let of_these = |live: &&LiveHalf| live.photo.iter().any(|content| contents.contains(content));
+        let halves: Vec<ContentHash> =
+            self.0.iter().filter(of_these).flat_map(|live| live.half.iter().copied()).collect();
+        contents.extend(halves);
+    }
+}
+
 /// The albums that there are, each with its name and those that it lies in, nearest first.
 #[derive(Debug, Default)]
 pub struct AlbumTree {
@@ -177,16 +198,14 @@ impl Catalog {
         Ok(contents)
     }
 
-    /// Adds the video halves of the Live Photos whose picture is among these contents, the trash aside: a half is a part of
-    /// its photo, and goes where that goes.
+    /// The video halves of all Live Photos, the trash aside: a half is a part of its photo, and goes where that goes. One walk,
+    /// however many lists of contents they are added to.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn add_live_halves(&self, contents: &mut HashSet<ContentHash>) -> Result<()> {
-        if contents.is_empty() {
-            return Ok(());
-        }
+    pub fn live_halves(&self) -> Result<LiveHalves> {
         let trash = KeyRange::of_shelf(Shelf::Trashed);
+        let mut halves = Vec::new();
         self.database.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT half.entity, half.asset, half.content, photo.asset, photo.content FROM timeline AS half
@@ -198,21 +217,28 @@ impl Catalog {
             )?;
             let mut rows =
                 find.query((MediaKind::Video.code(), Flag::Live.bit(), trash.first, trash.last))?;
-            let (mut entities, mut halves) = (HashSet::new(), HashSet::new());
+            let mut of_entity: HashMap<i64, Vec<usize>> = HashMap::new();
             while let Some(row) = rows.next()? {
-                let of_photo = [Some(hash_column(row, 3)?), optional_hash_column(row, 4)?];
-                if of_photo.iter().flatten().any(|content| contents.contains(content)) {
-                    entities.insert(row.get(0)?);
-                    halves.insert(hash_column(row, 1)?);
-                    halves.extend(optional_hash_column(row, 2)?);
+                of_entity.entry(row.get(0)?).or_default().push(halves.len());
+                let photo = std::iter::once(hash_column(row, 3)?).chain(optional_hash_column(row, 4)?);
+                let half = std::iter::once(hash_column(row, 1)?).chain(optional_hash_column(row, 2)?);
+                halves.push(LiveHalf { photo: photo.collect(), half: half.collect() });
+            }
+            if halves.is_empty() {
+                return Ok(());
+            }
+            let mut versions = connection.prepare_cached("SELECT content, entity FROM versions")?;
+            let mut rows = versions.query([])?;
+            while let Some(row) = rows.next()? {
+                for at in of_entity.get(&row.get(1)?).into_iter().flatten() {
+                    if let Some(half) = halves.get_mut(*at) {
+                        half.half.push(hash_column(row, 0)?);
+                    }
                 }
             }
-            if !entities.is_empty() {
-                add_versions(connection, &entities, &mut halves)?;
-            }
-            contents.extend(halves);
             Ok(())
-        })
+        })?;
+        Ok(LiveHalves(halves))
     }
 
     /// The contents, all versions included, of the assets that were taken before a moment, as the timeline has it; the

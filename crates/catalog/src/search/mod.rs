@@ -21,7 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use contents::last_op;
-pub use contents::{AlbumTree, CurrentContent};
+pub use contents::{AlbumTree, CurrentContent, LiveHalves};
 pub use run::MapPoint;
 pub use walk::Place;
 
