@@ -47,10 +47,12 @@ pub(crate) enum Flag {
     Rated,
     /// A person said under what it is stacked, or that it is not.
     StackedByHand,
+    /// Its place has a name: a person gave one, or one was found for its position.
+    Placed,
 }
 
 impl Flag {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Favourite,
         Self::Undecodable,
         Self::Live,
@@ -67,6 +69,7 @@ impl Flag {
         Self::Album,
         Self::Rated,
         Self::StackedByHand,
+        Self::Placed,
     ];
 
     fn index(self) -> u32 {

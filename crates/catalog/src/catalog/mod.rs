@@ -76,6 +76,8 @@ const STEPS: &[&str] = &[
     // Laying out a whole timeline reads this and no rows (search/walk.rs). The key stands in it by name, so that it is in
     // the order of the timeline.
     "CREATE INDEX timeline_shapes ON timeline (key, width, height, orientation, quarter_turns, cover)",
+    // Photos whose place has a name are found (facets.rs).
+    include_str!("has_place.sql"),
 ];
 
 /// Under this name the version of the fold's rules is stored.

@@ -189,6 +189,12 @@ fn flags(view: &AssetView<'_>, states: &States<'_>) -> i64 {
         (Flag::Tag, !view.tags.is_empty() || !view.keywords.is_empty()),
         (Flag::Album, !view.albums.is_empty()),
         (Flag::Rated, view.rating.as_ref().is_some_and(|rating| rating.value > 0)),
+        (
+            Flag::Placed,
+            view.place
+                .iter()
+                .any(|shown| place_names(&shown.value).iter().any(|name| !name.trim().is_empty())),
+        ),
         (Flag::StackedByHand, view.is_unstacked || view.stack.is_some()),
     ];
     table.iter().filter(|(_, holds)| *holds).map(|(flag, _)| flag.bit()).sum()

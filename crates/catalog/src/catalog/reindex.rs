@@ -80,8 +80,18 @@ mod tests {
     use crate::{ListOptions, Query};
 
     const DEVICE: DeviceId = DeviceId::from_bytes([9; 16]);
-    const QUERIES: [&str; 8] =
-        ["beach", "be*", "beac*", "beaches*", "tag:sea", "place:lisbon", "size:>2MB -beach", "img_00012"];
+    const QUERIES: [&str; 10] = [
+        "beach",
+        "be*",
+        "beac*",
+        "beaches*",
+        "tag:sea",
+        "place:lisbon",
+        "size:>2MB -beach",
+        "img_00012",
+        "has:place",
+        "has:gps -has:place",
+    ];
 
     fn key() -> CatalogKey {
         CatalogKey::from_bytes([7; 32])
@@ -195,5 +205,7 @@ mod tests {
         assert_eq!(count("meanwhile"), crate::MatchCount::Exactly(2));
         assert_eq!(count("img*"), crate::MatchCount::Exactly(5_000));
         assert_eq!(count("tag:sea"), crate::MatchCount::Exactly(2_500));
+        assert_eq!(count("has:place"), crate::MatchCount::Exactly(1_000));
+        assert_eq!(count("has:gps -has:place"), crate::MatchCount::Exactly(4_000));
     }
 }

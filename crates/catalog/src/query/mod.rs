@@ -188,18 +188,21 @@ pub enum SyncWord {
     CloudOnly,
     /// It is there, and is being thawed.
     Thawing,
+    /// It is neither here nor there: another device has it.
+    Elsewhere,
     /// Sending it failed.
     Failed,
 }
 
 impl SyncWord {
     /// The words and what they mean.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("local-only", Self::LocalOnly),
         ("waiting", Self::Waiting),
         ("synced", Self::Synced),
         ("cloud-only", Self::CloudOnly),
         ("thawing", Self::Thawing),
+        ("elsewhere", Self::Elsewhere),
         ("failed", Self::Failed),
     ];
 
@@ -215,6 +218,8 @@ impl SyncWord {
 pub enum Part {
     /// A position.
     Gps,
+    /// A place with a name.
+    Place,
     /// A caption or title.
     Caption,
     /// A tag.

@@ -79,6 +79,7 @@ const STATES: &[(&str, State)] = &[
 
 const PARTS: &[(&str, Part)] = &[
     ("gps", Part::Gps),
+    ("place", Part::Place),
     ("caption", Part::Caption),
     ("tag", Part::Tag),
     ("album", Part::Album),

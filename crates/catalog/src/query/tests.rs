@@ -137,6 +137,7 @@ fn states_types_and_parts_are_words_of_a_list() {
     assert_eq!(only("IS:Duplicate"), Condition::Is(State::Duplicate));
     assert_eq!(only("type:raw"), Condition::Type(TypeFilter::Raw));
     assert_eq!(only("has:gps"), Condition::Has(Part::Gps));
+    assert_eq!(only("has:place"), Condition::Has(Part::Place));
     assert_eq!(only("format:HEIC"), Condition::Format("heic".into()));
 }
 

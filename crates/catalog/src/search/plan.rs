@@ -366,6 +366,7 @@ fn rating_expression(bound: Bound<u8>) -> Option<String> {
 fn part_flag(part: Part) -> Flag {
     match part {
         Part::Gps => Flag::Gps,
+        Part::Place => Flag::Placed,
         Part::Caption => Flag::Caption,
         Part::Tag => Flag::Tag,
         Part::Album => Flag::Album,

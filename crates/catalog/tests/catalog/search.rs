@@ -195,6 +195,8 @@ fn every_filter_finds_what_it_says() {
         ("is:edited", &[]),
         ("is:conflicted", &[]),
         ("has:gps", &["beach.jpg", "IMG_0002.jpg", "IMG_0001.jpg"]),
+        ("has:place", &["IMG_0001.jpg"]),
+        ("has:gps -has:place", &["beach.jpg", "IMG_0002.jpg"]),
         ("has:tag", &["beach.jpg", "IMG_0001.jpg"]),
         ("has:album", &["beach.jpg"]),
         ("has:caption", &["beach.jpg"]),
