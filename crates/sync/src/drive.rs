@@ -97,6 +97,8 @@ pub struct SyncReport {
 /// What a sync would send, from what is known here: no request is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// Whether nothing of this library's history is known to rest there: what is put there once is to come.
+    pub is_first: bool,
     /// Segments of history that the place is not known to hold.
     pub segments: u64,
     /// Thumbnails, previews and tiny originals that are to go in packs, and their bytes.
@@ -118,7 +120,12 @@ pub fn plan(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Res
     let now = here.now_millis();
     let planned = apply_policy(here.catalog, here.device, at.id, options.is_unmetered, options.consent, now)?;
     let heads = here.device.remote_heads(at.id)?;
-    let mut plan = Plan { originals: here.device.sync_totals(at.id)?, held: planned.held, ..Plan::default() };
+    let mut plan = Plan {
+        is_first: heads.is_empty(),
+        originals: here.device.sync_totals(at.id)?,
+        held: planned.held,
+        ..Plan::default()
+    };
     for (device, tip) in here.catalog.tips()? {
         let known =
             heads.iter().find(|(other, _)| *other == device).map_or_else(Tip::default, |(_, tip)| *tip);

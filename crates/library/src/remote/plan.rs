@@ -11,6 +11,15 @@ use super::run::HeldBack;
 /// How full the packs are that entries are counted into.
 pub(super) const PACK_BYTES: [u64; 3] = [8 << 20, 16 << 20, 8 << 20];
 
+/// What any sync asks: two listings, and what others wrote next and said of themselves.
+const EACH_SYNC_REQUESTS: u64 = 4;
+
+/// What the first sync puts and asks once: keys, the card, the id of the place, and whether another library rests there.
+const FIRST_SYNC_REQUESTS: u64 = 9;
+
+/// What publishing after each sort of packs takes: the look before it, a segment that names them, and the head.
+const NAMING_REQUESTS: u64 = 3;
+
 /// What a sync would send, from what is known here; no request is made for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SyncPlan {
@@ -47,6 +56,8 @@ impl SyncPlan {
         let parts: u64 = found.original_sizes.iter().map(|size| u64::from(original_parts(*size))).sum();
         let packs: u64 =
             found.entries.iter().zip(PACK_BYTES).map(|((_, bytes), pack)| bytes.div_ceil(pack)).sum();
+        let sorts = found.entries.iter().filter(|(count, _)| *count > 0).count() as u64;
+        let once = if found.is_first { FIRST_SYNC_REQUESTS } else { 0 };
         Self {
             remote,
             segments: found.segments,
@@ -54,8 +65,7 @@ impl SyncPlan {
             small_bytes: found.entries.iter().map(|(_, bytes)| bytes).sum(),
             originals: found.original_sizes.len() as u64,
             original_bytes: found.original_sizes.iter().map(|size| sealed_original_len(*size)).sum(),
-            // The listing of heads and the own tip; segments with their head; the ops that name packs are a segment more.
-            requests: 2 + found.segments + parts + packs + 2 * u64::from(packs > 0),
+            requests: EACH_SYNC_REQUESTS + once + found.segments + parts + packs + NAMING_REQUESTS * sorts,
             tier: tier.map(Tier::word),
             costs: costs_of(found, prices, tier),
             prices: prices.map(|prices| prices.source.clone()),
