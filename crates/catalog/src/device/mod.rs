@@ -55,6 +55,7 @@ const STEPS: &[&str] = &[
     include_str!("leftovers.sql"),
     include_str!("kept.sql"),
     include_str!("leaving.sql"),
+    include_str!("unsure.sql"),
 ];
 
 /// This device's own database.

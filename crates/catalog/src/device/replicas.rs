@@ -346,6 +346,22 @@ impl DeviceDb {
         })
     }
 
+    /// The folders of a remote in which something may still lie that was marked before its size was remembered.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn folders_unsure(&self, remote: RemoteId) -> Result<Vec<String>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT substr(object, 1, instr(object, '/') - 1) FROM bad_objects
+                     WHERE remote = ?1 AND is_unsure = 1",
+                )?
+                .query_map([remote.0], |row| row.get(0))?
+                .collect()
+        })
+    }
+
     /// Remembers that something which was marked does not lie there any more.
     ///
     /// # Errors
@@ -357,7 +373,7 @@ impl DeviceDb {
     ) -> Result<()> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "UPDATE bad_objects SET leaving_bytes = NULL WHERE remote = ?1 AND object = ?2",
+                "UPDATE bad_objects SET leaving_bytes = NULL, is_unsure = 0 WHERE remote = ?1 AND object = ?2",
             )?;
             objects.into_iter().try_for_each(|object| statement.execute((remote.0, object)).map(drop))
         })

@@ -32,6 +32,7 @@ fn lines(place: &RemotePrivacy) -> Vec<String> {
         return lines;
     }
     let objects = counted(place.objects, "sealed object", "sealed objects");
+    let objects = if place.is_whole { objects } else { format!("at least {objects}") };
     lines.push(format!(
         "  {objects}, {}: their names, which mean nothing, their sizes and times",
         size(place.bytes)
@@ -89,6 +90,7 @@ fn sort_line(sort: &SeenSort) -> String {
         "cards" => "cards by which the recovery words find the library",
         _ => "id of the place",
     };
-    let least = if sort.is_whole { "" } else { "at least " };
-    format!("  {:>9}  {what} ({}/), {least}{}", grouped(sort.objects), sort.folder, size(sort.bytes))
+    let least = |is_least: bool| if is_least { "at least " } else { "" };
+    let count = format!("{}{}", least(sort.is_least), grouped(sort.objects));
+    format!("  {count:>9}  {what} ({}/), {}{}", sort.folder, least(!sort.is_whole), size(sort.bytes))
 }

@@ -4,7 +4,7 @@
 //! and by the folders of the format (SL1 §8) how many objects there are of which sort, how many devices write history and how
 //! many segments each wrote. This is counted from what this device knows to lie there, also what was dropped there and waits to
 //! be collected; no request is made. What other devices put there and this one has not come across yet is not in it, and what
-//! another device collected there still is.
+//! another device collected there still is. Where it is known that more may lie there, the numbers are said to be the least.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ use safelight_catalog::RemoteRow;
 use safelight_crypto::DeviceId;
 use safelight_model::history::Tip;
 use safelight_store::ObjectPath;
+use safelight_sync::NO_HEADS;
 use serde::Serialize;
 
 use super::at::ShownRemote;
@@ -50,6 +51,8 @@ pub struct RemotePrivacy {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Whether these are all, as far as this device came across them; else they are the least that lies there.
+    pub is_whole: bool,
     /// How many of them were dropped and lie there until they are collected, 30 days at least.
     pub leaving_objects: u64,
     /// The bytes of these.
@@ -85,6 +88,8 @@ pub struct SeenSort {
     pub bytes: u64,
     /// Whether the size of each is known here; the bytes are those of the known ones.
     pub is_whole: bool,
+    /// Whether more of them may lie there than are known here.
+    pub is_least: bool,
 }
 
 /// A device, as its history shows it to who cannot read that.
@@ -145,15 +150,24 @@ impl Library {
         for folder in ["log", "head", "remote"] {
             known.remove(folder);
         }
+        let unsure = self.device.folders_unsure(row.id)?;
+        let has_no_heads = self.device.remote_setting(row.id, NO_HEADS)?.is_some();
         let mut sorts = Vec::new();
         for (folder, sort) in SORTS {
             let (objects, bytes, is_whole) = match folder {
                 "log" => segments_of(&heads, sizes),
-                "keys" => self.keys_files_at(row, &heads)?,
+                "head" if has_no_heads => (0, 0, true),
                 "head" => (heads.len() as u64, heads.len() as u64 * SMALLEST_SEALED_BYTES, true),
                 _ => known.get(folder).map_or((0, 0, true), |(objects, bytes)| (*objects, *bytes, true)),
             };
-            sorts.push(SeenSort { sort, folder: folder.to_owned(), objects, bytes, is_whole });
+            let is_least = match folder {
+                "keys" => self.may_have_more_keys_files(row, &heads)?,
+                // What it does not let this device write others may have been let.
+                "head" => has_no_heads && heads.iter().any(|(device, _)| *device != own),
+                _ => unsure.iter().any(|known| known == folder),
+            };
+            let is_whole = is_whole && !is_least;
+            sorts.push(SeenSort { sort, folder: folder.to_owned(), objects, bytes, is_whole, is_least });
         }
         let id = u64::from(is_begun && self.device.place_id(row.id)?.is_some());
         sorts.push(SeenSort {
@@ -162,8 +176,9 @@ impl Library {
             objects: id,
             bytes: id * SMALLEST_SEALED_BYTES,
             is_whole: true,
+            is_least: false,
         });
-        sorts.retain(|sort| sort.objects > 0);
+        sorts.retain(|sort| sort.objects > 0 || sort.is_least);
         let mut devices: Vec<SeenDevice> = heads
             .iter()
             .map(|(device, tip)| SeenDevice {
@@ -178,6 +193,7 @@ impl Library {
             address: row.address.clone(),
             objects: sorts.iter().map(|sort| sort.objects).sum(),
             bytes: sorts.iter().map(|sort| sort.bytes).sum(),
+            is_whole: sorts.iter().all(|sort| sort.is_whole),
             leaving_objects,
             leaving_bytes,
             sorts,
@@ -189,20 +205,13 @@ impl Library {
         })
     }
 
-    /// The keys files in a remote: those that this device put or found there, and that of each other device which writes there.
-    /// It has one too, sealed to it alone, with the same in it and so of the same size; where there were several epochs, which
-    /// of them it has is not known here.
-    fn keys_files_at(&self, row: &RemoteRow, heads: &[(DeviceId, Tip)]) -> Result<(u64, u64, bool)> {
+    /// Whether other devices write there of which no keys file is known to lie there. One that joined there, or was there
+    /// itself, has put its own; of one whose history was only brought there nobody else's tells.
+    fn may_have_more_keys_files(&self, row: &RemoteRow, heads: &[(DeviceId, Tip)]) -> Result<bool> {
         let known = self.device.replicas_after(row.id, "keys/", "", MOST_KEYS_FILES)?;
-        let names = || known.iter().map(|file| file.object.as_str());
-        let epochs: BTreeSet<&str> = names().filter_map(|name| name.split('/').nth(1)).collect();
-        let recipients: BTreeSet<&str> = names().filter_map(|name| name.rsplit('/').next()).collect();
-        let others =
-            heads.iter().filter(|(device, _)| !recipients.contains(device.to_string().as_str())).count()
-                as u64;
-        let each = known.iter().map(|file| file.sealed_bytes).max().unwrap_or_default();
-        let bytes = known.iter().map(|file| file.sealed_bytes).sum::<u64>();
-        Ok((known.len() as u64 + others, bytes + others * each, others == 0 || epochs.len() == 1))
+        let recipients: BTreeSet<&str> =
+            known.iter().filter_map(|file| file.object.rsplit('/').next()).collect();
+        Ok(heads.iter().any(|(device, _)| !recipients.contains(device.to_string().as_str())))
     }
 
     /// The sizes of the segments that rest in this library's folder, by their names: a place holds the very same bytes.

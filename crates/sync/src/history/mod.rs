@@ -20,6 +20,7 @@ pub(crate) use outbox::SEGMENT_BYTES;
 pub(crate) use outbox::close_anyway;
 pub use outbox::place_outbox;
 pub(crate) use outbox::place_waiting;
+pub use publish::NO_HEADS;
 pub(crate) use publish::{
     Judged, Taken, judge_segment, judge_there, look_twice, replace_damaged, segment_path, whole_segment,
 };

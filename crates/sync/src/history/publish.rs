@@ -120,6 +120,9 @@ pub(crate) fn whole_segment(
     })
 }
 
+/// The setting of a remote that says that it does not let this device write how far its chain goes.
+pub const NO_HEADS: &str = "no-heads";
+
 /// What became of one segment.
 enum Put {
     Sent(u64),
@@ -229,7 +232,7 @@ pub(super) async fn publish(
         waiting = passed;
     }
     if let Some(tip) = own_tip {
-        publish_head(here, &at.store, tip).await?;
+        publish_head(here, at, tip).await?;
     }
     for device in carried_on {
         name_in_its_stead(here, &at.store, device).await?;
@@ -404,15 +407,19 @@ async fn name_in_its_stead(here: &mut Here<'_>, store: &SealedRemote, device: De
 }
 
 /// Writes the hint of how far this device's chain goes; a place that does not let heads be replaced is fine.
-async fn publish_head(here: &mut Here<'_>, store: &SealedRemote, tip: Tip) -> Result<()> {
+async fn publish_head(here: &mut Here<'_>, at: &RemotePlace, tip: Tip) -> Result<()> {
     let keyring = here.keys.keyring();
     let bytes = HeadHint::seal(keyring.library(), keyring.device(), tip, keyring.epoch(), here.entropy)?;
     let Ok(sealed) = Sealed::from_bytes(bytes) else { return Ok(()) };
-    match store.replace_head(&head_path(here.catalog.device())?, &sealed).await {
-        Ok(_) => Ok(()),
+    let is_written = match at.store.replace_head(&head_path(here.catalog.device())?, &sealed).await {
+        Ok(_) => true,
         Err(error) => {
             tracing::debug!(%error, "the head hint was not written");
-            Ok(())
+            !matches!(error, StoreError::Denied { .. } | StoreError::Unsupported { .. })
         }
+    };
+    if here.device.remote_setting(at.id, NO_HEADS)?.is_some() == is_written {
+        here.device.set_remote_setting(at.id, NO_HEADS, (!is_written).then_some("yes"))?;
     }
+    Ok(())
 }
