@@ -32,7 +32,7 @@ pub struct ListedAsset {
     /// Bytes of the original.
     pub size: u64,
     /// How its original stands to all remotes together, the most urgent first: `failed`, `waiting` to be sent,
-    /// `thawing`, `cloud-only` in a remote, `synced` here and in a remote, `local-only`.
+    /// `thawing`, `elsewhere`: on another device only, `cloud-only` in a remote, `synced` here and in a remote, `local-only`.
     pub sync: &'static str,
     /// In how many places its original rests whole and sealed, this device among them.
     pub places: u64,

@@ -80,6 +80,9 @@ pub struct ShownAsset {
     pub place_count: u64,
     /// Those places; and the file itself where it is linked, which is not counted.
     pub places: Vec<ShownPlace>,
+    /// Where it is neither here nor known to rest in any remote: the other devices that keep it, as far as the history
+    /// tells. Only such a device can bring it.
+    pub kept_by: Vec<String>,
     /// The names of its sealed parts below `objects/`.
     pub parts: Vec<String>,
     /// How many contents it has had.
@@ -126,6 +129,7 @@ impl Library {
         };
         let places = self.places_of(original)?;
         let here = self.keyring().device().id();
+        let keepers = if places.is_empty() { self.keepers_of(&original.content)? } else { Vec::new() };
         Ok(ShownAsset {
             id: found.asset.to_string(),
             path: view.sources().first().map(|source| source.display()).unwrap_or_default(),
@@ -158,6 +162,7 @@ impl Library {
             sync: self.standings()?.of(&original.content)?,
             place_count: places.iter().filter(|place| place.is_sealed()).count() as u64,
             places,
+            kept_by: keepers.iter().map(ToString::to_string).collect(),
             parts: original
                 .parts
                 .iter()
@@ -302,6 +307,9 @@ impl ShownAsset {
         lines.push(("rests in", count));
         for place in &self.places {
             lines.push(("rests", place.line()));
+        }
+        for device in &self.kept_by {
+            lines.push(("kept by", format!("device {device}, as far as the history tells")));
         }
         push(&mut lines, "versions", (self.versions > 1).then_some(self.versions));
         for other in self.found_at.iter().skip(1) {

@@ -113,6 +113,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("needs-consent", "more came to be exposed at once than may go without consent: safelight sync --yes"),
     ("not-seen-there", "they are not on this device and were not seen in {remote} yet"),
     ("on-another-device", "another device has it, and it was not seen in {remote} yet"),
+    (
+        "device-keeps-it",
+        "device {device} keeps it, as far as the history tells; it is not here and was not seen in {remote} yet",
+    ),
     ("in-another-remote", "it rests in {holder} and not here: safelight remote replicate {from} {remote}"),
     (
         "archived-elsewhere",

@@ -268,7 +268,7 @@ pub(crate) struct Columns {
     kind: Vec<&'static str>,
     /// How long they play; 0 for what does not.
     duration_ms: Vec<u64>,
-    /// `local-only`, `waiting`, `synced`, `cloud-only`, `thawing` or `failed`.
+    /// `local-only`, `waiting`, `synced`, `cloud-only`, `elsewhere`, `thawing` or `failed`.
     sync: Vec<&'static str>,
     /// Whether they are favourites.
     favourite: Vec<bool>,

@@ -1200,7 +1200,7 @@ export interface components {
             stack: number[];
             /** @description The number of the first. */
             start: number;
-            /** @description `local-only`, `waiting`, `synced`, `cloud-only`, `thawing` or `failed`. */
+            /** @description `local-only`, `waiting`, `synced`, `cloud-only`, `elsewhere`, `thawing` or `failed`. */
             sync: string[];
             /** @description When they were taken, by the clock on the wall there. */
             taken: (string | null)[];
@@ -1715,7 +1715,7 @@ export interface components {
             away_bytes: number;
             /**
              * Format: int64
-             * @description Originals that rest in remotes and not here.
+             * @description Originals of photos that rest in remotes or on other devices, and not here.
              */
             away_originals: number;
             /**
@@ -1986,6 +1986,8 @@ export interface components {
             connected_millis: number;
             /** @description The devices that wrote history which rests there, by names that were drawn at random. */
             devices: components["schemas"]["SeenDevice"][];
+            /** @description Whether these are all, as far as this device came across them; else they are the least that lies there. */
+            is_whole: boolean;
             /**
              * Format: int64
              * @description The bytes of these.
@@ -2099,6 +2101,8 @@ export interface components {
             bytes: number;
             /** @description The folder that they lie in there. */
             folder: string;
+            /** @description Whether more of them may lie there than are known here. */
+            is_least: boolean;
             /** @description Whether the size of each is known here; the bytes are those of the known ones. */
             is_whole: boolean;
             /**
@@ -2186,6 +2190,11 @@ export interface components {
             hidden: boolean;
             /** @description The id. */
             id: string;
+            /**
+             * @description Where it is neither here nor known to rest in any remote: the other devices that keep it, as far as the history
+             *     tells. Only such a device can bring it.
+             */
+            kept_by: string[];
             /** @description Keywords that the file carries. */
             keywords: string[];
             /** @description `photo`, `video`, `raw` or `other`. */
@@ -2801,6 +2810,11 @@ export interface components {
             because: string;
             /** @description The path of the album that decides, of a single photo or of an album. */
             because_album?: string | null;
+            /**
+             * Format: int64
+             * @description Neither here nor seen there: another device or another remote has them, and what goes from there is decided there.
+             */
+            elsewhere: number;
             /**
              * Format: int64
              * @description More newly sent originals than this need consent; none where the policy never asks.

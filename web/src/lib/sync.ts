@@ -14,6 +14,8 @@ export interface Standing {
   /** By their own switch. */
   on: number; off: number; auto: number;
   goes: number; stays: number; there: number; waiting: number; failed: number;
+  /** Neither here nor seen there. */
+  elsewhere: number;
   switch: Turn | 'mixed';
   because: 'photo' | 'album' | 'policy' | 'mixed';
   because_album: string | null;

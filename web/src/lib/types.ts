@@ -5,7 +5,7 @@ import type { components } from './schema';
 
 type Said = components['schemas'];
 
-export type SyncWord = 'local-only' | 'waiting' | 'synced' | 'cloud-only' | 'thawing' | 'failed';
+export type SyncWord = 'local-only' | 'waiting' | 'synced' | 'cloud-only' | 'elsewhere' | 'thawing' | 'failed';
 export type Kind = 'photo' | 'video' | 'raw' | 'other';
 
 /** The rules of this device; `workers` is null for as many as the machine has cores. */
@@ -61,6 +61,7 @@ export interface Asset {
   favourite: boolean; hidden: boolean; albums: (string | { id: string; path: string })[];
   rotate: number; trashed: boolean; storage: string; conflicts?: unknown[];
   sync: unknown[]; place_count: number;
+  kept_by?: string[];
   places: { remote: string | null; how: string; since?: string | null; proven?: string | null }[];
   facts?: Facts; undecodable_why?: Why | null; history?: Change[];
   web?: { original: boolean; mime: string; moves?: boolean; stack?: Stack | null };

@@ -9,6 +9,7 @@ export function syncName(word: string): string {
     case 'waiting': return t('sync.waiting');
     case 'synced': return t('sync.synced');
     case 'cloud-only': return t('sync.cloud-only');
+    case 'elsewhere': return t('sync.elsewhere');
     case 'thawing': return t('sync.thawing');
     case 'failed': return t('sync.failed');
     default: return word;

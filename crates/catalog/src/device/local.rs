@@ -3,6 +3,8 @@
 //! Invariant: an original is in `freeing` before the first byte of it is removed, in the transaction that says that it is
 //! in the cloud only. So whoever finds a half removed one finds it named there, and nobody takes it for damaged.
 
+use std::collections::HashSet;
+
 use rusqlite::OptionalExtension;
 use safelight_crypto::ContentHash;
 use safelight_model::{AlbumId, AssetId};
@@ -337,19 +339,24 @@ impl DeviceDb {
 }
 
 impl DeviceDb {
-    /// How many originals rest somewhere and not here, and their bytes.
+    /// How many originals rest somewhere and not here, and their bytes; those of some contents aside, which are of no photo.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn count_away(&self) -> Result<(u64, u64)> {
+    pub fn count_away(&self, aside: &HashSet<ContentHash>) -> Result<(u64, u64)> {
+        let (mut originals, mut bytes) = (0, 0);
         self.database.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT count(*), ifnull(sum(size_bytes), 0) FROM
-                         (SELECT content, max(size_bytes) AS size_bytes FROM remote_originals
-                          WHERE state IN (2, 3, 8) GROUP BY content)",
-                )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            let mut statement = connection.prepare_cached(
+                "SELECT content, max(size_bytes) FROM remote_originals WHERE state IN (2, 3, 8) GROUP BY content",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if aside.is_empty() || !aside.contains(&hash_column(row, 0)?) {
+                    originals += 1;
+                    bytes += row.get::<_, u64>(1)?;
+                }
+            }
+            Ok((originals, bytes))
         })
     }
 }

@@ -22,7 +22,7 @@ pub enum SyncState {
     Synced,
     /// It is not here, and the remote was seen to hold all of it.
     CloudOnly,
-    /// It is not here and was not seen in the remote: another device is to send it.
+    /// It is not here and was not seen in the remote: another device or another remote has it.
     Elsewhere,
     /// It is here and cannot be sent, for the reason that is given.
     LocalOnly,
@@ -57,9 +57,10 @@ impl SyncState {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Self::Waiting | Self::Held | Self::Elsewhere => "waiting",
+            Self::Waiting | Self::Held => "waiting",
             Self::Synced => "synced",
             Self::CloudOnly => "cloud-only",
+            Self::Elsewhere => "elsewhere",
             Self::LocalOnly | Self::Off => "local-only",
             Self::Failed | Self::Lost => "failed",
             Self::Thawing => "thawing",

@@ -14,8 +14,8 @@ const PAGE_ASSETS: usize = 500;
 ///
 /// A query is words and filters, all of which must hold: camera: lens: date:2023-05..2023-07
 /// near:48.85,2.35,10km place:Paris type:video format:heic size:>5MB rating:>=4 tag: album: name: path: albumsize:<10GB
-/// sync:local-only|waiting|synced|cloud-only|thawing|failed sync:REMOTE=waiting places:<2 proven:<30d
-/// is:duplicate|favourite|hidden|undecodable|live|motion|raw|linked|trashed|undated has:gps.
+/// sync:local-only|waiting|synced|cloud-only|elsewhere|thawing|failed sync:REMOTE=waiting places:<2 proven:<30d
+/// is:duplicate|favourite|hidden|undecodable|live|motion|raw|linked|trashed|undated has:gps|place.
 /// A ~ marks the time of the file itself, where nothing says when the photo was taken.
 /// A minus before a word or filter excludes; quotes keep words together. Put -- before a query that
 /// begins with a minus.

@@ -198,7 +198,7 @@ fn switch_line(standing: &SwitchStanding) -> String {
         standing.switch,
         counted(standing.photos, "photo", "photos"),
         standing.goes,
-        standing.stays
+        standing.stays + standing.elsewhere
     )
 }
 

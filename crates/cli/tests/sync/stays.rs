@@ -99,3 +99,58 @@ fn a_device_that_keeps_all_does_not_fetch_and_free_by_turns() {
     one.ends(&["local", "set", "originals=on-demand"], 0);
     assert_eq!(moved(&one), (0, 2));
 }
+
+#[test]
+fn what_another_device_keeps_to_itself_is_said_to_be_there_and_nowhere_here() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    let kept = one.listed()[0]["id"].as_str().unwrap().to_owned();
+    one.ends(&["sync", "off", &kept], 0);
+    one.sync();
+    let two = world.join("two");
+    let says_so = |two: &Device<'_>| {
+        let shown = two.json(&["show", &kept]);
+        let standing = &shown["sync"][0];
+        assert_eq!((&standing["state"], &shown["place_count"]), (&"elsewhere".into(), &0.into()), "{shown}");
+        assert_eq!(standing["why"]["code"], "device-keeps-it", "{shown}");
+        let device = shown["kept_by"][0].as_str().unwrap().to_owned();
+        assert!(standing["reason"].as_str().unwrap().contains(&device), "{shown}");
+        let listed = two.json(&["list", "sync:elsewhere"]);
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!((&listed[0]["id"], &listed[0]["sync"]), (&kept.clone().into(), &"elsewhere".into()));
+        assert_eq!(two.json(&["list", "sync:waiting"]), serde_json::json!([]));
+        assert!(two.ends(&["show", &kept], 0).contains("as far as the history tells"));
+        let switches = two.ends(&["sync", "switches", &kept], 0);
+        assert!(switches.contains("0 there or on their way"), "{switches}");
+    };
+    says_so(&two);
+    two.sync();
+    says_so(&two);
+    // Where it is kept it says so too, and once it is sent the other one finds it there.
+    assert_eq!(one.json(&["show", &kept])["sync"][0]["state"], "local-only");
+    assert_eq!(one.json(&["show", &kept])["kept_by"], serde_json::json!([]));
+    one.ends(&["sync", "auto", &kept], 0);
+    one.sync();
+    two.sync();
+    assert_eq!(two.json(&["show", &kept])["sync"][0]["state"], "cloud-only");
+}
+
+#[test]
+fn what_was_removed_before_a_device_joined_is_not_away_for_it() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..4));
+    one.sync();
+    let gone = one.listed()[0]["id"].as_str().unwrap().to_owned();
+    one.ends(&["--yes", "trash", &gone], 0);
+    one.ends(&["--yes", "trash", "empty"], 0);
+    one.sync();
+    let two = world.join("two");
+    two.sync();
+    assert_eq!(two.listed().len(), 3);
+    let local = two.json(&["local"]);
+    assert_eq!(local["away_originals"], 3, "{local}");
+}

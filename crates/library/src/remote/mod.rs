@@ -4,6 +4,7 @@
 //! `device.db` remembers of a remote, and the lock that lets one sync of a library run at a time on this machine.
 //! Nothing asynchronous leaves this module.
 
+mod absent;
 mod at;
 mod check;
 mod collect;

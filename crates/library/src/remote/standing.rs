@@ -1,5 +1,5 @@
 //! How originals stand to remotes, in the words that people are shown: local-only, waiting, synced, cloud-only,
-//! thawing, failed.
+//! elsewhere, thawing, failed.
 //!
 //! What a remote was told of is in `device.db`. An original that came in since then is judged by the remote's policy as
 //! the next sync will judge it, so that no list says nothing about it.
@@ -126,18 +126,20 @@ pub(super) struct Judge {
     row: RemoteRow,
     policy: RemotePolicy,
     wanted: OnceCell<Wanted>,
+    is_alone: bool,
 }
 
 /// How originals stand to all remotes; made once a command.
 pub(crate) struct Standings<'a> {
     library: &'a Library,
     judges: Vec<Judge>,
+    is_alone: bool,
 }
 
 impl Judge {
     pub(super) fn of(library: &Library, row: RemoteRow) -> Result<Self> {
         let policy = library.device.policy(row.id)?;
-        Ok(Self { row, policy, wanted: OnceCell::new() })
+        Ok(Self { row, policy, wanted: OnceCell::new(), is_alone: library.is_alone()? })
     }
 
     fn shown(&self, state: SyncState, reason: Option<String>, next_try_millis: Option<i64>) -> ShownStanding {
@@ -149,6 +151,7 @@ impl Judge {
     pub(super) fn why_unasked(&self, state: SyncState) -> String {
         match state {
             SyncState::Waiting => "it came in after the last sync".to_owned(),
+            SyncState::Elsewhere => not_seen_in(&self.row.name),
             SyncState::Held => WAITS_FOR_CONSENT.to_owned(),
             _ => not_asked_for(self.policy.kind),
         }
@@ -171,6 +174,9 @@ impl Judge {
 
     /// How an original stands that the remote was not told of yet.
     pub(super) fn unasked(&self, library: &Library, content: &ContentHash) -> Result<SyncState> {
+        if library.is_away(content, self.is_alone)? {
+            return Ok(SyncState::Elsewhere);
+        }
         Ok(if self.wanted(library)?.wants(content) { SyncState::Waiting } else { SyncState::Off })
     }
 }
@@ -178,6 +184,9 @@ impl Judge {
 impl Standings<'_> {
     /// The word for how an original stands to all remotes together, when it stands so to those that were told of it.
     pub(crate) fn word(&self, content: &ContentHash, told: &[(RemoteId, SyncState)]) -> Result<&'static str> {
+        if self.judges.is_empty() && self.library.is_away(content, self.is_alone)? {
+            return Ok(SyncState::Elsewhere.word());
+        }
         let mut states = Vec::with_capacity(self.judges.len());
         for judge in &self.judges {
             states.push(match told.iter().find(|(id, _)| *id == judge.row.id) {
@@ -198,7 +207,7 @@ impl Standings<'_> {
                     let reason = match row.state {
                         SyncState::Lost => Some(self.library.why_lost(&judge.row.name, row)?),
                         SyncState::Elsewhere if row.reason.is_none() => {
-                            Some(self.why_elsewhere(&judge.row.name, &rows))
+                            Some(self.why_elsewhere(&judge.row.name, content, &rows)?)
                         }
                         _ => reason(judge.policy.kind, row),
                     };
@@ -207,7 +216,11 @@ impl Standings<'_> {
                 }
                 None => {
                     let state = judge.unasked(self.library, content)?;
-                    judge.shown(state, Some(judge.why_unasked(state)), None)
+                    let reason = match state {
+                        SyncState::Elsewhere => self.why_elsewhere(&judge.row.name, content, &rows)?,
+                        _ => judge.why_unasked(state),
+                    };
+                    judge.shown(state, Some(reason), None)
                 }
             };
             shown.push(standing);
@@ -218,7 +231,12 @@ impl Standings<'_> {
 
 impl Standings<'_> {
     /// What an original that is not here waits for: another remote that holds it, or another device.
-    fn why_elsewhere(&self, remote: &str, rows: &[(RemoteId, OriginalAtRemote)]) -> String {
+    fn why_elsewhere(
+        &self,
+        remote: &str,
+        content: &ContentHash,
+        rows: &[(RemoteId, OriginalAtRemote)],
+    ) -> Result<String> {
         let holders = || {
             self.judges.iter().filter_map(|judge| {
                 let row = rows.iter().find(|(id, row)| *id == judge.row.id && is_held(row.state));
@@ -227,7 +245,7 @@ impl Standings<'_> {
         };
         // What has a reason there is archived or being thawed: it cannot be copied as it is.
         let readable = holders().find(|(_, row)| row.reason.is_none());
-        match readable.or_else(|| holders().next()) {
+        Ok(match readable.or_else(|| holders().next()) {
             Some((holder, row)) if row.state == SyncState::Thawing => {
                 format!("it is being thawed in {holder}: the sync after that sends it")
             }
@@ -238,8 +256,13 @@ impl Standings<'_> {
             Some((holder, _)) => {
                 format!("it rests in {holder} and not here: safelight remote replicate {holder} {remote}")
             }
-            None => format!("another device has it, and it was not seen in {remote} yet"),
-        }
+            None => match self.library.keepers_of(content)?.first() {
+                Some(device) => format!(
+                    "device {device} keeps it, as far as the history tells; it is not here and was not seen in {remote} yet"
+                ),
+                None => format!("another device has it, and it was not seen in {remote} yet"),
+            },
+        })
     }
 }
 
@@ -281,12 +304,17 @@ fn reason(kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
     }
 }
 
+/// Why several originals do that are not here.
+pub(super) fn not_seen_in(remote: &str) -> String {
+    format!("they are not on this device and were not seen in {remote} yet")
+}
+
 impl Library {
     /// How originals stand to remotes; none when there is no remote.
     pub(crate) fn standings(&self) -> Result<Standings<'_>> {
         let rows = self.device.remotes()?.into_iter();
         let judges = rows.map(|row| Judge::of(self, row)).collect::<Result<_>>()?;
-        Ok(Standings { library: self, judges })
+        Ok(Standings { library: self, judges, is_alone: self.is_alone()? })
     }
 
     /// What a remote lost of an original that is not here, and who may still have it.

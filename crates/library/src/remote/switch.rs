@@ -114,6 +114,8 @@ pub struct SwitchStanding {
     pub waiting: u64,
     /// Photos whose originals could not be sent, or were lost there.
     pub failed: u64,
+    /// Neither here nor seen there: another device or another remote has them, and what goes from there is decided there.
+    pub elsewhere: u64,
     /// `on`, `off`, `auto` or `mixed`: the photos' own switches; of an album its own.
     pub switch: &'static str,
     /// Who decides: the `photo`'s own switch, that of an `album`, the `policy`, or `mixed`.
@@ -356,7 +358,11 @@ impl SwitchStanding {
     fn count(&mut self, state: SyncState) {
         match state {
             state if is_held(state) => self.there += 1,
-            SyncState::Waiting | SyncState::Held | SyncState::Elsewhere => self.waiting += 1,
+            SyncState::Waiting | SyncState::Held => self.waiting += 1,
+            SyncState::Elsewhere => {
+                self.elsewhere += 1;
+                return;
+            }
             SyncState::Failed | SyncState::Lost => self.failed += 1,
             _ => {
                 self.stays += 1;

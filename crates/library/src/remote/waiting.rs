@@ -7,7 +7,7 @@ use safelight_model::ContentHash;
 use safelight_sync::newly_exposed;
 use serde::Serialize;
 
-use super::standing::{Judge, reason_of};
+use super::standing::{Judge, not_seen_in, reason_of};
 use crate::error::Result;
 use crate::library::Library;
 use crate::why::Why;
@@ -137,9 +137,7 @@ impl Library {
         let reason = match (found.state, newest.first()) {
             // Who may have it differs from one to the next; each says it by itself.
             (SyncState::Lost, _) => format!("{} was found to have lost them or holds them damaged", row.name),
-            (SyncState::Elsewhere, _) => {
-                format!("they are not on this device and were not seen in {} yet", row.name)
-            }
+            (SyncState::Elsewhere, _) => not_seen_in(&row.name),
             (_, Some(original)) => reason_of(judge, original),
             (_, None) => found.reason.clone().unwrap_or_default(),
         };

@@ -69,7 +69,7 @@ pub struct LocalStanding {
     pub visiting_originals: u64,
     /// Their bytes.
     pub visiting_bytes: u64,
-    /// Originals that rest in remotes and not here.
+    /// Originals of photos that rest in remotes or on other devices, and not here.
     pub away_originals: u64,
     /// Their bytes.
     pub away_bytes: u64,
@@ -188,7 +188,7 @@ impl Library {
             here_bytes += length_bytes;
         }
         let visitors = self.device.visitors()?;
-        let (away_originals, away_bytes) = self.device.count_away()?;
+        let (away_originals, away_bytes) = self.device.count_away(&self.purged_contents()?)?;
         let (archived_originals, thawing_originals) = self.device.count_archived()?;
         let pinned = self.pinned()?;
         let albums: Vec<_> = pinned.albums.iter().copied().collect();
