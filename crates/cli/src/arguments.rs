@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Local(commands::local::Arguments),
     Verify(commands::verify::Arguments),
     History(commands::history::Arguments),
+    Undo(commands::undo::Arguments),
+    Restore(commands::restore::Arguments),
     Key(commands::key::Arguments),
     #[command(hide = true)]
     Worker(commands::worker::Arguments),

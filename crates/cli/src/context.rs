@@ -16,7 +16,7 @@ use safelight_library::folder::{
 use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
 use safelight_library::{
-    AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, MinuteOfDay, RecoveryWords,
+    AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, MinuteOfDay, Moment, RecoveryWords,
     Surroundings, WallClock, WorkerProgram,
 };
 use zeroize::Zeroizing;
@@ -215,6 +215,22 @@ impl Context {
         let keys = self.unlock(&folder)?;
         let opened = Library::open_to_read(folder.clone(), keys.clone(), &self.library_options());
         self.or_look_only(opened, folder, keys)
+    }
+
+    /// The same as it was at a moment, if one is given.
+    pub(crate) fn open_library_at(&self, when: Option<&str>) -> Result<Library, Failure> {
+        let Some(when) = when else { return self.open_library_to_read() };
+        let moment = self.moment(when)?;
+        let folder = self.folder()?;
+        let keys = self.unlock(&folder)?;
+        let library = Library::open_as_it_was(folder, keys, &self.library_options(), &moment)?;
+        self.output.talk(&format!("As it was at {moment}:"));
+        Ok(self.noticed(library))
+    }
+
+    /// A moment that somebody named.
+    pub(crate) fn moment(&self, when: &str) -> Result<Moment, Failure> {
+        Ok(Moment::parse(when, &zone_here(), jiff::Timestamp::now())?)
     }
 
     /// Opens the library for a command that would record what it finds, but can also do without: on a full disk
@@ -463,15 +479,19 @@ fn tell_diagnostics() {
     let _set_already = subscriber.try_init();
 }
 
-/// The minute of the day by the clock on the wall: of the zone that `TZ` names, else of this system.
-fn minute_here() -> MinuteOfDay {
+/// The zone of the clock on the wall: the one that `TZ` names, else that of this system.
+fn zone_here() -> TimeZone {
     let named = std::env::var("TZ").ok().and_then(|name| TimeZone::get(name.trim_start_matches(':')).ok());
     let of_system = || {
         let rules = std::fs::read("/etc/localtime").ok()?;
         TimeZone::tzif("here", &rules).ok()
     };
-    let zone = named.or_else(of_system).unwrap_or(TimeZone::UTC);
-    let now = jiff::Timestamp::now().to_zoned(zone);
+    named.or_else(of_system).unwrap_or(TimeZone::UTC)
+}
+
+/// The minute of the day by the clock on the wall.
+fn minute_here() -> MinuteOfDay {
+    let now = jiff::Timestamp::now().to_zoned(zone_here());
     let part = |number: i8| u8::try_from(number).unwrap_or_default();
     MinuteOfDay::new(part(now.hour()), part(now.minute())).unwrap_or_default()
 }

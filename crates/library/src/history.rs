@@ -263,7 +263,7 @@ pub(crate) fn shown_time(millis: u64) -> String {
 }
 
 /// What an operation did, in a few words.
-fn sentence(op: &Op) -> String {
+pub(crate) fn sentence(op: &Op) -> String {
     match &op.body {
         OpBody::AddAsset { original, .. } => format!("added {}", original.source.display()),
         OpBody::AddVersion { asset, original, .. } => {

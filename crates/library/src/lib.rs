@@ -30,6 +30,7 @@ mod map;
 mod monitor;
 mod objects;
 mod offers;
+mod past;
 mod proxy;
 mod remote;
 mod render;
@@ -58,8 +59,9 @@ pub use duplicates::{
     ShownDuplicate, ShownGroup, ShownIn,
 };
 pub use edit::{
-    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, NewAlbum, PurgePlan, PurgeReport,
-    Resolution, Selection, ShownAlbum, ShownConflict, ShownStack, StackedAsset, TrashedAsset,
+    AlbumRemoval, Among, Changes, ConflictingValue, EditReport, Made, NewAlbum, Part, PurgePlan, PurgeReport,
+    Resolution, RestoreReport, RestoreRequest, Selection, ShownAlbum, ShownChange, ShownConflict, ShownStack,
+    StackedAsset, TrashedAsset, WhichChanges,
 };
 pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};
@@ -71,6 +73,7 @@ pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistak
 pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use offers::Offers;
+pub use past::Moment;
 pub use proxy::{OpenVideo, Proxy, ProxyStop};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,

@@ -26,6 +26,7 @@ use crate::folder_lock::FolderLock;
 use crate::import::locked;
 use crate::import::rendition::{LocalPacks, reconcile_packs};
 use crate::keys::{NewSlot, UnfinishedLibrary, UnlockedKeys};
+use crate::past::PastFile;
 
 /// Prefix of the settings that name damaged originals.
 const DAMAGED: &str = "damaged/";
@@ -52,6 +53,8 @@ pub struct Library {
     pub(crate) folder: LibraryFolder,
     pub(crate) keys: UnlockedKeys,
     pub(crate) catalog: Mutex<Catalog>,
+    /// The file of the catalogue, where that is of a moment gone by.
+    past: Option<PastFile>,
     pub(crate) device: DeviceDb,
     pub(crate) place: FolderPlace,
     pub(crate) packs: LocalPacks,
@@ -209,6 +212,7 @@ impl Library {
             folder,
             keys,
             catalog: Mutex::new(catalog),
+            past: None,
             device,
             place,
             packs,
@@ -265,6 +269,12 @@ impl Library {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         !self.folder.is_writable()
+    }
+
+    /// Looks at another catalogue from now on: that of a moment gone by.
+    pub(crate) fn look_back(&mut self, catalog: Catalog, file: Option<PastFile>) {
+        self.catalog = Mutex::new(catalog);
+        self.past = file;
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {

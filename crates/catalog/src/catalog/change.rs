@@ -142,6 +142,20 @@ impl Change<'_> {
         self.op_where("number = ?1", [number])
     }
 
+    /// The number of an op; `None` if this catalogue does not hold it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn number_of(&mut self, id: OpId) -> Result<Option<i64>> {
+        self.folder
+            .connection
+            .prepare_cached("SELECT number FROM ops WHERE session = ?1 AND counter = ?2")
+            .and_then(|mut select| {
+                select.query_row((id.session.cast_signed(), id.counter), |row| row.get(0)).optional()
+            })
+            .map_err(in_transaction)
+    }
+
     fn op_where(&self, condition: &str, values: impl Params) -> Result<Option<Op>> {
         let bytes: Option<Vec<u8>> = self
             .folder

@@ -29,17 +29,17 @@ fn set(number: u32, field: impl Into<Field>, value: impl Into<Value>) -> OpBody 
 }
 
 /// Random numbers that are the same in every run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 }
 
 /// An op of any kind about one of forty assets, as the library would make it from what it knows.
-fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
+pub(crate) fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
     let number = u32::try_from(dice.below(40)).unwrap();
     let asset = asset(number);
     let state = world.catalog.asset_state(asset).unwrap().unwrap_or_default();
@@ -144,7 +144,7 @@ const QUERIES: &[&str] = &[
 ];
 
 /// Everything that the catalogue answers, as text.
-fn answers(catalog: &Catalog) -> Vec<String> {
+pub(crate) fn answers(catalog: &Catalog) -> Vec<String> {
     let mut all = everything(catalog);
     for query in QUERIES {
         for covers_only in [false, true] {
@@ -166,7 +166,7 @@ fn answers(catalog: &Catalog) -> Vec<String> {
 }
 
 /// Names the first answer that differs.
-fn same(one: &[String], other: &[String]) {
+pub(crate) fn same(one: &[String], other: &[String]) {
     for (one, other) in one.iter().zip(other) {
         assert_eq!(one, other);
     }

@@ -5,4 +5,5 @@ mod common;
 mod history;
 mod law;
 mod memory;
+mod past;
 mod search;

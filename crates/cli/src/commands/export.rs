@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// With --to: write the thumbnail or the preview instead of the original
     #[arg(long, value_name = "KIND", requires = "to", value_parser = ["thumbnail", "preview"])]
     rendition: Option<String>,
+    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
     /// Write no XMP sidecars
     #[arg(long)]
     no_sidecars: bool,
@@ -57,7 +60,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::usage("export needs a folder to write into")
             .hint("safelight export DIR [ITEMS], or safelight export --to - ITEM"));
     };
-    let library = context.open_library_to_read()?;
+    let library = context.open_library_at(arguments.at.as_deref())?;
     let request = ExportRequest {
         directory: directory.clone(),
         items: arguments.items.clone(),
@@ -133,7 +136,7 @@ fn to_stdout(context: &Context, arguments: &Arguments, target: &str) -> Result<(
             Failure::usage("--to - writes exactly one item").hint("safelight export --to - ITEM > FILE")
         );
     };
-    let mut library = context.open_library_to_read()?;
+    let mut library = context.open_library_at(arguments.at.as_deref())?;
     let mut stdout = std::io::stdout().lock();
     match arguments.rendition.as_deref() {
         Some(kind) => library.write_rendition(item, kind, &mut stdout)?,

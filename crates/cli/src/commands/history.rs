@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     } else {
         for entry in &entries {
             let what = printable_text(&entry.what);
-            context.output.data(&format!("{}  {:8.8}  {what}", entry.when, entry.device))?;
+            context.output.data(&format!("{}Z  {:8.8}  {what}", entry.when, entry.device))?;
         }
     }
     Ok(())

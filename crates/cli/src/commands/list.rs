@@ -29,11 +29,14 @@ pub(crate) struct Arguments {
     /// Print only how many there are
     #[arg(long)]
     count: bool,
+    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
     /// Print what was searched for last in the gallery on this device
-    #[arg(long, conflicts_with_all = ["query", "limit", "count", "forget_recent"])]
+    #[arg(long, conflicts_with_all = ["query", "limit", "count", "at", "forget_recent"])]
     recent: bool,
     /// Forget what was searched for last in the gallery
-    #[arg(long, conflicts_with_all = ["query", "limit", "count"])]
+    #[arg(long, conflicts_with_all = ["query", "limit", "count", "at"])]
     forget_recent: bool,
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if arguments.recent || arguments.forget_recent {
         return recent(context, arguments.forget_recent);
     }
-    let library = context.open_library_to_read()?;
+    let library = context.open_library_at(arguments.at.as_deref())?;
     let query = joined(&arguments.query);
     if arguments.count {
         let count = library.count(&query)?;

@@ -14,6 +14,9 @@ use crate::output::{printable, printable_text, size};
 pub(crate) struct Arguments {
     /// An id or the beginning of one, a path, or a query that finds one photo
     item: Option<String>,
+    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    #[arg(long, value_name = "WHEN", conflicts_with = "file")]
+    at: Option<String>,
     /// Probe files or folders directly; needs no library
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "item")]
     file: Vec<PathBuf>,
@@ -28,7 +31,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             Failure::usage("show needs an item").hint("safelight show ID, or safelight show --file PATH")
         );
     };
-    let library = context.open_library_to_read()?;
+    let library = context.open_library_at(arguments.at.as_deref())?;
     let shown = library.show(item)?;
     if context.output.json() {
         context.output.print_json(&shown)?;

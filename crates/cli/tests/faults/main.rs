@@ -15,6 +15,7 @@ mod corpus;
 mod crash;
 mod damage;
 mod duplicates;
+mod going_back;
 mod in_a_terminal;
 mod leaving;
 mod linked;

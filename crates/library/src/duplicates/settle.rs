@@ -14,7 +14,7 @@ use safelight_model::{
 use serde::Serialize;
 
 use super::{DuplicateKind, Duplicates, Group, Member};
-use crate::edit::{Made, push_all, read, written};
+use crate::edit::{Sort, push_all, read, written};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
@@ -22,11 +22,6 @@ use crate::objects::write_original;
 
 /// What is said of a photo that is another one by now.
 const CHANGED_MEANWHILE: &str = "some of them were changed or put away meanwhile, and stay as they are";
-
-/// The setting that says which operations the last settling was: the number and the id of its first and of its last.
-const LAST_SETTLED: &str = "dedupe/last";
-/// Bytes of one of them: number, session and counter.
-const END_BYTES: usize = 24;
 
 /// What a person chose for one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,61 +99,23 @@ impl Library {
         }
         self.folder.require_writable()?;
         let settlings = self.proven(settlings, chosen.is_none(), &mut report, monitor)?;
-        let changed = self.change(|change| {
+        self.change_as(Some(Sort::Settling), |change| {
             let mut report = report;
             settlings.iter().try_for_each(|settling| settle(change, settling, &mut report))?;
             Ok(report)
-        })?;
-        self.remember_settled()?;
-        Ok(changed)
-    }
-
-    /// Keeps on this device which operations the last settling was, so that another process can take it back.
-    fn remember_settled(&mut self) -> Result<()> {
-        let made = self.last_made();
-        if made.is_nothing() {
-            return Ok(());
-        }
-        let (first, last) = (*made.numbers().start(), *made.numbers().end());
-        let ids = self.change(|change| Ok([change.op_numbered(first)?, change.op_numbered(last)?]))?;
-        self.made = made;
-        let mut bytes = Vec::new();
-        for (number, op) in [first, last].into_iter().zip(ids) {
-            let Some(op) = op else { return Ok(()) };
-            bytes.extend(number.to_be_bytes());
-            bytes.extend(op.id.session.to_be_bytes());
-            bytes.extend(u64::from(op.id.counter).to_be_bytes());
-        }
-        Ok(self.device.set_setting(LAST_SETTLED, Some(&bytes))?)
+        })
     }
 
     /// Takes back the last settling on this device: fields show again what they showed, and copies leave the trash.
     ///
     /// # Errors
-    /// [`LibraryError::Refused`] if there was none, or the catalogue was made anew since.
+    /// [`LibraryError::Refused`] if there was none, or what it did was changed again since.
     pub fn undo_settling(&mut self) -> Result<crate::EditReport> {
-        let refused = |reason: &str| LibraryError::Refused {
-            reason: reason.to_owned(),
+        let last = self.last_settling()?.ok_or_else(|| LibraryError::Refused {
+            reason: "no duplicates were settled on this device".to_owned(),
             hint: "safelight trash restore takes photos out of the trash".into(),
-        };
-        let kept = self.device.setting(LAST_SETTLED)?;
-        let kept = kept.ok_or_else(|| refused("no duplicates were settled on this device"))?;
-        let numbers = self.change(|change| {
-            let (ends, rest) = kept.as_chunks::<END_BYTES>();
-            let mut numbers = Vec::new();
-            for end in ends.iter().filter(|_| rest.is_empty()) {
-                numbers.extend(still_there(change, end)?);
-            }
-            Ok(numbers)
         })?;
-        let [first, last] = numbers.as_slice() else {
-            return Err(refused(
-                "history was read in anew since, so that what was settled is not known any more",
-            ));
-        };
-        let report = self.undo(Made::of_numbers(*first, *last))?;
-        self.device.set_setting(LAST_SETTLED, None)?;
-        Ok(report)
+        Ok(self.undo_changes(&last)?.pop().unwrap_or_default())
     }
 
     /// Puts photos under others, all or none.
@@ -284,19 +241,6 @@ fn chosen_of<'a>(found: &'a Duplicates, chosen: &ChosenGroup) -> Result<Settling
     let member = |asset: AssetId| group.members.iter().find(move |member| member.asset == asset);
     let keep = member(keep).ok_or_else(|| refused("there is no such group".into()))?;
     Ok(Settling { keep, drop: drop.into_iter().filter_map(member).collect() })
-}
-
-/// The number of an operation, if it is still the one of that id.
-fn still_there(change: &mut Change<'_>, end: &[u8; END_BYTES]) -> Result<Option<i64>> {
-    let (words, _) = end.as_chunks::<8>();
-    let [number, session, counter] = words else { return Ok(None) };
-    let number = i64::from_be_bytes(*number);
-    let op = change.op_numbered(number)?;
-    let is_it = op.is_some_and(|op| {
-        op.id.session == u64::from_be_bytes(*session)
-            && u64::from(op.id.counter) == u64::from_be_bytes(*counter)
-    });
-    Ok(is_it.then_some(number))
 }
 
 /// Merges and trashes one group, as its photos are now.

@@ -9,6 +9,8 @@ mod change;
 mod conflict;
 mod purge;
 mod reclaim;
+mod remembered;
+mod restore;
 mod select;
 mod smart;
 mod stack;
@@ -22,12 +24,15 @@ pub use album::{AlbumRemoval, NewAlbum, ShownAlbum};
 pub use change::{Changes, EditReport};
 pub use conflict::{ConflictingValue, Resolution, ShownConflict};
 pub use purge::{PurgePlan, PurgeReport};
+pub use remembered::{ShownChange, WhichChanges};
+pub use restore::{Part, RestoreReport, RestoreRequest};
 pub use select::{Among, Selection};
 pub use stack::{ShownStack, StackedAsset};
 pub use trash::TrashedAsset;
 pub use undo::Made;
 
 pub(crate) use change::push_all;
+pub(crate) use remembered::Sort;
 pub(crate) use text::shown_date_words;
 pub(crate) use word::pointed;
 
@@ -37,21 +42,36 @@ mod tests;
 use safelight_catalog::Change;
 use safelight_model::{AssetId, AssetState, ContentState, Field, FieldCode, OpBody, Register, Value};
 
+use self::remembered::Ends;
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 
 impl Library {
-    /// Runs one transaction, and puts what it recorded into a segment of history.
+    /// Runs one transaction, puts what it recorded into a segment of history, and remembers it to be taken back.
     pub(crate) fn change<T>(&mut self, run: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        self.change_as(Some(Sort::Edit), run)
+    }
+
+    /// The same with what sort of change it is; one without a sort has no way back.
+    pub(crate) fn change_as<T>(
+        &mut self,
+        sort: Option<Sort>,
+        run: impl FnOnce(&mut Change<'_>) -> Result<T>,
+    ) -> Result<T> {
         self.folder.require_writable()?;
-        let (value, made) = self.catalog().change(now_stamp_millis(), |change| {
+        let (value, made, ends) = self.catalog().change(now_stamp_millis(), |change| {
             let before = change.last_op()?;
             let value = run(change)?;
-            Ok::<_, LibraryError>((value, Made::between(before, change.last_op()?)))
+            let made = Made::between(before, change.last_op()?);
+            let ends = Ends::of(change, made)?;
+            Ok::<_, LibraryError>((value, made, ends))
         })?;
         self.made = made;
         self.close_segment()?;
+        if let Some((sort, ends)) = sort.zip(ends) {
+            self.remember(sort, ends);
+        }
         Ok(value)
     }
 }

@@ -94,7 +94,8 @@ impl Library {
         let PurgePlan { assets, trashed_before, .. } = plan;
         self.folder.require_writable()?;
         self.begin_reclaiming()?;
-        let (mut report, contents) = self.change(|change| {
+        // It has no way back.
+        let (mut report, contents) = self.change_as(None, |change| {
             let mut report = PurgeReport::default();
             let mut contents = HashSet::new();
             for asset in assets {

@@ -16,11 +16,12 @@ use crate::monitor::Unwatched;
 use crate::testing::Place;
 use crate::timeline::TimelineRequest;
 
+mod back;
 mod hidden;
 mod smart;
 
 struct Room {
-    _place: Place,
+    place: Place,
     library: Library,
 }
 
@@ -53,7 +54,7 @@ impl Room {
     fn with(photos: u32) -> Self {
         let place = Place::new();
         let library = place.library();
-        let mut room = Self { _place: place, library };
+        let mut room = Self { place, library };
         let bodies = (0..photos).map(|number| OpBody::AddAsset {
             asset: asset(number),
             life: Life(0),

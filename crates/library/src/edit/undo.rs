@@ -13,6 +13,7 @@ use safelight_model::{
 
 use super::change::EditReport;
 use super::is_held;
+use super::remembered::Sort;
 use crate::error::Result;
 use crate::library::Library;
 
@@ -112,15 +113,20 @@ impl Library {
     /// # Errors
     /// Those of the catalogue. What cannot be taken back is named in the report.
     pub fn undo(&mut self, made: Made) -> Result<EditReport> {
+        let sort = self.before_undo(made)?;
         let mut put_back = std::mem::take(&mut self.put_back);
-        let report = self.undo_with(made, &mut put_back);
+        let report = self.undo_with(made, sort, &mut put_back);
         self.put_back = put_back;
-        report
+        let report = report?;
+        if !report.changed.is_empty() {
+            self.after_undo(made)?;
+        }
+        Ok(report)
     }
 
-    fn undo_with(&mut self, made: Made, put_back: &mut HashSet<OpId>) -> Result<EditReport> {
+    fn undo_with(&mut self, made: Made, sort: Sort, put_back: &mut HashSet<OpId>) -> Result<EditReport> {
         let keeps_back = self.keeps_hidden_back();
-        self.change(|change| {
+        self.change_as(Some(sort), |change| {
             let (mut changed, mut about, mut notices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             // What it did beside hiding a photo itself is taken back with that.
             let mut hidden_by_it = BTreeSet::new();

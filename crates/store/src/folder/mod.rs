@@ -24,5 +24,5 @@ pub use object::{ObjectFile, Outcome};
 pub use place::FolderPlace;
 pub use read::ObjectReader;
 pub use remote::Folder;
-pub use temp::{SweepReport, TempFile, TempSpace, sync_directory};
+pub use temp::{SweepReport, TempFile, TempName, TempSpace, sync_directory};
 pub use walk::{Found, FoundKind, Walk};

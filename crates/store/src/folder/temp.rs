@@ -144,6 +144,16 @@ impl TempSpace {
         Ok(TempFile { file: Some(File::from(file)), name: Some(name), session })
     }
 
+    /// Reserves a name for an unfinished file that something else makes and removes: a database and its logs.
+    ///
+    /// # Errors
+    /// As [`TempSpace::create_file`].
+    pub fn reserve_name(&self) -> io::Result<TempName> {
+        let session = self.session()?;
+        let number = session.next.fetch_add(1, Ordering::Relaxed);
+        Ok(TempName { path: self.path.join(format!("{}.{number}", session.name)), _session: session })
+    }
+
     /// Gives a finished file its name in `directory`, never overwriting: `AlreadyExists` if it is taken.
     ///
     /// The caller has synced the file, and syncs the folder afterwards.
@@ -339,6 +349,21 @@ impl Drop for TempFile {
     }
 }
 
+/// A name among the unfinished files that no sweep touches while this is held.
+#[derive(Debug)]
+pub struct TempName {
+    path: PathBuf,
+    _session: Arc<Session>,
+}
+
+impl TempName {
+    /// Where the file is to be.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Makes names in a folder durable.
 ///
 /// # Errors
@@ -467,7 +492,9 @@ fn split_name(name: &OsStr) -> Option<(&str, &str)> {
     let parts: Vec<&str> = session.split('-').collect();
     let numbers =
         parts.get(1..).is_some_and(|numbers| numbers.iter().all(|part| part.parse::<u64>().is_ok()));
-    let known_suffix = suffix == LOCK_SUFFIX || suffix.parse::<u64>().is_ok();
+    // A database keeps its logs beside it: `7-wal`.
+    let number = suffix.split_once('-').map_or(suffix, |(number, _)| number);
+    let known_suffix = suffix == LOCK_SUFFIX || number.parse::<u64>().is_ok();
     (parts.len() == 4 && numbers && known_suffix).then_some((session, suffix))
 }
 

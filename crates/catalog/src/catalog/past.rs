@@ -1,0 +1,133 @@
+//! The catalogue as it was at a moment: what was recorded up to then, folded anew beside this one.
+//!
+//! Invariant: of each device the beginning of its chain is folded, without a gap. The stamps of a chain are taken to
+//! ascend: an operation counts as made no earlier than the one before it on its device, so that a clock that was set back
+//! does not tell of an answer before the question. What comes of it is a fold like any other, with its state hash.
+//!
+//! Specified in sl1-history §7.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+use safelight_crypto::Entropy;
+use safelight_model::Op;
+
+use super::fold::{Folder, Origin, device_number, in_transaction, stamp_of};
+use super::{Catalog, Durability};
+use crate::database::{Access, CatalogKey, remove_database};
+use crate::error::Result;
+use crate::rows::bytes_column;
+
+/// Operations to a transaction.
+const OPS_AT_ONCE: usize = 20_000;
+
+/// How much of the history a moment knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Operations up to then.
+    pub ops: u64,
+    /// Those made since.
+    pub since: u64,
+}
+
+/// An operation, and the device that made it.
+struct Recorded {
+    device: [u8; 16],
+    bytes: Vec<u8>,
+}
+
+impl Catalog {
+    /// Makes the catalogue of a moment in a new file, and opens it to be read. The caller removes the file.
+    ///
+    /// # Errors
+    /// [`Exists`](crate::CatalogError::Exists) if the file is there, and those of the database; then no file is left.
+    pub fn as_it_was(
+        &self,
+        moment_millis: u64,
+        path: &Path,
+        key: &CatalogKey,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Self, Past)> {
+        let mut past = Self::create(path, key, self.device, entropy)?;
+        let folded = past.set_durability(Durability::Relaxed).and_then(|()| {
+            let known = self.fold_until(moment_millis, &mut past)?;
+            past.close()?;
+            Ok((Self::open_as(path, key, self.device, entropy, Access::ReadOnly)?, known))
+        });
+        folded.inspect_err(|_| drop(remove_database(path)))
+    }
+
+    /// The same in memory, for where no file can be made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn as_it_was_in_memory(&self, moment_millis: u64, entropy: &mut dyn Entropy) -> Result<(Self, Past)> {
+        let mut past = Self::create_in_memory(self.device, entropy)?;
+        let known = self.fold_until(moment_millis, &mut past)?;
+        Ok((past, known))
+    }
+
+    fn fold_until(&self, moment_millis: u64, past: &mut Self) -> Result<Past> {
+        let mut known = Past::default();
+        let mut some = Vec::new();
+        let mut failure = None;
+        self.database.read(|connection| {
+            each_until(connection, moment_millis, &mut known, |recorded| {
+                some.push(recorded);
+                if some.len() < OPS_AT_ONCE {
+                    return true;
+                }
+                failure = past.fold_recorded(&some, moment_millis).err();
+                some.clear();
+                failure.is_none()
+            })
+        })?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        past.fold_recorded(&some, moment_millis)?;
+        Ok(known)
+    }
+
+    fn fold_recorded(&mut self, recorded: &[Recorded], now_millis: u64) -> Result<()> {
+        self.within(|connection, labels, _| {
+            let mut folder = Folder::new(connection, labels, now_millis);
+            for Recorded { device, bytes } in recorded {
+                // One that cannot be read stands in no fold.
+                let Ok(op) = Op::from_bytes(bytes) else { continue };
+                let device = device_number(connection, device).map_err(in_transaction)?;
+                folder.take(&op, bytes, Origin { device, segment: None })?;
+            }
+            folder.finish()
+        })
+    }
+}
+
+/// Meets what was recorded up to a moment, each device's in the order of its chain, until it is told to stop.
+fn each_until(
+    connection: &Connection,
+    moment_millis: u64,
+    known: &mut Past,
+    mut meet: impl FnMut(Recorded) -> bool,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.device, o.stamp, o.bytes FROM ops AS o JOIN devices AS d ON d.id = o.device ORDER BY o.number",
+    )?;
+    let mut latest: HashMap<[u8; 16], u64> = HashMap::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let device = bytes_column(row, 0)?;
+        let clamped = latest.entry(device).or_default();
+        *clamped = (*clamped).max(stamp_of(row.get(1)?).millis);
+        if *clamped > moment_millis {
+            known.since += 1;
+            continue;
+        }
+        known.ops += 1;
+        if !meet(Recorded { device, bytes: row.get(2)? }) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `safelight restore`: photos and albums as they were.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use safelight_library::{Among, Part, RestoreReport, RestoreRequest};
+
+use super::set::{agree_if_many, select};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::counted;
+use crate::prompt;
+
+/// Make photos and albums say again what they said at a moment
+///
+/// Captions, ratings, dates, places, tags, albums, the trash, what is hidden, turned and stacked; --only names some of them.
+/// Photos that came since stay, and what was removed for good does not come back. It is a change like any other: it is in
+/// history, and safelight undo takes it back. --dry-run says what would change.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// As of when: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    #[arg(long, value_name = "WHEN")]
+    to: String,
+    /// Which photos: ids, paths or a query; the whole library without any
+    items: Vec<String>,
+    /// Only these parts
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = part)]
+    only: Vec<Part>,
+}
+
+fn part(word: &str) -> Result<Part, String> {
+    Part::of_word(word).ok_or_else(|| {
+        let words: Vec<_> = Part::ALL.into_iter().map(Part::word).collect();
+        format!("the parts are {}", words.join(", "))
+    })
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let moment = context.moment(&arguments.to)?;
+    let dry_run = context.global.dry_run;
+    let mut library = if dry_run { context.open_library_to_read()? } else { context.open_library()? };
+    let selection = match arguments.items.as_slice() {
+        [] => None,
+        items => Some(select(&library, items, Among::Everywhere)?),
+    };
+    if let Some(selection) = &selection {
+        agree_if_many(context, selection, "make as they were")?;
+    }
+    let parts: BTreeSet<_> =
+        if arguments.only.is_empty() { Part::ALL.into() } else { arguments.only.iter().copied().collect() };
+    let mut request = RestoreRequest { moment: &moment, selection: selection.as_ref(), parts, dry_run: true };
+    let mut report = library.restore_to(&request)?;
+    if !dry_run {
+        if selection.is_none() && !context.global.yes && !(report.changed.is_empty() && report.albums == 0) {
+            agree(&report, &moment.to_string())?;
+        }
+        request.dry_run = false;
+        report = library.restore_to(&request)?;
+    }
+    library.close()?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&report)?);
+    }
+    tell(context, &report, &moment.to_string())
+}
+
+/// Asks before the whole library is made as it was.
+fn agree(report: &RestoreReport, moment: &str) -> Result<(), Failure> {
+    let message = format!("this would make {} as they were at {moment}", things(report));
+    if prompt::someone_is_there() && prompt::agree(&format!("{message}. Go on?"))? {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, message).hint("--dry-run says which parts, --yes does it"))
+}
+
+fn things(report: &RestoreReport) -> String {
+    let photos = counted(report.changed.len() as u64, "photo", "photos");
+    match report.albums {
+        0 => photos,
+        albums => format!("{photos} and {}", counted(albums, "album", "albums")),
+    }
+}
+
+fn tell(context: &Context, report: &RestoreReport, moment: &str) -> Result<(), Failure> {
+    for (part, photos) in &report.parts {
+        context.output.data(&format!("{part:>9}  {}", counted(*photos, "photo", "photos")))?;
+    }
+    let verb = if report.dry_run { "would be as they were at" } else { "are as they were at" };
+    context.output.talk(&format!("{} {verb} {moment}", things(report)));
+    if report.since > 0 {
+        context.output.talk(&format!("{} came since and stay", counted(report.since, "photo", "photos")));
+    }
+    if report.removed_since > 0 {
+        context.output.warn(&format!(
+            "{} removed for good since: nothing in this library brings them back",
+            counted(report.removed_since, "photo was", "photos were")
+        ));
+    }
+    Ok(())
+}

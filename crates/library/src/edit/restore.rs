@@ -1,0 +1,281 @@
+//! Making photos and albums say again what they said at a moment, as new operations.
+//!
+//! Invariant: what came since stays, and so does what was removed for good; what is written is only what differs. It is a
+//! change like any other, which is in history and can be taken back. Switches and settings of syncing are left as they are,
+//! because the past of those may send out what has been kept back since.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use safelight_catalog::Catalog;
+use safelight_model::{
+    AlbumId, AssetId, AssetState, EntityId, Field, FieldCode, OpBody, Record, SetName, Target, Value,
+};
+use serde::Serialize;
+
+use super::change::push_all;
+use super::select::Selection;
+use super::{is_held, is_settled, read};
+use crate::error::Result;
+use crate::library::Library;
+use crate::past::Moment;
+
+/// How many photos are compared at a time.
+const PAGE_ASSETS: usize = 1000;
+
+/// What of a photo is to be as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Captions and titles.
+    Captions,
+    /// Ratings and favourites.
+    Ratings,
+    /// Dates that were corrected.
+    Dates,
+    /// Places that were corrected.
+    Places,
+    /// Tags.
+    Tags,
+    /// Albums: their names and what lies in them, in which order.
+    Albums,
+    /// What lies in the trash.
+    Trash,
+    /// What is hidden.
+    Hidden,
+    /// How photos are turned and stacked.
+    Looks,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Captions,
+        Self::Ratings,
+        Self::Dates,
+        Self::Places,
+        Self::Tags,
+        Self::Albums,
+        Self::Trash,
+        Self::Hidden,
+        Self::Looks,
+    ];
+
+    /// The word that people type.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Captions => "captions",
+            Self::Ratings => "ratings",
+            Self::Dates => "dates",
+            Self::Places => "places",
+            Self::Tags => "tags",
+            Self::Albums => "albums",
+            Self::Trash => "trash",
+            Self::Hidden => "hidden",
+            Self::Looks => "looks",
+        }
+    }
+
+    /// The part of that word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.word() == word)
+    }
+
+    /// The part of a photo that a field is.
+    fn of_field(field: FieldCode) -> Option<Self> {
+        Some(match field {
+            Field::CAPTION | Field::TITLE => Self::Captions,
+            Field::RATING | Field::FAVOURITE => Self::Ratings,
+            Field::DATE => Self::Dates,
+            Field::PLACE => Self::Places,
+            Field::POSITION => Self::Albums,
+            Field::TRASHED => Self::Trash,
+            Field::HIDDEN => Self::Hidden,
+            Field::ROTATE | Field::STACK => Self::Looks,
+            _ => return None,
+        })
+    }
+
+    fn of_set(set: SetName) -> Option<Self> {
+        match set {
+            SetName::TAGS => Some(Self::Tags),
+            SetName::ALBUMS => Some(Self::Albums),
+            _ => None,
+        }
+    }
+}
+
+/// The sets of a photo that people fill.
+const SETS: [SetName; 2] = [SetName::TAGS, SetName::ALBUMS];
+
+/// What is to be as it was.
+#[derive(Debug, Clone)]
+pub struct RestoreRequest<'a> {
+    /// As of when.
+    pub moment: &'a Moment,
+    /// Which photos; all of them, and the albums too, without any.
+    pub selection: Option<&'a Selection>,
+    /// What of them.
+    pub parts: BTreeSet<Part>,
+    /// Only say what would change.
+    pub dry_run: bool,
+}
+
+/// What making things as they were came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RestoreReport {
+    /// The ids of photos that changed.
+    pub changed: Vec<String>,
+    /// Photos that were so already.
+    pub unchanged: u64,
+    /// Photos that came since, and stay as they are.
+    pub since: u64,
+    /// Photos that were there and have been removed for good since: nothing brings them back.
+    pub removed_since: u64,
+    /// Albums that changed.
+    pub albums: u64,
+    /// How often each part of a photo changed.
+    pub parts: BTreeMap<&'static str, u64>,
+    /// Whether it was only tried.
+    pub dry_run: bool,
+}
+
+impl Library {
+    /// Makes photos and albums say again what they said at a moment, all or none.
+    ///
+    /// # Errors
+    /// Those of [`Library::open_as_it_was`].
+    pub fn restore_to(&mut self, request: &RestoreRequest<'_>) -> Result<RestoreReport> {
+        if !request.dry_run {
+            self.folder.require_writable()?;
+        }
+        let past = self.as_it_was(request.moment, !self.is_read_only())?;
+        let mut report = RestoreReport { dry_run: request.dry_run, ..RestoreReport::default() };
+        let mut differing = Vec::new();
+        for asset in self.asked_for(request, &past.catalog)? {
+            let then = past.catalog.asset_state(asset)?.filter(is_held);
+            let now = self.catalog().asset_state(asset)?;
+            match (then, now) {
+                (Some(then), Some(now)) if is_held(&now) => {
+                    let steps = steps(asset, &now, &then, &request.parts);
+                    if steps.is_empty() {
+                        report.unchanged += 1;
+                    } else {
+                        let parts: BTreeSet<_> = steps.iter().map(|(part, _)| part.word()).collect();
+                        parts.into_iter().for_each(|part| *report.parts.entry(part).or_default() += 1);
+                        report.changed.push(asset.to_string());
+                        differing.push((asset, then));
+                    }
+                }
+                (Some(_), _) => report.removed_since += 1,
+                (None, Some(now)) if is_held(&now) => report.since += 1,
+                (None, _) => {}
+            }
+        }
+        let albums = if request.selection.is_none() && request.parts.contains(&Part::Albums) {
+            self.albums_then(&past.catalog)?
+        } else {
+            Vec::new()
+        };
+        report.albums = albums.len() as u64;
+        if request.dry_run || (differing.is_empty() && albums.is_empty()) {
+            return Ok(report);
+        }
+        self.change(|change| {
+            for (album, then) in &albums {
+                let now = change.record(&EntityId::Album(*album))?.unwrap_or_default();
+                push_all(change, fields(&Target::Album(*album), &now, then, |_| true))?;
+            }
+            for (asset, then) in &differing {
+                let Some((now, _)) = read(change, *asset, false)? else { continue };
+                let steps = steps(*asset, &now, then, &request.parts).into_iter();
+                push_all(change, steps.map(|(_, body)| body).collect())?;
+            }
+            Ok(())
+        })?;
+        Ok(report)
+    }
+
+    /// The photos that are asked for: those of the selection, or all that are there now or were there then. Hidden ones that
+    /// are kept back are left alone.
+    fn asked_for(&self, request: &RestoreRequest<'_>, past: &Catalog) -> Result<Vec<AssetId>> {
+        let mut assets = BTreeSet::new();
+        match request.selection {
+            Some(selection) => assets.extend(selection.assets().iter().copied()),
+            None => {
+                every_asset(past, &mut assets)?;
+                every_asset(&self.catalog(), &mut assets)?;
+            }
+        }
+        self.without_kept_back(assets.into_iter().collect())
+    }
+
+    /// The albums whose records say something else than they did.
+    fn albums_then(&self, past: &Catalog) -> Result<Vec<(AlbumId, Record)>> {
+        let mut differing = Vec::new();
+        for (album, then) in past.albums()? {
+            let now = self.catalog().record(&EntityId::Album(album))?.unwrap_or_default();
+            if !fields(&Target::Album(album), &now, &then, |_| true).is_empty() {
+                differing.push((album, then));
+            }
+        }
+        Ok(differing)
+    }
+}
+
+fn every_asset(catalog: &Catalog, assets: &mut BTreeSet<AssetId>) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = catalog.assets_after(after, PAGE_ASSETS)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = Some(*last);
+        assets.extend(page.iter().map(|(asset, _)| *asset));
+    }
+}
+
+/// What has to be written so that a photo says what it said, and which part of it each is.
+fn steps(asset: AssetId, now: &AssetState, then: &AssetState, parts: &BTreeSet<Part>) -> Vec<(Part, OpBody)> {
+    let target = now.target(asset);
+    let (record, past) = (now.current().record(), then.current().record());
+    let mut steps = Vec::new();
+    let wanted = |part: Option<Part>| part.filter(|part| parts.contains(part));
+    for body in fields(&target, record, past, |field| wanted(Part::of_field(field)).is_some()) {
+        let OpBody::Set { field, .. } = &body else { continue };
+        steps.extend(Part::of_field(field.code()).map(|part| (part, body.clone())));
+    }
+    for set in SETS {
+        let Some(part) = wanted(Part::of_set(set)) else { continue };
+        let is_in =
+            |record: &Record, element: &Value| record.set(set).is_some_and(|set| set.contains(element));
+        let elements = |record: &Record| -> Vec<Value> {
+            record.set(set).map(|set| set.elements().cloned().collect()).unwrap_or_default()
+        };
+        let back = elements(past).into_iter().filter(|element| !is_in(record, element));
+        let away = elements(record).into_iter().filter(|element| !is_in(past, element));
+        let back = back.filter_map(|element| now.put_in(asset, set, element));
+        let away = away.filter_map(|element| now.take_out(asset, set, element));
+        steps.extend(back.chain(away).map(|body| (part, body)));
+    }
+    steps
+}
+
+/// The fields of a record that say something else than they did, written as they were.
+fn fields(
+    target: &Target,
+    now: &Record,
+    then: &Record,
+    is_wanted: impl Fn(FieldCode) -> bool,
+) -> Vec<OpBody> {
+    let known: BTreeSet<&Field> = now.fields().chain(then.fields()).map(|(field, _)| field).collect();
+    let wanted = known.into_iter().filter(|field| is_wanted(field.code()));
+    let differing = wanted.filter_map(|field| {
+        let register = now.field(field.clone());
+        let was = then.value(field.clone()).cloned();
+        // Who takes a photo out of the trash says so.
+        let nothing =
+            if field.code() == Field::TRASHED && register.is_some() { false.into() } else { Value::None };
+        let value = was.unwrap_or(nothing);
+        (!is_settled(register, &value)).then(|| now.write_field(target.clone(), field.clone(), value))
+    });
+    differing.collect()
+}

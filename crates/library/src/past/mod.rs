@@ -1,0 +1,88 @@
+//! The library as it was at a moment, to be looked at.
+//!
+//! Invariant: the past is folded from history whenever somebody asks, and nothing of it is kept: its catalogue rests
+//! sealed under a key that nobody stores, among the unfinished files, for as long as it is open. Nothing can be changed in it.
+
+mod moment;
+
+use safelight_catalog::{Catalog, CatalogKey, Past, remove_database};
+use safelight_crypto::{Entropy as _, OsEntropy};
+use safelight_store::TempName;
+
+use crate::error::{LibraryError, Result};
+use crate::folder::LibraryFolder;
+use crate::keys::UnlockedKeys;
+use crate::library::{Library, LibraryOptions};
+
+pub use moment::Moment;
+
+/// The catalogue of a moment. Its file goes with it.
+#[derive(Debug)]
+pub(crate) struct PastCatalog {
+    // Closed before its file is removed.
+    pub(crate) catalog: Catalog,
+    known: Past,
+    file: Option<PastFile>,
+}
+
+/// The file of such a catalogue, removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct PastFile(TempName);
+
+impl Drop for PastFile {
+    fn drop(&mut self) {
+        if let Err(error) = remove_database(self.0.path()) {
+            tracing::warn!(%error, "the catalogue of a moment is left for the next sweep");
+        }
+    }
+}
+
+impl Library {
+    /// Opens the library as it was at a moment, to look at it only. Originals and renditions are those that are there
+    /// today: what was removed for good since is known and cannot be opened.
+    ///
+    /// # Errors
+    /// As [`Library::open`]; [`LibraryError::Refused`] while the history is still arriving.
+    pub fn open_as_it_was(
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+        options: &LibraryOptions,
+        moment: &Moment,
+    ) -> Result<Self> {
+        let is_writable = folder.is_writable();
+        let mut library = Self::open_to_read(folder.to_look_only(), keys, options)?;
+        let past = library.as_it_was(moment, is_writable)?;
+        tracing::debug!(ops = past.known.ops, since = past.known.since, "the library as it was is open");
+        library.look_back(past.catalog, past.file);
+        Ok(library)
+    }
+
+    /// The catalogue of a moment.
+    pub(crate) fn as_it_was(&self, moment: &Moment, may_write: bool) -> Result<PastCatalog> {
+        let now = self.catalog();
+        if !now.waiting_pages()?.is_empty() {
+            return Err(LibraryError::Refused {
+                reason: format!(
+                    "what the library was at {moment} is not known here yet: its history is still arriving"
+                ),
+                hint: "safelight sync brings the rest of it; then ask again".into(),
+            });
+        }
+        let millis = moment.millis();
+        if !may_write {
+            let (catalog, known) = now.as_it_was_in_memory(millis, &mut OsEntropy)?;
+            return Ok(PastCatalog { catalog, known, file: None });
+        }
+        let temporary = self.folder.temporary();
+        let name = temporary.reserve_name().map_err(|source| LibraryError::Io {
+            path: self.folder.path().to_owned(),
+            action: "written",
+            source,
+        })?;
+        let mut key = [0; 32];
+        OsEntropy.fill(&mut key);
+        let (catalog, known) =
+            now.as_it_was(millis, name.path(), &CatalogKey::from_bytes(key), &mut OsEntropy)?;
+        Ok(PastCatalog { catalog, known, file: Some(PastFile(name)) })
+    }
+}
