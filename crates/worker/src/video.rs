@@ -183,8 +183,11 @@ impl Task {
 const POSTER_FILTER: &str = "scale='min(max(iw*sar,1),4*iw)':ih:flags=area,setsar=1,\
 scale='min(1440,iw)':'min(1440,ih)':force_original_aspect_ratio=decrease:flags=area,format=rgb24";
 
-/// Square pixels, then at most 1280 a side, never larger than the video; sides are even, as the codecs want them.
-const PROXY_FILTER: &str = "scale='min(max(iw*sar,1),4*iw)':ih:flags=bilinear,setsar=1,\
+/// Whole frames out of those that hold two half ones, as camcorders write them: one each, so that none is made up; what is not
+/// marked so goes through as it is. Then square pixels, then at most 1280 a side, never larger than the video; sides are even, as
+/// the codecs want them.
+const PROXY_FILTER: &str = "bwdif=mode=send_frame:parity=auto:deint=interlaced,\
+scale='min(max(iw*sar,1),4*iw)':ih:flags=bilinear,setsar=1,\
 scale='max(2,min(1280,iw))':'max(2,min(1280,ih))':force_original_aspect_ratio=decrease:force_divisible_by=2:\
 flags=bilinear,format=yuv420p";
 

@@ -249,6 +249,44 @@ fn a_small_silent_video_stays_so() {
     assert_eq!(probed(directory.path(), &bytes).0, "h264,100,76", "even sides, never enlarged");
 }
 
+/// A camcorder writes two half pictures of two moments into one frame; what moves has teeth then.
+#[test]
+fn half_pictures_of_a_camcorder_become_whole_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(program) = ffmpeg() else { return };
+    let (halves, whole) = (directory.path().join("halves.mpg"), directory.path().join("whole.mp4"));
+    // An edge that moves by 8 pixels from one half picture to the next.
+    let moving = "color=black:size=640x480:rate=50[b];color=white:size=80x480:rate=50[w];\
+                  [b][w]overlay=x='mod(n*8,560)':y=0,tinterlace=interleave_top,setfield=tff";
+    let status = Command::new(&program)
+        .args(["-nostdin", "-loglevel", "error", "-y", "-filter_complex", moving, "-t", "2", "-an"])
+        .args(["-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-b:v", "6M"])
+        .arg(&halves)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let (media_type, bytes) = made(&pool(), &halves, 0).unwrap();
+    assert!(!media_type.contains("mp4a"), "it is silent: {media_type}");
+    fs::write(&whole, bytes).unwrap();
+    assert!(teeth(&program, &halves) > 200, "the film itself has them");
+    assert!(teeth(&program, &whole) < 20, "{}", teeth(&program, &whole));
+}
+
+/// How often in the 20th frame a bright pixel has dark ones above and below it.
+fn teeth(program: &Path, video: &Path) -> usize {
+    let shown = Command::new(program)
+        .args(["-nostdin", "-loglevel", "error", "-i"])
+        .arg(video)
+        .args(["-vf", "select=eq(n\\,20),scale=640:480:flags=neighbor", "-frames:v", "1", "-pix_fmt", "gray"])
+        .args(["-f", "rawvideo", "-"])
+        .output()
+        .unwrap()
+        .stdout;
+    assert_eq!(shown.len(), 640 * 480);
+    let bright = |at: usize| shown[at] > 160;
+    (640..640 * 479).filter(|&at| bright(at) && !bright(at - 640) && !bright(at + 640)).count()
+}
+
 #[test]
 fn a_proxy_ends_when_somebody_stops_it_even_before_it_begins() {
     let directory = tempfile::tempdir().unwrap();
