@@ -27,6 +27,7 @@ use safelight_catalog::{
     Access, DeviceDb, FileRecord, FileState, NewSource, Source as KnownSource, SourceId,
 };
 use safelight_crypto::ContentHash;
+use safelight_media::PROBE_VERSION;
 use safelight_media::pool::Pool;
 
 pub use report::{ImportReport, RefusedCount};
@@ -85,6 +86,13 @@ struct PlannedSource {
     scanned: Scanned,
     /// What the files held that are taken in anew.
     held_before: HashSet<ContentHash>,
+    /// Whether all of it was looked through.
+    is_whole: bool,
+}
+
+/// The setting that says by which rules all files of a source were read.
+fn read_by(source: SourceId) -> String {
+    format!("import/read-by/{}", source.number())
 }
 
 impl PlannedSource {
@@ -226,7 +234,7 @@ impl Library {
             root: &root,
             below: &below,
             excluded: vec![self.path().to_owned()],
-            all_files: request.all_files,
+            refused: request.all_files || self.was_read_by_older_rules(source.id)?,
             wanted: &wanted,
         };
         let mut scanned = scan.run(monitor)?;
@@ -243,7 +251,14 @@ impl Library {
         self.sort_purged(&mut scanned, path, monitor)?;
         let changed = scanned.candidates.iter().filter_map(|candidate| candidate.remembered.as_ref());
         let held_before = changed.filter_map(|record| record.content).collect();
-        Ok(PlannedSource { source, root, scanned, held_before })
+        let is_whole = below.as_os_str().is_empty();
+        Ok(PlannedSource { source, root, scanned, held_before, is_whole })
+    }
+
+    /// Whether a source was not read yet by the rules that tell now what is a photo or video: what others refused may be one.
+    fn was_read_by_older_rules(&self, source: SourceId) -> Result<bool> {
+        let read_by = self.device.setting(&read_by(source))?;
+        Ok(read_by.as_deref() != Some(&PROBE_VERSION.to_be_bytes()[..]))
     }
 
     /// A purge may have been undone by a device that did not know of it; then the file is one that is unchanged. One
@@ -422,7 +437,7 @@ impl Library {
         report: &mut ImportReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let PlannedSource { source, root, mut scanned, held_before } = part;
+        let PlannedSource { source, root, mut scanned, held_before, is_whole } = part;
         scanned.sidecars.retain(|sidecar| {
             let is_still = sidecar.sighting.is_none();
             if !is_still {
@@ -440,6 +455,9 @@ impl Library {
         let gone = scanned.gone.iter().map(|record| (record.path.as_slice(), None));
         outdate_elsewhere(&mut self.device, source.id, &root, gone)?;
         self.device.finish_scan(source.id, now_millis())?;
+        if is_whole && self.was_read_by_older_rules(source.id)? {
+            self.device.set_setting(&read_by(source.id), Some(&PROBE_VERSION.to_be_bytes()))?;
+        }
         if request.remove_after_proof {
             self.remove_proven(&source, &root, report, monitor)?;
         }

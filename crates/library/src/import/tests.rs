@@ -1,5 +1,6 @@
 //! Imports and renders without a program that decodes, which is the machine's fault and not the pictures'.
 
+use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use safelight_catalog::{Access, DeviceDb};
@@ -8,6 +9,7 @@ use safelight_model::{AssetId, OpBody, SourcePath};
 use super::*;
 use crate::library::device_key;
 use crate::monitor::Unwatched;
+use crate::scan::trust::sampled_fingerprint;
 use crate::testing::Place;
 use crate::whereabouts::doubt_left;
 
@@ -50,6 +52,37 @@ fn a_rendition_that_fails_for_the_machines_sake_uses_up_none_of_its_attempts() {
         let jobs = library.device.due_renditions(now_millis(), 9).unwrap();
         assert_eq!(jobs.iter().map(|job| job.attempts).collect::<Vec<_>>(), [0]);
     }
+}
+
+/// What an earlier version refused, or took for something else, is looked at by the rules of this one; then not again.
+#[test]
+fn a_file_that_older_rules_refused_is_read_anew_once_and_comes_in() {
+    let place = Place::new();
+    place.put("film.mpg", &[b"\0\0\x01\xba\x44".as_slice(), &[0; 600]].concat());
+    place.put("note.txt", b"no photo");
+    let mut library = place.library();
+    // A path is remembered as the version before left it.
+    let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+    let source = plan.parts[0].source.id;
+    let rows = plan.parts[0].scanned.candidates.iter().map(|candidate| FileRecord {
+        path: candidate.below.clone(),
+        stamp: candidate.stamp,
+        sampled: Some(
+            sampled_fingerprint(&File::open(&candidate.path).unwrap(), candidate.stamp.size_bytes).unwrap(),
+        ),
+        content: None,
+        state: FileState::Refused("not a photo or video".into()),
+    });
+    let rows: Vec<_> = rows.collect();
+    library.device.record_files(source, &rows).unwrap();
+    drop(plan);
+    let mut import = || {
+        let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+        let candidates = plan.parts[0].scanned.candidates.len();
+        (candidates, library.import(plan, &Unwatched).unwrap().imported)
+    };
+    assert_eq!(import(), (2, 1), "the film comes in");
+    assert_eq!(import(), (0, 0), "what is still refused is not read each time");
 }
 
 #[test]

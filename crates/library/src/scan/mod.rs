@@ -75,7 +75,7 @@ pub(crate) struct Scan<'a> {
     /// Folders not to enter.
     pub(crate) excluded: Vec<PathBuf>,
     /// Also files that were refused for being no photos.
-    pub(crate) all_files: bool,
+    pub(crate) refused: bool,
     /// Contents whose files are read although they did not change, for the library has no copy that serves.
     pub(crate) wanted: &'a HashSet<ContentHash>,
 }
@@ -167,7 +167,7 @@ impl Scan<'_> {
     ) -> std::io::Result<bool> {
         match &record.state {
             FileState::Unsettled(_) => return Ok(false),
-            FileState::Refused(_) if self.all_files => return Ok(false),
+            FileState::Refused(_) if self.refused => return Ok(false),
             FileState::Imported | FileState::Gone
                 if record.content.is_some_and(|content| self.wanted.contains(&content)) =>
             {
