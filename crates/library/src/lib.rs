@@ -85,7 +85,7 @@ pub use remote::{
     ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding,
     SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost,
     ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
-    WallClock, cores, is_link_unmetered, link_cost, sign_in,
+    WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
+use safelight_library::check_lock_after;
 use safelight_server::{Empty, Invitations, Opened, ServeOptions, Server};
 
 use crate::browser;
@@ -27,8 +28,8 @@ pub(crate) struct Arguments {
     /// Listen at this port; without it, at any that is free
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Forget the key after so long without a request, whatever this device's rules say: 90s, 15m, 2h
-    #[arg(long, value_name = "TIME", value_parser = super::unlock::duration)]
+    /// Forget the key after so long without a request, whatever this device's rules say: 90s, 15m, 2h; 1m to 24h
+    #[arg(long, value_name = "TIME", value_parser = lock_after)]
     lock_after: Option<Duration>,
     /// Print the OpenAPI document of the routes, and serve nothing
     #[arg(long, hide = true)]
@@ -56,6 +57,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     })?;
     runtime.shutdown_timeout(Duration::from_secs(5));
     Ok(())
+}
+
+/// A time as the rule of this device takes it.
+fn lock_after(text: &str) -> Result<Duration, String> {
+    let after = super::unlock::duration(text)?;
+    check_lock_after(after).map_err(|error| error.to_string())?;
+    Ok(after)
 }
 
 /// What is served: a library, or the page that makes one.
@@ -138,5 +146,27 @@ fn invite_again(context: &Context, invitations: Invitations) {
 async fn until_interrupted(context: &Context) {
     while !context.interrupted() {
         tokio::time::sleep(NAP).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_locks_after_what_a_rule_of_this_device_may_say() {
+        for (text, seconds) in [("60s", 60), ("1m", 60), ("15m", 900), ("24h", 86_400), ("1d", 86_400)] {
+            assert_eq!(lock_after(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["1s", "59s", "1441m", "25h", "2d", "30d"] {
+            let refused = lock_after(text).unwrap_err();
+            assert!(
+                refused.contains("1 minute at the soonest and 24 hours at the latest"),
+                "{text}: {refused}"
+            );
+        }
+        for text in ["15", "", "x"] {
+            assert!(lock_after(text).is_err(), "{text}");
+        }
     }
 }

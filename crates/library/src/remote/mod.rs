@@ -39,7 +39,7 @@ pub(crate) use local::Away;
 pub use local::{
     BasketItem, FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalChange, LocalOutcome, LocalSettings,
     LocalStanding, OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost, ThawPriority,
-    ThawReport, ThawWait, cores,
+    ThawReport, ThawWait, check_lock_after, cores,
 };
 pub use news::LocalNews;
 pub use places::ShownPlace;

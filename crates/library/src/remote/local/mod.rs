@@ -17,7 +17,7 @@ pub use free::{FreeAgainst, FreePlan, FreeReport, FreeRequest, Staying};
 pub(crate) use open::Away;
 pub use open::OpenOriginal;
 pub use pin::PinReport;
-pub use settings::{LocalChange, LocalSettings, LocalStanding, Originals, cores};
+pub use settings::{LocalChange, LocalSettings, LocalStanding, Originals, check_lock_after, cores};
 pub use sync::LocalOutcome;
 pub(in crate::remote) use sync::{after_sync, would_leave};
 pub use thaw::{ThawCost, ThawReport, ThawWait};

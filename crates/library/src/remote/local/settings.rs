@@ -210,14 +210,24 @@ impl Library {
     }
 }
 
+/// Refuses a time without use that would lock somebody out at work, or leave a library open for days: as a rule of this device
+/// and for one run of the gallery alike.
+///
+/// # Errors
+/// [`LibraryError::Refused`] below a minute and above a day.
+pub fn check_lock_after(after: Duration) -> Result<()> {
+    if LOCK_AFTER_BOUNDS.contains(&after.as_secs()) {
+        return Ok(());
+    }
+    Err(LibraryError::Refused {
+        reason: "a gallery locks itself after 1 minute at the soonest and 24 hours at the latest".into(),
+        hint: "safelight local set lock-after=15m is usual".into(),
+    })
+}
+
 /// Refuses what would lock somebody out at work, leave a library open for days, or take a machine down.
 fn refuse_outside(change: &LocalChange) -> Result<()> {
-    if change.lock_after.is_some_and(|after| !LOCK_AFTER_BOUNDS.contains(&after.as_secs())) {
-        return Err(LibraryError::Refused {
-            reason: "a gallery locks itself after 1 minute at the soonest and 24 hours at the latest".into(),
-            hint: "safelight local set lock-after=15m is usual".into(),
-        });
-    }
+    change.lock_after.map_or(Ok(()), check_lock_after)?;
     if change.workers.flatten().is_some_and(|workers| !WORKERS_BOUNDS.contains(&workers)) {
         return Err(LibraryError::Refused {
             reason: "1 to 64 pictures are decoded at once".into(),
