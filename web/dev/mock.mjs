@@ -95,6 +95,7 @@ const server = createServer(async (request, response) => {
   if (call === 'status') return json({ library: { id: 'mock', path: '/home/me/Photos' }, locked, read_only: false, revision, counts: { shown: total, hidden: isOpen() ? 3 : null, trashed: 2 }, hidden: { open: isOpen() }, first_run: null, state: { places: 2, in_fewer_than_two_places: 12, original_bytes: total * 4_200_000, undecodable: 12, operations: total * 4 }, ...firstRun() });
   if (waits(call)) return fail(409, 'no-library', 'there is no library yet');
   if (locked) return fail(423, 'locked', 'the library is locked');
+  if (call === 'present') { response.writeHead(204, headers); return response.end(); }
   if (call === 'lock') { locked = true; shut(); for (const stream of streams) stream.write('event: locked\ndata: null\n\n'); return json({ revision }); }
   if (call === 'events') { response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' }); response.write(': here\n\n'); streams.add(response); return request.on('close', () => streams.delete(response)); }
   const q = url.searchParams.get('q') ?? '';

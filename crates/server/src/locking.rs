@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -29,6 +30,14 @@ pub(crate) struct Passphrase {
 pub(crate) async fn lock(State(gallery): State<Arc<Gallery>>) -> Json<Locked> {
     gallery.lock();
     Json(Locked { locked: true })
+}
+
+/// Hears that somebody is there who asks for nothing, as who scrolls: the time until the keys are forgotten begins anew.
+#[utoipa::path(post, path = "/api/v1/present", tag = "session",
+    responses((status = 204, description = "the library is open"), (status = 423, description = "it is locked")))]
+pub(crate) async fn be_present(State(gallery): State<Arc<Gallery>>) -> Answer<StatusCode> {
+    gallery.door.require_open()?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Opens the library with a passphrase.

@@ -46,6 +46,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(locking::lock))
         .routes(routes!(locking::unlock));
     let attended = OpenApiRouter::new()
+        .routes(routes!(locking::be_present))
         .routes(routes!(reading::show_asset))
         .routes(routes!(timeline::show_skeleton))
         .routes(routes!(timeline::show_columns))

@@ -1,5 +1,6 @@
 // Whether this window may talk to the server, and what of the library it may show now.
 import { ApiError, events, get, hasSecret, keepSecret, onTrouble, post, send } from './api';
+import { INPUT, presence } from './presence';
 import type { Status } from './types';
 
 export type Stage = 'starting' | 'no-session' | 'locked' | 'gone' | 'first' | 'open';
@@ -46,6 +47,10 @@ onTrouble((error) => {
   // One that ends says first that it is locked.
   else if (error.status === 0 && (session.stage === 'open' || session.stage === 'locked')) gone();
 });
+
+// What is wrong with it, that it is locked above all, was heard already.
+const here = presence(() => { send('POST', 'present').catch(() => {}); });
+for (const kind of INPUT) addEventListener(kind, () => { if (session.stage === 'open') here(); }, { capture: true, passive: true });
 
 const forgetting: (() => void)[] = [];
 /** For what is kept beside the pages: forgets it when the library shuts, or hidden photos do. */

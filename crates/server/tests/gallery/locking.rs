@@ -97,6 +97,31 @@ fn whoever_looks_at_one_photo_keeps_the_door_open() {
 }
 
 #[test]
+fn whoever_only_scrolls_is_there_and_thumbnails_and_events_alone_are_nobody() {
+    let idle = Duration::from_secs(3);
+    let room = room();
+    let browser = room.serve_until_idle(idle);
+    let id = browser.ids().remove(0);
+    let thumbnail =
+        || browser.ask("GET", &format!("{}/t/{id}", browser.media), &browser.headers(), &[]).status;
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * idle {
+        assert_eq!(browser.post("present", &json!({})).status, 204, "somebody scrolls");
+        assert_ne!(thumbnail(), 423);
+        std::thread::sleep(idle / 15);
+    }
+    let begun = Instant::now();
+    let mut events = browser.listen();
+    while thumbnail() != 423 {
+        assert!(begun.elapsed() < 20 * idle, "nobody is there");
+        std::thread::sleep(idle / 15);
+    }
+    assert!(events.any(|(event, _)| event == "locked"));
+    let answer = browser.post("present", &json!({}));
+    assert_eq!((answer.status, answer.code().as_str()), (423, "locked"), "it opens nothing");
+}
+
+#[test]
 fn a_guess_that_nobody_waits_for_is_tried_and_counted() {
     let room = room();
     let browser = room.serve();
