@@ -1,6 +1,9 @@
 //! What a request says, read; whatever cannot be read is answered like every other failure.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, Json, Query, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
@@ -26,6 +29,9 @@ pub(crate) fn if_there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(from).map(Some)
 }
 
+/// How long a body may take to come.
+const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+
 /// The JSON of a body.
 pub(crate) struct Asked<T>(pub(crate) T);
 
@@ -33,7 +39,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let Json(value) = Json::<T>::from_request(request, state).await?;
+        // It comes from this machine: whoever takes longer holds a connection for nothing.
+        let read = tokio::time::timeout(WHOLE_WITHIN, Json::<T>::from_request(request, state)).await;
+        let Json(value) = read.map_err(|_| {
+            Failure::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the request did not come whole in time")
+                .hint("try again")
+        })??;
         Ok(Self(value))
     }
 }

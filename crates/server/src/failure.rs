@@ -212,6 +212,14 @@ impl From<LibraryError> for Failure {
 
 impl From<JsonRejection> for Failure {
     fn from(rejection: JsonRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::new(
+                rejection.status(),
+                "too-large",
+                "the request is longer than the gallery takes",
+            )
+            .hint("choose fewer photos at once");
+        }
         Self { status: rejection.status(), ..Self::not_understood(rejection.body_text()) }
     }
 }

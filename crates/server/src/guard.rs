@@ -155,7 +155,8 @@ fn as_page(failure: &Failure) -> Response {
     (failure.status, Html(page)).into_response()
 }
 
-fn protect(headers: &mut HeaderMap) {
+/// Puts the headers on an answer that every answer carries.
+pub(crate) fn protect(headers: &mut HeaderMap) {
     let always = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

@@ -10,6 +10,7 @@ mod albums;
 mod asked;
 mod completing;
 mod connecting;
+mod connections;
 mod door;
 mod duplicates;
 mod events;
@@ -47,7 +48,6 @@ mod writing;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ pub use door::{Empty, Opened};
 pub use routes::document;
 
 use completing::Offered;
+use connections::{Connections, Limits};
 use door::Door;
 use duplicates::Found;
 use events::News;
@@ -164,16 +165,17 @@ impl Server {
         self.gallery.read_ahead();
         let watching = watch::watch(&self.gallery);
         let mut serving = tokio::task::JoinSet::new();
+        let connections = Connections::with(self.port, Limits::default(), routes).await;
         for listener in self.listeners {
-            let routes = routes.clone();
-            serving.spawn(async move {
-                axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).await
-            });
+            serving.spawn(connections.clone().answer(listener));
         }
         let ended = tokio::select! {
             () = stop => Ok(()),
             () = watching => Ok(()),
-            Some(ended) = serving.join_next() => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+            Some(ended) = serving.join_next() => match ended {
+                Ok(Err(error)) => Err(error),
+                Err(error) => Err(io::Error::other(error)),
+            },
         };
         serving.shutdown().await;
         self.gallery.jobs.stop();

@@ -127,6 +127,7 @@ impl Proxies {
 impl Turn {
     /// Refuses to go on once the same session watches something else, or everything was ended.
     fn check(&self) -> Answer<()> {
+        self.gallery.door.require_open()?;
         self.gallery
             .proxies
             .with(&self.session, self.turn, |watching| watching.last = Instant::now())
@@ -140,7 +141,9 @@ impl Turn {
     async fn open(&self, here: OriginalHere) -> Answer<Arc<OpenVideo>> {
         let free_bytes = self.gallery.proxies.count(&self.session, self.turn, here.memory_bytes());
         let opening = self.gallery.door.read(move |library| Ok(library.open_video(here, free_bytes)?));
-        let mut video = opening.await?;
+        let opened = opening.await;
+        self.check()?;
+        let mut video = opened?;
         while !video.is_whole() {
             self.check()?;
             video = self
@@ -208,8 +211,10 @@ pub(crate) async fn show_proxy(
     gallery.proxies.with(&turn.session, turn.turn, |watching| watching.video = Some(Arc::clone(&video)));
     let (making, stop) = (Arc::clone(&video), turn.stop.clone());
     let proxy = tokio::task::spawn_blocking(move || making.proxy(from.from, &stop));
-    let proxy = proxy.await.map_err(|_| Failure::broken())??;
+    let begun = proxy.await.map_err(|_| Failure::broken())?;
+    // A program that was ended because somebody watches something else has failed, but not at its video.
     turn.check()?;
+    let proxy = begun?;
     let answer = [
         (header::CONTENT_TYPE, proxy.media_type().to_owned()),
         (header::CONTENT_SECURITY_POLICY, SANDBOX.to_owned()),

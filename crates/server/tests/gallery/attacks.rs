@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 
 use crate::room::{Browser, PASSPHRASE, Room, picture};
 
-const HEADERS_ALWAYS: [(&str, &str); 8] = [
+pub(crate) const HEADERS_ALWAYS: [(&str, &str); 8] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),

@@ -8,6 +8,7 @@ mod hidden;
 mod locking;
 mod media;
 mod room;
+mod routes;
 mod tiles;
 mod timeline;
 mod writing;

@@ -122,6 +122,31 @@ fn who_seeks_to_the_end_reads_only_what_is_there() {
     assert!(read <= 8 << 20, "{read} bytes were read");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_video_that_another_one_ends_has_not_failed() {
+    let room = Room::with(&[("first.mp4", film(5000)), ("second.mp4", film(6000))]);
+    if !std::path::Path::new("/usr/bin/ffmpeg").exists() {
+        println!("skipped: without ffmpeg nothing is begun");
+        return;
+    }
+    // It takes its time, and makes nothing.
+    let began = room.replace_worker("#!/bin/sh\n: > \"$0.began\"\nexec /bin/sleep 1\n");
+    let browser = room.serve();
+    let ids = browser.ids();
+    let watch = |id: &str| browser.ask("GET", &format!("{}/v/{id}", browser.media), &browser.headers(), &[]);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| watch(&ids[0]));
+        while !began.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let second = watch(&ids[1]);
+        assert_eq!((second.status, second.code().as_str()), (422, "cannot-convert"), "{second:?}");
+        let first = first.join().unwrap();
+        assert_eq!((first.status, first.code().as_str()), (409, "another-video"), "{first:?}");
+    });
+}
+
 #[test]
 fn a_photo_without_a_picture_is_no_mistake_and_one_that_is_not_there_is() {
     let room = Room::with(&[("plain.jpg", picture(1, 600))]);

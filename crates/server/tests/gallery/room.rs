@@ -94,6 +94,16 @@ impl Room {
         room
     }
 
+    /// From now on a script is what pictures and videos are made with. Answers the file that it may say in that it runs.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn replace_worker(&self, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let program = &self.options.worker.program;
+        std::fs::write(program, script).unwrap();
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        program.with_extension("began")
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("library")
     }
