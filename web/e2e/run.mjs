@@ -17,6 +17,7 @@ import './viewer.mjs';
 import './videos.mjs';
 import './pages.mjs';
 import './organise.mjs';
+import './placing.mjs';
 import './drag.mjs';
 import './smart.mjs';
 import './sync.mjs';
