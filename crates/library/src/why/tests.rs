@@ -313,7 +313,7 @@ fn what_a_change_refuses_has_codes() {
     for (error, expected) in refused {
         assert_eq!(code(&error), expected, "{error}");
     }
-    assert_eq!(code(&crate::check_new_passphrase("short").unwrap_err()), "passphrase-short");
+    assert_eq!(code(&crate::keys::check_new_passphrase("short").unwrap_err()), "passphrase-short");
     for (words, expected) in [("abandon", "words-count"), (&"abandon ".repeat(24), "words-checksum")] {
         let error = safelight_crypto::RecoveryWords::parse(words.trim()).unwrap_err();
         assert_eq!(code(&format!("these are no recovery words: {error}")), expected);
