@@ -70,8 +70,9 @@ impl Why {
 
 /// The whole book, in the order in which it is read.
 fn book() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let places_answers = PHRASES.iter().position(|(code, _)| *code == "place-full").unwrap_or(PHRASES.len());
-    let (before, behind) = PHRASES.split_at(places_answers);
+    // What cannot be read, and all that places answer, fits much.
+    let wide = PHRASES.iter().position(|(code, _)| *code == "file-unreadable").unwrap_or(PHRASES.len());
+    let (before, behind) = PHRASES.split_at(wide);
     before.iter().chain(REFUSALS).chain(behind).copied()
 }
 

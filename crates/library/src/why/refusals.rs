@@ -1,6 +1,6 @@
 //! The book's other half: what is refused or left out when somebody changes something, and why a photo has no preview.
 
-/// Values stand in braces; the first that fits counts, and all of these stand before the places' answers.
+/// Values stand in braces; the first that fits counts, and all of these stand before what fits much.
 pub(super) const REFUSALS: &[(&str, &str)] = &[
     // Why a change is not taken back, or only in part.
     ("undo-written-since", "some of it was changed again meanwhile, and stays as it is"),
@@ -155,8 +155,8 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     // Why there is no preview of a photo.
     ("no-poster-maker", "no ffmpeg program was found, so videos have no posters"),
     ("decode-too-long", "decoding it took longer than {time}"),
-    ("decode-died", "decoding it {detail}"),
     ("decode-memory", "decoding it takes about {megabytes} MiB"),
+    ("decode-died", "decoding it {detail}"),
     ("too-large-to-decode", "it is too large to be decoded"),
     ("too-large-to-decode", "it is larger than memory"),
     ("too-large-to-decode", "the file is too long to be decoded"),
