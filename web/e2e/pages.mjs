@@ -67,6 +67,28 @@ test('at text of 200 % on a narrow window nothing runs off the side, on the narr
   }
 });
 
+test('at text of 200 % on a phone conflicts stay on their page, and the days of the timeline are named whole', async ({ browser, again }) => {
+  const { page, context } = await again(browser, { viewport: { width: 390, height: 844 }, locale: 'de-DE' });
+  const long = 'Donaudampfschifffahrtsgesellschaftskapitänsmütze'.repeat(3);
+  const value = (text, shows) => ({ shows, value: text, when: '2026-05-14 10:11:12', device: '9be1c07a9be1c07a9be1c07a9be1c07a' });
+  await context.route(/\/conflicts(\?|$)/, (route) => (route.request().resourceType() === 'document' ? route.continue() : route.fulfill({ json: [
+    { item: '000000000003', name: `${long}.jpg`, kind: 'photo', field: 'caption', values: [value(long, true), value({ position: [38.7169, -9.1399], name: long }, false)] },
+    { item: '000000000004', name: long, kind: 'album', field: 'query', values: [value(`place:${long}`, true), value('', false)] }] })));
+  await page.evaluate(() => { localStorage.setItem('safelight-look', JSON.stringify({ text: 200, language: 'de' })); });
+  await page.reload();
+  await page.waitForSelector('[role=gridcell] img');
+  const cut = await page.evaluate(() => [...document.querySelectorAll('[role=rowheader] h2')].filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1 || one.getBoundingClientRect().top < one.parentElement.getBoundingClientRect().top - 1).map((one) => one.textContent));
+  assert.deepEqual(cut, []);
+  await visit(page, '/conflicts');
+  await page.locator('section.card').nth(1).waitFor();
+  const out = await page.evaluate(() => {
+    const page = document.querySelector('.page').getBoundingClientRect();
+    return [...document.querySelectorAll('.page *')].filter((one) => { const box = one.getBoundingClientRect(); return box.width > 0 && (box.right > page.right + 1 || box.left < page.left - 1 || one.scrollWidth > one.clientWidth + 1) && getComputedStyle(one).display !== 'inline' && !one.closest('.unseen'); }).map((one) => `${one.className || one.tagName}: ${one.textContent.slice(0, 20)}`);
+  });
+  assert.deepEqual(out, []);
+  await context.close();
+});
+
 test('a page that cannot be fetched says so, and the next try fetches it with its words', async ({ again, browser }) => {
   const { page, context } = await again(browser, {});
   const refuse = (route) => route.abort();

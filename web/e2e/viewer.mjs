@@ -105,6 +105,39 @@ test('the filmstrip goes along, and its choice is kept', async ({ page, wrong })
   assert.deepEqual(wrong, []);
 });
 
+test('a photo without a picture on this device has a sign in the filmstrip, and no broken picture', async ({ again, browser }) => {
+  const { page, context } = await again(browser, {});
+  await context.route(/\/t\/[^/]+$/, (route) => route.fulfill({ status: 404, body: '' }));
+  await visit(page, '/');
+  await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+  await page.keyboard.press('Enter');
+  const strip = page.getByRole('navigation', { name: 'Filmstrip' });
+  await strip.locator('.none').first().waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll('dialog nav button')].every((one) => one.querySelector('.none') && !one.querySelector('img')));
+  assert.notEqual(await strip.locator('[aria-current]').getAttribute('aria-label'), '', 'the sign takes no name away');
+  assert.deepEqual(await violations(page), []);
+  await context.close();
+});
+
+test('only what lies in a stack can be taken out of one', async ({ again, browser }) => {
+  const { page, context } = await again(browser, {});
+  let stack = null;
+  await context.route(/\/assets\/[0-9a-z]+$/, async (route) => { const answer = await route.fetch(); const asset = await answer.json(); await route.fulfill({ response: answer, json: { ...asset, web: { ...asset.web, stack } } }); });
+  const offered = async () => {
+    await chooseTwo(page);
+    await page.getByRole('toolbar', { name: 'Chosen photos' }).getByRole('button', { name: 'More' }).click();
+    await page.getByRole('dialog', { name: '2 chosen' }).waitFor();
+    const found = await page.getByRole('button', { name: 'Take the stack apart' }).count();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Choose nothing' }).click();
+    return found;
+  };
+  assert.equal(await offered(), 0);
+  stack = { cover: 'x', items: [] };
+  assert.equal(await offered(), 1);
+  await context.close();
+});
+
 test('a stack shows as its cover, another becomes it, and it comes apart', async ({ page, wrong, pictures }) => {
   if (mocked) return;
   await visit(page, '/');

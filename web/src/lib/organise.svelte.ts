@@ -46,7 +46,7 @@ export const outOfAlbum = (which: Which, album: { id: string; name: string }): P
 export const stack = (items: string[], cover: string): Promise<Written | null> =>
   doing(() => t('did.stacked', { n: items.length }), () => post<Written>('stack', { items, cover }));
 export const unstack = (which: Which): Promise<Written | null> =>
-  doing((answer) => t('did.unstacked', { n: answer.changed }), () => post<Written>('stack/apart', which));
+  doing((answer) => (answer.changed === 0 ? t('did.unstacked.none') : t('did.unstacked', { n: answer.changed })), () => post<Written>('stack/apart', which));
 /** Into the thaw basket, which this device keeps to itself. */
 export async function collect(which: Which): Promise<boolean> {
   try {
