@@ -149,6 +149,9 @@ fn the_document_that_the_pages_were_made_with_is_the_servers() {
     assert!(made == served, "tools/web.sh types writes web/openapi.json anew");
 }
 
+/// The headers of a request that is refused, and what may be answered.
+type Hostile = (Vec<(String, String)>, &'static [u16]);
+
 #[test]
 fn no_route_answers_what_another_page_or_another_host_asks() {
     let room = room();
@@ -159,7 +162,7 @@ fn no_route_answers_what_another_page_or_another_host_asks() {
     let dotted = format!("localhost.:{}", browser.port);
     let longer = format!("{own}.evil.example");
     let as_user = format!("user@localhost:{}", browser.port);
-    let mut hostile: Vec<(Vec<(String, String)>, &[u16])> = Vec::new();
+    let mut hostile: Vec<Hostile> = Vec::new();
     for host in ["evil.example", "localhost", &other_port, &dotted, &as_user, "[::1]", "0.0.0.0", ""] {
         hostile.push((browser.headers_but("Host", Some(host)), &[400, 421]));
     }
@@ -363,7 +366,7 @@ fn guesses_at_both_doors_and_at_once_are_counted_together() {
     let room = room();
     let browser = room.serve();
     let guess = |number: usize| {
-        let way = if number % 2 == 0 { "unlock" } else { "hidden/open" };
+        let way = if number.is_multiple_of(2) { "unlock" } else { "hidden/open" };
         browser.post(way, &json!({ "passphrase": format!("guess {number}") })).status
     };
     let statuses: Vec<u16> = std::thread::scope(|scope| {
