@@ -107,7 +107,6 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("none-gave", "no remote gave the original whole"),
     ("no-folder-given", "no folder was given, and none is watched"),
     ("no-whole-path", "{path} is no whole path"),
-    ("another-video", "another video was begun meanwhile"),
     ("nothing-moves", "nothing of it moves"),
     ("no-map-named", "no map was named"),
     // What the library refuses.
