@@ -195,8 +195,8 @@ fn every_filter_finds_what_it_says() {
         ("is:edited", &[]),
         ("is:conflicted", &[]),
         ("has:gps", &["beach.jpg", "IMG_0002.jpg", "IMG_0001.jpg"]),
-        ("has:place", &["IMG_0001.jpg"]),
-        ("has:gps -has:place", &["beach.jpg", "IMG_0002.jpg"]),
+        ("has:place", &["beach.jpg", "IMG_0002.jpg", "IMG_0001.jpg"]),
+        ("has:gps -has:place", &[]),
         ("has:tag", &["beach.jpg", "IMG_0001.jpg"]),
         ("has:album", &["beach.jpg"]),
         ("has:caption", &["beach.jpg"]),
@@ -665,4 +665,21 @@ fn a_walk_meets_what_a_list_lists_and_its_shape_as_it_is_shown() {
         shape
     };
     assert_eq!([61, 62, 63].map(shape), [Some((400, 300)), Some((300, 400)), Some((400, 300))]);
+}
+
+#[test]
+fn a_position_without_a_name_is_found_by_what_it_lacks() {
+    let mut world = World::new(51);
+    let nameless = Facts { place: None, ..at(photo("2020-01-01"), 10.0, 20.0, "Somewhere") };
+    world.append(vec![
+        add(&world.device, 1, "named.jpg"),
+        derive(1, at(photo("2020-01-02"), 10.0, 20.0, "Somewhere")),
+        add(&world.device, 2, "nameless.jpg"),
+        derive(2, nameless),
+        add(&world.device, 3, "nowhere.jpg"),
+        derive(3, photo("2020-01-03")),
+    ]);
+    assert_eq!(world.names("has:place"), ["named.jpg"]);
+    assert_eq!(world.names("has:gps -has:place"), ["nameless.jpg"]);
+    assert_eq!(world.names("-has:place"), ["nowhere.jpg", "nameless.jpg"]);
 }

@@ -128,13 +128,15 @@ fn what_another_device_keeps_to_itself_is_said_to_be_there_and_nowhere_here() {
     says_so(&two);
     two.sync();
     says_so(&two);
-    // Where it is kept it says so too, and once it is sent the other one finds it there.
+    // Where it is kept it says so too, and once it is sent the other one can bring it here. By itself it looks for what is
+    // absent when history brings news, and else once an hour.
     assert_eq!(one.json(&["show", &kept])["sync"][0]["state"], "local-only");
     assert_eq!(one.json(&["show", &kept])["kept_by"], serde_json::json!([]));
     one.ends(&["sync", "auto", &kept], 0);
     one.sync();
     two.sync();
-    assert_eq!(two.json(&["show", &kept])["sync"][0]["state"], "cloud-only");
+    two.ends(&["local", "fetch", &kept], 0);
+    assert_eq!(two.json(&["show", &kept])["sync"][0]["state"], "synced");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) enum Sort {
     Settling,
     /// A change was taken back.
     Undo,
+    /// Taking a change back was taken back: the change stands again.
+    Redo,
 }
 
 /// The first and the last operation of a change.
@@ -239,11 +241,12 @@ impl Library {
     /// What taking this change back is, and what earlier processes wrote when they took something back.
     pub(super) fn before_undo(&mut self, made: Made) -> Result<Sort> {
         let remembered = self.remembered()?;
-        let undone = remembered.iter().filter(|(_, remembered)| remembered.sort == Sort::Undo);
+        let undone =
+            remembered.iter().filter(|(_, remembered)| matches!(remembered.sort, Sort::Undo | Sort::Redo));
         self.put_back.extend(undone.flat_map(|(_, remembered)| remembered.ends.ids()));
         let found = self.remembered_as(made)?;
         Ok(if found.is_some_and(|(_, remembered)| remembered.sort == Sort::Undo) {
-            Sort::Edit
+            Sort::Redo
         } else {
             Sort::Undo
         })

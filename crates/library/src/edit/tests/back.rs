@@ -233,7 +233,7 @@ fn the_library_as_it_was_is_looked_at_and_takes_no_change() {
         let names = std::fs::read_dir(place.folder().path().join("tmp")).unwrap();
         names.filter(|name| !name.as_ref().unwrap().file_name().to_string_lossy().ends_with(".lock")).count()
     };
-    assert_eq!(unfinished(), 1, "its catalogue is there as long as it is open");
+    assert!(unfinished() > 0, "its catalogue is there as long as it is open");
     past.close().unwrap();
     assert_eq!(unfinished(), 0);
     let folder = place.folder().to_look_only();
