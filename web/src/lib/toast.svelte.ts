@@ -20,7 +20,7 @@ onShut(() => { toasts.now = null; toasts.said = ''; done.changes = []; fresh = {
 
 export function say(text: string, undo: string | null = null, bad = false): void {
   toasts.now = { text, undo, bad, id: next++ };
-  toasts.said = toasts.said === text ? `${text}\u00a0` : text;
+  speak(text);
   fresh = { text, until: performance.now() + SPOKEN_MS };
   stay();
 }
@@ -32,12 +32,20 @@ const SPOKEN_MS = 1_500;
 /** Speaks to screen readers only. */
 export function announce(text: string): void {
   const whole = performance.now() < fresh.until && fresh.text !== text ? `${fresh.text}. ${text}` : text;
-  toasts.said = toasts.said === whole ? `${whole}\u00a0` : whole;
+  speak(whole);
+}
+
+/** What was spoken last. */
+let spoken = '';
+function speak(text: string): void {
+  toasts.said = toasts.said === text ? `${text}\u00a0` : text;
+  spoken = text;
 }
 
 /** What was said to screen readers of work that goes on is not there to be read once that has ended. */
 export function hush(text: string): void {
-  if (toasts.said.replace('\u00a0', '').endsWith(text)) toasts.said = '';
+  // A part that goes still reads the state of before, so it is not asked.
+  if (spoken.endsWith(text)) { spoken = ''; toasts.said = ''; }
 }
 
 /** Begins the time a message stays anew; for as long as the reader is on it, it does not end. */
