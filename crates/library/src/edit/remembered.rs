@@ -4,12 +4,13 @@
 //! no others. What this device forgot, or another device made, is still in history and is not offered.
 
 use safelight_catalog::Change;
-use safelight_model::OpId;
+use safelight_model::{EntityId, OpId};
 use serde::{Deserialize, Serialize};
 
 use super::change::EditReport;
+use super::is_held;
 use super::text::moment_words;
-use super::undo::Made;
+use super::undo::{Made, target_of};
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
 use crate::history::sentence;
@@ -86,6 +87,22 @@ struct Remembered {
     sort: Sort,
     #[serde(default)]
     taken_back: bool,
+}
+
+impl Remembered {
+    /// Whether something that it changed has not been removed for good since.
+    fn is_about_something(&self, change: &mut Change<'_>) -> Result<bool> {
+        let Some(made) = self.ends.made(change)? else { return Ok(true) };
+        for number in made.numbers() {
+            let op = change.op_numbered(number)?;
+            let Some(target) = op.as_ref().and_then(target_of) else { return Ok(true) };
+            let EntityId::Asset(asset) = target.entity() else { return Ok(true) };
+            if change.asset(asset)?.is_some_and(|state| is_held(&state)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// A change that was made on this device.
@@ -178,6 +195,9 @@ impl Library {
         let mut known = self.remembered()?;
         known.reverse();
         known.retain(|(_, remembered)| !remembered.taken_back);
+        if !matches!(which, WhichChanges::Called(_)) {
+            known = self.without_removed(known)?;
+        }
         let is_undo = |(_, remembered): &(String, Remembered)| remembered.sort == Sort::Undo;
         let (chosen, what): (Vec<_>, _) = match which {
             WhichChanges::Last(count) => {
@@ -204,6 +224,19 @@ impl Library {
             });
         }
         Ok(chosen)
+    }
+
+    /// The changes that were about something that is still there: of what was removed for good nothing is taken back.
+    fn without_removed(&self, known: Vec<(String, Remembered)>) -> Result<Vec<(String, Remembered)>> {
+        self.catalog().change(now_stamp_millis(), |change| {
+            let mut standing = Vec::new();
+            for (name, remembered) in known {
+                if remembered.is_about_something(change)? {
+                    standing.push((name, remembered));
+                }
+            }
+            Ok(standing)
+        })
     }
 
     /// Every change that is remembered, oldest first. What a newer version wrote is passed over.

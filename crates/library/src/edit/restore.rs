@@ -274,6 +274,10 @@ fn fields(
         // Who takes a photo out of the trash says so.
         let nothing =
             if field.code() == Field::TRASHED && register.is_some() { false.into() } else { Value::None };
+        // What shows the same stays as it is, also where devices disagree about it.
+        if was.as_ref() == now.value(field.clone()) {
+            return None;
+        }
         let value = was.unwrap_or(nothing);
         (!is_settled(register, &value)).then(|| now.write_field(target.clone(), field.clone(), value))
     });

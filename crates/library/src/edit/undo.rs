@@ -171,7 +171,7 @@ impl Library {
     }
 }
 
-fn target_of(op: &Op) -> Option<Target> {
+pub(super) fn target_of(op: &Op) -> Option<Target> {
     match &op.body {
         OpBody::Set { target, .. } | OpBody::AddTo { target, .. } | OpBody::RemoveFrom { target, .. } => {
             Some(target.clone())

@@ -204,6 +204,7 @@ fn only_the_parts_and_photos_that_are_named_are_made_as_they_were() {
 #[test]
 fn a_photo_that_was_removed_for_good_is_counted_and_does_not_come_back() {
     let mut room = Room::with(2);
+    room.set("1.jpg", &["caption=older"]);
     let then = moment();
     let selection = room.select(&["0.jpg"]);
     room.library.trash(&selection, true, false).unwrap();
@@ -211,8 +212,23 @@ fn a_photo_that_was_removed_for_good_is_counted_and_does_not_come_back() {
     room.library.purge(plan, &Unwatched).unwrap();
     let report = room.restore(&then, &Part::ALL, false);
     assert_eq!((report.removed_since, report.changed.len(), report.unchanged), (1, 0, 1));
-    let listed = room.library.changes_made(9).unwrap();
-    assert_eq!(listed.len(), 1, "removing for good has no way back and is not offered");
+    // Removing for good has no way back and is not offered, and what came before it is reached.
+    assert_eq!(room.library.changes_made(9).unwrap().len(), 2);
+    room.undo(1).unwrap();
+    assert_eq!(room.caption(1), None);
+    assert_eq!(room.undo(1).unwrap_err().kind(), ErrorKind::Refused);
+}
+
+#[test]
+fn what_devices_disagree_about_and_shows_as_it_did_stays_open() {
+    let mut room = Room::with(1);
+    room.set("0.jpg", &["caption=mine"]);
+    room.arrives(0, Field::CAPTION, "theirs");
+    let then = moment();
+    room.set("0.jpg", &["rating=3"]);
+    let report = room.restore(&then, &Part::ALL, false);
+    assert_eq!(report.parts, [("ratings", 1)].into());
+    assert_eq!(room.library.list_conflicts().unwrap().len(), 1);
 }
 
 #[test]
