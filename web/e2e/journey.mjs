@@ -141,6 +141,8 @@ test('the whole way by keys alone: import, find, album, duplicate, sync switch, 
     await look('8-duplicate');
     await page.keyboard.press('k');
     await heard(page, /1 duplicate put into the trash/);
+    // The focus goes along to what is shown next.
+    await page.locator('article').getByRole('heading', { name: 'harbour.jpg', exact: true }).waitFor({ state: 'detached' });
 
     // Sync switch: this album's photo goes to a place that takes only what is chosen.
     await menu(page, 'Albums');
