@@ -46,13 +46,12 @@ pub(crate) fn serves(
     place: &FolderPlace,
     device: &DeviceDb,
 ) -> Result<bool> {
-    let is_here = match original.storage {
+    match original.storage {
         Storage::Linked => return Ok(link && linked::look(original, here, device).is_ok()),
         _ if link => return Ok(true),
-        Storage::Packed => device.packed(&original.content, RenditionKind::Original)?.is_some(),
-        _ => are_parts_here(place, original)?,
-    };
-    Ok(is_here || device.count_remotes_holding(&original.content)? > 0)
+        _ => {}
+    }
+    Ok(lies_sealed(place, device, original)? || device.count_remotes_holding(&original.content)? > 0)
 }
 
 impl Library {
@@ -196,6 +195,14 @@ pub(crate) fn write_proven(
         return linked::write_from(&path, original, output).map(drop);
     }
     write_original(place, device, keyring, original, output)
+}
+
+/// Whether a sealed copy of an original lies here by what is recorded and by the names of its parts; nothing is opened.
+pub(crate) fn lies_sealed(place: &FolderPlace, device: &DeviceDb, original: &Original) -> Result<bool> {
+    match original.storage {
+        Storage::Packed => Ok(device.packed(&original.content, RenditionKind::Original)?.is_some()),
+        _ => are_parts_here(place, original),
+    }
 }
 
 /// Whether every sealed part of an original rests in the library folder.

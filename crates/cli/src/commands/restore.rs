@@ -48,15 +48,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
     let parts: BTreeSet<_> =
         if arguments.only.is_empty() { Part::ALL.into() } else { arguments.only.iter().copied().collect() };
-    let mut request = RestoreRequest { moment: &moment, selection: selection.as_ref(), parts, dry_run: true };
-    let mut report = library.restore_to(&request)?;
-    if !dry_run {
-        if selection.is_none() && !context.global.yes && !(report.changed.is_empty() && report.albums == 0) {
-            agree(&report, &moment.to_string())?;
+    let mut request = RestoreRequest { moment: &moment, selection: selection.as_ref(), parts, dry_run };
+    if selection.is_none() && !context.global.yes && !dry_run {
+        request.dry_run = true;
+        let trial = library.restore_to(&request)?;
+        if !trial.changed.is_empty() || trial.albums > 0 {
+            agree(&trial, &moment.to_string())?;
         }
         request.dry_run = false;
-        report = library.restore_to(&request)?;
     }
+    let report = library.restore_to(&request)?;
     library.close()?;
     if context.output.json() {
         return Ok(context.output.print_json(&report)?);

@@ -14,8 +14,9 @@ use safelight_model::{
 use serde::Serialize;
 
 use super::select::Among;
-use super::text::{moment_words, value_words};
+use super::text::value_words;
 use crate::error::{LibraryError, Result};
+use crate::history::shown_time;
 use crate::library::Library;
 
 /// How many ops are taken from the history at a time.
@@ -153,7 +154,7 @@ impl Library {
                         shows: number == 1,
                         device: device.map(ToString::to_string).unwrap_or_default(),
                         here: device == Some(&here),
-                        when: moment_words(choice.stamp.millis),
+                        when: shown_time(choice.stamp.millis),
                     }
                 })
                 .collect(),

@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::change::EditReport;
 use super::is_held;
-use super::text::moment_words;
 use super::undo::{Made, target_of};
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
-use crate::history::sentence;
+use crate::history::{sentence, shown_time};
 use crate::library::Library;
 
 /// Prefix of the settings that name changes; what follows sorts as they were made.
@@ -80,7 +79,7 @@ fn id((session, counter): (u64, u32)) -> OpId {
 
 /// One change, as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Remembered {
+pub(super) struct Remembered {
     #[serde(flatten)]
     ends: Ends,
     millis: u64,
@@ -195,25 +194,20 @@ impl Library {
         let mut known = self.remembered()?;
         known.reverse();
         known.retain(|(_, remembered)| !remembered.taken_back);
-        if !matches!(which, WhichChanges::Called(_)) {
-            known = self.without_removed(known)?;
-        }
-        let is_undo = |(_, remembered): &(String, Remembered)| remembered.sort == Sort::Undo;
-        let (chosen, what): (Vec<_>, _) = match which {
+        let (chosen, what) = match which {
             WhichChanges::Last(count) => {
-                let edits = known.into_iter().filter(|entry| !is_undo(entry));
-                (
-                    edits.take(*count).collect(),
-                    "no change that stands is remembered on this device".to_owned(),
-                )
+                known.retain(|(_, remembered)| remembered.sort != Sort::Undo);
+                let what = "no change that stands is remembered on this device".to_owned();
+                (self.first_standing(known, *count)?, what)
             }
             WhichChanges::LastUndo => {
-                (known.into_iter().find(is_undo).into_iter().collect(), "nothing was taken back".to_owned())
+                known.retain(|(_, remembered)| remembered.sort == Sort::Undo);
+                (self.first_standing(known, 1)?, "nothing was taken back".to_owned())
             }
-            WhichChanges::Called(id) => (
-                known.into_iter().filter(|(name, _)| short(name) == *id).collect(),
-                format!("no change that stands is called {id}"),
-            ),
+            WhichChanges::Called(id) => {
+                known.retain(|(name, _)| short(name) == *id);
+                (known, format!("no change that stands is called {id}"))
+            }
         };
         if chosen.is_empty() {
             return Err(LibraryError::Refused {
@@ -226,11 +220,18 @@ impl Library {
         Ok(chosen)
     }
 
-    /// The changes that were about something that is still there: of what was removed for good nothing is taken back.
-    fn without_removed(&self, known: Vec<(String, Remembered)>) -> Result<Vec<(String, Remembered)>> {
+    /// The first of them that were about something that is still there: of what was removed for good nothing is taken back.
+    fn first_standing(
+        &self,
+        known: Vec<(String, Remembered)>,
+        most: usize,
+    ) -> Result<Vec<(String, Remembered)>> {
         self.catalog().change(now_stamp_millis(), |change| {
             let mut standing = Vec::new();
             for (name, remembered) in known {
+                if standing.len() == most {
+                    break;
+                }
                 if remembered.is_about_something(change)? {
                     standing.push((name, remembered));
                 }
@@ -271,32 +272,23 @@ impl Library {
         Ok(self.device.set_settings(&settings)?)
     }
 
-    /// What taking this change back is, and what earlier processes wrote when they took something back.
-    pub(super) fn before_undo(&mut self, made: Made) -> Result<Sort> {
+    /// What taking this change back is, how it is remembered, and what earlier processes wrote when they took something back.
+    pub(super) fn before_undo(&mut self, made: Made) -> Result<(Sort, Option<(String, Remembered)>)> {
+        let ends = self.catalog().change(now_stamp_millis(), |change| Ends::of(change, made))?;
         let remembered = self.remembered()?;
         let undone =
             remembered.iter().filter(|(_, remembered)| matches!(remembered.sort, Sort::Undo | Sort::Redo));
         self.put_back.extend(undone.flat_map(|(_, remembered)| remembered.ends.ids()));
-        let found = self.remembered_as(made)?;
-        Ok(if found.is_some_and(|(_, remembered)| remembered.sort == Sort::Undo) {
-            Sort::Redo
-        } else {
-            Sort::Undo
-        })
+        let found = remembered.into_iter().find(|(_, remembered)| Some(remembered.ends) == ends);
+        let is_undo = found.as_ref().is_some_and(|(_, remembered)| remembered.sort == Sort::Undo);
+        Ok((if is_undo { Sort::Redo } else { Sort::Undo }, found))
     }
 
     /// Notes that a change was taken back.
-    pub(super) fn after_undo(&mut self, made: Made) -> Result<()> {
-        let Some((name, mut remembered)) = self.remembered_as(made)? else { return Ok(()) };
+    pub(super) fn after_undo(&mut self, name: &str, mut remembered: Remembered) -> Result<()> {
         remembered.taken_back = true;
         let Ok(kept) = serde_json::to_vec(&remembered) else { return Ok(()) };
-        Ok(self.device.set_setting(&name, Some(&kept))?)
-    }
-
-    fn remembered_as(&self, made: Made) -> Result<Option<(String, Remembered)>> {
-        let ends = self.catalog().change(now_stamp_millis(), |change| Ends::of(change, made))?;
-        let Some(ends) = ends else { return Ok(None) };
-        Ok(self.remembered()?.into_iter().find(|(_, remembered)| remembered.ends == ends))
+        Ok(self.device.set_setting(name, Some(&kept))?)
     }
 
     /// The settling of duplicates that was made last on this device and stands.
@@ -313,7 +305,7 @@ fn show(change: &mut Change<'_>, name: &str, remembered: &Remembered) -> Result<
     let first = change.op_numbered(*made.numbers().start())?;
     Ok(first.map(|op| ShownChange {
         id: short(name).to_owned(),
-        when: moment_words(remembered.millis),
+        when: shown_time(remembered.millis),
         what: sentence(&op),
         more: u64::try_from(made.numbers().end() - made.numbers().start()).unwrap_or(0),
         is_undo: remembered.sort == Sort::Undo,

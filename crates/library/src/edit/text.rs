@@ -48,9 +48,3 @@ pub(super) fn value_words(value: &Value) -> String {
         Value::Other(_) => "something that a newer version knows".into(),
     }
 }
-
-/// A moment of a clock in UTC: `2026-05-14 10:11:12`.
-pub(super) fn moment_words(millis: u64) -> String {
-    let moment = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    moment.map_or_else(|| format!("{millis} ms"), |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string())
-}

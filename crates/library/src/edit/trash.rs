@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::change::EditReport;
 use super::select::{Among, Selection};
-use super::text::moment_words;
 use super::{is_held, read, written};
 use crate::error::Result;
+use crate::history::shown_time;
 use crate::library::Library;
 use crate::listing::ListedAsset;
 
@@ -77,8 +77,7 @@ impl Library {
             let item = self.item(asset)?;
             let (Some(row), Some(item)) = (row, item) else { continue };
             if let AssetStatus::Trashed(stamp) = item.view().status {
-                listed
-                    .push(TrashedAsset { asset: ListedAsset::of(&row), trashed: moment_words(stamp.millis) });
+                listed.push(TrashedAsset { asset: ListedAsset::of(&row), trashed: shown_time(stamp.millis) });
             }
         }
         Ok(listed)

@@ -113,13 +113,13 @@ impl Library {
     /// # Errors
     /// Those of the catalogue. What cannot be taken back is named in the report.
     pub fn undo(&mut self, made: Made) -> Result<EditReport> {
-        let sort = self.before_undo(made)?;
+        let (sort, remembered) = self.before_undo(made)?;
         let mut put_back = std::mem::take(&mut self.put_back);
         let report = self.undo_with(made, sort, &mut put_back);
         self.put_back = put_back;
         let report = report?;
-        if !report.changed.is_empty() {
-            self.after_undo(made)?;
+        if let Some((name, taken_back)) = remembered.filter(|_| !report.changed.is_empty()) {
+            self.after_undo(&name, taken_back)?;
         }
         Ok(report)
     }

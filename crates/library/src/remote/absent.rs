@@ -4,13 +4,13 @@
 //! never have been sent to any place, because another device keeps it to itself.
 
 use safelight_crypto::ContentHash;
-use safelight_model::{DeviceId, Original, RenditionKind, Storage};
+use safelight_model::{DeviceId, Original, Storage};
 use safelight_sync::is_here_in;
 
 use crate::error::Result;
 use crate::library::Library;
 use crate::linked;
-use crate::objects::are_parts_here;
+use crate::objects::lies_sealed;
 
 impl Library {
     /// Whether nobody but this device has written history: what it did not let go is here.
@@ -36,12 +36,9 @@ impl Library {
 
     /// Whether an original lies here whole, by what is recorded and by the names of its parts; nothing is opened.
     fn is_on_this_device(&self, original: &Original) -> Result<bool> {
-        let is_linked = original.storage == Storage::Linked;
-        if is_linked && linked::look(original, self.keyring().device().id(), &self.device).is_ok() {
-            return Ok(true);
-        }
-        let is_packed = self.device.packed(&original.content, RenditionKind::Original)?.is_some();
-        Ok(is_packed || are_parts_here(&self.place, original)?)
+        let is_linked = original.storage == Storage::Linked
+            && linked::look(original, self.keyring().device().id(), &self.device).is_ok();
+        Ok(is_linked || lies_sealed(&self.place, &self.device, original)?)
     }
 
     /// The other devices on which a content lies, as far as the history tells: each found it in a folder of its own, and none

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use safelight_catalog::query::Bound;
 use safelight_catalog::{AssetRow, CurrentContent, HowKnown, RemoteId, Shelf, SyncState};
 use safelight_crypto::ContentHash;
-use safelight_model::{Original, RenditionKind, Storage};
+use safelight_model::{Original, Storage};
 use safelight_sync::{RestsAt, is_held, is_here_in, rests_at};
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::effects::now_millis;
 use crate::error::Result;
 use crate::library::Library;
 use crate::linked;
-use crate::objects::{are_parts_here, newest, small_original};
+use crate::objects::{are_parts_here, lies_sealed, newest, small_original};
 
 /// Where an original rests whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -147,10 +147,7 @@ impl Library {
     /// where that does not say whether it is here, by looking for its parts.
     fn count_places(&self, row: &Resting<'_>, original: Option<&Original>) -> Result<u64> {
         let is_here = match original.filter(|_| !row.says_what_is_here()) {
-            Some(original) if original.storage == Storage::Packed => {
-                self.device.packed(row.content, RenditionKind::Original)?.is_some()
-            }
-            Some(original) => are_parts_here(&self.place, original)?,
+            Some(original) => lies_sealed(&self.place, &self.device, original)?,
             None => row.says_what_is_here() && row.states.iter().all(|(_, state)| is_here_in(*state)),
         };
         let is_whole = is_here && !self.damaged.has(row.content);
