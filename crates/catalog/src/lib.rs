@@ -23,8 +23,8 @@ mod search;
 pub use catalog::{
     AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, Comparable, ContentUse, Durability,
     HistoryCursor, HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, Past, PlacedSegment,
-    PlannedPage, Proof, Rebuilt, Shelf, ShelfTotals, StoredMark, StoredSegment, TakenIn,
-    sweep_unfinished_rebuild,
+    PlannedPage, Proof, Rebuilt, Rescued, RescuedSegment, Shelf, ShelfTotals, StoredMark, StoredSegment,
+    TakenIn, sweep_unfinished_rebuild,
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{

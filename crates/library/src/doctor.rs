@@ -2,24 +2,17 @@
 //!
 //! Nothing here is silent and nothing is mended unasked: every finding is one line, with the next step.
 
+mod rebuilding;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use safelight_catalog::{Catalog, CatalogError, CheckDepth, DeviceDb, FileState};
-use safelight_crypto::{ContentHash, Keyring, OsEntropy};
 use safelight_media::pool::{Pool, PoolOptions};
 use serde::Serialize;
 
-use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
-use crate::folder::LibraryFolder;
-use crate::folder_lock::FolderLock;
-use crate::keys::UnlockedKeys;
-use crate::library::{
-    DEVICE_WAS_LOST, DEVICE_WAS_LOST_HINT, Library, MADE_ANEW, catalog_key, close_segment, device_key,
-};
-use crate::log::read_log;
-use crate::monitor::{Monitor, Task};
+use crate::library::{DEVICE_WAS_LOST, DEVICE_WAS_LOST_HINT, Library, MADE_ANEW};
+use crate::monitor::Monitor;
 use crate::verify::{Damage, VerifyReport, VerifyRequest};
 
 /// One thing that was looked at.
@@ -322,54 +315,6 @@ impl Library {
             None => Finding::well("previews", "all made"),
         })
     }
-
-    /// Makes the catalogue anew from the signed history in the folder. What an intact old catalogue had not
-    /// yet closed into history is carried over.
-    ///
-    /// # Errors
-    /// When the history or the folder cannot be read.
-    pub fn rebuild_catalog(
-        folder: &LibraryFolder,
-        keys: &UnlockedKeys,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<Finding>> {
-        folder.require_writable()?;
-        let keyring = &keys.keyring;
-        let (path, key, device) = (folder.catalog_path(), catalog_key(keyring), keyring.device().id());
-        let _alone = FolderLock::alone(folder)?;
-        let open_ops = rescue(folder, keys)?;
-        set_device_aside_if_damaged(folder, keyring)?;
-        monitor.begin(Task::Rebuild, None, None);
-        let mut segments = Vec::new();
-        let reading = read_log(folder.objects(), keyring, &mut |segment| {
-            monitor.advance(segment.len() as u64, 0);
-            segments.push(segment);
-            Ok(())
-        })?;
-        let (catalog, rebuilt) =
-            Catalog::rebuild(&path, &key, device, &mut OsEntropy, segments, &open_ops, now_stamp_millis())?;
-        let known = known_contents(&catalog)?;
-        catalog.close()?;
-        crate::birth::keep_private(&path)?;
-        let forgotten = reread_what_is_unknown(folder, keyring, &known)?;
-        monitor.end();
-        let mut findings = vec![Finding::well(
-            "catalog",
-            format!("rebuilt from {} segments with {} operations", rebuilt.segments, rebuilt.ops),
-        )];
-        let hint = "what follows it in that device's chain is missing from the catalogue";
-        findings.extend(
-            reading.damaged.into_iter().map(|damage| {
-                Finding::damaged("history", format!("{}: {}", damage.path, damage.reason), hint)
-            }),
-        );
-        if forgotten > 0 {
-            let says = format!("{forgotten} files were imported and are in no intact history");
-            findings.push(Finding::unwell("history", says, "import their folders again: they are read anew"));
-        }
-        findings.extend(rebuilt.left_out.into_iter().map(|what| Finding::damaged("history", what, hint)));
-        Ok(findings)
-    }
 }
 
 fn sealed_parts(count: usize) -> String {
@@ -385,83 +330,4 @@ fn examine_old_database(old: &Path) -> Finding {
             "{name} is kept from before it was made anew; safelight doctor --fix --yes removes it, when nothing is missed"
         ),
     )
-}
-
-/// What the old catalogue knows beyond the history in the folder, as far as it can still be read: closed segments
-/// are placed, open operations are handed over, and the old file is kept beside the new one.
-fn rescue(folder: &LibraryFolder, keys: &UnlockedKeys) -> Result<Vec<Vec<u8>>> {
-    let (path, keyring) = (folder.catalog_path(), &keys.keyring);
-    let mut open_ops = Vec::new();
-    // First of all: whoever opens a database that is damaged may do away with its log.
-    folder.keep_catalog()?;
-    match Catalog::open(&path, &catalog_key(keyring), keyring.device().id(), &mut OsEntropy) {
-        Ok(mut catalog) => {
-            if let Err(error) = close_segment(&mut catalog, keyring, folder.objects()) {
-                tracing::warn!(%error, "what the old catalogue had not closed into history is carried over");
-            }
-            open_ops = catalog.open_op_bytes()?;
-            catalog.close()?;
-        }
-        Err(error) => tracing::warn!(%error, "the old catalogue cannot be read"),
-    }
-    Ok(open_ops)
-}
-
-/// A device database that is damaged is set aside; opening the library makes a new one, whose index of the
-/// local packs comes from a scan.
-fn set_device_aside_if_damaged(folder: &LibraryFolder, keyring: &Keyring) -> Result<()> {
-    let path = folder.device_path();
-    match DeviceDb::open(&path, &device_key(keyring)) {
-        Ok(device) => {
-            let is_damaged = !device.check(&device_key(keyring), CheckDepth::Pages)?.is_empty();
-            device.close()?;
-            if !is_damaged {
-                return Ok(());
-            }
-        }
-        Err(CatalogError::Damaged { .. } | CatalogError::WrongKey { .. }) => {}
-        Err(_) => return Ok(()),
-    }
-    Ok(folder.set_device_aside()?)
-}
-
-fn known_contents(catalog: &Catalog) -> Result<HashSet<ContentHash>> {
-    let mut known = HashSet::new();
-    let mut after = None;
-    loop {
-        let stretch = catalog.assets_after(after, 2000)?;
-        let Some((last, _)) = stretch.last() else { return Ok(known) };
-        after = Some(*last);
-        for (_, state) in &stretch {
-            known.extend(
-                state.current().contents().additions().iter().map(|write| write.value.original.content),
-            );
-        }
-    }
-}
-
-/// Files that this device remembers as imported though no history speaks of them are read anew by the next import.
-fn reread_what_is_unknown(
-    folder: &LibraryFolder,
-    keyring: &Keyring,
-    known: &HashSet<ContentHash>,
-) -> Result<u64> {
-    let Ok(mut device) = DeviceDb::open(&folder.device_path(), &device_key(keyring)) else { return Ok(0) };
-    let mut forgotten = 0;
-    for source in device.sources()? {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let mut rows = device.files_after(source.id, after.as_deref(), 2000)?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.path.clone());
-            rows.retain(|row| row.content.is_some_and(|content| !known.contains(&content)));
-            for row in &mut rows {
-                row.state = FileState::Unsettled("no intact history speaks of it".into());
-            }
-            forgotten += rows.len() as u64;
-            device.record_files(source.id, &rows)?;
-        }
-    }
-    device.close()?;
-    Ok(forgotten)
 }

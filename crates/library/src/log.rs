@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use safelight_crypto::{DeviceId, Keyring, Roster, Statement, VerifyingKey};
-use safelight_model::Segment;
 use safelight_model::history::{SealedSegment, Standing, Tip};
+use safelight_model::{Segment, SegmentSeq};
 use safelight_store::{Area, FolderPlace, ObjectPath};
 
 use crate::error::Result;
@@ -73,6 +73,28 @@ pub(crate) fn read_log(
         reading.damaged.push(Damage::new(path, "no statement admits this device"));
     }
     Ok(reading)
+}
+
+/// This device's own segments behind the end of what could be read of its chain: what they say stands under its signature,
+/// whatever is missing before them.
+pub(crate) fn own_segments_behind(
+    place: &FolderPlace,
+    keyring: &Keyring,
+    end: SegmentSeq,
+) -> Result<Vec<Segment>> {
+    let own = keyring.device();
+    let numbers = numbered_segments(place)?.remove(&own.id()).unwrap_or_default();
+    let mut behind = Vec::new();
+    for number in numbers.into_iter().filter(|number| *number > end.0) {
+        let path = ObjectPath::segment(own.id(), number);
+        let read = place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES));
+        let opened = read.ok().and_then(|bytes| {
+            let sealed = SealedSegment::parse(&bytes).ok()?;
+            sealed.verify(keyring.library(), own.card().verifying_key()).ok()?.open(keyring).ok()
+        });
+        behind.extend(opened);
+    }
+    Ok(behind)
 }
 
 /// Replays what the statements say, and learns the keys of the devices that they admit.

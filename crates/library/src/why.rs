@@ -229,6 +229,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("not-sent", "{object} was not sent: {detail}; the next sync tries it again"),
     ("not-in-place", "{object} is not in this place: it rests in another one, or is lost"),
     ("repaired", "{object} was {was} and is whole again"),
+    (
+        "rewritten",
+        "{object} was missing or damaged before it was sent: what it says goes out in another segment",
+    ),
     ("still-needed", "{object} is to leave, but is still needed here: connect its place, or fetch it"),
     (
         "lost-object",

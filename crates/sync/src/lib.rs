@@ -44,7 +44,7 @@ pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
-pub use history::{HistoryReport, NO_HEADS, place_outbox, sync_history};
+pub use history::{HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
 pub use join::{Joining, admit_by_words, find_library, prepare_admission};
 pub use originals::{
     FreeOptions, Freeing, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree,

@@ -47,6 +47,13 @@ pub enum Problem {
         /// What it was.
         was: &'static str,
     },
+    /// An own segment was damaged or missing before anybody had read it: what it and those behind it say goes out in new
+    /// ones.
+    #[error("{object} was missing or damaged before it was sent: what it says goes out in another segment")]
+    Rewritten {
+        /// Its full name.
+        object: String,
+    },
     /// A marked object that this device still needs, and could not copy: it acknowledges the mark later.
     #[error("{object} is to leave, but is still needed here: connect its place, or fetch it")]
     Needed {

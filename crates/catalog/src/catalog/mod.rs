@@ -29,7 +29,7 @@ pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
 pub use past::Past;
 pub use placed::{ContentUse, StoredMark};
-pub use rebuild::{Rebuilt, sweep_unfinished_rebuild};
+pub use rebuild::{Rebuilt, Rescued, RescuedSegment, sweep_unfinished_rebuild};
 pub use rows::{AssetRow, Month, ShelfTotals};
 pub use segments::{OpenOps, PlacedSegment, TakenIn};
 pub use sync::{AddedOriginal, StoredSegment};

@@ -16,6 +16,8 @@ use safelight_model::{Branch, DeviceId, LibraryId, ModelError, Op, SegmentRoot, 
 use super::Catalog;
 use super::branches::is_carried;
 use super::fold::{Folder, Origin, device_number, in_transaction, observe, stamp_of};
+use super::rebuild::RescuedSegment;
+use super::sync::StoredSegment;
 use crate::error::{CatalogError, Result};
 use crate::rows::bytes_column;
 
@@ -93,6 +95,19 @@ impl Catalog {
         })
     }
 
+    /// What is remembered of a segment: its ops that no segment before it held, encoded, in their order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn segment_op_bytes(&self, segment: &StoredSegment) -> Result<Vec<Vec<u8>>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT bytes FROM ops WHERE segment = ?1 ORDER BY number")?
+                .query_map([segment.number], |row| row.get(0))?
+                .collect()
+        })
+    }
+
     /// Takes in ops that this device made in an earlier catalogue and had not closed into a segment.
     ///
     /// # Errors
@@ -165,7 +180,8 @@ impl Catalog {
             }
             let closed = builder.close(device, epoch, entropy)?;
             let clear = closed.segment.clear();
-            let number = insert_segment(connection, clear, Some(&closed.bytes)).map_err(in_transaction)?;
+            let number = insert_segment(connection, clear.device, clear.tip(), Some(&closed.bytes))
+                .map_err(in_transaction)?;
             assign(connection, &numbers, number).map_err(in_transaction)?;
             Ok(Some(PlacedSegment { device: clear.device, seq: clear.seq, bytes: closed.bytes }))
         })
@@ -302,7 +318,7 @@ pub(super) fn take_in(
 ) -> Result<TakenIn> {
     let clear = segment.clear();
     let connection = folder.connection;
-    let number = insert_segment(connection, clear, outbox).map_err(in_transaction)?;
+    let number = insert_segment(connection, clear.device, clear.tip(), outbox).map_err(in_transaction)?;
     let device = device_number(connection, clear.device.as_bytes()).map_err(in_transaction)?;
     let mut taken = TakenIn::default();
     let mut latest = None;
@@ -320,6 +336,25 @@ pub(super) fn take_in(
         observe(connection, stamp, now_millis).map_err(in_transaction)?;
     }
     Ok(taken)
+}
+
+/// Records and folds what an earlier catalogue remembers of a segment; answers how many ops were new.
+pub(super) fn take_in_again(
+    folder: &mut Folder<'_>,
+    remembered: &RescuedSegment,
+    now_millis: u64,
+) -> Result<u64> {
+    let connection = folder.connection;
+    let number =
+        insert_segment(connection, remembered.device, remembered.tip, None).map_err(in_transaction)?;
+    let device = device_number(connection, remembered.device.as_bytes()).map_err(in_transaction)?;
+    let mut new_ops = 0;
+    for bytes in &remembered.ops {
+        let op = Op::from_bytes(bytes)?;
+        observe(connection, op.stamp, now_millis).map_err(in_transaction)?;
+        new_ops += u64::from(folder.take(&op, bytes, Origin { device, segment: Some(number) })?);
+    }
+    Ok(new_ops)
 }
 
 /// Fills a segment with open ops, oldest first; answers which. Statements come before all others: the one that admits
@@ -355,15 +390,16 @@ fn assign(connection: &Connection, numbers: &[i64], segment: i64) -> rusqlite::R
 
 fn insert_segment(
     connection: &Connection,
-    clear: &ClearPart,
+    device: DeviceId,
+    tip: Tip,
     outbox: Option<&[u8]>,
 ) -> rusqlite::Result<i64> {
-    let device = device_number(connection, clear.device.as_bytes())?;
+    let device = device_number(connection, device.as_bytes())?;
     connection
         .prepare_cached(
             "INSERT INTO segments (device, seq, root, placed, bytes) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
         )?
-        .query_row((device, clear.seq.0, clear.root.0.as_slice(), outbox.is_none(), outbox), |row| row.get(0))
+        .query_row((device, tip.seq.0, tip.root.0.as_slice(), outbox.is_none(), outbox), |row| row.get(0))
 }
 
 pub(super) fn tip(connection: &Connection, device: DeviceId) -> rusqlite::Result<Tip> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::common::*;
 use proptest::prelude::*;
 use safelight_catalog::{
-    Access, Catalog, CatalogError, CheckDepth, Durability, ItemLookup, ListOptions, Query,
+    Access, Catalog, CatalogError, CheckDepth, Durability, ItemLookup, ListOptions, Query, Rescued,
 };
 use safelight_crypto::{Device, EpochSecrets, SeededEntropy};
 use safelight_model::history::{SealedSegment, Segment};
@@ -202,8 +202,16 @@ fn after_a_thousand_random_ops_a_rebuilt_catalogue_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.db");
         let mut entropy = SeededEntropy::new(99);
-        let (rebuilt, report) =
-            Catalog::rebuild(&path, &key(), world.device.id(), &mut entropy, segments, &[], NOW).unwrap();
+        let (rebuilt, report) = Catalog::rebuild(
+            &path,
+            &key(),
+            world.device.id(),
+            &mut entropy,
+            segments,
+            Rescued::default(),
+            NOW,
+        )
+        .unwrap();
         assert_eq!((report.ops, report.left_out.as_slice()), (ops, [].as_slice()));
         assert_eq!(rebuilt.state_hash().unwrap(), hash);
         same(&old, &answers(&rebuilt));
@@ -232,8 +240,9 @@ fn a_rebuild_replaces_a_damaged_catalogue_and_keeps_what_was_not_yet_closed() {
     std::fs::write(&path, bytes).unwrap();
     let segments: Vec<_> = segments.iter().map(|bytes| verified(&world, &world.device, bytes)).collect();
     let device = world.device.id();
+    let rescued = Rescued { open_ops: open, closed: Vec::new() };
     let (catalog, _) =
-        Catalog::rebuild(&path, &key(), device, &mut world.entropy, segments, &open, NOW).unwrap();
+        Catalog::rebuild(&path, &key(), device, &mut world.entropy, segments, rescued, NOW).unwrap();
     assert_eq!(catalog.state_hash().unwrap(), hash);
     assert_eq!(names(&catalog, "\"typed later\""), ["a.jpg"]);
     assert_eq!(catalog.open_ops().unwrap().ops, 1);
@@ -252,7 +261,8 @@ fn a_rebuild_names_what_it_cannot_take_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
     let device = world.device.id();
-    let (_, report) = Catalog::rebuild(&path, &key(), device, &mut world.entropy, chosen, &[], NOW).unwrap();
+    let (_, report) =
+        Catalog::rebuild(&path, &key(), device, &mut world.entropy, chosen, Rescued::default(), NOW).unwrap();
     assert_eq!(report.segments, 1);
     assert_eq!(report.left_out.len(), 1);
     assert!(report.left_out[0].contains("one before it is missing"), "{:?}", report.left_out);

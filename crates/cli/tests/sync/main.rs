@@ -39,3 +39,4 @@ mod story;
 mod terms;
 mod thaw;
 mod trust;
+mod unsent;

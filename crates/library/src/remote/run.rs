@@ -603,6 +603,7 @@ fn is_notice(problem: &SyncProblem) -> bool {
     matches!(
         problem,
         SyncProblem::Repaired { .. }
+            | SyncProblem::Rewritten { .. }
             | SyncProblem::Stranger { .. }
             | SyncProblem::NotThere { .. }
             | SyncProblem::BranchKept { .. }

@@ -178,6 +178,7 @@ fn what_a_sync_tells_has_codes() {
         (Problem::NotSent { object: "/a b/c: d.jpg".into(), reason: reason() }, "not-sent"),
         (Problem::NotThere { object: object() }, "not-in-place"),
         (Problem::Repaired { object: object(), was: "missing" }, "repaired"),
+        (Problem::Rewritten { object: object() }, "rewritten"),
         (Problem::Needed { object: object() }, "still-needed"),
         (Problem::Lost { object: object() }, "lost-object"),
         (Problem::NotDeleted { object: object() }, "not-deleted"),

@@ -19,6 +19,7 @@ use super::HistoryReport;
 use super::leftover::Leftovers;
 use super::outbox::SEGMENT_BYTES;
 use super::publish::segment_path;
+use super::renumber::renumber;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::keys::fetch_keys;
@@ -353,8 +354,7 @@ impl Inbox {
             Some(root) if root == clear.root => return Ok(Step::In(clear.tip())),
             _ if is_carried => return Ok(Step::In(clear.tip())),
             Some(_) if is_own && here.device.published(device)? < clear.seq => {
-                let reopened = here.catalog.reopen_unpublished(clear.seq)?;
-                report.renumbered_segments += reopened;
+                let reopened = renumber(here, clear.seq, report)?;
                 tracing::info!(seq = clear.seq.0, reopened, "a copy of this device went on: numbered anew");
             }
             None if here.catalog.tip(device)?.judge(&clear) == Standing::Next => {}

@@ -12,6 +12,7 @@ mod leftover;
 mod outbox;
 mod publish;
 mod pull;
+mod renumber;
 
 pub(crate) use bring_back::bring_back;
 pub(crate) use inbox::Inbox;
@@ -27,6 +28,7 @@ pub(crate) use publish::{
 pub(crate) use pull::{
     HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices, refuse_what_went_back,
 };
+pub use renumber::remove_passed;
 
 use crate::checkpoint::hold_to_beginning;
 use crate::error::{Result, SyncError};

@@ -8,7 +8,7 @@ use safelight_catalog::Catalog;
 use safelight_crypto::{Keyring, VerifyingKey};
 use safelight_model::Segment;
 use safelight_model::history::SealedSegment;
-use safelight_store::{FolderPlace, ObjectPath, Outcome, Sealed};
+use safelight_store::{FolderPlace, ObjectPath, Outcome, Sealed, StoreError};
 
 use crate::error::Result;
 use crate::here::{Here, key_of};
@@ -112,13 +112,37 @@ fn judge(
     if segment.clear().root == clear.root {
         return Ok(There::Same);
     }
+    Ok(if knows_all_of(catalog, &segment)? { There::MayGo } else { There::Stays })
+}
+
+/// Whether everything that a segment says is in the catalogue.
+fn knows_all_of(catalog: &Catalog, segment: &Segment) -> Result<bool> {
     // An op that cannot be read here rests nowhere else.
     let ids: Result<Vec<_>, _> = segment.ops().map(|op| op.map(|op| op.id)).collect();
-    let may_go = match ids {
+    Ok(match ids {
         Ok(ids) if segment.forgotten() == 0 => catalog.knows_ops(ids)?,
         _ => false,
+    })
+}
+
+/// Whether a file of this device's own chain holds nothing that the catalogue does not know. What no longer opens does,
+/// unless the catalogue is said to have known it.
+pub(super) fn holds_nothing_more(
+    catalog: &Catalog,
+    place: &FolderPlace,
+    keyring: &Keyring,
+    path: &ObjectPath,
+    was_known: bool,
+) -> Result<bool> {
+    let bytes = match place.open_object(path).and_then(|object| object.read_all(SEGMENT_BYTES)) {
+        Ok(bytes) => bytes,
+        Err(StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => return Ok(was_known),
+        Err(error) => return Err(error.into()),
     };
-    Ok(if may_go { There::MayGo } else { There::Stays })
+    match opened(keyring, &bytes, keyring.device().card().verifying_key()) {
+        Some(segment) => knows_all_of(catalog, &segment),
+        None => Ok(was_known),
+    }
 }
 
 fn opened(keyring: &Keyring, bytes: &[u8], key: &VerifyingKey) -> Option<Segment> {

@@ -13,6 +13,7 @@ use super::HistoryReport;
 use super::leftover::{Leftovers, is_kept};
 use super::outbox::SEGMENT_BYTES;
 use super::pull::{OwnChain, Pulled, head_path};
+use super::renumber::renumber_lost;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::problem::{Problem, Transfer};
@@ -134,7 +135,8 @@ enum Put {
     Refused(Problem),
 }
 
-/// Publishes what the place is not known to hold. False if a copy of this device was faster: pull first.
+/// Publishes what the place is not known to hold. False if a copy of this device was faster, or if own segments were lost
+/// and are numbered anew: pull first.
 pub(super) async fn publish(
     here: &mut Here<'_>,
     at: &RemotePlace,
@@ -192,6 +194,7 @@ pub(super) async fn publish(
                     continue;
                 }
                 Ok((bytes, _)) => put_segment(here, &at.store, device, tip, bytes).await?,
+                Err(_) if device == own && renumber_lost(here, tip, report)? => return Ok(false),
                 Err(reason) => Put::Refused(Problem::Damaged { object, reason }),
             };
             match put {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation};
+use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation, Rescued};
 use safelight_crypto::{
     Author, ContentHash, Device, Entropy, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER, OriginalSealer,
     Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
@@ -241,7 +241,8 @@ impl Phone {
         let path = self.folder.path().join("rebuilt.db");
         let id = keyring.device().id();
         let (catalog, rebuilt) =
-            Catalog::rebuild(&path, &key(), id, &mut self.entropy, segments, &[], self.now).unwrap();
+            Catalog::rebuild(&path, &key(), id, &mut self.entropy, segments, Rescued::default(), self.now)
+                .unwrap();
         assert_eq!(rebuilt.left_out, Vec::<String>::new());
         self.catalog = catalog;
     }
