@@ -151,6 +151,20 @@ impl Keyring {
         }
     }
 
+    /// Keeps the secret of an epoch that nothing is sealed under yet, unless it is there already.
+    pub fn hold_epoch(&mut self, epoch: Epoch) {
+        if self.epoch_by_id(&epoch.id()).is_none() {
+            let before_the_newest = self.epochs.len().saturating_sub(1);
+            self.epochs.insert(before_the_newest, epoch);
+        }
+    }
+
+    /// Seals what is new under this epoch from now on. Answers whether its secret is held.
+    pub fn seal_under(&mut self, id: &EpochId) -> bool {
+        self.epochs.sort_by_key(|epoch| epoch.id() == *id);
+        self.epoch().id() == *id
+    }
+
     /// The key of `catalog.db`.
     #[must_use]
     pub fn catalog_key(&self) -> DatabaseKey {
@@ -261,6 +275,24 @@ mod tests {
         assert!(error.is_wrong_key(), "{error}");
         let error = Keyring::open(sealed.as_bytes(), LibraryId::from_bytes([0; 20]), &unlock_key);
         assert_eq!(error.expect_err("another library").fault(), Some(&Fault::WrongContext));
+    }
+
+    #[test]
+    fn an_epoch_is_held_before_anything_is_sealed_under_it() {
+        let mut entropy = SeededEntropy::new(10);
+        let mut keyring = Keyring::create(&RecoveryWords::generate(&mut entropy), &mut entropy);
+        let first = keyring.epoch().id();
+        let next = Epoch::generate(&mut entropy);
+        for _ in 0..2 {
+            keyring.hold_epoch(next.clone());
+            assert_eq!((keyring.epoch().id(), keyring.epochs().len()), (first, 2));
+        }
+        assert!(keyring.seal_under(&next.id()));
+        assert_eq!(keyring.epoch().id(), next.id());
+        assert!(!keyring.seal_under(&EpochId::from_bytes([9; 16])), "its secret is not here");
+        assert_eq!(keyring.epoch().id(), next.id());
+        assert!(keyring.seal_under(&first));
+        assert_eq!(keyring.epochs().iter().map(Epoch::id).collect::<Vec<_>>(), [next.id(), first]);
     }
 
     #[test]

@@ -67,6 +67,12 @@ pub enum LibraryError {
         /// What was asked for.
         name: String,
     },
+    /// No device has this name or id.
+    #[error("there is no device {name}")]
+    NoSuchDevice {
+        /// What was asked for.
+        name: String,
+    },
     /// The library has no remote.
     #[error("this library has no remote")]
     NoRemote,
@@ -312,7 +318,10 @@ impl LibraryError {
             Self::Store(error) => kind_of_store(error),
             Self::Sync(error) => kind_of_sync(error),
             Self::Unreachable { .. } => ErrorKind::Network,
-            Self::NoSuchRemote { .. } | Self::NoRemote | Self::InRemotes { .. } => ErrorKind::NotFound,
+            Self::NoSuchRemote { .. }
+            | Self::NoSuchDevice { .. }
+            | Self::NoRemote
+            | Self::InRemotes { .. } => ErrorKind::NotFound,
             Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } | Self::LinkChanged { .. } => {
                 ErrorKind::Damaged
             }
@@ -365,6 +374,7 @@ impl LibraryError {
             }
             Self::Sync(error) => return hint_of_sync(error),
             Self::NoSuchRemote { .. } => "safelight remote list shows them",
+            Self::NoSuchDevice { .. } => "safelight device list shows them",
             Self::NoRemote => "safelight remote add NAME ADDRESS connects one",
             Self::InRemotes { .. } => "safelight local fetch brings it here",
             Self::Unreachable { .. } => "connect it and run the same command again",

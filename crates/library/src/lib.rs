@@ -7,6 +7,7 @@
 mod birth;
 mod complete;
 mod concealed;
+mod devices;
 mod doctor;
 mod duplicates;
 mod edit;
@@ -53,6 +54,7 @@ mod witness;
 
 pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;
+pub use devices::{Departure, DeviceStanding, ShownDevice, StorageAccess};
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use duplicates::{
     ChosenGroup, ChosenStack, DedupeReport, DuplicateKind, Duplicates, GroupCounts, KeepReason,

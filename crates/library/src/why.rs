@@ -270,7 +270,11 @@ const PHRASES: &[(&str, &str)] = &[
         "segment {seq} of device {device} came after the device was revoked or retired, and waits for approval",
     ),
     ("unadmitted", "no statement admits device {device}; its history is not read"),
-    ("no-key", "{object} is sealed under epoch {epoch}, for which this device has no key"),
+    (
+        "no-key",
+        "{object} is sealed under epoch {epoch}, for which this device has no key: it comes with a later sync, or this \
+         device does not belong to the library any more",
+    ),
     (
         "wrong-checkpoint",
         "the checkpoint of device {signer} says something else than the history about {things} things; history is \

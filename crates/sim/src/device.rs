@@ -13,9 +13,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use safelight_catalog::{Catalog, DeviceDb, NewRemote, PackLocation, SyncState};
 use safelight_crypto::{
-    Author, ContentHash, Device, DeviceId, Entropy as _, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER,
-    Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
-    seal_entry, seal_keys_file, seal_original, sha256, statements_hash,
+    Author, ContentHash, Device, DeviceId, Entropy as _, EntryName, Epoch, EpochId, Keyring,
+    LOCAL_PACK_HEADER, Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody,
+    StatementId, base32, names, seal_entry, seal_keys_file, seal_original, sha256, statements_hash,
 };
 use safelight_model::history::SealedSegment;
 use safelight_model::{
@@ -45,6 +45,15 @@ impl KeyStore for Keys {
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
         epochs.iter().for_each(|epoch| self.0.add_epoch(epoch.clone()));
         Ok(())
+    }
+
+    fn hold(&mut self, epoch: &Epoch) -> Result<(), String> {
+        self.0.hold_epoch(epoch.clone());
+        Ok(())
+    }
+
+    fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String> {
+        if self.0.seal_under(epoch) { Ok(()) } else { Err("its secret is not here".into()) }
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use safelight_catalog::{Catalog, DeviceDb, HowKnown, RemoteId, Replica};
 use safelight_crypto::{
-    Device, DeviceId, Entropy, Epoch, Keyring, LibraryId, Roster, Statement, VerifyingKey,
+    Device, DeviceId, Entropy, Epoch, EpochId, Keyring, LibraryId, Roster, Statement, VerifyingKey,
 };
 use safelight_store::{FolderPlace, ObjectPath, SealedRemote};
 
@@ -22,6 +22,18 @@ pub trait KeyStore {
     /// # Errors
     /// Why they could not be kept.
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String>;
+
+    /// Keeps an epoch that nothing is sealed under yet, durably.
+    ///
+    /// # Errors
+    /// Why it could not be kept.
+    fn hold(&mut self, epoch: &Epoch) -> Result<(), String>;
+
+    /// Seals what is new under this epoch, which is held, from now on; durably.
+    ///
+    /// # Errors
+    /// Why it could not be kept.
+    fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String>;
 
     /// Goes on as another device, durably: from the moment on that this is kept, the device before is never signed
     /// with again.

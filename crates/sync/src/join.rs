@@ -25,7 +25,7 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{
     HEAD_BYTES, HistoryReport, Inbox, fetch_segments, head_path, listed_chains, listed_devices, sync_history,
 };
-use crate::keys::{SMALL_BYTES, as_sealed, is_announced, path_of};
+use crate::keys::{SMALL_BYTES, as_sealed, epochs_with_keys, is_announced, path_of};
 use crate::problem::Problem;
 
 /// Requests under way at once.
@@ -70,9 +70,10 @@ impl Joining {
 pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result<Joining> {
     let id = words.library_id();
     let path = path_of(&names::root_card(&id))?;
+    let recipient = id.to_string();
     let (card, epochs, (devices, chains), roots) = join4(
         store.get(&path, SMALL_BYTES),
-        epochs_with_keys(store, &id),
+        epochs_with_keys(store, &recipient),
         join(listed_devices(store), listed_chains(store)),
         list_roots(store),
     )
@@ -277,27 +278,6 @@ impl FoundKeys {
 
 fn unbelievable(store: &SealedRemote, object: &str, reason: String) -> SyncError {
     SyncError::Unbelievable { object: object.to_owned(), place: store.label().to_owned(), reason }
-}
-
-/// The epochs that have a keys file for these words.
-async fn epochs_with_keys(store: &SealedRemote, words: &LibraryId) -> Result<Vec<EpochId>> {
-    let mut epochs = BTreeSet::new();
-    let mut after = None;
-    loop {
-        let page = store.list(Area::Keys, after.as_ref()).await?;
-        for object in &page.objects {
-            let mut parts = object.key.as_str().split('/').skip(1);
-            if let (Some(epoch), Some(recipient)) = (parts.next(), parts.next())
-                && recipient == words.to_string()
-            {
-                epochs.extend(epoch.parse::<EpochId>().ok());
-            }
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(epochs.into_iter().collect()),
-        }
-    }
 }
 
 async fn get_head(store: &SealedRemote, device: DeviceId) -> Option<Bytes> {

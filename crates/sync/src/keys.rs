@@ -1,5 +1,7 @@
 //! Root cards and keys files: small, never changed, the first things in a place and the first that are read.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use safelight_catalog::HowKnown;
 use safelight_crypto::{EpochId, LibraryId, Recipient, RootCard, Roster, names, open_keys_file, sha256};
@@ -130,7 +132,19 @@ pub(crate) fn path_of(logical: &str) -> Result<ObjectPath> {
     Ok(ObjectPath::parse(logical).map_err(StoreError::from)?)
 }
 
-/// Fetches the keys file of an epoch for this device and keeps its secrets, if a statement vouches for it. The
+/// What came of asking for the secret of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is here now.
+    Learnt,
+    /// No keys file opens for this device.
+    NotThere,
+    /// One does, and no statement that was read so far vouches for it.
+    NotAnnounced,
+}
+
+/// Fetches a keys file for this device that holds the secret of an epoch, and keeps its secrets, if a statement vouches for
+/// it: that of the epoch, or of a later one, where this device came to the library after the epoch was started. The
 /// statement may itself be sealed under that epoch: then it is looked for in `sealed` and in what waits.
 pub(crate) async fn fetch_keys(
     here: &mut Here<'_>,
@@ -138,21 +152,71 @@ pub(crate) async fn fetch_keys(
     epoch: &EpochId,
     inbox: &mut Inbox,
     sealed: &[u8],
-) -> Result<bool> {
+) -> Result<Asked> {
+    let asked = fetch_keys_file(here, store, epoch, epoch, inbox, sealed).await?;
+    if asked != Asked::NotThere {
+        return Ok(asked);
+    }
+    let own = here.keys.keyring().device().id().to_string();
+    for other in epochs_with_keys(store, &own).await? {
+        let is_known = other == *epoch || here.keys.keyring().epoch_by_id(&other).is_some();
+        if !is_known {
+            let asked = fetch_keys_file(here, store, &other, epoch, inbox, sealed).await?;
+            if asked != Asked::NotThere {
+                return Ok(asked);
+            }
+        }
+    }
+    Ok(Asked::NotThere)
+}
+
+/// The epochs of which a place lists a keys file for a recipient.
+pub(crate) async fn epochs_with_keys(store: &SealedRemote, recipient: &str) -> Result<Vec<EpochId>> {
+    let mut epochs = BTreeSet::new();
+    let mut after = None;
+    loop {
+        let page = store.list(Area::Keys, after.as_ref()).await?;
+        for object in &page.objects {
+            let mut parts = object.key.as_str().split('/').skip(1);
+            if let (Some(epoch), Some(listed)) = (parts.next(), parts.next())
+                && listed == recipient
+            {
+                epochs.extend(epoch.parse::<EpochId>().ok());
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(epochs.into_iter().collect()),
+        }
+    }
+}
+
+/// The same from the keys file of one epoch, `named`.
+async fn fetch_keys_file(
+    here: &mut Here<'_>,
+    store: &SealedRemote,
+    named: &EpochId,
+    wanted: &EpochId,
+    inbox: &mut Inbox,
+    sealed: &[u8],
+) -> Result<Asked> {
     let keyring = here.keys.keyring();
     let (library, device) = (keyring.library(), keyring.device());
     let recipient = Recipient::Device(device.id());
-    let path = path_of(&names::keys_file(epoch, &recipient))?;
+    let path = path_of(&names::keys_file(named, &recipient))?;
     let bytes = match store.get(&path, SMALL_BYTES).await {
         Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => return Ok(false),
+        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => return Ok(Asked::NotThere),
         Err(error) => return Err(error.into()),
     };
-    let Ok(epochs) = open_keys_file(&bytes, library, epoch, recipient, device.kem_secret()) else {
-        return Ok(false);
+    let Ok(epochs) = open_keys_file(&bytes, library, named, recipient, device.kem_secret()) else {
+        return Ok(Asked::NotThere);
     };
+    if epochs.iter().all(|epoch| epoch.id() != *wanted) {
+        return Ok(Asked::NotThere);
+    }
     let hash = sha256(&[&bytes]);
-    if !is_announced(inbox.roster(), epoch, &recipient, &hash) {
+    if !is_announced(inbox.roster(), named, &recipient, &hash) {
         inbox.harvest_waiting(here, epochs.as_slice());
         if let Ok(statements) =
             SealedSegment::parse(sealed).and_then(|sealed| sealed.peek_statements(library, epochs.as_slice()))
@@ -160,8 +224,8 @@ pub(crate) async fn fetch_keys(
             inbox.harvest(here, &statements);
         }
     }
-    if !is_announced(inbox.roster(), epoch, &recipient, &hash) {
-        return Ok(false);
+    if !is_announced(inbox.roster(), named, &recipient, &hash) {
+        return Ok(Asked::NotAnnounced);
     }
     if let Some(sealed) = as_sealed(Area::Keys, &bytes) {
         // The folder keeps it too, so that a second place gets it; one that is there is the same.
@@ -170,7 +234,7 @@ pub(crate) async fn fetch_keys(
         }
     }
     here.keys.learn(&epochs).map_err(|reason| crate::error::SyncError::Keys { reason })?;
-    Ok(true)
+    Ok(Asked::Learnt)
 }
 
 /// Whether a statement vouches for a keys file.

@@ -19,6 +19,7 @@ mod collect;
 mod compare;
 mod drill;
 mod drive;
+mod epochs;
 mod error;
 mod here;
 mod history;
@@ -42,6 +43,7 @@ pub use collect::{
 pub use compare::{Compared, Comparison, compare};
 pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
+pub use epochs::start_epoch;
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};

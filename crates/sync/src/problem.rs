@@ -157,7 +157,9 @@ pub enum Problem {
         device: DeviceId,
     },
     /// Something is sealed under an epoch whose secret this device was not given.
-    #[error("{object} is sealed under epoch {epoch}, for which this device has no key")]
+    #[error(
+        "{object} is sealed under epoch {epoch}, for which this device has no key: it comes with a later sync, or this device does not belong to the library any more"
+    )]
     NoKey {
         /// The object.
         object: String,

@@ -138,6 +138,15 @@ impl Catalog {
         Ok(count)
     }
 
+    /// Opens the ops of a device's segments from `from` on that are carried by nobody, to be carried by this device: that
+    /// device left, and they do not count in its own chain any more. Answers how many segments that are.
+    ///
+    /// # Errors
+    /// As [`Catalog::change`].
+    pub fn carry_from(&mut self, device: DeviceId, from: SegmentSeq, now_millis: u64) -> Result<usize> {
+        self.change(now_millis, |change| carry(change, device, from))
+    }
+
     /// Goes on as another device, which this one admitted: everything that is open goes into its chain.
     pub fn go_on_as(&mut self, device: DeviceId) {
         self.device = device;

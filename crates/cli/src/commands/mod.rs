@@ -6,6 +6,7 @@ pub(crate) mod background;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod dedupe;
+pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod history;

@@ -23,6 +23,7 @@ mod kills;
 mod linked;
 mod local;
 mod lost;
+mod members;
 #[path = "../faults/pictures.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
 mod pictures;

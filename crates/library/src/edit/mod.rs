@@ -60,6 +60,7 @@ impl Library {
         run: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
         self.folder.require_writable()?;
+        self.require_membership()?;
         let (value, made, ends) = self.catalog().change(now_stamp_millis(), |change| {
             let before = change.last_op()?;
             let value = run(change)?;

@@ -340,6 +340,7 @@ impl Library {
     /// told to the monitor.
     pub fn import(&mut self, plan: ImportPlan, monitor: &dyn Monitor) -> Result<ImportReport> {
         self.folder.require_writable()?;
+        self.require_membership()?;
         let mut report = plan.scan_report();
         monitor.begin(Task::Import, Some(plan.files()), Some(plan.bytes()));
         let outcome = self.import_parts(&plan.request, plan.parts, &mut report, monitor);

@@ -46,6 +46,7 @@ pub use places::ShownPlace;
 pub use plan::SyncPlan;
 pub use policy::{Exposes, PolicyChange};
 pub use privacy::{RemotePrivacy, SeenDevice, SeenSort};
+pub(crate) use run::here;
 pub use run::{
     FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
 };

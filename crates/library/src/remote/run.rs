@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use safelight_catalog::{Exposure, PolicyKind, RemoteId, RemoteRow};
-use safelight_crypto::{Device, Epoch, Keyring, OsEntropy};
+use safelight_crypto::{Device, Epoch, EpochId, Keyring, OsEntropy};
 use safelight_model::{RenditionKind, Storage};
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
@@ -607,6 +607,7 @@ fn is_notice(problem: &SyncProblem) -> bool {
             | SyncProblem::Stranger { .. }
             | SyncProblem::NotThere { .. }
             | SyncProblem::BranchKept { .. }
+            | SyncProblem::Quarantined { .. }
             | SyncProblem::WentOnAs { .. }
     )
 }
@@ -629,7 +630,7 @@ pub(super) async fn until_stopped<T>(
 }
 
 /// This device as a sync sees it.
-pub(super) fn here<'a>(
+pub(crate) fn here<'a>(
     library: &'a mut Library,
     keys: &'a mut Option<Keys<'a>>,
     entropy: &'a mut OsEntropy,
@@ -653,7 +654,7 @@ pub(super) fn here<'a>(
 
 /// The keyring of the library folder, which learns epochs that other devices made.
 #[derive(Debug)]
-pub(super) struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     folder: &'a LibraryFolder,
     keys: &'a mut UnlockedKeys,
 }
@@ -664,23 +665,27 @@ impl KeyStore for Keys<'_> {
     }
 
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
-        self.keep(epochs, None)
+        self.keep(|keyring| epochs.iter().for_each(|epoch| keyring.add_epoch(epoch.clone())))
+    }
+
+    fn hold(&mut self, epoch: &Epoch) -> Result<(), String> {
+        self.keep(|keyring| keyring.hold_epoch(epoch.clone()))
+    }
+
+    fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String> {
+        let mut is_held = false;
+        self.keep(|keyring| is_held = keyring.seal_under(epoch))?;
+        if is_held { Ok(()) } else { Err(format!("the secret of epoch {epoch} is not here")) }
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {
-        self.keep(&[], Some(device))
+        self.keep(|keyring| keyring.go_on_as(device))
     }
 }
 
 impl Keys<'_> {
-    /// Keeps the keyring with more epochs and perhaps as another device; what other processes learnt stays.
-    fn keep(&mut self, epochs: &[Epoch], device: Option<Device>) -> Result<(), String> {
-        let change = |keyring: &mut Keyring| {
-            epochs.iter().for_each(|epoch| keyring.add_epoch(epoch.clone()));
-            if let Some(device) = device {
-                keyring.go_on_as(device);
-            }
-        };
+    /// Keeps the keyring as it is after a change; what other processes learnt stays.
+    fn keep(&mut self, change: impl FnOnce(&mut Keyring)) -> Result<(), String> {
         // A library that is being joined writes its keys when they are complete.
         if !LibraryFolder::exists(self.folder.path()) {
             change(&mut self.keys.keyring);

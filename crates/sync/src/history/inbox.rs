@@ -16,13 +16,14 @@ use safelight_model::{Branch, ModelError, OpBody, Segment, SegmentSeq};
 use safelight_store::{ObjectPath, SealedRemote};
 
 use super::HistoryReport;
+use super::left::is_after_leaving;
 use super::leftover::Leftovers;
 use super::outbox::SEGMENT_BYTES;
 use super::publish::segment_path;
 use super::renumber::renumber;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::keys::fetch_keys;
+use crate::keys::{Asked, fetch_keys};
 use crate::problem::{Problem, Transfer};
 
 /// What waits, by device, each device's segments without a gap.
@@ -212,11 +213,11 @@ impl Inbox {
             let mut step = self.consider(here, device, &arrived, report)?;
             if let Step::NeedsEpoch(epoch) = step {
                 let sealed = arrived.bytes.clone();
-                step = if fetch_keys(here, store, &epoch, self, &sealed).await? {
-                    self.consider(here, device, &arrived, report)?
-                } else {
-                    let object = ObjectPath::segment(device, arrived.seq.0).to_string();
-                    Step::Stop(Problem::NoKey { object, epoch })
+                step = match fetch_keys(here, store, &epoch, self, &sealed).await? {
+                    Asked::Learnt => self.consider(here, device, &arrived, report)?,
+                    // What announces it may come with more of another chain.
+                    Asked::NotAnnounced => Step::Wait,
+                    Asked::NotThere => Step::Stop(self.without_key(here, device, &sealed, epoch)?),
                 };
             }
             match step {
@@ -311,17 +312,6 @@ impl Inbox {
                 Ok(_) => Ok(Step::Wait),
             };
         };
-        if let Some(Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. }) = membership
-            && clear.seq.0 > last_seq
-        {
-            return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
-        }
-        if let Some(Membership::Revoked { last_seq, last_root }) = membership
-            && clear.seq.0 == last_seq
-            && clear.root.0 != last_root
-        {
-            return Ok(Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 }));
-        }
         self.signed.remove(&device);
         let signed = match sealed.verify(here.library(), &key) {
             Ok(signed) => signed,
@@ -329,6 +319,19 @@ impl Inbox {
         };
         let known = here.catalog.segment_root(device, clear.seq)?;
         let is_carried = here.catalog.is_carried(device, clear.tip())?;
+        if is_after_leaving(membership, &clear) {
+            // What somebody had read of it goes on in that one's chain.
+            if is_carried {
+                return Ok(Step::In(clear.tip()));
+            }
+            let quarantined = Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 });
+            // That it left may be what another said who was not to be believed any more: its own word tells.
+            return match sealed.peek_statements(here.library(), here.keys.keyring()) {
+                Ok(found) if self.harvest(here, &found) => self.consider(here, device, arrived, report),
+                Err(error) => Ok(needs_epoch(&error, &sealed).unwrap_or(quarantined)),
+                Ok(_) => Ok(quarantined),
+            };
+        }
         // The segment that is held here, damaged there, is put there again by whoever publishes.
         if known != Some(clear.root) && !is_carried {
             self.signed.insert(device);
@@ -362,6 +365,22 @@ impl Inbox {
             _ => return self.take_branch(here, &segment, report),
         }
         self.take(here, &segment, &arrived.bytes, report)
+    }
+
+    /// What is wrong with a segment of an epoch whose secret this device is not given.
+    fn without_key(
+        &self,
+        here: &Here<'_>,
+        device: DeviceId,
+        sealed: &[u8],
+        epoch: EpochId,
+    ) -> Result<Problem> {
+        let clear = *SealedSegment::parse(sealed)?.clear();
+        let standing = self.key_of(here, &device).and_then(|(_, standing)| standing);
+        if is_after_leaving(standing, &clear) {
+            return Ok(Problem::Quarantined { device, seq: clear.seq.0 });
+        }
+        Ok(Problem::NoKey { object: ObjectPath::segment(device, clear.seq.0).to_string(), epoch })
     }
 
     /// Takes in a segment of a forked chain that is not the one of its number that is held here: what it says is
@@ -566,7 +585,17 @@ impl Inbox {
                 here.note(&mut report.problems, Problem::Unadmitted { device: *device });
                 continue;
             };
-            let Some(segment) = Self::open_waiting(here, arrived, &key) else { continue };
+            let Some(segment) = Self::open_waiting(here, arrived, &key) else {
+                let unopened = arrived.front().and_then(|first| {
+                    let sealed = SealedSegment::parse(&first.bytes).ok()?;
+                    Some((first.bytes.clone(), sealed.epoch()?))
+                });
+                if let Some((bytes, epoch)) = unopened {
+                    let problem = self.without_key(here, *device, &bytes, epoch)?;
+                    here.note(&mut report.problems, problem);
+                }
+                continue;
+            };
             let clear = segment.clear();
             if clear.seq.0 > 1 && here.catalog.tip(*device)?.seq.0 + 1 >= clear.seq.0 {
                 let before = Tip { seq: SegmentSeq(clear.seq.0 - 1), root: clear.prev };

@@ -8,6 +8,7 @@
 mod bring_back;
 mod fork;
 mod inbox;
+mod left;
 mod leftover;
 mod outbox;
 mod publish;
@@ -31,8 +32,10 @@ pub(crate) use pull::{
 pub use renumber::remove_passed;
 
 use crate::checkpoint::hold_to_beginning;
+use crate::epochs::settle_epoch;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
+use crate::keys::send_keys;
 use crate::problem::Problem;
 
 /// So often a device lets copies of itself go first before it gives up for this time.
@@ -83,7 +86,11 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
             continue;
         }
         here.catalog.carry_forked((here.now)())?;
+        left::carry_what_was_read(here)?;
         if pulled.own == pull::OwnChain::Read {
+            settle_epoch(here, at).await?;
+            // Nobody reads of an epoch before its secrets can be had.
+            send_keys(here, at, &mut report.problems).await?;
             outbox::close_and_place(here, &mut report.problems)?;
         }
         if publish::publish(here, at, pulled, &mut report).await? {

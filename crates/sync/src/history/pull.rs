@@ -344,10 +344,8 @@ fn frontier(here: &Here<'_>, inbox: &Inbox, device: &DeviceId) -> Result<Frontie
     let last = if is_passed { known.seq } else { known.seq.min(here.catalog.tip(*device)?.seq) };
     let next = last.0 + 1;
     let standing = inbox.roster().and_then(|roster| roster.member(device)).map(|member| member.standing);
-    let is_done = match standing {
-        Some(Membership::Retired { last_seq } | Membership::Revoked { last_seq, .. }) => next > last_seq,
-        _ => false,
-    };
+    // What a device says after it was revoked is named, and may be read by others who had not heard of it.
+    let is_done = matches!(standing, Some(Membership::Retired { last_seq }) if next > last_seq);
     Ok(Frontier { next, window: 1, is_done, has_news: false })
 }
 

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation, Rescued};
 use safelight_crypto::{
-    Author, ContentHash, Device, Entropy, EntryName, Epoch, Keyring, LOCAL_PACK_HEADER, OriginalSealer,
-    Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId, base32, names,
-    seal_entry, seal_keys_file, sha256, statements_hash,
+    Author, ContentHash, Device, Entropy, EntryName, Epoch, EpochId, Keyring, LOCAL_PACK_HEADER,
+    OriginalSealer, Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId,
+    base32, names, seal_entry, seal_keys_file, sha256, statements_hash,
 };
 use safelight_model::{
     AssetId, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
@@ -40,6 +40,15 @@ impl KeyStore for Keys {
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
         epochs.iter().for_each(|epoch| self.0.add_epoch(epoch.clone()));
         Ok(())
+    }
+
+    fn hold(&mut self, epoch: &Epoch) -> Result<(), String> {
+        self.0.hold_epoch(epoch.clone());
+        Ok(())
+    }
+
+    fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String> {
+        if self.0.seal_under(epoch) { Ok(()) } else { Err("its secret is not here".into()) }
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {

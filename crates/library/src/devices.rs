@@ -1,0 +1,363 @@
+//! Who belongs to the library: its devices, their names, and how one leaves it.
+//!
+//! A device is a member by signed statements that everybody replays alike (sl1 §1.12). Whoever leaves is shut out of what is
+//! sealed from then on: the same command starts an epoch for everybody who stays. What was sealed before it can still open,
+//! and nothing here pretends otherwise.
+
+use safelight_catalog::Shelf;
+use safelight_crypto::{Author, DeviceId, OsEntropy, Standing, Statement, StatementBody};
+use safelight_model::{EntityId, Field, OpBody, Record, Target, Value};
+use safelight_sync::{Silent, Stop, start_epoch};
+use serde::Serialize;
+
+use crate::effects::now_stamp_millis;
+use crate::error::{LibraryError, Result};
+use crate::history::shown_time;
+use crate::library::Library;
+use crate::remote::here;
+
+/// Longer than any name that anybody reads.
+const MOST_NAME_CHARS: usize = 60;
+
+/// How a device stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
+pub enum DeviceStanding {
+    /// It belongs to the library.
+    Active,
+    /// It belongs to the library, and was silent for so long that nobody waits for it.
+    Lapsed,
+    /// It left in peace.
+    Retired,
+    /// It is not trusted any more.
+    Revoked,
+}
+
+impl DeviceStanding {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Lapsed => "lapsed",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    fn of(standing: Standing) -> Self {
+        match standing {
+            Standing::Active => Self::Active,
+            Standing::Lapsed => Self::Lapsed,
+            Standing::Retired { .. } => Self::Retired,
+            Standing::Revoked { .. } => Self::Revoked,
+        }
+    }
+
+    /// Whether it belongs to the library.
+    #[must_use]
+    pub fn is_member(self) -> bool {
+        matches!(self, Self::Active | Self::Lapsed)
+    }
+}
+
+/// A device as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
+pub struct ShownDevice {
+    /// Its id.
+    pub id: String,
+    /// What people call it, if they gave it a name.
+    pub name: Option<String>,
+    /// Whether it is this one.
+    pub is_this: bool,
+    /// How it stands.
+    pub standing: DeviceStanding,
+    /// How many parts of its history are known here.
+    pub segments: u32,
+    /// When it made its last change, by its own clock: `2026-05-14 10:11:12`, UTC.
+    pub last_active: Option<String>,
+}
+
+/// What came of a device's leaving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Departure {
+    /// The device, as it stands now.
+    pub device: ShownDevice,
+    /// The last part of its history that counts.
+    pub last_segment: u32,
+    /// The epoch that everything is sealed under from now on; none for a device that retired itself: the others start one.
+    pub epoch: Option<String>,
+    /// Photos and videos that the device can still open, where it has them or reaches them: all that were there until now.
+    pub still_readable: u64,
+    /// Remotes whose storage it may still reach, and how this device opens each: what is to be replaced there.
+    pub storage: Vec<StorageAccess>,
+}
+
+/// A remote and what opens its storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StorageAccess {
+    /// The remote's name.
+    pub remote: String,
+    /// Its address, without secrets.
+    pub address: String,
+    /// What to do about it, in a sentence.
+    pub next: String,
+}
+
+impl Library {
+    /// All devices that ever belonged to the library, those that do first, then the latest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn devices(&self) -> Result<Vec<ShownDevice>> {
+        let catalog = self.catalog();
+        let Some(roster) = catalog.roster(self.id())? else { return Ok(Vec::new()) };
+        let names = catalog.record(&EntityId::Library)?.unwrap_or_default();
+        let mut devices = Vec::new();
+        for (id, member) in roster.members() {
+            devices.push(ShownDevice {
+                id: id.to_string(),
+                name: name_in(&names, *id),
+                is_this: *id == catalog.device(),
+                standing: DeviceStanding::of(member.standing),
+                segments: catalog.tip(*id)?.seq.0,
+                last_active: catalog.last_op_millis(*id)?.map(shown_time),
+            });
+        }
+        devices.sort_by(|one, other| {
+            let key = |device: &ShownDevice| (device.standing.is_member(), device.last_active.clone());
+            key(other).cmp(&key(one))
+        });
+        Ok(devices)
+    }
+
+    /// Gives a device a name; an empty one takes its name away.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] if no device, or several, are meant, or another one is called so.
+    pub fn rename_device(&mut self, word: &str, name: &str) -> Result<ShownDevice> {
+        let device = self.find_device(word)?;
+        let name = name.trim();
+        if name.chars().count() > MOST_NAME_CHARS || name.chars().any(char::is_control) {
+            return Err(LibraryError::Refused {
+                reason: format!("a name has at most {MOST_NAME_CHARS} letters, on one line"),
+                hint: "give it a shorter one".into(),
+            });
+        }
+        if let Some(other) = self
+            .devices()?
+            .into_iter()
+            .find(|other| other.id != device.id && !name.is_empty() && other.name.as_deref() == Some(name))
+        {
+            return Err(LibraryError::Refused {
+                reason: format!("another device is called {name}: {}", other.id),
+                hint: "give it another name".into(),
+            });
+        }
+        let id: DeviceId = id_of(&device)?;
+        let value = if name.is_empty() { Value::None } else { name.to_owned().into() };
+        self.change(|change| {
+            let record = change.record(&EntityId::Library)?.unwrap_or_default();
+            change.push(record.write_field(Target::Library, name_field(id), value))?;
+            Ok(())
+        })?;
+        self.find_device(&device.id)
+    }
+
+    /// Lets a device leave in peace. Another one goes with what is known of it here, and an epoch begins without it; this one
+    /// says so itself with its last word, and writes nothing any more.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] if it does not belong to the library, or is the last that does.
+    pub fn retire_device(&mut self, word: &str) -> Result<Departure> {
+        let device = self.leaving(word)?;
+        if !device.is_this {
+            let id = id_of(&device)?;
+            let last_seq = self.catalog().tip(id)?.seq.0;
+            return self.depart(&device, &StatementBody::Retire { device: id, last_seq });
+        }
+        self.folder.require_writable()?;
+        // The statement must stand in the last segment that counts: everything else goes before it.
+        self.close_segment()?;
+        let (library, now) = (self.id(), now_stamp_millis());
+        let own = self.keyring().device().clone();
+        let last_segment = self.catalog().tip(own.id())?.seq.0 + 1;
+        let heads = self.catalog().roster(library)?.map(|roster| roster.heads()).unwrap_or_default();
+        let body = StatementBody::Retire { device: own.id(), last_seq: last_segment };
+        let retire = Statement::sign(Author::Device(&own), library, now, &heads, &body)?;
+        self.record(vec![OpBody::Statement(retire.as_bytes().to_vec())])?;
+        self.close_segment()?;
+        self.departure(&device, last_segment, None)
+    }
+
+    /// Stops trusting a device: nothing counts that it says after what is known of it here, and what is sealed from now on
+    /// it cannot open.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] if it does not belong to the library, or is this one.
+    pub fn revoke_device(&mut self, word: &str) -> Result<Departure> {
+        let device = self.leaving(word)?;
+        if device.is_this {
+            return Err(LibraryError::Refused {
+                reason: "a device cannot revoke itself".into(),
+                hint: "revoke it on another device, or let it retire: safelight device retire".into(),
+            });
+        }
+        let id = id_of(&device)?;
+        let tip = self.catalog().tip(id)?;
+        self.depart(
+            &device,
+            &StatementBody::Revoke { device: id, last_seq: tip.seq.0, last_root: tip.root.0 },
+        )
+    }
+
+    /// What is to be known before a device leaves: which it is, and what it will still be able to read and reach.
+    ///
+    /// # Errors
+    /// As [`Library::revoke_device`].
+    pub fn plan_departure(&self, word: &str) -> Result<Departure> {
+        let device = self.leaving(word)?;
+        let last_segment = device.segments;
+        self.departure(&device, last_segment, None)
+    }
+
+    /// Refuses to write where this device does not belong to the library any more: nobody would read it.
+    pub(crate) fn require_membership(&self) -> Result<()> {
+        let own = self.keyring().device().id();
+        let roster = self.catalog().roster(self.id())?;
+        let standing = roster.and_then(|roster| Some(DeviceStanding::of(roster.member(&own)?.standing)));
+        match standing {
+            Some(standing) if !standing.is_member() => Err(LibraryError::Refused {
+                reason: format!("this device was {}, so nobody would read what it writes", standing.word()),
+                hint: "join the library again with the recovery words, into another folder; what is here can be read and exported"
+                    .into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn depart(&mut self, device: &ShownDevice, body: &StatementBody) -> Result<Departure> {
+        self.folder.require_writable()?;
+        self.require_membership()?;
+        let (mut keys, mut entropy, stop) = (None, OsEntropy, Stop::default());
+        let epoch = start_epoch(&mut here(self, &mut keys, &mut entropy, &Silent, &stop), Some(body))?;
+        self.close_segment()?;
+        let last_segment = match body {
+            StatementBody::Retire { last_seq, .. } | StatementBody::Revoke { last_seq, .. } => *last_seq,
+            _ => device.segments,
+        };
+        self.departure(device, last_segment, Some(epoch.to_string()))
+    }
+
+    fn departure(&self, device: &ShownDevice, last_segment: u32, epoch: Option<String>) -> Result<Departure> {
+        let storage = self.remotes()?.into_iter().map(|remote| StorageAccess {
+            next: to_replace(&remote.name, &remote.address, remote.credential),
+            remote: remote.name,
+            address: remote.address,
+        });
+        Ok(Departure {
+            device: self.find_device(&device.id)?,
+            last_segment,
+            epoch,
+            still_readable: self.count_photos()?,
+            storage: storage.collect(),
+        })
+    }
+
+    fn count_photos(&self) -> Result<u64> {
+        let catalog = self.catalog();
+        Shelf::ALL.iter().try_fold(0, |count, shelf| {
+            let totals = catalog.totals(*shelf)?;
+            Ok(count + totals.photos + totals.raws + totals.videos + totals.others)
+        })
+    }
+
+    /// A device that can leave.
+    fn leaving(&self, word: &str) -> Result<ShownDevice> {
+        let device = self.find_device(word)?;
+        if !device.standing.is_member() {
+            return Err(LibraryError::Refused {
+                reason: format!("{} was {} already", device.called(), device.standing.word()),
+                hint: "safelight device list shows who belongs to the library".into(),
+            });
+        }
+        let members = self.devices()?.iter().filter(|device| device.standing.is_member()).count();
+        if members < 2 {
+            return Err(LibraryError::Refused {
+                reason: format!("{} is the only device of this library", device.called()),
+                hint: "delete the library's folder once another device has joined and synced".into(),
+            });
+        }
+        Ok(device)
+    }
+
+    /// The device that a name, an id or the beginning of one means.
+    fn find_device(&self, word: &str) -> Result<ShownDevice> {
+        let devices = self.devices()?;
+        let is_meant = |device: &&ShownDevice| {
+            device.name.as_deref() == Some(word) || (word.len() >= 4 && device.id.starts_with(word))
+        };
+        let meant: Vec<&ShownDevice> = devices.iter().filter(is_meant).collect();
+        match meant.as_slice() {
+            [device] => Ok((*device).clone()),
+            [] => Err(LibraryError::NoSuchDevice { name: word.to_owned() }),
+            several => Err(LibraryError::Ambiguous {
+                item: word.to_owned(),
+                count: format!("{} devices", several.len()),
+                examples: several.iter().map(|device| device.id.as_str()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}
+
+impl ShownDevice {
+    /// Its name, or its id.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+}
+
+fn id_of(device: &ShownDevice) -> Result<DeviceId> {
+    device.id.parse().map_err(|_| LibraryError::NoSuchDevice { name: device.id.clone() })
+}
+
+/// The shared setting that holds the name of a device.
+fn name_field(device: DeviceId) -> Field {
+    Field::setting(&format!("device/{device}/name"))
+}
+
+fn name_in(record: &Record, device: DeviceId) -> Option<String> {
+    match record.value(name_field(device))? {
+        Value::Text(name) => Some(name.to_string()),
+        _ => None,
+    }
+}
+
+/// What keeps a device out of storage that it may have the key of.
+fn to_replace(name: &str, address: &str, credential: Option<&str>) -> String {
+    let scheme = address.split(':').next().unwrap_or_default();
+    let what = match (scheme, credential) {
+        ("folder", _) => return "unshare the folder with it, or take the drive".to_owned(),
+        (_, None) => {
+            return "take its role on the storage away: it signs in there with an identity of its own"
+                .to_owned();
+        }
+        ("dropbox" | "gdrive" | "onedrive", Some(_)) => {
+            return "end the session of that device in the account's settings: each device signed in for itself".to_owned();
+        }
+        ("azure" | "https" | "http", Some(_)) => {
+            "if it has the same SAS: rotate the account key that signed it, or delete its stored access policy"
+        }
+        ("s3", Some(_)) => "if it has the same access key: make a new one, and disable this one",
+        ("sftp", Some(_)) => {
+            "if it has the same key or password: take the key out of authorized_keys, or change the password"
+        }
+        (_, Some(_)) => "if it has the same password: change it",
+    };
+    format!(
+        "{what}; then safelight remote set {name} --credential-file FILE gives the new one to this device"
+    )
+}

@@ -1,0 +1,132 @@
+//! Which epoch is sealed under: one that opens for nobody who does not belong to the library any more.
+//!
+//! Invariant, at every moment at which the process may end: nothing is sealed under an epoch before a statement that is
+//! in the catalogue announces it, and before its keys files rest in the library folder. Order: the secret is held; keys
+//! files; statements; only then is anything sealed under it. Ended before the statements, it is an epoch that nobody ever
+//! hears of.
+//!
+//! Specified in sl1 §1.12.
+
+use safelight_crypto::{
+    Author, Epoch, EpochId, KemPublic, Recipient, Roster, Standing, Statement, StatementBody, names,
+    open_keys_file, seal_keys_file, sha256,
+};
+use safelight_model::OpBody;
+use safelight_store::{Outcome, Sealed, StoreError};
+
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace};
+use crate::keys::{SMALL_BYTES, is_announced, path_of};
+
+/// Starts an epoch for everybody who belongs to the library once `first` was said: that a device left, or is not trusted
+/// any more. What this device seals from now on, it seals under that epoch.
+///
+/// # Errors
+/// [`SyncError::Keys`] when the statement has no effect, or the keys cannot be kept; what the databases answer.
+pub fn start_epoch(here: &mut Here<'_>, first: Option<&StatementBody>) -> Result<EpochId> {
+    let keyring = here.keys.keyring().clone();
+    let (library, own) = (keyring.library(), keyring.device());
+    let refuse = |reason: &str| SyncError::Keys { reason: reason.to_owned() };
+    let now = (here.now)();
+    let mut statements = here.statements()?;
+    let replayed = |statements: &[Statement]| {
+        Roster::replay(library, statements).ok_or_else(|| refuse("the beginning of the history is missing"))
+    };
+    let mut roster = replayed(&statements)?;
+    let mut bodies = Vec::new();
+    if let Some(first) = first {
+        let statement = Statement::sign(Author::Device(own), library, now, &roster.heads(), first)?;
+        statements.push(statement.clone());
+        roster = replayed(&statements)?;
+        if let Some((_, fault)) = roster.refused().iter().find(|(id, _)| *id == statement.id()) {
+            return Err(refuse(&format!("the statement has no effect: {fault}")));
+        }
+        bodies.push(OpBody::Statement(statement.as_bytes().to_vec()));
+    }
+    if !roster.recipients().contains(&Recipient::Device(own.id())) {
+        return Err(refuse("this device does not belong to the library any more"));
+    }
+
+    let epoch = Epoch::generate(here.entropy);
+    here.keys.hold(&epoch).map_err(|reason| SyncError::Keys { reason })?;
+    // The epoch that is named comes last, as in every keys file.
+    let mut epochs = keyring.epochs().to_vec();
+    epochs.push(epoch.clone());
+    let mut files = Vec::new();
+    for recipient in roster.recipients() {
+        let public = kem_public(&roster, &recipient).ok_or_else(|| refuse("a recipient has no key"))?;
+        let sealed = seal_keys_file(library, &epochs, recipient, public, here.entropy)?;
+        files.push((recipient, sha256(&[sealed.as_bytes()])));
+        let path = path_of(&names::keys_file(&epoch.id(), &recipient))?;
+        if here.place.put_new(&path, &Sealed::from(sealed))? == Outcome::Existed {
+            return Err(refuse(&format!("{path} is there already")));
+        }
+    }
+    let announce = StatementBody::Epoch { epoch: epoch.id(), files };
+    let announce = Statement::sign(Author::Device(own), library, now, &roster.heads(), &announce)?;
+    bodies.push(OpBody::Statement(announce.as_bytes().to_vec()));
+    here.catalog.append(now, bodies)?;
+    here.keys.seal_under(&epoch.id()).map_err(|reason| SyncError::Keys { reason })?;
+    Ok(epoch.id())
+}
+
+/// Seals under the newest epoch that is closed to everybody who left, and open to everybody who stays; starts one where
+/// there is none. A device that does not belong to the library any more changes nothing.
+pub(crate) async fn settle_epoch(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let Some(roster) = here.roster()? else { return Ok(()) };
+    let own = Recipient::Device(here.keys.keyring().device().id());
+    if !roster.recipients().contains(&own) {
+        return Ok(());
+    }
+    let Some(announced) = roster.sealing_epoch() else {
+        return start_epoch(here, None).map(drop);
+    };
+    let epoch = announced.epoch;
+    // Another device started it, and its secret comes in this device's own keys file.
+    if here.keys.keyring().epoch_by_id(&epoch).is_none() && !learn(here, at, &roster, &epoch).await? {
+        tracing::debug!(%epoch, "the keys of the newest epoch are not here yet");
+        return Ok(());
+    }
+    // Whoever came while it was started was given no secret of it.
+    if roster.recipients().iter().any(|recipient| !announced.files.contains_key(recipient)) {
+        return start_epoch(here, None).map(drop);
+    }
+    if here.keys.keyring().epoch().id() != epoch {
+        here.keys.seal_under(&epoch).map_err(|reason| SyncError::Keys { reason })?;
+    }
+    Ok(())
+}
+
+/// Fetches the secret of an announced epoch.
+async fn learn(here: &mut Here<'_>, at: &RemotePlace, roster: &Roster, epoch: &EpochId) -> Result<bool> {
+    let keyring = here.keys.keyring();
+    let recipient = Recipient::Device(keyring.device().id());
+    let path = path_of(&names::keys_file(epoch, &recipient))?;
+    let bytes = match at.store.get(&path, SMALL_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let secret = keyring.device().kem_secret();
+    let Ok(epochs) = open_keys_file(&bytes, keyring.library(), epoch, recipient, secret) else {
+        return Ok(false);
+    };
+    if !is_announced(Some(roster), epoch, &recipient, &sha256(&[&bytes])) {
+        return Ok(false);
+    }
+    here.keys.learn(&epochs).map_err(|reason| SyncError::Keys { reason })?;
+    Ok(true)
+}
+
+/// The key that a recipient's secrets are wrapped to.
+fn kem_public<'a>(roster: &'a Roster, recipient: &Recipient) -> Option<&'a KemPublic> {
+    match recipient {
+        Recipient::Words(words) => (roster.words().id() == *words).then(|| &roster.words().kem_public),
+        Recipient::Device(device) => roster
+            .member(device)
+            .filter(|member| matches!(member.standing, Standing::Active | Standing::Lapsed))
+            .map(|member| member.card.kem_public()),
+    }
+}
