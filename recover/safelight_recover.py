@@ -672,7 +672,7 @@ FIELDS = {1: "caption", 2: "title", 3: "rating", 4: "favourite", 5: "hidden", 6:
           16: "order", 17: "deleted", 18: "position", 19: "setting", 20: "sync"}
 TRASHED, TAGS, ALBUMS = 9, 1, 2
 # Statements were replayed before; what a mark says is to leave a place is read all the same while it is there.
-IGNORED_EVEN = {16, 20}
+IGNORED_EVEN, MARK = {16}, 20
 
 Source = collections.namedtuple("Source", "device root path")
 Original = collections.namedtuple("Original", "content size media epoch parts storage source modified")
@@ -744,6 +744,7 @@ class History:
         self.assets = collections.defaultdict(lambda: collections.defaultdict(Life))    # asset -> life number -> Life
         self.albums, self.library = collections.defaultdict(Life), Life()
         self.statements, self.unknown_kinds = [], set()
+        self.marked = collections.defaultdict(set)      # remote id -> (class, name, generation) of what is marked there
 
     def fold(self, data):
         demand(len(data) <= MIB, "too-large")
@@ -786,6 +787,12 @@ class History:
         elif kind == 14:
             purge = (self.ids(body, 2, required=True), self.ids(body, 3, required=True))
             self.life(body.get(0), body).purges.append(purge)
+        elif kind == MARK:
+            objects = body.get(2)
+            demand(is_bytes(body.get(0), 16) and isinstance(objects, list) and all(
+                isinstance(o, list) and len(o) == 3 and is_uint(o[0], 256) and is_bytes(o[1], 20)
+                and is_uint(o[2], 1 << 32) for o in objects), "bad-field", "objects")
+            self.marked[body[0]].update((chr(letter), name, n) for letter, name, n in objects)
         elif kind % 2 == 0 and kind not in IGNORED_EVEN:
             self.unknown_kinds.add(kind)
 
@@ -845,6 +852,7 @@ class Bucket:
                 if name and len(steps) > 1:
                     middle = steps[1:2] if steps[0] in ("keys", "log") and len(steps) > 2 else []
                     self.objects["/".join([steps[0], *middle, name.group()])].append(relative)
+        self.names = {file: name for name, files in self.objects.items() for file in files}
 
     def named(self, prefix):
         return sorted((name, files) for name, files in self.objects.items() if name.startswith(prefix + "/"))
@@ -894,6 +902,7 @@ class Library:
                          "--without-statements believes what the keys open")
         self.check_card()
         self.count_keys_files(files)
+        self.good, self.good_entries = set(), set()     # logical names of which some copy opened; entries that did
         self.fold(segments)
         self.entries, self.packs_read = collections.defaultdict(list), False
         self.originals = collections.defaultdict(list)      # content -> what history says of it
@@ -903,8 +912,46 @@ class Library:
                     if original not in self.originals[original.content]:
                         self.originals[original.content].append(original)
 
-    def problem(self, name, what):
-        self.problems[name, str(what)] = None
+    def problem(self, name, what, entry=None):
+        self.problems[name, str(what)] = entry
+
+    def settle(self):
+        """Problems of what nothing relies on any more become notes: another copy or generation of the same name opened
+        (§3.1), another pack holds the entry, or devices marked it to leave this remote (history §10.1)."""
+        self.settled, marked = [], None
+        for (file, what), entry in self.problems.items():
+            name = self.bucket.names.get(file)
+            if name and not what.startswith("note:"):
+                if marked is None:
+                    marked = self.history.marked.get(self.remote_id(), ())
+                if (entry in self.good_entries) if entry else (name in self.good):
+                    what = f"note: superseded, another copy of it is whole ({what})"
+                elif self.placed(file, name) in marked:
+                    what = f"note: superseded, it is marked to leave and nothing relies on it ({what})"
+            self.settled.append((file, what))
+
+    def remote_id(self):
+        """The id that rests at this remote (history §8.9)."""
+        name = "remote/" + id_text(self.id)
+        for file in self.bucket.objects.get(name, ()):
+            try:
+                data = open_carried(memoryview(self.bucket.read(file, MIB)), SEGMENT, self.secret_of, self.id, name)
+                demand(len(data) == 20 and data[:4] == b"SLRI", "bad-field", "remote id")
+                return data[4:]
+            except Refused as refusal:
+                self.settled.append((file, str(refusal)))
+        return None
+
+    @staticmethod
+    def placed(file, name):
+        """The object at a remote that a file is: class, name, generation."""
+        try:
+            letter, text = name.split("/")
+            after = file.rsplit("/", 1)[-1][len(text):]
+            demand(re.fullmatch(r"(-[1-9][0-9]{0,9})?", after), "bad-field", "no generation")
+            return letter, id_bytes(text), int(after[1:] or 0)
+        except (Refused, ValueError):
+            return None
 
     def read_card(self):
         self.id, self.card = self.words.id, None
@@ -1012,6 +1059,7 @@ class Library:
                     demand(standing != "revoked" or seq != last or segment.root == last_root, "fork",
                            "its device was revoked at another segment of this number")
                     good.setdefault((device, seq), (file, segment))
+                    self.good.add(self.bucket.names.get(file))
                 except Refused as refusal:
                     self.problem(file, refusal)
         carried = self.carried_branches(good)
@@ -1080,6 +1128,7 @@ class Library:
                                     self.problem(file, f"bytes {start} to {end} are no good entry")
                             else:
                                 entries = read_pack(data, self.secret_of, self.id, name)
+                                self.good.add(name)
                     except Refused as refusal:
                         self.problem(file, refusal)
                         continue
@@ -1088,7 +1137,9 @@ class Library:
 
     def open_pack_entry(self, file, record, at, size):
         with self.bucket.map(file) as data:
-            return open_entry(data[at:at + size], record, self.secret_of, self.id)
+            content = open_entry(data[at:at + size], record, self.secret_of, self.id)
+        self.good_entries.add((record.content, record.kind, record.recipe))
+        return content
 
     def open_part(self, name, part, parts, total):
         files = self.bucket.objects["o/" + name]
@@ -1096,8 +1147,10 @@ class Library:
         for file in files:      # a second copy of a name may be good where the first is not
             try:
                 limit = 136 + sealed_body(PART, 1 << 16)
-                return b"".join(open_original_part(self.bucket.read(file, limit), self.secret_of, self.id,
-                                                   "o/" + name, part, parts, total))
+                content = b"".join(open_original_part(self.bucket.read(file, limit), self.secret_of, self.id,
+                                                      "o/" + name, part, parts, total))
+                self.good.add("o/" + name)
+                return content
             except Refused as refusal:
                 self.problem(file, refusal)
                 failure = Refused(refusal.code, file)
@@ -1417,14 +1470,15 @@ def run(library, verb, output=None, talk=lambda line: None):
             try:
                 library.open_pack_entry(file, record, at, size)
             except Refused as refusal:
-                library.problem(file, f"entry at {at}: {refusal}")
+                library.problem(file, f"entry at {at}: {refusal}", (record.content, record.kind, record.recipe))
     for asset, original in purged:
         report["purged"].append({"asset": asset.hex(), "path": shown(original.source.path)})
     named = {"o/" + id_text(p) for originals in library.originals.values() for o in originals for p in o.parts}
     strangers = [f for name, files in library.bucket.named("o") if name not in named for f in files]
     for file in strangers:
         library.problem(file, "note: no photo in the history names this object; a break during an import leaves such")
-    report["problems"] = [{"object": name, "problem": what} for name, what in library.problems]
+    library.settle()
+    report["problems"] = [{"object": name, "problem": what} for name, what in library.settled]
     if verb == "restore":
         output.text(b"library.json", json.dumps(catalogue(library, restored), indent=1) + "\n")
         output.text(b"report.json", json.dumps(report, indent=1) + "\n")
@@ -1457,9 +1511,11 @@ def as_text(report):
         if report[key]:
             lines += ["", f"{len(report[key])} originals {title}:"]
             lines += [f"  {r['path']}" + (f" ({shown(r['problem'])})" if "problem" in r else "") for r in report[key]]
-    if report["problems"]:
-        lines += ["", f"{len(report['problems'])} objects are missing, damaged or unknown:"]
-        lines += [f"  {shown(p['object'])}: {shown(p['problem'])}" for p in report["problems"]]
+    for is_note, title in ((False, "objects are missing, damaged or unknown"), (True, "notes, which ask for nothing")):
+        named = [p for p in report["problems"] if p["problem"].startswith("note:") == is_note]
+        if named:
+            lines += ["", f"{len(named)} {title}:"]
+            lines += [f"  {shown(p['object'])}: {shown(p['problem'])}" for p in named]
     return "\n".join(lines) + "\n"
 
 def ask_words():

@@ -267,9 +267,16 @@ class ALibraryByTheBinary(Rooms):
         sealed = self.object_of("2024/edge.jpg")
         shutil.copy(sealed, f"{sealed}-1")
         sealed.write_bytes(sealed.read_bytes()[:-1])
-        code, report = self.recover()
-        self.assertEqual((code, report["lost"], [p["object"].split("/")[-1] for p in report["problems"]]),
-                         (1, [], [sealed.name]))
+        for verb in ("restore", "verify"):
+            code, report = self.recover(verb)
+            named = [(p["object"].split("/")[-1], p["problem"].split(",")[0]) for p in report["problems"]]
+            self.assertEqual((code, report["lost"], named), (0, [], [(sealed.name, "note: superseded")]))
+        # Once that is hurt too, it is lost.
+        spare = sealed.with_name(f"{sealed.name}-1")
+        spare.write_bytes(spare.read_bytes()[:-1])
+        code, report = self.recover(out="again")
+        self.assertEqual((code, len(report["lost"])), (1, 1))
+        self.assertFalse([p for p in report["problems"] if p["problem"].startswith("note:")])
 
     def test_a_damaged_pack_loses_its_entry_only(self):
         pack = next(p for p in (self.bucket / "local").iterdir())
@@ -371,10 +378,13 @@ class ACopiedRemote(Rooms):
         library = sl.Library(sl.Bucket(str(remotes["first"])), sl.Words(self.words.read_text()))
         name = id_text(library.originals[H(content)][0].parts[0])
         rotten = remotes["first"] / "o" / name[:2] / name
-        rotten.write_bytes(rotten.read_bytes()[:-1] + b"x")
+        pack = next(path for path in (remotes["first"] / "s").rglob("*") if path.is_file())
+        hurt = [rotten, pack]
+        for one in hurt:
+            one.write_bytes(one.read_bytes()[:-1] + b"x")
         self.on("one", "verify", "--remote", "first", "--all", codes=(6,))
         self.on("one", "sync")
-        self.assertTrue(rotten.with_name(name + "-1").exists())
+        self.assertTrue(all(one.with_name(one.name + "-1").exists() for one in hurt))
         # Another device; a copy of the first, which forks; the trash; something gone for good.
         self.on("two", "join", f"folder:{remotes['first']}", "--name", "first", "--recovery-file", self.words)
         # Originals come to a place from a device that holds them and is connected to it.
@@ -399,11 +409,13 @@ class ACopiedRemote(Rooms):
                 copy = self.here / f"copy-of-{name}"
                 shutil.copytree(folder, copy)
                 code, report = self.recover(bucket=copy, out=f"out-{name}")
-                # The rotten copy is named where it lies; its next generation stands in for it.
-                named = [problem["object"] for problem in report["problems"]]
-                expected = [str(rotten.relative_to(remotes["first"]))] if name == "first" else []
-                self.assertEqual((code, report["lost"], len(named)), (int(name == "first"), [], len(expected)), named)
-                self.assertTrue(all(part in one for part, one in zip(expected, named)), named)
+                # The rotten copies are named where they lie; their next generations stand in for them.
+                named = {problem["object"] for problem in report["problems"]}
+                expected = {str(one.relative_to(remotes["first"])) for one in hurt} if name == "first" else set()
+                self.assertEqual((code, report["lost"], named), (0, [], expected), report["problems"])
+                self.assertTrue(all(p["problem"].startswith("note: superseded") for p in report["problems"]))
+                code, report = self.recover("verify", bucket=copy)
+                self.assertEqual((code, {p["object"] for p in report["problems"]}), (0, expected), report["problems"])
                 back = files(self.here / f"out-{name}")
                 contents = set(back.values())
                 self.assertEqual({n for n, content in wanted.items() if content not in contents}, set())
@@ -550,6 +562,28 @@ class AHistoryByHand(Rooms):
         problems = " ".join(p["problem"] for p in report["problems"])
         self.assertTrue("kind 40" in problems and "kind 41" not in problems and "refused" in problems, problems)
         self.assertIn('"said"', (self.here / "out/library.json").read_text())
+
+    def test_what_is_marked_to_leave_a_remote_is_missed_by_nobody(self):
+        d, content, remote = self.device, b"in two packs", os.urandom(16)
+        hurt, whole = d.pack([content]), d.pack([content])
+        hurt.write_bytes(hurt.read_bytes()[:-1] + b"x")
+        d.segment([d.admit(), d.op(2, {2: d.original(content, b"twice.jpg", storage=3)})])
+        code, report = self.recover("list")
+        self.assertEqual((code, report["lost"]), (1, []), "nobody said that it is not needed")
+        # A mark of another remote says nothing of this one.
+        name = f"remote/{id_text(d.library)}"
+        objects = [[ord("s"), sl.id_bytes(hurt.name), 0]]
+        d.put(name, d.carried(sl.SEGMENT, name, b"SLRI" + remote))
+        d.segment([d.op(20, {0: os.urandom(16), 1: 4, 2: objects})])
+        self.assertEqual(self.recover("list")[0], 1)
+        d.segment([d.op(20, {0: remote, 1: 4, 2: objects})])
+        for verb in ("list", "verify", "restore"):
+            code, report = self.recover(verb)
+            problem = next(p["problem"] for p in report["problems"] if hurt.name in p["object"])
+            self.assertEqual((code, problem.split(",")[0]), (0, "note: superseded"), report["problems"])
+        whole.unlink()
+        code, report = self.recover("verify")
+        self.assertEqual((code, len(report["lost"])), (1, 1))
 
     def test_linked_originals_are_told_from_lost_ones(self):
         d = self.device
