@@ -30,9 +30,9 @@ pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
     AgeBy, Archived, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown,
     Leftover, NEEDS_CONSENT, NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED,
-    PackLocation, PackUse, PackedEntry, Pin, PolicyKind, Presence, RemoteId, RemotePolicy, RemoteRow,
-    RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Silence, SmallOriginal, Source, SourceId,
-    StateReason, Switched, SyncState, SyncTotals, Visitor, Wanted, compare_entries,
+    PackLocation, PackUse, PackedEntry, Pin, PolicyKind, Presence, RememberedShard, RemoteId, RemotePolicy,
+    RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Silence, SmallOriginal, Source,
+    SourceId, StateReason, Switched, SyncState, SyncTotals, Visitor, Wanted, compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};

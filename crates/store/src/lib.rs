@@ -55,7 +55,7 @@ pub use credential::{CredentialError, RemoteCredential, SecretText};
 pub use error::{Operation, StoreError};
 pub use folder::{
     AppendFile, Batch, BatchEntry, Folder, FolderPlace, Found, FoundKind, ObjectFile, ObjectReader, Outcome,
-    SweepReport, TempFile, TempName, TempSpace, Walk, sync_directory,
+    Shard, SweepReport, TempFile, TempName, TempSpace, Walk, sync_directory,
 };
 pub use http::{HttpOptions, Refusal};
 pub use name::{Area, Generation, Key, MAX_PATH_CHARS, NameError, ObjectPath, PathPart, Prefix};

@@ -20,6 +20,7 @@ mod policies;
 mod remotes;
 mod replicas;
 mod settings;
+mod shards;
 mod sources;
 
 pub use files::{FileRecord, FileStamp, FileState, compare_entries};
@@ -34,6 +35,7 @@ pub use plans::{Exposure, NEEDS_CONSENT, Renditions, SWITCHED_OFF, Wanted};
 pub use policies::{AgeBy, EXPOSE_DEFAULT, OLDER_DEFAULT_DAYS, PolicyKind, RemotePolicy, Switched};
 pub use remotes::{NewRemote, RemoteId, RemoteRow};
 pub use replicas::{HowKnown, Replica, SmallOriginal};
+pub use shards::RememberedShard;
 pub use sources::{NewSource, Source, SourceId};
 
 use std::path::Path;
@@ -56,6 +58,7 @@ const STEPS: &[&str] = &[
     include_str!("kept.sql"),
     include_str!("leaving.sql"),
     include_str!("unsure.sql"),
+    include_str!("shards.sql"),
 ];
 
 /// This device's own database.

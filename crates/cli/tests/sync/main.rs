@@ -41,3 +41,4 @@ mod terms;
 mod thaw;
 mod trust;
 mod unsent;
+mod vanished;

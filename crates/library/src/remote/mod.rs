@@ -26,6 +26,7 @@ mod standing;
 mod sweep;
 mod switch;
 mod terms;
+mod vanished;
 mod waiting;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};

@@ -211,6 +211,7 @@ impl Library {
         let remote = request.remote;
         let rows = self.rows_to_sync(remote)?;
         let _only = SyncLock::take(&self.folder)?;
+        self.notice_vanished(monitor)?;
         let runtime = runtime()?;
         let mut run = SyncRun { outcomes: Vec::new(), first_error: None };
         let mut late = Vec::new();
@@ -262,6 +263,9 @@ impl Library {
             if monitor.cancelled() {
                 break;
             }
+        }
+        if run.outcomes.iter().any(|outcome| outcome.local.freed_originals > 0) {
+            self.remember_shards()?;
         }
         self.tell_late(late, &mut run.outcomes, monitor)?;
         for outcome in &mut run.outcomes {

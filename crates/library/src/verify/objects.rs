@@ -182,8 +182,29 @@ impl Library {
         request: &VerifyRequest,
         monitor: &dyn Monitor,
     ) -> Result<VerifyReport> {
-        let mut report = VerifyReport::default();
         let mut expected: HashSet<String> = HashSet::new();
+        let mut report = self.check_objects(request, &mut expected, monitor)?;
+        if !monitor.cancelled() {
+            self.name_strangers(&expected, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// Looks whether everything that should be here is, by names and sizes, and notes what is not, so that it is fetched or
+    /// made again.
+    pub(crate) fn look_for_lost(&mut self, monitor: &dyn Monitor) -> Result<u64> {
+        let report = self.check_objects(&VerifyRequest { quick: true }, &mut HashSet::new(), monitor)?;
+        Ok(report.damaged.len() as u64)
+    }
+
+    /// Checks originals and packs. The names of all parts that some photo speaks of go to `expected`.
+    fn check_objects(
+        &mut self,
+        request: &VerifyRequest,
+        expected: &mut HashSet<String>,
+        monitor: &dyn Monitor,
+    ) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
         let mut small: HashMap<ContentHash, String> = HashMap::new();
         let total = [Shelf::Shown, Shelf::Hidden, Shelf::Trashed]
             .into_iter()
@@ -251,7 +272,6 @@ impl Library {
             self.note_damaged_copy(&content)?;
             report.damaged.push(damage);
         }
-        self.name_strangers(&expected, &mut report)?;
         Ok(report)
     }
 

@@ -15,6 +15,7 @@ mod object;
 mod place;
 mod read;
 mod remote;
+mod shards;
 mod temp;
 mod walk;
 
@@ -24,5 +25,6 @@ pub use object::{ObjectFile, Outcome};
 pub use place::FolderPlace;
 pub use read::ObjectReader;
 pub use remote::Folder;
+pub use shards::Shard;
 pub use temp::{SweepReport, TempFile, TempName, TempSpace, sync_directory};
 pub use walk::{Found, FoundKind, Walk};

@@ -242,6 +242,7 @@ impl Library {
         let mut report = FreeReport { staying: plan.staying, ..FreeReport::default() };
         let Some(options) = plan.options else { return Ok(report) };
         let _only = SyncLock::take(&self.folder)?;
+        self.notice_vanished(monitor)?;
         let runtime = runtime()?;
         let stop = Stop::default();
         let mut gone = Vec::new();
@@ -272,6 +273,9 @@ impl Library {
             }
         }
         monitor.end();
+        if !gone.is_empty() {
+            self.remember_shards()?;
+        }
         // A copy that was damaged here is not missed: the remote's was proven.
         for content in &gone {
             self.damaged.forget(&mut self.device, content)?;

@@ -1,0 +1,81 @@
+//! What vanished from the library folder itself: a sync notices it by names, fetches what rests in a remote and says the rest.
+
+use std::path::PathBuf;
+
+use crate::devices::{Device, World, files, photo};
+use crate::pictures;
+
+/// A device with two large and two small originals, all synced.
+fn one(world: &World) -> Device<'_> {
+    let one = world.first("one");
+    let pics = world.photos("pics", 0..2);
+    for seed in [5, 6] {
+        std::fs::write(pics.join(format!("small-{seed}.jpg")), pictures::photo(seed)).unwrap();
+    }
+    one.import(&pics);
+    one.sync();
+    one
+}
+
+/// The sealed originals in the library folder.
+fn originals(device: &Device<'_>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(&device.folder().join("objects/o"), &mut found);
+    found
+}
+
+#[test]
+fn a_lost_local_original_comes_back_with_the_next_sync() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one(&world);
+    let lost = originals(&one).pop().unwrap();
+    std::fs::remove_file(&lost).unwrap();
+    let outcome = one.json(&["sync"]);
+    assert_eq!(outcome[0]["local"]["healed_originals"], 1, "{outcome}");
+    assert!(lost.exists());
+    one.ends(&["verify"], 0);
+    assert_eq!(one.json(&["status"])["failed"], 0);
+    // All of them with their folders, and the small ones with their pack.
+    for area in ["o", "local"] {
+        std::fs::remove_dir_all(one.folder().join("objects").join(area)).unwrap();
+        let outcome = one.json(&["sync"]);
+        assert_eq!(outcome[0]["local"]["healed_originals"], 2, "{area}: {outcome}");
+        assert_eq!(one.json(&["status"])["damaged"], 0);
+    }
+    one.has_whole(&[photo(0), photo(1)], "exported");
+}
+
+#[test]
+fn a_lost_local_original_that_no_remote_holds_is_said_by_the_status_after_a_sync() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one(&world);
+    one.ends(&["remote", "set", "place", "policy=selective"], 0);
+    one.import(&world.photos("only", 20..21));
+    one.sync();
+    std::fs::remove_dir_all(one.folder().join("objects/o")).unwrap();
+    let (_, _, told) = one.tries(&["sync"]);
+    let status = one.json(&["status"]);
+    assert_eq!((&status["damaged"], &status["failed"]), (&1.into(), &1.into()), "{told}{status}");
+    one.ends(&["verify"], 6);
+    // Importing it again is what brings it back.
+    one.import(&world.path("only"));
+    assert_eq!(one.json(&["status"])["damaged"], 0);
+    one.ends(&["verify"], 0);
+}
+
+#[test]
+fn what_was_freed_is_not_missed_by_the_next_sync() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one(&world);
+    // Small ones stay with the pack that they lie in.
+    one.ends(&["--yes", "local", "free", "--all"], 1);
+    assert!(originals(&one).is_empty());
+    for _ in 0..2 {
+        let outcome = one.json(&["sync"]);
+        assert_eq!(outcome[0]["local"]["healed_originals"], 0, "{outcome}");
+    }
+    assert_eq!(one.json(&["status"])["failed"], 0);
+}
