@@ -194,9 +194,17 @@ impl Context {
         Ok(LibraryFolder::open(&path).map_err(LibraryError::from)?)
     }
 
+    /// The same for a command that changes the library: what was removed of the folder and can be made anew is.
+    fn folder_to_change(&self) -> Result<LibraryFolder, Failure> {
+        match self.existing_library()? {
+            Some(_) => Ok(LibraryFolder::open_to_change(&self.library_path()?).map_err(LibraryError::from)?),
+            None => self.folder(),
+        }
+    }
+
     /// Opens the library, asking for a passphrase if nothing else opens it.
     pub(crate) fn open_library(&self) -> Result<Library, Failure> {
-        let folder = self.folder()?;
+        let folder = self.folder_to_change()?;
         let keys = self.unlock(&folder)?;
         Ok(self.noticed(Library::open(folder, keys, &self.library_options())?))
     }
@@ -236,7 +244,7 @@ impl Context {
     /// Opens the library for a command that would record what it finds, but can also do without: on a full disk
     /// it only looks.
     pub(crate) fn open_library_to_check(&self) -> Result<Library, Failure> {
-        let folder = self.folder()?;
+        let folder = self.folder_to_change()?;
         let keys = self.unlock(&folder)?;
         let opened = Library::open(folder.clone(), keys.clone(), &self.library_options());
         self.or_look_only(opened, folder, keys)
@@ -337,7 +345,7 @@ impl Context {
     }
 
     pub(crate) fn rebuild_catalog(&self) -> Result<Vec<Finding>, Failure> {
-        let folder = self.folder()?;
+        let folder = self.folder_to_change()?;
         let keys = self.unlock(&folder)?;
         Ok(Library::rebuild_catalog(&folder, &keys, &self.progress)?)
     }

@@ -26,6 +26,7 @@ use crate::folder_lock::FolderLock;
 use crate::import::locked;
 use crate::import::rendition::{LocalPacks, reconcile_packs};
 use crate::keys::{NewSlot, UnfinishedLibrary, UnlockedKeys};
+use crate::monitor::Unwatched;
 use crate::past::PastFile;
 
 /// Prefix of the settings that name damaged originals.
@@ -70,6 +71,8 @@ pub struct Library {
     purpose: Purpose,
     /// Whether `device.db` was missing and was made just now.
     has_new_device: bool,
+    /// What to say of the folder of objects, which was missing and was made just now.
+    lost_objects: Option<String>,
     options: LibraryOptions,
 }
 
@@ -159,6 +162,10 @@ impl Library {
             library.note_failed_attempts()?;
             library.close_segment()?;
             library.finish_reclaiming()?;
+            if library.folder.is_made_anew() {
+                library.look_for_lost(&Unwatched)?;
+                library.lost_objects = Some(library.say_lost_objects()?);
+            }
         }
         Ok(library)
     }
@@ -223,6 +230,7 @@ impl Library {
             put_back: HashSet::new(),
             purpose,
             has_new_device,
+            lost_objects: None,
             options: options.clone(),
         })
     }
@@ -244,7 +252,9 @@ impl Library {
     /// What was noticed when the library was opened and must be said once.
     #[must_use]
     pub fn notice(&self) -> Option<String> {
-        self.has_new_device.then(|| format!("{DEVICE_WAS_LOST}; {DEVICE_WAS_LOST_HINT}"))
+        let device = self.has_new_device.then(|| format!("{DEVICE_WAS_LOST}; {DEVICE_WAS_LOST_HINT}"));
+        let said: Vec<String> = device.into_iter().chain(self.lost_objects.clone()).collect();
+        (!said.is_empty()).then(|| said.join(". Also: "))
     }
 
     /// The library's id.

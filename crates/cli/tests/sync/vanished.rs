@@ -79,3 +79,64 @@ fn what_was_freed_is_not_missed_by_the_next_sync() {
     }
     assert_eq!(one.json(&["status"])["failed"], 0);
 }
+
+#[test]
+fn a_missing_folder_of_objects_is_said_plainly_made_anew_by_who_writes_and_filled_by_a_sync() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one(&world);
+    let state = one.state();
+    let objects = one.folder().join("objects");
+    std::fs::remove_dir_all(&objects).unwrap();
+    for reading in [&["list"][..], &["status"], &["show", "path:small-5"]] {
+        let (code, _, told) = one.tries(reading);
+        assert_eq!(code, 6, "{told}");
+        assert!(told.contains("objects, is missing") && told.contains("safelight sync"), "{told}");
+        assert!(!objects.exists(), "who reads makes nothing");
+    }
+    let (code, _, told) = one.tries(&["sync"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        told.contains("made anew") && told.contains("fetches 4 originals") && told.contains("place"),
+        "{told}"
+    );
+    let (_, _, told) = one.tries(&["sync"]);
+    assert!(!told.contains("made anew"), "{told}");
+    assert_eq!(one.state(), state);
+    one.ends(&["verify"], 0);
+    assert_eq!(one.json(&["status"])["damaged"], 0);
+    one.has_whole(&[photo(0), photo(1)], "exported");
+}
+
+#[test]
+fn a_missing_folder_of_objects_that_no_remote_fills_is_said_with_what_is_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.alone("one");
+    let pics = world.photos("pics", 0..3);
+    one.import(&pics);
+    std::fs::remove_dir_all(one.folder().join("objects")).unwrap();
+    let new = world.photos("new", 7..8);
+    let (_, _, told) = one.tries(&["import", "--settle=0", new.to_str().unwrap()]);
+    assert!(told.contains("made anew") && told.contains("of 3 originals"), "{told}");
+    assert!(told.contains("no remote holds a copy") && told.contains("from a backup"), "{told}");
+    assert_eq!(one.json(&["status"])["damaged"], 3);
+    one.tries(&["import", "--settle=0", pics.to_str().unwrap()]);
+    assert_eq!(one.json(&["status"])["damaged"], 0);
+}
+
+#[test]
+fn a_folder_of_objects_behind_a_link_to_a_disk_that_is_away_is_not_made_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one(&world);
+    let (objects, disk) = (one.folder().join("objects"), world.path("disk"));
+    std::fs::rename(&objects, &disk).unwrap();
+    std::os::unix::fs::symlink(&disk, &objects).unwrap();
+    one.ends(&["verify"], 0);
+    std::fs::rename(&disk, world.path("unplugged")).unwrap();
+    let (code, _, told) = one.tries(&["sync"]);
+    assert!(code != 0 && told.contains("connect the drive"), "{code}: {told}");
+    std::fs::rename(world.path("unplugged"), &disk).unwrap();
+    one.ends(&["verify"], 0);
+}

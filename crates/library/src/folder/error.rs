@@ -16,6 +16,10 @@ const DESCRIPTION_HINT: &str = "safelight doctor --fix writes it anew as soon as
      file does not name it any more, add --recovery-file FILE with the 24 words that the library was made with, or put \
      library.toml back from a backup; without either, safelight join makes the library anew from a remote";
 
+/// What brings the folder of objects back.
+const NO_OBJECTS_HINT: &str = "put it back if it was only moved, or from a backup; else any command that writes makes it anew: \
+     safelight sync then fetches what rests in a remote, and importing files again takes in the rest";
+
 /// An error of the library folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +33,12 @@ pub enum FolderError {
     /// Keys and objects are there, but not the file that says which library they are of.
     #[error("{} is a library without its library.toml", path.display())]
     Undescribed {
+        /// The library's folder.
+        path: PathBuf,
+    },
+    /// Everything of a library is there but its objects.
+    #[error("the folder of the library's sealed objects, {}, is missing", path.join("objects").display())]
+    NoObjects {
         /// The library's folder.
         path: PathBuf,
     },
@@ -131,9 +141,10 @@ impl FolderError {
             | Self::BeingMade { .. }
             | Self::NewerFormat { .. }
             | Self::UnknownFeature { .. } => ErrorKind::Refused,
-            Self::Undescribed { .. } | Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => {
-                ErrorKind::Damaged
-            }
+            Self::Undescribed { .. }
+            | Self::NoObjects { .. }
+            | Self::Damaged { .. }
+            | Self::Store(StoreError::Damaged { .. }) => ErrorKind::Damaged,
             Self::NoHome => ErrorKind::Usage,
             Self::ReadOnly { .. } | Self::Full { .. } | Self::Store(_) | Self::Io { .. } => ErrorKind::Failed,
         }
@@ -153,6 +164,7 @@ impl FolderError {
                 "update safelight on this device; older versions leave the library untouched"
             }
             Self::Undescribed { .. } => DESCRIPTION_HINT,
+            Self::NoObjects { .. } => NO_OBJECTS_HINT,
             Self::Damaged { path, .. } if path.ends_with("library.toml") => DESCRIPTION_HINT,
             Self::Damaged { .. } => "safelight verify names everything that is damaged",
             Self::ReadOnly { .. } => READ_ONLY_HINT,
@@ -163,7 +175,9 @@ impl FolderError {
             Self::Store(error) if error.is_full() => {
                 "free some space and run the same command again; it goes on where it stopped"
             }
-            Self::Store(StoreError::Vanished { .. }) => "connect the drive that holds the library",
+            Self::Store(StoreError::Vanished { .. } | StoreError::NoPlace { .. }) => {
+                "connect the drive that holds the library, or the one that its folder objects leads to"
+            }
             Self::Store(_) | Self::Io { .. } => return None,
         };
         Some(hint.to_owned())

@@ -27,7 +27,7 @@ use std::time::SystemTime;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use safelight_crypto::{Keyring, LibraryId};
-use safelight_store::{FolderPlace, SweepReport, TempSpace};
+use safelight_store::{FolderPlace, StoreError, SweepReport, TempSpace};
 
 use description::{DESCRIPTION, Description, named_library};
 pub use error::FolderError;
@@ -61,6 +61,8 @@ pub struct LibraryFolder {
     objects: FolderPlace,
     is_writable: bool,
     is_suspect: bool,
+    /// Whether the folder of its objects was missing and was made just now.
+    is_made_anew: bool,
 }
 
 /// A file of the folder outside `objects/`, as [`LibraryFolder::survey`] finds it.
@@ -79,7 +81,7 @@ impl LibraryFolder {
     ///
     /// # Errors
     /// [`FolderError::NotALibrary`], [`FolderError::Undescribed`], [`FolderError::NewerFormat`],
-    /// [`FolderError::UnknownFeature`], [`FolderError::Damaged`].
+    /// [`FolderError::UnknownFeature`], [`FolderError::Damaged`], [`FolderError::NoObjects`].
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let bytes = match read_small(&path.join(DESCRIPTION)) {
             Ok(bytes) => bytes,
@@ -98,10 +100,30 @@ impl LibraryFolder {
         Self::open_as(path, description.library, is_suspect)
     }
 
+    /// Opens a library's folder to change the library. The folder of its objects is made anew where somebody removed it:
+    /// what was in it comes back from remotes, or by importing again. Where a link leads to it, the disk behind it is away.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and what creating a folder may answer.
+    pub fn open_to_change(path: &Path) -> Result<Self, FolderError> {
+        match Self::open(path) {
+            Err(FolderError::NoObjects { .. }) if is_writable(path) => {
+                FolderPlace::create(&path.join(OBJECTS), &path.join(TEMPORARY))?;
+                Ok(Self { is_made_anew: true, ..Self::open(path)? })
+            }
+            other => other,
+        }
+    }
+
     fn open_as(path: &Path, library: LibraryId, is_suspect: bool) -> Result<Self, FolderError> {
-        let objects = FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY))?;
+        let objects = match FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY)) {
+            Err(StoreError::NoPlace { .. }) if is_absent(&path.join(OBJECTS)) => {
+                return Err(FolderError::NoObjects { path: path.to_owned() });
+            }
+            opened => opened?,
+        };
         let is_writable = is_writable(path) && is_writable(&path.join(OBJECTS));
-        Ok(Self { path: path.to_owned(), library, objects, is_writable, is_suspect })
+        Ok(Self { path: path.to_owned(), library, objects, is_writable, is_suspect, is_made_anew: false })
     }
 
     /// Opens a library's folder whose description may be damaged, gone, or that of another library, once for each library
@@ -188,6 +210,12 @@ impl LibraryFolder {
     #[must_use]
     pub fn keys_path(&self) -> PathBuf {
         self.path.join(KEYS)
+    }
+
+    /// Whether the folder of its objects was missing and was made when this was opened.
+    #[must_use]
+    pub(crate) const fn is_made_anew(&self) -> bool {
+        self.is_made_anew
     }
 
     /// Whether this user may change the library: neither a read-only disk nor missing permissions.
@@ -331,6 +359,11 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(SMALL_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether nothing has this name, not even a link that leads nowhere.
+fn is_absent(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn is_writable(path: &Path) -> bool {

@@ -65,7 +65,8 @@ impl LibraryFolder {
         }
         sync(path).map_err(fail)?;
         let objects = FolderPlace::open(&path.join(OBJECTS), &path.join(TEMPORARY))?;
-        let folder = Self { path: path.to_owned(), library, objects, is_writable: true, is_suspect: false };
+        let (path, is_made_anew) = (path.to_owned(), false);
+        let folder = Self { path, library, objects, is_writable: true, is_suspect: false, is_made_anew };
         Ok(UnfinishedFolder { folder, _mark: mark })
     }
 

@@ -6,11 +6,12 @@
 //! into. Only where a name is missing everything is looked for, as `verify --quick` does: by names and sizes. What is
 //! damaged in its place is `verify`'s to find.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
 use safelight_catalog::RememberedShard;
 use safelight_store::{Area, Shard};
+use safelight_sync::is_held;
 
 use crate::error::Result;
 use crate::library::Library;
@@ -57,6 +58,51 @@ impl Library {
         Ok(())
     }
 
+    /// What to say after the folder of objects was made anew and everything was looked for: what was in it, and how it comes
+    /// back.
+    pub(crate) fn say_lost_objects(&self) -> Result<String> {
+        let (mut held, mut lost, mut remotes) = (0_u64, 0_u64, BTreeSet::new());
+        let rows = self.device.remotes()?;
+        for content in self.damaged.contents() {
+            if self.catalog().content_use(&content)?.is_some_and(|used| !used.is_referenced) {
+                continue;
+            }
+            let states = self.device.original_at_remotes(&content)?;
+            let holding = states.iter().filter(|(_, row)| is_held(row.state)).map(|(id, _)| *id);
+            let named: Vec<&str> = rows
+                .iter()
+                .filter(|row| holding.clone().any(|id| id == row.id))
+                .map(|row| &*row.name)
+                .collect();
+            if named.is_empty() {
+                lost += 1
+            } else {
+                held += 1
+            }
+            remotes.extend(named.into_iter().map(str::to_owned));
+        }
+        let anew = format!("{} was missing and is made anew", self.path().join("objects").display());
+        let mut said = vec![anew];
+        if held > 0 {
+            let remotes: Vec<String> = remotes.into_iter().collect();
+            said.push(format!(
+                "safelight sync fetches {} and the history from {}",
+                originals(held),
+                remotes.join(", ")
+            ));
+        } else if !rows.is_empty() {
+            said.push("safelight sync fetches the history".to_owned());
+        }
+        if lost > 0 {
+            said.push(format!(
+                "of {} that lay in it no remote holds a copy: put the folder back from a backup, or import their files again; \
+                 safelight verify names them",
+                originals(lost)
+            ));
+        }
+        Ok(said.join("; "))
+    }
+
     fn changes_of_shards(&self) -> Result<Changes> {
         let remembered = self.device.remembered_shards()?;
         let mut changes = Changes { is_first: remembered.is_none(), ..Changes::default() };
@@ -85,4 +131,8 @@ impl Library {
         }
         Ok(changes)
     }
+}
+
+fn originals(count: u64) -> String {
+    if count == 1 { "1 original".to_owned() } else { format!("{count} originals") }
 }
