@@ -4,7 +4,7 @@
 //! from the queue in `device.db`; a job leaves the queue when its rendition is in a pack and in history, so a
 //! killed run only repeats its last job.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::Write as _;
 
@@ -12,14 +12,14 @@ use safelight_catalog::RenderJob;
 use safelight_crypto::ContentHash;
 use safelight_media::pool::{Pool, Wanted};
 use safelight_media::{MediaKind, Probe};
-use safelight_model::{Facts, OpBody, ProbeKind, Storage};
+use safelight_model::{Facts, OpBody, ProbeKind, RenditionKind, Storage};
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::import::facts;
-use crate::import::rendition::Sealer;
+use crate::import::rendition::{PREVIEW_RECIPE, Sealer};
 use crate::import::take::{NotRendered, PICTURE_BYTES, render_still};
 use crate::import::write::PIXELS_VERSION;
 use crate::library::Library;
@@ -111,6 +111,30 @@ impl Library {
         monitor.end();
         report.still_pending = self.device.render_queue()?.waiting_jobs;
         Ok(report)
+    }
+
+    /// Draws renditions again that were found lost, and that no remote gave.
+    pub(crate) fn draw_lost(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let lost: BTreeSet<ContentHash> =
+            self.device.lost_renditions()?.into_iter().map(|location| location.content).collect();
+        let mut jobs = Vec::new();
+        for content in lost {
+            if self.can_be_drawn(&content)? {
+                let (kind, recipe) = (RenditionKind::Preview, PREVIEW_RECIPE);
+                jobs.push(RenderJob { content, kind, recipe, attempts: 0, reason: None });
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        // Without a decoder they stay in the queue.
+        let Ok(pool) = self.pool() else { return Ok(()) };
+        monitor.begin(Task::Render, Some(jobs.len() as u64), None);
+        let (mut put_off, mut report) = (PutOff::default(), RenderReport::default());
+        let drawn = self.render_jobs(&pool, &jobs, &mut put_off, &mut report, monitor);
+        monitor.end();
+        drawn?;
+        self.close_segment()
     }
 
     fn render_jobs(

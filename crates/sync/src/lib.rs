@@ -52,7 +52,9 @@ pub use originals::{
     FreeOptions, Freeing, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree,
     ThawStep, WhyNot, fetch_from, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
 };
-pub use packs::{ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, read_entry};
+pub use packs::{
+    ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, mend_renditions, read_entry,
+};
 pub use place::{place_id, refuse_another_library, remember_place, start_over, witnesses_history};
 pub use policy::{
     AwaitedElsewhere, Goes, Planned, apply_policy, came_here, newly_exposed, wanted, wanted_with_switches,

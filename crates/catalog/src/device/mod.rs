@@ -18,6 +18,7 @@ mod places;
 mod plans;
 mod policies;
 mod remotes;
+mod renditions;
 mod replicas;
 mod settings;
 mod shards;
@@ -59,6 +60,7 @@ const STEPS: &[&str] = &[
     include_str!("leaving.sql"),
     include_str!("unsure.sql"),
     include_str!("shards.sql"),
+    include_str!("renditions.sql"),
 ];
 
 /// This device's own database.

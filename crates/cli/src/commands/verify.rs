@@ -13,7 +13,7 @@ use crate::output::{counted, printable, printable_text, size};
 ///
 /// Names every damaged or missing file of the library folder. Exit code 6 when there is one. Linked originals that
 /// are not there are named too; exit code 1 when there are any. Damaged
-/// previews are made again by the next import, or at once by safelight doctor --fix.
+/// previews are fetched or made again by the next sync or import, or at once by safelight doctor --fix.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Look only whether every object is there and has its size
@@ -224,8 +224,8 @@ fn mend(report: &VerifyReport) -> String {
 }
 
 /// What helps originals and what is made of them.
-const RESTORE: &str = "keep the library as it is: safelight sync fetches originals that rest in a remote, importing another copy \
-                       restores any, and previews are made again by the next safelight import";
+const RESTORE: &str = "keep the library as it is: safelight sync fetches what rests in a remote, importing another copy \
+                       restores any original, and previews are made again by the next safelight sync or import";
 
 /// Prints what was found; `mend` is what to do about damage.
 fn answer(context: &Context, report: &VerifyReport, mend: &str) -> Result<(), Failure> {

@@ -31,6 +31,7 @@ mod places;
 mod plans;
 mod policies;
 mod privacy;
+mod renditions;
 mod repaired;
 mod rests;
 mod second;

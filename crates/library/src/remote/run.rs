@@ -267,6 +267,9 @@ impl Library {
         if run.outcomes.iter().any(|outcome| outcome.local.freed_originals > 0) {
             self.remember_shards()?;
         }
+        if !monitor.cancelled() {
+            self.draw_lost(monitor)?;
+        }
         self.tell_late(late, &mut run.outcomes, monitor)?;
         for outcome in &mut run.outcomes {
             outcome.told = SaidProblem::all(&outcome.problems, &outcome.notices);

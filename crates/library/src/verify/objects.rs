@@ -19,7 +19,7 @@ use crate::known_files::KnownFiles;
 use crate::library::Library;
 use crate::linked;
 use crate::monitor::{Monitor, Task};
-use crate::objects::{are_parts_here, newest, stream_parts};
+use crate::objects::{are_parts_here, lies_sealed, newest, stream_parts};
 
 /// How many assets are taken from the catalogue at a time.
 const STRETCH_ASSETS: usize = 2000;
@@ -370,19 +370,45 @@ impl Library {
         self.damaged.forget(&mut self.device, content)
     }
 
-    /// Has renditions made again that cannot be read any more.
+    /// Has renditions fetched or made again that cannot be read any more.
     fn queue_again(&mut self, lost: &[PackLocation]) -> Result<()> {
-        let contents: HashSet<ContentHash> = lost
-            .iter()
-            .filter(|location| location.kind != RenditionKind::Original)
-            .map(|location| location.content)
-            .collect();
-        if self.is_read_only() || contents.is_empty() {
+        let lost: Vec<&PackLocation> =
+            lost.iter().filter(|location| location.kind != RenditionKind::Original).collect();
+        if self.is_read_only() || lost.is_empty() {
             return Ok(());
         }
+        let (mut missed, mut contents) = (Vec::with_capacity(lost.len()), HashSet::new());
+        for location in lost {
+            let content = location.content;
+            let is_drawn = matches!(location.kind, RenditionKind::Thumbnail | RenditionKind::Preview);
+            let is_used = self.device.packed(&content, location.kind)?.as_ref() == Some(location);
+            if !is_drawn || !is_used || !self.is_referenced(&content)? {
+                // A newer one is shown, it is made when somebody asks for it, or nobody will.
+                self.device.give_up_lost(location)?;
+                continue;
+            }
+            missed.push(location);
+            if !contents.contains(&content) && self.can_be_drawn(&content)? {
+                contents.insert(content);
+            }
+        }
+        self.device.record_lost(missed)?;
         // One job makes all renditions of a content.
         let jobs = contents.into_iter().map(|content| (content, RenditionKind::Preview, PREVIEW_RECIPE));
         Ok(self.device.queue_renditions(jobs, 0)?)
+    }
+
+    /// Whether some photo has a content.
+    fn is_referenced(&self, content: &ContentHash) -> Result<bool> {
+        Ok(self.catalog().content_use(content)?.is_none_or(|used| used.is_referenced))
+    }
+
+    /// Whether an original is here to draw its renditions from.
+    pub(crate) fn can_be_drawn(&self, content: &ContentHash) -> Result<bool> {
+        let Some(original) = self.original_of(content)? else { return Ok(false) };
+        let is_linked = original.storage == Storage::Linked
+            && linked::look(&original, self.keyring().device().id(), &self.device).is_ok();
+        Ok(is_linked || lies_sealed(&self.place, &self.device, &original)? && !self.damaged.has(content))
     }
 
     fn verify_packs(

@@ -7,12 +7,14 @@
 mod first;
 mod local;
 mod look;
+mod mend;
 mod receive;
 mod send;
 
 pub use first::fetch_first_thumbnails;
 pub(crate) use local::read_entry as read_local_entry;
 pub(crate) use look::{look_for_packs, settle_entries};
+pub use mend::mend_renditions;
 pub(crate) use receive::{PACK_BYTES, learn_packs, prove_pack};
 pub use receive::{ask_again_for_small_originals, fetch_entry, read_entry};
 pub(crate) use send::{

@@ -57,7 +57,7 @@ pub(super) struct Fetched {
     tried: usize,
     sealed_bytes: u64,
     pub(super) index: PackIndex,
-    whole: Option<Bytes>,
+    pub(super) whole: Option<Bytes>,
 }
 
 /// Learns what the packs hold that history names and whose indexes were not read yet, newest first, of the kinds that
@@ -302,7 +302,7 @@ fn take_in(here: &mut Here<'_>, at: &RemotePlace, pack: &Fetched) -> Result<()> 
     Ok(())
 }
 
-fn part_of<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+pub(super) fn part_of<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
     range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default()
 }

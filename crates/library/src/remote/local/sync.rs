@@ -3,16 +3,18 @@
 
 use safelight_catalog::{PolicyKind, RemoteId, SyncState};
 use safelight_crypto::ContentHash;
+use safelight_model::RenditionKind;
 use safelight_store::ObjectPath;
 use safelight_sync::{
     AwaitedElsewhere, FreeOptions, Freeing, Here, Problem, RemotePlace, SyncError, ThawStep, fetch_from,
-    finish_freeing, is_away, look_at_thaw, wanted,
+    finish_freeing, is_away, look_at_thaw, mend_renditions, wanted,
 };
 use serde::Serialize;
 
 use super::pin::Pinned;
 use super::settings::LocalSettings;
 use crate::error::Result;
+use crate::import::rendition::PREVIEW_RECIPE;
 use crate::library::Library;
 
 /// Originals that are looked up together.
@@ -68,6 +70,12 @@ pub(in crate::remote) async fn after_sync(
         }
     }
     outcome.healed_originals = healed.len() as u64;
+    let mended = mend_renditions(here, at, problems).await?;
+    if !mended.is_empty() {
+        // Nothing of them is to be drawn again.
+        let jobs = mended.into_iter().map(|content| (content, RenditionKind::Preview, PREVIEW_RECIPE));
+        here.device.finish_renditions(jobs)?;
+    }
     for thawing in here.device.thawing(at.id)? {
         let Some(original) = here.catalog.original_of(&thawing.content)? else {
             here.device.set_thawed(at.id, &thawing.content)?;
