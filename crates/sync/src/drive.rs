@@ -17,7 +17,10 @@ use crate::keys::send_keys;
 use crate::originals::{
     fetch_missing, is_look_due, look_for_absent, not_queued, published_until, queue_new, send_originals,
 };
-use crate::packs::{entries_to_send, kinds_of, learn_packs, packs_to_replicate, replicate_packs, send_packs};
+use crate::packs::{
+    entries_to_send, kinds_of, learn_packs, learn_thumbnails_early, packs_to_replicate, replicate_packs,
+    send_packs,
+};
 use crate::place::{before_the_first_put, confirm_place, place_id, renew_place};
 use crate::policy::{apply_policy, most, wanted};
 use crate::problem::Problem;
@@ -221,8 +224,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     if here.catalog.begun_with()?.is_some() {
         // What is shown comes before what proves it.
         take_waiting_pages(here, at, &mut report.problems).await?;
-        let thumbnails = |kind| kind == PackKind::Thumbnails;
-        report.learnt_packs += learn_packs(here, at, thumbnails, thumbnails, &mut report.problems).await?;
+        report.learnt_packs += learn_thumbnails_early(here, at).await?;
     }
     arrive(here, at, &mut report.history).await?;
     if !confirm_place(here, at, &mut report.problems).await? {

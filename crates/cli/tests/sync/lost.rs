@@ -239,3 +239,37 @@ fn the_folder_of_a_library_is_no_second_place() {
     let listed: Value = one.json(&["remote", "list"]);
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn who_joins_goes_on_with_what_took_the_place_of_a_damaged_pack() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let (one, _) = pair(&world);
+    let kept = std::fs::read(world.path("pics").join("small-6.jpg")).unwrap();
+    // Of which something was removed for good, a pack cannot be built again: what is left goes in another.
+    one.ends(&["trash", "path:small-5"], 0);
+    one.ends(&["trash", "empty", "--yes"], 0);
+    one.sync();
+    for area in ["s", "t"] {
+        let mut packs = Vec::new();
+        files(&place.path().join(area), &mut packs);
+        assert!(!packs.is_empty());
+        for pack in packs {
+            let mut bytes = std::fs::read(&pack).unwrap();
+            let near_end = bytes.len() - 200;
+            bytes[near_end] ^= 1;
+            std::fs::write(&pack, bytes).unwrap();
+        }
+    }
+    one.ends(&["verify", "--remote", "--all"], 6);
+    one.sync();
+    for (name, more) in [("three", &[][..]), ("four", &["--no-sync"])] {
+        let joined = world.join_with(name, more, 0);
+        for _ in 0..2 {
+            let (code, _, told) = joined.tries(&["sync"]);
+            assert!(code == 0 && !told.contains("damaged"), "{name}: {told}");
+        }
+        joined.has_whole(&[kept.clone()], &format!("out-{name}"));
+        joined.ends(&["verify", "--remote", "--all"], 0);
+    }
+}

@@ -373,7 +373,13 @@ async fn fetch_entries(
     let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
     let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(()) };
     let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(()) };
-    for entry in here.device.entries_of_remote_pack(&tier.logical(&pack.name))? {
+    let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
+    if entries.is_empty() {
+        // Who has just joined knows no pack yet, and so not what took the place of this one.
+        let is_small = |kind| kind == PackKind::TinyOriginals;
+        crate::packs::learn_packs(here, at, is_small, |_| false, problems).await?;
+    }
+    for entry in entries {
         if here.catalog.content_use(&entry.content)?.is_none_or(|used| !used.is_referenced)
             || here.device.packed(&entry.content, RenditionKind::Original)?.is_some()
         {

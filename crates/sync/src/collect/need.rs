@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use safelight_catalog::RemoteId;
-use safelight_model::{Original, PackKind, PlaceId, PlacedObject, RenditionKind};
+use safelight_model::{ObjectName, Original, PackKind, PlaceId, PlacedObject, RenditionKind};
 use safelight_store::ObjectPath;
 
 use super::acknowledge::Parts;
@@ -121,6 +121,13 @@ fn is_whole_here(here: &Here<'_>, original: &Original, number: u32) -> Result<bo
     Ok(bytes.len() as u64 == part.sealed_bytes && open_part(here, original, number, part, &bytes).is_ok())
 }
 
+/// Whether a logical name is that of another pack of tiny originals which some remote is recorded to hold.
+fn is_recorded_beside(here: &Here<'_>, pack: &ObjectName, logical: &str) -> Result<bool> {
+    let name = logical.strip_prefix("s/").and_then(|name| name.parse::<ObjectName>().ok());
+    let Some(name) = name.filter(|name| name != pack) else { return Ok(false) };
+    Ok(!here.catalog.places_of_object(b's', &name)?.is_empty())
+}
+
 /// Whether a pack of tiny originals is held elsewhere, or every entry of it that is referenced lies here and opens.
 fn can_spare_pack(here: &Here<'_>, object: &PlacedObject, trust: Trust) -> Result<Without> {
     let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
@@ -140,7 +147,11 @@ fn can_spare_pack(here: &Here<'_>, object: &PlacedObject, trust: Trust) -> Resul
     let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(elsewhere) };
     let entries = here.device.entries_of_remote_pack(&tier.logical(&pack.name))?;
     if entries.is_empty() {
-        return Ok(elsewhere);
+        // Nobody here ever read what is in it: it is spare if everything that it may hold is recorded in others.
+        let is_recorded = |logical: &str| is_recorded_beside(here, &pack.name, logical);
+        let is_spare =
+            trust == Trust::Recorded && crate::packs::is_all_elsewhere(here, pack.tier, is_recorded)?;
+        return Ok(if is_spare { Without::Yes } else { elsewhere });
     }
     for entry in entries {
         let is_referenced = here.catalog.content_use(&entry.content)?.is_some_and(|used| used.is_referenced);

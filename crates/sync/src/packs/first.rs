@@ -37,7 +37,8 @@ struct Run {
 /// Fetches the thumbnails of what the timeline shows first; answers how many are here now.
 ///
 /// # Errors
-/// What the place and the databases answer. An entry that cannot be had is named, and comes with the first sync.
+/// What the place and the databases answer. An entry that cannot be had comes with the first sync, which knows what took
+/// the place of what, and tells what is missing; until then it is only in `problems`.
 pub async fn fetch_first_thumbnails(
     here: &mut Here<'_>,
     at: &RemotePlace,
@@ -70,7 +71,7 @@ pub async fn fetch_first_thumbnails(
         here.stop.check()?;
         match fetched? {
             Ok(pack) => runs.extend(runs_of(&pack.path, pack.index.entries(), &mut wanted)),
-            Err(problem) => here.note(problems, problem),
+            Err(problem) => problems.push(problem),
         }
     }
     drop(indexes);
@@ -95,7 +96,7 @@ pub async fn fetch_first_thumbnails(
                 }
                 Err(error) => {
                     let (object, reason) = (run.path.to_string(), error.to_string());
-                    here.note(problems, Problem::Damaged { object, reason });
+                    problems.push(Problem::Damaged { object, reason });
                 }
             }
         }

@@ -8,6 +8,7 @@ mod first;
 mod local;
 mod look;
 mod mend;
+mod missed;
 mod receive;
 mod send;
 
@@ -15,7 +16,8 @@ pub use first::fetch_first_thumbnails;
 pub(crate) use local::read_entry as read_local_entry;
 pub(crate) use look::{look_for_packs, settle_entries};
 pub use mend::mend_renditions;
-pub(crate) use receive::{PACK_BYTES, learn_packs, prove_pack};
+pub(crate) use missed::is_all_elsewhere;
+pub(crate) use receive::{PACK_BYTES, learn_packs, learn_thumbnails_early, prove_pack};
 pub use receive::{ask_again_for_small_originals, fetch_entry, read_entry};
 pub(crate) use send::{
     entries_to_send, is_needed, packs_there, packs_to_replicate, readable, replicate_packs, send_packs,

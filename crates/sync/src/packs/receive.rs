@@ -12,7 +12,7 @@ use safelight_crypto::{
     pack_index_range,
 };
 use safelight_model::{PackKind, Packed, PlaceId, RenditionKind};
-use safelight_store::{ObjectPath, SealedRemote, StoreError};
+use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
 
 use super::local::LocalPackWriter;
 use super::{entry_of, path_of_pack, tier_of};
@@ -69,15 +69,72 @@ pub(crate) async fn learn_packs(
     is_wanted: impl Fn(PackKind) -> bool,
     problems: &mut Vec<Problem>,
 ) -> Result<u64> {
-    if here.catalog.count_remote_packs()? == 0 {
-        return Ok(0);
+    let (count, failed) = try_packs(here, at, is_asked, is_wanted).await?;
+    for (pack, problem) in failed {
+        let Some((tier, area)) = tier_of(pack.tier) else { continue };
+        let is_missing = matches!(problem, Problem::Missing { .. });
+        let is_given_up = is_marked_there(here, at, area, &pack)?;
+        if is_missing || is_given_up {
+            let now = here.now_millis();
+            here.device.record_absent_pack(at.id, &tier.logical(&pack.name), now)?;
+        }
+        // Who relays history carries thumbnails on, and of other packs only what it keeps itself. What is marked to leave
+        // nobody relies on: its photos are in another pack, or come again with whoever holds them.
+        match problem {
+            Problem::Missing { object } | Problem::Damaged { object, .. } if is_given_up => {
+                here.note(problems, Problem::NotThere { object });
+            }
+            Problem::Missing { object } if pack.tier != PackKind::Thumbnails => {
+                here.note(problems, Problem::NotThere { object });
+            }
+            problem => here.note(problems, problem),
+        }
     }
-    let mut known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
-    known.extend(absent_lately(here, at)?);
+    Ok(count)
+}
+
+/// Learns what the packs of thumbnails hold before any history is here. What is wrong with one is said once it is known
+/// whether something took its place.
+pub(crate) async fn learn_thumbnails_early(here: &mut Here<'_>, at: &RemotePlace) -> Result<u64> {
+    let is_asked = |kind| kind == PackKind::Thumbnails;
+    Ok(try_packs(here, at, is_asked, is_asked).await?.0)
+}
+
+/// Whether some generation of a pack is marked to leave this place.
+fn is_marked_there(here: &Here<'_>, at: &RemotePlace, area: Area, pack: &Packed) -> Result<bool> {
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(false) };
+    let Some(object) = object_of(&path_of_pack(area, pack, 0)?) else { return Ok(false) };
+    Ok(here.catalog.next_generation(place, object.class, &object.name)? > 0)
+}
+
+/// Whether some generation of a pack is marked to leave this place, and history says that a later one is there.
+fn is_repaired_there(here: &Here<'_>, at: &RemotePlace, area: Area, pack: &Packed) -> Result<bool> {
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(false) };
+    let Some(object) = object_of(&path_of_pack(area, pack, 0)?) else { return Ok(false) };
+    Ok(is_marked_there(here, at, area, pack)?
+        && here.catalog.places_of_object(object.class, &object.name)?.contains(&place))
+}
+
+/// Asks for packs and takes in what is good; answers how many, and what is wrong with the others.
+async fn try_packs(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    is_asked: impl Fn(PackKind) -> bool,
+    is_wanted: impl Fn(PackKind) -> bool,
+) -> Result<(u64, Vec<(Packed, Problem)>)> {
+    if here.catalog.count_remote_packs()? == 0 {
+        return Ok((0, Vec::new()));
+    }
+    let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let absent = absent_lately(here, at)?;
     let mut packs = Vec::new();
     for pack in here.catalog.remote_packs(None)? {
-        let Some((tier, _)) = tier_of(pack.tier) else { continue };
-        if is_asked(pack.tier) && !known.contains(&tier.logical(&pack.name)) {
+        let Some((tier, area)) = tier_of(pack.tier) else { continue };
+        let logical = tier.logical(&pack.name);
+        if is_asked(pack.tier)
+            && !known.contains(&logical)
+            && (!absent.contains(&logical) || is_repaired_there(here, at, area, &pack)?)
+        {
             packs.push(pack);
         }
     }
@@ -103,7 +160,7 @@ pub(crate) async fn learn_packs(
         }
     });
     let mut fetched = iter(requests).buffered(CONCURRENCY);
-    let mut count = 0;
+    let (mut count, mut failed) = (0, Vec::new());
     while let Some((pack, result)) = fetched.next().await {
         here.stop.check()?;
         match result {
@@ -111,18 +168,7 @@ pub(crate) async fn learn_packs(
                 take_in(here, at, &pack)?;
                 count += 1;
             }
-            Ok(Err(problem)) => {
-                let mut problem = problem;
-                if let (Problem::Missing { object }, Some((tier, _))) = (&problem, tier_of(pack.tier)) {
-                    let now = here.now_millis();
-                    here.device.record_absent_pack(at.id, &tier.logical(&pack.name), now)?;
-                    // Who relays history carries thumbnails on, and of other packs only what it keeps itself.
-                    if pack.tier != PackKind::Thumbnails {
-                        problem = Problem::NotThere { object: object.clone() };
-                    }
-                }
-                here.note(problems, problem);
-            }
+            Ok(Err(problem)) => failed.push((pack, problem)),
             // Not being reached, or not being let in, says nothing about this pack or the next.
             Err(error)
                 if error.is_transient()
@@ -132,11 +178,11 @@ pub(crate) async fn learn_packs(
             }
             Err(error) => {
                 let (object, reason) = (pack.name.to_string(), error.to_string());
-                here.note(problems, Problem::Damaged { object, reason });
+                failed.push((pack, Problem::Damaged { object, reason }));
             }
         }
     }
-    Ok(count)
+    Ok((count, failed))
 }
 
 /// The packs that are not asked for, because the place did not hold them when it was asked: what rests elsewhere only costs

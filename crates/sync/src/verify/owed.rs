@@ -12,7 +12,7 @@ use crate::collect::{generations, object_of, path_of_object};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::originals::is_here;
-use crate::packs::{is_needed, packs_there, tier_of};
+use crate::packs::{is_all_elsewhere, is_needed, packs_there, tier_of};
 
 /// The generation of an object that is listed and was neither found bad nor marked: the next one first.
 pub(super) fn best_generation(
@@ -109,7 +109,9 @@ fn is_pack_missed(here: &Here<'_>, pack: &Packed, there: &HashSet<String>) -> Re
             return Ok(true);
         }
     }
-    Ok(entries.is_empty())
+    // Of one whose index was never read here nothing is known but what it may hold.
+    Ok(entries.is_empty()
+        && !is_all_elsewhere(here, pack.tier, |other| Ok(other != logical && there.contains(other)))?)
 }
 
 /// Whether an original is one that was found missing or damaged in a remote.
