@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::devices::{Device, World, files, photo};
+use safelight_servers::Moto;
+
+use crate::devices::{Device, Meeting, World, files, photo};
 use crate::pictures;
 
 /// The objects of a folder of one kind: `o`, `s`, `t`, `p`.
@@ -107,4 +109,31 @@ fn what_merely_waits_is_not_sent_by_a_verification() {
     one.ends(&["verify", "--remote", "--all"], 6);
     assert_eq!(objects(place.path(), "o").len(), before + 1, "the next generation of what was damaged");
     assert_eq!(one.json(&["sync"])[0]["synced_originals"], 2);
+}
+
+#[test]
+fn what_another_device_repaired_is_looked_for_before_it_is_sent() {
+    let Some(server) = Moto::start() else { return };
+    let (address, credential) = (server.bucket("photos"), Some(server.credential().to_owned()));
+    let world = World::new(Meeting { address, credential });
+    let (one, originals) = filled(&world);
+    let two = world.join("two");
+    two.ends(&["local", "fetch", "--all"], 0);
+    two.sync();
+    one.sync();
+    let is_wanted = |key: &str| ["/o/", "/s/", "/t/"].iter().any(|area| key.contains(area));
+    let hurt = server.change("photos", is_wanted, |bytes| bytes[700] ^= 1);
+    assert!(hurt >= 4, "{hurt}");
+    two.ends(&["verify", "--remote", "--all"], 6);
+    let outcome = &one.json(&["sync"])[0];
+    let up_bytes = outcome["traffic"]["up_bytes"].as_u64().unwrap();
+    assert!(up_bytes < 40_000, "what is there already was sent again: {outcome}");
+    assert_eq!(
+        (&outcome["sent_packs"], &outcome["problems"]),
+        (&0.into(), &serde_json::json!([])),
+        "{outcome}"
+    );
+    assert_eq!(one.json(&["status"])["waiting"], 0);
+    one.ends(&["verify", "--remote", "--all"], 0);
+    world.join("three").has_whole(&originals, "out");
 }

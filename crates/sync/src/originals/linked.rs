@@ -146,6 +146,7 @@ pub(super) async fn send_linked(
                 }
             };
             job.generations = sender.generations(here, part)?;
+            job.may_be_there = job.is_repair();
             *sender.open.entry(*content).or_insert(0) += 1;
             under_way_bytes += part.sealed_bytes;
             let (store, epochs) = (at.store.clone(), Arc::clone(&sender.epochs));
@@ -421,7 +422,8 @@ fn seal(
         return Err("history names another size for its parts".to_owned());
     }
     let (content, size_bytes) = (original.content, original.size_bytes);
-    Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, generations: Vec::new() })
+    let (generations, may_be_there) = (Vec::new(), false);
+    Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, generations, may_be_there })
 }
 
 fn fail(

@@ -53,12 +53,19 @@ pub(super) struct PartJob {
     pub(super) header: [u8; HEADER_LEN],
     /// Generations that it may be put under, in this order.
     pub(super) generations: Vec<u32>,
+    /// Whether another device may have put it there again, so that it is looked for before it is sent.
+    pub(super) may_be_there: bool,
 }
 
 impl PartJob {
     /// Whether it is one of several parts.
     fn is_of_many(&self) -> bool {
         self.size_bytes > PART_LEN
+    }
+
+    /// Whether it goes in the place of what is marked to leave.
+    pub(super) fn is_repair(&self) -> bool {
+        self.generations.first().is_some_and(|generation| *generation > 0)
     }
 }
 
@@ -285,6 +292,8 @@ impl Sender<'_> {
             match self.job(here, original, number, part) {
                 Ok(mut job) => {
                     job.generations = self.generations(here, part)?;
+                    // What was lost there others may hold too, and have put again.
+                    job.may_be_there = row.reason.is_some() || job.is_repair();
                     jobs.push(job);
                 }
                 Err(StoreError::NotFound { .. }) => {
@@ -336,7 +345,8 @@ impl Sender<'_> {
         }
         opens(&header, self.library, &self.epochs, part, number, original.size_bytes).map_err(damaged)?;
         let (content, size_bytes) = (original.content, original.size_bytes);
-        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, generations: Vec::new() })
+        let (generations, may_be_there) = (Vec::new(), false);
+        Ok(PartJob { content, part: *part, number, size_bytes, sealed, header, generations, may_be_there })
     }
 
     /// Takes over what became of a part; a failure that concerns the whole place is given back.
@@ -477,17 +487,21 @@ async fn place_part(
             object: job.part.name.to_string(),
             reason: "it has no name".to_owned(),
         })?;
-        match store.put(&path, &job.sealed, tier).await {
-            Ok(stored) => {
-                let how = if vouches(store, job, tier, &stored) {
-                    HowKnown::Vouched
-                } else {
-                    HowKnown::Acknowledged
-                };
-                return Ok(Placed { path, sealed_bytes, how, was_sent: true, bad });
+        // A place says only at the end of an upload that the name is taken.
+        let is_there = job.may_be_there && lies_there(store, &path).await?;
+        if !is_there {
+            match store.put(&path, &job.sealed, tier).await {
+                Ok(stored) => {
+                    let how = if vouches(store, job, tier, &stored) {
+                        HowKnown::Vouched
+                    } else {
+                        HowKnown::Acknowledged
+                    };
+                    return Ok(Placed { path, sealed_bytes, how, was_sent: true, bad });
+                }
+                Err(StoreError::AlreadyExists { .. }) => {}
+                Err(error) => return Err(error),
             }
-            Err(StoreError::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error),
         }
         match look_at(store, &path, library, epochs, job).await? {
             Ok(how) => return Ok(Placed { path, sealed_bytes, how, was_sent: false, bad }),
@@ -499,6 +513,15 @@ async fn place_part(
         object: job.part.name.to_string(),
         reason: "every repair of it is damaged too".to_owned(),
     })
+}
+
+/// Whether something lies under a name.
+async fn lies_there(store: &SealedRemote, path: &ObjectPath) -> Result<bool, StoreError> {
+    match store.head(path).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the place answered with a checksum of its own that is that of the bytes. Compared where bytes are dear or slow

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Renditions};
 use safelight_crypto::{PackTier, PackWriter, SealedPack};
 use safelight_model::{OpBody, PackKind, Packed};
-use safelight_store::{Area, Sealed, StoreError, Tier};
+use safelight_store::{Area, ObjectPath, Sealed, StoreError, Tier};
 
 use super::local::read_entry;
 use super::receive::{PACK_BYTES, prove_pack};
@@ -186,7 +186,8 @@ fn push(
     }
 }
 
-/// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used.
+/// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used. Answers
+/// whether it was not there yet, as far as that is known before it is sent.
 async fn put_pack(
     here: &mut Here<'_>,
     at: &RemotePlace,
@@ -195,7 +196,7 @@ async fn put_pack(
     pack: SealedPack,
     tier: Option<Tier>,
     problems: &mut Vec<Problem>,
-) -> Result<()> {
+) -> Result<bool> {
     let sealed = Sealed::from(pack.sealed);
     let known = here.device.place_id(at.id)?;
     let first = path_of_pack(area, named, 0)?;
@@ -207,7 +208,20 @@ async fn put_pack(
             continue;
         }
         let mut how = HowKnown::Acknowledged;
-        match at.store.put(&path, &sealed, tier).await {
+        let repaired = if generation > 0 { repaired_already(here, at, &path, named).await? } else { None };
+        let put = match repaired {
+            // Who put it there said so: that is a finding, and spares its bytes both ways.
+            Some(length) if length == sealed.length_bytes() => {
+                here.record_replica(at, &path, length, HowKnown::Found)?;
+                return Ok(false);
+            }
+            Some(_) => Err(StoreError::AlreadyExists {
+                place: at.store.label().to_owned(),
+                object: path.to_string(),
+            }),
+            None => at.store.put(&path, &sealed, tier).await,
+        };
+        match put {
             Ok(_) => {}
             Err(StoreError::AlreadyExists { .. }) => {
                 how = HowKnown::Opened;
@@ -238,7 +252,7 @@ async fn put_pack(
         }
         here.record_replica(at, &path, sealed.length_bytes(), how)?;
         here.monitor.advance(Transfer::PackSent, sealed.length_bytes());
-        return Ok(());
+        return Ok(true);
     }
     Err(StoreError::Damaged {
         place: at.store.label().to_owned(),
@@ -246,6 +260,25 @@ async fn put_pack(
         reason: "every repair of it is damaged too".to_owned(),
     }
     .into())
+}
+
+/// The length of what lies under the name of a repair of a pack, if history says that some device put one into this place.
+async fn repaired_already(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    named: &Packed,
+) -> Result<Option<u64>> {
+    let class = path.as_str().as_bytes().first().copied().unwrap_or_default();
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(None) };
+    if !here.catalog.places_of_object(class, &named.name)?.contains(&place) {
+        return Ok(None);
+    }
+    match at.store.head(path).await {
+        Ok(info) => Ok(Some(info.length_bytes)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// How many packs were put.
@@ -323,9 +356,10 @@ pub(crate) async fn replicate_packs(
         let pack = writer.finish(tier, here.entropy);
         // Another rendition of the same photo may lie here than the one that was packed.
         if pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes {
-            put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
-            sent.packs += 1;
-            sent.of_originals += u64::from(named.tier == PackKind::TinyOriginals);
+            let was_sent =
+                put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+            sent.packs += u64::from(was_sent);
+            sent.of_originals += u64::from(was_sent && named.tier == PackKind::TinyOriginals);
         }
     }
     Ok(sent)
