@@ -218,6 +218,9 @@ impl Library {
         let mut damaged = Vec::new();
         let here = self.keyring().device().id();
         for content in self.damaged.contents() {
+            if self.is_purged(&content)? {
+                continue;
+            }
             let original = self.original_of(&content)?;
             let is_absent = match &original {
                 Some(original) if original.storage == Storage::Linked && original.source.device == here => {
@@ -269,6 +272,11 @@ impl Library {
         Ok(())
     }
 
+    /// Whether a content is of photos that were removed for good, and of none that is left: nobody misses it.
+    fn is_purged(&self, content: &ContentHash) -> Result<bool> {
+        Ok(self.catalog().content_use(content)?.is_some_and(|used| !used.is_referenced))
+    }
+
     /// What is left of segments in remotes, which nobody can read.
     fn leftovers(&self) -> Result<Vec<FailedFile>> {
         let mut found = Vec::new();
@@ -286,7 +294,7 @@ impl Library {
         let mut named = 0;
         for remote in self.device.remotes()? {
             for row in self.device.originals_in(remote.id, SyncState::Failed, None, NAMED_FAILURES)? {
-                if self.is_content_kept_back(&row.content)? {
+                if self.is_content_kept_back(&row.content)? || self.is_purged(&row.content)? {
                     continue;
                 }
                 let original = self.original_of(&row.content)?;
@@ -296,7 +304,7 @@ impl Library {
                 named += 1;
             }
             for row in self.device.originals_in(remote.id, SyncState::Lost, None, NAMED_FAILURES)? {
-                if self.is_content_kept_back(&row.content)? {
+                if self.is_content_kept_back(&row.content)? || self.is_purged(&row.content)? {
                     continue;
                 }
                 let original = self.original_of(&row.content)?;

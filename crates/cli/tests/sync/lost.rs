@@ -273,3 +273,31 @@ fn who_joins_goes_on_with_what_took_the_place_of_a_damaged_pack() {
         joined.ends(&["verify", "--remote", "--all"], 0);
     }
 }
+
+#[test]
+fn what_was_removed_for_good_is_no_failure_of_another_device() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let (one, two) = pair(&world);
+    // Some are lost in the place, and one is damaged here.
+    two.ends(&["local", "fetch", "--all"], 0);
+    two.tries(&["local", "free", "--all", "--yes"]);
+    let mut packs = Vec::new();
+    files(&two.folder().join("objects/local"), &mut packs);
+    packs.iter().for_each(|pack| std::fs::remove_file(pack).unwrap());
+    two.ends(&["verify"], 6);
+    std::fs::remove_dir_all(place.path().join("o")).unwrap();
+    two.ends(&["verify", "--remote"], 6);
+    let status = two.json(&["status"]);
+    assert!(status["failed"].as_u64().unwrap() >= 3, "{status}");
+    one.ends(&["trash", "path:pics"], 0);
+    one.ends(&["trash", "empty", "--yes"], 0);
+    one.tries(&["sync"]);
+    two.tries(&["sync"]);
+    let status = two.json(&["status"]);
+    assert_eq!(
+        (&status["failed"], &status["damaged"], &status["failures"]),
+        (&0.into(), &0.into(), &serde_json::json!([])),
+        "{status}"
+    );
+}

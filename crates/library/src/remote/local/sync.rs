@@ -46,11 +46,19 @@ pub(in crate::remote) struct Wishes {
 
 impl Library {
     pub(in crate::remote) fn wishes(&self) -> Result<Wishes> {
-        Ok(Wishes {
-            settings: self.local_settings()?,
-            damaged: self.damaged.contents(),
-            pinned: self.pinned()?,
-        })
+        let mut damaged = self.damaged.contents();
+        if !damaged.is_empty() {
+            let catalog = self.catalog();
+            // What was removed for good is missed by nobody.
+            let mut missed = Vec::with_capacity(damaged.len());
+            for content in damaged {
+                if catalog.content_use(&content)?.is_none_or(|used| used.is_referenced) {
+                    missed.push(content);
+                }
+            }
+            damaged = missed;
+        }
+        Ok(Wishes { settings: self.local_settings()?, damaged, pinned: self.pinned()? })
     }
 }
 
