@@ -67,11 +67,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 /// Asks before the whole library is made as it was.
 fn agree(report: &RestoreReport, moment: &str) -> Result<(), Failure> {
-    let message = format!("this would make {} as they were at {moment}", things(report));
+    let as_before = if is_one(report) { "as it was" } else { "as they were" };
+    let message = format!("this would make {} {as_before} at {moment}", things(report));
     if prompt::someone_is_there() && prompt::agree(&format!("{message}. Go on?"))? {
         return Ok(());
     }
     Err(Failure::new(Exit::Refused, message).hint("--dry-run says which parts, --yes does it"))
+}
+
+fn is_one(report: &RestoreReport) -> bool {
+    report.changed.len() as u64 + report.albums == 1
 }
 
 fn things(report: &RestoreReport) -> String {
@@ -86,7 +91,12 @@ fn tell(context: &Context, report: &RestoreReport, moment: &str) -> Result<(), F
     for (part, photos) in &report.parts {
         context.output.data(&format!("{part:>9}  {}", counted(*photos, "photo", "photos")))?;
     }
-    let verb = if report.dry_run { "would be as they were at" } else { "are as they were at" };
+    let verb = match (report.dry_run, is_one(report)) {
+        (true, true) => "would be as it was at",
+        (true, false) => "would be as they were at",
+        (false, true) => "is as it was at",
+        (false, false) => "are as they were at",
+    };
     context.output.talk(&format!("{} {verb} {moment}", things(report)));
     if report.since > 0 {
         context.output.talk(&format!("{} came since and stay", counted(report.since, "photo", "photos")));

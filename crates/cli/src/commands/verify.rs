@@ -1,13 +1,18 @@
 //! `safelight verify`: reads everything back and says what is damaged.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
-use safelight_library::{Comparison, Damage, RemoteVerifyReport, VerifyDepth, VerifyReport, VerifyRequest};
+use safelight_library::{
+    Comparison, Damage, Monitor, Problem, RemoteVerifyReport, Task, VerifyDepth, VerifyReport, VerifyRequest,
+};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable, printable_text, size};
+use crate::progress::Progress;
 
 /// Read everything back and compare it with what was recorded
 ///
@@ -67,6 +72,48 @@ fn compare(context: &Context, words: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Keeps what goes wrong to itself until the report says it better: each finding is told once.
+struct LateProblems<'a> {
+    progress: &'a Progress,
+    problems: Mutex<Vec<Problem>>,
+}
+
+impl<'a> LateProblems<'a> {
+    fn of(progress: &'a Progress) -> Self {
+        Self { progress, problems: Mutex::default() }
+    }
+
+    /// Tells what no report names: of a remote that could not be looked at to its end there is none.
+    fn tell_but(self, named: &HashSet<&str>) {
+        let problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for problem in problems.iter().filter(|problem| !named.contains(problem.reason.as_str())) {
+            self.progress.problem(problem);
+        }
+    }
+}
+
+impl Monitor for LateProblems<'_> {
+    fn begin(&self, task: Task, total: Option<u64>, total_bytes: Option<u64>) {
+        self.progress.begin(task, total, total_bytes);
+    }
+
+    fn advance(&self, items: u64, bytes: u64) {
+        self.progress.advance(items, bytes);
+    }
+
+    fn end(&self) {
+        self.progress.end();
+    }
+
+    fn problem(&self, problem: &Problem) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem.clone());
+    }
+
+    fn cancelled(&self) -> bool {
+        self.progress.cancelled()
+    }
+}
+
 fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) -> Result<(), Failure> {
     context.refuse_dry_run("verify --remote", "it puts again what it finds missing")?;
     let depth = match arguments.sample {
@@ -75,8 +122,11 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
         None => VerifyDepth::Presence,
     };
     let mut library = context.open_library()?;
-    let reports = library.verify_remote(name, depth, &context.surroundings(), &context.progress);
+    let late = LateProblems::of(&context.progress);
+    let reports = library.verify_remote(name, depth, &context.surroundings(), &late);
     library.close()?;
+    let named = reports.iter().flatten().flat_map(|report| report.damaged.iter().chain(&report.notices));
+    late.tell_but(&named.map(String::as_str).collect());
     let reports = reports?;
     if context.output.json() {
         context.output.print_json(&reports)?;
@@ -141,8 +191,12 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
 
 fn drill(context: &Context, name: Option<&str>, originals: usize) -> Result<(), Failure> {
     let mut library = context.open_library()?;
-    let outcomes = library.drill(name, originals, &context.surroundings(), &context.progress);
+    let late = LateProblems::of(&context.progress);
+    let outcomes = library.drill(name, originals, &context.surroundings(), &late);
     library.close()?;
+    late.tell_but(
+        &outcomes.iter().flatten().flat_map(|outcome| &outcome.damaged).map(String::as_str).collect(),
+    );
     let outcomes = outcomes?;
     if context.output.json() {
         context.output.print_json(&outcomes)?;

@@ -182,7 +182,7 @@ fn what_no_remote_was_seen_to_hold_is_not_said_to_rest_there() {
     let told = format!("{found}{notes}");
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("4 originals rest there"), "{told}");
-    assert!(told.contains("1 originals are not here and were not seen in any remote"), "{told}");
+    assert!(told.contains("1 original is not here and was not seen in any remote"), "{told}");
     let (code, _, told) = three.tries(&["export", world.path("out").to_str().unwrap()]);
     assert_eq!(code, 1);
     assert!(!told.contains("it rests in"), "{told}");
@@ -300,4 +300,21 @@ fn what_was_removed_for_good_is_no_failure_of_another_device() {
         (&0.into(), &0.into(), &serde_json::json!([])),
         "{status}"
     );
+}
+
+#[test]
+fn a_verification_names_each_finding_once() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let (one, _) = pair(&world);
+    let mut originals = Vec::new();
+    files(&place.path().join("o"), &mut originals);
+    std::fs::remove_dir_all(place.path().join("o")).unwrap();
+    let (code, out, told) = one.tries(&["verify", "--remote"]);
+    assert_eq!(code, 6);
+    for path in originals {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let missing = format!("{name} is missing");
+        assert_eq!(format!("{out}{told}").matches(&missing).count(), 1, "{out}{told}");
+    }
 }

@@ -250,19 +250,29 @@ impl Library {
             return Ok(report);
         }
         if elsewhere > 0 {
-            let reason =
-                format!("{elsewhere} originals rest there and not here; verify --remote checks them");
+            let reason = match elsewhere {
+                1 => "1 original rests there and not here; verify --remote checks it".to_owned(),
+                _ => format!("{elsewhere} originals rest there and not here; verify --remote checks them"),
+            };
             report.notices.push(Damage::new("remotes", reason));
         }
         if unseen > 0 {
-            let reason = format!(
-                "{unseen} originals are not here and were not seen in any remote yet; the device that has them sends them"
-            );
+            let reason = match unseen {
+                1 => "1 original is not here and was not seen in any remote yet; the device that has it sends it"
+                    .to_owned(),
+                _ => format!(
+                    "{unseen} originals are not here and were not seen in any remote yet; the device that has them sends them"
+                ),
+            };
             report.notices.push(Damage::new("other devices", reason));
         }
         if linked_elsewhere > 0 {
-            let reason =
-                format!("{linked_elsewhere} originals are linked there, and only there can they be checked");
+            let reason = match linked_elsewhere {
+                1 => "1 original is linked there, and only there can it be checked".to_owned(),
+                _ => format!(
+                    "{linked_elsewhere} originals are linked there, and only there can they be checked"
+                ),
+            };
             report.notices.push(Damage::new("other devices", reason));
         }
         report.absorb(self.verify_packs(request, &mut small, monitor)?);
