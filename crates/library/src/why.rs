@@ -238,6 +238,16 @@ const PHRASES: &[(&str, &str)] = &[
         "lost-object",
         "{object} was found missing or damaged and is not on this device: the device that holds it sends it again",
     ),
+    (
+        "owed-by-another",
+        "{object} is missing or damaged, and only device {device}, which it is for, has it: that device puts it there again \
+         with a sync within a day, or at once with safelight verify --remote",
+    ),
+    (
+        "hurt-hint",
+        "{object} is damaged: it only says how far device {device} wrote, which writes it anew with its next change; nothing \
+         is lost",
+    ),
     ("not-deleted", "{object} is still there, although its deletion was reported done"),
     ("stranger", "{object} is not known to belong here"),
     (

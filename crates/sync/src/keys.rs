@@ -17,12 +17,46 @@ use crate::problem::Problem;
 /// More than a root card or any keys file has: 48 bytes for each epoch that ever was.
 pub(crate) const SMALL_BYTES: u64 = 4 << 20;
 
+/// The setting of a remote that says when it was looked last whether the keys that were put there still are.
+const LOOKED: &str = "keys-looked-millis";
+/// That is looked so often: whoever finds them gone can do no more than say so.
+const LOOK_AGAIN_MILLIS: i64 = 86_400_000;
+
+/// Forgets that keys rest in a place which it does not have any more, once a day.
+async fn look_for_keys(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let now = here.now_millis();
+    let last = here.device.remote_setting(at.id, LOOKED)?.and_then(|text| text.parse::<i64>().ok());
+    if last.is_some_and(|last| (last..last.saturating_add(LOOK_AGAIN_MILLIS)).contains(&now)) {
+        return Ok(());
+    }
+    // Who looks for the first time has just put them there, or hears of it the day after.
+    if last.is_some() {
+        for area in [Area::Root, Area::Keys] {
+            for path in paths_of(here, area)? {
+                if here.device.replica(at.id, path.as_str())?.is_none() {
+                    continue;
+                }
+                here.stop.check()?;
+                match at.store.head(&path).await {
+                    Ok(_) => {}
+                    Err(StoreError::NotFound { .. }) => {
+                        here.device.forget_replicas(at.id, [path.as_str()])?
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Ok(here.device.set_remote_setting(at.id, LOOKED, Some(&now.to_string()))?)
+}
+
 /// Puts the root cards and keys files of the library folder into a place that is not known to hold them.
 pub(crate) async fn send_keys(
     here: &mut Here<'_>,
     at: &RemotePlace,
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
+    look_for_keys(here, at).await?;
     for area in [Area::Root, Area::Keys] {
         for path in paths_of(here, area)? {
             if here.device.replica(at.id, path.as_str())?.is_some() {

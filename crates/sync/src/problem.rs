@@ -68,6 +68,26 @@ pub enum Problem {
         /// Its full name.
         object: String,
     },
+    /// A keys file of another device that is missing or damaged, and of which nothing is here.
+    #[error(
+        "{object} is missing or damaged, and only device {device}, which it is for, has it: that device puts it there again with a sync within a day, or at once with safelight verify --remote"
+    )]
+    OwedByAnother {
+        /// Its full name.
+        object: String,
+        /// Whose it is.
+        device: DeviceId,
+    },
+    /// The hint of how far a device wrote opens for nobody.
+    #[error(
+        "{object} is damaged: it only says how far device {device} wrote, which writes it anew with its next change; nothing is lost"
+    )]
+    HurtHint {
+        /// Its full name.
+        object: String,
+        /// Whose it is.
+        device: DeviceId,
+    },
     /// A place says that it deleted an object, and shows it still.
     #[error("{object} is still there, although its deletion was reported done")]
     NotDeleted {

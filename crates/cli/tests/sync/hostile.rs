@@ -317,8 +317,10 @@ fn harmed_history_is_named_and_healed() {
             Seen { sync: (6, true), reader: (1, true), join: 1, ..UNUSED }
         }
         (Kind::NewestSegment, _) => Seen { reader: (1, true), join: 1, ..UNUSED },
-        // A hint that is not there, or not right, is as if it were not there.
-        (Kind::Head, _) => Seen { verify: (0, false), ..UNUSED },
+        // A hint that is not there, or that stands in for another one, is as if it were not there; one that opens for nobody
+        // is named, and written anew.
+        (Kind::Head, Harm::Deleted | Harm::Swapped) => Seen { verify: (0, false), ..UNUSED },
+        (Kind::Head, _) => Seen { verify: (0, true), ..UNUSED },
         (Kind::Original | Kind::Thumbnails | Kind::Previews | Kind::TinyOriginals, _) => unreachable!(),
     });
 }

@@ -24,6 +24,7 @@ mod linked;
 mod local;
 mod lost;
 mod members;
+mod others;
 #[path = "../faults/pictures.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
 mod pictures;

@@ -613,6 +613,7 @@ fn is_notice(problem: &SyncProblem) -> bool {
             | SyncProblem::Rewritten { .. }
             | SyncProblem::Stranger { .. }
             | SyncProblem::NotThere { .. }
+            | SyncProblem::HurtHint { .. }
             | SyncProblem::BranchKept { .. }
             | SyncProblem::Quarantined { .. }
             | SyncProblem::WentOnAs { .. }

@@ -181,6 +181,8 @@ fn what_a_sync_tells_has_codes() {
         (Problem::Rewritten { object: object() }, "rewritten"),
         (Problem::Needed { object: object() }, "still-needed"),
         (Problem::Lost { object: object() }, "lost-object"),
+        (Problem::OwedByAnother { object: object(), device }, "owed-by-another"),
+        (Problem::HurtHint { object: object(), device }, "hurt-hint"),
         (Problem::NotDeleted { object: object() }, "not-deleted"),
         (Problem::Stranger { object: object() }, "stranger"),
         (Problem::Withheld { device, seq: 7, until, named_by: "nas".into() }, "withheld"),

@@ -25,6 +25,7 @@ pub(crate) use outbox::place_waiting;
 pub use publish::NO_HEADS;
 pub(crate) use publish::{
     Judged, Taken, judge_segment, judge_there, look_twice, replace_damaged, segment_path, whole_segment,
+    write_head_again,
 };
 pub(crate) use pull::{
     HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices, refuse_what_went_back,

@@ -409,6 +409,17 @@ async fn name_in_its_stead(here: &mut Here<'_>, store: &SealedRemote, device: De
     }
 }
 
+/// Writes the hint of this device anew, which was hurt. Answers whether it could be.
+pub(crate) async fn write_head_again(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let own = here.catalog.device();
+    let Some((_, tip)) = here.device.remote_heads(at.id)?.into_iter().find(|(device, _)| *device == own)
+    else {
+        return Ok(false);
+    };
+    publish_head(here, at, tip).await?;
+    Ok(here.device.remote_setting(at.id, NO_HEADS)?.is_none())
+}
+
 /// Writes the hint of how far this device's chain goes; a place that does not let heads be replaced is fine.
 async fn publish_head(here: &mut Here<'_>, at: &RemotePlace, tip: Tip) -> Result<()> {
     let keyring = here.keys.keyring();

@@ -7,6 +7,7 @@
 
 mod expect;
 mod lost;
+mod others;
 mod owed;
 mod prove;
 
@@ -19,6 +20,7 @@ use safelight_store::{Area, ObjectPath, StoreError};
 
 use self::expect::{Expectation, Expected, expect};
 use self::lost::{lost, mark_found};
+use self::others::look_at_others;
 use self::owed::{best_generation, is_gone, last_marked, length_of, owed_as, packs_found, was_damaged};
 use self::prove::{Proof, prove};
 use crate::checkpoint::{WrongCheckpoints, forget_missing, open_newest};
@@ -143,6 +145,7 @@ pub async fn verify_remote(here: &mut Here<'_>, at: &RemotePlace, depth: Depth) 
     }
     let Looked { mut damaged, mut gone } = looked?;
     report.problems.extend(leftovers_at(here, at)?);
+    look_at_others(here, at, &listed, depth, &mut report).await?;
     mark_found(here, at, &expectation)?;
     // What was not there when it was asked for may have come since: the next sync asks again.
     here.device.forget_absent_packs(at.id)?;
