@@ -40,7 +40,7 @@ async fn look_for_keys(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
                 match at.store.head(&path).await {
                     Ok(_) => {}
                     Err(StoreError::NotFound { .. }) => {
-                        here.device.forget_replicas(at.id, [path.as_str()])?
+                        here.device.forget_replicas(at.id, [path.as_str()])?;
                     }
                     Err(error) => return Err(error.into()),
                 }

@@ -269,7 +269,7 @@ fn who_joins_goes_on_with_what_took_the_place_of_a_damaged_pack() {
             let (code, _, told) = joined.tries(&["sync"]);
             assert!(code == 0 && !told.contains("damaged"), "{name}: {told}");
         }
-        joined.has_whole(&[kept.clone()], &format!("out-{name}"));
+        joined.has_whole(std::slice::from_ref(&kept), &format!("out-{name}"));
         joined.ends(&["verify", "--remote", "--all"], 0);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::devices::{Device, Meeting, World, files};
 
-fn device<'a>(of: &'a Device<'_>, id: &str) -> Value {
+fn device(of: &Device<'_>, id: &str) -> Value {
     let devices = of.json(&["device"]);
     devices.as_array().unwrap().iter().find(|device| device["id"] == id).unwrap().clone()
 }

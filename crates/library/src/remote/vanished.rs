@@ -75,9 +75,9 @@ impl Library {
                 .map(|row| &*row.name)
                 .collect();
             if named.is_empty() {
-                lost += 1
+                lost += 1;
             } else {
-                held += 1
+                held += 1;
             }
             remotes.extend(named.into_iter().map(str::to_owned));
         }
