@@ -71,7 +71,7 @@ fn what_was_freed_is_not_missed_by_the_next_sync() {
     let world = World::in_folder(place.path());
     let one = one(&world);
     // Small ones stay with the pack that they lie in.
-    one.ends(&["--yes", "local", "free", "--all"], 1);
+    one.ends(&["--yes", "local", "free", "--all", "--prove"], 1);
     assert!(originals(&one).is_empty());
     for _ in 0..2 {
         let outcome = one.json(&["sync"]);

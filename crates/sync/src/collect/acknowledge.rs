@@ -18,7 +18,7 @@ use safelight_store::{ObjectPath, Sealed, StoreError};
 
 use super::is_away;
 use super::marks::requeue;
-use super::need::{Trust, Without, can_do_without};
+use super::need::{Trust, Without, can_do_without, took_its_place};
 use super::objects::path_of_object;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
@@ -237,7 +237,8 @@ async fn relies(
     }
     if object.class == b's' {
         fetch_entries(here, at, object, problems).await?;
-        let is_spared = can_do_without(here, object, parts, Trust::Recorded)? == Without::Yes;
+        let is_spared = can_do_without(here, object, parts, Trust::Recorded)? == Without::Yes
+            || mark.why == MarkReason::Damaged && took_its_place(here, object)?;
         return Ok(if is_spared { Relies::Not } else { Relies::Still });
     }
     if here.device.place_id(at.id)? != Some(mark.place) {

@@ -128,6 +128,32 @@ fn is_recorded_beside(here: &Here<'_>, pack: &ObjectName, logical: &str) -> Resu
     Ok(!here.catalog.places_of_object(b's', &name)?.is_empty())
 }
 
+/// Whether something took the place of a pack of tiny originals that nobody here ever read and that is damaged: everything
+/// that it may hold is in others, each of which this device itself found in some remote.
+pub(super) fn took_its_place(here: &Here<'_>, object: &PlacedObject) -> Result<bool> {
+    let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;
+    let Some(pack) = packs.into_iter().find(|pack| pack.name == object.name) else { return Ok(true) };
+    let Some((tier, _)) = crate::packs::tier_of(pack.tier) else { return Ok(false) };
+    let own = tier.logical(&pack.name);
+    if !here.device.entries_of_remote_pack(&own)?.is_empty() {
+        return Ok(false);
+    }
+    let remotes = here.device.remotes()?;
+    crate::packs::is_all_elsewhere(here, pack.tier, |logical| {
+        let name = logical.strip_prefix("s/").and_then(|name| name.parse::<ObjectName>().ok());
+        let Some(name) = name.filter(|name| *name != pack.name) else { return Ok(false) };
+        let Some(first) = path_of_object(&PlacedObject { class: b's', name, generation: 0 })? else {
+            return Ok(false);
+        };
+        for remote in &remotes {
+            if here.device.replica_in_any_generation(remote.id, first.as_str())?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+}
+
 /// Whether a pack of tiny originals is held elsewhere, or every entry of it that is referenced lies here and opens.
 fn can_spare_pack(here: &Here<'_>, object: &PlacedObject, trust: Trust) -> Result<Without> {
     let packs = here.catalog.remote_packs(Some(PackKind::TinyOriginals))?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use safelight_crypto::{ContentHash, DeviceId, names};
 use safelight_model::history::Tip;
 use safelight_model::{Original, Packed, PlaceId, Storage};
-use safelight_store::Area;
+use safelight_store::{Area, ObjectPath};
 
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
@@ -30,11 +30,21 @@ pub(super) struct Expectation {
     pub(super) originals: HashMap<ContentHash, Original>,
 }
 
+/// Whether an object is the keys file of another device, of which this one keeps a copy.
+fn is_of_another(here: &Here<'_>, path: &ObjectPath) -> bool {
+    let device = path.name().parse::<DeviceId>().ok();
+    path.area() == Area::Keys && device.is_some_and(|device| device != here.catalog.device())
+}
+
 /// Reads what should lie in a remote: history, keys, and every object that this device knows of.
 pub(super) fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
     let mut objects = BTreeMap::new();
     for area in [Area::Root, Area::Keys] {
         for path in paths_of(here, area)? {
+            // What is kept for another device, and was not put there yet, waits for the next sync.
+            if is_of_another(here, &path) && here.device.replica(at.id, path.as_str())?.is_none() {
+                continue;
+            }
             let length = here.place.open_object(&path)?.length_bytes();
             objects.insert(path.to_string(), (Expected::Small, Some(length)));
         }

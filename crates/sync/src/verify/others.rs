@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
+use safelight_catalog::HowKnown;
 use safelight_crypto::{DeviceId, Recipient, Roster, Standing, names};
 use safelight_model::history::HeadHint;
 use safelight_store::{Area, ObjectPath, Outcome, StoreError};
@@ -77,8 +78,10 @@ async fn look_at_keys(
             let belongs = roster
                 .member(device)
                 .is_some_and(|member| matches!(member.standing, Standing::Active | Standing::Lapsed));
-            // What is kept here is verified like all that this device puts there.
-            if !belongs || !present.contains(device) || here.place.contains(&path)? {
+            // What this device put there, or saw there, is verified like all else.
+            let is_kept = here.place.contains(&path)?;
+            let is_expected = is_kept && here.device.replica(at.id, path.as_str())?.is_some();
+            if !belongs || !present.contains(device) || is_expected {
                 continue;
             }
             here.stop.check()?;
@@ -89,11 +92,21 @@ async fn look_at_keys(
                 (true, Depth::All) => keep(here, at, roster, &path, report).await?,
                 (is_there, _) => is_there,
             };
+            let object = path.to_string();
             if is_whole {
                 report.present_objects += 1;
+            } else if is_kept {
+                // It goes there again from here.
+                let (was, problem) = if is_there {
+                    let reason = "no statement vouches for these bytes".to_owned();
+                    ("damaged", Problem::Damaged { object: object.clone(), reason })
+                } else {
+                    ("missing", Problem::Missing { object: object.clone() })
+                };
+                report.wrong.small.insert(object, was);
+                here.note(&mut report.problems, problem);
             } else {
-                let owed = Problem::OwedByAnother { object: path.to_string(), device: *device };
-                here.note(&mut report.problems, owed);
+                here.note(&mut report.problems, Problem::OwedByAnother { object, device: *device });
             }
         }
     }
@@ -121,6 +134,7 @@ async fn keep(
             if here.place.put_new(path, &sealed)? == Outcome::Existed {
                 tracing::debug!(%path, "the keys file was here already");
             }
+            here.record_replica(at, path, bytes.len() as u64, HowKnown::Opened)?;
             report.proven_objects += 1;
             return Ok(true);
         }
