@@ -1,6 +1,6 @@
 // What holds for every page: nothing for axe to find, large text, words in the reader’s language, several windows.
 import assert from 'node:assert/strict';
-import { visit } from './gallery.mjs';
+import { open, standIn, visit } from './gallery.mjs';
 import { PAGES, test, violations } from './steps.mjs';
 
 for (const scheme of ['light', 'dark']) {
@@ -43,6 +43,13 @@ test('axe does see this page: a broken one is found', async ({ page }) => {
   assert.ok(found.some((one) => one.startsWith('aria-required-')), found.join('\n'));
 });
 
+/** What reaches beyond the window, or lies beyond what it is in. */
+const offTheSide = (page) => page.evaluate(() => [
+  ...[...document.querySelectorAll('.page, main, body')].filter((one) => one.scrollWidth > one.clientWidth + 1),
+  // What is hidden at the side without a way to get there; the map, and what only readers hear, lie so on purpose.
+  ...[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().width > 0 && one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.unseen, .map, .scroller, .skip, [aria-hidden=true]')),
+].slice(0, 8).map((one) => `${one.className || one.tagName} ${one.scrollWidth} > ${one.clientWidth}: ${one.textContent.trim().slice(0, 30)}`));
+
 test('at text of 200 % on a narrow window nothing runs off the side, on the narrowest neither', async ({ browser, again }) => {
   for (const width of [640, 320]) {
     const { page, context } = await again(browser, { viewport: { width, height: 800 } });
@@ -51,11 +58,7 @@ test('at text of 200 % on a narrow window nothing runs off the side, on the narr
     await page.waitForSelector('[role=grid]');
     for (const path of PAGES) {
       await visit(page, path);
-      const wide = await page.evaluate(() => [
-        ...[...document.querySelectorAll('.page, main, body')].filter((one) => one.scrollWidth > one.clientWidth + 1),
-        // What is hidden at the side without a way to get there; the map, and what only readers hear, lie so on purpose.
-        ...[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().width > 0 && one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.unseen, .map, .scroller, .skip, [aria-hidden=true]')),
-      ].slice(0, 8).map((one) => `${one.className || one.tagName} ${one.scrollWidth} > ${one.clientWidth}: ${one.textContent.trim().slice(0, 30)}`));
+      const wide = await offTheSide(page);
       assert.deepEqual(wide, [], `${path} at ${width}`);
     }
     if (width === 320) {
@@ -64,6 +67,30 @@ test('at text of 200 % on a narrow window nothing runs off the side, on the narr
       assert.equal(await page.getByRole('dialog').getByRole('link').filter({ visible: true }).count(), 12);
     }
     await context.close();
+  }
+});
+
+test('at text of 200 % on the narrowest window nothing runs off the side in any language, with places, duplicates and an archive on the pages', async ({ browser, pictures }) => {
+  const made = standIn(4_000);
+  try {
+    const address = await made.address;
+    for (const locale of ['en-GB', 'de-DE', 'fr-FR']) {
+      const { page, context, wrong } = await open(browser, address, { viewport: { width: 320, height: 800 }, locale });
+      await page.evaluate(() => { localStorage.setItem('safelight-look', JSON.stringify({ text: 200 })); });
+      await page.reload();
+      await page.waitForSelector('[role=grid]');
+      const wide = [];
+      for (const path of PAGES) {
+        await visit(page, path);
+        wide.push(...(await offTheSide(page)).map((one) => `${path} in ${locale}: ${one}`));
+        if (path === '/privacy') await pictures(`privacy-narrow-${locale.slice(0, 2)}`, page);
+      }
+      assert.deepEqual(wide, []);
+      assert.deepEqual(wrong, []);
+      await context.close();
+    }
+  } finally {
+    await made.stop();
   }
 });
 
