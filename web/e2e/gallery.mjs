@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
 
 export const PASSPHRASE = 'a lamp for the darkroom';
@@ -75,6 +76,23 @@ export function drawLivePair(folder, name, identifier) {
   // Of long ago: what tests take first from the timeline is one file.
   for (const half of [photo, film]) utimesSync(half, LONG_AGO, LONG_AGO);
   return true;
+}
+
+/** A picture of one shade of grey; other shades are other files. */
+export function drawPlain(folder, name, shade) {
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const sizes = Buffer.alloc(8);
+    sizes.writeUInt32BE(data.length);
+    sizes.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([sizes.subarray(0, 4), body, sizes.subarray(4)]);
+  };
+  const side = Buffer.alloc(4);
+  side.writeUInt32BE(64);
+  const rows = Buffer.alloc(64 * 65, shade);
+  for (let at = 0; at < rows.length; at += 65) rows[at] = 0;
+  const header = Buffer.concat([side, side, Buffer.from([8, 0, 0, 0, 0])]);
+  writeFileSync(join(folder, name), Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]));
 }
 
 /** Videos that Chromium does not play, of long ago: one that is HEVC, and one of which it would play the sound alone. Answers whether ffmpeg drew them. */

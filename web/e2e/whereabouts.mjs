@@ -1,8 +1,8 @@
 // Where everything is: what goes to remotes and what waits, a sync, making room, the archive.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, standIn, visit } from './gallery.mjs';
+import { drawPlain, Library, open, standIn, visit } from './gallery.mjs';
 import { focused, heard, mocked, test, violations } from './steps.mjs';
 import { connectTwo } from './sync.mjs';
 
@@ -225,4 +225,46 @@ test('the privacy page tells what a place sees in that place’s own numbers, an
   await pictures('privacy-phone');
   await page.setViewportSize({ width: 1280, height: 800 });
   assert.deepEqual(wrong, []);
+});
+
+test('what only another device keeps is looked for at once, and it is said who keeps it and what came of it', async ({ browser, pictures }) => {
+  if (mocked) return;
+  // Two devices of a library of their own: the first keeps one original to itself.
+  const keeper = new Library();
+  const second = new Library();
+  rmSync(second.pass);
+  second.pass = keeper.pass;
+  try {
+    keeper.make(null, (folder) => { for (const shade of [40, 200]) drawPlain(folder, `PLAIN_${shade}.png`, shade); });
+    const kept = JSON.parse(keeper.run('--json', 'list'))[0].id;
+    const address = `folder:${join(keeper.folder, 'nas')}`;
+    mkdirSync(join(keeper.folder, 'nas'));
+    keeper.run('remote', 'add', 'nas', address);
+    keeper.run('sync', 'off', kept);
+    keeper.run('sync');
+    second.run('--recovery-file', join(keeper.folder, 'words'), 'join', address, '--name', 'nas');
+    const serve = second.serve();
+    const { context, page, wrong } = await open(browser, await serve.address);
+    await page.locator(`[role=gridcell][aria-label*="On another device"]`).first().focus();
+    await page.keyboard.press('Enter');
+    const button = page.getByRole('button', { name: 'Look for it now' });
+    await button.focus();
+    await page.keyboard.press('Enter');
+    await heard(page, /no remote holds it yet; device [0-9a-z]+ keeps it.*run safelight sync/);
+    assert.equal((await focused(page)).name, 'Look for it now', 'it can be tried again');
+    assert.deepEqual(await violations(page), []);
+    await pictures('viewer-elsewhere', page);
+    keeper.run('sync', 'auto', kept);
+    keeper.run('sync');
+    await page.keyboard.press('Enter');
+    await heard(page, /It was found and fetched/);
+    await page.waitForFunction(() => ![...document.querySelectorAll('button')].some((one) => /Look for it/.test(one.textContent)));
+    assert.match((await focused(page)).name, /^Picture/, 'the focus is not lost with the button');
+    assert.deepEqual(wrong, []);
+    await context.close();
+    await serve.stop();
+  } finally {
+    second.remove();
+    keeper.remove();
+  }
 });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use safelight_library::{Monitor, Task};
+use safelight_library::{FetchReport, Monitor, Task};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,7 +45,8 @@ impl Monitor for Telling {
 /// Fetches the original of a photo; answers when it is here.
 #[utoipa::path(post, path = "/api/v1/assets/{id}/fetch", tag = "writing",
     params(("id" = String, Path, description = "the photo")),
-    responses((status = 200, body = Fetched), (status = 409, description = "`archived`: it must be thawed first"),
+    responses((status = 200, body = Fetched),
+        (status = 409, description = "`archived`: it must be thawed first; `elsewhere`: no remote that answered holds it, and who keeps it"),
         (status = 502, description = "`network`")))]
 pub(crate) async fn fetch(
     State(gallery): State<Arc<Gallery>>,
@@ -62,8 +63,27 @@ pub(crate) async fn fetch(
             Failure::new(StatusCode::CONFLICT, "archived", "the original is in the archive of a remote");
         return Err(failure.hint("safelight local thaw ITEMS asks for it; that takes hours"));
     }
+    if report.not_held_originals > 0 && report.not_held_originals == report.failed_originals {
+        return Err(not_held(&report));
+    }
     if report.failed_originals > 0 {
         return Err(Failure::new(StatusCode::BAD_GATEWAY, "network", "no remote gave the original whole"));
     }
     Ok(Json(Fetched { bytes: report.fetched_bytes }))
+}
+
+/// It was looked for, and no remote that answered holds it: who keeps it, and which remotes are still to be asked.
+fn not_held(report: &FetchReport) -> Failure {
+    let mut sentence = "it was looked for, and no remote holds it yet".to_owned();
+    if !report.kept_by.is_empty() {
+        let devices = report.kept_by.join(", ");
+        sentence.push_str(&format!("; device {devices} keeps it, as far as the history tells"));
+    }
+    let hint = if report.unreached.is_empty() {
+        "run safelight sync on the device that keeps it, and look again"
+    } else {
+        sentence.push_str(&format!("; not reached: {}", report.unreached.join(", ")));
+        "connect what was not reached, or run safelight sync on the device that keeps it, and look again"
+    };
+    Failure::new(StatusCode::CONFLICT, "elsewhere", sentence).hint(hint)
 }

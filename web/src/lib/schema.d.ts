@@ -1353,11 +1353,20 @@ export interface components {
              * @description Originals that are here now and were not before.
              */
             fetched_originals: number;
+            /** @description The devices that keep one of these, as far as the history tells: only they can bring it. */
+            kept_by: string[];
+            /**
+             * Format: int64
+             * @description Those among them that none of the remotes that answered holds.
+             */
+            not_held_originals: number;
             /**
              * Format: int64
              * @description Originals that were here already.
              */
             present_originals: number;
+            /** @description Remotes that were not asked, because they could not be reached. */
+            unreached: string[];
         };
         /** @description A library that is not there yet. */
         FirstRun: {
@@ -3542,7 +3551,7 @@ export interface operations {
                     "application/json": components["schemas"]["Fetched"];
                 };
             };
-            /** @description `archived`: it must be thawed first */
+            /** @description `archived`: it must be thawed first; `elsewhere`: no remote that answered holds it, and who keeps it */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -232,6 +232,16 @@ pub(super) fn tell_fetched(context: &Context, report: &FetchReport) -> Result<()
         ));
     }
     context.output.talk(&text);
+    if !report.kept_by.is_empty() {
+        context.output.talk(&format!(
+            "{} in no remote yet; kept by device {}, as far as the history tells: safelight sync there sends it",
+            grouped(report.not_held_originals),
+            report.kept_by.join(", ")
+        ));
+    }
+    for remote in &report.unreached {
+        context.output.warn(&format!("{remote} was not asked: it could not be reached"));
+    }
     Ok(())
 }
 

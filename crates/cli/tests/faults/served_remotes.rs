@@ -253,3 +253,49 @@ fn what_takes_space_is_told_and_goes_against_a_proof_only() {
     serving.end().ends_with(&[0]);
     room.verify_is_clean();
 }
+
+#[test]
+fn what_only_another_device_keeps_is_looked_for_at_once_and_it_is_said_who_keeps_it() {
+    let (room, place) = room_with_remote(2, &[]);
+    let kept = room.list()[0]["id"].as_str().unwrap().to_owned();
+    room.safelight(&["sync", "off", &kept]).ends_with(&[0]);
+    room.safelight(&["sync"]).ends_with(&[0]);
+    let second = room.path("second");
+    let on_second = |arguments: &[&str]| room.run(room.unlocked_at(&second).args(arguments));
+    let (words, address) = (room.path("recovery"), format!("folder:{}", place.display()));
+    on_second(&["--recovery-file", words.to_str().unwrap(), "join", &address, "--name", "nas"])
+        .ends_with(&[0]);
+    let usb = room.path("usb");
+    std::fs::create_dir(&usb).unwrap();
+    on_second(&["remote", "add", "usb", &format!("folder:{}", usb.display())]).ends_with(&[0]);
+
+    let serving = Serving::of(room.unlocked_at(&second));
+    let look = || serving.asked("POST", &format!("assets/{kept}/fetch"), &json!({}));
+    let keepers = serving.json(&format!("assets/{kept}"))["kept_by"].clone();
+    assert_eq!(keepers.as_array().unwrap().len(), 1, "{keepers}");
+    let (status, refused) = look();
+    let why = &refused["error"]["why"];
+    assert_eq!((status, &refused["error"]["code"]), (409, &"elsewhere".into()), "{refused}");
+    assert_eq!(
+        (&why["code"], &why["values"]["device"]),
+        (&"looked-in-vain".into(), &keepers[0]),
+        "{refused}"
+    );
+    assert_eq!(why["values"].get("unreached"), None, "{refused}");
+    // A remote that could not be asked may hold it.
+    std::fs::rename(&usb, room.path("unplugged")).unwrap();
+    let (status, refused) = look();
+    assert_eq!((status, &refused["error"]["why"]["values"]["unreached"]), (409, &"usb".into()), "{refused}");
+    let told = on_second(&["--json", "local", "fetch", &kept]).ends_with(&[1]).json();
+    let not_held = (&told["not_held_originals"], &told["kept_by"], &told["unreached"]);
+    assert_eq!(not_held, (&1.into(), &keepers, &json!(["usb"])), "{told}");
+
+    room.safelight(&["sync", "auto", &kept]).ends_with(&[0]);
+    room.safelight(&["sync"]).ends_with(&[0]);
+    let (status, found) = look();
+    assert!(status == 200 && found["bytes"].as_u64().unwrap() > 200_000, "{status} {found}");
+    assert_eq!(serving.json(&format!("assets/{kept}"))["kept_by"], json!([]));
+    let again = look();
+    assert_eq!((again.0, &again.1["bytes"]), (200, &0.into()), "it is here");
+    serving.end().ends_with(&[0]);
+}

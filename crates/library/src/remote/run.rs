@@ -1,5 +1,6 @@
 //! Syncing, verifying and fetching: the futures of `safelight-sync`, run to their end.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::pin::pin;
@@ -148,7 +149,7 @@ pub struct RemoteVerifyReport {
 }
 
 /// What fetching originals came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct FetchReport {
     /// Originals that are here now and were not before.
@@ -159,6 +160,12 @@ pub struct FetchReport {
     pub archived_originals: u64,
     /// Originals that no remote had whole; they are told to the monitor.
     pub failed_originals: u64,
+    /// Those among them that none of the remotes that answered holds.
+    pub not_held_originals: u64,
+    /// The devices that keep one of these, as far as the history tells: only they can bring it.
+    pub kept_by: Vec<String>,
+    /// Remotes that were not asked, because they could not be reached.
+    pub unreached: Vec<String>,
     /// Sealed bytes that came down.
     pub fetched_bytes: u64,
 }
@@ -536,13 +543,17 @@ impl Library {
         let mut report = FetchReport::default();
         monitor.begin(Task::Fetch, None, None);
         let mut whole: Vec<safelight_crypto::ContentHash> = Vec::new();
+        let mut not_held = Vec::new();
         let result = runtime.block_on(async {
             let mut places = Vec::new();
             let mut unreachable = None;
             for row in &rows {
                 match reconnect(row, self.keeper(row)?, surroundings).await {
                     Ok((at, _)) => places.push(at),
-                    Err(error) => unreachable = Some(error),
+                    Err(error) => {
+                        report.unreached.push(row.name.clone());
+                        unreachable = Some(error);
+                    }
                 }
             }
             if let Some(error) = unreachable.filter(|_| places.is_empty()) {
@@ -582,6 +593,9 @@ impl Library {
                         } else {
                             report.failed_originals += 1;
                         }
+                        if matches!(error, SyncError::NotHeld { .. }) {
+                            not_held.push(original.content);
+                        }
                         let name = original.source.display().to_string();
                         monitor.problem(&Problem::failure(name, error.to_string()));
                     }
@@ -594,6 +608,12 @@ impl Library {
         for content in &whole {
             self.clear_damage(content)?;
         }
+        report.not_held_originals = not_held.len() as u64;
+        let mut keepers = BTreeSet::new();
+        for content in &not_held {
+            keepers.extend(self.keepers_of(content)?);
+        }
+        report.kept_by = keepers.iter().map(ToString::to_string).collect();
         // Who fetches an original wants it to stay.
         self.device.keep_here(originals.iter().map(|original| &original.content))?;
         result.map(|()| report)

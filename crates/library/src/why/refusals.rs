@@ -105,6 +105,16 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("fills-disk", "copying these would fill most of what is free on the disk"),
     ("original-archived", "the original is in the archive of a remote"),
     ("none-gave", "no remote gave the original whole"),
+    (
+        "looked-in-vain",
+        "it was looked for, and no remote holds it yet; device {device} keeps it, as far as the history tells; not reached: {unreached}",
+    ),
+    (
+        "looked-in-vain",
+        "it was looked for, and no remote holds it yet; device {device} keeps it, as far as the history tells",
+    ),
+    ("looked-in-vain", "it was looked for, and no remote holds it yet; not reached: {unreached}"),
+    ("looked-in-vain", "it was looked for, and no remote holds it yet"),
     ("no-folder-given", "no folder was given, and none is watched"),
     ("no-whole-path", "{path} is no whole path"),
     ("nothing-moves", "nothing of it moves"),
