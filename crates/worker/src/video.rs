@@ -46,17 +46,20 @@ pub enum ProxyForm {
     SilentH264,
     /// Clusters of WebM, one a second: VP8 and Opus, for an ffmpeg that may not write H.264.
     Vp8,
+    /// The same without the sound: an ffmpeg that may not write H.264 often may not read the sound of cameras either.
+    SilentVp8,
 }
 
 impl ProxyForm {
     /// Every form, the one that is wanted most first.
-    pub const ALL: [Self; 3] = [Self::H264, Self::SilentH264, Self::Vp8];
+    pub const ALL: [Self; 4] = [Self::H264, Self::SilentH264, Self::Vp8, Self::SilentVp8];
 
     fn name(self) -> &'static str {
         match self {
             Self::H264 => "h264",
             Self::SilentH264 => "h264-silent",
             Self::Vp8 => "vp8",
+            Self::SilentVp8 => "vp8-silent",
         }
     }
 
@@ -66,7 +69,9 @@ impl ProxyForm {
             Self::H264 | Self::SilentH264 => {
                 &["-c:v", "libx264", "-preset", "superfast", "-bf", "0", "-profile:v", "main", "-crf", "25"]
             }
-            Self::Vp8 => &["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "16", "-b:v", "3M"],
+            Self::Vp8 | Self::SilentVp8 => {
+                &["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "16", "-b:v", "3M"]
+            }
         }
     }
 
@@ -75,14 +80,14 @@ impl ProxyForm {
             Self::H264 | Self::SilentH264 => {
                 &["-movflags", "+empty_moov+default_base_moof+frag_keyframe", "-f", "mp4"]
             }
-            Self::Vp8 => &["-cluster_time_limit", "1000", "-live", "1", "-f", "webm"],
+            Self::Vp8 | Self::SilentVp8 => &["-cluster_time_limit", "1000", "-live", "1", "-f", "webm"],
         }
     }
 
     fn sound(self) -> &'static [&'static str] {
         match self {
             Self::H264 => &["-map", "0:a:0?", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000"],
-            Self::SilentH264 => &["-an"],
+            Self::SilentH264 | Self::SilentVp8 => &["-an"],
             Self::Vp8 => &["-map", "0:a:0?", "-c:a", "libopus", "-b:a", "96k", "-ac", "2", "-ar", "48000"],
         }
     }

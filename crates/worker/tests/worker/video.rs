@@ -350,19 +350,24 @@ fn what_is_no_video_is_no_proxy_either_in_bounded_time() {
 }
 
 #[test]
-fn without_h264_it_is_webm() {
+fn without_h264_it_is_webm_and_without_sound_where_that_cannot_be_read() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(path) = video(directory.path(), "a.avi", &["-c:v", "mpeg4", "-t", "2"]) else { return };
-    let output = Command::new(env!("CARGO_BIN_EXE_safelight-worker-test"))
-        .args(["video", "proxy-vp8@0"])
-        .arg(ffmpeg().unwrap())
-        .stdin(File::open(path).unwrap())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{:?}", output.status);
-    assert!(output.stdout.starts_with(b"\x1a\x45\xdf\xa3"));
-    let path = directory.path().join("made.webm");
-    fs::write(&path, output.stdout).unwrap();
-    let facts = pool().video_facts(&File::open(path).unwrap()).unwrap();
-    assert_eq!((facts.codec.as_deref(), facts.width, facts.height), (Some("vp8"), Some(320), Some(240)));
+    let sound = ["-f", "lavfi", "-i", "sine=frequency=440", "-c:v", "mpeg4", "-c:a", "aac", "-t", "2"];
+    let Some(path) = video(directory.path(), "a.mp4", &sound) else { return };
+    for (task, has_sound) in [("proxy-vp8@0", true), ("proxy-vp8-silent@0", false)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_safelight-worker-test"))
+            .args(["video", task])
+            .arg(ffmpeg().unwrap())
+            .stdin(File::open(&path).unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{task}: {:?}", output.status);
+        assert!(output.stdout.starts_with(b"\x1a\x45\xdf\xa3"));
+        assert_eq!(output.stdout.windows(6).any(|six| six == b"A_OPUS"), has_sound, "{task}");
+        let made = directory.path().join("made.webm");
+        fs::write(&made, output.stdout).unwrap();
+        let facts = pool().video_facts(&File::open(made).unwrap()).unwrap();
+        let shown = (facts.codec.as_deref(), facts.width, facts.height);
+        assert_eq!(shown, (Some("vp8"), Some(320), Some(240)), "{task}");
+    }
 }
