@@ -297,6 +297,7 @@ impl ShownAsset {
         push(&mut lines, "duration", facts.duration_millis.map(duration));
         push(&mut lines, "type", Some(&self.media_type));
         push(&mut lines, "size", Some(format!("{} bytes", self.size)));
+        push(&mut lines, "incomplete", facts.stated_bytes.map(|stated| ends_early(self.size, stated)));
         push(&mut lines, "sha256", Some(&self.sha256));
         push(&mut lines, "original", Some(self.storage));
         for standing in &self.sync {
@@ -354,6 +355,7 @@ impl FileFacts {
         push(&mut lines, "title", probe.words.title.as_ref());
         push(&mut lines, "caption", probe.words.description.as_ref());
         push(&mut lines, "rating", probe.words.rating);
+        push(&mut lines, "incomplete", probe.stated_bytes.map(|stated| ends_early(self.size, stated)));
         for warning in &probe.warnings {
             lines.push(("warning", warning.clone()));
         }
@@ -369,6 +371,10 @@ fn camera(make: Option<&str>, model: Option<&str>) -> Option<String> {
         (Some(make), Some(model)) => Some(format!("{make} {model}")),
         (make, model) => make.or(model).map(str::to_owned),
     }
+}
+
+fn ends_early(bytes: u64, stated: u64) -> String {
+    format!("the file ends early: {bytes} of {stated} bytes")
 }
 
 fn duration(millis: u64) -> String {

@@ -18,6 +18,8 @@ pub(crate) struct Part {
     pub(crate) start: u64,
     /// Where the payload ends; cut at the end of the file.
     pub(crate) end: u64,
+    /// Where it would end by its own account.
+    pub(crate) stated_end: u64,
 }
 
 impl Part {
@@ -61,8 +63,9 @@ pub(crate) fn part(source: &Source<'_>, at: u64, end: u64) -> Option<Part> {
     if length < header {
         return None;
     }
-    let stop = at.checked_add(length)?.min(end);
-    Some(Part { kind, outer: at, start: (at + header).min(stop), end: stop })
+    let stated_end = at.checked_add(length)?;
+    let stop = stated_end.min(end);
+    Some(Part { kind, outer: at, start: (at + header).min(stop), end: stop, stated_end })
 }
 
 /// The first box of a kind between two places.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::{Format, MediaKind};
 
 /// The version of the rules below; raised whenever a probe may answer differently for the same bytes.
-pub const PROBE_VERSION: u32 = 2;
+pub const PROBE_VERSION: u32 = 3;
 
 /// Everything that reading a file's headers and metadata tells about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct Probe {
     pub video: Option<VideoTrack>,
     /// FourCC or Matroska codec id of the first sound track.
     pub audio_codec: Option<String>,
+    /// How many bytes a video has by its own account, where that is more than there are: it ends early. What ends
+    /// between two of its parts, or states no length, is not told.
+    pub stated_bytes: Option<u64>,
     /// Apple's content identifier, the same on both sides of a Live Photo (a UUID, upper case).
     pub content_identifier: Option<String>,
     /// Apple's burst identifier (a UUID, upper case) or Google's, the same on all photos of a burst.
@@ -261,6 +264,7 @@ impl Default for Probe {
             duration_millis: None,
             video: None,
             audio_codec: None,
+            stated_bytes: None,
             content_identifier: None,
             burst_id: None,
             motion: None,

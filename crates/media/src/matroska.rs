@@ -24,6 +24,8 @@ struct Element {
     id: u32,
     start: u64,
     end: u64,
+    /// Where it would end by its own account.
+    stated_end: u64,
 }
 
 /// A variable-length number and its width; the length marker stays in for ids.
@@ -54,8 +56,8 @@ fn element(source: &Source<'_>, at: u64, end: u64) -> Option<Element> {
     let (id, id_width) = variable(source, at, true)?;
     let (length, length_width) = variable(source, at + id_width, false)?;
     let start = at + id_width + length_width;
-    let stop = if length == u64::MAX { end } else { start.checked_add(length)?.min(end) };
-    Some(Element { id: u32::try_from(id).ok()?, start, end: stop })
+    let stated_end = if length == u64::MAX { end } else { start.checked_add(length)? };
+    Some(Element { id: u32::try_from(id).ok()?, start, end: stated_end.min(end), stated_end })
 }
 
 fn elements(source: &Source<'_>, start: u64, end: u64) -> Vec<Element> {
@@ -100,6 +102,7 @@ pub(crate) fn read(source: &Source<'_>, finds: &mut Finds) {
         finds.warn("the Matroska file has no segment");
         return;
     };
+    finds.states_end(segment.stated_end, source.len());
     let mut later = Vec::new();
     let mut tags_read = false;
     let mut at = segment.start;

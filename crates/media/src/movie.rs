@@ -18,6 +18,11 @@ use crate::xmp::{self, Packet};
 const XMP_UUID: [u8; 16] = *b"\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac";
 const MOST_TEXT_BYTES: usize = 64 << 10;
 const MOST_TRACKS: usize = 64;
+/// The boxes that a movie is made of. What follows them is no box, and what it seems to state of its length means nothing.
+const OF_MOVIES: [&[u8; 4]; 13] = [
+    b"ftyp", b"styp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"free", b"skip", b"wide", b"pnot",
+    b"uuid", b"meta",
+];
 
 /// What is known of one track.
 #[derive(Default)]
@@ -36,7 +41,13 @@ struct Track {
 pub(crate) fn read(source: &Source<'_>, finds: &mut Finds) {
     let mut found = false;
     let mut fragments = 0;
+    let mut is_movie = true;
     for part in boxes::parts(source, 0, source.len()) {
+        is_movie &= OF_MOVIES.contains(&&part.kind);
+        // Of room that is free nothing can be lost.
+        if is_movie && !matches!(&part.kind, b"free" | b"skip" | b"wide") {
+            finds.states_end(part.stated_end, source.len());
+        }
         match &part.kind {
             b"moov" => {
                 found = true;

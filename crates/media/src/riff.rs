@@ -82,11 +82,28 @@ fn bounded(bytes: u64, most: usize) -> usize {
     usize::try_from(bytes).unwrap_or(most).min(most)
 }
 
+/// Programs count the header in or not, and may leave out the byte that makes a length even.
+const MISCOUNTED_BYTES: u64 = 9;
+/// What is written for a length while it is not known; who stops then leaves it so.
+const UNKNOWN_BYTES: u64 = 0xffff_ff00;
+
 /// Reads an AVI.
 pub(crate) fn read_avi(source: &Source<'_>, finds: &mut Finds) {
     let mut avi = Avi::default();
+    // A long one is several of these, one behind the other.
+    for riff in chunks(source, 0, source.len(), 2_000).iter().take_while(|riff| &riff.kind == b"RIFF") {
+        states_end(source, riff, MISCOUNTED_BYTES, finds);
+    }
     avi.level(source, 12, source.len(), 0, finds);
     avi.finish(finds);
+}
+
+/// A chunk that reaches beyond the file by more than may be miscounted tells that the file ends early.
+fn states_end(source: &Source<'_>, chunk: &Chunk, miscounted_bytes: u64, finds: &mut Finds) {
+    let end = chunk.start + chunk.bytes;
+    if chunk.bytes < UNKNOWN_BYTES && end > source.len() + miscounted_bytes {
+        finds.states_end(end, source.len());
+    }
 }
 
 #[derive(Default)]
@@ -107,7 +124,7 @@ impl Avi {
                 b"LIST" if depth < 4 && source.array(chunk.start) != Some(*b"movi") => {
                     self.level(source, chunk.start.saturating_add(4), chunk_end, depth + 1, finds);
                 }
-                b"LIST" => {}
+                b"LIST" => states_end(source, &chunk, 1, finds),
                 _ => self.chunk(source, &chunk, finds),
             }
         }

@@ -74,6 +74,13 @@ impl Finds {
         }
     }
 
+    /// Something in the file ends here by its own account; beyond the end of the file, that tells that it ends early.
+    pub(crate) fn states_end(&mut self, end: u64, file_bytes: u64) {
+        if end > file_bytes {
+            self.probe.stated_bytes = self.probe.stated_bytes.max(Some(end));
+        }
+    }
+
     /// Sets the size of the main image, unless it is known or empty.
     pub(crate) fn size(&mut self, width: u64, height: u64) {
         if self.probe.width.is_none()

@@ -329,6 +329,8 @@ facts! {
     35 animated: bool,
     /// Who took it, as the file says.
     36 creator: String,
+    /// How many bytes a video has by its own account, where that is more than there are.
+    37 stated_bytes: u64,
 }
 
 /// Keywords in a file's own order.

@@ -352,3 +352,26 @@ fn a_camera_that_counts_from_one_again_does_not_hide_the_older_photo() {
         assert!(room.original(&sha256(&photo(seed))) == photo(seed));
     }
 }
+
+#[test]
+fn a_video_that_ends_early_comes_in_whole_as_it_is_and_says_how_much_of_it_there_is() {
+    let room = Room::with_library();
+    let (head, tail) = movie_around(200_000);
+    // The header stands first, as telephones leave what they send; the connection broke off within the pictures.
+    let whole = [&head[..head.len() - 16], &tail, &head[head.len() - 16..], &[7; 200_000]].concat();
+    let cut = whole.len() - 50_000;
+    room.put("whole.mp4", &whole);
+    room.put("cut.mp4", &whole[..cut]);
+    let outcome = room.import().ends_with(&[0]);
+    let early = format!("it ends early: {cut} of {} bytes; all that is there was imported", whole.len());
+    assert_eq!(outcome.json()["imported"], 2);
+    assert!(outcome.said().contains(&early), "{}", outcome.said());
+    assert!(!outcome.said().contains(&format!("{} of", whole.len())), "{}", outcome.said());
+    let shown = room.safelight(&["show", "cut.mp4"]).ends_with(&[0]).text();
+    assert!(shown.contains(&format!("the file ends early: {cut} of {} bytes", whole.len())), "{shown}");
+    let facts = room.safelight(&["--json", "show", "cut.mp4"]).ends_with(&[0]).json();
+    assert_eq!(facts["facts"]["stated_bytes"], whole.len(), "{facts}");
+    let other = room.safelight(&["show", "whole.mp4"]).ends_with(&[0]).text();
+    assert!(!other.contains("ends early"), "{other}");
+    assert!(room.original(&sha256(&whole[..cut])) == whole[..cut], "nothing of it is lost");
+}

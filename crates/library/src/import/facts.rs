@@ -48,6 +48,7 @@ pub(crate) fn of_probe(probe: &Probe) -> Facts {
             .and_then(Ratio::approximate),
         audio_codec: probe.audio_codec.clone().map(shortened),
         animated: probe.animated.then_some(true),
+        stated_bytes: probe.stated_bytes,
         ..Facts::default()
     };
     add_words(&mut facts, &probe.words);

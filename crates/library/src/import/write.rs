@@ -397,6 +397,13 @@ impl<'a> Writer<'a> {
         self.report.imported += 1;
         self.report.imported_bytes += original.size_bytes;
         self.report.undecodable += u64::from(original.undecodable.is_some());
+        if let Some(stated) = original.metadata.stated_bytes {
+            let reason = format!(
+                "it ends early: {} of {stated} bytes; all that is there was imported",
+                original.size_bytes
+            );
+            self.monitor.problem(&Problem::notice(&candidate.path, reason));
+        }
         if let Some(reason) = &original.undecodable {
             self.monitor
                 .problem(&Problem::notice(&candidate.path, format!("imported without a preview: {reason}")));

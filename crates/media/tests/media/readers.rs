@@ -409,6 +409,42 @@ fn matroska_webm_and_avi_tell_duration_date_and_codec() {
 }
 
 #[test]
+fn a_video_that_ends_before_its_own_account_of_itself_says_so_and_all_others_do_not() {
+    let movie = [
+        samples::movie(b"mp42", [1, 0, 0, 1], &[]),
+        samples::part(b"mdat", &[7; 4000]),
+        samples::part(b"free", &[0; 64]),
+    ]
+    .concat();
+    // One with a length of 64 bits, and the header behind the pictures.
+    let long = [&1u32.to_be_bytes()[..], b"mdat", &4016u64.to_be_bytes(), &[7; 4000]].concat();
+    let late =
+        [samples::part(b"ftyp", b"qt  \0\0\0\0qt  "), long, samples::movie(b"mp42", [1, 0, 0, 1], &[])]
+            .concat();
+    let list = [&b"LIST\xa4\x0f\0\0movi"[..], &[7; 4000]].concat();
+    let mut avi = [samples::avi(), list].concat();
+    let length = u32::try_from(avi.len() - 8).unwrap();
+    avi[4..8].copy_from_slice(&length.to_le_bytes());
+    for (name, file, cut) in [
+        ("a.mp4", &movie, movie.len() - 1000),
+        ("b.mov", &late, 2000),
+        ("c.avi", &avi, avi.len() - 1000),
+        ("d.mkv", &samples::matroska("matroska"), samples::matroska("matroska").len() - 20),
+    ] {
+        assert_eq!(look(file, name).stated_bytes, None, "{name}");
+        let stated = look(&file[..cut], name).stated_bytes.unwrap_or_else(|| panic!("{name}"));
+        assert!(stated > cut as u64 && stated <= file.len() as u64, "{name}: {stated}");
+    }
+    // Only free room is cut off; what follows the boxes is none; the length is not known, or miscounted.
+    assert_eq!(look(&movie[..movie.len() - 30], "a.mp4").stated_bytes, None);
+    assert_eq!(look(&[movie, b"\x7f\xff\xff\xffSEFHjunk".to_vec()].concat(), "a.mp4").stated_bytes, None);
+    for length in [u32::MAX, 0, length + 8] {
+        avi[4..8].copy_from_slice(&length.to_le_bytes());
+        assert_eq!(look(&avi, "c.avi").stated_bytes, None, "{length}");
+    }
+}
+
+#[test]
 fn the_video_in_a_motion_photo_is_found_by_each_makers_way() {
     for (file, source) in [
         (samples::motion_photo(false), MotionSource::MotionPhoto),
