@@ -74,6 +74,11 @@ impl OriginalHere {
         if self.file().is_some() { 0 } else { self.size_bytes() }
     }
 
+    /// The original, as it is recorded.
+    pub(crate) fn original(&self) -> &Original {
+        &self.original
+    }
+
     /// The photo that was asked for.
     pub(crate) fn of(&self) -> AssetId {
         self.of
@@ -133,8 +138,12 @@ impl Library {
     /// # Errors
     /// [`LibraryError::InRemotes`] when it must be fetched first, and what says that a linked file is gone or changed.
     pub fn original_here(&self, item: &str) -> Result<OriginalHere> {
-        let asset: AssetId = self.asset_called(item)?;
-        let found = self.item(asset)?.ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })?;
+        self.whole_here(self.asset_called(item)?)
+    }
+
+    /// The same, also of what is kept back: for work of the library itself.
+    pub(crate) fn whole_here(&self, asset: AssetId) -> Result<OriginalHere> {
+        let found = self.item(asset)?.ok_or_else(|| LibraryError::NoSuchItem { item: asset.to_string() })?;
         let original = found.original()?.clone();
         let rests = match original.storage {
             Storage::Packed => self
@@ -213,8 +222,13 @@ impl Library {
     /// # Errors
     /// When it is damaged, or gone since it was found; [`LibraryError::NoSuchItem`] when its photo is kept back by now.
     pub fn read_original(&self, here: &OriginalHere, stretch: Range<u64>) -> Result<Vec<u8>> {
-        let original = &here.original;
         self.admit(here.of, &here.of.to_string())?;
+        self.read_whole_here(here, stretch)
+    }
+
+    /// The same, also of what is kept back: for work of the library itself.
+    pub(crate) fn read_whole_here(&self, here: &OriginalHere, stretch: Range<u64>) -> Result<Vec<u8>> {
+        let original = &here.original;
         let all = here.video.clone().unwrap_or(0..original.size_bytes);
         let [start, end] = [stretch.start, stretch.end].map(|at| all.start.saturating_add(at).min(all.end));
         let stretch = start..end;

@@ -1628,6 +1628,11 @@ export interface components {
             undecodable: number;
             /**
              * Format: int64
+             * @description Files that were taken in before as neither photo nor video, and are one by today's rules.
+             */
+            understood: number;
+            /**
+             * Format: int64
              * @description New contents of photos that the library had.
              */
             versions: number;

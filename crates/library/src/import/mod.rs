@@ -5,6 +5,7 @@
 //! probe, render), one writer makes batches durable ([`write`]). Memory is bounded by the threads and the
 //! queue, not by the import. An interrupted run is resumed by running it again.
 
+mod anew;
 pub(crate) mod facts;
 mod held_open;
 pub(crate) mod rendition;
@@ -377,7 +378,7 @@ impl Library {
             }
             self.finish_source(request, part, report, monitor)?;
         }
-        Ok(())
+        self.read_others_anew(report, monitor)
     }
 
     /// Takes the candidates of all sources in, first those at paths that held nothing: a photo that was found there is

@@ -62,6 +62,8 @@ pub struct ImportReport {
     pub left_out: u64,
     /// Files removed from a source after proof.
     pub removed: u64,
+    /// Files that were taken in before as neither photo nor video, and are one by today's rules.
+    pub understood: u64,
     /// Previews left to the background.
     pub previews_pending: u64,
     /// Files opened because only their place on the disk had changed.
@@ -95,6 +97,7 @@ impl ImportReport {
         self.purged_before += other.purged_before;
         self.left_out += other.left_out;
         self.removed += other.removed;
+        self.understood += other.understood;
         self.previews_pending += other.previews_pending;
         self.opened_to_compare += other.opened_to_compare;
         self.would_read += other.would_read;
@@ -168,6 +171,11 @@ impl ImportReport {
             ));
         }
         lines.extend(self.lines_about_gone());
+        if self.understood > 0 {
+            let files = counted(self.understood, "file that was", "files that were");
+            let are = if self.understood == 1 { "is a photo or video" } else { "are photos and videos" };
+            lines.push(format!("{files} taken in as something else {are}, as this version understands it"));
+        }
         if self.previews_pending > 0 {
             let previews = counted(self.previews_pending, "large preview follows", "large previews follow");
             lines.push(format!("{previews} in the background"));

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use safelight_catalog::{Access, DeviceDb};
-use safelight_model::{AssetId, OpBody, SourcePath};
+use safelight_catalog::{Access, DeviceDb, ListOptions};
+use safelight_model::{AssetId, AssetState, Facts, OpBody, Original, ProbeKind, SourcePath, Storage};
 
 use super::*;
 use crate::library::device_key;
@@ -206,4 +206,74 @@ fn a_link_makes_no_photo_of_a_text_and_leads_to_photos_and_damaged_ones() {
         (2, 1),
         "{report:?}"
     );
+}
+
+/// What an earlier version took in as no photo and no video is read anew from the library itself, once; and history says
+/// what it is.
+#[test]
+fn what_was_taken_in_as_something_else_is_read_anew_once_and_is_what_it_is() {
+    let place = Place::new();
+    let film = [b"\0\0\x01\xba\x44".as_slice(), &[0; 600]].concat();
+    place.put("one.jpg", &picture(1));
+    let mut library = place.library();
+    let import = |library: &mut Library| {
+        let plan = library.plan_import(&place.request(), &Unwatched).unwrap();
+        library.import(plan, &Unwatched).unwrap()
+    };
+    assert_eq!(import(&mut library).understood, 0);
+
+    // As the version before left it, which knew nothing of such films; the file itself is gone since, and one photo is hidden.
+    let keyring = library.keyring().clone();
+    let take_in_as_before = |library: &mut Library, bytes: &[u8], name: &str| {
+        let content = ContentHash::of(bytes);
+        let entry = rendition::Sealer::new(keyring.library(), keyring.epoch())
+            .seal_original(&content, bytes)
+            .unwrap();
+        let location = library.packs.append(content, &entry, &keyring, &mut library.device).unwrap();
+        library.packs.sync().unwrap();
+        library.device.record_packed(&[location]).unwrap();
+        let source = source_path(keyring.device().id(), Path::new("/gone"), name.as_bytes());
+        let original = Original {
+            content,
+            size_bytes: bytes.len() as u64,
+            media_type: "application/octet-stream".into(),
+            epoch: keyring.epoch().id(),
+            parts: Vec::new(),
+            storage: Storage::Packed,
+            source,
+            modified_millis: 0,
+            unread: Default::default(),
+        };
+        let media = Some(safelight_model::MediaKind::Other);
+        let (metadata, pixels) = (
+            Facts { media, ..Facts::default() },
+            Facts { reason: Some("its content is of no kind that can be shown".into()), ..Facts::default() },
+        );
+        let asset = AssetId(content);
+        library
+            .record(vec![
+                AssetState::default().add(asset, original),
+                OpBody::Derive { content, probe: ProbeKind::Metadata, version: 2, facts: metadata },
+                OpBody::Derive { content, probe: ProbeKind::Pixels, version: 1, facts: pixels },
+            ])
+            .unwrap();
+        asset
+    };
+    let asset = take_in_as_before(&mut library, &film, "film.mpg");
+    let other = take_in_as_before(&mut library, b"no photo", "note.txt");
+    let count = |library: &Library, query: &str| {
+        library.found(&library.query(query).unwrap(), ListOptions::default()).unwrap().len()
+    };
+    assert_eq!((count(&library, "type:other"), count(&library, "type:video")), (2, 0));
+    assert_eq!(import(&mut library).understood, 0, "it was done for these rules");
+
+    library.device.set_setting("import/others-read-by", Some(&2_u32.to_be_bytes())).unwrap();
+    assert_eq!(import(&mut library).understood, 1);
+    assert_eq!((count(&library, "type:other"), count(&library, "type:video")), (1, 1));
+    let shown = library.whole_here(asset).unwrap();
+    assert_eq!((shown.media_type(), shown.name().as_str()), ("video/mpeg", "film.mpg"));
+    assert_eq!(library.whole_here(other).unwrap().media_type(), "application/octet-stream");
+    let jobs = library.device.due_renditions(now_millis(), 9).unwrap();
+    assert!(jobs.iter().any(|job| job.content == ContentHash::of(&film)), "its pictures are to be made");
+    assert_eq!(import(&mut library).understood, 0);
 }

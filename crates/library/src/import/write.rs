@@ -46,7 +46,7 @@ const SEGMENT_ORIGINALS: u64 = 1000;
 const SEGMENT_AGE: Duration = Duration::from_secs(30);
 
 /// The version of what is computed from pixels.
-pub(crate) const PIXELS_VERSION: u64 = 1;
+pub(crate) const PIXELS_VERSION: u64 = 2;
 
 /// How far apart two dates may be and still be the same moment, written by two programs.
 const SAME_MOMENT_MILLIS: u64 = 2_000;
