@@ -78,8 +78,8 @@ export function drawLivePair(folder, name, identifier) {
   return true;
 }
 
-/** A picture of one shade of grey; other shades are other files. */
-export function drawPlain(folder, name, shade) {
+/** A picture of grey noise, too large to be packed with others; other seeds are other files. */
+export function drawNoise(folder, name, seed) {
   const chunk = (type, data) => {
     const body = Buffer.concat([Buffer.from(type), data]);
     const sizes = Buffer.alloc(8);
@@ -87,10 +87,15 @@ export function drawPlain(folder, name, shade) {
     sizes.writeUInt32BE(crc32(body), 4);
     return Buffer.concat([sizes.subarray(0, 4), body, sizes.subarray(4)]);
   };
+  const width = 480;
   const side = Buffer.alloc(4);
-  side.writeUInt32BE(64);
-  const rows = Buffer.alloc(64 * 65, shade);
-  for (let at = 0; at < rows.length; at += 65) rows[at] = 0;
+  side.writeUInt32BE(width);
+  const rows = Buffer.alloc(width * (width + 1));
+  let state = seed;
+  for (let at = 0; at < rows.length; at++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    rows[at] = at % (width + 1) === 0 ? 0 : state >>> 24;
+  }
   const header = Buffer.concat([side, side, Buffer.from([8, 0, 0, 0, 0])]);
   writeFileSync(join(folder, name), Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]));
 }

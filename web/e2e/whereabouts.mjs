@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawPlain, Library, open, standIn, visit } from './gallery.mjs';
+import { drawNoise, Library, open, standIn, visit } from './gallery.mjs';
 import { focused, heard, mocked, test, violations } from './steps.mjs';
 import { connectTwo } from './sync.mjs';
 
@@ -235,7 +235,7 @@ test('what only another device keeps is looked for at once, and it is said who k
   rmSync(second.pass);
   second.pass = keeper.pass;
   try {
-    keeper.make(null, (folder) => { for (const shade of [40, 200]) drawPlain(folder, `PLAIN_${shade}.png`, shade); });
+    keeper.make(null, (folder) => { for (const seed of [40, 200]) drawNoise(folder, `NOISE_${seed}.png`, seed); });
     const kept = JSON.parse(keeper.run('--json', 'list'))[0].id;
     const address = `folder:${join(keeper.folder, 'nas')}`;
     mkdirSync(join(keeper.folder, 'nas'));
@@ -250,7 +250,7 @@ test('what only another device keeps is looked for at once, and it is said who k
     const button = page.getByRole('button', { name: 'Look for it now' });
     await button.focus();
     await page.keyboard.press('Enter');
-    await heard(page, /no remote holds it yet; device [0-9a-z]+ keeps it.*run safelight sync/);
+    await heard(page, /found in no remote; device [0-9a-z]+ keeps it.*run safelight sync/);
     assert.equal((await focused(page)).name, 'Look for it now', 'it can be tried again');
     assert.deepEqual(await violations(page), []);
     await pictures('viewer-elsewhere', page);

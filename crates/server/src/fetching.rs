@@ -46,7 +46,7 @@ impl Monitor for Telling {
 #[utoipa::path(post, path = "/api/v1/assets/{id}/fetch", tag = "writing",
     params(("id" = String, Path, description = "the photo")),
     responses((status = 200, body = Fetched),
-        (status = 409, description = "`archived`: it must be thawed first; `elsewhere`: no remote that answered holds it, and who keeps it"),
+        (status = 409, description = "`archived`: it must be thawed first; `elsewhere`: it was found in no remote that answered, and who keeps it"),
         (status = 502, description = "`network`")))]
 pub(crate) async fn fetch(
     State(gallery): State<Arc<Gallery>>,
@@ -74,16 +74,16 @@ pub(crate) async fn fetch(
 
 /// It was looked for, and no remote that answered holds it: who keeps it, and which remotes are still to be asked.
 fn not_held(report: &FetchReport) -> Failure {
-    let mut sentence = "it was looked for, and no remote holds it yet".to_owned();
+    let mut sentence = "it was looked for and found in no remote".to_owned();
     if !report.kept_by.is_empty() {
         let devices = report.kept_by.join(", ");
         sentence.push_str(&format!("; device {devices} keeps it, as far as the history tells"));
     }
     let hint = if report.unreached.is_empty() {
-        "run safelight sync on the device that keeps it, and look again"
+        "run safelight sync on the device that keeps it, then here, and look again"
     } else {
         sentence.push_str(&format!("; not reached: {}", report.unreached.join(", ")));
-        "connect what was not reached, or run safelight sync on the device that keeps it, and look again"
+        "connect what was not reached, or run safelight sync on the device that keeps it, then here, and look again"
     };
     Failure::new(StatusCode::CONFLICT, "elsewhere", sentence).hint(hint)
 }

@@ -1357,7 +1357,7 @@ export interface components {
             kept_by: string[];
             /**
              * Format: int64
-             * @description Those among them that none of the remotes that answered holds.
+             * @description Those among them that were found in none of the remotes that answered.
              */
             not_held_originals: number;
             /**
@@ -3556,7 +3556,7 @@ export interface operations {
                     "application/json": components["schemas"]["Fetched"];
                 };
             };
-            /** @description `archived`: it must be thawed first; `elsewhere`: no remote that answered holds it, and who keeps it */
+            /** @description `archived`: it must be thawed first; `elsewhere`: it was found in no remote that answered, and who keeps it */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -234,7 +234,8 @@ pub(super) fn tell_fetched(context: &Context, report: &FetchReport) -> Result<()
     context.output.talk(&text);
     if !report.kept_by.is_empty() {
         context.output.talk(&format!(
-            "{} in no remote yet; kept by device {}, as far as the history tells: safelight sync there sends it",
+            "{} found in no remote; kept by device {}, as far as the history tells: safelight sync there sends it, and \
+             one here learns of small ones",
             grouped(report.not_held_originals),
             report.kept_by.join(", ")
         ));

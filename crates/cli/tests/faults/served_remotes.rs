@@ -257,8 +257,15 @@ fn what_takes_space_is_told_and_goes_against_a_proof_only() {
 #[test]
 fn what_only_another_device_keeps_is_looked_for_at_once_and_it_is_said_who_keeps_it() {
     let (room, place) = room_with_remote(2, &[]);
-    let kept = room.list()[0]["id"].as_str().unwrap().to_owned();
-    room.safelight(&["sync", "off", &kept]).ends_with(&[0]);
+    room.put("small.jpg", photo(77));
+    room.import().ends_with(&[0]);
+    let listed = room.list();
+    let id_of = |name: &str| {
+        let found = listed.iter().find(|each| each["path"].as_str().unwrap().ends_with(name)).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    let (kept, small) = (id_of("0.jpg"), id_of("small.jpg"));
+    room.safelight(&["sync", "off", &kept, &small]).ends_with(&[0]);
     room.safelight(&["sync"]).ends_with(&[0]);
     let second = room.path("second");
     let on_second = |arguments: &[&str]| room.run(room.unlocked_at(&second).args(arguments));
@@ -290,12 +297,20 @@ fn what_only_another_device_keeps_is_looked_for_at_once_and_it_is_said_who_keeps
     let not_held = (&told["not_held_originals"], &told["kept_by"], &told["unreached"]);
     assert_eq!(not_held, (&1.into(), &keepers, &json!(["usb"])), "{told}");
 
-    room.safelight(&["sync", "auto", &kept]).ends_with(&[0]);
+    room.safelight(&["sync", "auto", &kept, &small]).ends_with(&[0]);
     room.safelight(&["sync"]).ends_with(&[0]);
     let (status, found) = look();
     assert!(status == 200 && found["bytes"].as_u64().unwrap() > 200_000, "{status} {found}");
     assert_eq!(serving.json(&format!("assets/{kept}"))["kept_by"], json!([]));
     let again = look();
     assert_eq!((again.0, &again.1["bytes"]), (200, &0.into()), "it is here");
+    // Which pack a small one lies in is history, which a sync takes in; the hint says so.
+    let look_for_small = || serving.asked("POST", &format!("assets/{small}/fetch"), &json!({}));
+    let (status, refused) = look_for_small();
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("then here, and look again"), "{refused}");
+    std::fs::rename(room.path("unplugged"), &usb).unwrap();
+    on_second(&["sync"]).ends_with(&[0]);
+    assert_eq!(look_for_small().0, 200);
     serving.end().ends_with(&[0]);
 }

@@ -160,7 +160,7 @@ pub struct FetchReport {
     pub archived_originals: u64,
     /// Originals that no remote had whole; they are told to the monitor.
     pub failed_originals: u64,
-    /// Those among them that none of the remotes that answered holds.
+    /// Those among them that were found in none of the remotes that answered.
     pub not_held_originals: u64,
     /// The devices that keep one of these, as far as the history tells: only they can bring it.
     pub kept_by: Vec<String>,

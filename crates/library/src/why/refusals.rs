@@ -107,14 +107,14 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("none-gave", "no remote gave the original whole"),
     (
         "looked-in-vain",
-        "it was looked for, and no remote holds it yet; device {device} keeps it, as far as the history tells; not reached: {unreached}",
+        "it was looked for and found in no remote; device {device} keeps it, as far as the history tells; not reached: {unreached}",
     ),
     (
         "looked-in-vain",
-        "it was looked for, and no remote holds it yet; device {device} keeps it, as far as the history tells",
+        "it was looked for and found in no remote; device {device} keeps it, as far as the history tells",
     ),
-    ("looked-in-vain", "it was looked for, and no remote holds it yet; not reached: {unreached}"),
-    ("looked-in-vain", "it was looked for, and no remote holds it yet"),
+    ("looked-in-vain", "it was looked for and found in no remote; not reached: {unreached}"),
+    ("looked-in-vain", "it was looked for and found in no remote"),
     ("no-folder-given", "no folder was given, and none is watched"),
     ("no-whole-path", "{path} is no whole path"),
     ("nothing-moves", "nothing of it moves"),
