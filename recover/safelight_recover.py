@@ -1054,8 +1054,10 @@ class Library:
                     if not (self.trusting and self.roster.words is None):
                         demand(verifying, "not-allowed", "its device does not belong to the library")
                         segment.check_signature(verifying)
-                    demand(standing not in ("revoked", "retired") or seq <= last, "not-allowed",
-                           f"its device was {standing} before it")
+                    if standing in ("revoked", "retired") and seq > last:
+                        # What somebody had read of it comes in the chain of whoever did (history §8.11).
+                        self.problem(file, f"note: not taken in, its device was {standing} before it")
+                        continue
                     demand(standing != "revoked" or seq != last or segment.root == last_root, "fork",
                            "its device was revoked at another segment of this number")
                     good.setdefault((device, seq), (file, segment))

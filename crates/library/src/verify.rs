@@ -167,7 +167,12 @@ impl Library {
         report.absorb(self.verify_databases(request)?);
         report.absorb(self.verify_objects(request, monitor)?);
         if !request.quick {
-            report.absorb(self.verify_log()?);
+            let log = self.verify_log()?;
+            if !log.damaged.is_empty() && !self.is_read_only() {
+                // The next sync opens every segment, and fetches those that are not whole.
+                self.device.set_setting(safelight_sync::HISTORY_DAMAGED, Some(b"yes"))?;
+            }
+            report.absorb(log);
         }
         report.damaged.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(report)

@@ -278,7 +278,7 @@ const PHRASES: &[(&str, &str)] = &[
     ),
     (
         "quarantined",
-        "segment {seq} of device {device} came after the device was revoked or retired, and waits for approval",
+        "segment {seq} of device {device} came after the device was revoked or retired: it is not taken in, nor what follows it",
     ),
     ("unadmitted", "no statement admits device {device}; its history is not read"),
     (

@@ -46,7 +46,7 @@ pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
 pub use epochs::start_epoch;
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
-pub use history::{HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
+pub use history::{HISTORY_DAMAGED, HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
 pub use join::{Joining, admit_by_words, find_library, prepare_admission};
 pub use originals::{
     FreeOptions, Freeing, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree,

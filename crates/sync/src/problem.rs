@@ -162,7 +162,7 @@ pub enum Problem {
     },
     /// A device that was retired or revoked went on; its later segments are not taken in.
     #[error(
-        "segment {seq} of device {device} came after the device was revoked or retired, and waits for approval"
+        "segment {seq} of device {device} came after the device was revoked or retired: it is not taken in, nor what follows it"
     )]
     Quarantined {
         /// The device.

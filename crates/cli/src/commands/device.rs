@@ -86,7 +86,11 @@ fn rename(context: &Context, device: &str, name: &str) -> Result<(), Failure> {
         return Ok(context.output.print_json(&renamed)?);
     }
     context.output.talk(&match &renamed.name {
-        Some(name) => format!("{} is called {} on all devices", renamed.id, printable_text(name)),
+        Some(name) => format!(
+            "{} is called {}, on the other devices as well once they have synced",
+            renamed.id,
+            printable_text(name)
+        ),
         None => format!("{} has no name any more", renamed.id),
     });
     Ok(())
@@ -105,7 +109,11 @@ fn leave(context: &Context, device: &str, how: Leaving) -> Result<(), Failure> {
         library.close()?;
         return tell(context, &plan, how, true);
     }
+    if !context.global.yes && !context.output.json() {
+        tell(context, &plan, how, true)?;
+    }
     if !agreed(context, &plan, how)? {
+        library.close()?;
         return Err(Failure::new(Exit::Refused, "nothing was done").hint("--yes agrees in a script"));
     }
     let left = match how {

@@ -143,6 +143,37 @@ fn without_its_catalogue_a_device_goes_on_with_what_stands_behind_a_lost_segment
 }
 
 #[test]
+fn history_that_was_sent_and_is_damaged_here_is_whole_again_with_the_sync_after_a_verification() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let (one, two, photo) = pair(&world);
+    edit(&one, &photo, "caption=kept");
+    edit(&one, &photo, "rating=3");
+    one.sync();
+    two.sync();
+    edit(&two, &photo, "title=of two");
+    two.sync();
+    one.sync();
+    let whole: Vec<_> =
+        segments(&one.folder()).into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect();
+    assert!(whole.len() > 4);
+    for (number, (bytes, path)) in whole.iter().enumerate() {
+        let hurt = match number % 3 {
+            0 => bytes[..bytes.len() / 2].to_vec(),
+            1 => bytes.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == bytes.len() / 2)).collect(),
+            _ => Vec::new(),
+        };
+        std::fs::write(path, hurt).unwrap();
+    }
+    one.ends(&["verify"], 6);
+    let (code, _, told) = one.tries(&["sync"]);
+    assert!(code == 0 && told.contains("was damaged and is whole again"), "{told}");
+    assert!(whole.iter().all(|(bytes, path)| std::fs::read(path).unwrap() == *bytes));
+    one.ends(&["verify"], 0);
+    are_equal(&one, &two, &photo, 3);
+}
+
+#[test]
 fn a_library_that_syncs_with_nothing_writes_what_it_lost_anew() {
     let place = tempfile::tempdir().unwrap();
     let world = World::in_folder(place.path());

@@ -140,3 +140,30 @@ fn a_folder_of_objects_behind_a_link_to_a_disk_that_is_away_is_not_made_anew() {
     std::fs::rename(world.path("unplugged"), &disk).unwrap();
     one.ends(&["verify"], 0);
 }
+
+#[test]
+fn who_joins_from_a_checkpoint_misses_no_original_that_was_never_here() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one(&world);
+    let photos: Vec<String> =
+        one.listed().iter().map(|photo| photo["id"].as_str().unwrap().to_owned()).collect();
+    // So many operations that a checkpoint is due.
+    for round in 0..14 {
+        let tags: Vec<String> = (0..100).map(|number| format!("tag+=t{round}-{number}")).collect();
+        let arguments: Vec<&str> =
+            ["set"].into_iter().chain(photos.iter().chain(&tags).map(|text| &**text)).collect();
+        one.ends(&arguments, 0);
+    }
+    one.sync();
+    assert!(place.path().join("ckpt").exists());
+    let two = world.join("two");
+    for _ in 0..2 {
+        two.sync();
+        assert!(originals(&two).is_empty());
+        assert_eq!(
+            (&two.json(&["status"])["failed"], &two.json(&["status"])["damaged"]),
+            (&0.into(), &0.into())
+        );
+    }
+}

@@ -35,7 +35,8 @@ impl Library {
     /// Notes originals and renditions that are gone as damaged, so that they are fetched or made again.
     pub(super) fn notice_vanished(&mut self, monitor: &dyn Monitor) -> Result<()> {
         let changes = self.changes_of_shards()?;
-        if changes.is_first || changes.missing > 0 {
+        // Who looks for the first time may have joined just now, and keeps what it does not hold elsewhere.
+        if changes.missing > 0 {
             self.look_for_lost(monitor)?;
             if monitor.cancelled() {
                 // The next sync looks again.

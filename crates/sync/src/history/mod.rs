@@ -15,6 +15,7 @@ mod publish;
 mod pull;
 mod renumber;
 
+pub use bring_back::HISTORY_DAMAGED;
 pub(crate) use bring_back::bring_back;
 pub(crate) use inbox::Inbox;
 pub(crate) use leftover::leftovers_at;

@@ -343,10 +343,8 @@ fn frontier(here: &Here<'_>, inbox: &Inbox, device: &DeviceId) -> Result<Frontie
     let is_passed = here.catalog.is_carried(*device, known)?;
     let last = if is_passed { known.seq } else { known.seq.min(here.catalog.tip(*device)?.seq) };
     let next = last.0 + 1;
-    let standing = inbox.roster().and_then(|roster| roster.member(device)).map(|member| member.standing);
-    // What a device says after it was revoked is named, and may be read by others who had not heard of it.
-    let is_done = matches!(standing, Some(Membership::Retired { last_seq }) if next > last_seq);
-    Ok(Frontier { next, window: 1, is_done, has_news: false })
+    // What a device says after it left is named, and may have been read by others who had not heard of that.
+    Ok(Frontier { next, window: 1, is_done: false, has_news: false })
 }
 
 /// Asks for segments, several at once; the answers in the order of their names.

@@ -296,6 +296,8 @@ async fn a_device_that_was_revoked_does_not_name_another() {
         last_seq: tip.seq.0,
         last_root: tip.root.0,
     });
+    // So that it can read that it was revoked.
+    one.close();
     two.sync(&first.store).await.unwrap();
     copy.sync(&second.store).await.unwrap();
     one.sync(&first.store).await.unwrap();

@@ -324,6 +324,8 @@ async fn an_epoch_whose_keys_nobody_vouches_for_is_not_believed() {
     let path = ObjectPath::parse(&names::keys_file(&epoch.id(), &recipient)).unwrap();
     let _created = one.place.put_new(&path, &sealed.into()).unwrap();
     one.import("a.jpg", &noise(1, 2000));
+    // A sync would not seal under an epoch that nobody announced.
+    one.close();
     one.sync(&place.store).await.unwrap();
     let report = two.sync(&place.store).await.unwrap();
     let is_named = |problem: &Problem| matches!(problem, Problem::NoKey { epoch: e, .. } if *e == epoch.id());
@@ -332,7 +334,7 @@ async fn an_epoch_whose_keys_nobody_vouches_for_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_a_revoked_device_publishes_later_waits_for_approval() {
+async fn what_a_revoked_device_publishes_later_is_named_and_not_taken_in() {
     let place = TestPlace::new();
     let (mut one, words) = Phone::founder(24);
     one.sync(&place.store).await.unwrap();
@@ -344,9 +346,9 @@ async fn what_a_revoked_device_publishes_later_waits_for_approval() {
     one.state(&body);
     let photo = two.import("after.jpg", &noise(1, 2000));
     two.sync(&place.store).await.unwrap();
-    // Whoever knows of the revocation does not even ask for more.
     let report = one.sync(&place.store).await.unwrap();
-    assert!(one.catalog.asset(asset(&photo)).unwrap().is_none(), "{report:?}");
+    assert_eq!(report.history.problems, [Problem::Quarantined { device, seq: tip.seq.0 + 1 }]);
+    assert!(one.catalog.asset(asset(&photo)).unwrap().is_none());
     let three = Phone::join(&place.store, &words, 26).await.unwrap();
     assert!(three.catalog.asset(asset(&photo)).unwrap().is_none());
 }
