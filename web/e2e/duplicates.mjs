@@ -32,8 +32,12 @@ test('duplicates are reviewed by keys: another kept, one group, a burst, all tha
     assert.deepEqual((await sent).postDataJSON(), { groups: [{ keep: '000000000002', drop: ['000000000001'] }] });
     await heard(page, /1 duplicate put into the trash/);
     await page.getByRole('heading', { name: /Group 1 of 3 · Nearly/ }).waitFor();
+    const asked = [];
+    page.on('request', (request) => { if (request.url().endsWith('/undo')) asked.push(request.postDataJSON()); });
     await page.keyboard.press('z');
     await page.getByRole('heading', { name: /Group 1 of 4 · Same picture/ }).waitFor();
+    await page.waitForTimeout(300);
+    assert.equal(asked.length, 1, 'one press takes back once');
 
     // A burst is never offered for the trash.
     await page.getByRole('radio', { name: /Bursts/ }).focus();

@@ -85,8 +85,13 @@ export async function doing(saying: (answer: Written) => string, write: () => Pr
   }
 }
 
+/** What is being taken back: whoever presses twice asks once. */
+const under = new Set<string>();
+
 /** Takes back what a word stands for. What that answers is no change of its own here: the next one taken back is the one before. */
 export async function takeBack(word: string): Promise<void> {
+  if (under.has(word)) return;
+  under.add(word);
   const what = done.changes.find((one) => one.word === word)?.text;
   const forget = (): void => { done.changes = done.changes.filter((one) => one.word !== word); };
   try {
@@ -98,6 +103,8 @@ export async function takeBack(word: string): Promise<void> {
     // One that the server knows no more, or that somebody has written over, does not stand before the others.
     if (error instanceof ApiError && error.problem.code === 'cannot-undo') forget();
     complain(error);
+  } finally {
+    under.delete(word);
   }
 }
 

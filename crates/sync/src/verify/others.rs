@@ -45,6 +45,10 @@ pub(super) async fn look_at_others(
     let Some(roster) = here.roster()? else { return Ok(()) };
     let mut heads = BTreeMap::new();
     for device in listed_devices(&at.store).await?.unwrap_or_default() {
+        // Its own hint it looks at where everything is opened.
+        if depth != Depth::All && device == here.catalog.device() {
+            continue;
+        }
         here.stop.check()?;
         // What is hurt twice was not hurt on its way.
         let mut head = look_at_head(here, at, &roster, device).await?;
@@ -81,7 +85,8 @@ async fn look_at_keys(
             // What this device put there, or saw there, is verified like all else.
             let is_kept = here.place.contains(&path)?;
             let is_expected = is_kept && here.device.replica(at.id, path.as_str())?.is_some();
-            if !belongs || !present.contains(device) || is_expected {
+            let is_own = *device == here.catalog.device();
+            if is_own || !belongs || !present.contains(device) || is_expected {
                 continue;
             }
             here.stop.check()?;
