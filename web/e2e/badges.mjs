@@ -28,7 +28,13 @@ test('every photo says where it is, in words that are never cut or a sign whose 
     assert.ok(await other.page.evaluate(() => document.querySelectorAll('*').length) <= 600);
     for (const colorScheme of ['light', 'dark']) {
       await other.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      assert.deepEqual(await violations(other.page), []);
+      let found = await violations(other.page);
+      if (found.length > 0) {
+        // A photo whose state changes while it is looked at is looked at once more.
+        await other.page.waitForTimeout(1000);
+        found = await violations(other.page);
+      }
+      assert.deepEqual(found, [], found.length > 0 ? await other.page.locator('[role=gridcell]').nth(1).evaluate((cell) => cell.outerHTML) : '');
       await pictures(`badges-${width}-${colorScheme}`, other.page);
     }
     await other.context.close();

@@ -6,6 +6,9 @@ import type { Timeline } from './timeline.svelte';
 /** More than this at once is chosen by its query, not photo by photo. */
 export const MOST_BY_ID = 20_000;
 
+/** So few are chosen photo by photo, whichever way. */
+const FEW = 20;
+
 export class Selection {
   ids = new SvelteSet<string>();
   /** Everything the list shows. */
@@ -43,12 +46,18 @@ export class Selection {
     if (this.anchor < 0) this.anchor = index;
   }
 
-  chooseAll(): void { this.ids.clear(); this.all = true; }
+  chooseAll(): void {
+    this.ids.clear();
+    this.all = true;
+    // So few can also be compared or put into a stack, which asks for each.
+    if (this.timeline.length <= FEW) void this.#single();
+  }
 
   /** From "everything" to the ids of everything, before one of them is taken away. */
   async #single(): Promise<void> {
     if (!this.all) return;
     const ids = await this.timeline.ids(0, Math.min(this.timeline.length, MOST_BY_ID));
+    if (!this.all) return;
     this.all = false;
     for (const id of ids) this.ids.add(id);
   }
