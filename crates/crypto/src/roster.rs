@@ -39,6 +39,14 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// Whether a device that stands so belongs to the library: it left neither in peace nor otherwise.
+    #[must_use]
+    pub fn belongs(&self) -> bool {
+        matches!(self, Self::Active | Self::Lapsed)
+    }
+}
+
 /// A device of the library, present or past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -236,10 +244,7 @@ impl Roster {
     /// Whom a new epoch must be wrapped to: the words, and every device that is active or lapsed.
     #[must_use]
     pub fn recipients(&self) -> BTreeSet<Recipient> {
-        let devices = self
-            .members
-            .iter()
-            .filter(|(_, member)| matches!(member.standing, Standing::Active | Standing::Lapsed));
+        let devices = self.members.iter().filter(|(_, member)| member.standing.belongs());
         let devices = devices.map(|(id, _)| Recipient::Device(*id));
         devices.chain([Recipient::Words(self.words.id())]).collect()
     }

@@ -8,15 +8,15 @@
 //! Specified in sl1 §1.12.
 
 use safelight_crypto::{
-    Author, Epoch, EpochId, KemPublic, Recipient, Roster, Standing, Statement, StatementBody, names,
-    open_keys_file, seal_keys_file, sha256,
+    Author, Epoch, EpochId, KemPublic, Recipient, Roster, Statement, StatementBody, names, seal_keys_file,
+    sha256,
 };
 use safelight_model::OpBody;
 use safelight_store::{Outcome, Sealed, StoreError};
 
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
-use crate::keys::{SMALL_BYTES, is_announced, path_of};
+use crate::keys::{is_announced, own_keys_file, path_of};
 
 /// Starts an epoch for everybody who belongs to the library once `first` was said: that a device left, or is not trusted
 /// any more. What this device seals from now on, it seals under that epoch.
@@ -99,21 +99,13 @@ pub(crate) async fn settle_epoch(here: &mut Here<'_>, at: &RemotePlace) -> Resul
 
 /// Fetches the secret of an announced epoch.
 async fn learn(here: &mut Here<'_>, at: &RemotePlace, roster: &Roster, epoch: &EpochId) -> Result<bool> {
-    let keyring = here.keys.keyring();
-    let recipient = Recipient::Device(keyring.device().id());
-    let path = path_of(&names::keys_file(epoch, &recipient))?;
-    let bytes = match at.store.get(&path, SMALL_BYTES).await {
-        Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error.into()),
+    let (bytes, epochs) = match own_keys_file(here, &at.store, epoch).await {
+        Ok(Some(found)) => found,
+        Ok(None) | Err(SyncError::Store(StoreError::Damaged { .. })) => return Ok(false),
+        Err(error) => return Err(error),
     };
-    let secret = keyring.device().kem_secret();
-    let Ok(epochs) = open_keys_file(&bytes, keyring.library(), epoch, recipient, secret) else {
-        return Ok(false);
-    };
-    if !is_announced(Some(roster), epoch, &recipient, &sha256(&[&bytes])) {
+    let own = Recipient::Device(here.keys.keyring().device().id());
+    if !is_announced(Some(roster), epoch, &own, &sha256(&[&bytes])) {
         return Ok(false);
     }
     here.keys.learn(&epochs).map_err(|reason| SyncError::Keys { reason })?;
@@ -126,7 +118,7 @@ fn kem_public<'a>(roster: &'a Roster, recipient: &Recipient) -> Option<&'a KemPu
         Recipient::Words(words) => (roster.words().id() == *words).then(|| &roster.words().kem_public),
         Recipient::Device(device) => roster
             .member(device)
-            .filter(|member| matches!(member.standing, Standing::Active | Standing::Lapsed))
+            .filter(|member| member.standing.belongs())
             .map(|member| member.card.kem_public()),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use safelight_catalog::HowKnown;
-use safelight_crypto::{EpochId, LibraryId, Recipient, RootCard, Roster, names, open_keys_file, sha256};
+use safelight_crypto::{
+    Epoch, EpochId, LibraryId, Recipient, RootCard, Roster, names, open_keys_file, sha256,
+};
 use safelight_model::history::SealedSegment;
 use safelight_store::{Area, FolderPlace, ObjectPath, Sealed, SealedRemote, StoreError};
 
@@ -225,6 +227,25 @@ pub(crate) async fn epochs_with_keys(store: &SealedRemote, recipient: &str) -> R
     }
 }
 
+/// The keys file of an epoch for this device as it lies in a place, with what it opens to; none where nothing lies there
+/// that opens. Nobody has vouched for it yet.
+pub(crate) async fn own_keys_file(
+    here: &Here<'_>,
+    store: &SealedRemote,
+    epoch: &EpochId,
+) -> Result<Option<(Bytes, Vec<Epoch>)>> {
+    let keyring = here.keys.keyring();
+    let device = keyring.device();
+    let recipient = Recipient::Device(device.id());
+    let bytes = match store.get(&path_of(&names::keys_file(epoch, &recipient))?, SMALL_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let opened = open_keys_file(&bytes, keyring.library(), epoch, recipient, device.kem_secret());
+    Ok(opened.ok().map(|epochs| (bytes, epochs)))
+}
+
 /// The same from the keys file of one epoch, `named`.
 async fn fetch_keys_file(
     here: &mut Here<'_>,
@@ -234,18 +255,10 @@ async fn fetch_keys_file(
     inbox: &mut Inbox,
     sealed: &[u8],
 ) -> Result<Asked> {
-    let keyring = here.keys.keyring();
-    let (library, device) = (keyring.library(), keyring.device());
-    let recipient = Recipient::Device(device.id());
+    let Some((bytes, epochs)) = own_keys_file(here, store, named).await? else { return Ok(Asked::NotThere) };
+    let library = here.library();
+    let recipient = Recipient::Device(here.keys.keyring().device().id());
     let path = path_of(&names::keys_file(named, &recipient))?;
-    let bytes = match store.get(&path, SMALL_BYTES).await {
-        Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => return Ok(Asked::NotThere),
-        Err(error) => return Err(error.into()),
-    };
-    let Ok(epochs) = open_keys_file(&bytes, library, named, recipient, device.kem_secret()) else {
-        return Ok(Asked::NotThere);
-    };
     if epochs.iter().all(|epoch| epoch.id() != *wanted) {
         return Ok(Asked::NotThere);
     }

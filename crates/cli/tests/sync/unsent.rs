@@ -38,6 +38,16 @@ fn pair(world: &World) -> (Device<'_>, Device<'_>, String) {
     (one, two, photo)
 }
 
+/// The same with three changes that one of them has not sent, and the segments that were there before.
+fn pair_with_unsent(world: &World) -> (Device<'_>, Device<'_>, String, Vec<PathBuf>) {
+    let (one, two, photo) = pair(world);
+    let sent = segments(&one.folder());
+    edit(&one, &photo, "caption=first");
+    edit(&one, &photo, "caption=kept");
+    edit(&one, &photo, "rating=2");
+    (one, two, photo, sent)
+}
+
 /// All that may be lost of a folder: everything, the first of what was not sent, or what was not sent but the last.
 fn lose(folder: &Path, sent: &[PathBuf], how: &str) {
     let unsent: Vec<PathBuf> = segments(folder).into_iter().filter(|path| !sent.contains(path)).collect();
@@ -62,6 +72,13 @@ fn lose(folder: &Path, sent: &[PathBuf], how: &str) {
 
 const WAYS: [&str; 4] = ["everything", "the first", "all but the last", "the second, damaged"];
 
+/// Where originals are lost too, what was verified says so, and the sync after it brings them back.
+fn is_mended(one: &Device<'_>) {
+    one.tries(&["verify"]);
+    one.sync();
+    one.ends(&["verify"], 0);
+}
+
 fn are_equal(one: &Device<'_>, two: &Device<'_>, photo: &str, rating: u64) {
     two.sync();
     one.sync();
@@ -76,21 +93,14 @@ fn what_was_lost_before_it_was_sent_goes_out_with_the_next_sync() {
     for how in WAYS {
         let place = tempfile::tempdir().unwrap();
         let world = World::in_folder(place.path());
-        let (one, two, photo) = pair(&world);
-        let sent = segments(&one.folder());
-        edit(&one, &photo, "caption=first");
-        edit(&one, &photo, "caption=kept");
-        edit(&one, &photo, "rating=2");
+        let (one, two, photo, sent) = pair_with_unsent(&world);
         lose(&one.folder(), &sent, how);
         let (code, _, told) = one.tries(&["sync"]);
         assert_eq!(code, 0, "{how}: {told}");
         assert!(told.contains("goes out in another segment"), "{how}: {told}");
         edit(&one, &photo, "rating=3");
         one.sync();
-        // Where originals are lost too, what was verified says so, and the sync after it brings them back.
-        one.tries(&["verify"]);
-        one.sync();
-        one.ends(&["verify"], 0);
+        is_mended(&one);
         are_equal(&one, &two, &photo, 3);
     }
 }
@@ -100,11 +110,7 @@ fn a_catalogue_made_anew_keeps_what_the_old_one_knew_of_lost_segments() {
     for how in WAYS {
         let place = tempfile::tempdir().unwrap();
         let world = World::in_folder(place.path());
-        let (one, two, photo) = pair(&world);
-        let sent = segments(&one.folder());
-        edit(&one, &photo, "caption=first");
-        edit(&one, &photo, "caption=kept");
-        edit(&one, &photo, "rating=2");
+        let (one, two, photo, sent) = pair_with_unsent(&world);
         let state = one.state();
         lose(&one.folder(), &sent, how);
         one.tries(&["doctor", "--fix", "catalog"]);
@@ -114,9 +120,7 @@ fn a_catalogue_made_anew_keeps_what_the_old_one_knew_of_lost_segments() {
             edit(&one, &photo, &format!("rating={rating}"));
         }
         one.sync();
-        one.tries(&["verify"]);
-        one.sync();
-        one.ends(&["verify"], 0);
+        is_mended(&one);
         are_equal(&one, &two, &photo, 5);
     }
 }

@@ -121,10 +121,14 @@ fn is_whole_here(here: &Here<'_>, original: &Original, number: u32) -> Result<bo
     Ok(bytes.len() as u64 == part.sealed_bytes && open_part(here, original, number, part, &bytes).is_ok())
 }
 
+/// The name in a logical name, if it is that of another pack of tiny originals.
+fn name_of_another(pack: &ObjectName, logical: &str) -> Option<ObjectName> {
+    logical.strip_prefix("s/").and_then(|name| name.parse().ok()).filter(|name| name != pack)
+}
+
 /// Whether a logical name is that of another pack of tiny originals which some remote is recorded to hold.
 fn is_recorded_beside(here: &Here<'_>, pack: &ObjectName, logical: &str) -> Result<bool> {
-    let name = logical.strip_prefix("s/").and_then(|name| name.parse::<ObjectName>().ok());
-    let Some(name) = name.filter(|name| name != pack) else { return Ok(false) };
+    let Some(name) = name_of_another(pack, logical) else { return Ok(false) };
     Ok(!here.catalog.places_of_object(b's', &name)?.is_empty())
 }
 
@@ -140,8 +144,7 @@ pub(super) fn took_its_place(here: &Here<'_>, object: &PlacedObject) -> Result<b
     }
     let remotes = here.device.remotes()?;
     crate::packs::is_all_elsewhere(here, pack.tier, |logical| {
-        let name = logical.strip_prefix("s/").and_then(|name| name.parse::<ObjectName>().ok());
-        let Some(name) = name.filter(|name| *name != pack.name) else { return Ok(false) };
+        let Some(name) = name_of_another(&pack.name, logical) else { return Ok(false) };
         let Some(first) = path_of_object(&PlacedObject { class: b's', name, generation: 0 })? else {
             return Ok(false);
         };

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use safelight_crypto::{DeviceId, Standing};
+use safelight_crypto::DeviceId;
 use safelight_model::{Lapse, OpBody};
 use safelight_store::{Capability, Finding, ObjectPath, SealedRemote, StoreError};
 
@@ -174,9 +174,7 @@ pub fn lapse_silent(here: &mut Here<'_>) -> Result<Vec<DeviceId>> {
     let Some(roster) = here.roster()? else { return Ok(Vec::new()) };
     let mut silent = Vec::new();
     for silence in here.device.silences()? {
-        let is_active = roster.member(&silence.device).is_some_and(|member| {
-            !matches!(member.standing, Standing::Retired { .. } | Standing::Revoked { .. })
-        });
+        let is_active = roster.member(&silence.device).is_some_and(|member| member.standing.belongs());
         let is_own = silence.device == here.catalog.device();
         let is_silent = now.saturating_sub(silence.since_millis) >= LAPSE_MILLIS
             && here.catalog.tip(silence.device)?.seq == silence.seq;

@@ -8,10 +8,7 @@
 //!
 //! Specified in sl1-history §8.10.
 
-use safelight_crypto::{
-    Author, Device, Recipient, Standing as Membership, Statement, StatementBody, names, seal_keys_file,
-    sha256,
-};
+use safelight_crypto::{Author, Device, Recipient, Statement, StatementBody, names, seal_keys_file, sha256};
 use safelight_model::{OpBody, SegmentSeq};
 use safelight_store::{ObjectPath, Outcome, Sealed, StoreError};
 
@@ -29,10 +26,9 @@ pub(super) fn go_on_as_another(
 ) -> Result<bool> {
     let keyring = here.keys.keyring().clone();
     let (library, old) = (keyring.library(), keyring.device());
-    let may_admit = |standing| matches!(standing, Membership::Active | Membership::Lapsed);
     let roster = here
         .roster()?
-        .filter(|roster| roster.member(&old.id()).is_some_and(|member| may_admit(member.standing)));
+        .filter(|roster| roster.member(&old.id()).is_some_and(|member| member.standing.belongs()));
     let Some(roster) = roster else {
         here.note(&mut report.problems, Problem::Forked { device: old.id(), seq: from.0, missing: None });
         return Ok(false);

@@ -217,7 +217,10 @@ impl Inbox {
                     Asked::Learnt => self.consider(here, device, &arrived, report)?,
                     // What announces it may come with more of another chain.
                     Asked::NotAnnounced => Step::Wait,
-                    Asked::NotThere => Step::Stop(self.without_key(here, device, &sealed, epoch)?),
+                    Asked::NotThere => {
+                        let sealed = SealedSegment::parse(&sealed)?;
+                        Step::Stop(self.without_key(here, device, &sealed, epoch))
+                    }
                 };
             }
             match step {
@@ -372,15 +375,15 @@ impl Inbox {
         &self,
         here: &Here<'_>,
         device: DeviceId,
-        sealed: &[u8],
+        sealed: &SealedSegment<'_>,
         epoch: EpochId,
-    ) -> Result<Problem> {
-        let clear = *SealedSegment::parse(sealed)?.clear();
+    ) -> Problem {
+        let clear = sealed.clear();
         let standing = self.key_of(here, &device).and_then(|(_, standing)| standing);
-        if is_after_leaving(standing, &clear) {
-            return Ok(Problem::Quarantined { device, seq: clear.seq.0 });
+        if is_after_leaving(standing, clear) {
+            return Problem::Quarantined { device, seq: clear.seq.0 };
         }
-        Ok(Problem::NoKey { object: ObjectPath::segment(device, clear.seq.0).to_string(), epoch })
+        Problem::NoKey { object: ObjectPath::segment(device, clear.seq.0).to_string(), epoch }
     }
 
     /// Takes in a segment of a forked chain that is not the one of its number that is held here: what it says is
@@ -586,12 +589,9 @@ impl Inbox {
                 continue;
             };
             let Some(segment) = Self::open_waiting(here, arrived, &key) else {
-                let unopened = arrived.front().and_then(|first| {
-                    let sealed = SealedSegment::parse(&first.bytes).ok()?;
-                    Some((first.bytes.clone(), sealed.epoch()?))
-                });
-                if let Some((bytes, epoch)) = unopened {
-                    let problem = self.without_key(here, *device, &bytes, epoch)?;
+                let sealed = arrived.front().and_then(|first| SealedSegment::parse(&first.bytes).ok());
+                if let Some((sealed, epoch)) = sealed.and_then(|sealed| Some((sealed, sealed.epoch()?))) {
+                    let problem = self.without_key(here, *device, &sealed, epoch);
                     here.note(&mut report.problems, problem);
                 }
                 continue;

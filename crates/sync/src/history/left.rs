@@ -26,8 +26,7 @@ pub(super) fn is_after_leaving(standing: Option<Standing>, clear: &ClearPart) ->
 /// Carries what was taken in of devices beyond the last segment that counts of them, if this one stays.
 pub(super) fn carry_what_was_read(here: &mut Here<'_>) -> Result<()> {
     let Some(roster) = here.roster()? else { return Ok(()) };
-    let stays = |standing| matches!(standing, Standing::Active | Standing::Lapsed);
-    if !roster.member(&here.catalog.device()).is_some_and(|own| stays(own.standing)) {
+    if !roster.member(&here.catalog.device()).is_some_and(|own| own.standing.belongs()) {
         return Ok(());
     }
     for (device, member) in roster.members() {

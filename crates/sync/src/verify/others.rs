@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use safelight_catalog::HowKnown;
-use safelight_crypto::{DeviceId, Recipient, Roster, Standing, names};
+use safelight_crypto::{DeviceId, Recipient, Roster, names};
 use safelight_model::history::HeadHint;
 use safelight_store::{Area, ObjectPath, Outcome, StoreError};
 
@@ -79,9 +79,7 @@ async fn look_at_keys(
         for recipient in announced.files.keys() {
             let Recipient::Device(device) = recipient else { continue };
             let path = path_of(&names::keys_file(&announced.epoch, recipient))?;
-            let belongs = roster
-                .member(device)
-                .is_some_and(|member| matches!(member.standing, Standing::Active | Standing::Lapsed));
+            let belongs = roster.member(device).is_some_and(|member| member.standing.belongs());
             // What this device put there, or saw there, is verified like all else.
             let is_kept = here.place.contains(&path)?;
             let is_expected = is_kept && here.device.replica(at.id, path.as_str())?.is_some();
