@@ -176,7 +176,7 @@ impl Library {
         for damage in Damage::together(&report.damaged) {
             let photos = damage.photos_in_words().map(|photos| format!(" ({photos})")).unwrap_or_default();
             let says = format!("{}: {}{photos}", damage.path, damage.reason);
-            findings.push(Finding::damaged("library", says, damage.hint()));
+            findings.push(Finding::damaged("library", says, damage.hint(report.has_remotes)));
         }
         findings.extend(examine_links(&report));
         let sweepable: HashSet<String> =
@@ -196,6 +196,7 @@ impl Library {
         }
         findings.extend(self.folder.replaced_databases().iter().map(|old| examine_old_database(old)));
         findings.extend(self.examine_device_database(repairs)?);
+        findings.extend(self.examine_history(request.repair)?);
         findings.push(self.examine_space());
         findings.push(self.examine_previews()?);
         if findings.iter().all(|finding| finding.well) {
@@ -280,6 +281,19 @@ impl Library {
             self.device.set_setting(MADE_ANEW, None)?;
         }
         Ok(Some(Finding::unwell("device.db", DEVICE_WAS_LOST, DEVICE_WAS_LOST_HINT)))
+    }
+
+    /// What the last whole verification found of history and keys; nothing of them is read here.
+    /// After a repair they are.
+    fn examine_history(&mut self, repair: Option<Repair>) -> Result<Option<Finding>> {
+        let was_damaged = self.device.setting(safelight_sync::HISTORY_DAMAGED)?.is_some();
+        if !was_damaged || repair.is_some() && self.verify_log_and_remember()?.damaged.is_empty() {
+            return Ok(None);
+        }
+        let hint = "safelight verify names what it is; the next safelight sync brings it back from a remote, or safelight \
+                    doctor --fix catalog writes it anew as far as the catalogue still knows it";
+        let says = "a verification found damage in the history or the keys that rest here";
+        Ok(Some(Finding::damaged("history", says, hint)))
     }
 
     fn examine_space(&self) -> Finding {

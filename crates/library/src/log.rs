@@ -31,7 +31,8 @@ pub(crate) struct LogReading {
     pub(crate) roster: Option<Roster>,
 }
 
-/// Reads all segments, giving each good one to `each`; a chain ends at its first damaged or missing one.
+/// Reads all segments, giving each good one to `each`; a chain ends before its first damaged or missing one, and those behind
+/// that are read only to be named if they are damaged too.
 pub(crate) fn read_log(
     place: &FolderPlace,
     keyring: &Keyring,
@@ -161,33 +162,39 @@ impl Chain<'_> {
         reading: &mut LogReading,
         each: &mut dyn FnMut(Segment) -> Result<()>,
     ) -> Result<()> {
-        let mut tip = Tip::default();
-        for (expected, number) in (1..).zip(numbers) {
-            let path = ObjectPath::segment(self.device, *number);
-            let blame = |reason: String| Damage::new(PathBuf::from("objects").join(path.as_str()), reason);
-            if *number != expected {
-                reading.damaged.push(blame(format!("segment {expected} before it is missing")));
-                break;
+        // What follows damage stands on nothing, so that nobody is given it; it is read to be named if it is damaged too.
+        let (mut tip, mut is_broken, mut before) = (Tip::default(), false, 0);
+        for number in numbers.iter().copied() {
+            if number > before + 1 {
+                let reason = match number - 1 {
+                    last if last == before + 1 => "it is missing".to_owned(),
+                    last => format!("it is missing, and all after it up to {last}"),
+                };
+                reading.damaged.push(self.blame(before + 1, reason));
+                is_broken = true;
             }
-            let bytes = match self.place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES))
-            {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    reading.damaged.push(blame(error.to_string()));
-                    break;
-                }
-            };
-            reading.bytes += bytes.len() as u64;
-            match self.open(&bytes, &tip) {
-                Ok(segment) => {
+            before = number;
+            let path = ObjectPath::segment(self.device, number);
+            let read = self.place.open_object(&path).and_then(|object| object.read_all(SEGMENT_BYTES));
+            let opened = read.map_err(|error| error.to_string()).and_then(|bytes| {
+                reading.bytes += bytes.len() as u64;
+                self.open(&bytes, number)
+            });
+            match opened {
+                Ok(_) if is_broken => {}
+                Ok(segment) if matches!(tip.judge(segment.clear()), Standing::Next) => {
                     tip = segment.clear().tip();
                     reading.segments += 1;
                     reading.operations += segment.len() as u64;
                     each(segment)?;
                 }
-                Err(reason) => {
-                    reading.damaged.push(blame(reason));
-                    break;
+                opened => {
+                    let reason = opened.map_or_else(
+                        |reason| reason,
+                        |_| "it does not follow the segment before it".to_owned(),
+                    );
+                    reading.damaged.push(self.blame(number, reason));
+                    is_broken = true;
                 }
             }
         }
@@ -195,20 +202,23 @@ impl Chain<'_> {
         Ok(())
     }
 
-    fn open(&self, bytes: &[u8], tip: &Tip) -> Result<Segment, String> {
+    fn blame(&self, number: u32, reason: impl Into<String>) -> Damage {
+        let path = ObjectPath::segment(self.device, number);
+        Damage::new(PathBuf::from("objects").join(path.as_str()), reason)
+    }
+
+    /// A segment that stands under its author's signature and has the number of its name.
+    fn open(&self, bytes: &[u8], number: u32) -> Result<Segment, String> {
         let told = |error: safelight_model::ModelError| error.to_string();
         let sealed = SealedSegment::parse(bytes).map_err(told)?;
         let clear = *sealed.clear();
         if clear.device != self.device {
             return Err("it is of another device".into());
         }
-        let segment = sealed
-            .verify(self.keyring.library(), &self.key)
-            .and_then(|signed| signed.open(self.keyring))
-            .map_err(told)?;
-        match tip.judge(&clear) {
-            Standing::Next => Ok(segment),
-            _ => Err("it does not follow the segment before it".into()),
+        if clear.seq.0 != number {
+            return Err(format!("it is segment {}", clear.seq));
         }
+        let signed = sealed.verify(self.keyring.library(), &self.key);
+        signed.and_then(|signed| signed.open(self.keyring)).map_err(told)
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::library::Library;
 use crate::linked;
 use crate::objects::are_parts_here;
+use crate::remote::Safety;
 use crate::scan::path_below;
 use crate::verify::is_for_damage;
 
@@ -24,7 +25,7 @@ const NAMED_FAILURES: usize = 20;
 /// How many rows are looked at together.
 const STRETCH_FILES: usize = 1000;
 
-/// What is said of an original whose sealed copy is damaged.
+/// What is said of an original whose sealed copy here is damaged and that rests in no other place.
 const DAMAGED_COPY: &str = "its sealed copy is damaged; importing the file again repairs it";
 /// What is said of one that is linked.
 const CHANGED_LINK: &str = "it is linked and the file no longer holds what was imported; import it again to take what it holds now as a new version";
@@ -57,7 +58,9 @@ pub struct Status {
     pub others: u64,
     /// Photos and videos of which an original was found damaged and is not repaired yet.
     pub damaged: u64,
-    /// In how many places they are.
+    /// Photos and videos that are safe: whole in one place at least. A linked file that is there counts.
+    pub safe: u64,
+    /// In how many places each of the safe ones is at least.
     pub places: u64,
     /// Photos and videos whose originals rest whole in fewer than two places, linked files not counted; none where there
     /// is no remote.
@@ -126,11 +129,13 @@ struct Links {
     absent: u64,
     named: Vec<String>,
     replaced: Vec<String>,
+    contents: HashSet<ContentHash>,
 }
 
 impl Links {
-    fn add(&mut self, path: &Path, is_replaced: bool) {
+    fn add(&mut self, content: ContentHash, path: &Path, is_replaced: bool) {
         self.absent += 1;
+        self.contents.insert(content);
         let named = if is_replaced { &mut self.replaced } else { &mut self.named };
         if named.len() < NAMED_FAILURES {
             named.push(path.to_string_lossy().into_owned());
@@ -164,13 +169,21 @@ impl Library {
         let mut failures = Failures::default();
         self.count_damaged(&mut failures)?;
         self.count_unsettled(&mut failures)?;
-        let (waiting, unsent, places) = self.sync_standing()?;
+        let (waiting, unsent) = self.sync_standing()?;
         self.count_unsent(unsent, &mut failures)?;
         let linked = timeline.linked + hidden.linked;
         let photos = timeline.photos + timeline.raws + hidden.photos + hidden.raws;
         let (videos, assets) = (timeline.videos + hidden.videos, timeline.assets() + hidden.assets());
         let links = self.look_at_links()?;
         let queue = self.device.render_queue()?;
+        let (damaged, has_remotes) = (self.count_damaged_assets()?, !self.device.remotes()?.is_empty());
+        let safety = if has_remotes || !self.is_alone()? {
+            self.safety(&links.contents)?
+        } else {
+            // All that is not known to be missing is here, without looking at each.
+            let safe = assets.saturating_sub(links.absent + damaged);
+            Safety { safe, places: (safe > 0).then_some(1), in_few_places: assets }
+        };
         Ok(Status {
             library: self.id().to_string(),
             folder: self.path().to_string_lossy().into_owned(),
@@ -178,9 +191,10 @@ impl Library {
             photos,
             videos,
             others: assets.saturating_sub(photos + videos),
-            damaged: self.count_damaged_assets()?,
-            places,
-            in_fewer_than_two_places: self.count_in_few_places()?,
+            damaged,
+            safe: safety.safe,
+            places: safety.places.unwrap_or(u64::from(assets == 0)),
+            in_fewer_than_two_places: has_remotes.then_some(safety.in_few_places),
             waiting,
             failed: failures.count,
             failures: failures.named,
@@ -248,7 +262,16 @@ impl Library {
                 Some(original) => linked::path_of(original).to_string_lossy().into_owned(),
                 None => content.to_string(),
             };
-            failures.add(path, if is_linked { CHANGED_LINK } else { DAMAGED_COPY });
+            let reason = match self.names_of_holders(&content)?.first() {
+                _ if is_linked => CHANGED_LINK.to_owned(),
+                Some(remote) => {
+                    format!(
+                        "its sealed copy here is damaged; it rests in {remote} too, and safelight sync brings it back"
+                    )
+                }
+                None => DAMAGED_COPY.to_owned(),
+            };
+            failures.add(path, reason);
         }
         Ok(())
     }
@@ -332,7 +355,7 @@ impl Library {
                 return Ok(());
             }
             if is_there && self.is_replaced(&original)? {
-                links.add(path, true);
+                links.add(row.content, path, true);
             }
             let here = self.keyring().device().id();
             if !is_there
@@ -340,7 +363,7 @@ impl Library {
                 && !are_parts_here(&self.place, &original)?
                 && linked::find(&original, here, &self.device).is_err()
             {
-                links.add(path, false);
+                links.add(row.content, path, false);
             }
             Ok(())
         })?;

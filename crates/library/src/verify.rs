@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use safelight_store::ObjectPath;
+use safelight_sync::HISTORY_DAMAGED;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -77,17 +78,15 @@ impl Damage {
         together
     }
 
-    /// Whether it is of sealed originals or what is made of them, so that importing them again makes up for it.
-    #[must_use]
-    pub fn is_of_originals(&self) -> bool {
-        let is_of_library = ["root/", "keys/", "log/"];
+    /// Whether it is of the history, the root card or the keys, of which every place holds all.
+    fn is_of_library(&self) -> bool {
         let below = self.path.strip_prefix("objects/");
-        below.is_some_and(|below| !is_of_library.iter().any(|area| below.starts_with(area)))
+        below.is_some_and(|below| ["root/", "keys/", "log/"].iter().any(|area| below.starts_with(area)))
     }
 
-    /// What to do about it, in one sentence.
+    /// What to do about it, in one sentence, where a library has remotes and where it has none.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self, has_remotes: bool) -> &'static str {
         let lies_in = |folder: &str| self.path.starts_with(folder);
         match self.path.as_str() {
             "catalog.db" => "safelight doctor --fix catalog makes it again from the signed history",
@@ -109,15 +108,23 @@ impl Damage {
             _ if lies_in("keys/slots/") => {
                 "unlock by another slot or the recovery words, then remove the damaged one"
             }
-            _ if lies_in("objects/root/") || lies_in("objects/keys/") => {
-                "no photo needs it here, only who recovers from this folder or a place that is filled from it: move it away, and \
-                 safelight sync brings it back from a remote; without a remote put it back from a backup of the library"
+            _ if self.is_of_library() && has_remotes => {
+                "the next safelight sync brings it back from a remote"
             }
             _ if lies_in("objects/log/") => {
-                "move it away, and safelight sync brings it back from a remote; without a remote put it back from a backup of \
-                 the library. safelight history --verify names all that is damaged"
+                "safelight doctor --fix catalog writes what it said anew, as far as the catalogue still knows it; else put \
+                 it back from a backup of the library"
             }
-            _ => "safelight verify reads everything; importing the photo again repairs it",
+            _ if self.is_of_library() => {
+                "no photo needs it here, only who recovers from this folder: put it back from a backup of the library"
+            }
+            _ if has_remotes => {
+                "the next safelight sync fetches what rests in a remote, and makes previews again; importing another copy \
+                 brings back what rests in none"
+            }
+            _ => {
+                "importing another copy brings an original back; previews are made again by the next safelight import"
+            }
         }
     }
 }
@@ -137,6 +144,9 @@ pub struct VerifyReport {
     pub absent: Vec<Damage>,
     /// What is worth knowing.
     pub notices: Vec<Damage>,
+    /// Whether there are remotes, from which what is damaged may come back.
+    #[serde(skip)]
+    pub has_remotes: bool,
     /// Who signed an export.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
@@ -167,14 +177,20 @@ impl Library {
         report.absorb(self.verify_databases(request)?);
         report.absorb(self.verify_objects(request, monitor)?);
         if !request.quick {
-            let log = self.verify_log()?;
-            if !log.damaged.is_empty() && !self.is_read_only() {
-                // The next sync opens every segment, and fetches those that are not whole.
-                self.device.set_setting(safelight_sync::HISTORY_DAMAGED, Some(b"yes"))?;
-            }
-            report.absorb(log);
+            report.absorb(self.verify_log_and_remember()?);
         }
+        report.has_remotes = !self.device.remotes()?.is_empty();
         report.damaged.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(report)
+    }
+
+    /// Verifies history and keys. Where they are damaged the next sync opens each of them, and fetches what is not whole.
+    pub(crate) fn verify_log_and_remember(&mut self) -> Result<VerifyReport> {
+        let log = self.verify_log()?;
+        if !self.is_read_only() {
+            let is_damaged = (!log.damaged.is_empty()).then_some(&b"yes"[..]);
+            self.device.set_setting(HISTORY_DAMAGED, is_damaged)?;
+        }
+        Ok(log)
     }
 }

@@ -128,6 +128,9 @@ impl RemoteAddress {
     /// [`AddressError`] with the rule that is broken and an example.
     pub fn parse(text: &str) -> Result<(Self, Option<RemoteCredential>), AddressError> {
         let text = text.trim();
+        if text.starts_with('/') {
+            return Ok((Self::Folder(folder_path(text)?), None));
+        }
         let (scheme, rest) =
             text.split_once(':').ok_or_else(|| broken("an address begins with its kind", AZURE_EXAMPLE))?;
         match scheme.to_ascii_lowercase().as_str() {
@@ -139,8 +142,7 @@ impl RemoteAddress {
             "dropbox" => cloud_folder(rest, "dropbox:/path").map(|cloud| (Self::Dropbox(cloud), None)),
             "gdrive" => cloud_folder(rest, "gdrive:/path").map(|cloud| (Self::GoogleDrive(cloud), None)),
             "onedrive" => cloud_folder(rest, "onedrive:/path").map(|cloud| (Self::OneDrive(cloud), None)),
-            "folder" if rest.starts_with('/') => Ok((Self::Folder(PathBuf::from(rest)), None)),
-            "folder" => Err(broken("a folder is named by its whole path", FOLDER_EXAMPLE)),
+            "folder" => folder_path(rest).map(|path| (Self::Folder(path), None)),
             _ => Err(broken(
                 "an address begins with azure:, https:, s3:, webdavs:, sftp:, dropbox:, gdrive:, onedrive: or folder:",
                 AZURE_EXAMPLE,
@@ -367,6 +369,18 @@ fn parse_sftp(text: &str) -> Result<SftpAddress, AddressError> {
     Ok(SftpAddress { user, host, port: url.port().unwrap_or(22), path })
 }
 
+/// `/mnt/drive`, also as a URL has it: `///mnt/drive`. A name between two slashes and the path would be of another machine.
+fn folder_path(text: &str) -> Result<PathBuf, AddressError> {
+    let below_root = match text.strip_prefix("//") {
+        Some(rest) => rest.trim_start_matches('/').len() < rest.len(),
+        None => text.starts_with('/'),
+    };
+    if !below_root {
+        return Err(broken("a folder is named by its whole path on this machine", FOLDER_EXAMPLE));
+    }
+    Ok(PathBuf::from(format!("/{}", text.trim_start_matches('/'))))
+}
+
 fn cloud_folder(rest: &str, example: &'static str) -> Result<CloudAddress, AddressError> {
     let rule = |rule| broken(rule, example);
     let path = rest.strip_prefix('/').ok_or_else(|| rule("the path begins with a slash"))?;
@@ -475,6 +489,8 @@ mod tests {
             ("onedrive:/", "onedrive:/"),
             ("dropbox:/a b?endpoint=http://127.0.0.1:99", "dropbox:/a b?endpoint=http://127.0.0.1:99"),
             ("folder:/mnt/usb disk", "folder:/mnt/usb disk"),
+            ("folder:///mnt/usb disk", "folder:/mnt/usb disk"),
+            ("/mnt/usb disk", "folder:/mnt/usb disk"),
         ] {
             let (address, credential) = RemoteAddress::parse(text).expect(text);
             assert!(credential.is_none(), "{text}");
@@ -517,6 +533,7 @@ mod tests {
             "sftp://me:PLANTED@host/path",
             "sftp://-oProxyCommand=x@host/path",
             "folder:relative",
+            "folder://server/share",
             "dropbox:relative",
             "dropbox:/a?endpoint=https://evil.example.com",
             "gdrive:/a?endpoint=http://evil.example.com",

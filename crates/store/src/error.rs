@@ -56,6 +56,15 @@ impl Operation {
             Self::Sweep => "sweep",
         }
     }
+
+    /// The same where the sentence names no object.
+    const fn of_anything(self) -> &'static str {
+        match self {
+            Self::Tier => "change tiers",
+            Self::Grant => "grant uploads",
+            other => other.name(),
+        }
+    }
 }
 
 impl fmt::Display for Operation {
@@ -85,7 +94,7 @@ pub enum StoreError {
         object: String,
     },
     /// The place cannot do this at all; nothing was tried.
-    #[error("{place} cannot {operation}: {reason}")]
+    #[error("{place} cannot {}: {reason}", .operation.of_anything())]
     Unsupported {
         /// The place asked.
         place: String,

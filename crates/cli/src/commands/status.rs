@@ -108,11 +108,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 /// What is safe: photos, and videos where there are any.
 fn safe(status: &Status) -> String {
-    let count = status.assets.saturating_sub(status.linked_absent + status.damaged);
     if status.photos == status.assets {
-        return counted(count, "photo", "photos");
+        return counted(status.safe, "photo", "photos");
     }
-    format!("{} photos and videos", grouped(count))
+    format!("{} photos and videos", grouped(status.safe))
 }
 
 /// How many of each kind; what is neither photo nor video is kept all the same, and said.

@@ -272,10 +272,9 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
             continue;
         }
         context.output.talk(&format!(
-            "{}: {} sent, {} taken in; {} up, {} down",
+            "{}: {}; {} up, {} down",
             outcome.remote,
-            sent(outcome),
-            counted(outcome.taken_segments, "segment of history", "segments of history"),
+            went(outcome),
             size(outcome.traffic.up_bytes),
             size(outcome.traffic.down_bytes),
         ));
@@ -286,18 +285,40 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What went up, beside history.
-fn sent(outcome: &SyncOutcome) -> String {
-    let originals = counted(outcome.synced_originals, "original", "originals");
-    let of_previews = outcome.sent_packs.saturating_sub(outcome.sent_original_packs);
-    let previews = counted(of_previews, "pack of previews", "packs of previews");
-    match outcome.sent_original_packs {
-        0 => format!("{originals} and {previews}"),
-        small => {
-            let small = counted(small, "pack of small originals", "packs of small originals");
-            format!("{originals}, {small} and {previews}")
-        }
+/// What went up and what came down, where anything did.
+fn went(outcome: &SyncOutcome) -> String {
+    let history = |segments| (segments, "segment of history", "segments of history");
+    let sent = listed([
+        (outcome.synced_originals, "original", "originals"),
+        (outcome.sent_original_packs, "pack of small originals", "packs of small originals"),
+        (
+            outcome.sent_packs.saturating_sub(outcome.sent_original_packs),
+            "pack of previews",
+            "packs of previews",
+        ),
+        history(outcome.sent_segments),
+    ]);
+    let taken = listed([
+        (outcome.taken_packs, "pack of previews", "packs of previews"),
+        history(outcome.taken_segments),
+    ]);
+    match (sent, taken) {
+        (None, None) => "nothing new".to_owned(),
+        (Some(sent), None) => format!("{sent} sent"),
+        (None, Some(taken)) => format!("{taken} taken in"),
+        (Some(sent), Some(taken)) => format!("{sent} sent, {taken} taken in"),
     }
+}
+
+/// `4 originals, 1 pack of small originals and 2 packs of previews`; none where all of it is nothing.
+fn listed<const KINDS: usize>(kinds: [(u64, &str, &str); KINDS]) -> Option<String> {
+    let mut told: Vec<String> = kinds
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, several)| counted(count, one, several))
+        .collect();
+    let last = told.pop()?;
+    Some(if told.is_empty() { last } else { format!("{} and {last}", told.join(", ")) })
 }
 
 /// What the sync did for the originals of this device, if it did anything.
@@ -449,5 +470,11 @@ fn passes(error: &LibraryError) -> bool {
 fn is_news(outcome: &SyncOutcome) -> bool {
     let local = &outcome.local;
     let here = local.healed_originals + local.fetched_originals + local.freed_originals;
-    outcome.sent_segments + outcome.taken_segments + outcome.sent_packs + outcome.synced_originals + here > 0
+    outcome.sent_segments
+        + outcome.taken_segments
+        + outcome.sent_packs
+        + outcome.taken_packs
+        + outcome.synced_originals
+        + here
+        > 0
 }

@@ -268,18 +268,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 /// What to do about the damage of a library: each thing that helps some of it, once.
 fn mend(report: &VerifyReport) -> String {
     let mut mends: Vec<&str> = Vec::new();
-    for damage in &report.damaged {
-        let mend = if damage.is_of_originals() { RESTORE } else { damage.hint() };
+    for mend in report.damaged.iter().map(|damage| damage.hint(report.has_remotes)) {
         if !mends.contains(&mend) {
             mends.push(mend);
         }
     }
     mends.join("; also, ")
 }
-
-/// What helps originals and what is made of them.
-const RESTORE: &str = "keep the library as it is: safelight sync fetches what rests in a remote, importing another copy \
-                       restores any original, and previews are made again by the next safelight sync or import";
 
 /// Prints what was found; `mend` is what to do about damage.
 fn answer(context: &Context, report: &VerifyReport, mend: &str) -> Result<(), Failure> {

@@ -122,7 +122,7 @@ fn small_originals_count_in_every_place_that_holds_them() {
     std::fs::write(pics.join("small.jpg"), pictures::photo(5)).unwrap();
     one.import(&pics);
     let (_, _, told) = one.tries(&["sync"]);
-    let sent = "place: 1 original, 1 pack of small originals and 2 packs of previews sent";
+    let sent = "place: 1 original, 1 pack of small originals, 2 packs of previews and ";
     assert!(told.contains(sent), "{told}");
 
     // Who joins reads a pack where it meets it first, and finds it in the other place.

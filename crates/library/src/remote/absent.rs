@@ -14,7 +14,7 @@ use crate::objects::lies_sealed;
 
 impl Library {
     /// Whether nobody but this device has written history: what it did not let go is here.
-    pub(super) fn is_alone(&self) -> Result<bool> {
+    pub(crate) fn is_alone(&self) -> Result<bool> {
         let own = self.keyring().device().id();
         Ok(self.catalog().tips()?.iter().all(|(device, _)| *device == own))
     }

@@ -500,18 +500,18 @@ impl Library {
 
     /// Why an original that cannot be read is not here, where remotes are known to hold it.
     pub(crate) fn rests_elsewhere(&self, original: &Original) -> Result<Option<LibraryError>> {
-        let rows = self.device.original_at_remotes(&original.content)?;
-        let mut names = Vec::new();
-        for remote in self.device.remotes()? {
-            // What another device is to send yet rests in none.
-            if rows.iter().any(|(id, row)| *id == remote.id && is_held(row.state)) {
-                names.push(remote.name);
-            }
-        }
+        let names = self.names_of_holders(&original.content)?;
         Ok((!names.is_empty()).then(|| LibraryError::InRemotes {
             object: original.source.display().to_string(),
             remotes: names.join(", "),
         }))
+    }
+
+    /// The remotes that hold an original. What another device is to send yet rests in none.
+    pub(crate) fn names_of_holders(&self, content: &ContentHash) -> Result<Vec<String>> {
+        let rows = self.device.original_at_remotes(content)?;
+        let holds = |remote: &RemoteRow| rows.iter().any(|(id, row)| *id == remote.id && is_held(row.state));
+        Ok(self.device.remotes()?.into_iter().filter(holds).map(|remote| remote.name).collect())
     }
 
     fn shown_remote(&self, row: RemoteRow, purged: &HashSet<ContentHash>) -> Result<ShownRemote> {

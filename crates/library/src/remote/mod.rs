@@ -43,6 +43,7 @@ pub use local::{
     ThawReport, ThawWait, check_lock_after, cores,
 };
 pub use news::LocalNews;
+pub(crate) use places::Safety;
 pub use places::ShownPlace;
 pub use plan::SyncPlan;
 pub use policy::{Exposes, PolicyChange};

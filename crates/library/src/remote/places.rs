@@ -73,6 +73,17 @@ fn word(how: HowKnown) -> &'static str {
     }
 }
 
+/// How well the photos of a library are kept.
+#[derive(Debug, Default)]
+pub(crate) struct Safety {
+    /// Photos and videos that rest whole somewhere.
+    pub(crate) safe: u64,
+    /// In how many places each of these rests at least; none where there are none.
+    pub(crate) places: Option<u64>,
+    /// Those that rest sealed in fewer than two places.
+    pub(crate) in_few_places: u64,
+}
+
 /// How an original stands to the remotes that were told of it.
 type States = [(RemoteId, SyncState)];
 
@@ -226,17 +237,24 @@ impl Library {
         Ok(found)
     }
 
-    /// How many photos rest in fewer than two places, the trash aside; none where there is no remote.
-    pub(crate) fn count_in_few_places(&self) -> Result<Option<u64>> {
-        if self.device.remotes()?.is_empty() {
-            return Ok(None);
-        }
-        let mut few = 0;
+    /// How well the photos are kept, the trash aside and those of the hidden album where it is closed. Linked files that
+    /// are not there count as kept only where a sealed copy rests.
+    pub(crate) fn safety(&self, absent: &HashSet<ContentHash>) -> Result<Safety> {
+        let mut safety = Safety::default();
+        let keeps_back = self.keeps_hidden_back();
         self.each_resting(|current, resting| {
-            let is_few = current.shelf != Shelf::Trashed && self.count_of_one(resting)? < 2;
-            few += u64::from(is_few);
+            if current.shelf == Shelf::Trashed || keeps_back && current.shelf == Shelf::Hidden {
+                return Ok(());
+            }
+            let sealed = self.count_of_one(resting)?;
+            safety.in_few_places += u64::from(sealed < 2);
+            let file = u64::from(resting.is_linked && sealed == 0 && !absent.contains(resting.content));
+            if sealed + file > 0 {
+                safety.safe += 1;
+                safety.places = Some(safety.places.map_or(sealed + file, |least| least.min(sealed + file)));
+            }
             Ok(())
         })?;
-        Ok(Some(few))
+        Ok(safety)
     }
 }

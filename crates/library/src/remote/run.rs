@@ -67,6 +67,8 @@ pub struct SyncOutcome {
     pub sent_segments: u64,
     /// Segments of history that were taken in.
     pub taken_segments: u64,
+    /// Packs that other devices put there and that were read: of thumbnails, of previews, of small originals.
+    pub taken_packs: u64,
     /// Packs that were put: of thumbnails, of previews, of small originals.
     pub sent_packs: u64,
     /// Those of them that hold small originals.
@@ -359,6 +361,7 @@ impl Library {
                 hint: None,
                 sent_segments: report.history.sent_segments,
                 taken_segments: report.history.taken_segments,
+                taken_packs: report.learnt_packs,
                 sent_packs: report.sent_packs,
                 sent_original_packs: report.sent_original_packs,
                 synced_originals: report.synced_originals,

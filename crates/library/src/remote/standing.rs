@@ -320,14 +320,7 @@ impl Library {
     /// What a remote lost of an original that is not here, and who may still have it.
     pub(crate) fn why_lost(&self, remote: &str, row: &OriginalAtRemote) -> Result<String> {
         let was = row.reason.as_deref().unwrap_or("missing");
-        let rows = self.device.original_at_remotes(&row.content)?;
-        let others: Vec<String> = self
-            .device
-            .remotes()?
-            .into_iter()
-            .filter(|other| rows.iter().any(|(id, row)| *id == other.id && is_held(row.state)))
-            .map(|other| other.name)
-            .collect();
+        let others = self.names_of_holders(&row.content)?;
         if let Some(first) = others.first() {
             let others = others.join(", ");
             return Ok(format!(
@@ -423,19 +416,16 @@ impl Library {
         }
     }
 
-    /// How many originals wait to be sent and failed, over all remotes; how many places hold everything.
-    pub(crate) fn sync_standing(&self) -> Result<(u64, u64, u64)> {
-        let (mut waiting, mut failed, mut places, mut is_all_here) = (0, 0, 0, true);
+    /// How many originals wait to be sent and failed, over all remotes.
+    pub(crate) fn sync_standing(&self) -> Result<(u64, u64)> {
+        let (mut waiting, mut failed) = (0, 0);
         let purged = self.purged_contents()?;
         for remote in self.device.remotes()? {
             let counts = self.counts_without(&remote, &purged)?;
             waiting += counts.waiting;
             failed += counts.failed;
-            is_all_here &= counts.not_here == 0;
-            let is_all_there = counts.waiting + counts.local + counts.failed == 0;
-            places += u64::from(remote.synced_millis.is_some() && is_all_there);
         }
-        Ok((waiting, failed, places + u64::from(is_all_here)))
+        Ok((waiting, failed))
     }
 
     pub(super) fn shown_policy(

@@ -1,7 +1,7 @@
 //! Verifies originals and packs, on all cores.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use safelight_catalog::{FileState, PackLocation, Shelf};
@@ -462,7 +462,7 @@ impl Library {
         each_original: &mut dyn FnMut(ContentHash),
     ) -> Result<()> {
         let checker = Checker { place: &self.place, keyring: self.keyring(), request: *request, monitor };
-        let blame = |reason: String| Damage::new(PathBuf::from("objects").join(path.as_str()), reason);
+        let (mut harms, mut notes) = (Vec::new(), Vec::new());
         let mut reader = PackReader::open(&self.place, path)?;
         let scan = scan_local_pack(&mut reader, self.id(), self.keyring())?;
         let known = self.device.entries_of_pack(path.as_str())?;
@@ -473,20 +473,17 @@ impl Library {
                 .iter()
                 .any(|entry| entry.position < damaged.end && damaged.start < entry.position + entry.length);
             let reason = format!("bytes {} to {} are no entry", damaged.start, damaged.end);
-            let list = if is_header || is_used { &mut report.damaged } else { &mut report.notices };
-            list.push(blame(reason));
+            if is_header || is_used { &mut harms } else { &mut notes }.push(reason);
         }
         if scan.end < known_end {
-            report.damaged.push(blame(format!("it ends at byte {} instead of {known_end}", scan.end)));
+            harms.push(format!("it ends at byte {} instead of {known_end}", scan.end));
         } else if scan.end < scan.len {
-            report
-                .notices
-                .push(blame("an interrupted run left a torn end; the next import cuts it off".into()));
+            notes.push("an interrupted run left a torn end; the next import cuts it off".to_owned());
         }
         let found: HashSet<u64> =
             locations(path, &scan.entries).into_iter().map(|location| location.position).collect();
         for entry in known.iter().filter(|location| !found.contains(&location.position)) {
-            report.damaged.push(blame(format!("the entry at byte {} cannot be found", entry.position)));
+            harms.push(format!("the entry at byte {} cannot be found", entry.position));
             lost.push(entry.clone());
         }
         let outcomes: Vec<(&LocalEntry, std::result::Result<(), String>)> = scan
@@ -505,12 +502,14 @@ impl Library {
                     let reason = format!("the entry at byte {}: {reason}", entry.range.start);
                     let position = entry.range.start.saturating_sub(FRAME_LEN as u64);
                     let in_use = known.iter().find(|location| location.position == position);
-                    if in_use.is_some() { &mut report.damaged } else { &mut report.notices }
-                        .push(blame(reason));
+                    if in_use.is_some() { &mut harms } else { &mut notes }.push(reason);
                     lost.extend(in_use.cloned());
                 }
             }
         }
+        let full = PathBuf::from("objects").join(path.as_str());
+        report.damaged.extend(as_one(&full, harms));
+        report.notices.extend(as_one(&full, notes));
         Ok(())
     }
 
@@ -535,6 +534,14 @@ impl Library {
         }
         Ok(())
     }
+}
+
+/// What is wrong with one file, as one finding: the first of it, and how much more there is.
+fn as_one(path: &Path, reasons: Vec<String>) -> Option<Damage> {
+    let more = reasons.len().saturating_sub(1);
+    let first = reasons.into_iter().next()?;
+    let reason = if more == 0 { first } else { format!("{first}, and {more} more of the kind") };
+    Some(Damage::new(path, reason))
 }
 
 fn is_leftover(path: &ObjectPath, expected: &HashSet<String>) -> bool {

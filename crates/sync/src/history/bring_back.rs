@@ -1,12 +1,12 @@
 //! What the library's folder lost of its history and its keys, brought back from a place that holds it.
 //!
 //! Invariants: only what the catalogue or a statement vouches for is put into the folder, and nothing whole that rests there
-//! is replaced. Whoever has the folder alone can read it again afterwards.
+//! is replaced; what rests there is opened only where a verification found damage. Whoever has the folder alone can read it again afterwards.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use safelight_crypto::{Recipient, names};
+use safelight_crypto::{Recipient, Roster, names};
 use safelight_store::{Area, ObjectPath, Outcome, StoreError};
 
 use super::publish::{Judged, judge_segment, segment_path, whole_segment};
@@ -16,21 +16,36 @@ use crate::here::{Here, RemotePlace};
 use crate::keys::{SMALL_BYTES, as_sealed, check_small, path_of, paths_of};
 use crate::problem::Problem;
 
-/// The setting of this device that says that a verification found damage in the history that rests here: every segment is
-/// opened before it is believed to be there.
+/// The setting of this device that says that a verification found damage in the history or the keys that rest here: each of
+/// them is opened before it is believed to be there.
 pub const HISTORY_DAMAGED: &str = "history-damaged";
 
-/// Fetches segments, the root card and the keys files of the words and of this device that are missing in the folder.
+/// Fetches segments, the root card and the keys files of the words and of this device that are missing in the folder, and
+/// where a verification found damage those too that are not whole.
 pub(crate) async fn bring_back(
     here: &mut Here<'_>,
     at: &RemotePlace,
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
-    let segments = here.catalog.segments()?;
-    let held = held(here, Area::Log)?;
     let is_doubtful = here.device.setting(HISTORY_DAMAGED)?.is_some();
+    let segments = bring_segments_back(here, at, is_doubtful, problems).await?;
+    let small = bring_small_back(here, at, is_doubtful, problems).await?;
+    if is_doubtful && segments && small {
+        here.device.set_setting(HISTORY_DAMAGED, None)?;
+    }
+    Ok(())
+}
+
+/// Answers whether all of history is there and, where it is doubtful, whole.
+async fn bring_segments_back(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    is_doubtful: bool,
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    let held = held(here, Area::Log)?;
     let mut is_whole = true;
-    for stored in segments {
+    for stored in here.catalog.segments()? {
         let (device, tip) = (stored.device, stored.tip);
         let path = segment_path(device, tip.seq.0);
         let is_held = held.contains(path.as_str());
@@ -41,47 +56,58 @@ pub(crate) async fn bring_back(
             place_waiting(here, problems)?;
             continue;
         }
-        if let Some(bytes) = get(here, at, &path, SEGMENT_BYTES).await?
-            && matches!(judge_segment(here, &bytes, device, tip.seq.0, tip.root)?, Judged::Same(_))
-        {
-            if is_held {
-                here.place.replace_object(&path, &bytes)?;
-                here.note(problems, Problem::Repaired { object: format!("objects/{path}"), was: "damaged" });
-            } else {
-                if put(here, &path, &bytes)? {
-                    note_missing(here, &path, problems);
-                }
+        match get(here, at, &path, SEGMENT_BYTES).await? {
+            Some(bytes)
+                if matches!(judge_segment(here, &bytes, device, tip.seq.0, tip.root)?, Judged::Same(_)) =>
+            {
+                put(here, &path, &bytes, is_held, true, problems)?;
             }
-        } else {
-            is_whole = false;
+            _ => is_whole = false,
         }
     }
-    if is_doubtful && is_whole {
-        here.device.set_setting(HISTORY_DAMAGED, None)?;
-    }
-    let Some(roster) = here.roster()? else { return Ok(()) };
+    Ok(is_whole)
+}
+
+/// The same of the root card and the keys files. Those of other devices rest in places; one that is here all the same is
+/// kept whole.
+async fn bring_small_back(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    is_doubtful: bool,
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    let Some(roster) = here.roster()? else { return Ok(false) };
+    let held = held_small(here)?;
     let words = Recipient::Words(roster.words().id());
     let own = Recipient::Device(here.keys.keyring().device().id());
     let mut small = vec![names::root_card(&roster.words().id())];
     for epoch in roster.epochs() {
-        let due = [words, own].into_iter().filter(|recipient| epoch.files.contains_key(recipient));
-        small.extend(due.map(|recipient| names::keys_file(&epoch.epoch, &recipient)));
+        let named =
+            epoch.files.keys().map(|recipient| (recipient, names::keys_file(&epoch.epoch, recipient)));
+        let due = named.filter(|(recipient, name)| [&words, &own].contains(recipient) || held.contains(name));
+        small.extend(due.map(|(_, name)| name));
     }
-    let mut held = held_small(here)?;
+    let mut is_whole = true;
     for name in small {
-        let path = path_of(&name)?;
-        if held.insert(name)
-            && let Some(bytes) = get(here, at, &path, SMALL_BYTES).await?
-            && check_small(here, Some(&roster), &path, &bytes).is_ok()
-        {
-            // What another device made comes here for the first time; only what was here before was lost.
-            let was_here = here.device.replica(at.id, path.as_str())?.is_some();
-            if put(here, &path, &bytes)? && was_here {
-                note_missing(here, &path, problems);
+        let (path, is_held) = (path_of(&name)?, held.contains(&name));
+        if is_held && !(is_doubtful && is_damaged(here, &roster, &path)) {
+            continue;
+        }
+        match get(here, at, &path, SMALL_BYTES).await? {
+            Some(bytes) if check_small(here, Some(&roster), &path, &bytes).is_ok() => {
+                // What another device made comes here for the first time; only what was here before was lost.
+                let was_here = is_held || here.device.replica(at.id, path.as_str())?.is_some();
+                put(here, &path, &bytes, is_held, was_here, problems)?;
             }
+            _ => is_whole = false,
         }
     }
-    Ok(())
+    Ok(is_whole)
+}
+
+fn is_damaged(here: &Here<'_>, roster: &Roster, path: &ObjectPath) -> bool {
+    let read = here.place.open_object(path).and_then(|object| object.read_all(SMALL_BYTES));
+    read.map_or(true, |bytes| check_small(here, Some(roster), path, &bytes).is_err())
 }
 
 fn held(here: &Here<'_>, area: Area) -> Result<HashSet<String>> {
@@ -106,13 +132,27 @@ async fn get(here: &Here<'_>, at: &RemotePlace, path: &ObjectPath, most_bytes: u
     }
 }
 
-/// Puts what a place holds into the folder; answers whether it was not there.
-fn put(here: &Here<'_>, path: &ObjectPath, bytes: &Bytes) -> Result<bool> {
-    let Some(sealed) = as_sealed(path.area(), bytes) else { return Ok(false) };
-    // Another process may have been as fast; what it put is verified as everything here is.
-    Ok(here.place.put_new(path, &sealed)? == Outcome::Created)
-}
-
-fn note_missing(here: &Here<'_>, path: &ObjectPath, problems: &mut Vec<Problem>) {
-    here.note(problems, Problem::Repaired { object: format!("objects/{path}"), was: "missing" });
+/// Puts what a place holds into the folder, and says that it is whole again where it was here before.
+fn put(
+    here: &Here<'_>,
+    path: &ObjectPath,
+    bytes: &Bytes,
+    is_held: bool,
+    was_here: bool,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let is_put = match as_sealed(path.area(), bytes) {
+        None => false,
+        Some(_) if is_held => {
+            here.place.replace_object(path, bytes)?;
+            true
+        }
+        // Another process may have been as fast; what it put is verified as everything here is.
+        Some(sealed) => here.place.put_new(path, &sealed)? == Outcome::Created,
+    };
+    if is_put && was_here {
+        let was = if is_held { "damaged" } else { "missing" };
+        here.note(problems, Problem::Repaired { object: format!("objects/{path}"), was });
+    }
+    Ok(())
 }
