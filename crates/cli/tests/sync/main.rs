@@ -17,6 +17,7 @@ mod clones;
 mod clouds;
 mod collect;
 mod cut;
+mod damaged_here;
 mod devices;
 mod hostile;
 mod kills;
