@@ -974,7 +974,7 @@ class Library:
                 continue
             for file in files:
                 try:
-                    data, epoch = self.bucket.read(file, MIB), id_bytes(name.split("/")[1])
+                    data, epoch = self.bucket.read(file, 4 * MIB), id_bytes(name.split("/")[1])
                     secrets = read_keys_file(data, self.words, self.id, epoch, recipient)
                     found.append((file, H(data), epoch, secrets))
                 except Refused as refusal:
@@ -995,7 +995,7 @@ class Library:
         for name, files in self.bucket.named("keys"):
             for file in files if name.split("/")[-1] != id_text(self.words.id) else []:
                 try:
-                    demand(H(self.bucket.read(file, MIB)) in self.roster.keys_files.values(),
+                    demand(H(self.bucket.read(file, 4 * MIB)) in self.roster.keys_files.values(),
                            "no statement names this keys file")
                 except Refused as refusal:
                     self.problem(file, refusal)
@@ -1034,7 +1034,7 @@ class Library:
                         if kind == 16:
                             statement = Statement(body[0])
                             statements[statement.id] = statement
-                    except (Refused, ValueError, TypeError, KeyError, AttributeError) as refusal:
+                    except (Refused, ValueError, TypeError, LookupError, AttributeError) as refusal:
                         if isinstance(refusal, Refused):
                             self.problem(file, f"a statement is refused: {refusal}")
         self.statements = list(statements.values())
@@ -1101,7 +1101,7 @@ class Library:
                     _, _, kind, body = cbor_decode(op)
                     if kind == 27:
                         carried.update((device, number, root) for device, number, root in body[0])
-                except (Refused, ValueError, TypeError, KeyError, AttributeError):
+                except (Refused, ValueError, TypeError, LookupError, AttributeError):
                     continue        # what is wrong with it is said where it is folded
         return carried
 

@@ -521,6 +521,18 @@ class AHistoryByHand(Rooms):
         self.assertEqual((code, files(self.here / "out/photos")), (1, files(self.source)))
         self.assertIn("does not belong", report["problems"][0]["problem"])
 
+    def test_changes_of_no_sense_keep_nothing_else_from_coming_back(self):
+        d = self.device
+        d.pack([b"kept"])
+        stop = b"SLST"
+        odd = [d.op(kind, body) for kind in (16, 27, 8, 2, 99) for body in ({0: stop}, {}, {0: []}, {0: [stop]}, {1: stop})]
+        odd += [(b"", cbor_encode([b"x" * 12, 0, kind, body])) for kind in (16, 27) for body in ([], stop, 0, [stop])]
+        d.segment([d.admit(), d.op(2, {2: d.original(b"kept", b"kept.jpg")}), *odd])
+        code, report = self.recover()
+        self.assertEqual(report["lost"], [])
+        self.assertIn(code, (0, 1))
+        self.assertEqual(files(self.here / "out/photos").get(b"kept.jpg"), b"kept")
+
     def test_what_a_revoked_device_wrote_later_is_not_believed(self):
         d = self.device
         d.pack([b"before", b"after"])

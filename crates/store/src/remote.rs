@@ -326,6 +326,18 @@ pub struct ObjectInfo {
 pub struct PageToken(pub(crate) String);
 
 impl PageToken {
+    /// The same with how many pages were read before it.
+    pub(crate) fn count(self, read: u32) -> Self {
+        Self(format!("{read}:{}", self.0))
+    }
+
+    /// How many pages were read before it, and the backend's own mark.
+    pub(crate) fn counted(&self) -> (u32, Self) {
+        let counted = self.0.split_once(':').and_then(|(read, mark)| Some((read.parse().ok()?, mark)));
+        let (read, mark) = counted.unwrap_or((0, &self.0));
+        (read, Self(mark.to_owned()))
+    }
+
     /// Wraps a backend's own continuation mark.
     #[must_use]
     pub const fn new(mark: String) -> Self {

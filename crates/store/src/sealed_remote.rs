@@ -14,6 +14,9 @@ use crate::name::{Area, Key, ObjectPath, Prefix};
 use crate::remote::{ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, Urgency};
 use crate::sealed::Sealed;
 
+/// Pages of one listing that are read: with a thousand names in each, more than any library fills.
+const MOST_PAGES: u32 = 20_000;
+
 /// A [`Remote`] that takes only sealed objects.
 #[derive(Debug, Clone)]
 pub struct SealedRemote {
@@ -106,12 +109,27 @@ impl SealedRemote {
         self.remote.head(&Key::from(path)).await
     }
 
-    /// Lists one page of an area; see [`Remote::list`].
+    /// Lists one page of an area; see [`Remote::list`]. Its tokens count, so that no place keeps whoever lists for ever.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; [`StoreError::Damaged`] for a listing that does not come to an end.
     pub async fn list(&self, area: Area, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
-        self.remote.list(&Prefix::area(area), after).await
+        let (read, after) = match after.map(PageToken::counted) {
+            Some((read, mark)) => (read, Some(mark)),
+            None => (0, None),
+        };
+        let mut page = self.remote.list(&Prefix::area(area), after.as_ref()).await?;
+        if let Some(next) = page.next.take() {
+            if read >= MOST_PAGES || after.as_ref() == Some(&next) {
+                return Err(StoreError::Damaged {
+                    place: self.remote.label().to_owned(),
+                    object: format!("{}/", area.as_str()),
+                    reason: "its listing does not come to an end".to_owned(),
+                });
+            }
+            page.next = Some(next.count(read + 1));
+        }
+        Ok(page)
     }
 
     /// Removes an object; see [`Remote::delete`].

@@ -5,7 +5,7 @@
 //! that the heads name. Nothing is believed before the card proved to be that of the words, the statements were
 //! replayed from it, and each segment, or the checkpoint, was verified by the keys that they give.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -298,28 +298,30 @@ async fn all_segments(
     found: &mut FoundKeys,
 ) -> Result<Segments> {
     // A claim is not believed further than there are segments, and may be any number.
-    let mut wanted: Vec<_> = claims.iter().map(|(device, claim)| (*device, 1..=claim.seq.0)).collect();
+    let mut chains: BTreeMap<_, _> =
+        claims.iter().map(|(device, claim)| (*device, 1..=claim.seq.0)).collect();
     let (mut kept, mut kept_bytes, mut is_all) = (Vec::new(), 0, true);
-    let mut ended = BTreeSet::new();
     loop {
-        wanted.retain(|(device, seqs)| !seqs.is_empty() && !ended.contains(device));
-        let mut stretch = Vec::with_capacity(STRETCH);
-        for (device, seqs) in &mut wanted {
-            let room = STRETCH - stretch.len();
-            stretch.extend(seqs.by_ref().take(room).map(|seq| (*device, seq)));
-        }
+        let each = chains.iter().flat_map(|(device, seqs)| seqs.clone().map(|seq| (*device, seq)));
+        let stretch: Vec<_> = each.take(STRETCH).collect();
         if stretch.is_empty() {
             return Ok(Segments { kept, is_all });
         }
         let mut arrived = Vec::with_capacity(stretch.len());
         for ((device, seq), result) in fetch_segments(store, &stretch).await {
+            let Some(seqs) = chains.get_mut(&device) else { continue };
             match result {
-                Ok(bytes) if !ended.contains(&device) => arrived.push(((device, seq), bytes)),
-                Ok(_) => {}
-                Err(
+                Ok(bytes) if is_named(&bytes, device, seq) => {
+                    arrived.push(((device, seq), bytes));
+                    // Nothing is left behind the last.
+                    seqs.next();
+                }
+                // What follows stands on it: whoever syncs names it.
+                Ok(_)
+                | Err(
                     StoreError::NotFound { .. } | StoreError::TooLarge { .. } | StoreError::Damaged { .. },
                 ) => {
-                    ended.insert(device);
+                    chains.remove(&device);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -331,6 +333,14 @@ async fn all_segments(
             kept.append(&mut arrived);
         }
     }
+}
+
+/// Whether bytes are a segment of the name under which they lie; nobody has vouched for it yet.
+fn is_named(bytes: &[u8], device: DeviceId, seq: u32) -> bool {
+    SealedSegment::parse(bytes).is_ok_and(|sealed| {
+        let clear = sealed.clear();
+        clear.device == device && clear.seq.0 == seq
+    })
 }
 
 impl Joining {

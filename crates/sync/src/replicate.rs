@@ -92,6 +92,8 @@ enum Done {
         /// Names in the second place under which something bad lies.
         bad: Vec<(ObjectPath, String)>,
     },
+    /// Whatever lies under its names in the second place is damaged; the next run tries others.
+    Nowhere { from: ObjectPath, bad: Vec<(ObjectPath, String)> },
     /// The first place does not have it whole; what is wrong there.
     Missing(Vec<(ObjectPath, String)>),
     /// The first place cannot give it before it is thawed.
@@ -417,6 +419,23 @@ impl Run<'_> {
         }
     }
 
+    /// Marks names in the second place under which something bad lies: nobody looks below them again.
+    fn mark(
+        &self,
+        here: &mut Here<'_>,
+        bad: Vec<(ObjectPath, String)>,
+        report: &mut ReplicateReport,
+    ) -> Result<()> {
+        for (path, reason) in bad {
+            here.device.mark_bad(self.to.id, path.as_str())?;
+            if let Some(place) = here.device.place_id(self.to.id)? {
+                mark_damaged(here, self.to, place, object_of(&path))?;
+            }
+            here.note(&mut report.problems, Problem::Damaged { object: path.to_string(), reason });
+        }
+        Ok(())
+    }
+
     fn accept(
         &mut self,
         here: &mut Here<'_>,
@@ -426,15 +445,15 @@ impl Run<'_> {
     ) -> Result<()> {
         let (path, from, bytes, how) = match done {
             Done::Placed { path, from, bytes, how, bad } => {
-                for (path, reason) in bad {
-                    // Nobody looks below it again.
-                    here.device.mark_bad(self.to.id, path.as_str())?;
-                    if let Some(place) = here.device.place_id(self.to.id)? {
-                        mark_damaged(here, self.to, place, object_of(&path))?;
-                    }
-                    here.note(&mut report.problems, Problem::Damaged { object: path.to_string(), reason });
-                }
+                self.mark(here, bad, report)?;
                 (path, from, bytes, how)
+            }
+            Done::Nowhere { from, bad } => {
+                report.missing_objects += 1;
+                self.mark(here, bad, report)?;
+                let reason = format!("whatever lies under its names in {} is damaged", self.to.store.label());
+                here.note(&mut report.problems, Problem::NotSent { object: from.to_string(), reason });
+                return Ok(());
             }
             Done::Archived => {
                 report.archived_objects += 1;
@@ -535,11 +554,7 @@ async fn hand_on(
         };
         return Ok(Done::Placed { path: path.clone(), from: origin, bytes: length, how, bad: bad_there });
     }
-    Err(StoreError::Damaged {
-        place: to.label().to_owned(),
-        object: origin.to_string(),
-        reason: "every repair of it is damaged too".to_owned(),
-    })
+    Ok(Done::Nowhere { from: origin, bad: bad_there })
 }
 
 enum Got {

@@ -46,6 +46,8 @@ const OBJECTS: &str = "objects";
 const TEMPORARY: &str = "tmp";
 /// The history and what it folds into.
 const CATALOG: &str = "catalog.db";
+/// Held by whoever syncs; empty.
+pub(crate) const SYNC_LOCK: &str = "sync.lock";
 /// What only this device remembers.
 const DEVICE: &str = "device.db";
 /// More than any small file of the folder has.
@@ -397,7 +399,7 @@ fn survey_below(root: &Path, below: &Path, entries: &mut Vec<FolderEntry>) -> Re
 fn is_known(relative: &Path) -> bool {
     match relative.to_str() {
         None => false,
-        Some(DESCRIPTION) => true,
+        Some(DESCRIPTION | SYNC_LOCK) => true,
         Some(name) if name.starts_with("tmp/") => true,
         Some(name) if name.starts_with("keys/") => crate::keys::is_known_file(Path::new(name)),
         Some(name) => is_database_file(name) || replaced::is_replaced_database(name),

@@ -22,7 +22,7 @@ use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::folder::LibraryFolder;
 use crate::library::{Library, device_key};
-use crate::remote::run::SyncLock;
+use crate::remote::lock::SyncLock;
 use crate::remote::standing::ShownPolicy;
 use crate::why::Why;
 

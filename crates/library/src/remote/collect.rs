@@ -7,7 +7,8 @@ use safelight_sync::{CollectPlan, CollectReport, Stop, SyncError, Waits, collect
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
-use super::run::{SyncLock, Told, here, until_stopped};
+use super::lock::SyncLock;
+use super::run::{Told, here, until_stopped};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
@@ -102,7 +103,7 @@ impl Library {
         let row = self.remote_row(remote)?;
         let others: Vec<RemoteRow> =
             self.device.remotes()?.into_iter().filter(|other| other.id != row.id).collect();
-        let _only = SyncLock::take(&self.folder)?;
+        let _only = SyncLock::take_to_remove(&self.folder)?;
         let runtime = runtime()?;
         let stop = Stop::default();
         monitor.begin(Task::Sync, None, None);

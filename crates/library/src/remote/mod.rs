@@ -14,6 +14,7 @@ mod keeper;
 mod kinds;
 mod link;
 mod local;
+mod lock;
 mod news;
 mod places;
 mod plan;

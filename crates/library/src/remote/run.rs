@@ -1,12 +1,10 @@
 //! Syncing, verifying and fetching: the futures of `safelight-sync`, run to their end.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
 use safelight_catalog::{Exposure, PolicyKind, RemoteId, RemoteRow};
 use safelight_crypto::{Device, Epoch, EpochId, Keyring, OsEntropy};
 use safelight_model::{RenditionKind, Storage};
@@ -20,13 +18,13 @@ use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
 use super::local::{LocalOutcome, after_sync, would_leave};
+use super::lock::SyncLock;
 use super::plan::SyncPlan;
 use super::sweep::sweep;
 use super::terms::{Hushed, MinuteOfDay};
 use crate::edit::Selection;
 use crate::effects::{now_millis, now_stamp_millis};
 use crate::error::{ErrorKind, LibraryError, Result, with_causes};
-use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
 use crate::library::Library;
@@ -757,38 +755,5 @@ impl safelight_sync::Monitor for ToldInTime<'_> {
 
     fn advance(&self, transfer: Transfer, bytes: u64) {
         self.0.advance(transfer, bytes);
-    }
-}
-
-/// Lets one sync of a library run at a time on this machine. Dies with the process.
-pub(super) struct SyncLock {
-    held: File,
-}
-
-impl SyncLock {
-    /// Lets others sync while this one only waits.
-    pub(super) fn pause(&self) -> std::io::Result<()> {
-        Ok(rustix::fs::flock(&self.held, FlockOperation::Unlock)?)
-    }
-
-    /// Goes on after a pause; answers whether nobody else syncs.
-    pub(super) fn go_on(&self) -> bool {
-        !matches!(flock::lock(&self.held, Ask::AloneNow), Ok(Answer::Taken))
-    }
-
-    pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {
-        // Not the folder of objects, which who renders in the background holds, and not that of keys, which a new
-        // sign-in needs in the middle of a sync.
-        let path = folder.path().join("tmp");
-        let held = File::open(&path).map_err(|source| LibraryError::reading(&path, source))?;
-        match flock::lock(&held, Ask::AloneNow) {
-            Ok(Answer::Held) => Ok(Self { held }),
-            Ok(Answer::Lockless) => {
-                tracing::warn!("this file system has no locks: nothing keeps two syncs at once apart");
-                Ok(Self { held })
-            }
-            Ok(Answer::Taken) => Err(LibraryError::AnotherSync),
-            Err(error) => Err(LibraryError::reading(&path, error)),
-        }
     }
 }

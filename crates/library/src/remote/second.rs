@@ -8,7 +8,8 @@ use safelight_sync::{Compared, Held, ReplicateOptions, Stop, compare, drill, rep
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
-use super::run::{HeldBack, SyncLock, Told, here, until_stopped};
+use super::lock::SyncLock;
+use super::run::{HeldBack, Told, here, until_stopped};
 use crate::error::{LibraryError, Result, with_causes};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};

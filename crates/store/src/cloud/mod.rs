@@ -201,11 +201,7 @@ async fn whole(asked: Asked<'_>, reply: Reply, at_most_bytes: u64) -> Result<Byt
     {
         return Err(asked.too_large(length_bytes, at_most_bytes));
     }
-    match reply.bytes(at_most_bytes).await {
-        Ok(bytes) => Ok(bytes),
-        Err(crate::http::NetworkFault::TooLong(_)) => Err(asked.too_large(at_most_bytes + 1, at_most_bytes)),
-        Err(fault) => Err(asked.network(fault)),
-    }
+    reply.bytes(at_most_bytes).await.map_err(|fault| asked.network(fault))
 }
 
 /// The bytes of an answer to a range, where `status` says how it was understood.

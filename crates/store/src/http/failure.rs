@@ -95,8 +95,11 @@ impl Asked<'_> {
         StoreError::Network { place, operation, object, source }
     }
 
-    /// A request that got no whole answer.
+    /// A request that got no whole answer, or a longer one than there can be: asking again would not shorten that.
     pub(crate) fn network(&self, fault: NetworkFault) -> StoreError {
+        if let NetworkFault::TooLong(at_most_bytes) = fault {
+            return self.too_large(at_most_bytes + 1, at_most_bytes);
+        }
         let (place, operation, object) = (self.place.to_owned(), self.operation, self.object.to_owned());
         let kind = match &fault {
             NetworkFault::Stalled(_) => io::ErrorKind::TimedOut,

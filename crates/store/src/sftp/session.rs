@@ -173,8 +173,9 @@ async fn keep(mut errors: ChildStderr, said: Arc<Mutex<String>>) {
     let mut piece = [0; 1024];
     while let Ok(read @ 1..) = errors.read(&mut piece).await {
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() < MOST_SAID_BYTES {
-            said.push_str(&String::from_utf8_lossy(piece.get(..read).unwrap_or_default()));
-        }
+        said.push_str(&String::from_utf8_lossy(piece.get(..read).unwrap_or_default()));
+        let too_much = said.len().saturating_sub(MOST_SAID_BYTES);
+        let from = said.ceil_char_boundary(too_much);
+        said.drain(..from);
     }
 }

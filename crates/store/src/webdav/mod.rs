@@ -348,13 +348,7 @@ impl Remote for WebDav {
         {
             return Err(asked.too_large(length_bytes, at_most_bytes));
         }
-        match reply.bytes(at_most_bytes).await {
-            Ok(bytes) => Ok(bytes),
-            Err(crate::http::NetworkFault::TooLong(_)) => {
-                Err(asked.too_large(at_most_bytes + 1, at_most_bytes))
-            }
-            Err(fault) => Err(asked.network(fault)),
-        }
+        reply.bytes(at_most_bytes).await.map_err(|fault| asked.network(fault))
     }
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {

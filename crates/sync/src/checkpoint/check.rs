@@ -14,6 +14,7 @@ use super::write::write_now;
 use super::{path_of_page, path_of_root};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
+use crate::place::place_id;
 use crate::problem::{Problem, Transfer};
 use crate::verify::VerifyReport;
 
@@ -156,13 +157,16 @@ pub(crate) async fn write_again(
             Area::Page => true,
             _ if here.device.replica(at.id, object)?.is_some() => true,
             // Another took its place: what nobody can open is in the way of whoever looks.
-            _ if *is_dead_root => match at.store.delete(&path).await {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::info!(%error, object, "a root that opens for nobody stays");
-                    false
+            // Nothing is deleted in a place that may be another one.
+            _ if *is_dead_root && place_id(here, at, problems).await?.is_some() => {
+                match at.store.delete(&path).await {
+                    Ok(()) => true,
+                    Err(error) => {
+                        tracing::info!(%error, object, "a root that opens for nobody stays");
+                        false
+                    }
                 }
-            },
+            }
             _ => *was == MISSING,
         };
         if is_mended {

@@ -207,10 +207,10 @@ async fn delete_all(
     deleted: &mut Held,
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
-    let (store, stop, has_failed) = (&at.store, here.stop, Cell::new(false));
+    let (store, stop, is_over) = (&at.store, here.stop, Cell::new(false));
     let mut deletions = iter(ready)
         .map(|one| async {
-            let result = if stop.is_asked() || has_failed.get() {
+            let result = if stop.is_asked() || is_over.get() {
                 Ok(Gone::Untried)
             } else {
                 delete_one(store, &one.path).await
@@ -220,6 +220,10 @@ async fn delete_all(
         .buffer_unordered(CONCURRENCY);
     let mut first_error = None;
     while let Some((one, result)) = deletions.next().await {
+        // What somebody says meanwhile may need what is to go, and nobody could read it yet.
+        if !is_published(here, at)? {
+            is_over.set(true);
+        }
         match result {
             Ok(Gone::Yes) => {
                 here.device.record_left(at.id, [one.path.as_str()])?;
@@ -233,7 +237,7 @@ async fn delete_all(
             }
             Ok(Gone::Untried) => {}
             Err(error) => {
-                has_failed.set(true);
+                is_over.set(true);
                 first_error = first_error.or(Some(error));
             }
         }

@@ -16,6 +16,7 @@ use super::pull::{OwnChain, Pulled, head_path};
 use super::renumber::renumber_lost;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
+use crate::place::place_id;
 use crate::problem::{Problem, Transfer};
 
 /// The full name of a segment.
@@ -193,7 +194,7 @@ pub(super) async fn publish(
                     passed.push(stored);
                     continue;
                 }
-                Ok((bytes, _)) => put_segment(here, &at.store, device, tip, bytes).await?,
+                Ok((bytes, _)) => put_segment(here, at, device, tip, bytes, &mut report.problems).await?,
                 Err(_) if device == own && renumber_lost(here, tip, report)? => return Ok(false),
                 Err(reason) => Put::Refused(Problem::Damaged { object, reason }),
             };
@@ -252,12 +253,14 @@ fn builds_on_more(known: &BTreeMap<DeviceId, Tip>, seen: &Seen, carried: &BTreeS
 }
 
 async fn put_segment(
-    here: &Here<'_>,
-    store: &SealedRemote,
+    here: &mut Here<'_>,
+    at: &RemotePlace,
     device: DeviceId,
     tip: Tip,
     bytes: Vec<u8>,
+    problems: &mut Vec<Problem>,
 ) -> Result<Put> {
+    let store = &at.store;
     let path = segment_path(device, tip.seq.0);
     let length = bytes.len() as u64;
     let damaged = |reason: String| Problem::Damaged { object: path.to_string(), reason };
@@ -292,6 +295,10 @@ async fn put_segment(
             Ok(Put::Refused(damaged(format!("{reason}; a copy of this device may have written it"))))
         }
         Judged::Damaged(reason) | Judged::OtherDamaged(reason) | Judged::OtherUnsigned(reason) => {
+            // Nothing is deleted in a place that may be another one.
+            if place_id(here, at, problems).await?.is_none() {
+                return Ok(Put::Refused(damaged(reason)));
+            }
             match replace_damaged(store, &path, &sealed).await {
                 Ok(()) => {
                     here.monitor.problem(&Problem::Repaired { object: path.to_string(), was: "damaged" });

@@ -26,6 +26,10 @@ const CONCURRENCY: usize = 8;
 const LOOK_AHEAD: u32 = 4;
 /// Segments that are held in memory between two rounds; a place may send what is not history at all.
 const MOST_AT_ONCE: usize = 16;
+/// A segment of more bytes is asked for alone, so that a few large ones do not fill the memory.
+const BESIDE_BYTES: u64 = 4 << 20;
+/// No more is asked for once so many bytes have come.
+const AT_ONCE_BYTES: usize = 64 << 20;
 /// Segments of one device that wait for others before no more are asked for.
 const MOST_WAITING: usize = 8;
 /// Bytes of members' segments that wait: the word that a forked chain is carried may come late in a chain.
@@ -331,8 +335,8 @@ pub(crate) async fn listed_chains(store: &SealedRemote) -> Result<BTreeMap<Devic
             }
         }
         match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(chains),
+            Some(next) if chains.len() < MOST_DEVICES => after = Some(next),
+            _ => return Ok(chains),
         }
     }
 }
@@ -347,15 +351,27 @@ fn frontier(here: &Here<'_>, inbox: &Inbox, device: &DeviceId) -> Result<Frontie
     Ok(Frontier { next, window: 1, is_done: false, has_news: false })
 }
 
-/// Asks for segments, several at once; the answers in the order of their names.
+/// Asks for segments, several at once; the answers in the order of the names, as many as there is room for, and one at least.
 pub(crate) async fn fetch(
     store: &SealedRemote,
     wanted: &[(DeviceId, u32)],
 ) -> Vec<((DeviceId, u32), Result<Bytes, StoreError>)> {
     let requests = wanted.iter().map(|(device, seq)| async move {
-        ((*device, *seq), store.get(&segment_path(*device, *seq), SEGMENT_BYTES).await)
+        ((*device, *seq), store.get(&segment_path(*device, *seq), BESIDE_BYTES).await)
     });
-    iter(requests).buffered(CONCURRENCY).collect().await
+    let mut answers = iter(requests).buffered(CONCURRENCY);
+    let (mut fetched, mut bytes) = (Vec::with_capacity(wanted.len()), 0);
+    while bytes < AT_ONCE_BYTES
+        && let Some((name, answer)) = answers.next().await
+    {
+        let answer = match answer {
+            Err(StoreError::TooLarge { .. }) => store.get(&segment_path(name.0, name.1), SEGMENT_BYTES).await,
+            answer => answer,
+        };
+        bytes += answer.as_ref().map_or(0, Bytes::len);
+        fetched.push((name, answer));
+    }
+    fetched
 }
 
 /// Compares what devices with news say of their own heads with what the place shows of them.

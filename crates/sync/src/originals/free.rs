@@ -350,7 +350,8 @@ impl ReadyToFree {
                 Asked::No(why) => return Ok(Err(why)),
             }
         }
-        Ok(Ok(proof))
+        // Asking took its time, and what somebody wrote meanwhile has to be readable elsewhere before any bytes go.
+        Ok(if is_published(here, at)? { Ok(proof) } else { Err(WhyNot::Unpublished) })
     }
 
     /// Asks a place about one part: is it there, of its size; and if no young proof is known, for one.

@@ -140,9 +140,11 @@ fn judge(
 ) -> Result<Option<SeenWhole>> {
     let Some(original) = sealed(here, row)? else { return Ok(None) };
     let mut replicas = Vec::with_capacity(original.parts.len());
+    let place = here.device.place_id(at.id)?;
     for part in &original.parts {
         let mut seen = None;
-        for generation in 0..MOST_GENERATIONS {
+        let (next, _) = generations(here.catalog, place, b'o', &part.name)?;
+        for generation in next..next.saturating_add(MOST_GENERATIONS) {
             let path = path_of_part(part, generation)?.to_string();
             if size_of(&path) == Some(part.sealed_bytes) && !here.device.is_bad(at.id, &path)? {
                 seen = Some(path);

@@ -177,22 +177,21 @@ pub(crate) async fn send_originals(
             }
         }
         let Some(done) = transfers.next().await else {
-            sender.record(here, problems)?;
+            sender.record(here)?;
             break if here.stop.is_asked() { Err(SyncError::Stopped) } else { Ok(()) };
         };
         large_under_way -= usize::from(done.is_of_many);
         if let Some(fatal) = sender.accept(here, done, problems)? {
             // What was finished before counts.
-            sender.record(here, problems)?;
+            sender.record(here)?;
             break Err(fatal.into());
         }
         if sender.is_due(here) {
-            sender.record(here, problems)?;
+            sender.record(here)?;
         }
     };
     ended?;
     drop(transfers);
-    sender.finished.clear();
     let placed = send_linked(here, at, &mut sender, &linked, concurrency, problems).await?;
     // Others may rely on what is bad there.
     let damaged = std::mem::take(&mut sender.damaged);
@@ -419,7 +418,7 @@ impl Sender<'_> {
     }
 
     /// Records what was placed, and only then the originals that are whole there.
-    fn record(&mut self, here: &mut Here<'_>, _problems: &mut [Problem]) -> Result<()> {
+    fn record(&mut self, here: &mut Here<'_>) -> Result<()> {
         here.device.record_replicas(self.at.id, &self.replicas)?;
         let states = self.finished.iter().map(|content| (content, SyncState::Synced, None));
         here.device.set_original_states(self.at.id, states)?;

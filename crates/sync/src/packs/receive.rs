@@ -281,6 +281,11 @@ async fn fetch_index(
     secrets: &(impl EpochSecrets + ?Sized),
 ) -> Result<Result<Fetched, String>, StoreError> {
     let length = pack.sealed_bytes;
+    if length > PACK_BYTES {
+        return Ok(Err(format!(
+            "a pack has at most {PACK_BYTES} bytes, and this one is said to have {length}"
+        )));
+    }
     let start = length.saturating_sub(TAIL_BYTES);
     // One byte more than there should be shows a pack that is too long.
     let end = store.get_range(path, start..length.saturating_add(1));

@@ -10,7 +10,7 @@ use safelight_store::{Area, ObjectPath, Sealed, StoreError, Tier};
 use super::local::read_entry;
 use super::receive::{PACK_BYTES, prove_pack};
 use super::{entry_of, kinds_of, path_of_pack, tier_of};
-use crate::collect::generations;
+use crate::collect::{generations, mark_damaged, object_of};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::policy::Goes;
@@ -62,7 +62,11 @@ pub(crate) async fn send_packs(
             sealed_bytes: pack.sealed.as_bytes().len() as u64,
             index_sha256: *pack.index.sha256(),
         };
-        put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+        let wish = wish(tier, originals_tier);
+        if put_pack(here, at, area, &named, pack, wish, problems).await? == Put::Nowhere {
+            // Its entries go with the next sync.
+            continue;
+        }
         let now = (here.now)();
         here.catalog.append(now, vec![OpBody::Packed(named)])?;
         here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
@@ -186,8 +190,18 @@ fn push(
     }
 }
 
-/// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used. Answers
-/// whether it was not there yet, as far as that is known before it is sent.
+/// What became of a pack that was to be put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    /// It was not there yet, as far as that is known before it is sent.
+    Sent,
+    /// It was.
+    WasThere,
+    /// Whatever lies under its names is damaged, and each of them is marked: the next sync tries others.
+    Nowhere,
+}
+
+/// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used.
 async fn put_pack(
     here: &mut Here<'_>,
     at: &RemotePlace,
@@ -196,7 +210,7 @@ async fn put_pack(
     pack: SealedPack,
     tier: Option<Tier>,
     problems: &mut Vec<Problem>,
-) -> Result<bool> {
+) -> Result<Put> {
     let sealed = Sealed::from(pack.sealed);
     let known = here.device.place_id(at.id)?;
     let first = path_of_pack(area, named, 0)?;
@@ -213,7 +227,7 @@ async fn put_pack(
             // Who put it there said so: that is a finding, and spares its bytes both ways.
             Some(length) if length == sealed.length_bytes() => {
                 here.record_replica(at, &path, length, HowKnown::Found)?;
-                return Ok(false);
+                return Ok(Put::WasThere);
             }
             Some(_) => Err(StoreError::AlreadyExists {
                 place: at.store.label().to_owned(),
@@ -224,42 +238,51 @@ async fn put_pack(
         match put {
             Ok(_) => {}
             Err(StoreError::AlreadyExists { .. }) => {
-                how = HowKnown::Opened;
-                let there = at.store.get(&path, PACK_BYTES).await;
-                let judged = match there {
-                    Ok(bytes) => prove_pack(&bytes, named, here.library(), here.keys.keyring()).map(drop),
-                    Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
-                        Err("it cannot be read".to_owned())
-                    }
-                    // Somebody archived it: until it is thawed its name and size are what can be known of it.
-                    Err(StoreError::Archived { .. }) => {
-                        how = HowKnown::Found;
-                        match at.store.head(&path).await?.length_bytes {
-                            found if found == sealed.length_bytes() => Ok(()),
-                            found => {
-                                Err(format!("it has {found} bytes instead of {}", sealed.length_bytes()))
-                            }
+                // What was hurt on its way only is whole the second time.
+                let mut judged = judge_there(here, at, &path, named, &sealed).await?;
+                if judged.is_err() {
+                    judged = judge_there(here, at, &path, named, &sealed).await?;
+                }
+                match judged {
+                    Ok(known) => how = known,
+                    Err(reason) => {
+                        // Nobody looks below it again.
+                        here.device.mark_bad(at.id, path.as_str())?;
+                        if let Some(place) = known {
+                            mark_damaged(here, at, place, object_of(&path))?;
                         }
+                        here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                        continue;
                     }
-                    Err(error) => return Err(error.into()),
-                };
-                if let Err(reason) = judged {
-                    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
-                    continue;
                 }
             }
             Err(error) => return Err(error.into()),
         }
         here.record_replica(at, &path, sealed.length_bytes(), how)?;
         here.monitor.advance(Transfer::PackSent, sealed.length_bytes());
-        return Ok(true);
+        return Ok(Put::Sent);
     }
-    Err(StoreError::Damaged {
-        place: at.store.label().to_owned(),
-        object: named.name.to_string(),
-        reason: "every repair of it is damaged too".to_owned(),
-    }
-    .into())
+    Ok(Put::Nowhere)
+}
+
+/// Whether what lies under the name of a pack is a twin of it, and how that is known.
+async fn judge_there(
+    here: &Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    named: &Packed,
+    sealed: &Sealed,
+) -> Result<std::result::Result<HowKnown, String>> {
+    Ok(match at.store.get(path, PACK_BYTES).await {
+        Ok(bytes) => prove_pack(&bytes, named, here.library(), here.keys.keyring()).map(|_| HowKnown::Opened),
+        Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Err("it cannot be read".to_owned()),
+        // Somebody archived it: until it is thawed its name and size are what can be known of it.
+        Err(StoreError::Archived { .. }) => match at.store.head(path).await?.length_bytes {
+            found if found == sealed.length_bytes() => Ok(HowKnown::Found),
+            found => Err(format!("it has {found} bytes instead of {}", sealed.length_bytes())),
+        },
+        Err(error) => return Err(error.into()),
+    })
 }
 
 /// The length of what lies under the name of a repair of a pack, if history says that some device put one into this place.
@@ -356,8 +379,8 @@ pub(crate) async fn replicate_packs(
         let pack = writer.finish(tier, here.entropy);
         // Another rendition of the same photo may lie here than the one that was packed.
         if pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes {
-            let was_sent =
-                put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+            let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+            let was_sent = put == Put::Sent;
             sent.packs += u64::from(was_sent);
             sent.of_originals += u64::from(was_sent && named.tier == PackKind::TinyOriginals);
         }

@@ -12,6 +12,7 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{judge_there, whole_segment};
 use crate::originals::is_here;
 use crate::packs::tier_of;
+use crate::place::place_id;
 use crate::policy::rests_whole;
 use crate::problem::Problem;
 use crate::rests::is_held;
@@ -44,6 +45,10 @@ pub(super) async fn lost(
                 Err(StoreError::AlreadyExists { .. }) => {
                     // Another whole segment that its device signed stays; so does what was hurt on its way only.
                     if !judge_there(here, &at.store, &object, *device, *tip).await?.is_damaged() {
+                        return Ok(());
+                    }
+                    // Nothing is deleted in a place that may be another one.
+                    if place_id(here, at, &mut report.problems).await?.is_none() {
                         return Ok(());
                     }
                     if let Err(error) = at.store.delete(&object).await {

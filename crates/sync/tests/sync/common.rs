@@ -480,6 +480,8 @@ pub(crate) struct Counting {
     /// What cannot be read before it is thawed, by the start of its name.
     pub(crate) archived: Mutex<Option<String>>,
     /// What listings do not name, by a part of its name.
+    /// Every page of a listing names itself as the next.
+    pub(crate) lists_endlessly: Mutex<bool>,
     pub(crate) hidden: Mutex<Option<String>>,
     /// Puts of originals take a moment: how many were under way at once at most, and how many are, by whether they
     /// have more than 16 MB.
@@ -563,6 +565,7 @@ impl TestPlace {
             deletes: Mutex::default(),
             archived: Mutex::default(),
             hidden: Mutex::default(),
+            lists_endlessly: Mutex::default(),
             unreachable: Mutex::default(),
             refused: Mutex::default(),
             under_way: Mutex::default(),
@@ -752,6 +755,9 @@ impl Remote for Counting {
 
     async fn list(&self, prefix: &Prefix, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
         self.ask("LIST", prefix.as_str());
+        if *self.lists_endlessly.lock().unwrap() {
+            return Ok(ListPage { next: Some(PageToken::new("again".into())), ..ListPage::default() });
+        }
         let mut page = self.folder.list(prefix, after).await?;
         if let Some(hidden) = &*self.hidden.lock().unwrap() {
             page.objects.retain(|object| !object.key.as_str().contains(hidden.as_str()));

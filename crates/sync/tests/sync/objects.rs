@@ -2,7 +2,7 @@
 
 use safelight_catalog::{HowKnown, RemoteId, SyncState};
 use safelight_model::{PackKind, RenditionKind};
-use safelight_store::{ObjectPath, StoreError, Tier};
+use safelight_store::{Area, ObjectPath, StoreError, Tier};
 use safelight_sync::{Problem, SyncError, SyncOptions, fetch_entry, fetch_original, plan};
 
 use crate::common::*;
@@ -508,6 +508,40 @@ async fn what_lies_bad_under_a_wanted_name_is_marked_before_the_rest_is_sent() {
     }
     let id = one.device.place_id(at.id).unwrap().unwrap();
     assert_eq!(one.catalog.marks_at(id, 0, 9).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_pack_whose_names_all_hold_garbage_keeps_nothing_else_from_going_and_goes_with_the_next_sync() {
+    let (first, second) = (TestPlace::new(), TestPlace::new());
+    let (mut one, words) = Phone::founder(52);
+    let photo = one.import("a.jpg", &noise(1, 5000));
+    one.render(&photo, RenditionKind::Thumbnail, &noise(2, 9000));
+    one.sync(&first.store).await.unwrap();
+    let pack = first.objects("t").into_keys().next().unwrap();
+    for name in [pack.clone(), format!("{pack}-1"), format!("{pack}-2"), format!("{pack}-3")] {
+        let path = second.path(&name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"half of something").unwrap();
+    }
+    let report = one.sync(&second.store).await.unwrap();
+    assert_eq!((report.synced_originals, report.sent_packs), (1, 0));
+    let damaged = report.problems.iter().filter(|problem| matches!(problem, Problem::Damaged { .. }));
+    assert_eq!(damaged.count(), 4, "{:?}", report.problems);
+    let report = one.sync(&second.store).await.unwrap();
+    assert_eq!((report.sent_packs, report.problems), (1, vec![]));
+    let mut two = Phone::join(&second.store, &words, 152).await.unwrap();
+    assert_eq!(two.sync(&second.store).await.unwrap().problems, []);
+    let is_shown = two.device.packs_with(&photo.content, RenditionKind::Thumbnail).unwrap();
+    assert_eq!(is_shown.len(), 1);
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_end_is_not_followed_for_ever() {
+    let place = TestPlace::new();
+    *place.remote.lists_endlessly.lock().unwrap() = true;
+    let first = place.store.list(Area::Log, None).await.unwrap();
+    let error = place.store.list(Area::Log, first.next.as_ref()).await.unwrap_err();
+    assert!(error.to_string().contains("does not come to an end"), "{error}");
 }
 
 #[tokio::test]

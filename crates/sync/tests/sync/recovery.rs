@@ -199,6 +199,17 @@ async fn what_is_made_up_does_not_fill_the_memory_and_a_new_device_is_read_besid
     let of_strangers = |request: &&String| {
         request.starts_with("GET log/") && made_up.iter().any(|device| request.contains(&device.to_string()))
     };
-    assert_eq!(asked.iter().filter(of_strangers).count(), 4, "one segment of each, and no more");
+    // Of what is too large to be asked for beside others the length is heard first.
+    assert_eq!(asked.iter().filter(of_strangers).count(), 2 * 4, "one segment of each, and no more");
     assert_eq!(one.hash(), two.hash());
+    // Who joins gives such a chain up at what is no segment, however long it is said to be.
+    let mut three = Phone::join(&place.store, &words, 622).await.unwrap();
+    let asked = place.requests();
+    let furthest = asked
+        .iter()
+        .filter(of_strangers)
+        .filter_map(|request| request.rsplit('/').next()?.parse::<u32>().ok());
+    assert_eq!(furthest.max(), Some(3), "{asked:?}");
+    three.sync(&place.store).await.unwrap();
+    assert_eq!(three.hash(), one.hash());
 }

@@ -16,7 +16,8 @@ use crate::library::Library;
 use crate::monitor::{Monitor, Task, Unwatched};
 use crate::objects::held_by;
 use crate::remote::at::{Surroundings, reconnect, runtime};
-use crate::remote::run::{SyncLock, Told, here, until_stopped};
+use crate::remote::lock::SyncLock;
+use crate::remote::run::{Told, here, until_stopped};
 use crate::why::{SaidProblem, Why};
 
 /// What is to be freed, and against whom.
@@ -241,7 +242,7 @@ impl Library {
         self.folder.require_writable()?;
         let mut report = FreeReport { staying: plan.staying, ..FreeReport::default() };
         let Some(options) = plan.options else { return Ok(report) };
-        let _only = SyncLock::take(&self.folder)?;
+        let _only = SyncLock::take_to_remove(&self.folder)?;
         self.notice_vanished(monitor)?;
         let runtime = runtime()?;
         let stop = Stop::default();

@@ -24,7 +24,8 @@ use crate::linked;
 use crate::monitor::{Monitor, Task};
 use crate::objects::{self, are_parts_here, small_original};
 use crate::remote::at::{Surroundings, reconnect, runtime};
-use crate::remote::run::{SyncLock, Told, here, until_stopped};
+use crate::remote::lock::SyncLock;
+use crate::remote::run::{Told, here, until_stopped};
 
 /// What stays free on the disk when a visitor comes.
 const SPARE_BYTES: u64 = 512 << 20;

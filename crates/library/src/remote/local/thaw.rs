@@ -15,7 +15,8 @@ use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects::held_by;
 use crate::remote::at::{Surroundings, reconnect, runtime};
-use crate::remote::run::{SyncLock, Told, here, until_stopped};
+use crate::remote::lock::SyncLock;
+use crate::remote::run::{Told, here, until_stopped};
 
 /// Whether thawing ends when it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +146,7 @@ impl Library {
                         Ok(())
                     };
                     until_stopped_or_asleep(nap, monitor).await?;
-                    if only.go_on() {
+                    if matches!(only.go_on(), Ok(true)) {
                         break;
                     }
                 }
