@@ -504,7 +504,8 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
         SyncError::Store(StoreError::Vanished { .. }) => "connect the drive and run the same command again",
         SyncError::RolledBack { .. } => {
             "nothing was changed; if that place was restored from a backup on purpose, safelight remote set NAME \
-             --accept-rollback lets the next sync give back what this device holds"
+             --accept-rollback lets the next sync give back what this device holds; if only single objects were lost, \
+             safelight verify --remote NAME puts those back that this device holds"
         }
         SyncError::Emptied { .. } => {
             "nothing was changed; check the address and the prefix; if it was emptied on purpose, safelight remote set \
@@ -529,7 +530,12 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
              safelight remote set NAME --accept-rollback sends again what it lost"
         }
         SyncError::NoLibrary { .. } => {
-            "check the address, its prefix, and that these are this library's words"
+            "check the address, its prefix, and that these are this library's words; if the root card there was removed, \
+             safelight verify --remote --all on a device of the library puts it back"
+        }
+        SyncError::NoBirth { .. } | SyncError::Unbelievable { .. } => {
+            "safelight verify --remote --all on a device that has the library puts it right; without one, join from \
+             another place, or take the photos out of a copy of this one with recover/safelight_recover.py"
         }
         SyncError::NeedsNewerVersion { .. } => "install a newer version of Safelight",
         SyncError::Stopped => "run the same command again; it goes on where it stopped",

@@ -10,6 +10,7 @@ use serde::Serialize;
 use safelight_catalog::{FileState, Shelf, ShelfTotals, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_model::{Original, Storage};
+use safelight_sync::HAS_FREED;
 
 use crate::error::Result;
 use crate::library::Library;
@@ -177,7 +178,8 @@ impl Library {
         let links = self.look_at_links()?;
         let queue = self.device.render_queue()?;
         let (damaged, has_remotes) = (self.count_damaged_assets()?, !self.device.remotes()?.is_empty());
-        let safety = if has_remotes || !self.is_alone()? {
+        let may_be_away = has_remotes || !self.is_alone()? || self.device.setting(HAS_FREED)?.is_some();
+        let safety = if may_be_away {
             self.safety(&links.contents)?
         } else {
             // All that is not known to be missing is here, without looking at each.

@@ -113,6 +113,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("needs-consent", "it waits for your consent: safelight sync --yes"),
     ("needs-consent", "more came to be exposed at once than may go without consent: safelight sync --yes"),
     ("not-seen-there", "they are not on this device and were not seen in {remote} yet"),
+    ("nowhere", "no place is known to hold it, and no other device ever had it: import its file again"),
     ("on-another-device", "another device has it, and it was not seen in {remote} yet"),
     (
         "device-keeps-it",

@@ -49,8 +49,9 @@ pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HISTORY_DAMAGED, HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
 pub use join::{Joining, admit_by_words, find_library, prepare_admission};
 pub use originals::{
-    FreeOptions, Freeing, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof, ReadyToFree,
-    ThawStep, WhyNot, fetch_from, fetch_missing, fetch_original, finish_freeing, look_at_thaw, thaw_original,
+    FreeOptions, Freeing, HAS_FREED, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof,
+    ReadyToFree, ThawStep, WhyNot, fetch_from, fetch_missing, fetch_original, finish_freeing, look_at_thaw,
+    thaw_original,
 };
 pub use packs::{
     ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, mend_renditions, read_entry,

@@ -10,7 +10,7 @@ use crate::output::{counted, grouped, size};
 /// Say how many photos are safe, and what waits or failed
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Exit with 1 when something has failed
+    /// Exit with 1 when something has failed, or a photo is whole in no place and waits for none
     #[arg(long)]
     check: bool,
 }
@@ -100,7 +100,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 .data(&format!("{:>14}  and {unnamed} more; safelight verify names them", "absent"))?;
         }
     }
-    if arguments.check && status.failed > 0 {
+    let is_any_nowhere = status.safe + status.waiting + status.linked_absent < status.assets;
+    if arguments.check && (status.failed > 0 || is_any_nowhere) {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())

@@ -343,10 +343,15 @@ fn dry_run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let plans = library.plan_sync(&request(context, arguments), &context.surroundings());
     library.close()?;
     let plans = plans?;
+    let failed = plans.iter().filter(|plan| plan.error.is_some()).count();
     if context.output.json() {
-        return Ok(context.output.print_json(&plans)?);
+        context.output.print_json(&plans)?;
     }
-    for plan in &plans {
+    for plan in plans.iter().filter(|_| !context.output.json()) {
+        if let Some(error) = &plan.error {
+            context.output.warn(&format!("{}: {}", plan.remote, printable_text(error)));
+            continue;
+        }
         context.output.data(&line(plan))?;
         if let Some(prices) = &plan.prices {
             for cost in &plan.costs {
@@ -355,7 +360,10 @@ fn dry_run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
             context.output.data(&format!("    estimated; {prices}"))?;
         }
     }
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::silent(Exit::Incomplete)),
+    }
 }
 
 fn line(plan: &SyncPlan) -> String {

@@ -173,6 +173,9 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
             |report: &RemoteVerifyReport| report.damaged.len() as u64 <= report.repaired_objects;
         let hint = if reports.iter().all(is_whole_again) {
             "all of it is whole again, put from what this device holds"
+        } else if reports.iter().any(|report| report.not_repaired.is_some()) {
+            "what lies damaged there is replaced by delete and put: safelight remote set NAME --credential-file FILE with \
+             a credential that may delete, then safelight verify --remote NAME --all once more"
         } else {
             "safelight sync sends again what this device or another one still holds; safelight remote replicate copies \
              what another remote holds"
@@ -230,6 +233,12 @@ fn drill(context: &Context, name: Option<&str>, originals: usize) -> Result<(), 
     }
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted before the drill was over"));
+    }
+    if outcomes.iter().all(|outcome| outcome.restored_originals == 0)
+        && outcomes.iter().any(|outcome| outcome.archived_originals > 0)
+    {
+        return Err(Failure::new(Exit::Incomplete, "nothing was restored: all that was drawn is archived")
+            .hint("safelight local thaw ITEMS asks for some; the drill after that restores them"));
     }
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
     if failed > 0 {

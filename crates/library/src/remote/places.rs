@@ -101,8 +101,10 @@ impl Resting<'_> {
     }
 }
 
-fn holding(states: &States) -> Vec<RemoteId> {
-    states.iter().filter(|(_, state)| is_held(*state)).map(|(id, _)| *id).collect()
+/// The remotes that are places of their own and hold an original.
+fn holding(states: &States, places: &HashSet<RemoteId>) -> Vec<RemoteId> {
+    let holds = |(id, state): &&(RemoteId, SyncState)| is_held(*state) && places.contains(id);
+    states.iter().filter(holds).map(|(id, _)| *id).collect()
 }
 
 /// When the best proven of some remotes was proven to hold an original.
@@ -129,7 +131,7 @@ impl Library {
         }
         let states = self.states_of(&original.content)?;
         let remotes = self.device.remotes()?;
-        for held in rests_at(&self.device, original, &holding(&states))? {
+        for held in rests_at(&self.device, original, &holding(&states, &self.remotes_of_their_own()?))? {
             let remote = remotes.iter().find(|row| row.id == held.remote).map(|row| row.name.clone());
             if remote.is_some() {
                 let (how, since) = (word(held.how), moment(held.since_millis));
@@ -156,30 +158,47 @@ impl Library {
 
     /// In how many places one of many originals rests, without opening anything: by what was recorded of its standing, and
     /// where that does not say whether it is here, by looking for its parts.
-    fn count_places(&self, row: &Resting<'_>, original: Option<&Original>) -> Result<u64> {
+    fn count_places(
+        &self,
+        row: &Resting<'_>,
+        original: Option<&Original>,
+        places: &HashSet<RemoteId>,
+    ) -> Result<u64> {
         let is_here = match original.filter(|_| !row.says_what_is_here()) {
             Some(original) => lies_sealed(&self.place, &self.device, original)?,
             None => row.says_what_is_here() && row.states.iter().all(|(_, state)| is_here_in(*state)),
         };
         let is_whole = is_here && !self.damaged.has(row.content);
-        Ok(u64::from(is_whole) + holding(row.states).len() as u64)
+        Ok(u64::from(is_whole) + holding(row.states, places).len() as u64)
     }
 
     /// In how many places a listed photo rests, and when the best proven of the remotes was proven to hold it.
     pub(crate) fn placing(&self, row: &AssetRow, states: &States) -> Result<(u64, Option<String>)> {
         let resting = Resting { content: &row.content, is_linked: row.is_linked(), states };
-        let holding = holding(states);
+        let of_their_own = self.remotes_of_their_own()?;
+        let holding = holding(states, &of_their_own);
         let mut original = None;
         if !resting.says_what_is_here() || !holding.is_empty() {
             let state = self.catalog().asset_state(row.asset)?;
             original = state.and_then(|state| newest(state.current().contents(), &row.content).cloned());
         }
-        let places = self.count_places(&resting, original.as_ref())?;
+        let places = self.count_places(&resting, original.as_ref(), &of_their_own)?;
         let held = match &original {
             Some(original) => rests_at(&self.device, original, &holding)?,
             None => Vec::new(),
         };
         Ok((places, best_proof(&held).and_then(moment)))
+    }
+
+    /// The remotes whose id was read: a copy of another one, or the same place under a second name, is none of its own.
+    fn remotes_of_their_own(&self) -> Result<HashSet<RemoteId>> {
+        let mut found = HashSet::new();
+        for remote in self.device.remotes()? {
+            if self.device.place_id(remote.id)?.is_some() {
+                found.insert(remote.id);
+            }
+        }
+        Ok(found)
     }
 
     /// How the originals of all photos stand, the trash included.
@@ -201,16 +220,16 @@ impl Library {
     }
 
     /// In how many places one of all photos rests.
-    fn count_of_one(&self, resting: &Resting<'_>) -> Result<u64> {
+    fn count_of_one(&self, resting: &Resting<'_>, places: &HashSet<RemoteId>) -> Result<u64> {
         let original = if resting.says_what_is_here() { None } else { self.original_of(resting.content)? };
-        self.count_places(resting, original.as_ref())
+        self.count_places(resting, original.as_ref(), places)
     }
 
     /// The contents that rest in so many places, for a query.
     pub(super) fn contents_in_places(&self, bound: Bound<u64>) -> Result<HashSet<ContentHash>> {
-        let mut found = HashSet::new();
+        let (mut found, places) = (HashSet::new(), self.remotes_of_their_own()?);
         self.each_resting(|current, resting| {
-            if is_in(bound, self.count_of_one(resting)?) {
+            if is_in(bound, self.count_of_one(resting, &places)?) {
                 found.insert(current.content);
             }
             Ok(())
@@ -221,9 +240,9 @@ impl Library {
     /// The contents that some remote was proven to hold so many milliseconds ago, for a query.
     pub(super) fn contents_proven(&self, bound: Bound<u64>) -> Result<HashSet<ContentHash>> {
         let now = now_millis();
-        let mut found = HashSet::new();
+        let (mut found, places) = (HashSet::new(), self.remotes_of_their_own()?);
         self.each_resting(|current, resting| {
-            let holding = holding(resting.states);
+            let holding = holding(resting.states, &places);
             let original = if holding.is_empty() { None } else { self.original_of(resting.content)? };
             let Some(original) = original else { return Ok(()) };
             let proven = best_proof(&rests_at(&self.device, &original, &holding)?);
@@ -240,13 +259,13 @@ impl Library {
     /// How well the photos are kept, the trash aside and those of the hidden album where it is closed. Linked files that
     /// are not there count as kept only where a sealed copy rests.
     pub(crate) fn safety(&self, absent: &HashSet<ContentHash>) -> Result<Safety> {
-        let mut safety = Safety::default();
+        let (mut safety, places) = (Safety::default(), self.remotes_of_their_own()?);
         let keeps_back = self.keeps_hidden_back();
         self.each_resting(|current, resting| {
             if current.shelf == Shelf::Trashed || keeps_back && current.shelf == Shelf::Hidden {
                 return Ok(());
             }
-            let sealed = self.count_of_one(resting)?;
+            let sealed = self.count_of_one(resting, &places)?;
             safety.in_few_places += u64::from(sealed < 2);
             let file = u64::from(resting.is_linked && sealed == 0 && !absent.contains(resting.content));
             if sealed + file > 0 {

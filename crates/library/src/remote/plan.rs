@@ -21,10 +21,13 @@ const FIRST_SYNC_REQUESTS: u64 = 9;
 const NAMING_REQUESTS: u64 = 3;
 
 /// What a sync would send, from what is known here; no request is made for it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SyncPlan {
     /// The remote.
     pub remote: String,
+    /// Why nothing can be said of it; the numbers are then zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// Segments of history.
     pub segments: u64,
     /// Thumbnails, previews and tiny originals, which travel in packs.
@@ -60,6 +63,7 @@ impl SyncPlan {
         let once = if found.is_first { FIRST_SYNC_REQUESTS } else { 0 };
         Self {
             remote,
+            error: None,
             segments: found.segments,
             small_objects: found.entries.iter().map(|(count, _)| count).sum(),
             small_bytes: found.entries.iter().map(|(_, bytes)| bytes).sum(),

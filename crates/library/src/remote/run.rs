@@ -415,11 +415,19 @@ impl Library {
         let together: Vec<RemoteId> = rows.iter().map(|row| row.id).collect();
         let runtime = runtime()?;
         let (stop, told) = (Stop::default(), Told(&crate::monitor::Unwatched));
-        let mut plans = Vec::new();
+        let (mut plans, mut first_error) = (Vec::new(), None);
         for row in rows {
             let options = self.sync_options(&row, request)?;
-            // With its capabilities known nothing is asked.
-            let (at, _) = runtime.block_on(reconnect(&row, self.keeper(&row)?, surroundings))?;
+            // With its capabilities known nothing is asked; a disk that is not connected hides nothing of the others.
+            let at = match runtime.block_on(reconnect(&row, self.keeper(&row)?, surroundings)) {
+                Ok((at, _)) => at,
+                Err(error) => {
+                    let told = Some(with_causes(&error));
+                    plans.push(SyncPlan { remote: row.name, error: told, ..SyncPlan::default() });
+                    first_error = first_error.or(Some(error));
+                    continue;
+                }
+            };
             let (mut keys, mut entropy) = (None, OsEntropy);
             let wishes = self.wishes()?;
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
@@ -431,7 +439,10 @@ impl Library {
             let plan = SyncPlan::of(row.name, &found, tier, prices.as_ref());
             plans.push(SyncPlan { leaving_originals, leaving_bytes, ..plan });
         }
-        Ok(plans)
+        match first_error {
+            Some(error) if plans.iter().all(|plan| plan.error.is_some()) => Err(error),
+            _ => Ok(plans),
+        }
     }
 
     /// Looks whether everything that a remote should hold is there and whole, and puts there again what is not and is held
@@ -504,7 +515,7 @@ impl Library {
                     .iter()
                     .filter(|notice| matches!(notice, SyncProblem::Repaired { .. }))
                     .count() as u64,
-                not_repaired: repaired.err().map(|error| with_causes(&error)),
+                not_repaired: repaired.err().map(|error| with_causes(&error)).or(report.not_replaced),
                 damaged: words(damaged),
                 notices: words(notices),
                 error: None,

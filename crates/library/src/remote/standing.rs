@@ -51,6 +51,9 @@ pub struct ShownPolicy {
 /// Why an original will wait that the next sync asks about.
 pub(crate) const WAITS_FOR_CONSENT: &str = "it waits for your consent: safelight sync --yes";
 
+/// Why an original is elsewhere that no place is known to hold, where there never was another device.
+const NOWHERE: &str = "no place is known to hold it, and no other device ever had it: import its file again";
+
 /// How one original stands to one remote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
@@ -91,32 +94,19 @@ pub(super) struct Counts {
     pub(super) held: u64,
     pub(super) local: u64,
     pub(super) failed: u64,
-    pub(super) not_here: u64,
 }
 
 impl Counts {
     fn add(&mut self, state: SyncState, originals: u64) {
         match state {
-            SyncState::Synced => self.safe += originals,
-            SyncState::CloudOnly | SyncState::Thawing => {
-                self.safe += originals;
-                self.not_here += originals;
-            }
-            SyncState::Waiting => self.waiting += originals,
+            SyncState::Synced | SyncState::CloudOnly | SyncState::Thawing => self.safe += originals,
+            SyncState::Waiting | SyncState::Elsewhere => self.waiting += originals,
             SyncState::Held => {
                 self.waiting += originals;
                 self.held += originals;
             }
-            SyncState::Elsewhere => {
-                self.waiting += originals;
-                self.not_here += originals;
-            }
             SyncState::LocalOnly | SyncState::Off => self.local += originals,
-            SyncState::Failed => self.failed += originals,
-            SyncState::Lost => {
-                self.failed += originals;
-                self.not_here += originals;
-            }
+            SyncState::Failed | SyncState::Lost => self.failed += originals,
         }
     }
 }
@@ -174,10 +164,15 @@ impl Judge {
 
     /// How an original stands that the remote was not told of yet.
     pub(super) fn unasked(&self, library: &Library, content: &ContentHash) -> Result<SyncState> {
-        if library.is_away(content, self.is_alone)? {
+        let is_away = library.is_away(content, self.is_alone)?;
+        if is_away && self.policy.kind != PolicyKind::OnDemand {
             return Ok(SyncState::Elsewhere);
         }
-        Ok(if self.wanted(library)?.wants(content) { SyncState::Waiting } else { SyncState::Off })
+        Ok(match self.wanted(library)?.wants(content) {
+            true if is_away => SyncState::Elsewhere,
+            true => SyncState::Waiting,
+            false => SyncState::Off,
+        })
     }
 }
 
@@ -260,6 +255,7 @@ impl Standings<'_> {
                 Some(device) => format!(
                     "device {device} keeps it, as far as the history tells; it is not here and was not seen in {remote} yet"
                 ),
+                None if self.is_alone => NOWHERE.to_owned(),
                 None => format!("another device has it, and it was not seen in {remote} yet"),
             },
         })
@@ -386,6 +382,15 @@ impl Library {
             counts.add(state, totals.originals.saturating_sub(gone));
         }
         let judge = Judge::of(self, row.clone())?;
+        if judge.policy.kind == PolicyKind::OnDemand {
+            // What is not here and that nobody asked for there waits for nothing.
+            for content in self.device.contents_in(row.id, &[SyncState::Elsewhere])? {
+                if !purged.contains(&content) && !judge.wanted(self)?.wants(&content) {
+                    counts.waiting -= 1;
+                    counts.local += 1;
+                }
+            }
+        }
         for added in self.unasked(row)? {
             let content = added.original.content;
             if !purged.contains(&content) {

@@ -212,7 +212,7 @@ impl Library {
             .sum::<Result<u64>>()?;
         monitor.begin(Task::Verify, Some(total), None);
         let (mut elsewhere, mut unseen, mut linked_elsewhere) = (0_u64, 0_u64, 0_u64);
-        let to_come = self.still_to_come()?;
+        let (to_come, is_alone) = (self.still_to_come()?, self.is_alone()?);
         let mut after = None;
         while !monitor.cancelled() {
             let stretch = self.catalog().assets_after(after, STRETCH_ASSETS)?;
@@ -226,8 +226,11 @@ impl Library {
                     let here = self.keyring().device().id();
                     held.linked_at = Some(linked::find(&held.original, here, &self.device));
                 }
-                if to_come.contains(&content) || self.rests_only_elsewhere(&content)? {
-                    if self.is_in_some_remote(&content)? { elsewhere += 1 } else { unseen += 1 }
+                let is_away = to_come.contains(&content) || self.rests_only_elsewhere(&content)?;
+                let is_held = is_away && self.is_in_some_remote(&content)?;
+                // Where no other device ever was, none will send what no place holds.
+                if is_away && (is_held || !is_alone) {
+                    if is_held { elsewhere += 1 } else { unseen += 1 }
                 } else if self.is_linked_elsewhere(&held) {
                     linked_elsewhere += 1;
                 } else {
@@ -382,6 +385,14 @@ impl Library {
 
     /// Has renditions fetched or made again that cannot be read any more.
     fn queue_again(&mut self, lost: &[PackLocation]) -> Result<()> {
+        if !self.is_read_only() {
+            for original in lost.iter().filter(|location| location.kind == RenditionKind::Original) {
+                // One of a photo that was removed for good is missed by nobody.
+                if !self.is_referenced(&original.content)? {
+                    self.device.give_up_lost(original)?;
+                }
+            }
+        }
         let lost: Vec<&PackLocation> =
             lost.iter().filter(|location| location.kind != RenditionKind::Original).collect();
         if self.is_read_only() || lost.is_empty() {

@@ -127,13 +127,13 @@ impl Remote for Folder {
     async fn get(&self, key: &Key, at_most_bytes: u64) -> Result<Bytes, StoreError> {
         self.check(key)?;
         let key = key.clone();
-        self.run(move |place| Ok(open(place, &key)?.read_all(at_most_bytes)?.into())).await
+        self.run(move |place| Ok(open(place, &key)?.read_all(at_most_bytes)?.into())).await.map_err(no_object)
     }
 
     async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.check(key)?;
         let key = key.clone();
-        self.run(move |place| Ok(open(place, &key)?.read_range(range)?.into())).await
+        self.run(move |place| Ok(open(place, &key)?.read_range(range)?.into())).await.map_err(no_object)
     }
 
     async fn head(&self, key: &Key) -> Result<ObjectInfo, StoreError> {
@@ -155,6 +155,11 @@ impl Remote for Folder {
             })
         })
         .await
+        // Something else may have this name; an object of it there is not.
+        .map_err(|error| match error {
+            StoreError::Obstructed { place, object } => StoreError::NotFound { place, object },
+            error => error,
+        })
     }
 
     async fn list(&self, prefix: &Prefix, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
@@ -172,7 +177,13 @@ impl Remote for Folder {
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         self.check(key)?;
         let key = key.clone();
-        self.run(move |place| place.remove_file(key.as_str())).await
+        self.run(move |place| place.remove_file(key.as_str())).await.map_err(|error| match error {
+            StoreError::Obstructed { place, object } => {
+                let source = std::io::Error::other(format!("{NO_OBJECT}: move it elsewhere"));
+                StoreError::Denied { place, operation: Operation::Delete, object, source }
+            }
+            error => error,
+        })
     }
 
     async fn set_tier(&self, _key: &Key, _tier: Tier) -> Result<(), StoreError> {
@@ -198,6 +209,18 @@ fn declared() -> Capabilities {
     capabilities.set(Capability::UploadGrants, missing("a folder has no addresses to upload to"));
     capabilities.set(Capability::ProviderChecksum, missing("a folder cannot prove an upload"));
     capabilities
+}
+
+const NO_OBJECT: &str = "something that is no plain file lies under its name";
+
+/// What a folder or a link in the place of an object means to who reads it: that one is damaged, and all others are not.
+fn no_object(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Obstructed { place, object } => {
+            StoreError::Damaged { place, object, reason: NO_OBJECT.to_owned() }
+        }
+        error => error,
+    }
 }
 
 fn open(place: &FolderPlace, key: &Key) -> Result<ObjectReader, StoreError> {

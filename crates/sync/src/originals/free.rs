@@ -24,6 +24,10 @@ use crate::place::place_id;
 use crate::policy::{AwaitedElsewhere, came_here};
 use crate::problem::Problem;
 
+/// The setting of this device that says that it freed an original once: not everything need be here any more, whatever
+/// places it is connected with later.
+pub const HAS_FREED: &str = "has-freed";
+
 /// A proof lives at most so long (sl1-history §10.6).
 pub const OLDEST_PROOF_MILLIS: i64 = 30 * DAY_MILLIS;
 
@@ -498,6 +502,9 @@ impl Proof<'_> {
             here.device.set_archived(&Archived { remote: self.remote, content, asked_millis: None })?;
         } else {
             here.device.set_thawed(self.remote, &content)?;
+        }
+        if here.device.setting(HAS_FREED)?.is_none() {
+            here.device.set_setting(HAS_FREED, Some(b"yes"))?;
         }
         here.device.begin_freeing(&content)?;
         if self.is_archived {

@@ -15,7 +15,8 @@ pub use fetch::{fetch_from, fetch_missing, fetch_original};
 pub(crate) use fetch::{open_part, opens_as_part};
 pub use find::Living;
 pub use free::{
-    FreeOptions, Freeing, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot, finish_freeing,
+    FreeOptions, Freeing, HAS_FREED, Judgement, OLDEST_PROOF_MILLIS, Proof, ReadyToFree, WhyNot,
+    finish_freeing,
 };
 pub(crate) use look::{is_look_due, look_for_absent};
 pub(crate) use queue::{is_here, not_queued, published_until, queue_new};

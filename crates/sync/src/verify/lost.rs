@@ -52,7 +52,7 @@ pub(super) async fn lost(
                         return Ok(());
                     }
                     if let Err(error) = at.store.delete(&object).await {
-                        tracing::warn!(%error, path, "the segment could not be repaired");
+                        report.not_replaced = Some(error.to_string());
                         return Ok(());
                     }
                     is_deleted = true;

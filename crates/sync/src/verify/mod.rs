@@ -58,6 +58,8 @@ pub struct VerifyReport {
     pub downloaded_bytes: u64,
     /// What is missing, damaged or strange.
     pub problems: Vec<Problem>,
+    /// Why something of history that is damaged there could not be replaced.
+    pub not_replaced: Option<String>,
     /// What of that may be put there again from what is held here.
     pub(crate) wrong: Wrong,
 }
@@ -249,7 +251,14 @@ async fn look(
         if known.is_none() {
             unrecorded.push(here, &path, found, HowKnown::Found);
         }
-        if !chosen.contains(name) {
+        // One that has another length than here is opened: it may be cut, or sealed anew by its device.
+        let is_odd = matches!(expected, Expected::Segment(..)) && {
+            let here = ObjectPath::parse(&path)
+                .map_err(StoreError::from)
+                .and_then(|path| here.place.open_object(&path));
+            here.is_ok_and(|object| object.length_bytes() != found)
+        };
+        if !(chosen.contains(name) || is_odd) {
             continue;
         }
         let mut proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
@@ -257,7 +266,9 @@ async fn look(
             // What the way there damaged is whole the second time.
             proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
         }
-        unrecorded.last = Some(name.clone());
+        if chosen.contains(name) {
+            unrecorded.last = Some(name.clone());
+        }
         match proof {
             Proof::Archived => {}
             Proof::Whole => {
