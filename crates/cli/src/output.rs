@@ -124,9 +124,15 @@ fn push_shown(out: &mut String, letter: char) {
     }
 }
 
-/// What turns the direction of the text around it, or breaks a line where a terminal may not.
+/// What turns the direction of the text around it, or breaks a line where a terminal may not. The gallery's pages
+/// (`web/src/lib/shown.ts`) follow the same rule, by the same table.
 fn is_unseen_order(letter: char) -> bool {
-    matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A device in a line among others: what people call it, or the beginning of its id.
+pub(crate) fn device_in_column(id: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| id.get(..8).unwrap_or(id).to_owned(), printable_text)
 }
 
 /// A size as people say it.
@@ -159,6 +165,19 @@ mod tests {
     #[test]
     fn what_could_confuse_a_terminal_is_escaped() {
         assert_eq!(printable_bytes(b"a\nb\x1b[31m\xff"), "a\\nb\\u{1b}[31m\\xff");
+    }
+
+    #[test]
+    fn names_are_shown_as_the_gallery_shows_them() {
+        #[derive(serde::Deserialize)]
+        struct Case {
+            text: String,
+            shown: String,
+        }
+        let table = include_str!("../../../web/src/lib/fixtures/shown.json");
+        for case in serde_json::from_str::<Vec<Case>>(table).unwrap() {
+            assert_eq!(printable_text(&case.text), case.shown);
+        }
     }
 
     #[test]

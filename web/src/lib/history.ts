@@ -1,5 +1,6 @@
 // What was done with a photo, as a sentence of the reader's language. Only what the server has no code for shows as it says it.
 import { t, wallTime, type Key } from './i18n.svelte';
+import { shown, within } from './shown';
 import type { Change } from './types';
 
 const FIELDS: Record<string, Key> = {
@@ -9,7 +10,7 @@ const FIELDS: Record<string, Key> = {
 /** A field's name; `place:KEY` is one of several. */
 export function fieldName(field: string): string {
   const [word = '', ...key] = field.split(':');
-  return FIELDS[word] ? [t(FIELDS[word]), ...key].join(' ') : field;
+  return FIELDS[word] ? [t(FIELDS[word]), ...key.map(shown)].join(' ') : shown(field);
 }
 
 const SWITCHED: Record<string, [Key, Key]> = { favourite: ['history.favourite.on', 'history.favourite.off'], hidden: ['history.hidden.on', 'history.hidden.off'], trashed: ['history.trashed.on', 'history.trashed.off'] };
@@ -40,5 +41,5 @@ export function changeText(change: Change): string {
   if (change.why?.code === 'set' && field) return written(field, values['value'] ?? '');
   if (change.why?.code === 'cleared' && field) return cleared(field);
   const said = change.why ? SAID[change.why.code] : undefined;
-  return said ? t(said, values) : change.what;
+  return said ? t(said, values) : within(change.what);
 }

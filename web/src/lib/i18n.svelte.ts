@@ -4,6 +4,7 @@
 import en from '../locales/en.json';
 import type ofPages from '../locales/pages/en.json';
 import { settings } from './settings.svelte';
+import { within } from './shown';
 
 type Word = keyof typeof en | keyof typeof ofPages;
 export type Key = Word | PluralKey;
@@ -24,8 +25,9 @@ const further: Record<Language, () => Promise<{ default: Catalogue }>> = {
   fr: () => import('../locales/pages/fr.json'),
 };
 
-/** Sentences for the codes of reasons; English has the server's own. */
-const reasons: Record<Exclude<Language, 'en'>, () => Promise<{ default: Catalogue }>> = {
+/** Sentences for the codes of reasons; English has the server's own, and says only what to do next where the server names a command. */
+const reasons: Record<Language, () => Promise<{ default: Catalogue }>> = {
+  en: () => import('../locales/reasons/en.json'),
   de: () => import('../locales/reasons/de.json'),
   fr: () => import('../locales/reasons/fr.json'),
 };
@@ -50,7 +52,7 @@ async function speak(): Promise<void> {
   const wanted = chosen;
   const words = wanted === 'en' ? en : (await others[wanted]()).default;
   const all = paged ? { ...words, ...(await further[wanted]()).default } : words;
-  const why = wanted === 'en' ? {} : (await reasons[wanted]()).default;
+  const why = wanted === 'en' && !paged ? {} : (await reasons[wanted]()).default;
   if (wanted !== chosen) return;
   state.words = all;
   state.reasons = why;
@@ -78,7 +80,7 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   text ??= (en as Catalogue)[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name];
-    return value === undefined ? whole : typeof value === 'number' ? number(value) : value;
+    return value === undefined ? whole : typeof value === 'number' ? number(value) : within(value);
   });
 }
 

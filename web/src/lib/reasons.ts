@@ -2,6 +2,7 @@
 // the command line says, and as a code with what the sentence names. Other languages have a sentence of their own for
 // each code (locales/reasons); where one is lacking, and in English, the server's is shown.
 import { reasonFor } from './i18n.svelte';
+import { within } from './shown';
 
 export interface Why { code: string; values: Record<string, string> }
 
@@ -12,12 +13,12 @@ export interface Told { weight: 'failure' | 'notice'; reason: string; why: Why |
 export const tidings = (report: { told?: Told[] | undefined; problems: string[]; notices?: string[] }): Told[] => report.told ??
   [...report.problems.map((reason): Told => ({ weight: 'failure', reason, why: null })), ...(report.notices ?? []).map((reason): Told => ({ weight: 'notice', reason, why: null }))];
 
-export const because = (why: Why | null | undefined, sentence: string): string => told(why) ?? sentence;
+export const because = (why: Why | null | undefined, sentence: string): string => told(why) ?? within(sentence);
 
 /** The sentence of the reader's language, if it has one in which nothing is missing. What it `was` is itself a word there. */
 export function told(why: Why | null | undefined): string | null {
   const text = why ? reasonFor(why.code) : undefined;
-  return text === undefined ? null : filled(text, why!.values, (name, value) => (name === 'was' || name === 'field' ? (reasonFor(`${name}:${value}`) ?? null) : value));
+  return text === undefined ? null : filled(text, why!.values, (name, value) => (name === 'was' || name === 'field' ? (reasonFor(`${name}:${value}`) ?? null) : within(value)));
 }
 
 /** `{name}` stands for a value; what is between brackets goes where a value in it is not known. */
@@ -40,20 +41,27 @@ export function filled(text: string, values: Record<string, string>, word: (name
   return lacking ? null : done;
 }
 
-/** All that is said of an error and what to do next: in the reader's language, or as the server says it. What to do next
- * stands under `next:` and the code; empty where the sentence itself says it. A failure without a code of its own is said by
+/** All that is said of an error and what to do next: in the reader's language, or as the server says it, as sentences. What to do
+ * next stands under `next:` and the code; empty where the sentence itself says it. A failure without a code of its own is said by
  * what kind it is, with the server's sentence as an aside. */
 export function problemText(problem: { code?: string; message: string; hint?: string | null; why?: Why | null }): string {
-  const sentence = told(problem.why);
+  const { why, hint } = problem;
+  const values = Object.values(why?.values ?? {});
+  let sentence = told(why);
   if (sentence === null) {
     const kind = problem.code ? told({ code: `kind:${problem.code}`, values: { message: problem.message } }) : null;
-    return kind ?? [problem.message, problem.hint].filter(Boolean).join('; ');
+    if (kind !== null) return kind;
+    // Without a code it is not known whether a name stands first.
+    sentence = why ? begun(within(problem.message), values) : within(problem.message);
   }
-  if (!problem.hint) return sentence;
-  const next = told({ code: `next:${problem.why!.code}`, values: problem.why!.values }) ?? problem.hint;
+  const next = hint ? ((why && told({ code: `next:${why.code}`, values: why.values })) ?? begun(within(hint), values)) : '';
   return next === '' ? sentence : `${/[.!?]$/.test(sentence) ? sentence : `${sentence}.`} ${next}`;
 }
 
+/** Begins a sentence as one, unless it begins with a name, a path or a command. */
+const begun = (text: string, names: string[]): string =>
+  /^[a-z]+[\s,;]/.test(text) && !/^safelight /.test(text) && !names.some((name) => name !== '' && text.startsWith(name)) ? text[0]!.toUpperCase() + text.slice(1) : text;
+
 /** What a change left out, and why. */
 export const leftOut = (answer: { told?: Told[]; notices?: string[] }): string[] =>
-  answer.told?.map((one) => because(one.why, one.reason)) ?? answer.notices ?? [];
+  answer.told?.map((one) => because(one.why, one.reason)) ?? answer.notices?.map(within) ?? [];
