@@ -241,6 +241,7 @@ test('what only another device keeps is looked for at once, and it is said who k
     mkdirSync(join(keeper.folder, 'nas'));
     keeper.run('remote', 'add', 'nas', address);
     keeper.run('sync', 'off', kept);
+    keeper.run('device', 'rename', JSON.parse(keeper.run('--json', 'device', 'list'))[0].id, 'Darkroom laptop');
     keeper.run('sync');
     second.run('--recovery-file', join(keeper.folder, 'words'), 'join', address, '--name', 'nas');
     const serve = second.serve();
@@ -250,7 +251,9 @@ test('what only another device keeps is looked for at once, and it is said who k
     const button = page.getByRole('button', { name: 'Look for it now' });
     await button.focus();
     await page.keyboard.press('Enter');
-    await heard(page, /found in no remote; device [0-9a-z]+ keeps it.*run safelight sync/);
+    await heard(page, /It was looked for and found in no remote; device Darkroom laptop keeps it.*\. Sync on the device that keeps it, then here with “Sync now”/);
+    await page.getByRole('button', { name: 'Sync now' }).waitFor();
+    assert.equal(await page.locator('.said').count(), 0, 'no message lies over the button');
     assert.equal((await focused(page)).name, 'Look for it now', 'it can be tried again');
     assert.deepEqual(await violations(page), []);
     await pictures('viewer-elsewhere', page);

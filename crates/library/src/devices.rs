@@ -133,6 +133,22 @@ impl Library {
         Ok(devices)
     }
 
+    /// What people call a device; none where nobody gave it a name.
+    pub(crate) fn name_of_device(&self, device: DeviceId) -> Result<Option<String>> {
+        let names = self.catalog().record(&EntityId::Library)?;
+        Ok(names.and_then(|names| name_in(&names, device)))
+    }
+
+    /// What a device is called: its name, or its id where nobody gave it one.
+    pub(crate) fn device_called(&self, device: DeviceId) -> Result<String> {
+        Ok(self.name_of_device(device)?.unwrap_or_else(|| device.to_string()))
+    }
+
+    /// What several are called.
+    pub(crate) fn devices_called(&self, devices: impl IntoIterator<Item = DeviceId>) -> Result<Vec<String>> {
+        devices.into_iter().map(|device| self.device_called(device)).collect()
+    }
+
     /// Gives a device a name; an empty one takes its name away.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct HistoryEntry {
     pub when: String,
     /// The device.
     pub device: String,
+    /// What people call it, if they gave it a name.
+    pub device_name: Option<String>,
     /// What was changed.
     pub what: String,
     /// The same in a code, where it is one that people are shown of a photo.
@@ -88,7 +90,8 @@ impl Library {
             }
         };
         let device = entry.device.to_string();
-        Ok(what.map(|(what, why)| HistoryEntry { id, when, device, what, why }))
+        let device_name = if what.is_some() { self.name_of_device(entry.device)? } else { None };
+        Ok(what.map(|(what, why)| HistoryEntry { id, when, device, device_name, what, why }))
     }
 
     /// What an operation did, in a code and its values, where it is one of those that a photo's history is made of.

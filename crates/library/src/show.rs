@@ -32,7 +32,7 @@ pub struct ShownAsset {
     pub id: String,
     /// Where its current content was found.
     pub path: String,
-    /// Every place where it was found; those of another device end in its id.
+    /// Every place where it was found; those of another device end in what that is called.
     pub found_at: Vec<String>,
     /// The SHA-256 of its current content.
     pub sha256: String,
@@ -133,7 +133,7 @@ impl Library {
         Ok(ShownAsset {
             id: found.asset.to_string(),
             path: view.sources().first().map(|source| source.display()).unwrap_or_default(),
-            found_at: view.sources().into_iter().map(|source| full_path(source, here)).collect(),
+            found_at: self.full_paths(view.sources(), here)?,
             sha256: original.content.to_string(),
             size: original.size_bytes,
             media_type: original.media_type.clone(),
@@ -162,7 +162,7 @@ impl Library {
             sync: self.standings()?.of(&original.content)?,
             place_count: places.iter().filter(|place| place.is_sealed()).count() as u64,
             places,
-            kept_by: keepers.iter().map(ToString::to_string).collect(),
+            kept_by: self.devices_called(keepers)?,
             parts: original
                 .parts
                 .iter()
@@ -191,6 +191,18 @@ impl Library {
         output.write_all(&bytes).map_err(LibraryError::writing_output)
     }
 
+    /// Whole paths; those of another device end in what that is called.
+    fn full_paths(&self, sources: Vec<&SourcePath>, here: DeviceId) -> Result<Vec<String>> {
+        let full = |source: &SourcePath| {
+            let path = format!("{}/{}", String::from_utf8_lossy(&source.root), source.display());
+            if source.device == here {
+                return Ok(path);
+            }
+            Ok(format!("{path} (device {})", self.device_called(source.device)?))
+        };
+        sources.into_iter().map(full).collect()
+    }
+
     fn rendition(&self, item: &Item, kind: RenditionKind) -> Result<Vec<u8>> {
         let content = item.original()?.content;
         let location = self.device.packed(&content, kind)?.ok_or_else(|| LibraryError::NotHere {
@@ -208,10 +220,6 @@ fn conflicts_of(view: &AssetView<'_>) -> Vec<String> {
     fields.chain(view.has_content_conflict.then(|| "content".to_owned())).collect()
 }
 
-fn full_path(source: &SourcePath, here: DeviceId) -> String {
-    let path = format!("{}/{}", String::from_utf8_lossy(&source.root), source.display());
-    if source.device == here { path } else { format!("{path} (device {})", source.device) }
-}
 
 /// What a person calls a place, or else what was found for it.
 pub(crate) fn place_words(place: &safelight_model::view::ShownPlace) -> Option<String> {

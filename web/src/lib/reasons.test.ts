@@ -90,9 +90,21 @@ describe('the sentences for reasons', () => {
     await chooseLanguage();
   });
 
+  it('are sentences in English too, and say what to do here instead of a command', () => {
+    const looked = { message: 'it was looked for and found in no remote', hint: 'run safelight sync there', why: { code: 'unheard-of', values: {} } };
+    expect(problemText(looked)).toBe('It was looked for and found in no remote. Run safelight sync there');
+    expect(problemText({ message: 'nas is full', hint: 'make room', why: { code: 'unheard-of', values: { place: 'nas' } } })).toBe('nas is full. Make room');
+    expect(problemText({ message: '/a/b cannot be read', why: { code: 'unheard-of', values: {} } })).toBe('/a/b cannot be read');
+    const next = JSON.parse(readFileSync(join(checkout, 'web/src/locales/reasons/en.json'), 'utf8')) as Record<string, string>;
+    for (const [key, text] of Object.entries(next)) {
+      expect(de, key).toHaveProperty([key]);
+      expect(text, key).not.toMatch(/safelight [a-z]/);
+    }
+  });
+
   it('give way to the sentence of the server where there is none', () => {
     expect(because(null, 'it was not sent yet')).toBe('it was not sent yet');
     expect(because({ code: 'constructor', values: {} }, 'it was not sent yet')).toBe('it was not sent yet');
-    expect(problemText({ message: 'nas is full', hint: 'make room there' })).toBe('nas is full; make room there');
+    expect(problemText({ message: 'nas is full', hint: 'make room there' })).toBe('nas is full. Make room there');
   });
 });

@@ -78,7 +78,7 @@ export interface Album {
   problem?: string | null;
   problem_why?: Why | null;
 }
-export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string }
+export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string; device_name: string | null; here: boolean }
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
 export type Status = Omit<Said['Standing'], 'state'> & {
   state?: Record<string, unknown> | null;

@@ -6,7 +6,7 @@ use safelight_library::{Among, Changes, Resolution, ShownConflict};
 use super::set::{select, tell};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable_text};
+use crate::output::{counted, device_in_column, printable_text};
 
 /// Show what devices disagree about, and settle it
 ///
@@ -80,10 +80,15 @@ fn lines(conflict: &ShownConflict) -> Vec<String> {
         conflict.short_id(),
         printable_text(&conflict.field)
     )];
+    let is_copied = conflict.values.iter().filter(|value| value.here).count() > 1;
     for value in &conflict.values {
         let shows = if value.shows { "shows" } else { "" };
-        let device = value.device.get(..8).unwrap_or(&value.device);
-        let device = if value.here { "this device".to_owned() } else { format!("device {device}") };
+        let device = device_in_column(&value.device, value.device_name.as_deref());
+        let device = match (value.here, is_copied) {
+            (true, true) => "this device or its copy".to_owned(),
+            (true, false) => "this device".to_owned(),
+            (false, _) => format!("device {device}"),
+        };
         lines.push(format!(
             "  {}  {shows:5}  {}  {device}  {}",
             value.number,

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable_text};
+use crate::output::{counted, device_in_column, printable_text};
 
 /// Show the changes of the library or of one photo, newest first
 #[derive(Debug, Args)]
@@ -52,7 +52,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     } else {
         for entry in &entries {
             let what = printable_text(&entry.what);
-            context.output.data(&format!("{}Z  {:8.8}  {what}", entry.when, entry.device))?;
+            let device = device_in_column(&entry.device, entry.device_name.as_deref());
+            context.output.data(&format!("{}Z  {device:8}  {what}", entry.when))?;
         }
     }
     Ok(())

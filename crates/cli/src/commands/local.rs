@@ -14,7 +14,7 @@ use super::set::select;
 use super::{local_basket, local_map, local_storage, local_thaw, unlock};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, grouped, size};
+use crate::output::{counted, grouped, printable_text, size};
 use crate::prompt;
 
 /// Make room on this device, and bring originals back
@@ -237,7 +237,7 @@ pub(super) fn tell_fetched(context: &Context, report: &FetchReport) -> Result<()
             "{} found in no remote; kept by device {}, as far as the history tells: safelight sync there sends it, and \
              one here learns of small ones",
             grouped(report.not_held_originals),
-            report.kept_by.join(", ")
+            printable_text(&report.kept_by.join(", "))
         ));
     }
     for remote in &report.unreached {

@@ -56,7 +56,9 @@ pub struct ConflictingValue {
     pub shows: bool,
     /// The device that wrote it.
     pub device: String,
-    /// Whether that is this one.
+    /// What people call that device, if they gave it a name.
+    pub device_name: Option<String>,
+    /// Whether that is this one, or a copy of it: whoever takes over what a copy said says it as their own.
     pub here: bool,
     /// When, by that device's clock: `2026-05-14 10:11:12`, UTC.
     pub when: String,
@@ -139,6 +141,8 @@ impl Library {
         let wanted = disputes.iter().flat_map(|dispute| &dispute.choices).map(|choice| choice.op);
         let writers = self.writers(&subject.entity(), wanted.collect())?;
         let here = self.keyring().device().id();
+        let names = writers.values().map(|device| Ok((*device, self.name_of_device(*device)?)));
+        let names = names.collect::<Result<HashMap<DeviceId, Option<String>>>>()?;
         let shown = disputes.into_iter().map(|dispute| ShownConflict {
             kind: subject.word(),
             id: subject.id(self),
@@ -153,6 +157,7 @@ impl Library {
                         value: choice.what.words(),
                         shows: number == 1,
                         device: device.map(ToString::to_string).unwrap_or_default(),
+                        device_name: device.and_then(|device| names.get(device).cloned().flatten()),
                         here: device == Some(&here),
                         when: shown_time(choice.stamp.millis),
                     }

@@ -625,7 +625,7 @@ impl Library {
         for content in &not_held {
             keepers.extend(self.keepers_of(content)?);
         }
-        report.kept_by = keepers.iter().map(ToString::to_string).collect();
+        report.kept_by = self.devices_called(keepers)?;
         // Who fetches an original wants it to stay.
         self.device.keep_here(originals.iter().map(|original| &original.content))?;
         result.map(|()| report)

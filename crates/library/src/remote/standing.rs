@@ -253,7 +253,8 @@ impl Standings<'_> {
             }
             None => match self.library.keepers_of(content)?.first() {
                 Some(device) => format!(
-                    "device {device} keeps it, as far as the history tells; it is not here and was not seen in {remote} yet"
+                    "device {} keeps it, as far as the history tells; it is not here and was not seen in {remote} yet",
+                    self.library.device_called(*device)?
                 ),
                 None if self.is_alone => NOWHERE.to_owned(),
                 None => format!("another device has it, and it was not seen in {remote} yet"),
@@ -327,7 +328,8 @@ impl Library {
         let source = original.map(|original| original.source.device);
         Ok(match source.filter(|device| *device != self.keyring().device().id()) {
             Some(device) => format!(
-                "it is {was} there; device {device} imported it and may still have it: safelight sync there"
+                "it is {was} there; device {} imported it and may still have it: safelight sync there",
+                self.device_called(device)?
             ),
             None => format!(
                 "it is {was} there; a device that fetched it may still have it (safelight sync there), \
