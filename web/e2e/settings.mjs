@@ -1,6 +1,6 @@
 // What the settings change, and that it holds.
 import assert from 'node:assert/strict';
-import { visit } from './gallery.mjs';
+import { open, standIn, visit } from './gallery.mjs';
 import { focused, heard, mocked, test, toGrid, violations } from './steps.mjs';
 
 const letter = (page, name) => page.getByRole('combobox', { name, exact: true });
@@ -84,4 +84,34 @@ test('when it locks and how many pictures are decoded at once is chosen in the s
   assert.equal(await minutes.inputValue(), '15');
   assert.ok(await page.getByRole('radio', { name: /As many as this machine has cores/ }).isChecked());
   assert.deepEqual(wrong, []);
+});
+
+test('on a narrow screen with text of 200 % nothing that is written on a picture lies over something else', async ({ browser, pictures }) => {
+  const serve = standIn(300);
+  const { context, page, wrong } = await open(browser, await serve.address, { viewport: { width: 320, height: 800 } });
+  await page.evaluate(() => localStorage.setItem('safelight-look', JSON.stringify({ text: 200 })));
+  await page.reload();
+  await page.waitForSelector('[role=gridcell] .pick');
+  const meetings = () => page.evaluate(() => {
+    const found = [];
+    for (const cell of document.querySelectorAll('[role=gridcell]')) {
+      const marks = [...cell.querySelectorAll('.pick, .length, .stack, .fav, .sync')].filter((one) => one.checkVisibility({ opacityProperty: true })).map((one) => [one.className, one.getBoundingClientRect()]);
+      for (const [name, a] of marks) for (const [other, b] of marks) if (a !== b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) found.push(`${name} and ${other}: ${cell.getAttribute('aria-label')}`);
+    }
+    return found;
+  });
+  for (let step = 0; step < 6; step++) {
+    assert.deepEqual(await meetings(), []);
+    if (step === 0) await pictures('photos-narrow-200', page);
+    await page.mouse.move(160, 400);
+    await page.mouse.wheel(0, 500);
+    await page.waitForTimeout(400);
+  }
+  await page.locator('[role=gridcell]').first().focus();
+  await page.keyboard.press('Space');
+  await page.waitForSelector('.chosen');
+  assert.deepEqual(await meetings(), [], 'while something is chosen');
+  assert.deepEqual(wrong, []);
+  await context.close();
+  await serve.stop();
 });
