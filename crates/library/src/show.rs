@@ -220,7 +220,6 @@ fn conflicts_of(view: &AssetView<'_>) -> Vec<String> {
     fields.chain(view.has_content_conflict.then(|| "content".to_owned())).collect()
 }
 
-
 /// What a person calls a place, or else what was found for it.
 pub(crate) fn place_words(place: &safelight_model::view::ShownPlace) -> Option<String> {
     place.name.clone().or_else(|| place.found.as_ref().map(place_text))
@@ -306,6 +305,7 @@ impl ShownAsset {
         push(&mut lines, "type", Some(&self.media_type));
         push(&mut lines, "size", Some(format!("{} bytes", self.size)));
         push(&mut lines, "incomplete", facts.stated_bytes.map(|stated| ends_early(self.size, stated)));
+        push(&mut lines, "damaged", facts.damage.as_ref());
         push(&mut lines, "sha256", Some(&self.sha256));
         push(&mut lines, "original", Some(self.storage));
         for standing in &self.sync {

@@ -217,6 +217,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("same-content-failed", "the file with the same content failed"),
     ("replaced-damaged", "a damaged object lay in its place and was replaced: {detail}"),
     ("no-preview", "imported without a preview: {detail}"),
+    ("cut-off", "it is cut off or damaged: {detail}; all that is there was imported"),
     ("ends-early", "it ends early: {bytes} of {stated} bytes; all that is there was imported"),
     ("still-damaged", "its sealed copy is still damaged: {detail}"),
     ("written-over", "it was linked and has been changed in place; what it held before is in no copy here"),

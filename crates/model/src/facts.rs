@@ -331,6 +331,8 @@ facts! {
     36 creator: String,
     /// How many bytes a video has by its own account, where that is more than there are.
     37 stated_bytes: u64,
+    /// What is wrong with a picture although pixels came out of it (cut off, damaged), as its decoder says it.
+    38 damage: String,
 }
 
 /// Keywords in a file's own order.

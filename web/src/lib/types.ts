@@ -51,7 +51,7 @@ export interface Rational { numerator: number; denominator: number }
 export interface Facts {
   format?: string; width?: number | null; height?: number | null; duration_millis?: number | null;
   audio_codec?: string; reason?: string | null; camera_make?: string; camera_model?: string; lens?: string; creator?: string;
-  stated_bytes?: number; exposure_seconds?: Rational; aperture?: Rational; focal_length_mm?: Rational; iso?: number;
+  stated_bytes?: number; damage?: string; exposure_seconds?: Rational; aperture?: Rational; focal_length_mm?: Rational; iso?: number;
 }
 export interface Asset {
   id: string; path: string; found_at?: string[]; size: number; media_type: string; kind: string;

@@ -354,6 +354,27 @@ fn a_camera_that_counts_from_one_again_does_not_hide_the_older_photo() {
 }
 
 #[test]
+fn a_picture_that_is_cut_off_comes_in_as_it_is_and_says_so() {
+    let room = Room::with_library();
+    let whole = photo(3);
+    let cut = whole[..whole.len() * 3 / 4].to_vec();
+    room.put("whole.jpg", &whole);
+    room.put("behind.jpg", [&photo(4)[..], &[7; 3000]].concat());
+    room.put("cut.jpg", &cut);
+    let outcome = room.import().ends_with(&[0]);
+    assert_eq!(outcome.json()["imported"], 3);
+    let told = reason(&outcome, "cut.jpg").unwrap();
+    assert!(told.starts_with("it is cut off or damaged: "), "{told}");
+    for whole in ["whole.jpg", "behind.jpg"] {
+        assert_eq!(reason(&outcome, whole), None);
+        assert!(!room.safelight(&["show", whole]).ends_with(&[0]).text().contains("damaged"));
+    }
+    let shown = room.safelight(&["show", "cut.jpg"]).ends_with(&[0]).text();
+    assert!(shown.contains("damaged"), "{shown}");
+    assert!(room.original(&sha256(&cut)) == cut, "nothing of it is lost");
+}
+
+#[test]
 fn a_video_that_ends_early_comes_in_whole_as_it_is_and_says_how_much_of_it_there_is() {
     let room = Room::with_library();
     let (head, tail) = movie_around(200_000);

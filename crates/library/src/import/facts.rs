@@ -83,6 +83,7 @@ pub(crate) fn of_pixels(rendered: &Rendered) -> Facts {
         phash64: rendered.phash64.map(u64::to_be_bytes),
         pdq256: rendered.pdq256,
         thumbhash: rendered.thumbhash.clone().map(Placeholder),
+        damage: rendered.damage.clone().map(shortened),
         ..Facts::default()
     }
 }

@@ -391,7 +391,8 @@ pub(crate) fn render_still(
     probe: &Probe,
     wanted: Wanted,
 ) -> std::result::Result<Rendered, NotRendered> {
-    let (bytes, format, orientation) = if probe.kind == MediaKind::Raw {
+    let is_preview = probe.kind == MediaKind::Raw;
+    let (bytes, format, orientation) = if is_preview {
         let Some(preview) = safelight_media::raw_preview(bytes, probe) else {
             return Err(NotRendered::Never("the RAW file holds no preview".into()));
         };
@@ -407,7 +408,9 @@ pub(crate) fn render_still(
         };
         (bytes, format, probe.orientation)
     };
-    told(pool.render(&RenderRequest { bytes, format, orientation, wanted }))
+    let rendered = told(pool.render(&RenderRequest { bytes, format, orientation, wanted }))?;
+    // What is wrong with a preview within a file says nothing of the file's own pixels.
+    Ok(Rendered { damage: rendered.damage.filter(|_| !is_preview), ..rendered })
 }
 
 /// Tells whose fault a failed rendition is.

@@ -404,6 +404,10 @@ impl<'a> Writer<'a> {
             );
             self.monitor.problem(&Problem::notice(&candidate.path, reason));
         }
+        if let Some(damage) = &original.pixels.damage {
+            let reason = format!("it is cut off or damaged: {damage}; all that is there was imported");
+            self.monitor.problem(&Problem::notice(&candidate.path, reason));
+        }
         if let Some(reason) = &original.undecodable {
             self.monitor
                 .problem(&Problem::notice(&candidate.path, format!("imported without a preview: {reason}")));

@@ -100,7 +100,8 @@ fn decode_with(turbo: &mut Decompressor, job: &Job<'_>) -> Result<Decoded, Refus
         if pixels.iter().all(|&value| value == MISSING) {
             return Err(Refusal::malformed(reason));
         }
-        damage = Some(reason);
+        // What stands between a whole picture and its end takes nothing from it; some cameras leave such bytes.
+        damage = Some(reason).filter(|reason| !reason.contains("extraneous bytes before marker 0xd9"));
     }
     let markers = Markers::read(job.bytes);
     let (pixels, colour) = if inks {

@@ -327,3 +327,23 @@ fn what_two_pictures_are_compared_by_is_the_same_whichever_decoder_reads_a_thumb
     let shown = pool.render(&request);
     assert!(!shown.as_ref().is_ok_and(|rendered| rendered.decoder == "libwebp"), "{shown:?}");
 }
+
+#[test]
+fn a_whole_jpeg_is_whole_whatever_stands_behind_it_and_one_without_its_end_is_not() {
+    let movie = [&b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"[..], &[7; 5000]].concat();
+    for progressive in [false, true] {
+        let whole = jpeg(640, 480, progressive);
+        for behind in [&b""[..], &[0; 700], &[0xff; 3], b"some words", &movie, &jpeg(64, 48, false)] {
+            for wanted in [Wanted::ALL, Wanted::QUICK] {
+                let bytes = [&whole, behind].concat();
+                let request = RenderRequest { wanted, ..RenderRequest::new(&bytes, StillFormat::Jpeg) };
+                assert_eq!(pool().render(&request).unwrap().damage, None, "{} bytes behind it", behind.len());
+            }
+        }
+        for wanted in [Wanted::ALL, Wanted::QUICK] {
+            let cut = &whole[..whole.len() * 3 / 4];
+            let request = RenderRequest { wanted, ..RenderRequest::new(cut, StillFormat::Jpeg) };
+            assert!(pool().render(&request).unwrap().damage.is_some(), "progressive: {progressive}");
+        }
+    }
+}
