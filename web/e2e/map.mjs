@@ -163,3 +163,47 @@ test('a town is drawn with its streets, in the dark and on a telephone as well',
   await heard(page, /coastlines only/);
   assert.deepEqual(wrong, []);
 });
+
+test('a photo that has a position shows it on a small map in its information, which leads to the same place on the large one', async ({ page, wrong, pictures, origin }) => {
+  await visit(page, '/places');
+  await page.locator('.countries li li a').first().click();
+  await page.waitForSelector('[role=gridcell] .pick');
+  await page.locator('[role=gridcell]').first().focus();
+  await page.keyboard.press('Enter');
+  await page.locator('dialog[open] .stage').waitFor();
+  await page.keyboard.press('i');
+  const small = page.getByRole('link', { name: 'See it on the map' });
+  await small.locator('canvas').waitFor();
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('aside a canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(Array.from({ length: data.length / 4 }, (_, at) => data.slice(at * 4, at * 4 + 3).join())).size > 1;
+  });
+  assert.deepEqual(await violations(page), []);
+  await pictures('viewer-map');
+  await small.focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Places', level: 1 }).waitFor();
+  assert.match(page.url(), new RegExp(`^${origin}/places\\?at=-?[0-9.]+,-?[0-9.]+$`));
+  await page.waitForSelector('.map .cell');
+  const middle = await page.evaluate(() => {
+    const map = document.querySelector('.map').getBoundingClientRect();
+    return [...document.querySelectorAll('.map .cell')].some((cell) => { const at = cell.getBoundingClientRect(); return Math.hypot(at.x + at.width / 2 - map.x - map.width / 2, at.y + at.height / 2 - map.y - map.height / 2) < 60; });
+  });
+  assert.ok(middle, 'the photo is in the middle of the large map');
+  assert.deepEqual(wrong, []);
+});
+
+test('countries are called in the reader’s language', async ({ browser, again }) => {
+  const { page, context } = await again(browser, { locale: 'de-DE' });
+  await visit(page, '/places');
+  await page.locator('.countries h2 a').first().waitFor();
+  const [shown, expected] = await page.evaluate(async () => {
+    const places = await (await fetch('/api/v1/places', { headers: { 'x-safelight': sessionStorage.getItem('safelight-secret') } })).json();
+    const german = new Intl.DisplayNames(['de'], { type: 'region' });
+    return [[...document.querySelectorAll('.countries h2 a')].map((one) => one.textContent), [...new Set(places.filter((one) => one.country_code).map((one) => german.of(one.country_code)))]];
+  });
+  assert.deepEqual(shown.sort(), expected.sort());
+  assert.ok(shown.length > 0);
+  await context.close();
+});

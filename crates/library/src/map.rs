@@ -48,8 +48,10 @@ pub struct MapCell {
 /// A place with photos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedPlace {
-    /// The country; none at sea and in the wild.
+    /// The country's English name; none at sea and in the wild.
     pub country: Option<String>,
+    /// The ISO 3166 code of the country (`FR`).
+    pub country_code: Option<String>,
     /// State, province or region.
     pub region: Option<String>,
     /// City, town or village.
@@ -99,15 +101,18 @@ impl MapPoints {
         let mut places: BTreeMap<[Option<String>; 3], (Cursor, NamedPlace)> = BTreeMap::new();
         for sum in sums(&self.0) {
             let (latitude, longitude) = sum.middle();
-            let name = safelight_media::places::place(latitude, longitude).map(|place| {
-                [place.country, place.region, place.city]
-                    .map(|name| Some(name).filter(|name| !name.is_empty()))
-            });
-            let name = name.unwrap_or_default();
+            let (name, country_code) = match safelight_media::places::place(latitude, longitude) {
+                Some(place) => (
+                    [place.country, place.region, place.city]
+                        .map(|name| Some(name).filter(|name| !name.is_empty())),
+                    Some(place.country_code),
+                ),
+                None => Default::default(),
+            };
             let [country, region, city] = name.clone();
             let (newest, place) = places.entry(name).or_insert_with(|| {
                 let position = sum.newest_position();
-                (sum.newest, NamedPlace { country, region, city, assets: 0, position })
+                (sum.newest, NamedPlace { country, country_code, region, city, assets: 0, position })
             });
             place.assets += sum.assets.unsigned_abs();
             if sum.newest < *newest {
@@ -249,6 +254,7 @@ mod tests {
         let places = points.places();
         let paris = places.iter().find(|place| place.city.as_deref() == Some("Paris")).unwrap();
         assert_eq!((paris.country.as_deref(), paris.assets), (Some("France"), 2));
+        assert_eq!(paris.country_code.as_deref(), Some("FR"));
         assert!(places.iter().any(|place| place.country.is_none() && place.assets == 1), "{places:?}");
     }
 

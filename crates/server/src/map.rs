@@ -91,8 +91,10 @@ pub(crate) async fn show_map(
 /// A place with photos.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Named {
-    /// None at sea and in the wild.
+    /// Its English name; none at sea and in the wild.
     country: Option<String>,
+    /// ISO 3166 (`FR`).
+    country_code: Option<String>,
     region: Option<String>,
     city: Option<String>,
     count: u64,
@@ -107,6 +109,7 @@ pub(crate) async fn list_places(State(gallery): State<Arc<Gallery>>) -> Answer<J
     let places = gallery.door.read(move |library| Ok(shared.points.newest(library)?.places())).await?;
     let named = places.into_iter().map(|place| Named {
         country: place.country,
+        country_code: place.country_code,
         region: place.region,
         city: place.city,
         count: place.assets,

@@ -1236,7 +1236,9 @@ export interface components {
         ConflictingValue: {
             /** @description The device that wrote it. */
             device: string;
-            /** @description Whether that is this one. */
+            /** @description What people call that device, if they gave it a name. */
+            device_name?: string | null;
+            /** @description Whether that is this one, or a copy of it: whoever takes over what a copy said says it as their own. */
             here: boolean;
             /** @description Its number, for `--keep`. */
             number: number;
@@ -1504,6 +1506,8 @@ export interface components {
         HistoryEntry: {
             /** @description The device. */
             device: string;
+            /** @description What people call it, if they gave it a name. */
+            device_name?: string | null;
             /** @description The operation's id. */
             id: string;
             /** @description What was changed. */
@@ -1847,8 +1851,10 @@ export interface components {
             city?: string | null;
             /** Format: int64 */
             count: number;
-            /** @description None at sea and in the wild. */
+            /** @description Its English name; none at sea and in the wild. */
             country?: string | null;
+            /** @description ISO 3166 (`FR`). */
+            country_code?: string | null;
             /** @description Degrees north and east of where the newest of them was taken. */
             position: number[];
             region?: string | null;
@@ -2215,7 +2221,7 @@ export interface components {
             facts: Record<string, unknown>;
             /** @description Whether it is a favourite. */
             favourite: boolean;
-            /** @description Every place where it was found; those of another device end in its id. */
+            /** @description Every place where it was found; those of another device end in what that is called. */
             found_at: string[];
             /** @description Whether it is hidden. */
             hidden: boolean;
@@ -3810,7 +3816,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open} */
+            /** @description `revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}, `places` {} when what rests where has changed */
             200: {
                 headers: {
                     [name: string]: unknown;
