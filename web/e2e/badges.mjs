@@ -1,6 +1,8 @@
 // Where each photo is, said on it in the timeline: in words where there is room, by a sign where there is none.
 import assert from 'node:assert/strict';
-import { visit } from './gallery.mjs';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { drawNoise, Library, open, visit } from './gallery.mjs';
 import { connectTwo } from './sync.mjs';
 import { mocked, test, violations } from './steps.mjs';
 
@@ -51,4 +53,33 @@ test('every photo says where it is, in words that are never cut or a sign whose 
   await page.keyboard.press('Space');
   await visit(page, '/');
   assert.deepEqual(wrong, []);
+});
+
+test('a place that is connected in the gallery, and a sync there, show on the pictures by themselves, in every tab', async ({ browser, pictures }) => {
+  if (mocked) return;
+  const own = new Library();
+  try {
+    own.make(null, (folder) => { for (const seed of [60, 61, 62]) drawNoise(folder, `NOISE_${seed}.png`, seed); });
+    const serve = own.serve();
+    const { context, page, wrong } = await open(browser, await serve.address);
+    await page.waitForSelector('[role=gridcell] .pick');
+    assert.equal(await page.locator('[role=gridcell] .sync').count(), 0, 'there is no other place yet');
+    const tab = await context.newPage();
+    await tab.goto(new URL(page.url()).origin);
+    await tab.waitForSelector('[role=gridcell] .pick');
+    mkdirSync(join(own.folder, 'nas'));
+    const ask = (method, path, body) => page.evaluate(async ([method, path, body]) => {
+      const headers = { 'x-safelight': sessionStorage.getItem('safelight-secret'), 'content-type': 'application/json' };
+      return (await fetch(`/api/v1/${path}`, { method, headers, body: JSON.stringify(body) })).status;
+    }, [method, path, body]);
+    assert.equal(await ask('POST', 'remotes', { name: 'nas', address: `folder:${join(own.folder, 'nas')}` }), 200);
+    const says = (where, word) => where.waitForFunction((word) => [...document.querySelectorAll('[role=gridcell]')].filter((cell) => cell.getAttribute('aria-label').includes(word)).length === 3, word, { timeout: 8_000 });
+    for (const where of [page, tab]) await says(where, 'Waiting');
+    assert.ok((await ask('POST', 'sync', {})) < 300);
+    for (const where of [page, tab]) await says(where, 'Synced');
+    await pictures('badges-at-once', page);
+    assert.deepEqual(wrong, []);
+    await context.close();
+    await serve.stop();
+  } finally { own.remove(); }
 });

@@ -77,6 +77,7 @@ pub(crate) async fn add_remote(
     });
     let (added, revision) = added.await?;
     gallery.news.revision(revision);
+    gallery.news.places();
     Ok(Json(added))
 }
 
@@ -99,5 +100,6 @@ pub(crate) async fn forget_remote(
     });
     let (forgotten, revision) = forgotten.await?;
     gallery.news.revision(revision);
+    gallery.news.places();
     Ok(Json(forgotten))
 }

@@ -34,6 +34,7 @@ enum Told {
     Progress(Progress),
     Job(Value),
     Hidden(bool),
+    Places,
 }
 
 /// How far a stretch of long work is.
@@ -83,6 +84,11 @@ impl News {
         self.tell(Told::Hidden(open));
     }
 
+    /// What rests where has changed, or where anything may rest: no revision tells that.
+    pub(crate) fn places(&self) {
+        self.tell(Told::Places);
+    }
+
     pub(crate) fn job(&self, job: &ShownJob) {
         if let Ok(job) = serde_json::to_value(job) {
             self.tell(Told::Job(job));
@@ -103,6 +109,7 @@ impl Told {
             Self::Progress(progress) => ("progress", serde_json::json!(progress)),
             Self::Job(job) => ("job", job.clone()),
             Self::Hidden(open) => ("hidden", serde_json::json!({ "open": open })),
+            Self::Places => ("places", serde_json::json!({})),
         };
         Event::default().event(name).data(data.to_string())
     }
@@ -111,7 +118,7 @@ impl Told {
 /// Tells what holds now, then of revisions, of the lock, of hidden photos and of progress for as long as the page listens.
 #[utoipa::path(get, path = "/api/v1/events", tag = "reading",
     responses((status = 200, content_type = "text/event-stream",
-        description = "`revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}")))]
+        description = "`revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}, `places` {} when what rests where has changed")))]
 pub(crate) async fn listen(
     State(gallery): State<Arc<Gallery>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

@@ -58,6 +58,7 @@ pub(crate) async fn fetch(
         Ok(library.fetch(&selection, surroundings, &telling)?)
     });
     let report = report.await?;
+    gallery.news.places();
     if report.archived_originals > 0 {
         let failure =
             Failure::new(StatusCode::CONFLICT, "archived", "the original is in the archive of a remote");

@@ -308,7 +308,11 @@ impl Watched {
     }
 
     fn tell(&self) {
-        self.gallery.news.job(&self.job.shown(&self.gallery));
+        let shown = self.job.shown(&self.gallery);
+        self.gallery.news.job(&shown);
+        if shown.state != "running" {
+            self.gallery.news.places();
+        }
     }
 }
 

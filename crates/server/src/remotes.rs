@@ -70,6 +70,7 @@ pub(crate) async fn set_remote(
     });
     let (change, revision) = change.await?;
     gallery.news.revision(revision);
+    gallery.news.places();
     Ok(Json(change))
 }
 

@@ -112,6 +112,18 @@ export class Timeline {
     return (await Promise.allSettled(found)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   }
 
+  /** Asks anew for what is known of what is on the screen, where something of it changed that the list does not tell. */
+  async renew(): Promise<void> {
+    const seen = await this.#seen(this.length);
+    if (this.#closed || !this.skeleton || seen.length === 0) return;
+    this.#forget();
+    for (const columns of seen) {
+      this.#chunks.set(columns.start / CHUNK, columns);
+      this.#revision = columns.revision;
+    }
+    this.arrived++;
+  }
+
   #forget(): void {
     for (const asked of this.#asked.values()) asked.abort();
     this.#asked.clear();
