@@ -237,3 +237,50 @@ test('a page that loads counts everything once', async ({ page, wrong }) => {
   assert.equal(counted, 1);
   assert.deepEqual(wrong, []);
 });
+
+test('photos that were hidden come back by taking that back, also after hidden photos were opened and closed meanwhile', async ({ page, wrong }) => {
+  if (mocked) return;
+  const hideFirst = async () => {
+    await visit(page, '/');
+    await page.waitForSelector('[role=gridcell] .pick');
+    const at = await page.evaluate(async () => {
+      const columns = await (await fetch('/api/v1/timeline/columns?start=0&count=20&covers=true', { headers: { 'x-safelight': sessionStorage.getItem('safelight-secret') } })).json();
+      return columns.id.findIndex((_, one) => !columns.live?.[one] && !columns.stack?.[one]);
+    });
+    const count = Number(/[0-9]+/.exec(await page.locator('.count').textContent())[0]);
+    await page.locator(`[data-index="${at}"]`).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('toolbar').getByRole('button', { name: 'More' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Hide', exact: true }).click();
+    await heard(page, /1 photo hidden/);
+    await page.keyboard.press('Escape');
+    return count;
+  };
+  const counted = (count) => page.waitForFunction((count) => document.querySelector('.count')?.textContent?.startsWith(`${count} `), count);
+  const closeAndTakeBack = async (count) => {
+    await page.keyboard.press('h');
+    await door(page);
+    await visit(page, '/');
+    await counted(count - 1);
+    await page.keyboard.press('z');
+    await heard(page, /Undone: 1 photo hidden/);
+    await counted(count);
+  };
+  // Hidden before they were opened.
+  let count = await hideFirst();
+  await visit(page, '/hidden');
+  await door(page);
+  await openDoor(page);
+  await closeAndTakeBack(count);
+  // Hidden while they were open.
+  await visit(page, '/hidden');
+  await door(page);
+  await page.getByLabel('Passphrase').fill(PASSPHRASE);
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: /Close/ }).first().waitFor();
+  count = await hideFirst();
+  await visit(page, '/hidden');
+  await page.waitForSelector('[role=gridcell]');
+  await closeAndTakeBack(count);
+  assert.deepEqual(wrong, []);
+});

@@ -6,7 +6,7 @@
 //   SAFELIGHT_STAND_IN=1 asks the stand-in server (dev/mock.mjs) instead of the binary
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { browserPath, drawFilms, drawLivePair, launch, Library, open, standIn } from './gallery.mjs';
+import { browserPath, drawFilms, drawLivePair, drawNoise, launch, Library, open, standIn } from './gallery.mjs';
 import { focused, mocked, said, tests } from './steps.mjs';
 // They run in this order, all on one library.
 import './security.mjs';
@@ -54,6 +54,7 @@ try {
   library.make(process.env.SAFELIGHT_CORPUS, (folder) => {
     const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFElEQVR42mNkYPhfz0BkwDiqEAAW1gMBUXy5zAAAAABJRU5ErkJggg==', 'base64');
     writeFileSync(join(folder, HOSTILE_NAME.replace('/', '_')), picture);
+    drawNoise(folder, 'photo\u202egpj.png', 77);
     writeFileSync(join(folder, 'drawing.svg'), HOSTILE_SVG);
     live = drawLivePair(folder, 'LIVE_0001', '4C1E7A52-0D3B-4B6E-9A55-6F1B8E0C2D11');
     film = drawFilms(folder);

@@ -50,6 +50,49 @@ test('a hostile name is text and a hostile SVG never runs', async ({ page, wrong
   assert.deepEqual(wrong, []);
 });
 
+test('a second tab of the browser is let in by the first, and nobody is let in by the cookie alone', async ({ browser, page, origin, wrong }) => {
+  const tab = await page.context().newPage();
+  const errors = [];
+  tab.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+  await tab.goto(`${origin}/favourites`);
+  await tab.getByRole('heading', { name: 'Favourites' }).waitFor();
+  await tab.reload();
+  await tab.getByRole('heading', { name: 'Favourites' }).waitFor();
+  await tab.close();
+  assert.deepEqual(errors, []);
+  assert.deepEqual(wrong, []);
+  // A browser that has the cookie, and no window of the gallery: what another program that got the cookie would have.
+  const alone = await browser.newContext({ storageState: await page.context().storageState() });
+  const other = await alone.newPage();
+  await other.goto(origin);
+  await other.getByRole('heading', { name: 'Open the gallery anew' }).waitFor();
+  assert.match(await other.locator('main').innerText(), /another tab of this browser/);
+  assert.equal(await other.evaluate(() => sessionStorage.getItem('safelight-secret')), null);
+  await alone.close();
+});
+
+test('what turns the direction of text in a file name is written out wherever the name is read', async ({ page, wrong }) => {
+  await visit(page, '/?q=photo*');
+  const cell = page.locator('[role=gridcell][aria-label*="gpj.png"]');
+  await cell.waitFor();
+  const shown = () => page.evaluate(() => {
+    const said = [...document.querySelectorAll('*')].flatMap((one) => ['aria-label', 'alt', 'title'].map((name) => one.getAttribute(name) ?? ''));
+    return [document.title, document.body.textContent, ...said].join('\n');
+  });
+  assert.match(await shown(), /photo\\u\{202e\}gpj\.png/);
+  assert.ok(!(await shown()).includes('\u202e'));
+  await cell.focus();
+  await page.keyboard.press('Enter');
+  await page.locator('dialog[open] .stage').waitFor();
+  await page.keyboard.press('i');
+  await page.getByRole('heading', { name: 'Information' }).waitFor();
+  await page.waitForTimeout(500);
+  assert.match(await shown(), /photo\\u\{202e\}gpj\.png/);
+  assert.ok(!(await shown()).includes('\u202e'));
+  await page.keyboard.press('Escape');
+  assert.deepEqual(wrong, []);
+});
+
 test('the policy of the page stops scripts, frames and foreign requests', async ({ page, wrong }) => {
   const refused = await page.evaluate(async () => {
     const out = {};

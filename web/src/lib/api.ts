@@ -27,6 +27,22 @@ export function keepSecret(value: string | null): void {
 
 export const hasSecret = (): boolean => secret !== null;
 
+/** How long a new window waits for another one's answer, in milliseconds. */
+const ANSWERS = 400;
+// A window that was opened beside another one is handed the secret by that: only pages of this origin, its port included, hear
+// the channel, as only they read the storage of a session. The cookie alone, which other ports get too, still opens nothing.
+const hands = new BroadcastChannel('safelight-hand');
+hands.onmessage = ({ data }: MessageEvent<string | null>): void => { if (data === null && secret !== null) hands.postMessage(secret); };
+
+/** Asks the other windows of this browser for the secret of a session; answers whether one other than ours was given. */
+export const handed = (): Promise<boolean> => new Promise((resolve) => {
+  const asking = new BroadcastChannel('safelight-hand');
+  const end = (given: boolean): void => { asking.close(); resolve(given); };
+  asking.onmessage = ({ data }: MessageEvent<string | null>): void => { if (data !== null && data !== secret) { keepSecret(data); end(true); } };
+  asking.postMessage(null);
+  setTimeout(() => end(false), ANSWERS);
+});
+
 /** How long after the last touch a request is still somebody's, in milliseconds. */
 const TOUCH = 10_000;
 let touched = performance.now();

@@ -16,9 +16,9 @@ interface Edit {
   clear?: string[];
 }
 
-export function edit(which: Which, changes: Edit, said: (n: number) => string): Promise<Written | null> {
+export function edit(which: Which, changes: Edit, said: (n: number) => string, secret?: boolean): Promise<Written | null> {
   // What could not be done to some of them is said with it.
-  return doing((answer) => [said(answer.changed), ...leftOut(answer)].join('; '), () => post<Written>('edit', { ...which, ...changes }));
+  return doing((answer) => [said(answer.changed), ...leftOut(answer)].join('; '), () => post<Written>('edit', { ...which, ...changes }), secret);
 }
 
 export const favourite = (which: Which, on: boolean): Promise<Written | null> =>
@@ -28,7 +28,7 @@ export const rate = (which: Which, stars: number): Promise<Written | null> =>
 export const turn = (which: Which, by: 90 | -90): Promise<Written | null> =>
   edit(alone(which), { set: { rotate_by: by } }, (n) => t('did.turned', { n }));
 export const hide = (which: Which, on: boolean): Promise<Written | null> =>
-  edit(which, { set: { hidden: on } }, (n) => t(on ? 'did.hidden' : 'did.unhidden', { n }));
+  edit(which, { set: { hidden: on } }, (n) => t(on ? 'did.hidden' : 'did.unhidden', { n }), on ? false : undefined);
 export const caption = (which: Which, text: string): Promise<Written | null> =>
   edit(alone(which), { set: { caption: text } }, (n) => t('did.captioned', { n }));
 export const date = (which: Which, set: { date?: string; date_by?: string; zone?: string }): Promise<Written | null> =>

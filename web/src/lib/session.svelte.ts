@@ -1,5 +1,5 @@
 // Whether this window may talk to the server, and what of the library it may show now.
-import { ApiError, events, get, hasSecret, keepSecret, onTrouble, post, send } from './api';
+import { ApiError, events, get, handed, hasSecret, keepSecret, onTrouble, post, send } from './api';
 import { INPUT, presence } from './presence';
 import type { Status } from './types';
 
@@ -20,6 +20,8 @@ interface Session {
   /** The first steps go on although there is a library now. */
   welcoming: boolean;
   progress: { task: string; done: number; of: number | null } | null;
+  /** Counts up whenever what rests where has changed, which no revision tells. */
+  moved: number;
 }
 
 /** Which of the first steps goes on although there is a library, so that it does after a reload too. */
@@ -31,7 +33,7 @@ export function welcome(step: 'photos' | 'second' | null): void {
   else sessionStorage.setItem(WELCOME, step);
 }
 
-export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, closing: false, turns: 0, welcoming: welcomedAt() !== null, progress: null });
+export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, closing: false, turns: 0, welcoming: welcomedAt() !== null, progress: null, moved: 0 });
 
 /** How long the first look waits for what is known of the library as a whole, in milliseconds. */
 const PATIENCE = 120;
@@ -42,7 +44,12 @@ const UNHEARD = 3_000;
 let listening: AbortController | null = null;
 
 onTrouble((error) => {
-  if (error.status === 401) drop('no-session');
+  if (error.status === 401) {
+    const isNew = session.stage !== 'starting';
+    drop('no-session');
+    // Where the gallery was opened anew in another window, this one goes on with that session.
+    if (isNew) void handed().then((given) => { if (given) location.reload(); });
+  }
   else if (error.status === 423) drop('locked');
   // One that ends says first that it is locked.
   else if (error.status === 0 && (session.stage === 'open' || session.stage === 'locked')) gone();
@@ -52,9 +59,9 @@ onTrouble((error) => {
 const here = presence(() => { send('POST', 'present').catch(() => {}); });
 for (const kind of INPUT) addEventListener(kind, () => { if (session.stage === 'open') here(); }, { capture: true, passive: true });
 
-const forgetting: (() => void)[] = [];
-/** For what is kept beside the pages: forgets it when the library shuts, or hidden photos do. */
-export const onShut = (forget: () => void): void => { forgetting.push(forget); };
+const forgetting: ((hidden: boolean) => void)[] = [];
+/** For what is kept beside the pages: forgets it when the library shuts, or `hidden` photos alone do. */
+export const onShut = (forget: (hidden: boolean) => void): void => { forgetting.push(forget); };
 
 /** Whether it was heard since the library opened that hidden photos are open or closed: the first word of it changes nothing. */
 let hiddenKnown = false;
@@ -64,9 +71,9 @@ export function stillOpen(): () => boolean {
   const before = shuts;
   return () => shuts === before;
 }
-function forgetAll(): void {
+function forgetAll(hidden = false): void {
   shuts++;
-  for (const forget of forgetting) forget();
+  for (const forget of forgetting) forget(hidden);
 }
 
 // What is asked while the state changes may be answered after it: an answer counts only while nothing newer is known.
@@ -114,9 +121,10 @@ interface Opened { secret?: string; media: string; instance: string }
 export async function start(first: () => Promise<void>): Promise<void> {
   const token = launchToken();
   try {
-    if (token === null && !hasSecret()) return drop('no-session');
+    if (token === null && !hasSecret() && !(await handed())) return drop('no-session');
     if (token !== null) keepSecret(null);
-    const opened = token === null ? await get<Opened>('session') : await post<Opened>('session', { token });
+    // Another window may have begun a session since: the cookie of it is this one's too.
+    const opened = token === null ? await get<Opened>('session').catch(async (error: unknown) => { if (error instanceof ApiError && error.status === 401 && (await handed())) return get<Opened>('session'); throw error; }) : await post<Opened>('session', { token });
     if (opened.secret) keepSecret(opened.secret);
     session.media = opened.media.replace(/\/$/, '');
   } catch (error) {
@@ -179,7 +187,7 @@ export async function closeHidden(): Promise<void> {
 let patience = 0;
 function blank(): void {
   learnt();
-  forgetAll();
+  forgetAll(true);
   session.closing = 'asked';
   session.hidden = false;
   clearTimeout(patience);
@@ -211,7 +219,7 @@ function sawHidden(open: boolean): void {
   if (session.closing && open) return;
   session.closing = false;
   if (session.hidden !== open) {
-    if (!open) forgetAll();
+    if (!open) forgetAll(true);
     if (hiddenKnown) session.turns++;
     session.hidden = open;
   }
@@ -280,6 +288,7 @@ function hear({ name, data }: News): void {
   else if (name === 'hidden') heardHidden((data as { open: boolean }).open);
   else if (name === 'closing') blank();
   else if (name === 'progress') session.progress = data as Session['progress'];
+  else if (name === 'places') { session.moved++; void refreshCounts(); }
   else if (name === 'gone' && session.stage === 'open') gone();
   told.get(name)?.(data);
   // Another window has made the library.

@@ -2,7 +2,7 @@
 import { ApiError, post } from './api';
 import { t } from './i18n.svelte';
 import { leftOut, problemText } from './reasons';
-import { onShut, sawRevision } from './session.svelte';
+import { onShut, sawRevision, session } from './session.svelte';
 import type { Written } from './types';
 
 interface Toast { text: string; undo: string | null; bad: boolean; id: number }
@@ -12,11 +12,12 @@ export const toasts = $state<{ now: Toast | null; said: string }>({ now: null, s
 let next = 0;
 let timer = 0;
 /** What was done in this window and can be taken back: the word that does it, what was said of it, and when it was done. */
-export interface Change { word: string; text: string; at: number }
+export interface Change { word: string; text: string; at: number; /** It was about hidden photos, perhaps. */ secret: boolean }
 /** The newest last; as many as the server keeps. In this window's memory alone, and gone when the library shuts. */
 export const done = $state<{ changes: Change[] }>({ changes: [] });
 const MOST = 50;
-onShut(() => { toasts.now = null; toasts.said = ''; done.changes = []; fresh = { text: '', until: 0 }; });
+// What was done before hidden photos were opened, and that others were hidden, can be taken back when they are closed again.
+onShut((hidden) => { toasts.now = null; toasts.said = ''; done.changes = hidden ? done.changes.filter((one) => !one.secret) : []; fresh = { text: '', until: 0 }; });
 
 export function say(text: string, undo: string | null = null, bad = false): void {
   toasts.now = { text, undo, bad, id: next++ };
@@ -71,13 +72,13 @@ export function complain(error: unknown): void {
 }
 
 /** Runs one write; says what it did, with undo where the server gave it. Answers whether it was done. */
-export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>): Promise<Written | null> {
+export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>, secret: boolean = session.hidden): Promise<Written | null> {
   try {
     const answer = await write();
     sawRevision(answer.revision);
     const text = saying(answer);
     say(text, answer.undo ?? null);
-    if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now() }].slice(-MOST);
+    if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now(), secret }].slice(-MOST);
     return answer;
   } catch (error) {
     complain(error);
