@@ -90,9 +90,14 @@ test('where there is no library the gallery makes one, by keys alone, and brings
     await page.keyboard.press('Enter');
     await page.getByRole('alert').filter({ hasText: 'not what was shown' }).waitFor();
     assert.equal(await fields.nth(1).getAttribute('aria-invalid'), 'true');
+    assert.ok(await fields.nth(1).evaluate((field) => field === document.activeElement), 'the focus is where it can be put right');
     await look('ask');
     await fields.nth(1).fill(words[Number(/\d+/.exec(asked[1])[0]) - 1]);
+    await page.getByRole('button', { name: 'Make the library' }).or(page.locator('form button[type=submit]')).first().focus();
     await page.keyboard.press('Enter');
+    const stands = () => page.evaluate(() => document.activeElement !== document.body && document.activeElement !== null);
+    await page.waitForTimeout(400);
+    assert.ok(await stands(), 'the focus is not lost while the library is made');
 
     // Point at a folder, by what may follow.
     await heading(page, 'Bring in photos');
@@ -102,6 +107,7 @@ test('where there is no library the gallery makes one, by keys alone, and brings
     await page.keyboard.press('Enter');
     await page.getByRole('alert').filter({ hasText: 'the folder of the library itself' }).waitFor();
     await page.getByLabel('Folder on this machine').fill('');
+    assert.equal(await page.getByRole('alert').filter({ hasText: /./ }).count(), 0, 'what was said of another folder does not stay');
     await tabTo(page, 'Folder on this machine');
     await page.keyboard.type(folder.slice(0, -3));
     await page.getByRole('option', { name: folder, exact: true }).waitFor();
@@ -117,6 +123,8 @@ test('where there is no library the gallery makes one, by keys alone, and brings
 
     // Stopped in the middle it keeps what is here, and goes on from there.
     await page.getByRole('progressbar').waitFor();
+    await page.waitForTimeout(200);
+    assert.ok(await stands(), 'the focus is not lost when the import begins');
     await page.waitForFunction(() => Number(/^(\d+)/.exec(document.querySelector('.job .soft')?.textContent ?? '')?.[1] ?? 0) > 2);
     await pictures('first-importing', page);
     await page.getByRole('button', { name: 'Stop' }).click();
