@@ -95,7 +95,7 @@ test('on a narrow screen with text of 200 % nothing that is written on a picture
   const meetings = () => page.evaluate(() => {
     const found = [];
     for (const cell of document.querySelectorAll('[role=gridcell]')) {
-      const marks = [...cell.querySelectorAll('.pick, .length, .stack, .fav, .sync')].filter((one) => one.checkVisibility({ opacityProperty: true })).map((one) => [one.className, one.getBoundingClientRect()]);
+      const marks = [...cell.querySelectorAll('.pick, .length, .stack, .fav, .sync')].filter((one) => one.checkVisibility({ opacityProperty: true, visibilityProperty: true })).map((one) => [one.className, one.getBoundingClientRect()]);
       for (const [name, a] of marks) for (const [other, b] of marks) if (a !== b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) found.push(`${name} and ${other}: ${cell.getAttribute('aria-label')}`);
     }
     return found;

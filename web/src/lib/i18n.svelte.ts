@@ -106,7 +106,7 @@ export function bytes(value: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
   let at = 0;
   while (value >= 1000 && at < units.length - 1) { value /= 1000; at++; }
-  return numbers({ style: 'unit', unit: units[at]!, unitDisplay: 'short', maximumFractionDigits: value < 10 && at > 0 ? 1 : 0 }).format(value);
+  return numbers({ style: 'unit', unit: units[at]!, unitDisplay: at === 0 ? 'long' : 'short', maximumFractionDigits: value < 10 && at > 0 ? 1 : 0 }).format(value);
 }
 
 /** US dollars; a little is said as less than a cent. */

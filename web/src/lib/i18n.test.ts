@@ -7,6 +7,7 @@ import fr from '../locales/fr.json';
 import deOfPages from '../locales/pages/de.json';
 import enOfPages from '../locales/pages/en.json';
 import frOfPages from '../locales/pages/fr.json';
+import { bytes } from './i18n.svelte';
 
 type Words = Record<string, string>;
 const english: Words = { ...en, ...enOfPages };
@@ -75,4 +76,8 @@ describe('the English catalogue', () => {
     });
     expect(unused).toEqual([]);
   });
+});
+
+it('says bytes in the plural', () => {
+  expect([bytes(1), bytes(80), bytes(2_000)]).toEqual(['1 byte', '80 bytes', '2 kB']);
 });
