@@ -1,6 +1,6 @@
 // What a walk through the gallery leaves in the browser's console: nothing, not even of what cannot be loaded.
 import assert from 'node:assert/strict';
-import { visit } from './gallery.mjs';
+import { Library, open, PASSPHRASE, visit } from './gallery.mjs';
 import { heard, mocked, PAGES, test } from './steps.mjs';
 
 test('a walk through the gallery leaves no error in the console, not even one of something that could not be loaded', async ({ browser, again }) => {
@@ -53,4 +53,31 @@ test('a walk through the gallery leaves no error in the console, not even one of
   await page.waitForTimeout(500);
   assert.deepEqual(errors, []);
   await context.close();
+});
+
+test('a library that is locked, and one that is not there yet, are asked for nothing that would be refused', async ({ browser, page, wrong }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  await page.getByRole('button', { name: 'Lock now' }).click();
+  await page.getByRole('heading', { name: 'Locked' }).waitFor();
+  await page.reload();
+  await page.getByRole('heading', { name: 'Locked' }).waitFor();
+  await page.waitForTimeout(500);
+  assert.deepEqual(wrong, []);
+  await page.getByLabel('Passphrase').fill(PASSPHRASE);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('[role=gridcell]');
+  assert.deepEqual(wrong, []);
+  const none = new Library();
+  try {
+    const serve = none.serve({ SAFELIGHT_PASSPHRASE_FILE: undefined });
+    const first = await open(browser, await serve.address);
+    await first.page.getByRole('heading', { name: 'Welcome', exact: true }).waitFor();
+    await first.page.reload();
+    await first.page.getByRole('heading', { name: 'Welcome', exact: true }).waitFor();
+    await first.page.waitForTimeout(500);
+    assert.deepEqual(first.wrong, []);
+    await first.context.close();
+    await serve.stop();
+  } finally { none.remove(); }
 });

@@ -76,7 +76,7 @@ pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use offers::Offers;
 pub use past::Moment;
-pub use proxy::{OpenVideo, Proxy, ProxyStop};
+pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport, FreeAgainst,

@@ -8,8 +8,8 @@
 use std::fs::File;
 use std::io::Write as _;
 
+pub use safelight_media::pool::{Plays, Proxy, ProxyStop};
 use safelight_media::pool::{Pool, RenderError};
-pub use safelight_media::pool::{Proxy, ProxyStop};
 
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
@@ -51,8 +51,8 @@ impl OpenVideo {
     /// # Errors
     /// [`LibraryError::NoFfmpeg`]; [`LibraryError::CannotConvert`] when ffmpeg makes nothing of it, and
     /// [`LibraryError::NothingFollows`] when it makes nothing of it from there on.
-    pub fn proxy(&self, from_seconds: u32, stop: &ProxyStop) -> Result<Proxy> {
-        self.pool.proxy(&self.file, from_seconds, stop).map_err(|error| {
+    pub fn proxy(&self, from_seconds: u32, plays: Plays, stop: &ProxyStop) -> Result<Proxy> {
+        self.pool.proxy(&self.file, from_seconds, plays, stop).map_err(|error| {
             let name = self.here.name();
             match error {
                 RenderError::NoFfmpeg => LibraryError::NoFfmpeg { name },

@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use safelight_library::{OpenVideo, OriginalHere, Proxy, ProxyStop};
+use safelight_library::{OpenVideo, OriginalHere, Plays, Proxy, ProxyStop};
 use serde::Deserialize;
 
 use crate::asked::Parameters;
@@ -180,6 +180,16 @@ pub(crate) struct From {
     from: u32,
     /// What of a photo moves, instead of a video.
     moving: Option<String>,
+    /// The forms that the browser plays, `h264` and `vp8`, with a comma between them; both when left out.
+    plays: Option<String>,
+}
+
+impl From {
+    fn plays(&self) -> Plays {
+        let Some(words) = &self.plays else { return Plays::ALL };
+        let has = |form| words.split(',').any(|word| word == form);
+        Plays { h264: has("h264"), vp8: has("vp8") }
+    }
 }
 
 /// A video in a form that browsers play, while it is made.
@@ -209,8 +219,8 @@ pub(crate) async fn show_proxy(
     };
     turn.check()?;
     gallery.proxies.with(&turn.session, turn.turn, |watching| watching.video = Some(Arc::clone(&video)));
-    let (making, stop) = (Arc::clone(&video), turn.stop.clone());
-    let proxy = tokio::task::spawn_blocking(move || making.proxy(from.from, &stop));
+    let (making, stop, plays) = (Arc::clone(&video), turn.stop.clone(), from.plays());
+    let proxy = tokio::task::spawn_blocking(move || making.proxy(from.from, plays, &stop));
     let begun = proxy.await.map_err(|_| Failure::broken())?;
     // A program that was ended because somebody watches something else has failed, but not at its video.
     turn.check()?;

@@ -75,6 +75,8 @@ pub(crate) struct Begun {
     media: String,
     /// Which server this is.
     instance: String,
+    /// Whether there is an open library: of one that is locked, or not there yet, nothing need be asked.
+    is_open: bool,
 }
 
 impl Sessions {
@@ -112,7 +114,7 @@ impl Sessions {
     }
 
     fn told(&self, session: &Session) -> Begun {
-        Begun { secret: None, media: format!("/media/{}", *session.media), instance: self.instance.clone() }
+        Begun { secret: None, media: format!("/media/{}", *session.media), instance: self.instance.clone(), is_open: false }
     }
 
     fn cookie_name(&self) -> String {
@@ -172,10 +174,11 @@ pub(crate) async fn begin_session(
             Failure::no_session().hint("only the account that runs safelight serve opens its gallery")
         );
     }
-    let (cookie, begun) = gallery.sessions.begin(&token, Instant::now()).ok_or_else(|| {
+    let (cookie, mut begun) = gallery.sessions.begin(&token, Instant::now()).ok_or_else(|| {
         Failure::no_session().hint("that address opens once, within a minute; run safelight serve again")
     })?;
     gallery.door.touch();
+    begun.is_open = gallery.door.require_open().is_ok();
     let cookie = HeaderValue::from_str(&cookie).map_err(|_| Failure::broken())?;
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(begun)).into_response())
 }
@@ -187,7 +190,9 @@ pub(crate) async fn show_session(
     State(gallery): State<Arc<Gallery>>,
     headers: HeaderMap,
 ) -> Answer<Json<Begun>> {
-    gallery.sessions.of(&headers).map(Json).ok_or_else(Failure::no_session)
+    let mut begun = gallery.sessions.of(&headers).ok_or_else(Failure::no_session)?;
+    begun.is_open = gallery.door.require_open().is_ok();
+    Ok(Json(begun))
 }
 
 /// Lets through whoever has a session.

@@ -115,11 +115,12 @@ function launchToken(): string | null {
   return token;
 }
 
-interface Opened { secret?: string; media: string; instance: string }
+interface Opened { secret?: string; media: string; instance: string; is_open?: boolean }
 
 /** Opens this window's session. `first` asks for what the first page shows, as soon as anything may be asked. */
 export async function start(first: () => Promise<void>): Promise<void> {
   const token = launchToken();
+  let isOpen = true;
   try {
     if (token === null && !hasSecret() && !(await handed())) return drop('no-session');
     if (token !== null) keepSecret(null);
@@ -127,13 +128,15 @@ export async function start(first: () => Promise<void>): Promise<void> {
     const opened = token === null ? await get<Opened>('session').catch(async (error: unknown) => { if (error instanceof ApiError && error.status === 401 && (await handed())) return get<Opened>('session'); throw error; }) : await post<Opened>('session', { token });
     if (opened.secret) keepSecret(opened.secret);
     session.media = opened.media.replace(/\/$/, '');
+    // Of a library that is locked, or not there yet, nothing is asked that would only be refused.
+    isOpen = opened.is_open !== false;
   } catch (error) {
     return drop(error instanceof ApiError && error.status === 0 ? 'gone' : error instanceof ApiError && error.status === 423 ? 'locked' : 'no-session');
   }
   // Counting everything takes its time: it does not begin before the photos are here. What happens meanwhile is told to who listens then.
-  const begun = first().then(() => { void listen(); return refresh(); });
+  const begun = (isOpen ? first() : Promise.resolve()).then(() => { void listen(); return refresh(); });
   await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
-  if (session.stage === 'starting') session.stage = session.welcoming ? 'first' : 'open';
+  if (isOpen && session.stage === 'starting') session.stage = session.welcoming ? 'first' : 'open';
   await begun;
 }
 

@@ -37,6 +37,10 @@ const heard = (target: EventTarget, names: string[], signal: AbortSignal): Promi
   for (const name of names) target.addEventListener(name, end, { signal: done.signal });
 });
 
+/** What is made of videos, and by which types a browser says that it plays it. */
+const FORMS = { h264: 'video/mp4; codecs="avc1.4d401f, mp4a.40.2"', vp8: 'video/webm; codecs="vp8, opus"' };
+const plays = (): string => Object.entries(FORMS).filter(([, type]) => MediaSource.isTypeSupported(type)).map(([form]) => form).join(',');
+
 /** Begins to play `address` in an element; `seconds` is its length, where it is known. Answers what ends it. */
 export function play(video: HTMLVideoElement, address: string, seconds: number | null, failed: (problem: Problem) => void): () => void {
   const source = new MediaSource();
@@ -65,7 +69,7 @@ export function play(video: HTMLVideoElement, address: string, seconds: number |
     reading = reached = from;
     broken = false;
     try {
-      const answer = await fetch(`${address}from=${from}`, { signal, credentials: 'same-origin', cache: 'no-store', redirect: 'error' });
+      const answer = await fetch(`${address}from=${from}&plays=${plays()}`, { signal, credentials: 'same-origin', cache: 'no-store', redirect: 'error' });
       if (!answer.ok) return refused(((await answer.json()) as { error: Problem }).error, from);
       const type = answer.headers.get('content-type') ?? '';
       if (!MediaSource.isTypeSupported(type)) return failed({ code: 'cannot-convert', message: type });

@@ -148,6 +148,7 @@ mod tests {
             value: value.into(),
             shows: number == 1,
             device: "9be1c07a55555555".into(),
+            device_name: None,
             here,
             when: "2026-05-14 10:11:12".into(),
         }
@@ -170,5 +171,18 @@ mod tests {
                 "  2         2026-05-14 10:11:12  this device  Noon",
             ]
         );
+    }
+
+    #[test]
+    fn a_device_with_a_name_is_called_by_it_and_a_copy_of_this_one_is_said_to_be_one() {
+        let mut values = vec![value(1, "a", true), value(2, "b", true), value(3, "c", false)];
+        for value in &mut values {
+            value.device_name = (!value.here).then(|| "Laptop".into());
+        }
+        let (kind, id, name, field) = ("photo", "3f9a22c1aa".into(), "x.jpg".into(), "title".into());
+        let shown = lines(&ShownConflict { kind, id, name, field, values });
+        assert!(shown[1].contains("  this device or its copy  a"), "{shown:?}");
+        assert!(shown[2].contains("  this device or its copy  b"), "{shown:?}");
+        assert!(shown[3].contains("  device Laptop  c"), "{shown:?}");
     }
 }

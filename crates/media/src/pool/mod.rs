@@ -54,7 +54,7 @@ use safelight_worker::video::Task;
 
 use crate::format::Format;
 use process::{Broken, Process};
-pub use proxy::{Proxy, ProxyStop};
+pub use proxy::{Plays, Proxy, ProxyStop};
 pub use video::VideoFacts;
 
 /// PDQ quality below which a poster shows nothing.
@@ -285,7 +285,7 @@ impl Pool {
         video::facts(&self.options, video)
     }
 
-    /// Begins to make a video anew in a form that browsers play, from `from_seconds` on; what is made comes out of the
+    /// Begins to make a video anew in a form that can be played, from `from_seconds` on; what is made comes out of the
     /// [`Proxy`] piece by piece, until it ends or is stopped. It waits for no worker: whoever watches is here now, and has one at a time.
     ///
     /// # Errors
@@ -294,9 +294,10 @@ impl Pool {
         &self,
         video: &std::fs::File,
         from_seconds: u32,
+        plays: Plays,
         stop: &ProxyStop,
     ) -> Result<Proxy, RenderError> {
-        proxy::begin(&self.options, video, from_seconds, stop)
+        proxy::begin(&self.options, video, from_seconds, plays, stop)
     }
 
     /// Has a test's worker do a wrong.

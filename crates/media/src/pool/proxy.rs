@@ -131,16 +131,38 @@ impl Drop for Proxy {
     }
 }
 
-/// Begins a video from `from_seconds` on, in the first form that this ffmpeg makes of it.
+/// What whoever watches can play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plays {
+    /// H.264 in MP4.
+    pub h264: bool,
+    /// VP8 in WebM.
+    pub vp8: bool,
+}
+
+impl Plays {
+    /// Whatever is made.
+    pub const ALL: Self = Self { h264: true, vp8: true };
+
+    fn has(self, form: ProxyForm) -> bool {
+        match form {
+            ProxyForm::H264 | ProxyForm::SilentH264 => self.h264,
+            ProxyForm::Vp8 | ProxyForm::SilentVp8 => self.vp8,
+        }
+    }
+}
+
+/// Begins a video from `from_seconds` on, in the first form that can be played and that this ffmpeg makes of it.
 pub(super) fn begin(
     options: &PoolOptions,
     video: &File,
     from_seconds: u32,
+    plays: Plays,
     stop: &ProxyStop,
 ) -> Result<Proxy, RenderError> {
     let program = options.ffmpeg.as_deref().ok_or(RenderError::NoFfmpeg)?;
     let mut first = None;
-    for form in ProxyForm::ALL {
+    for form in ProxyForm::ALL.into_iter().filter(|form| plays.has(*form)) {
         match begin_as(options, program, video, Task::Proxy { form, from_seconds }, stop) {
             // It could not read the video's sound, or has no such encoder, or can make nothing of the video.
             Err(error @ RenderError::Refused(_)) => first = first.or(Some(error)),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::{letters, pool, pool_with, quarters};
-use safelight_media::pool::{Pool, PoolOptions, ProxyStop, RenderError, Rendered, Wanted};
+use safelight_media::pool::{Plays, Pool, PoolOptions, ProxyStop, RenderError, Rendered, Wanted};
 
 /// The `ffmpeg` of this computer; a test is skipped without it.
 fn ffmpeg() -> Option<PathBuf> {
@@ -183,7 +183,8 @@ fn videos_of_the_corpus_have_posters_or_reasons() {
 
 /// All pieces of a proxy.
 fn made(pool: &Pool, path: &Path, from_seconds: u32) -> Result<(String, Vec<u8>), RenderError> {
-    let mut proxy = pool.proxy(&File::open(path).unwrap(), from_seconds, &ProxyStop::default())?;
+    let mut proxy =
+        pool.proxy(&File::open(path).unwrap(), from_seconds, Plays::ALL, &ProxyStop::default())?;
     let mut bytes = Vec::new();
     while let Some(piece) = proxy.next_piece()? {
         bytes.extend(piece);
@@ -295,7 +296,7 @@ fn a_proxy_ends_when_somebody_stops_it_even_before_it_begins() {
     let pool = pool();
     let file = File::open(&path).unwrap();
     let stop = ProxyStop::default();
-    let mut proxy = pool.proxy(&file, 0, &stop).unwrap();
+    let mut proxy = pool.proxy(&file, 0, Plays::ALL, &stop).unwrap();
     assert!(proxy.next_piece().unwrap().is_some());
     let ends = std::thread::spawn(move || {
         loop {
@@ -311,7 +312,7 @@ fn a_proxy_ends_when_somebody_stops_it_even_before_it_begins() {
     let ended = ends.join().unwrap();
     assert!(matches!(ended, Err(RenderError::Died(_))), "{ended:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    let outcome = pool.proxy(&file, 0, &stop);
+    let outcome = pool.proxy(&file, 0, Plays::ALL, &stop);
     assert!(matches!(outcome, Err(RenderError::Died(_))), "it was stopped before: {outcome:?}");
 }
 
@@ -345,7 +346,7 @@ fn what_is_no_video_is_no_proxy_either_in_bounded_time() {
     }
     let without = pool_with(|options| options.ffmpeg = None);
     let file = File::open(directory.path().join("a.mp4")).unwrap();
-    let outcome = without.proxy(&file, 0, &ProxyStop::default());
+    let outcome = without.proxy(&file, 0, Plays::ALL, &ProxyStop::default());
     assert!(matches!(outcome, Err(RenderError::NoFfmpeg)), "{outcome:?}");
 }
 
@@ -370,4 +371,23 @@ fn without_h264_it_is_webm_and_without_sound_where_that_cannot_be_read() {
         let shown = (facts.codec.as_deref(), facts.width, facts.height);
         assert_eq!(shown, (Some("vp8"), Some(320), Some(240)), "{task}");
     }
+}
+
+#[test]
+fn a_video_is_made_in_a_form_that_can_be_played() {
+    let directory = tempfile::tempdir().unwrap();
+    let short = ["-t", "3", "-r", "30", "-c:v", "mpeg4", "-vf", "scale=320:240"];
+    let Some(path) = video(directory.path(), "short.avi", &short) else { return };
+    let pool = pool();
+    for (plays, kind) in
+        [(Plays { h264: false, vp8: true }, "video/webm"), (Plays { h264: true, vp8: false }, "video/mp4")]
+    {
+        match pool.proxy(&File::open(&path).unwrap(), 0, plays, &ProxyStop::default()) {
+            Ok(proxy) => assert!(proxy.media_type().starts_with(kind), "{}", proxy.media_type()),
+            // An ffmpeg without that encoder.
+            Err(error) => println!("no {kind} here: {error}"),
+        }
+    }
+    let none = Plays { h264: false, vp8: false };
+    assert!(pool.proxy(&File::open(&path).unwrap(), 0, none, &ProxyStop::default()).is_err());
 }
