@@ -55,9 +55,9 @@ test('a second tab of the browser is let in by the first, and nobody is let in b
   const errors = [];
   tab.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
   await tab.goto(`${origin}/favourites`);
-  await tab.getByRole('heading', { name: 'Favourites' }).waitFor();
+  await tab.getByRole('heading', { name: 'Favourites', level: 1 }).waitFor();
   await tab.reload();
-  await tab.getByRole('heading', { name: 'Favourites' }).waitFor();
+  await tab.getByRole('heading', { name: 'Favourites', level: 1 }).waitFor();
   await tab.close();
   assert.deepEqual(errors, []);
   assert.deepEqual(wrong, []);

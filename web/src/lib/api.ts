@@ -28,7 +28,7 @@ export function keepSecret(value: string | null): void {
 export const hasSecret = (): boolean => secret !== null;
 
 /** How long a new window waits for another one's answer, in milliseconds. */
-const ANSWERS = 2_000;
+const ANSWERS = 1_000;
 // A window that was opened beside another one is handed the secret by that: only pages of this origin, its port included, hear
 // the channel, as only they read the storage of a session. The cookie alone, which other ports get too, still opens nothing.
 const hands = new BroadcastChannel('safelight-hand');
