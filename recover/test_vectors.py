@@ -125,8 +125,9 @@ def local_pack(v):
 QUESTIONS = {"words": words, "device-card": device_card, "verify": verify, "root-card": root_card, "roster": roster,
              "statement": statement, "lengths": lengths, "open": open_object, "keys-file": keys_file, "entry": entry,
              "pack": pack, "local-pack": local_pack}
-# What recovery has no use for: ways to unlock a device, inbox items, the names and secrets of writers, ranged reads.
-NOT_ASKED = {"slot", "keyring", "open-inbox", "names", "epoch", "open-range", "original"}
+# What recovery has no use for: pairing, ways to unlock a device, inbox items, the names and secrets of writers, ranged reads.
+NOT_ASKED = {"slot", "keyring", "open-inbox", "names", "epoch", "open-range", "original",
+             "pairing-code", "pairing", "pairing-closed"}
 
 
 def agrees(found, expected):

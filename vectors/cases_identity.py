@@ -41,7 +41,7 @@ def device_vectors():
 
 def signature_vectors():
     message = b"a message"
-    for domain in range(1, 9):
+    for domain in range(1, 10):
         signature = LAPTOP.signing.sign(domain, message)
         input = {"domain": domain, "key": LAPTOP.signing.public.hex(), "message": message.hex(),
                  "signature": signature.hex()}

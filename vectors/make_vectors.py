@@ -12,6 +12,7 @@ import cases_envelope
 import cases_identity
 import cases_keys
 import cases_packs
+import cases_pairing
 import cases_statements
 from cast import HERE, book
 
@@ -38,4 +39,6 @@ cases_keys.slot_vectors()
 cases_packs.entry_vectors()
 cases_packs.pack_vectors()
 cases_packs.local_vectors()
+cases_pairing.code_vectors()
+cases_pairing.message_vectors()
 book.write()

@@ -57,7 +57,7 @@ def gcm(key, nonce, plain):
 
 # --- 1.3 Signatures, 1.4 X-Wing -----------------------------------------------------------------------------------
 
-ROOT_CARD, STATEMENT, SEGMENT_SIGNATURE, HEAD, CHECKPOINT_SIGNATURE, INBOX, EXPORT, SUCCESSOR = range(1, 9)
+ROOT_CARD, STATEMENT, SEGMENT_SIGNATURE, HEAD, CHECKPOINT_SIGNATURE, INBOX, EXPORT, SUCCESSOR, PAIR = range(1, 10)
 
 
 class SigningKey:
@@ -131,7 +131,8 @@ class Epoch:
 
 # --- 2 The envelope ------------------------------------------------------------------------------------------------
 
-ORIGINAL_PART, PACK_ENTRY, PACK_INDEX, SEGMENT, CHECKPOINT, PAGE, KEYRING, KEYS_FILE, INBOX_ITEM, SHARE = range(1, 11)
+(ORIGINAL_PART, PACK_ENTRY, PACK_INDEX, SEGMENT, CHECKPOINT, PAGE, KEYRING, KEYS_FILE, INBOX_ITEM, SHARE, PAIRING,
+ WELCOME) = range(1, 13)
 KIB64, MIB1 = 16, 20
 PART = 32 << 20
 
@@ -332,3 +333,46 @@ def pack(library, epoch, tier, entries, object_key, salt, index_content=None, in
     mask = expand(epoch.sealing, b"safelight/1 pack tail" + name.encode(), 8)
     tail = bytes(a ^ b for a, b in zip(u64(len(index)), mask))
     return body + index + tail, name, len(body), len(index)
+
+
+# --- 1.14 Pairing --------------------------------------------------------------------------------------------------
+
+def listed_words(data, count):
+    """The first count × 11 bits of data as words of the list."""
+    bits = int.from_bytes(data, "big") >> (8 * len(data) - 11 * count)
+    numbers = [bits >> 11 * (count - 1 - place) & 2047 for place in range(count)]
+    return " ".join(Mnemonic("english").wordlist[number] for number in numbers)
+
+
+def pairing_words_of_code(code):
+    return listed_words(code + sha256(b"safelight/1 pairing code" + code)[:1], 8)
+
+
+def pairing_secret(code, id):
+    return expand(extract(b"safelight/1 pairing", code), b"sealing" + id)
+
+
+def pairing_signed(device, message):
+    return message + device.signing.sign(PAIR, message)
+
+
+def pairing_offer(library, words_id, inviter, expires, nonce, name):
+    commitment = sha256(b"safelight/1 pairing commitment" + nonce)
+    return pairing_signed(inviter, b"SLPO" + u16(1) + library + words_id + inviter.card + u64(expires) + commitment
+                          + lp(name.encode()))
+
+
+def pairing_ask(offer, device, random, name):
+    return pairing_signed(device, b"SLPA" + u16(1) + sha256(offer) + device.card + random + lp(name.encode()))
+
+
+def pairing_reveal(ask, nonce, inviter):
+    return pairing_signed(inviter, b"SLPR" + u16(1) + sha256(ask) + nonce)
+
+
+def pairing_welcome(ask, epoch, keys_file, history, storage, inviter):
+    return pairing_signed(inviter, b"SLPW" + u16(1) + sha256(ask) + epoch + keys_file + lp(history.encode()) + lp(storage))
+
+
+def pairing_six_words(offer, ask, nonce):
+    return listed_words(sha256(b"safelight/1 pairing words" + sha256(offer) + sha256(ask) + nonce), 6)

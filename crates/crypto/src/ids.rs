@@ -167,10 +167,14 @@ id!(
     KeyId, 16, "key id", base32, base32_decode
 );
 id!(
+    /// One pairing of a new device, and the name of an ask in it.
+    PairingId, 16, "pairing id", base32, base32_decode
+);
+id!(
     /// The 32 characters under which a sealed object rests, without shard, place or generation.
     ObjectName, 20, "object name", base32, base32_decode
 );
-random_id!(EpochId, DeviceId, SlotId);
+random_id!(EpochId, DeviceId, SlotId, PairingId);
 
 impl ContentHash {
     /// The hash of `content`.
@@ -193,6 +197,12 @@ impl ObjectName {
 impl From<EpochId> for KeyId {
     fn from(epoch: EpochId) -> Self {
         Self(epoch.0)
+    }
+}
+
+impl From<PairingId> for KeyId {
+    fn from(pairing: PairingId) -> Self {
+        Self(pairing.0)
     }
 }
 

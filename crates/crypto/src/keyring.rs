@@ -90,10 +90,23 @@ impl Keyring {
         epochs: Vec<Epoch>,
         entropy: &mut dyn Entropy,
     ) -> Result<Self> {
+        Self::join_as(library, words, Device::generate(entropy), epochs, entropy)
+    }
+
+    /// The same for a device whose keys were made before: that of a pairing, which was admitted already.
+    ///
+    /// # Errors
+    /// When there is no epoch.
+    pub fn join_as(
+        library: LibraryId,
+        words: WordsCard,
+        device: Device,
+        epochs: Vec<Epoch>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self> {
         if epochs.is_empty() {
             return Err(Fault::BadField("epochs").of(KEYRING));
         }
-        let device = Device::generate(entropy);
         Ok(Self { library, words, device, epochs, catalog_key: Secret::generate(entropy) })
     }
 

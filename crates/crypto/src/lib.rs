@@ -25,6 +25,7 @@ mod keys_file;
 mod mac;
 pub mod names;
 mod pack;
+mod pairing;
 mod passphrase;
 mod primitive;
 mod roster;
@@ -49,7 +50,9 @@ pub use envelope::{
 };
 pub use epoch::{Epoch, EpochSecrets, NamingKey, SealingSecret};
 pub use error::{CryptoError, Fault, Result};
-pub use ids::{ContentHash, DeviceId, EpochId, KeyId, LibraryId, ObjectName, SlotId, base32, base32_decode};
+pub use ids::{
+    ContentHash, DeviceId, EpochId, KeyId, LibraryId, ObjectName, PairingId, SlotId, base32, base32_decode,
+};
 pub use kem::{ENCAPSULATION_LEN, KEM_PUBLIC_LEN, KemPublic, KemSecret};
 pub use keyring::{DatabaseKey, Keyring, UnlockKey};
 pub use keys_file::{Recipient, open_keys_file, seal_keys_file};
@@ -58,6 +61,9 @@ pub use pack::{
     EntryName, EntryRecord, FRAME_LEN, FRAME_PROBE_LEN, LOCAL_PACK_HEADER, LocalEntry, LocalPackScan,
     PACK_TAIL_LEN, PackEntryPlace, PackIndex, PackTier, PackWriter, SealedEntry, SealedPack,
     entry_sealed_len, frame_of_stored, open_entry, pack_index_range, read_frame, scan_local_pack, seal_entry,
+};
+pub use pairing::{
+    Ask, CODE_WORDS, Closing, Offer, PAIRING_TRIES, PairingCode, PairingKey, Reveal, Welcome, pairing_words,
 };
 pub use passphrase::PassphraseCost;
 pub use primitive::{Sha256, sha256};

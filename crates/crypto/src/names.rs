@@ -1,7 +1,7 @@
 //! Logical names: what an object's key binds. No shard, no place, no generation; stores add those to make
 //! a path, so an object stays itself when it moves. Spec: sl1.md §3.1, §3.2.
 
-use crate::ids::{DeviceId, EpochId, LibraryId, ObjectName};
+use crate::ids::{DeviceId, EpochId, LibraryId, ObjectName, PairingId};
 
 /// Where a root card rests: `root/<words id>`.
 #[must_use]
@@ -49,6 +49,36 @@ pub fn page(name: &ObjectName) -> String {
 #[must_use]
 pub fn original(name: &ObjectName) -> String {
     format!("o/{name}")
+}
+
+/// What a device that invites says first: `pair/<pairing>/offer`.
+#[must_use]
+pub fn pairing_offer(pairing: &PairingId) -> String {
+    format!("pair/{pairing}/offer")
+}
+
+/// What a new device answers: `pair/<pairing>/<a name of its own>`.
+#[must_use]
+pub fn pairing_ask(pairing: &PairingId, ask: &PairingId) -> String {
+    format!("pair/{pairing}/{ask}")
+}
+
+/// What a device that invites had committed itself to: `pair/<pairing>/reveal`.
+#[must_use]
+pub fn pairing_reveal(pairing: &PairingId) -> String {
+    format!("pair/{pairing}/reveal")
+}
+
+/// What a new device is told once it was let in: `pair/<pairing>/welcome`.
+#[must_use]
+pub fn pairing_welcome(pairing: &PairingId) -> String {
+    format!("pair/{pairing}/welcome")
+}
+
+/// That a pairing ended: `pair/<pairing>/closed`.
+#[must_use]
+pub fn pairing_closed(pairing: &PairingId) -> String {
+    format!("pair/{pairing}/closed")
 }
 
 /// The keyring of a device, which never leaves it.

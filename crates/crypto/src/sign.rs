@@ -36,6 +36,8 @@ pub enum Domain {
     Export = 7,
     /// A device's word about another of its own identities (after a fork).
     Successor = 8,
+    /// What one side of a pairing says, by its device.
+    Pairing = 9,
 }
 
 /// An Ed25519 signature.

@@ -2,11 +2,12 @@
 
 use data_encoding::HEXLOWER;
 use safelight_crypto::{
-    ContentHash, CryptoError, DeviceCard, DeviceId, Domain, EntryName, EntryRecord, Epoch, EpochId, Fault,
-    HEADER_LEN, Keyring, Kind, LibraryId, ObjectContext, ObjectName, Opener, PackIndex, PackTier, Recipient,
-    RecoveryWords, RootCard, Roster, Signature, Slot, SlotSecret, Standing, Statement, StatementBody,
-    UnlockKey, VerifyingKey, entry_sealed_len, names, open, open_entry, open_from, open_keys_file,
-    open_original, original_parts, padded_original, padme, scan_local_pack, sha256, statements_hash,
+    Ask, Closing, ContentHash, CryptoError, DeviceCard, DeviceId, Domain, EntryName, EntryRecord, Epoch,
+    EpochId, EpochSecrets as _, Fault, HEADER_LEN, Keyring, Kind, LibraryId, ObjectContext, ObjectName,
+    Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, Recipient, RecoveryWords, Reveal, RootCard,
+    Roster, Signature, Slot, SlotSecret, Standing, Statement, StatementBody, UnlockKey, VerifyingKey,
+    Welcome, entry_sealed_len, names, open, open_entry, open_from, open_keys_file, open_original,
+    original_parts, padded_original, padme, pairing_words, scan_local_pack, sha256, statements_hash,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +38,9 @@ pub(crate) fn run(op: &str, input: &Value, files: &Files) -> Outcome {
         "entry" => entry(input, files),
         "pack" => pack(input, files),
         "local-pack" => local_pack(input, files),
+        "pairing-code" => pairing_code(input),
+        "pairing" => pairing(input, files),
+        "pairing-closed" => pairing_closed(input, files),
         other => Err(bad(format!("no operation {other}"))),
     }
 }
@@ -119,6 +123,7 @@ fn verify(input: &Value, files: &Files) -> Outcome {
         6 => Domain::InboxItem,
         7 => Domain::Export,
         8 => Domain::Successor,
+        9 => Domain::Pairing,
         other => return Err(bad(format!("no domain {other}"))),
     };
     let key = VerifyingKey::from_bytes(array(input, "key", files)?);
@@ -414,4 +419,54 @@ fn local_pack(input: &Value, files: &Files) -> Outcome {
         scan.entries.iter().map(|entry| json!([entry.range.start, show(&entry.record)])).collect();
     let damaged: Vec<_> = scan.damaged.iter().map(|range| json!([range.start, range.end])).collect();
     Ok(json!({ "entries": entries, "damaged": damaged, "end": scan.end }))
+}
+
+fn pairing_key(input: &Value) -> Result<(PairingCode, PairingKey), Failure> {
+    let code = PairingCode::parse(&field::<String>(input, "words")?)?;
+    let key = PairingKey::derive(&code, field(input, "id")?);
+    Ok((code, key))
+}
+
+fn pairing_code(input: &Value) -> Outcome {
+    let (code, key) = pairing_key(input)?;
+    let secret = key.sealing_secret(&key.id().into());
+    let secret = secret.ok_or_else(|| bad("a pairing holds its own secret"))?;
+    Ok(json!({ "words": code.words().as_str(), "secret": hex(secret.as_bytes()) }))
+}
+
+/// All messages in their order, as the new device reads those of the other side and that one reads its ask.
+fn pairing(input: &Value, files: &Files) -> Outcome {
+    let (_, key) = pairing_key(input)?;
+    let message = |name: &str| files.bytes(&input[name]);
+    let offer = Offer::open(&key, &message("offer")?)?;
+    let ask = Ask::open(&key, &field(input, "ask_name")?, &offer, &message("ask")?)?;
+    let reveal = Reveal::open(&key, &offer, &ask, &message("reveal")?)?;
+    let unlock = UnlockKey::from_bytes(array(input, "unlock_key", files)?);
+    let keyring = Keyring::open(&message("keyring")?, field(input, "library")?, &unlock)?;
+    let kem = keyring.device().kem_secret();
+    let welcome = Welcome::open(key.id(), &offer, &ask, kem, &message("welcome")?)?;
+    Ok(json!({
+        "library": offer.library.to_string(),
+        "words_id": offer.words.to_string(),
+        "inviter": offer.inviter.id().to_string(),
+        "expires_millis": offer.expires_millis,
+        "inviter_name": offer.name,
+        "device": ask.device.id().to_string(),
+        "device_name": ask.name,
+        "six_words": pairing_words(&offer, &ask, &reveal),
+        "epoch": welcome.epoch.to_string(),
+        "keys_file": hex(&welcome.keys_file),
+        "history": welcome.history,
+        "storage": hex(&welcome.storage),
+    }))
+}
+
+fn pairing_closed(input: &Value, files: &Files) -> Outcome {
+    let (_, key) = pairing_key(input)?;
+    Ok(json!(match Closing::open(&key, &files.bytes(&input["closed"])?)? {
+        Closing::Used => "used",
+        Closing::TooManyTries => "too-many-tries",
+        Closing::Expired => "expired",
+        Closing::CalledOff => "called-off",
+    }))
 }

@@ -50,6 +50,10 @@ pub enum Kind {
     InboxItem = 9,
     /// What a share link opens.
     Share = 10,
+    /// A message of a pairing, under its code.
+    Pairing = 11,
+    /// The last message of a pairing, to the new device.
+    Welcome = 12,
 }
 
 impl Kind {
@@ -65,6 +69,8 @@ impl Kind {
             8 => Self::KeysFile,
             9 => Self::InboxItem,
             10 => Self::Share,
+            11 => Self::Pairing,
+            12 => Self::Welcome,
             other => return Err(Fault::UnknownKind(other)),
         })
     }
@@ -78,7 +84,7 @@ impl Kind {
     /// True when the object is sealed to a public key and an encapsulation follows the header.
     #[must_use]
     pub fn is_encapsulated(self) -> bool {
-        matches!(self, Self::KeysFile | Self::InboxItem)
+        matches!(self, Self::KeysFile | Self::InboxItem | Self::Welcome)
     }
 
     /// The segment size that writers use for this kind.

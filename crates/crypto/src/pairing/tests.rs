@@ -1,0 +1,126 @@
+use super::*;
+use crate::device::Device;
+use crate::entropy::SeededEntropy;
+use crate::error::Fault;
+use crate::ids::EpochId;
+
+struct Both {
+    entropy: SeededEntropy,
+    key: PairingKey,
+    inviter: Device,
+    new: Device,
+    offer: Offer,
+    nonce: [u8; 32],
+    sealed: Sealed,
+}
+
+fn both(seed: u64) -> Both {
+    let mut entropy = SeededEntropy::new(seed);
+    let (inviter, new) = (Device::generate(&mut entropy), Device::generate(&mut entropy));
+    let key = PairingKey::derive(&PairingCode::generate(&mut entropy), PairingId::generate(&mut entropy));
+    let library = LibraryId::from_bytes([3; 20]);
+    let made = Offer::seal(&key, (library, library), &inviter, 600_000, "Laptop", &mut entropy);
+    let (offer, nonce, sealed) = made.expect("seals");
+    Both { entropy, key, inviter, new, offer, nonce, sealed }
+}
+
+fn ask(both: &mut Both, name: &PairingId) -> (Ask, Sealed) {
+    Ask::seal(&both.key, name, &both.offer, &both.new, "Phone", &mut both.entropy).expect("seals")
+}
+
+#[test]
+fn a_code_is_typed_back_however_untidily_and_a_slip_is_found() {
+    let mut entropy = SeededEntropy::new(1);
+    for _ in 0..50 {
+        let code = PairingCode::generate(&mut entropy);
+        let words = code.words();
+        assert_eq!(words.split(' ').count(), CODE_WORDS);
+        let typed = format!("  {}\n", words.to_uppercase().replace(' ', "  "));
+        assert_eq!(*PairingCode::parse(&typed).expect("reads back").words(), *words);
+    }
+    let words = PairingCode::generate(&mut entropy).words();
+    let fault = |text: &str| PairingCode::parse(text).expect_err("refused").fault().cloned();
+    assert_eq!(fault("abandon ability"), Some(Fault::WordCount(2)));
+    let mut list: Vec<&str> = words.split(' ').collect();
+    list.swap(1, 6);
+    assert_eq!(fault(&list.join(" ")), Some(Fault::WordsChecksum));
+    list[3] = "safelight";
+    assert_eq!(fault(&list.join(" ")), Some(Fault::UnknownWord(4)));
+}
+
+#[test]
+fn both_sides_show_the_same_six_words_and_the_welcome_opens_for_the_new_device_alone() {
+    let mut both = both(2);
+    let name = PairingId::generate(&mut both.entropy);
+    let seen = Offer::open(&both.key, both.sealed.as_bytes()).expect("opens");
+    assert_eq!(seen, both.offer);
+    let (asked, sealed) = ask(&mut both, &name);
+    let heard = Ask::open(&both.key, &name, &both.offer, sealed.as_bytes()).expect("opens");
+    let (told, sealed) =
+        Reveal::seal(&both.key, &heard, both.nonce, &both.inviter, &mut both.entropy).expect("seals");
+    let reveal = Reveal::open(&both.key, &seen, &asked, sealed.as_bytes()).expect("opens");
+    let words = pairing_words(&seen, &asked, &reveal);
+    assert_eq!((words.split(' ').count(), &words), (6, &pairing_words(&both.offer, &heard, &told)));
+
+    let epoch = EpochId::generate(&mut both.entropy);
+    let welcome = Welcome::new(&heard, epoch, [7; 32], words, b"sv=1&sig=2".to_vec());
+    let id = both.key.id();
+    let sealed = welcome.seal(id, &heard, &both.inviter, &mut both.entropy).expect("seals");
+    let open = |device: &Device| Welcome::open(id, &seen, &asked, device.kem_secret(), sealed.as_bytes());
+    assert_eq!(open(&both.new).expect("opens"), welcome);
+    assert_eq!(open(&both.inviter).expect_err("not its own").fault(), Some(&Fault::WrongContext));
+}
+
+#[test]
+fn nothing_opens_under_another_code_another_pairing_or_another_name() {
+    let mut both = both(3);
+    let other_code = PairingKey::derive(&PairingCode::generate(&mut both.entropy), both.key.id());
+    let refused = Offer::open(&other_code, both.sealed.as_bytes()).expect_err("another code");
+    assert_eq!(refused.fault(), Some(&Fault::WrongContext));
+    let (one, other) = (PairingId::generate(&mut both.entropy), PairingId::generate(&mut both.entropy));
+    let (_, sealed) = ask(&mut both, &one);
+    let moved = Ask::open(&both.key, &other, &both.offer, sealed.as_bytes()).expect_err("moved");
+    assert_eq!(moved.fault(), Some(&Fault::WrongContext));
+    let code = PairingCode::generate(&mut both.entropy);
+    let (here, there) = (PairingKey::derive(&code, one), PairingKey::derive(&code, other));
+    let closed = Closing::Used.seal(&here, &mut both.entropy).expect("seals");
+    assert_eq!(Closing::open(&here, closed.as_bytes()).expect("opens"), Closing::Used);
+    assert!(matches!(
+        Closing::open(&there, closed.as_bytes()).expect_err("another pairing").fault(),
+        Some(Fault::UnknownKey { .. })
+    ));
+}
+
+#[test]
+fn whoever_has_the_code_cannot_speak_for_either_side() {
+    let mut both = both(4);
+    let name = PairingId::generate(&mut both.entropy);
+    let (asked, _) = ask(&mut both, &name);
+    let mallory = Device::generate(&mut both.entropy);
+    let (_, sealed) =
+        Reveal::seal(&both.key, &asked, both.nonce, &mallory, &mut both.entropy).expect("seals");
+    let refused = Reveal::open(&both.key, &both.offer, &asked, sealed.as_bytes()).expect_err("forged");
+    assert_eq!(refused.fault(), Some(&Fault::BadSignature));
+    let (_, sealed) =
+        Reveal::seal(&both.key, &asked, [9; 32], &both.inviter, &mut both.entropy).expect("seals");
+    let refused = Reveal::open(&both.key, &both.offer, &asked, sealed.as_bytes()).expect_err("not committed");
+    assert_eq!(refused.fault(), Some(&Fault::BadField("commitment")));
+    let epoch = EpochId::generate(&mut both.entropy);
+    let welcome = Welcome::new(&asked, epoch, [7; 32], String::new(), Vec::new());
+    let sealed = welcome.seal(both.key.id(), &asked, &mallory, &mut both.entropy).expect("seals");
+    let opened = Welcome::open(both.key.id(), &both.offer, &asked, both.new.kem_secret(), sealed.as_bytes());
+    assert_eq!(opened.expect_err("forged").fault(), Some(&Fault::BadSignature));
+}
+
+#[test]
+fn an_answer_to_another_ask_is_refused_and_other_keys_give_other_words() {
+    let mut both = both(5);
+    let name = PairingId::generate(&mut both.entropy);
+    let (first, _) = ask(&mut both, &name);
+    let (second, _) = ask(&mut both, &name);
+    let (reveal, sealed) =
+        Reveal::seal(&both.key, &first, both.nonce, &both.inviter, &mut both.entropy).expect("seals");
+    let refused = Reveal::open(&both.key, &both.offer, &second, sealed.as_bytes()).expect_err("replayed");
+    assert_eq!(refused.fault(), Some(&Fault::BadField("ask")));
+    assert_ne!(pairing_words(&both.offer, &first, &reveal), pairing_words(&both.offer, &second, &reveal));
+}
