@@ -4,9 +4,11 @@
 //! text form of [`RemoteCredential::to_bytes`] is that of a credential file, and is what `device.db` keeps.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
+use crate::address::RemoteAddress;
 use crate::oauth::OAuthCredential;
 
 /// A secret text: wiped when dropped, never shown.
@@ -71,6 +73,18 @@ pub enum RemoteCredential {
 }
 
 impl RemoteCredential {
+    /// A credential of its own for another device at the same place, where this one can mint it: from an account key of Azure
+    /// a SAS for the container that reads and writes, and deletes nothing. Nothing for other kinds.
+    #[must_use]
+    pub fn lend(&self, address: &RemoteAddress, expires: SystemTime) -> Option<Self> {
+        match (self, address) {
+            (Self::AzureAccountKey(key), RemoteAddress::Azure(container)) => {
+                crate::azure::lend(container, key, expires).map(Self::AzureSas)
+            }
+            _ => None,
+        }
+    }
+
     /// A SAS, with or without the question mark.
     ///
     /// # Errors

@@ -149,6 +149,8 @@ pub enum Area {
     Previews,
     /// `s/<hh>/<id>`: packs of tiny originals.
     Small,
+    /// `pair/<pairing>/<message>`: what two devices say while one lets the other in; gone or closed after minutes.
+    Pairing,
     /// `inbox/<device>/<id>`: uploads of paired phones.
     Inbox,
     /// `share/<id>/<name>`: what a link shows.
@@ -159,7 +161,7 @@ pub enum Area {
 
 impl Area {
     /// All areas, in the order of SL1 §3.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Root,
         Self::Keys,
         Self::Log,
@@ -171,6 +173,7 @@ impl Area {
         Self::Thumbnails,
         Self::Previews,
         Self::Small,
+        Self::Pairing,
         Self::Inbox,
         Self::Share,
         Self::Local,
@@ -191,6 +194,7 @@ impl Area {
             Self::Thumbnails => "t",
             Self::Previews => "p",
             Self::Small => "s",
+            Self::Pairing => "pair",
             Self::Inbox => "inbox",
             Self::Share => "share",
             Self::Local => "local",
@@ -200,7 +204,7 @@ impl Area {
     const fn shape(self) -> Shape {
         match self {
             Self::Root | Self::Head | Self::RemoteId | Self::Checkpoint | Self::Local => Shape::Flat,
-            Self::Keys | Self::Inbox | Self::Share => Shape::Owned,
+            Self::Keys | Self::Pairing | Self::Inbox | Self::Share => Shape::Owned,
             Self::Log => Shape::Sequence,
             Self::Page => Shape::Sharded { generations: false },
             Self::Original | Self::Thumbnails | Self::Previews | Self::Small => {

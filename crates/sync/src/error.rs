@@ -133,6 +133,9 @@ pub enum SyncError {
         /// The place.
         place: String,
     },
+    /// A pairing came to nothing.
+    #[error(transparent)]
+    Pairing(crate::pairing::PairingRefusal),
     /// The user asked to stop. Everything that was acknowledged is recorded.
     #[error("interrupted")]
     Stopped,

@@ -12,8 +12,9 @@ use futures_util::StreamExt as _;
 use futures_util::future::{join, join3, join4};
 use futures_util::stream::iter;
 use safelight_crypto::{
-    Author, DeviceId, Epoch, EpochId, KemSecret, LibraryId, ObjectName, Recipient, RecoveryWords, RootCard,
-    Roster, Statement, StatementBody, WordsCard, names, open_keys_file, seal_keys_file, sha256,
+    Author, DeviceId, Epoch, EpochId, KemSecret, LibraryId, ObjectName, Offer, Recipient, RecoveryWords,
+    RootCard, Roster, Statement, StatementBody, Welcome, WordsCard, names, open_keys_file, seal_keys_file,
+    sha256,
 };
 use safelight_model::history::{HeadHint, SealedSegment, Tip};
 use safelight_model::{OpBody, SegmentSeq};
@@ -26,6 +27,7 @@ use crate::history::{
     HEAD_BYTES, HistoryReport, Inbox, fetch_segments, head_path, listed_chains, listed_devices, sync_history,
 };
 use crate::keys::{SMALL_BYTES, as_sealed, epochs_with_keys, is_announced, path_of};
+use crate::pairing::{Asking, PairingRefusal};
 use crate::problem::Problem;
 
 /// Requests under way at once.
@@ -45,6 +47,7 @@ pub struct Joining {
     pub words: WordsCard,
     /// All epochs that the words may hold, the newest last.
     pub epochs: Vec<Epoch>,
+    recipient: Recipient,
     card: Bytes,
     files: Vec<(EpochId, Bytes)>,
     problems: Vec<Problem>,
@@ -69,11 +72,32 @@ impl Joining {
 /// opens that a statement vouches for.
 pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result<Joining> {
     let id = words.library_id();
-    let path = path_of(&names::root_card(&id))?;
-    let recipient = id.to_string();
+    find(store, &id, Recipient::Words(id), &words.kem_key(), None).await
+}
+
+/// The same for a device that was let in by another one: it finds what its own keys file opens.
+///
+/// # Errors
+/// As [`find_library`]; [`PairingRefusal::InviterLeft`] when the device that invited does not belong to the library,
+/// [`PairingRefusal::NotForUs`] when the library there is another one, or the keys file not that of the welcome.
+pub async fn find_library_as(store: &SealedRemote, asking: &Asking, welcome: &Welcome) -> Result<Joining> {
+    let (offer, device) = (asking.offer(), asking.device());
+    let recipient = Recipient::Device(device.id());
+    find(store, &offer.words, recipient, device.kem_secret(), Some((offer, welcome))).await
+}
+
+async fn find(
+    store: &SealedRemote,
+    id: &LibraryId,
+    recipient: Recipient,
+    key: &KemSecret,
+    invited: Option<(&Offer, &Welcome)>,
+) -> Result<Joining> {
+    let path = path_of(&names::root_card(id))?;
+    let listed_as = recipient.to_string();
     let (card, epochs, (devices, chains), roots) = join4(
         store.get(&path, SMALL_BYTES),
-        epochs_with_keys(store, &recipient),
+        epochs_with_keys(store, &listed_as),
         join(listed_devices(store), listed_chains(store)),
         list_roots(store),
     )
@@ -86,14 +110,16 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
         Err(error) => return Err(error.into()),
     };
     let opened =
-        RootCard::open(&card, &id).map_err(|error| unbelievable(store, path.as_str(), error.to_string()))?;
+        RootCard::open(&card, id).map_err(|error| unbelievable(store, path.as_str(), error.to_string()))?;
     let library = opened.library();
+    if invited.is_some_and(|(offer, _)| offer.library != library) {
+        return Err(not_for_us(store, path.as_str(), "it is of another library"));
+    }
     let chains = chains?;
     // Heads are hints, and some places have none: whoever has segments there is a device as well.
     let mut devices = devices?.unwrap_or_default();
     devices.extend(chains.keys().copied());
     let devices: Vec<DeviceId> = devices.into_iter().collect();
-    let recipient = Recipient::Words(id);
     let keys = iter(epochs?)
         .map(|epoch| async move {
             let path = path_of(&names::keys_file(&epoch, &recipient))?;
@@ -106,7 +132,7 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
         .buffered(CONCURRENCY)
         .collect::<Vec<_>>();
     let (keys, heads, roots) = join3(keys, heads, get_roots(store, roots)).await;
-    let mut found = FoundKeys::open(store, library, recipient, &words.kem_key(), keys)?;
+    let mut found = FoundKeys::open(store, library, recipient, key, keys)?;
     let claims = found.claims(heads, &chains);
     found.harvest_roots(&roots);
     let (mut segments, mut beginning) = (Segments { kept: Vec::new(), is_all: true }, None);
@@ -122,10 +148,24 @@ pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result
         beginning = None;
         segments = all_segments(store, &claims, &mut found).await?;
     }
+    if let Some((offer, welcome)) = invited {
+        found.require_invited(store, offer, welcome)?;
+    }
     let (epochs, files, problems) = found.settle(store)?;
     let words = opened.words().clone();
     let Segments { kept, is_all } = segments;
-    Ok(Joining { library, words, epochs, card, files, problems, segments: kept, has_all: is_all, beginning })
+    Ok(Joining {
+        library,
+        words,
+        epochs,
+        recipient,
+        card,
+        files,
+        problems,
+        segments: kept,
+        has_all: is_all,
+        beginning,
+    })
 }
 
 /// A keys file that opens with the words. Whoever may write to the place may have put it there.
@@ -139,7 +179,7 @@ struct KeysFile {
 /// count. Until then each is tried by itself, so that none stands in the light of another.
 struct FoundKeys {
     library: LibraryId,
-    words: Recipient,
+    recipient: Recipient,
     files: Vec<KeysFile>,
     statements: Vec<Statement>,
     roster: Option<Roster>,
@@ -151,14 +191,14 @@ impl FoundKeys {
     fn open(
         store: &SealedRemote,
         library: LibraryId,
-        words: Recipient,
+        recipient: Recipient,
         key: &KemSecret,
         got: Vec<Result<(EpochId, Result<Bytes, StoreError>)>>,
     ) -> Result<Self> {
         let (mut files, mut problems, mut refused) = (Vec::<KeysFile>::new(), Vec::new(), None);
         for file in got {
             let (epoch, bytes) = file?;
-            let object = names::keys_file(&epoch, &words);
+            let object = names::keys_file(&epoch, &recipient);
             let bytes = match bytes {
                 Ok(bytes) => bytes,
                 Err(error) if error.is_transient() || matches!(error, StoreError::Vanished { .. }) => {
@@ -170,7 +210,7 @@ impl FoundKeys {
                     continue;
                 }
             };
-            match open_keys_file(&bytes, library, &epoch, words, key) {
+            match open_keys_file(&bytes, library, &epoch, recipient, key) {
                 Ok(epochs) => files.push(KeysFile { epoch, bytes, epochs }),
                 Err(error) => problems.push(Problem::Damaged { object, reason: error.to_string() }),
             }
@@ -178,10 +218,16 @@ impl FoundKeys {
         // Each holds all that came before it: the one with most opens most.
         files.sort_by_key(|file| std::cmp::Reverse(file.epochs.len()));
         match (files.is_empty(), refused) {
-            (false, _) => Ok(Self { library, words, files, statements: Vec::new(), roster: None, problems }),
+            (false, _) => {
+                Ok(Self { library, recipient, files, statements: Vec::new(), roster: None, problems })
+            }
             (true, Some(error)) => Err(error.into()),
             (true, None) => {
-                Err(unbelievable(store, "keys/", "no keys file opens with these words".to_owned()))
+                let whom = match recipient {
+                    Recipient::Words(_) => "with these words",
+                    Recipient::Device(_) => "for this device",
+                };
+                Err(unbelievable(store, "keys/", format!("no keys file opens {whom}")))
             }
         }
     }
@@ -231,7 +277,7 @@ impl FoundKeys {
     }
 
     fn is_believed(&self, file: &KeysFile) -> bool {
-        is_announced(self.roster.as_ref(), &file.epoch, &self.words, &sha256(&[&file.bytes]))
+        is_announced(self.roster.as_ref(), &file.epoch, &self.recipient, &sha256(&[&file.bytes]))
     }
 
     /// The files that no statement vouches for, as far as is known.
@@ -254,6 +300,20 @@ impl FoundKeys {
         epochs
     }
 
+    /// Whoever invited must belong to the library by what is read there, and the keys must be those that it spoke of.
+    fn require_invited(&self, store: &SealedRemote, offer: &Offer, welcome: &Welcome) -> Result<()> {
+        let device = offer.inviter.id();
+        let inviter = self.roster.as_ref().and_then(|roster| roster.member(&device));
+        if !inviter.is_some_and(|member| member.standing.belongs()) {
+            return Err(PairingRefusal::InviterLeft { device }.into());
+        }
+        if self.files.iter().all(|file| sha256(&[&file.bytes]) != welcome.keys_file) {
+            let object = names::keys_file(&welcome.epoch, &self.recipient);
+            return Err(not_for_us(store, &object, "it is not the one that the invitation spoke of"));
+        }
+        Ok(())
+    }
+
     /// The epochs and the files that count, and what is to be told of the others.
     #[expect(clippy::type_complexity, reason = "three parts of one value, taken apart at once")]
     fn settle(mut self, store: &SealedRemote) -> Result<(Vec<Epoch>, Vec<(EpochId, Bytes)>, Vec<Problem>)> {
@@ -263,7 +323,7 @@ impl FoundKeys {
             return Ok((epochs, Vec::new(), self.problems));
         }
         let epochs = self.believed();
-        let name = |file: &KeysFile| names::keys_file(&file.epoch, &self.words);
+        let name = |file: &KeysFile| names::keys_file(&file.epoch, &self.recipient);
         let strange: Vec<String> = self.strange().map(name).collect();
         if let (true, Some(object)) = (epochs.is_empty(), strange.first()) {
             return Err(unbelievable(store, object, "no statement vouches for it".to_owned()));
@@ -274,6 +334,11 @@ impl FoundKeys {
         let files = files.map(|file| (file.epoch, file.bytes.clone())).collect();
         Ok((epochs, files, problems))
     }
+}
+
+fn not_for_us(store: &SealedRemote, object: &str, reason: &str) -> SyncError {
+    let (object, reason) = (object.to_owned(), reason.to_owned());
+    PairingRefusal::NotForUs { object, place: store.label().to_owned(), reason }.into()
 }
 
 fn unbelievable(store: &SealedRemote, object: &str, reason: String) -> SyncError {
@@ -366,7 +431,6 @@ impl Joining {
         inbox.harvest_waiting(here, self.epochs.as_slice());
         let place = || at.store.label().to_owned();
         let roster = inbox.roster().ok_or_else(|| SyncError::NoBirth { place: place() })?;
-        let words = Recipient::Words(self.words.id());
         if roster.words().id() != self.words.id() {
             return Err(SyncError::Unbelievable {
                 object: names::root_card(&self.words.id()),
@@ -376,7 +440,7 @@ impl Joining {
         }
         keep(here, Area::Root, &names::root_card(&self.words.id()), &self.card)?;
         for (epoch, bytes) in &self.files {
-            keep(here, Area::Keys, &names::keys_file(epoch, &words), bytes)?;
+            keep(here, Area::Keys, &names::keys_file(epoch, &self.recipient), bytes)?;
         }
         if let Some(beginning) = self.beginning {
             // If it is not to be believed after all, all history comes with the first sync.
@@ -473,4 +537,28 @@ pub async fn prepare_admission(here: &mut Here<'_>, at: &RemotePlace, words: &Re
         here.catalog.append(now, bodies)?;
     }
     Ok(())
+}
+
+/// Makes sure that the device that invited this one has let it in, by what the place shows. Nothing is written: the
+/// admission is in the history already.
+///
+/// # Errors
+/// [`PairingRefusal::NotAdmitted`]; what the place and the databases answer.
+pub async fn confirm_admission(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let own = here.keys.keyring().device().id();
+    for is_last in [false, true] {
+        if let Some(roster) = here.roster()? {
+            if let Some(feature) = crate::here::newer_version_needed(&roster) {
+                return Err(SyncError::NeedsNewerVersion { feature });
+            }
+            if roster.member(&own).is_some_and(|member| member.standing.belongs()) {
+                return Ok(());
+            }
+        }
+        if !is_last {
+            // The checkpoint that was found is not to be believed, or is older than the admission.
+            sync_history(here, at).await?;
+        }
+    }
+    Err(PairingRefusal::NotAdmitted.into())
 }

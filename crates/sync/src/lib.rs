@@ -27,6 +27,7 @@ mod join;
 mod keys;
 mod originals;
 mod packs;
+mod pairing;
 mod place;
 mod policy;
 mod problem;
@@ -38,7 +39,7 @@ mod verify;
 pub use checkpoint::take_waiting_pages;
 pub use collect::{
     AWAY_MILLIS, CollectPlan, CollectReport, DAY_MILLIS, GRACE_MILLIS, Held, LAPSE_MILLIS, Waits, collect,
-    is_away, lapse_silent, mark, mark_damaged, mark_orphans, mark_unreferenced, plan_collection,
+    is_away, lapse_one, lapse_silent, mark, mark_damaged, mark_orphans, mark_unreferenced, plan_collection,
 };
 pub use compare::{Compared, Comparison, compare};
 pub use drill::{DrillReport, drill};
@@ -47,7 +48,9 @@ pub use epochs::start_epoch;
 pub use error::{Result, SyncError};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HISTORY_DAMAGED, HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
-pub use join::{Joining, admit_by_words, find_library, prepare_admission};
+pub use join::{
+    Joining, admit_by_words, confirm_admission, find_library, find_library_as, prepare_admission,
+};
 pub use originals::{
     FreeOptions, Freeing, HAS_FREED, Judgement, Living, OLDEST_PROOF_MILLIS, OriginalReader, Proof,
     ReadyToFree, ThawStep, WhyNot, fetch_from, fetch_missing, fetch_original, finish_freeing, look_at_thaw,
@@ -55,6 +58,9 @@ pub use originals::{
 };
 pub use packs::{
     ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, mend_renditions, read_entry,
+};
+pub use pairing::{
+    Admitted, Asked, Asking, Invitation, Looked, PAIRING_MILLIS, PairingRefusal, answer_invitation,
 };
 pub use place::{place_id, refuse_another_library, remember_place, start_over, witnesses_history};
 pub use policy::{

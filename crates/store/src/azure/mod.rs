@@ -35,6 +35,7 @@ pub use environment::AzureEnvironment;
 pub use identity::{AzureIdentity, IdentityError};
 
 use self::error::{is_refused_as, meaning};
+pub(crate) use self::sas::lend;
 use self::sas::{Grants, SasSource};
 use self::transport::AzureTransport;
 use crate::address::AzureAddress;

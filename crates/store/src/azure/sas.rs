@@ -35,6 +35,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(900);
 /// Read, create, write, delete, list: what the role Storage Blob Data Contributor may do with blobs, without
 /// what is not needed.
 const OWN_PERMISSIONS: &str = "rcwdl";
+/// Read, create, write, list: what a device needs that is lent a SAS. It may delete nothing.
+const LENT_PERMISSIONS: &str = "rcwl";
 /// The longest grant.
 const LONGEST_GRANT: Duration = Duration::from_secs(24 * 3600);
 /// How long a user delegation key is asked for and used.
@@ -135,6 +137,12 @@ impl Minted {
         let (expires, protocol) = (encode(&expires), encode(protocol));
         format!("sv={VERSION}&sp={permissions}&se={expires}&spr={protocol}&sr={kind}&sig={signature}")
     }
+}
+
+/// A SAS for another device, minted from an account key: it reads and writes the container, and deletes nothing.
+pub(crate) fn lend(address: &AzureAddress, key: &SecretText, expires: SystemTime) -> Option<SecretText> {
+    let SasSource::Minted(minted) = SasSource::minted(address, key)? else { return None };
+    Some(SecretText::new(minted.sign(None, LENT_PERMISSIONS, expires)))
 }
 
 fn date(time: SystemTime) -> String {

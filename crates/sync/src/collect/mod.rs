@@ -21,7 +21,7 @@ pub(crate) use marks::{has_purges, mark_purged, mark_remembered};
 pub use marks::{mark, mark_damaged, mark_orphans, mark_unreferenced};
 pub(crate) use objects::{generations, object_of, path_of_object};
 pub use plan::{CollectPlan, Held, Waits};
-pub use run::{CollectReport, collect, lapse_silent, plan_collection};
+pub use run::{CollectReport, collect, lapse_one, lapse_silent, plan_collection};
 pub use standing::is_away;
 pub(crate) use standing::{Arrival, arrive, hides_history};
 pub(crate) use tell::tell;

@@ -165,6 +165,19 @@ async fn run(
 /// # Errors
 /// Those of the databases.
 pub fn lapse_silent(here: &mut Here<'_>) -> Result<Vec<DeviceId>> {
+    lapse(here, None)
+}
+
+/// The same for one device alone. Answers whether it may be said: a device that is passed over sooner could still act on
+/// what it knew before.
+///
+/// # Errors
+/// Those of the databases.
+pub fn lapse_one(here: &mut Here<'_>, device: DeviceId) -> Result<bool> {
+    Ok(!lapse(here, Some(device))?.is_empty())
+}
+
+fn lapse(here: &mut Here<'_>, only: Option<DeviceId>) -> Result<Vec<DeviceId>> {
     let now = here.now_millis();
     let oldest = here.device.remotes()?.iter().map(|remote| remote.synced_millis).min().flatten();
     // Whoever has not looked everywhere lately cannot tell that a device is silent.
@@ -175,10 +188,11 @@ pub fn lapse_silent(here: &mut Here<'_>) -> Result<Vec<DeviceId>> {
     let mut silent = Vec::new();
     for silence in here.device.silences()? {
         let is_active = roster.member(&silence.device).is_some_and(|member| member.standing.belongs());
-        let is_own = silence.device == here.catalog.device();
+        let is_meant =
+            silence.device != here.catalog.device() && only.is_none_or(|only| only == silence.device);
         let is_silent = now.saturating_sub(silence.since_millis) >= LAPSE_MILLIS
             && here.catalog.tip(silence.device)?.seq == silence.seq;
-        if is_active && !is_own && is_silent && !here.catalog.is_lapsed(silence.device)? {
+        if is_active && is_meant && is_silent && !here.catalog.is_lapsed(silence.device)? {
             silent.push(silence);
         }
     }

@@ -81,7 +81,7 @@ fn open_place(folder: &Path) -> FolderPlace {
 }
 
 impl Phone {
-    fn with(keyring: Keyring, mut entropy: SeededEntropy) -> Self {
+    pub(crate) fn with(keyring: Keyring, mut entropy: SeededEntropy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let id = keyring.device().id();
         let catalog = Catalog::create(&folder.path().join("catalog.db"), &key(), id, &mut entropy).unwrap();

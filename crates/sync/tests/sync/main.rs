@@ -9,6 +9,7 @@ mod history;
 mod latency;
 mod local;
 mod objects;
+mod pairing;
 mod place;
 mod recovery;
 mod second;

@@ -1,0 +1,173 @@
+//! The side of the new device.
+
+use std::collections::BTreeMap;
+
+use safelight_crypto::{
+    Ask, Closing, Device, Entropy, Fault, Offer, PairingCode, PairingId, PairingKey, Reveal, Welcome, names,
+    pairing_words,
+};
+use safelight_store::SealedRemote;
+
+use super::{PairingRefusal, get, listed, put_new};
+use crate::error::Result;
+
+/// A new device that has asked to be let in.
+#[derive(Debug)]
+#[must_use = "whoever asked waits for an answer"]
+pub struct Asking {
+    key: PairingKey,
+    offer: Offer,
+    ask: Ask,
+    device: Device,
+}
+
+/// Looks for the invitation of a code in a place, and asks to be let in as a device that is made for it.
+///
+/// # Errors
+/// [`PairingRefusal::NoInvitation`], [`PairingRefusal::WrongCode`], [`PairingRefusal::Expired`], and how the pairing of the
+/// code ended, where it did; what the place answers.
+pub async fn answer_invitation(
+    store: &SealedRemote,
+    code: &PairingCode,
+    name: &str,
+    now_millis: u64,
+    entropy: &mut dyn Entropy,
+) -> Result<Asking> {
+    let place = || store.label().to_owned();
+    let (mut pairings, mut open) = (BTreeMap::<PairingId, Vec<String>>::new(), Vec::new());
+    for (id, path, _) in listed(store).await? {
+        pairings.entry(id).or_default().push(path.name().to_owned());
+    }
+    for (id, names) in pairings {
+        let key = PairingKey::derive(code, id);
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let is_closed = has("closed");
+        if is_closed
+            && let Some(bytes) = get(store, &names::pairing_closed(&id)).await?
+            && let Ok(closing) = Closing::open(&key, &bytes)
+        {
+            return Err(PairingRefusal::from(closing).into());
+        }
+        if !has("offer") {
+            continue;
+        }
+        let Some(bytes) = get(store, &names::pairing_offer(&id)).await? else { continue };
+        match Offer::open(&key, &bytes) {
+            Ok(offer) if now_millis >= offer.expires_millis => return Err(PairingRefusal::Expired.into()),
+            Ok(offer) => return ask(store, key, offer, name, entropy).await,
+            // Those that are closed hear nobody any more.
+            Err(_) if is_closed => {}
+            Err(_) => open.push(key),
+        }
+    }
+    if open.is_empty() {
+        return Err(PairingRefusal::NoInvitation { place: place() }.into());
+    }
+    // Whoever invited hears that somebody tries codes, and counts.
+    for key in open {
+        let object = names::pairing_ask(&key.id(), &PairingId::generate(entropy));
+        let sealed = key.seal(&object, b"another code", entropy)?;
+        if let Err(error) = put_new(store, &object, sealed).await {
+            tracing::debug!(%error, "the try could not be told");
+        }
+    }
+    Err(PairingRefusal::WrongCode { place: place() }.into())
+}
+
+async fn ask(
+    store: &SealedRemote,
+    key: PairingKey,
+    offer: Offer,
+    name: &str,
+    entropy: &mut dyn Entropy,
+) -> Result<Asking> {
+    let device = Device::generate(entropy);
+    let ask_name = PairingId::generate(entropy);
+    let (ask, sealed) = Ask::seal(&key, &ask_name, &offer, &device, name, entropy)?;
+    put_new(store, &names::pairing_ask(&key.id(), &ask_name), sealed).await?;
+    Ok(Asking { key, offer, ask, device })
+}
+
+impl Asking {
+    /// What the device that invites is called.
+    #[must_use]
+    pub fn inviter_name(&self) -> &str {
+        &self.offer.name
+    }
+
+    /// What the device that invites said.
+    #[must_use]
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// The new device.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Looks once for what the other side had committed to: the six words that both screens show, if it is there.
+    ///
+    /// # Errors
+    /// [`PairingRefusal::NotForUs`] for an answer to another ask or by another device, [`PairingRefusal::NoAnswer`] after the
+    /// end, and how the pairing ended, where it did; what the place answers.
+    pub async fn hear(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<String>> {
+        let object = names::pairing_reveal(&self.key.id());
+        let Some(bytes) = get(store, &object).await? else {
+            return self.nothing_yet(store, now_millis).await;
+        };
+        match Reveal::open(&self.key, &self.offer, &self.ask, &bytes) {
+            Ok(reveal) => Ok(Some(pairing_words(&self.offer, &self.ask, &reveal))),
+            Err(error) => Err(not_for_us(store, object, error.fault())),
+        }
+    }
+
+    /// Looks once whether the device was let in.
+    ///
+    /// # Errors
+    /// As [`Asking::hear`].
+    pub async fn be_welcomed(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<Welcome>> {
+        let found = self.welcome(store).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        match self.nothing_yet(store, now_millis).await {
+            // It may have come between the two looks.
+            Err(error) => self.welcome(store).await?.map_or(Err(error), |welcome| Ok(Some(welcome))),
+            nothing => nothing,
+        }
+    }
+
+    async fn welcome(&self, store: &SealedRemote) -> Result<Option<Welcome>> {
+        let object = names::pairing_welcome(&self.key.id());
+        let Some(bytes) = get(store, &object).await? else { return Ok(None) };
+        match Welcome::open(self.key.id(), &self.offer, &self.ask, self.device.kem_secret(), &bytes) {
+            Ok(welcome) => Ok(Some(welcome)),
+            Err(error) => Err(not_for_us(store, object, error.fault())),
+        }
+    }
+
+    async fn nothing_yet<T>(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<T>> {
+        if let Some(bytes) = get(store, &names::pairing_closed(&self.key.id())).await?
+            && let Ok(closing) = Closing::open(&self.key, &bytes)
+        {
+            return Err(PairingRefusal::from(closing).into());
+        }
+        if now_millis >= self.offer.expires_millis {
+            return Err(PairingRefusal::NoAnswer.into());
+        }
+        Ok(None)
+    }
+}
+
+fn not_for_us(store: &SealedRemote, object: String, fault: Option<&Fault>) -> crate::SyncError {
+    let reason = match fault {
+        Some(Fault::BadField("ask")) | Some(Fault::WrongContext) => "it answers another device".to_owned(),
+        Some(Fault::BadField("commitment")) => "it tells something else than was promised".to_owned(),
+        Some(Fault::BadSignature) => "the device that invited did not write it".to_owned(),
+        Some(fault) => fault.to_string(),
+        None => "it cannot be read".to_owned(),
+    };
+    PairingRefusal::NotForUs { object, place: store.label().to_owned(), reason }.into()
+}

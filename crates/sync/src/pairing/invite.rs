@@ -1,0 +1,298 @@
+//! The side of the device that invites.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use safelight_crypto::{
+    Ask, Author, Closing, DeviceId, Entropy, Offer, PAIRING_TRIES, PairingCode, PairingId, PairingKey,
+    Recipient, Reveal, Roster, Statement, StatementBody, Welcome, names, pairing_words, seal_keys_file,
+    sha256,
+};
+use safelight_model::OpBody;
+use safelight_model::history::SixWords;
+use safelight_store::{Outcome, Sealed, SealedRemote, StoreError};
+
+use super::{PairingRefusal, clear_left_over, get, listed, put_new, remove};
+use crate::error::{Result, SyncError};
+use crate::here::{Here, RemotePlace, newer_version_needed};
+use crate::history::{is_published, sync_history};
+use crate::keys::path_of;
+
+/// How long an invitation is open.
+pub const PAIRING_MILLIS: u64 = 600_000;
+
+/// An invitation that is open in a place. It ends with [`admit`](Self::admit) or [`close`](Self::close); one that is
+/// forgotten ends by itself, for nobody but its maker admits anybody.
+#[derive(Debug)]
+#[must_use = "an invitation is open until it is closed"]
+pub struct Invitation {
+    code: PairingCode,
+    key: PairingKey,
+    offer: Offer,
+    bytes: Bytes,
+    nonce: [u8; 32],
+    wrong: BTreeSet<PairingId>,
+}
+
+/// What one look found.
+#[derive(Debug)]
+pub enum Looked {
+    /// Nobody yet.
+    Nothing,
+    /// Somebody tried another code; so many tries are left.
+    WrongTry {
+        /// Tries that are left.
+        left: usize,
+    },
+    /// A device asks, and both sides can show the words now.
+    Asked(Box<Asked>),
+}
+
+/// A device that asks to be let in.
+#[derive(Debug)]
+pub struct Asked {
+    ask: Ask,
+    /// The words that its screen shows as well, if nobody stands between.
+    pub six_words: String,
+}
+
+impl Asked {
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.ask.device.id()
+    }
+
+    /// What it would be called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.ask.name
+    }
+}
+
+/// A device that was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// The device.
+    pub device: DeviceId,
+    /// How many epochs' secrets were wrapped to its key.
+    pub epochs: usize,
+    /// Bytes of the file that holds them.
+    pub keys_file_bytes: u64,
+}
+
+impl Invitation {
+    /// Puts an offer into a place, after the history there was read: a device that was revoked meanwhile invites nobody.
+    ///
+    /// # Errors
+    /// [`PairingRefusal::InviterLeft`]; what the place and the databases answer.
+    pub async fn open(here: &mut Here<'_>, at: &RemotePlace, name: &str) -> Result<Self> {
+        sync_history(here, at).await?;
+        let roster = require_membership(here)?;
+        let now = (here.now)();
+        clear_left_over(&at.store, now).await?;
+        let code = PairingCode::generate(here.entropy);
+        let key = PairingKey::derive(&code, PairingId::generate(here.entropy));
+        let keyring = here.keys.keyring().clone();
+        let ids = (keyring.library(), roster.words().id());
+        let expires = now.saturating_add(PAIRING_MILLIS);
+        let (offer, nonce, sealed) = Offer::seal(&key, ids, keyring.device(), expires, name, here.entropy)?;
+        let bytes = Bytes::copy_from_slice(sealed.as_bytes());
+        put_new(&at.store, &names::pairing_offer(&key.id()), sealed).await?;
+        Ok(Self { code, key, offer, bytes, nonce, wrong: BTreeSet::new() })
+    }
+
+    /// The code that the new device needs.
+    #[must_use]
+    pub fn code(&self) -> &PairingCode {
+        &self.code
+    }
+
+    /// When it ends, in milliseconds since 1970.
+    #[must_use]
+    pub fn expires_millis(&self) -> u64 {
+        self.offer.expires_millis
+    }
+
+    /// Looks once whether somebody asks, and answers the first ask that opens.
+    ///
+    /// # Errors
+    /// [`PairingRefusal::Expired`], [`PairingRefusal::TooManyTries`], [`PairingRefusal::Exchanged`]; then the invitation is
+    /// closed. What the place answers.
+    pub async fn look(&mut self, here: &mut Here<'_>, store: &SealedRemote) -> Result<Looked> {
+        if (here.now)() >= self.offer.expires_millis {
+            return self.refuse(store, Closing::Expired, PairingRefusal::Expired, here.entropy).await;
+        }
+        let object = names::pairing_offer(&self.key.id());
+        if get(store, &object).await?.is_some_and(|there| there != self.bytes) {
+            let refusal = PairingRefusal::Exchanged { object, place: store.label().to_owned() };
+            return self.refuse(store, Closing::CalledOff, refusal, here.entropy).await;
+        }
+        for (id, path, _) in listed(store).await? {
+            let Ok(name) = path.name().parse::<PairingId>() else { continue };
+            if id != self.key.id() || self.wrong.contains(&name) {
+                continue;
+            }
+            let Some(bytes) = get(store, path.as_str()).await? else { continue };
+            let Ok(ask) = Ask::open(&self.key, &name, &self.offer, &bytes) else {
+                self.wrong.insert(name);
+                let left = PAIRING_TRIES.saturating_sub(self.wrong.len());
+                if left == 0 {
+                    let refusal = PairingRefusal::TooManyTries;
+                    return self.refuse(store, Closing::TooManyTries, refusal, here.entropy).await;
+                }
+                return Ok(Looked::WrongTry { left });
+            };
+            let device = here.keys.keyring().device().clone();
+            let (reveal, sealed) = Reveal::seal(&self.key, &ask, self.nonce, &device, here.entropy)?;
+            let object = names::pairing_reveal(&self.key.id());
+            self.say(store, object, sealed, here.entropy).await?;
+            let six_words = pairing_words(&self.offer, &ask, &reveal);
+            return Ok(Looked::Asked(Box::new(Asked { ask, six_words })));
+        }
+        Ok(Looked::Nothing)
+    }
+
+    /// Lets the device in whose words a person found to be the same: it is admitted, gets a keys file with the secrets of all
+    /// epochs, both are published, and it is told so. `storage` is a credential for it, if it shall have one from here.
+    ///
+    /// # Errors
+    /// [`PairingRefusal::Expired`], [`PairingRefusal::InviterLeft`]; what the place and the databases answer.
+    pub async fn admit(
+        self,
+        here: &mut Here<'_>,
+        at: &RemotePlace,
+        asked: &Asked,
+        storage: Vec<u8>,
+    ) -> Result<Admitted> {
+        if (here.now)() >= self.offer.expires_millis {
+            return self.refuse(&at.store, Closing::Expired, PairingRefusal::Expired, here.entropy).await;
+        }
+        sync_history(here, at).await?;
+        if let Err(error) = require_membership(here) {
+            self.close(&at.store, Closing::CalledOff, here.entropy).await?;
+            return Err(error);
+        }
+        let (epoch, keys_file, admitted) = admit(here, asked)?;
+        sync_history(here, at).await?;
+        if !is_published(here, at)? {
+            let reason =
+                "the admission could not be published; the new device is to be invited again".to_owned();
+            return Err(SyncError::Keys { reason });
+        }
+        let history = SixWords::of(here.library(), &here.catalog.ends()?).to_string();
+        let welcome = Welcome::new(&asked.ask, epoch, keys_file, history, storage);
+        let device = here.keys.keyring().device().clone();
+        let sealed = welcome.seal(self.key.id(), &asked.ask, &device, here.entropy)?;
+        let object = names::pairing_welcome(&self.key.id());
+        self.say(&at.store, object, sealed, here.entropy).await?;
+        self.close(&at.store, Closing::Used, here.entropy).await?;
+        Ok(admitted)
+    }
+
+    /// Ends the invitation: the card that says so first, then what is open is removed, where the place can.
+    ///
+    /// # Errors
+    /// What the place answers.
+    pub async fn close(
+        &self,
+        store: &SealedRemote,
+        closing: Closing,
+        entropy: &mut dyn Entropy,
+    ) -> Result<()> {
+        let sealed = closing.seal(&self.key, entropy)?;
+        let path = path_of(&names::pairing_closed(&self.key.id()))?;
+        match store.put(&path, &sealed.into(), None).await {
+            Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for (id, path, _) in listed(store).await? {
+            let stays = ["closed", "welcome"].contains(&path.name());
+            if id == self.key.id() && !stays {
+                remove(store, &path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message where nothing of somebody else's may lie.
+    async fn say(
+        &self,
+        store: &SealedRemote,
+        object: String,
+        sealed: safelight_crypto::Sealed,
+        entropy: &mut dyn Entropy,
+    ) -> Result<()> {
+        let ours = Bytes::copy_from_slice(sealed.as_bytes());
+        match store.put(&path_of(&object)?, &sealed.into(), None).await {
+            Ok(_) => Ok(()),
+            // A reply that was lost.
+            Err(StoreError::AlreadyExists { .. })
+                if get(store, &object).await?.is_some_and(|there| there == ours) =>
+            {
+                Ok(())
+            }
+            Err(StoreError::AlreadyExists { .. }) => {
+                let refusal = PairingRefusal::Exchanged { object, place: store.label().to_owned() };
+                self.refuse(store, Closing::CalledOff, refusal, entropy).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn refuse<T>(
+        &self,
+        store: &SealedRemote,
+        closing: Closing,
+        refusal: PairingRefusal,
+        entropy: &mut dyn Entropy,
+    ) -> Result<T> {
+        self.close(store, closing, entropy).await?;
+        Err(refusal.into())
+    }
+}
+
+/// Refuses to invite where this device does not belong to the library any more: nobody would believe it.
+fn require_membership(here: &Here<'_>) -> Result<Roster> {
+    let device = here.keys.keyring().device().id();
+    let roster = here.roster()?.ok_or(PairingRefusal::InviterLeft { device })?;
+    if let Some(feature) = newer_version_needed(&roster) {
+        return Err(SyncError::NeedsNewerVersion { feature });
+    }
+    if roster.member(&device).is_some_and(|member| member.standing.belongs()) {
+        return Ok(roster);
+    }
+    Err(PairingRefusal::InviterLeft { device }.into())
+}
+
+/// States that the device belongs to the library, with a keys file for it: the file first, then both statements at once.
+fn admit(here: &mut Here<'_>, asked: &Asked) -> Result<(safelight_crypto::EpochId, [u8; 32], Admitted)> {
+    let refuse = |reason: &str| SyncError::Keys { reason: reason.to_owned() };
+    let keyring = here.keys.keyring().clone();
+    let (library, own, card) = (keyring.library(), keyring.device(), &asked.ask.device);
+    let roster = here.roster()?.ok_or_else(|| refuse("the beginning of the history is missing"))?;
+    if roster.member(&card.id()).is_some() {
+        return Err(refuse("the device that asks was admitted before"));
+    }
+    let announced = roster.sealing_epoch().map(|announced| announced.epoch);
+    let epoch = announced.filter(|epoch| keyring.epoch_by_id(epoch).is_some());
+    let epoch = epoch.ok_or_else(|| refuse("the keys of the newest epoch are not here yet: sync first"))?;
+    // The epoch that is named comes last, as in every keys file.
+    let mut epochs = keyring.epochs().to_vec();
+    epochs.sort_by_key(|known| known.id() == epoch);
+    let recipient = Recipient::Device(card.id());
+    let sealed = seal_keys_file(library, &epochs, recipient, card.kem_public(), here.entropy)?;
+    let (hash, keys_file_bytes) = (sha256(&[sealed.as_bytes()]), sealed.as_bytes().len() as u64);
+    let path = path_of(&names::keys_file(&epoch, &recipient))?;
+    if here.place.put_new(&path, &Sealed::from(sealed))? == Outcome::Existed {
+        return Err(refuse(&format!("{path} is there already")));
+    }
+    let now = (here.now)();
+    let sign =
+        |after: &[_], body: &StatementBody| Statement::sign(Author::Device(own), library, now, after, body);
+    let admit = sign(&roster.heads(), &StatementBody::Admit(card.clone()))?;
+    let announce = sign(&[admit.id()], &StatementBody::Epoch { epoch, files: vec![(recipient, hash)] })?;
+    let bodies = [admit, announce].map(|statement| OpBody::Statement(statement.as_bytes().to_vec()));
+    here.catalog.append(now, bodies.into())?;
+    Ok((epoch, hash, Admitted { device: card.id(), epochs: epochs.len(), keys_file_bytes }))
+}
