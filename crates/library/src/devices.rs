@@ -7,7 +7,7 @@
 use safelight_catalog::Shelf;
 use safelight_crypto::{Author, DeviceId, OsEntropy, Standing, Statement, StatementBody};
 use safelight_model::{EntityId, Field, OpBody, Record, Target, Value};
-use safelight_sync::{Silent, Stop, start_epoch};
+use safelight_sync::{Silent, Stop, lapse_one, start_epoch};
 use serde::Serialize;
 
 use crate::effects::now_stamp_millis;
@@ -121,7 +121,10 @@ impl Library {
                 id: id.to_string(),
                 name: name_in(&names, *id),
                 is_this: *id == catalog.device(),
-                standing: DeviceStanding::of(member.standing),
+                standing: match DeviceStanding::of(member.standing) {
+                    DeviceStanding::Active if catalog.is_lapsed(*id)? => DeviceStanding::Lapsed,
+                    standing => standing,
+                },
                 segments: catalog.tip(*id)?.seq.0,
                 last_active: catalog.last_op_millis(*id)?.map(shown_time),
             });
@@ -227,6 +230,40 @@ impl Library {
             &device,
             &StatementBody::Revoke { device: id, last_seq: tip.seq.0, last_root: tip.root.0 },
         )
+    }
+
+    /// Waits no longer for a device that was silent for 90 days: what leaves a remote does not wait for its word. It belongs
+    /// to the library as before, and comes back by syncing.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] if it is this one, does not belong to the library, is lapsed already, or was heard of too
+    /// lately.
+    pub fn lapse_device(&mut self, word: &str) -> Result<ShownDevice> {
+        self.folder.require_writable()?;
+        self.require_membership()?;
+        let device = self.find_device(word)?;
+        let reason = match device.standing {
+            _ if device.is_this => Some("this device is not silent: it is the one that asks".to_owned()),
+            DeviceStanding::Active => None,
+            standing => Some(format!("{} was {} already", device.called(), standing.word())),
+        };
+        if let Some(reason) = reason {
+            let hint = "safelight device list shows how each device stands".into();
+            return Err(LibraryError::Refused { reason, hint });
+        }
+        let (id, mut keys, mut entropy, stop) = (id_of(&device)?, None, OsEntropy, Stop::default());
+        if !lapse_one(&mut here(self, &mut keys, &mut entropy, &Silent, &stop), id)? {
+            return Err(LibraryError::Refused {
+                reason: format!(
+                    "{} was not silent for 90 days at every remote, as far as this device looked lately: it may still act on \
+                     what it knows",
+                    device.called()
+                ),
+                hint: "sync first; if it was sold or lost, let it leave: safelight device retire or revoke"
+                    .into(),
+            });
+        }
+        self.find_device(&device.id)
     }
 
     /// What is to be known before a device leaves: which it is, and what it will still be able to read and reach.

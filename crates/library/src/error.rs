@@ -9,7 +9,7 @@ use safelight_catalog::CatalogError;
 use safelight_crypto::CryptoError;
 use safelight_model::Original;
 use safelight_store::StoreError;
-use safelight_sync::SyncError;
+use safelight_sync::{PairingRefusal, SyncError};
 
 use crate::folder::FolderError;
 use crate::keys::KeysError;
@@ -485,6 +485,10 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         | SyncError::AnotherLibrary { .. }
         | SyncError::CopiedPlace { .. }
         | SyncError::Away { .. } => ErrorKind::Refused,
+        SyncError::Pairing(PairingRefusal::NoInvitation { .. }) => ErrorKind::NotFound,
+        SyncError::Pairing(PairingRefusal::WrongCode { .. }) => ErrorKind::Locked,
+        SyncError::Pairing(PairingRefusal::NoAnswer) => ErrorKind::Failed,
+        SyncError::Pairing(_) => ErrorKind::Refused,
         SyncError::Policy { .. } => ErrorKind::Usage,
         SyncError::MayNotDelete { .. } => ErrorKind::Locked,
         SyncError::Overtaken { .. } => ErrorKind::Network,
@@ -537,11 +541,40 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
             "safelight verify --remote --all on a device that has the library puts it right; without one, join from \
              another place, or take the photos out of a copy of this one with recover/safelight_recover.py"
         }
+        SyncError::Pairing(refusal) => hint_of_pairing(refusal),
         SyncError::NeedsNewerVersion { .. } => "install a newer version of Safelight",
         SyncError::Stopped => "run the same command again; it goes on where it stopped",
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn hint_of_pairing(refusal: &PairingRefusal) -> &'static str {
+    match refusal {
+        PairingRefusal::NoInvitation { .. } => {
+            "check the address; safelight device invite on a device of the library makes an invitation, good for ten minutes"
+        }
+        PairingRefusal::WrongCode { .. } => {
+            "compare the eight words with the other screen; if they are the same, somebody who may write to that place exchanged \
+             the card: end the invitation there, and invite through another place"
+        }
+        PairingRefusal::Used | PairingRefusal::CalledOff | PairingRefusal::NoAnswer => {
+            "make a new invitation on a device of the library: safelight device invite"
+        }
+        PairingRefusal::TooManyTries => {
+            "if that was not you, somebody who may write to that place meddles; safelight device invite makes a new code"
+        }
+        PairingRefusal::Expired => {
+            "safelight device invite makes a new code, good for ten minutes; check also that both clocks are right"
+        }
+        PairingRefusal::Exchanged { .. } | PairingRefusal::NotForUs { .. } | PairingRefusal::WordsDiffer => {
+            "nobody was let in; find out who may write to that place, and invite again, best through another one"
+        }
+        PairingRefusal::InviterLeft { .. } | PairingRefusal::NotAdmitted => {
+            "invite from a device that belongs to the library (safelight device list), or join with the recovery words"
+        }
+        _ => "make a new invitation: safelight device invite",
+    }
 }
 
 fn kind_of_catalog(error: &CatalogError) -> ErrorKind {

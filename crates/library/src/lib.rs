@@ -79,21 +79,22 @@ pub use past::Moment;
 pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
-    CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport, FreeAgainst,
-    FreePlan, FreeReport, FreeRequest, HeldBack, JoinRequest, Joined, LinkCost, LocalChange, LocalNews,
-    LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PinReport,
-    PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy, RemoteRequest,
-    RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort, ShownPlace,
-    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding,
-    SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost,
-    ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
-    WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
+    CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,
+    FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode, HeldBack, JoinBy, JoinRequest, Joined,
+    LinkCost, LocalChange, LocalNews, LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto,
+    OpenOriginal, Originals, PairedDevice, PairingTalk, PinReport, PolicyChange, RemoteComparison,
+    RemoteCost, RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport, ReplicateOutcome,
+    ReplicateRequest, SecretText, SeenDevice, SeenSort, ShownInvitation, ShownPlace, ShownPolicy,
+    ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding, SwitchSubject,
+    Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost, ThawPriority,
+    ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup, WallClock,
+    check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{
-    Entropy, LibraryId, OsEntropy, RecoveryWords, Slot, SlotKind, SlotSecret, UnlockKey,
+    Entropy, LibraryId, OsEntropy, PassphraseCost, RecoveryWords, Slot, SlotKind, SlotSecret, UnlockKey,
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;

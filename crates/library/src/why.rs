@@ -311,6 +311,25 @@ const PHRASES: &[(&str, &str)] = &[
     ("away-from", "this device was away from {place} for long; it must sync there first"),
     ("may-not-delete", "the credential of {place} may not delete objects"),
     ("overtaken", "{place} is busy: other copies of this device publish faster; try again"),
+    // How a pairing comes to nothing.
+    ("no-invitation", "{place} holds no invitation"),
+    (
+        "wrong-code",
+        "no invitation in {place} opens with this code: it is that of another one, or somebody exchanged the card",
+    ),
+    ("code-used", "this code was used already; it is good for one device"),
+    ("code-tries", "the invitation was closed after three tries with wrong codes"),
+    ("code-expired", "the invitation has expired"),
+    ("invitation-off", "the invitation was called off on the device that invited"),
+    (
+        "card-exchanged",
+        "{object} in {place} was exchanged: somebody else who may write there meddles with the pairing",
+    ),
+    ("no-answer-to-this", "{object} in {place} is no answer to this device: {detail}"),
+    ("no-answer-in-time", "the device that invited did not answer in time"),
+    ("inviter-left", "device {device}, which invited, does not belong to the library any more"),
+    ("words-differ", "the two screens show different words: the devices do not speak with each other alone"),
+    ("not-let-in", "no device that belongs to the library has let this one in"),
     ("interrupted", "interrupted"),
     // What is asked of the library and cannot be.
     ("no-such-remote", "there is no remote {name}"),

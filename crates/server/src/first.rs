@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::{NewSlot, Strength, check_new_passphrase, strength};
 use safelight_library::{
-    Comparison, JoinRequest, Library, LibraryError, RecoveryWords, SyncOutcome, SyncRequest,
+    Comparison, JoinBy, JoinRequest, Library, LibraryError, RecoveryWords, SyncOutcome, SyncRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -267,7 +267,7 @@ pub(crate) async fn join(
             address: &address,
             credential: credential.as_ref(),
             name: &name,
-            words: &words,
+            by: JoinBy::Words(&words),
             slots: &slots,
             sync_follows: true,
         };

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use safelight_library::{Departure, ShownDevice};
 
+use crate::commands::pairing::{Screen, machine_name};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable_text};
@@ -21,12 +22,36 @@ pub(crate) struct Arguments {
 enum Action {
     /// List the devices, and when each was last active
     List,
+    /// Let a new device in by a code that it types or reads
+    ///
+    /// Shows eight words and a picture (QR code) that let one device in, for ten minutes, through a remote that both reach.
+    /// The new device runs safelight join --code. Then both show six words: say yes when they are the same. In a script a
+    /// line of stdin has to be the words that the other device shows. With --json each step is a line.
+    Invite {
+        /// The remote that the new device reaches as well; not needed where there is only one
+        #[arg(long, value_name = "NAME")]
+        remote: Option<String>,
+        /// Let the code alone decide: nobody compares the six words
+        #[arg(long)]
+        without_comparing: bool,
+        /// Give the new device a SAS of its own for a year, which deletes nothing; the picture then holds one for half an hour
+        #[arg(long)]
+        with_storage: bool,
+    },
     /// Give a device a name; an empty one takes its name away
     Rename {
         /// The device
         device: String,
         /// What to call it
         name: String,
+    },
+    /// Wait no longer for a device that was silent for 90 days
+    ///
+    /// What leaves a remote does not wait for its word any more. It belongs to the library as before, and
+    /// comes back by syncing.
+    Lapse {
+        /// The device
+        device: String,
     },
     /// Let a device leave in peace: it was sold, or is no longer used
     ///
@@ -47,10 +72,18 @@ enum Action {
     },
 }
 
+/// What is asked where the storage can lend.
+const LEND: &str = "Give the new device a key (SAS) of its own to the storage, for a year, which cannot delete? The picture then opens the \
+     storage too, for half an hour.";
+
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
+        Some(Action::Invite { remote, without_comparing, with_storage }) => {
+            invite(context, remote.as_deref(), *without_comparing, *with_storage)
+        }
         Some(Action::Rename { device, name }) => rename(context, device, name),
+        Some(Action::Lapse { device }) => lapse(context, device),
         Some(Action::Retire { device }) => leave(context, device, Leaving::Retire),
         Some(Action::Revoke { device }) => leave(context, device, Leaving::Revoke),
     }
@@ -76,6 +109,36 @@ fn line(device: &ShownDevice) -> String {
     format!("{}  {:<8}  {active:<19}  {name}{this}", device.id, device.standing.word())
 }
 
+fn invite(
+    context: &Context,
+    remote: Option<&str>,
+    without_comparing: bool,
+    with_storage: bool,
+) -> Result<(), Failure> {
+    context.refuse_dry_run("device invite", "nobody is let in before the words were compared")?;
+    let mut library = context.open_library()?;
+    let own = library.devices()?.into_iter().find(|device| device.is_this).and_then(|device| device.name);
+    let own = own.unwrap_or_else(machine_name);
+    let screen = Screen { context, without_comparing };
+    let is_asked = !with_storage && prompt::someone_is_there() && library.can_lend_storage(remote)?;
+    let lends = with_storage || is_asked && prompt::agree(LEND)?;
+    let paired = library.invite(remote, &own, lends, &screen, &context.surroundings(), &context.progress);
+    library.close()?;
+    let paired = paired?;
+    if context.output.json() {
+        let mut event = serde_json::to_value(&paired).map_err(std::io::Error::from)?;
+        event["event"] = "admitted".into();
+        return Ok(context.output.data(&event.to_string())?);
+    }
+    let called = printable_text(paired.name.as_deref().unwrap_or(&paired.device));
+    context.output.talk(&format!(
+        "{called} belongs to the library now. It was given the secrets of {}, in {} bytes.",
+        counted(paired.epochs as u64, "epoch", "epochs"),
+        paired.keys_file_bytes
+    ));
+    Ok(())
+}
+
 fn rename(context: &Context, device: &str, name: &str) -> Result<(), Failure> {
     context.refuse_dry_run("device rename", "device list shows the names that there are")?;
     let mut library = context.open_library()?;
@@ -93,6 +156,22 @@ fn rename(context: &Context, device: &str, name: &str) -> Result<(), Failure> {
         ),
         None => format!("{} has no name any more", renamed.id),
     });
+    Ok(())
+}
+
+fn lapse(context: &Context, device: &str) -> Result<(), Failure> {
+    context.refuse_dry_run("device lapse", "device list shows when each device was last active")?;
+    let mut library = context.open_library()?;
+    let lapsed = library.lapse_device(device);
+    library.close()?;
+    let lapsed = lapsed?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&lapsed)?);
+    }
+    let called = printable_text(lapsed.called());
+    context.output.talk(&format!(
+        "Nobody waits for {called} any more, on the other devices as well once they have synced"
+    ));
     Ok(())
 }
 

@@ -1,28 +1,45 @@
-//! `safelight join`: a place and the recovery words become the library on this machine.
+//! `safelight join`: a place, and the recovery words or a code, become the library on this machine.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use safelight_library::{JoinRequest, Library, LibraryError, RecoveryWords, SyncRequest};
+use safelight_library::{
+    CodeToJoin, GivenCode, JoinBy, JoinRequest, Library, LibraryError, RecoveryWords, SyncRequest,
+};
 use zeroize::Zeroizing;
 
+use crate::commands::pairing::{Screen, given_code, machine_name};
 use crate::commands::{init, remote};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable};
+use crate::output::{counted, printable, printable_text};
 use crate::prompt;
 
 /// Join a library from a place that holds it
 ///
 /// Asks for the 24 recovery words, or takes them from --recovery-file, and makes a new device of the library in a
-/// new or empty folder. The newest thumbnails come first, then all of them and the history, originals with safelight
+/// new or empty folder. With --code it needs no words: a device of the library lets it in, where safelight device invite
+/// shows the code. The newest thumbnails come first, then all of them and the history, originals with safelight
 /// local fetch. After Ctrl-C, safelight sync goes on. A place can hide what is newest: six words that were written
 /// down, or that another device shows in safelight status, tell.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where the library rests, as in safelight remote add
-    address: String,
+    /// Where the library rests, as in safelight remote add; a picture of safelight device invite says it too
+    #[arg(required_unless_present_any = ["code", "code_file"])]
+    address: Option<String>,
+    /// Come in by a code that another device shows, asked for here or read as a line of stdin
+    #[arg(long)]
+    code: bool,
+    /// A file with that code
+    #[arg(long, value_name = "FILE")]
+    code_file: Option<PathBuf>,
+    /// What to call this device; without it, what the machine is called
+    #[arg(long, value_name = "NAME")]
+    device_name: Option<String>,
+    /// Let the code alone decide: nobody compares the six words
+    #[arg(long)]
+    without_comparing: bool,
     /// What to call that place here
     #[arg(long, value_name = "NAME", default_value = "origin")]
     name: String,
@@ -48,25 +65,39 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::new(Exit::Refused, format!("{} is a library already", printable(&path)))
             .hint("name another folder with --library"));
     }
-    let words = words(context)?;
-    let credential = remote::credential(
-        context,
-        Some(&arguments.address),
-        arguments.credential_file.as_deref(),
-        &arguments.client,
-    )?;
+    let invited = if arguments.code || arguments.code_file.is_some() {
+        Some(given_code(context, arguments.code_file.as_deref())?)
+    } else {
+        None
+    };
+    let address = address(arguments, invited.as_ref())?;
+    let words = if invited.is_some() { None } else { Some(words(context)?) };
+    let lent = invited.as_ref().and_then(|given| given.credential.clone());
+    let credential = match (&arguments.credential_file, lent) {
+        (None, Some(lent)) => Some(lent),
+        (file, _) => remote::credential(context, Some(address), file.as_deref(), &arguments.client)?,
+    };
     let slots = init::slots(context, &arguments.label)?;
-    let floor = floor(arguments)?;
+    let floor = floor(arguments, invited.is_some())?;
     if context.global.dry_run {
-        context.output.talk(&format!("Would join {} in {}", arguments.address, printable(&path)));
+        context.output.talk(&format!("Would join {} in {}", printable_text(address), printable(&path)));
         return Ok(());
     }
+    let screen = Screen { context, without_comparing: arguments.without_comparing };
+    let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
+    let by = match (&words, &invited) {
+        (Some(words), _) => JoinBy::Words(words),
+        (None, Some(given)) => {
+            JoinBy::Code(CodeToJoin { code: &given.code, device_name: &device_name, talk: &screen })
+        }
+        (None, None) => return Err(Failure::usage("there are neither recovery words nor a code")),
+    };
     let request = JoinRequest {
         path: &path,
-        address: &arguments.address,
+        address,
         credential: credential.as_ref(),
         name: &arguments.name,
-        words: &words,
+        by,
         slots: &slots,
         sync_follows: !arguments.no_sync,
     };
@@ -96,12 +127,21 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             is_whole = false;
         }
     }
+    // What the device that invited saw is a floor as well, and it is a witness.
+    if let Some(history) = &joined.history
+        && let Err(error) = library.compare_six_words(history)
+        && is_whole
+        && !arguments.no_sync
+    {
+        context.output.warn(&format!("{error}; the device that invited saw more than this place shows"));
+        is_whole = false;
+    }
     let compared = floor.as_deref().map(|floor| library.compare_six_words(floor));
     let (devices, six_words) = (library.device_activity()?, library.six_words()?);
     let (unwitnessed, provisional) = (library.is_unwitnessed()?, library.is_provisional()?);
     library.close()?;
     if context.output.json() {
-        context.output.print_json(&serde_json::json!({
+        let mut report = serde_json::json!({
             "library": joined.library.to_string(),
             "folder": printable(&path),
             "began_with_checkpoint": joined.began_with_checkpoint,
@@ -112,7 +152,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             "six_words": six_words,
             "devices": devices,
             "sync": outcomes,
-        }))?;
+        });
+        if invited.is_some() {
+            report["event"] = "joined".into();
+            context.output.data(&report.to_string())?;
+        } else {
+            context.output.print_json(&report)?;
+        }
     } else {
         context.output.talk(&format!("Joined the library in {}", printable(&path)));
         for device in devices.iter().filter(|device| !device.is_this) {
@@ -143,11 +189,20 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     Ok(())
 }
 
+/// Where the library rests: what is typed counts, for one place may have several addresses.
+fn address<'a>(arguments: &'a Arguments, invited: Option<&'a GivenCode>) -> Result<&'a str, Failure> {
+    let said = invited.and_then(|given| given.address.as_deref());
+    arguments.address.as_deref().or(said).ok_or_else(|| {
+        Failure::usage("eight words do not say where the library rests")
+            .hint("safelight join REMOTE --code, with the address that the other device shows")
+    })
+}
+
 /// The words that the history must contain: given, or asked for where somebody is there to answer.
-fn floor(arguments: &Arguments) -> Result<Option<String>, Failure> {
+fn floor(arguments: &Arguments, is_invited: bool) -> Result<Option<String>, Failure> {
     let typed = match &arguments.six_words {
         Some(words) => words.clone(),
-        None if prompt::someone_is_there() => {
+        None if !is_invited && prompt::someone_is_there() => {
             prompt::line("Six words that were written down with the recovery words (Enter for none): ")?
                 .trim()
                 .to_owned()

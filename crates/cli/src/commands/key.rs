@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 enum Action {
     /// List the ways to unlock
     List,
-    /// Add a passphrase or a key file
+    /// Add a passphrase, a key file, or the library's recovery words where a device came in without them
     Add {
         /// What to call it
         #[arg(long, value_name = "NAME")]
@@ -35,6 +35,12 @@ enum Action {
         /// Take the new passphrase from this file
         #[arg(long, value_name = "FILE", conflicts_with = "new_key_file")]
         new_passphrase_file: Option<PathBuf>,
+        /// Let the recovery words of the library unlock it here, asked for
+        #[arg(long, conflicts_with_all = ["new_key_file", "new_passphrase_file"])]
+        recovery_words: bool,
+        /// The same, from this file
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["new_key_file", "new_passphrase_file"])]
+        new_recovery_file: Option<PathBuf>,
     },
     /// Remove a way to unlock; the last one that works stays
     Remove {
@@ -58,7 +64,12 @@ struct ListedSlot {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
-        Some(Action::Add { label, new_key_file, new_passphrase_file }) => {
+        Some(Action::Add { label, recovery_words, new_recovery_file, .. })
+            if *recovery_words || new_recovery_file.is_some() =>
+        {
+            add_words(context, label.as_deref(), new_recovery_file.as_deref())
+        }
+        Some(Action::Add { label, new_key_file, new_passphrase_file, .. }) => {
             add(context, label.as_deref(), new_key_file.as_deref(), new_passphrase_file.as_deref())
         }
         Some(Action::Remove { slot }) => remove(context, slot),
@@ -145,6 +156,40 @@ fn add(
             }
             LibraryError::from(error)
         })?;
+    if context.output.json() {
+        context.output.print_json(&listed(&slot))?;
+    } else {
+        context.output.talk(&format!("Added {}.", in_words(&slot)));
+    }
+    Ok(())
+}
+
+/// Lets the recovery words unlock a library that joined without them. Others than its own would open it and nothing else.
+fn add_words(context: &Context, label: Option<&str>, file: Option<&std::path::Path>) -> Result<(), Failure> {
+    let folder = context.folder()?;
+    let label = label.unwrap_or("recovery words");
+    if context.global.dry_run {
+        return foretell(context, "add", kind_word(SlotKind::Recovery), label);
+    }
+    let keys = context.unlock(&folder)?;
+    let typed = match file {
+        Some(file) => zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))
+        })?),
+        None if prompt::someone_is_there() => prompt::passphrase("The 24 recovery words")?,
+        None => {
+            return Err(Failure::usage("there is no terminal to ask for the recovery words")
+                .hint("pass --new-recovery-file FILE"));
+        }
+    };
+    let words = RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?;
+    if words.card() != *keys.keyring.words() {
+        return Err(Failure::new(Exit::Locked, "these are not the recovery words of this library")
+            .hint("type those that init showed, or that replaced them"));
+    }
+    let (secret, cost) = (SlotSecret::Recovery(&words), safelight_library::PassphraseCost::DESKTOP);
+    let added = folder.keys().add_slot(&keys, label, &secret, cost, &mut context.entropy());
+    let slot = added.map_err(LibraryError::from)?;
     if context.output.json() {
         context.output.print_json(&listed(&slot))?;
     } else {

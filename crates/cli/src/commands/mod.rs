@@ -22,6 +22,7 @@ pub(crate) mod local_storage;
 pub(crate) mod local_thaw;
 pub(crate) mod lock;
 pub(crate) mod man;
+pub(crate) mod pairing;
 pub(crate) mod remote;
 pub(crate) mod remote_collect;
 pub(crate) mod remote_privacy;

@@ -110,6 +110,14 @@ impl World {
         device
     }
 
+    /// Where to join, and what opens that place.
+    pub(crate) fn to_join(&self) -> Vec<&str> {
+        let mut arguments = vec![self.address.as_str(), "--name", "place"];
+        let credential = self.credential.as_ref().map(|path| path.to_str().unwrap());
+        arguments.extend(credential.iter().flat_map(|path| ["--credential-file", path]));
+        arguments
+    }
+
     pub(crate) fn words(&self) -> PathBuf {
         self.path("words")
     }

@@ -26,6 +26,7 @@ mod local;
 mod lost;
 mod members;
 mod others;
+mod pairing;
 #[path = "../faults/pictures.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
 mod pictures;

@@ -255,3 +255,33 @@ fn devices_are_told_apart_and_the_last_one_stays() {
     assert_eq!(code, 5);
     assert!(said.contains("the only device"), "{said}");
 }
+
+#[test]
+fn a_device_that_was_silent_for_ninety_days_is_waited_for_no_longer_and_comes_back_by_syncing() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let (all, ids, _) = three(&world);
+    let [one, two, three] = all.as_slice() else { unreachable!() };
+    let refused = |reason: &str| {
+        let (code, _, said) = one.tries(&["device", "lapse", &ids[2]]);
+        assert!(code == 5 && said.contains(reason), "{said}");
+    };
+    refused("was not silent for 90 days");
+    world.let_pass(91);
+    // It may have been heard of since, in a place that was not looked at.
+    refused("was not silent for 90 days");
+    one.sync();
+    assert_eq!(one.json(&["device", "lapse", &ids[2]])["standing"], "lapsed");
+    refused("was lapsed already");
+    let (code, _, said) = one.tries(&["device", "lapse", &ids[0]]);
+    assert!(code == 5 && said.contains("it is the one that asks"), "{said}");
+    one.sync();
+    two.sync();
+    assert_eq!(device(two, &ids[2])["standing"], "lapsed");
+    three.sync();
+    three.sync();
+    one.sync();
+    assert_eq!(device(one, &ids[2])["standing"], "active");
+    one.sync();
+    assert_eq!(one.state(), three.state());
+}

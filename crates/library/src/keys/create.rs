@@ -129,14 +129,15 @@ impl UnfinishedLibrary {
         slots: &[NewSlot],
         entropy: &mut dyn Entropy,
     ) -> Result<Self, KeysError> {
-        Self::begin_with(path, Keyring::create(words, entropy), words, slots, entropy)
+        Self::begin_with(path, Keyring::create(words, entropy), Some(words), slots, entropy)
     }
 
-    /// The same with a keyring that exists: that of a device that joins.
+    /// The same with a keyring that exists: that of a device that joins. One that was let in by another device has no
+    /// words, and so no slot for them until somebody types them here.
     pub(crate) fn begin_with(
         path: &Path,
         keyring: Keyring,
-        words: &RecoveryWords,
+        words: Option<&RecoveryWords>,
         slots: &[NewSlot],
         entropy: &mut dyn Entropy,
     ) -> Result<Self, KeysError> {
@@ -150,15 +151,10 @@ impl UnfinishedLibrary {
         for new in slots {
             made.push(Slot::create(library, new.label(), &new.secret(), new.cost(), &unlock_key, entropy)?);
         }
-        let recovery = SlotSecret::Recovery(words);
-        made.push(Slot::create(
-            library,
-            RECOVERY_LABEL,
-            &recovery,
-            PassphraseCost::DESKTOP,
-            &unlock_key,
-            entropy,
-        )?);
+        if let Some(words) = words {
+            let (recovery, cost) = (SlotSecret::Recovery(words), PassphraseCost::DESKTOP);
+            made.push(Slot::create(library, RECOVERY_LABEL, &recovery, cost, &unlock_key, entropy)?);
+        }
         let unfinished = LibraryFolder::create(path, &keyring)?;
         Ok(Self { unfinished, keys: UnlockedKeys { keyring, unlock_key }, slots: made })
     }

@@ -1,4 +1,4 @@
-//! Joining: a place and the recovery words become a library on an empty machine.
+//! Joining: a place, and the recovery words or a code that another device shows, become a library on an empty machine.
 //!
 //! The folder carries the mark of an unfinished library until the history is taken in and this device admitted, so
 //! a join that was killed is cleared by the next one. A device that was admitted and never came to be harms nothing.
@@ -8,19 +8,29 @@ use std::path::Path;
 use safelight_crypto::{Keyring, LibraryId, OsEntropy, RecoveryWords};
 use safelight_store::{Capabilities, RemoteCredential};
 use safelight_sync::{
-    RemotePlace, Stop, SyncError, admit_by_words, fetch_first_thumbnails, find_library, prepare_admission,
-    remember_place,
+    RemotePlace, Stop, SyncError, admit_by_words, confirm_admission, fetch_first_thumbnails, find_library,
+    prepare_admission, remember_place, sync_history,
 };
 use serde::Serialize;
 
 use super::at::{Surroundings, check_remote_name, connect_to, parse_address, runtime};
 use super::keeper::Keeper;
+use super::pairing::{CodeToJoin, come_in};
 use super::run::{Told, here, until_stopped};
 use crate::birth;
 use crate::error::{LibraryError, Result};
 use crate::keys::{NewSlot, UnfinishedLibrary};
 use crate::library::{Library, LibraryOptions};
 use crate::monitor::{Monitor, Task};
+
+/// What lets a device into a library.
+#[derive(Debug, Clone, Copy)]
+pub enum JoinBy<'a> {
+    /// The recovery words: they admit it themselves.
+    Words(&'a RecoveryWords),
+    /// A code: the device that shows it admits it.
+    Code(CodeToJoin<'a>),
+}
 
 /// A library to be joined.
 #[derive(Debug, Clone, Copy)]
@@ -33,16 +43,16 @@ pub struct JoinRequest<'a> {
     pub credential: Option<&'a RemoteCredential>,
     /// What the place shall be called.
     pub name: &'a str,
-    /// The recovery words.
-    pub words: &'a RecoveryWords,
-    /// The ways to unlock the library on this device, besides the words.
+    /// What lets this device in.
+    pub by: JoinBy<'a>,
+    /// The ways to unlock the library on this device, besides the words, if those are there.
     pub slots: &'a [NewSlot],
     /// Whether a sync follows at once: it replays history and publishes the admission of this device.
     pub sync_follows: bool,
 }
 
 /// What a join found before the first sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Joined {
     /// The library.
     pub library: LibraryId,
@@ -50,6 +60,8 @@ pub struct Joined {
     pub began_with_checkpoint: bool,
     /// Thumbnails of the newest photos that are here already.
     pub first_thumbnails: u64,
+    /// The six words of the history as the device that invited saw it; none after a join by the recovery words.
+    pub history: Option<String>,
 }
 
 /// Photos that a person sees first.
@@ -75,22 +87,42 @@ impl Library {
         let stop = Stop::default();
         let keeper = Keeper::new(request.credential.cloned());
         monitor.begin(Task::Sync, None, None);
-        let (connected, joining) = runtime.block_on(async {
+        let (connected, joining, invited) = runtime.block_on(async {
             let untried = Some(Capabilities::untried());
             let connected = connect_to(&address, keeper.clone(), surroundings, untried).await?;
-            let joining =
-                until_stopped(find_library(&connected.store, request.words), &stop, monitor).await?;
-            Ok::<_, LibraryError>((connected, joining))
+            let (joining, invited) = match &request.by {
+                JoinBy::Words(words) => {
+                    (until_stopped(find_library(&connected.store, words), &stop, monitor).await?, None)
+                }
+                JoinBy::Code(code) => {
+                    let (joining, asking, welcome) = come_in(&connected.store, code, monitor).await?;
+                    (joining, Some((asking, welcome)))
+                }
+            };
+            Ok::<_, LibraryError>((connected, joining, invited))
         })?;
-        let keyring =
-            Keyring::join(joining.library, joining.words.clone(), joining.epochs.clone(), &mut OsEntropy)?;
-        let mut begun = UnfinishedLibrary::begin_with(
-            request.path,
-            keyring,
-            request.words,
-            request.slots,
-            &mut OsEntropy,
-        )?;
+        let (id, card, epochs) = (joining.library, joining.words.clone(), joining.epochs.clone());
+        let keyring = match &invited {
+            None => Keyring::join(id, card, epochs, &mut OsEntropy)?,
+            Some((asking, _)) => Keyring::join_as(id, card, asking.device().clone(), epochs, &mut OsEntropy)?,
+        };
+        let words = match request.by {
+            JoinBy::Words(words) => Some(words),
+            JoinBy::Code(_) => None,
+        };
+        // What opened the place on the way in gives way to a credential of this device's own.
+        let storage =
+            invited.as_ref().map(|(_, welcome)| welcome.storage.as_slice()).filter(|bytes| !bytes.is_empty());
+        let keeper = match storage.map(RemoteCredential::from_bytes).transpose() {
+            Ok(None) => keeper,
+            Ok(own) => Keeper::new(own),
+            Err(error) => {
+                let object = "the credential that the invitation gave".to_owned();
+                return Err(LibraryError::Damaged { object, reason: error.to_string() });
+            }
+        };
+        let mut begun =
+            UnfinishedLibrary::begin_with(request.path, keyring, words, request.slots, &mut OsEntropy)?;
         let filled = (|| {
             let (folder, keys) = (begun.folder().clone(), begun.keys().clone());
             birth::create_databases(&folder, &keys.keyring)?;
@@ -109,8 +141,12 @@ impl Library {
                         fetch_first_thumbnails(&mut here, &at, FIRST_PAGE, &mut problems).await?;
                     // From now on this place shows what came from here, under whatever name it is added again.
                     remember_place(&mut here, &at).await?;
-                    if request.sync_follows {
-                        prepare_admission(&mut here, &at, request.words).await?;
+                    match words {
+                        Some(words) if request.sync_follows => {
+                            prepare_admission(&mut here, &at, words).await?
+                        }
+                        Some(_) => {}
+                        None => confirm_admission(&mut here, &at).await?,
                     }
                     Ok::<_, SyncError>((taken.began_with_checkpoint, first_thumbnails))
                 };
@@ -125,7 +161,12 @@ impl Library {
                     let (told, mut keys) = (Told(monitor), None);
                     let mut entropy = OsEntropy;
                     let mut here = here(&mut library, &mut keys, &mut entropy, &told, &stop);
-                    let work = admit_by_words(&mut here, &at, request.words);
+                    let work = async {
+                        match words {
+                            Some(words) => admit_by_words(&mut here, &at, words).await,
+                            None => sync_history(&mut here, &at).await,
+                        }
+                    };
                     until_stopped(work, &stop, monitor).await
                 })?;
             }
@@ -145,6 +186,7 @@ impl Library {
         begun.replace_keys(keys);
         begun.write_keys(&mut OsEntropy)?;
         let library = begun.finish()?.folder.library();
-        Ok(Joined { library, began_with_checkpoint, first_thumbnails })
+        let history = invited.map(|(_, welcome)| welcome.history);
+        Ok(Joined { library, began_with_checkpoint, first_thumbnails, history })
     }
 }

@@ -16,6 +16,7 @@ mod link;
 mod local;
 mod lock;
 mod news;
+mod pairing;
 mod places;
 mod plan;
 mod policy;
@@ -34,7 +35,7 @@ pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroun
 pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
-pub use join::{JoinRequest, Joined};
+pub use join::{JoinBy, JoinRequest, Joined};
 pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use link::{LinkCost, is_link_unmetered, link_cost};
 pub(crate) use local::Away;
@@ -44,6 +45,7 @@ pub use local::{
     ThawReport, ThawWait, check_lock_after, cores,
 };
 pub use news::LocalNews;
+pub use pairing::{CodeToJoin, GivenCode, PairedDevice, PairingTalk, ShownInvitation};
 pub(crate) use places::Safety;
 pub use places::ShownPlace;
 pub use plan::SyncPlan;

@@ -6,7 +6,7 @@ use safelight_media::NotMedia;
 use safelight_model::history::Tip;
 use safelight_model::{PlaceId, SegmentRoot, SegmentSeq};
 use safelight_store::{Operation, StoreError};
-use safelight_sync::{Problem, SyncError, WhyNot};
+use safelight_sync::{PairingRefusal, Problem, SyncError, WhyNot};
 
 use super::*;
 use crate::error::{LibraryError, with_causes};
@@ -219,6 +219,21 @@ fn what_a_sync_tells_has_codes() {
         (SyncError::Away { place: place() }, "away-from"),
         (SyncError::MayNotDelete { place: place() }, "may-not-delete"),
         (SyncError::Overtaken { place: place() }, "overtaken"),
+        (PairingRefusal::NoInvitation { place: place() }.into(), "no-invitation"),
+        (PairingRefusal::WrongCode { place: place() }.into(), "wrong-code"),
+        (PairingRefusal::Used.into(), "code-used"),
+        (PairingRefusal::TooManyTries.into(), "code-tries"),
+        (PairingRefusal::Expired.into(), "code-expired"),
+        (PairingRefusal::CalledOff.into(), "invitation-off"),
+        (PairingRefusal::Exchanged { object: object(), place: place() }.into(), "card-exchanged"),
+        (
+            PairingRefusal::NotForUs { object: object(), place: place(), reason: reason() }.into(),
+            "no-answer-to-this",
+        ),
+        (PairingRefusal::NoAnswer.into(), "no-answer-in-time"),
+        (PairingRefusal::InviterLeft { device }.into(), "inviter-left"),
+        (PairingRefusal::WordsDiffer.into(), "words-differ"),
+        (PairingRefusal::NotAdmitted.into(), "not-let-in"),
         (SyncError::Stopped, "interrupted"),
     ];
     for (error, expected) in errors {
