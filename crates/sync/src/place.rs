@@ -184,6 +184,19 @@ pub(crate) async fn confirm_place(
     }
 }
 
+/// Reads the id of a place before something damaged is deleted there, and writes nothing. An id that is itself gone or
+/// unreadable is no other place's.
+///
+/// # Errors
+/// [`SyncError::AnotherPlace`], [`SyncError::CopiedPlace`]; what the place and the databases answer.
+pub(crate) async fn is_the_known_place(here: &mut Here<'_>, at: &RemotePlace) -> Result<bool> {
+    let known = here.device.place_id(at.id)?;
+    match look(here, at).await? {
+        Found::Id(found) => settle(here, at, known, found).map(|_| true),
+        Found::Nothing | Found::Garbage { .. } => Ok(known.is_some()),
+    }
+}
+
 /// Reads which place a remote is, where this device does not know it yet, and writes nothing there. A copy of another
 /// remote stays unknown.
 ///

@@ -16,6 +16,7 @@ mod clock;
 mod clones;
 mod clouds;
 mod collect;
+mod counted;
 mod cut;
 mod damaged_here;
 mod devices;

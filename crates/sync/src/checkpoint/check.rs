@@ -14,7 +14,7 @@ use super::write::write_now;
 use super::{path_of_page, path_of_root};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
-use crate::place::place_id;
+use crate::place::is_the_known_place;
 use crate::problem::{Problem, Transfer};
 use crate::verify::VerifyReport;
 
@@ -158,15 +158,13 @@ pub(crate) async fn write_again(
             _ if here.device.replica(at.id, object)?.is_some() => true,
             // Another took its place: what nobody can open is in the way of whoever looks.
             // Nothing is deleted in a place that may be another one.
-            _ if *is_dead_root && place_id(here, at, problems).await?.is_some() => {
-                match at.store.delete(&path).await {
-                    Ok(()) => true,
-                    Err(error) => {
-                        tracing::info!(%error, object, "a root that opens for nobody stays");
-                        false
-                    }
+            _ if *is_dead_root && is_the_known_place(here, at).await? => match at.store.delete(&path).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::info!(%error, object, "a root that opens for nobody stays");
+                    false
                 }
-            }
+            },
             _ => *was == MISSING,
         };
         if is_mended {

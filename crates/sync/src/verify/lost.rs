@@ -12,7 +12,7 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{judge_there, whole_segment};
 use crate::originals::is_here;
 use crate::packs::tier_of;
-use crate::place::place_id;
+use crate::place::is_the_known_place;
 use crate::policy::rests_whole;
 use crate::problem::Problem;
 use crate::rests::is_held;
@@ -48,7 +48,7 @@ pub(super) async fn lost(
                         return Ok(());
                     }
                     // Nothing is deleted in a place that may be another one.
-                    if place_id(here, at, &mut report.problems).await?.is_none() {
+                    if !is_the_known_place(here, at).await? {
                         return Ok(());
                     }
                     if let Err(error) = at.store.delete(&object).await {
