@@ -114,7 +114,12 @@ impl Sessions {
     }
 
     fn told(&self, session: &Session) -> Begun {
-        Begun { secret: None, media: format!("/media/{}", *session.media), instance: self.instance.clone(), is_open: false }
+        Begun {
+            secret: None,
+            media: format!("/media/{}", *session.media),
+            instance: self.instance.clone(),
+            is_open: false,
+        }
     }
 
     fn cookie_name(&self) -> String {

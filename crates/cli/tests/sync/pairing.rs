@@ -33,11 +33,12 @@ impl Talking {
     fn event(&mut self, name: &str) -> Value {
         loop {
             let mut line = String::new();
-            if self.says.read_line(&mut line).unwrap() == 0 {
-                let mut told = String::new();
+            let mut told = String::new();
+            let is_end = self.says.read_line(&mut line).unwrap() == 0;
+            if is_end {
                 self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-                panic!("it ended before {name}: {told}");
             }
+            assert!(!is_end, "it ended before {name}: {told}");
             let event: Value = serde_json::from_str(&line).unwrap();
             if event["event"] == name {
                 return event;

@@ -143,7 +143,7 @@ impl Library {
                     remember_place(&mut here, &at).await?;
                     match words {
                         Some(words) if request.sync_follows => {
-                            prepare_admission(&mut here, &at, words).await?
+                            prepare_admission(&mut here, &at, words).await?;
                         }
                         Some(_) => {}
                         None => confirm_admission(&mut here, &at).await?,

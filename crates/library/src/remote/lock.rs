@@ -21,9 +21,9 @@ impl SyncLock {
         Ok(rustix::fs::flock(&self.file, FlockOperation::Unlock)?)
     }
 
-    /// Goes on after a pause; answers whether nobody else syncs.
-    pub(super) fn go_on(&self) -> std::io::Result<bool> {
-        Ok(flock::lock(&self.file, Ask::AloneNow)? != Answer::Taken)
+    /// Goes on after a pause; answers whether nobody else syncs, as far as the system tells.
+    pub(super) fn go_on(&self) -> bool {
+        flock::lock(&self.file, Ask::AloneNow).is_ok_and(|answer| answer != Answer::Taken)
     }
 
     pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {

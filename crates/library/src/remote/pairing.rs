@@ -16,7 +16,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::at::{Surroundings, parse_address, reconnect, runtime};
-use super::run::{SyncLock, Told, here};
+use super::lock::SyncLock;
+use super::run::{Told, here};
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
 use crate::history::shown_time;
@@ -368,7 +369,7 @@ mod tests {
     #[test]
     fn a_code_is_read_from_words_and_from_what_a_qr_code_says() {
         let words = PairingCode::generate(&mut OsEntropy).words();
-        let typed = GivenCode::parse(&format!("\n{words} ")).expect("words");
+        let typed = GivenCode::parse(&format!("\n{} ", words.as_str())).expect("words");
         assert_eq!((typed.code.words(), typed.address), (words.clone(), None));
         let address = "folder:/a place/with spaces";
         let read = GivenCode::parse(&qr_text(&words, address, None)).expect("what a QR code says");

@@ -146,7 +146,7 @@ impl Library {
                         Ok(())
                     };
                     until_stopped_or_asleep(nap, monitor).await?;
-                    if matches!(only.go_on(), Ok(true)) {
+                    if only.go_on() {
                         break;
                     }
                 }
