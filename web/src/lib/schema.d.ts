@@ -1121,6 +1121,8 @@ export interface components {
         Begun: {
             /** @description Which server this is. */
             instance: string;
+            /** @description Whether there is an open library: of one that is locked, or not there yet, nothing need be asked. */
+            is_open: boolean;
             /** @description What the paths of pictures begin with. */
             media: string;
             /** @description Goes into the header `x-safelight` of every request; only at the beginning. */
@@ -2695,7 +2697,7 @@ export interface components {
             photos: number;
             /**
              * Format: int64
-             * @description In how many places they are.
+             * @description In how many places each of the safe ones is at least.
              */
             places: number;
             /**
@@ -2709,6 +2711,11 @@ export interface components {
             read_only: boolean;
             /** @description Some of these files, of the third. */
             replaced: string[];
+            /**
+             * Format: int64
+             * @description Photos and videos that are safe: whole in one place at least. A linked file that is there counts.
+             */
+            safe: number;
             /**
              * Format: int64
              * @description Segments of history that are closed.
@@ -2952,6 +2959,11 @@ export interface components {
              * @description Originals that the remote now holds whole.
              */
             synced_originals: number;
+            /**
+             * Format: int64
+             * @description Packs that other devices put there and that were read: of thumbnails, of previews, of small originals.
+             */
+            taken_packs: number;
             /**
              * Format: int64
              * @description Segments of history that were taken in.
