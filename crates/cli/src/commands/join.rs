@@ -112,6 +112,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     ));
     let (mut outcomes, mut is_whole) = (Vec::new(), true);
     let mut library = context.open_library()?;
+    // Before this device says anything its history is the very one that the device that invited saw: a witness.
+    let is_witnessed =
+        joined.history.as_ref().is_some_and(|history| library.compare_six_words(history).is_ok());
     if !arguments.no_sync {
         let synced = library.sync(&SyncRequest::default(), &surroundings, &context.progress);
         let error = match synced {
@@ -127,13 +130,16 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             is_whole = false;
         }
     }
-    // What the device that invited saw is a floor as well, and it is a witness.
+    // What the device that invited saw is a floor as well.
     if let Some(history) = &joined.history
-        && let Err(error) = library.compare_six_words(history)
+        && !is_witnessed
         && is_whole
         && !arguments.no_sync
+        && !library.is_provisional()?
+        && let Err(error) = library.compare_six_words(history)
     {
-        context.output.warn(&format!("{error}; the device that invited saw more than this place shows"));
+        let more = "the device that invited saw more than this place shows";
+        context.output.warn(&format!("{error}; {more}"));
         is_whole = false;
     }
     let compared = floor.as_deref().map(|floor| library.compare_six_words(floor));
