@@ -33,10 +33,9 @@ async fn invite(place: TestPlace, mut one: Phone, seed: u64) -> Pair {
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T>) -> PairingRefusal {
-    match result {
-        Err(SyncError::Pairing(refusal)) => refusal,
-        other => panic!("no refusal: {other:?}"),
-    }
+    let told = format!("{result:?}");
+    let Err(SyncError::Pairing(refusal)) = result else { unreachable!("no refusal: {told}") };
+    refusal
 }
 
 impl Pair {
@@ -57,10 +56,10 @@ impl Pair {
     }
 
     async fn asked(&mut self) -> Asked {
-        match self.look().await.unwrap() {
-            Looked::Asked(asked) => *asked,
-            other => panic!("nobody asks: {other:?}"),
-        }
+        let looked = self.look().await.unwrap();
+        assert!(matches!(looked, Looked::Asked(_)), "nobody asks: {looked:?}");
+        let Looked::Asked(asked) = looked else { unreachable!() };
+        *asked
     }
 
     async fn admit(self, asked: &Asked) -> (TestPlace, Phone, Result<Admitted>) {
