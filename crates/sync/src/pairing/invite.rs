@@ -15,8 +15,9 @@ use safelight_store::{Outcome, Sealed, SealedRemote, StoreError};
 use super::{PairingRefusal, clear_left_over, get, listed, put_new, remove};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace, newer_version_needed};
-use crate::history::{is_published, sync_history};
+use crate::history::{HistoryReport, is_published, sync_history};
 use crate::keys::path_of;
+use crate::problem::Problem;
 
 /// How long an invitation is open.
 pub const PAIRING_MILLIS: u64 = 600_000;
@@ -87,8 +88,8 @@ impl Invitation {
     /// # Errors
     /// [`PairingRefusal::InviterLeft`]; what the place and the databases answer.
     pub async fn open(here: &mut Here<'_>, at: &RemotePlace, name: &str) -> Result<Self> {
-        sync_history(here, at).await?;
-        let roster = require_membership(here)?;
+        let report = sync_history(here, at).await?;
+        let roster = require_membership(here, &report)?;
         let now = (here.now)();
         clear_left_over(&at.store, now).await?;
         let code = PairingCode::generate(here.entropy);
@@ -168,8 +169,8 @@ impl Invitation {
         if (here.now)() >= self.offer.expires_millis {
             return self.refuse(&at.store, Closing::Expired, PairingRefusal::Expired, here.entropy).await;
         }
-        sync_history(here, at).await?;
-        if let Err(error) = require_membership(here) {
+        let report = sync_history(here, at).await?;
+        if let Err(error) = require_membership(here, &report) {
             self.close(&at.store, Closing::CalledOff, here.entropy).await?;
             return Err(error);
         }
@@ -252,9 +253,13 @@ impl Invitation {
     }
 }
 
-/// Refuses to invite where this device does not belong to the library any more: nobody would believe it.
-fn require_membership(here: &Here<'_>) -> Result<Roster> {
+/// Refuses to invite where this device does not belong to the library any more: nobody would believe it. One that was revoked
+/// cannot read that it was: that is sealed under an epoch whose keys it was not given, and that there is such an epoch tells.
+fn require_membership(here: &Here<'_>, report: &HistoryReport) -> Result<Roster> {
     let device = here.keys.keyring().device().id();
+    if report.problems.iter().any(|problem| matches!(problem, Problem::NoKey { .. })) {
+        return Err(PairingRefusal::InviterLeft { device }.into());
+    }
     let roster = here.roster()?.ok_or(PairingRefusal::InviterLeft { device })?;
     if let Some(feature) = newer_version_needed(&roster) {
         return Err(SyncError::NeedsNewerVersion { feature });
