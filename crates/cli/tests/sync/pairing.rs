@@ -155,7 +155,7 @@ fn pairs_and_revokes(meeting: Meeting) {
         assert_eq!(caption(honest, &photo), "after");
     }
     let (code, _, said) = three.tries(&["device", "invite"]);
-    assert!(code == 5 && said.contains("revoked"), "{said}");
+    assert!(code == 5 && said.contains("does not belong to the library any more"), "{said}");
     // The words of the library are what they were, and a code gives both epochs.
     let four = world.join("four");
     four.tries(&["sync"]);
