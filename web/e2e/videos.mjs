@@ -79,7 +79,7 @@ test('a video of which only the sound lacks is played without it where it cannot
     await page.locator('dialog').getByRole('button', { name: 'Play', exact: true }).click();
     await heard(page, /without its sound/);
     await page.locator('dialog video[src*="/o/"]').waitFor();
-    assert.match(await page.locator('dialog').innerText(), /without its sound.*no ffmpeg on this computer; install it/);
+    assert.match(await page.locator('dialog').innerText(), /without its sound.*no ffmpeg on this computer\. Install it/);
     await page.locator('dialog video').evaluate((element) => element.play());
     await plays(page, 0.3);
     assert.equal((await film(page)).width, 320);

@@ -124,6 +124,7 @@ fn what_is_no_file_in_the_place_of_an_object_stops_nothing_else() {
             let two = world.join("two");
             two.import(&world.photos("of-two", 2..3));
             two.sync();
+            one.sync();
             let mut found = Vec::new();
             files(&place.path().join(area), &mut found);
             // Of a chain not the beginning, without which nobody can join, nor the end, without which the place went back.

@@ -227,7 +227,7 @@ fn a_watching_sync_waits_while_another_one_runs_and_goes_on() {
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     // As another sync takes its turn.
-    let turn = std::fs::File::open(one.folder().join("tmp")).unwrap();
+    let turn = std::fs::File::create(one.folder().join("sync.lock")).unwrap();
     turn.lock().unwrap();
     one.ends(&["sync"], 5);
     let mut child = one.command(&["sync", "--watch", "--every", "1"]).spawn().unwrap();

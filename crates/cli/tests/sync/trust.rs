@@ -129,7 +129,7 @@ fn what_another_place_holds_too_is_not_gone_with_a_rollback_and_no_sync_runs_bes
     let (_, _, told) = one.tries(&[&["--dry-run"], &accept[..]].concat());
     assert!(told.contains("lost them: 2 originals"), "{told}");
     // As a sync holds it.
-    let lock = std::fs::File::open(one.folder().join("tmp")).unwrap();
+    let lock = std::fs::File::create(one.folder().join("sync.lock")).unwrap();
     lock.lock().unwrap();
     let agreed = [&["--yes"], &accept[..]].concat();
     one.ends(&agreed, 5);

@@ -154,7 +154,7 @@ async fn what_is_left_of_a_pairing_says_that_it_is_used_and_lets_nobody_in_again
     let pair = invited(810).await;
     let code = pair.code();
     let (place, one, _) = let_in(pair, 811).await;
-    assert_eq!(left(&place), ["closed", "welcome"]);
+    assert_eq!(left(&place), ["closed", "reveal", "welcome"]);
     let mut entropy = SeededEntropy::new(812);
     let again = answer_invitation(&place.store, &code, "Thief", one.now, &mut entropy).await;
     assert_eq!(refusal(again), PairingRefusal::Used);
