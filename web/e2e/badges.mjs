@@ -31,12 +31,13 @@ test('every photo says where it is, in words that are never cut or a sign whose 
     for (const colorScheme of ['light', 'dark']) {
       await other.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       let found = await violations(other.page);
-      if (found.length > 0) {
-        // A photo whose state changes while it is looked at is looked at once more.
+      // A photo whose state changes while it is looked at is looked at once more.
+      for (let again = 0; found.length > 0 && again < 5; again++) {
         await other.page.waitForTimeout(1000);
         found = await violations(other.page);
       }
-      assert.deepEqual(found, [], found.length > 0 ? await other.page.locator('[role=gridcell]').nth(1).evaluate((cell) => cell.outerHTML) : '');
+      const blamed = /data-index="(\d+)"/.exec(found[0] ?? '')?.[1];
+      assert.deepEqual(found, [], blamed ? await other.page.locator(`[data-index="${blamed}"]`).evaluate((cell) => cell.outerHTML) : '');
       await pictures(`badges-${width}-${colorScheme}`, other.page);
     }
     await other.context.close();
