@@ -106,6 +106,24 @@ pub struct StorageAccess {
     pub next: String,
 }
 
+/// What people call the devices of a library; read once for all that are told of.
+pub(crate) struct DeviceNames(Record);
+
+impl DeviceNames {
+    /// The name of a device; none where nobody gave it one.
+    pub(crate) fn of(&self, device: DeviceId) -> Option<String> {
+        match self.0.value(name_field(device))? {
+            Value::Text(name) => Some(name.to_string()),
+            _ => None,
+        }
+    }
+
+    /// What a device is called: its name, or its id where nobody gave it one.
+    pub(crate) fn called(&self, device: DeviceId) -> String {
+        self.of(device).unwrap_or_else(|| device.to_string())
+    }
+}
+
 impl Library {
     /// All devices that ever belonged to the library, those that do first, then the latest first.
     ///
@@ -114,12 +132,12 @@ impl Library {
     pub fn devices(&self) -> Result<Vec<ShownDevice>> {
         let catalog = self.catalog();
         let Some(roster) = catalog.roster(self.id())? else { return Ok(Vec::new()) };
-        let names = catalog.record(&EntityId::Library)?.unwrap_or_default();
+        let names = DeviceNames(catalog.record(&EntityId::Library)?.unwrap_or_default());
         let mut devices = Vec::new();
         for (id, member) in roster.members() {
             devices.push(ShownDevice {
                 id: id.to_string(),
-                name: name_in(&names, *id),
+                name: names.of(*id),
                 is_this: *id == catalog.device(),
                 standing: match DeviceStanding::of(member.standing) {
                     DeviceStanding::Active if catalog.is_lapsed(*id)? => DeviceStanding::Lapsed,
@@ -136,20 +154,9 @@ impl Library {
         Ok(devices)
     }
 
-    /// What people call a device; none where nobody gave it a name.
-    pub(crate) fn name_of_device(&self, device: DeviceId) -> Result<Option<String>> {
-        let names = self.catalog().record(&EntityId::Library)?;
-        Ok(names.and_then(|names| name_in(&names, device)))
-    }
-
-    /// What a device is called: its name, or its id where nobody gave it one.
-    pub(crate) fn device_called(&self, device: DeviceId) -> Result<String> {
-        Ok(self.name_of_device(device)?.unwrap_or_else(|| device.to_string()))
-    }
-
-    /// What several are called.
-    pub(crate) fn devices_called(&self, devices: impl IntoIterator<Item = DeviceId>) -> Result<Vec<String>> {
-        devices.into_iter().map(|device| self.device_called(device)).collect()
+    /// What people call the devices.
+    pub(crate) fn device_names(&self) -> Result<DeviceNames> {
+        Ok(DeviceNames(self.catalog().record(&EntityId::Library)?.unwrap_or_default()))
     }
 
     /// Gives a device a name; an empty one takes its name away.
@@ -380,13 +387,6 @@ fn id_of(device: &ShownDevice) -> Result<DeviceId> {
 /// The shared setting that holds the name of a device.
 fn name_field(device: DeviceId) -> Field {
     Field::setting(&format!("device/{device}/name"))
-}
-
-fn name_in(record: &Record, device: DeviceId) -> Option<String> {
-    match record.value(name_field(device))? {
-        Value::Text(name) => Some(name.to_string()),
-        _ => None,
-    }
 }
 
 /// What keeps a device out of storage that it may have the key of.

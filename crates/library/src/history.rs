@@ -9,6 +9,7 @@ use safelight_model::{
 };
 use serde::Serialize;
 
+use crate::devices::DeviceNames;
 use crate::error::Result;
 use crate::library::Library;
 use crate::why::Why;
@@ -44,12 +45,12 @@ impl Library {
     /// When the item names no photo or several; those of the catalogue.
     pub fn history(&self, item: Option<&str>, limit: usize) -> Result<Vec<HistoryEntry>> {
         let of = item.map(|item| self.find(item)).transpose()?.map(|item| EntityId::Asset(item.asset));
-        let mut moves = Moves::default();
+        let (names, mut moves) = (self.device_names()?, Moves::default());
         let (mut lines, mut after) = (Vec::new(), None);
         while lines.len() < limit {
             let page = self.catalog().history(of.as_ref(), after, limit.clamp(1, PAGE_OPS))?;
             for entry in &page.entries {
-                lines.extend(self.told(entry, &mut moves)?);
+                lines.extend(self.told(entry, &names, &mut moves)?);
             }
             after = page.next;
             if after.is_none() {
@@ -61,7 +62,7 @@ impl Library {
     }
 
     /// What people are told of an op; nothing of one that says no more than a later one.
-    fn told(&self, entry: &Recorded, moves: &mut Moves) -> Result<Option<HistoryEntry>> {
+    fn told(&self, entry: &Recorded, names: &DeviceNames, moves: &mut Moves) -> Result<Option<HistoryEntry>> {
         let (id, when, what) = match &entry.op {
             Ok(op) => {
                 let what = match &op.body {
@@ -89,8 +90,7 @@ impl Library {
                 (String::new(), String::new(), Some((what, None)))
             }
         };
-        let device = entry.device.to_string();
-        let device_name = if what.is_some() { self.name_of_device(entry.device)? } else { None };
+        let (device, device_name) = (entry.device.to_string(), names.of(entry.device));
         Ok(what.map(|(what, why)| HistoryEntry { id, when, device, device_name, what, why }))
     }
 

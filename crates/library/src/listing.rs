@@ -187,13 +187,13 @@ impl Library {
         let query = self.query(request.query)?;
         let options = ListOptions { after: request.after, limit: request.limit, ..ListOptions::default() };
         let page = self.catalog().list(&query, &options)?;
-        let standings = self.standings()?;
+        let (standings, places) = (self.standings()?, self.remotes_of_their_own()?);
         let mut assets = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let mut asset = ListedAsset::of(row);
             let states = self.states_of(&row.content)?;
             asset.sync = standings.word(&row.content, &states)?;
-            (asset.places, asset.proven) = self.placing(row, &states)?;
+            (asset.places, asset.proven) = self.placing(row, &states, &places)?;
             if row.is_undecodable() {
                 asset.reason =
                     self.catalog().content_state(row.content)?.and_then(|state| state.facts().reason.clone());

@@ -10,6 +10,7 @@ use safelight_model::view::{AssetStatus, AssetView};
 use safelight_model::{DeviceId, Facts, RenditionKind, SourcePath};
 use serde::Serialize;
 
+use crate::devices::DeviceNames;
 use crate::edit::shown_date_words;
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::read_packed;
@@ -130,10 +131,11 @@ impl Library {
         let places = self.places_of(original)?;
         let here = self.keyring().device().id();
         let keepers = if places.is_empty() { self.keepers_of(&original.content)? } else { Vec::new() };
+        let names = self.device_names()?;
         Ok(ShownAsset {
             id: found.asset.to_string(),
             path: view.sources().first().map(|source| source.display()).unwrap_or_default(),
-            found_at: self.full_paths(view.sources(), here)?,
+            found_at: view.sources().into_iter().map(|source| full_path(source, here, &names)).collect(),
             sha256: original.content.to_string(),
             size: original.size_bytes,
             media_type: original.media_type.clone(),
@@ -162,7 +164,7 @@ impl Library {
             sync: self.standings()?.of(&original.content)?,
             place_count: places.iter().filter(|place| place.is_sealed()).count() as u64,
             places,
-            kept_by: self.devices_called(keepers)?,
+            kept_by: keepers.into_iter().map(|device| names.called(device)).collect(),
             parts: original
                 .parts
                 .iter()
@@ -191,18 +193,6 @@ impl Library {
         output.write_all(&bytes).map_err(LibraryError::writing_output)
     }
 
-    /// Whole paths; those of another device end in what that is called.
-    fn full_paths(&self, sources: Vec<&SourcePath>, here: DeviceId) -> Result<Vec<String>> {
-        let full = |source: &SourcePath| {
-            let path = format!("{}/{}", String::from_utf8_lossy(&source.root), source.display());
-            if source.device == here {
-                return Ok(path);
-            }
-            Ok(format!("{path} (device {})", self.device_called(source.device)?))
-        };
-        sources.into_iter().map(full).collect()
-    }
-
     fn rendition(&self, item: &Item, kind: RenditionKind) -> Result<Vec<u8>> {
         let content = item.original()?.content;
         let location = self.device.packed(&content, kind)?.ok_or_else(|| LibraryError::NotHere {
@@ -218,6 +208,12 @@ fn conflicts_of(view: &AssetView<'_>) -> Vec<String> {
         code.word().map_or_else(|| code.0.to_string(), str::to_owned)
     });
     fields.chain(view.has_content_conflict.then(|| "content".to_owned())).collect()
+}
+
+/// A whole path; one of another device ends in what that is called.
+fn full_path(source: &SourcePath, here: DeviceId, names: &DeviceNames) -> String {
+    let path = format!("{}/{}", String::from_utf8_lossy(&source.root), source.display());
+    if source.device == here { path } else { format!("{path} (device {})", names.called(source.device)) }
 }
 
 /// What a person calls a place, or else what was found for it.

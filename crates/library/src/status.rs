@@ -115,9 +115,14 @@ struct Failures {
 }
 
 impl Failures {
+    /// Whether as many are named as will be.
+    fn are_named(&self) -> bool {
+        self.named.len() >= NAMED_FAILURES
+    }
+
     fn add(&mut self, path: impl FnOnce() -> String, reason: impl Into<String>) {
         self.count += 1;
-        if self.named.len() < NAMED_FAILURES {
+        if !self.are_named() {
             self.named.push(FailedFile { path: path(), reason: reason.into() });
         }
     }
@@ -256,7 +261,7 @@ impl Library {
     fn count_damaged(&self, failures: &mut Failures) -> Result<()> {
         for (content, original) in self.damaged_originals()? {
             let is_linked = original.as_ref().is_some_and(|original| original.storage == Storage::Linked);
-            if self.is_content_kept_back(&content)? {
+            if self.is_content_kept_back(&content)? || failures.are_named() {
                 failures.count += 1;
                 continue;
             }

@@ -27,7 +27,7 @@ use crate::history::{
     HEAD_BYTES, HistoryReport, Inbox, fetch_segments, head_path, listed_chains, listed_devices, sync_history,
 };
 use crate::keys::{SMALL_BYTES, as_sealed, epochs_with_keys, is_announced, path_of};
-use crate::pairing::{Asking, PairingRefusal};
+use crate::pairing::{Asking, PairingRefusal, not_for_us};
 use crate::problem::Problem;
 
 /// Requests under way at once.
@@ -113,7 +113,7 @@ async fn find(
         RootCard::open(&card, id).map_err(|error| unbelievable(store, path.as_str(), error.to_string()))?;
     let library = opened.library();
     if invited.is_some_and(|(offer, _)| offer.library != library) {
-        return Err(not_for_us(store, path.as_str(), "it is of another library"));
+        return Err(not_for_us(store, path.to_string(), "it is of another library".to_owned()));
     }
     let chains = chains?;
     // Heads are hints, and some places have none: whoever has segments there is a device as well.
@@ -309,7 +309,11 @@ impl FoundKeys {
         }
         if self.files.iter().all(|file| sha256(&[&file.bytes]) != welcome.keys_file) {
             let object = names::keys_file(&welcome.epoch, &self.recipient);
-            return Err(not_for_us(store, &object, "it is not the one that the invitation spoke of"));
+            return Err(not_for_us(
+                store,
+                object,
+                "it is not the one that the invitation spoke of".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -334,11 +338,6 @@ impl FoundKeys {
         let files = files.map(|file| (file.epoch, file.bytes.clone())).collect();
         Ok((epochs, files, problems))
     }
-}
-
-fn not_for_us(store: &SealedRemote, object: &str, reason: &str) -> SyncError {
-    let (object, reason) = (object.to_owned(), reason.to_owned());
-    PairingRefusal::NotForUs { object, place: store.label().to_owned(), reason }.into()
 }
 
 fn unbelievable(store: &SealedRemote, object: &str, reason: String) -> SyncError {

@@ -16,7 +16,7 @@ use safelight_crypto::{ContentHash, Keyring, LibraryId};
 use safelight_model::{Original, PackKind, Packed, PartRef};
 use safelight_store::{Area, Generation, ObjectPath, PathPart, Sealed, SealedRemote, StoreError, Tier};
 
-use crate::collect::{Arrival, arrive, generations, mark_damaged, object_of, tell};
+use crate::collect::{Arrival, arrive, generations, refuse_name, tell};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
@@ -419,23 +419,6 @@ impl Run<'_> {
         }
     }
 
-    /// Marks names in the second place under which something bad lies: nobody looks below them again.
-    fn mark(
-        &self,
-        here: &mut Here<'_>,
-        bad: Vec<(ObjectPath, String)>,
-        report: &mut ReplicateReport,
-    ) -> Result<()> {
-        for (path, reason) in bad {
-            here.device.mark_bad(self.to.id, path.as_str())?;
-            if let Some(place) = here.device.place_id(self.to.id)? {
-                mark_damaged(here, self.to, place, object_of(&path))?;
-            }
-            here.note(&mut report.problems, Problem::Damaged { object: path.to_string(), reason });
-        }
-        Ok(())
-    }
-
     fn accept(
         &mut self,
         here: &mut Here<'_>,
@@ -445,12 +428,16 @@ impl Run<'_> {
     ) -> Result<()> {
         let (path, from, bytes, how) = match done {
             Done::Placed { path, from, bytes, how, bad } => {
-                self.mark(here, bad, report)?;
+                for (path, reason) in bad {
+                    refuse_name(here, self.to, &path, reason, &mut report.problems)?;
+                }
                 (path, from, bytes, how)
             }
             Done::Nowhere { from, bad } => {
                 report.missing_objects += 1;
-                self.mark(here, bad, report)?;
+                for (path, reason) in bad {
+                    refuse_name(here, self.to, &path, reason, &mut report.problems)?;
+                }
                 let reason = format!("whatever lies under its names in {} is damaged", self.to.store.label());
                 here.note(&mut report.problems, Problem::NotSent { object: from.to_string(), reason });
                 return Ok(());

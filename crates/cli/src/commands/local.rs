@@ -300,7 +300,7 @@ fn free_in(
     let freed = counted(report.freed_originals, "original", "originals");
     context.output.talk(&format!("{freed} freed, {}", size(report.freed_bytes)));
     // What was freed before, or never was here, does not stay.
-    if report.staying.iter().all(|staying| staying.reason == NOT_HERE) {
+    if report.staying.iter().all(Staying::is_absent) {
         return Ok(());
     }
     tell_staying(context, &report.staying);
@@ -344,11 +344,8 @@ pub(super) fn tell_plan(context: &Context, plan: &FreePlan) {
     tell_staying(context, &plan.staying);
 }
 
-/// Why something is not freed that is not here.
-const NOT_HERE: &str = "not on this device";
-
 fn tell_staying(context: &Context, staying: &[Staying]) {
-    for staying in staying.iter().filter(|staying| staying.reason != NOT_HERE) {
+    for staying in staying.iter().filter(|staying| !staying.is_absent()) {
         let originals = counted(staying.originals, "original stays", "originals stay");
         context.output.talk(&format!("{originals}: {}", staying.reason));
     }

@@ -1,6 +1,6 @@
 //! What counts as a place that holds a photo, and what is said of one that no place holds.
 
-use crate::devices::{World, files, photo};
+use crate::devices::{World, files_in, photo};
 use crate::pictures;
 
 #[test]
@@ -125,8 +125,7 @@ fn what_is_no_file_in_the_place_of_an_object_stops_nothing_else() {
             two.import(&world.photos("of-two", 2..3));
             two.sync();
             one.sync();
-            let mut found = Vec::new();
-            files(&place.path().join(area), &mut found);
+            let found = files_in(&place.path().join(area));
             // Of a chain not the beginning, without which nobody can join, nor the end, without which the place went back.
             let is_middle = |path: &&std::path::PathBuf| area != "log" || path.ends_with("0000000002");
             let hurt = found.iter().find(is_middle).unwrap();
@@ -183,9 +182,7 @@ fn a_segment_that_was_cut_is_found_by_its_length() {
     let one = world.first("one");
     one.import(&world.photos("pics", 0..2));
     one.sync();
-    let mut log = Vec::new();
-    files(&place.path().join("log"), &mut log);
-    log.sort();
+    let log = files_in(&place.path().join("log"));
     let whole = std::fs::read(&log[1]).unwrap();
     std::fs::write(&log[1], &whole[..whole.len() / 2]).unwrap();
     one.ends(&["verify", "--remote"], 6);

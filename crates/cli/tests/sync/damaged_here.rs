@@ -2,22 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::devices::{World, files};
+use crate::devices::{World, files_in, flip};
 use crate::pictures;
 
 fn objects(folder: &Path, area: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(&folder.join("objects").join(area), &mut found);
-    found.sort();
-    found
-}
-
-/// Flips a bit in the middle of a file.
-fn flip(path: &Path) {
-    let mut bytes = std::fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(path, bytes).unwrap();
+    files_in(&folder.join("objects").join(area))
 }
 
 #[test]

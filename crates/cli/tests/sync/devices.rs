@@ -294,6 +294,22 @@ pub(crate) fn collect(folder: &Path, found: &mut Vec<Vec<u8>>) {
     found.extend(paths.iter().map(|path| std::fs::read(path).unwrap()));
 }
 
+/// The files below a folder, by their paths.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(folder, &mut found);
+    found.sort();
+    found
+}
+
+/// Flips a bit in the middle of a file.
+pub(crate) fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// Every file below a folder; none where there is no folder.
 pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };

@@ -1,16 +1,7 @@
 //! What another device keeps in a place for itself: its keys file and its head. What is missing or hurt is named with who
 //! mends it, and mended by whoever can.
 
-use std::path::PathBuf;
-
-use crate::devices::{World, files};
-
-fn flip(path: &PathBuf) {
-    let mut bytes = std::fs::read(path).unwrap();
-    let half = bytes.len() / 2;
-    bytes[half] ^= 1;
-    std::fs::write(path, bytes).unwrap();
-}
+use crate::devices::{World, files_in, flip};
 
 #[test]
 fn a_lost_keys_file_of_another_device_is_named_with_its_owner_and_put_again_by_whoever_has_it() {
@@ -20,13 +11,11 @@ fn a_lost_keys_file_of_another_device_is_named_with_its_owner_and_put_again_by_w
         let one = world.first("one");
         one.import(&world.photos("pics", 0..1));
         one.sync();
-        let mut before = Vec::new();
-        files(&place.path().join("keys"), &mut before);
+        let before = files_in(&place.path().join("keys"));
         let two = world.join("two");
         two.sync();
         one.sync();
-        let mut keys = Vec::new();
-        files(&place.path().join("keys"), &mut keys);
+        let mut keys = files_in(&place.path().join("keys"));
         keys.retain(|path| !before.contains(path));
         let [keys] = keys.as_slice() else { panic!("{keys:?}") };
         let owner = keys.file_name().unwrap().to_str().unwrap();
@@ -90,10 +79,9 @@ fn a_hurt_head_is_named_with_whose_it_is_and_written_anew_by_its_device() {
     one.sync();
     let two = world.join("two");
     two.sync();
-    let mut heads = Vec::new();
-    files(&place.path().join("head"), &mut heads);
+    let heads = files_in(&place.path().join("head"));
     assert_eq!(heads.len(), 2);
-    heads.iter().for_each(flip);
+    heads.iter().for_each(|head| flip(head));
     let (code, out, told) = one.tries(&["verify", "--remote", "--all"]);
     let said = format!("{out}{told}");
     assert_eq!(code, 0, "nothing is lost: {said}");

@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use safelight_servers::Moto;
 
-use crate::devices::{Device, Meeting, World, files, photo};
+use crate::devices::{Device, Meeting, World, files_in, photo};
 use crate::pictures;
 
 /// The objects of a folder of one kind: `o`, `s`, `t`, `p`.
 fn objects(place: &Path, kind: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(&place.join(kind), &mut found);
-    found.sort();
-    found
+    files_in(&place.join(kind))
 }
 
 /// A device with two originals of their own, and two small ones with thumbnails.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::devices::{Device, World, files};
+use crate::devices::{Device, World, files_in};
 
 fn id(device: &Device<'_>) -> String {
     device.listed()[0]["id"].as_str().unwrap().to_owned()
@@ -11,10 +11,7 @@ fn id(device: &Device<'_>) -> String {
 
 /// The segments of the device that has written most, by their numbers.
 fn segments(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(&folder.join("objects/log"), &mut found);
-    found.sort();
-    found
+    files_in(&folder.join("objects/log"))
 }
 
 fn edit(device: &Device<'_>, photo: &str, change: &str) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::devices::{Device, World, files, photo};
+use crate::devices::{Device, World, files_in, photo};
 use crate::pictures;
 
 /// A device with two large and two small originals, all synced.
@@ -19,9 +19,7 @@ fn one(world: &World) -> Device<'_> {
 
 /// The sealed originals in the library folder.
 fn originals(device: &Device<'_>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(&device.folder().join("objects/o"), &mut found);
-    found
+    files_in(&device.folder().join("objects/o"))
 }
 
 #[test]

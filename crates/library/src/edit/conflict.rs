@@ -140,9 +140,7 @@ impl Library {
         }
         let wanted = disputes.iter().flat_map(|dispute| &dispute.choices).map(|choice| choice.op);
         let writers = self.writers(&subject.entity(), wanted.collect())?;
-        let here = self.keyring().device().id();
-        let names = writers.values().map(|device| Ok((*device, self.name_of_device(*device)?)));
-        let names = names.collect::<Result<HashMap<DeviceId, Option<String>>>>()?;
+        let (here, names) = (self.keyring().device().id(), self.device_names()?);
         let shown = disputes.into_iter().map(|dispute| ShownConflict {
             kind: subject.word(),
             id: subject.id(self),
@@ -157,7 +155,7 @@ impl Library {
                         value: choice.what.words(),
                         shows: number == 1,
                         device: device.map(ToString::to_string).unwrap_or_default(),
-                        device_name: device.and_then(|device| names.get(device).cloned().flatten()),
+                        device_name: device.and_then(|device| names.of(*device)),
                         here: device == Some(&here),
                         when: shown_time(choice.stamp.millis),
                     }

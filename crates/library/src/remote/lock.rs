@@ -17,8 +17,12 @@ pub(super) struct SyncLock {
 
 impl SyncLock {
     /// Lets others sync while this one only waits.
-    pub(super) fn pause(&self) -> std::io::Result<()> {
-        Ok(rustix::fs::flock(&self.file, FlockOperation::Unlock)?)
+    pub(super) fn pause(&self) -> Result<()> {
+        rustix::fs::flock(&self.file, FlockOperation::Unlock).map_err(|error| LibraryError::Io {
+            path: SYNC_LOCK.into(),
+            action: "unlocked",
+            source: error.into(),
+        })
     }
 
     /// Goes on after a pause; answers whether nobody else syncs, as far as the system tells.

@@ -212,11 +212,7 @@ impl Library {
             let mut here = here(self, &mut keys, &mut entropy, &told, &stop);
             let mut invitation = Invitation::open(&mut here, &at, name).await?;
             // Others may sync while this one only waits.
-            only.pause().map_err(|source| LibraryError::Io {
-                path: "tmp".into(),
-                action: "unlocked",
-                source,
-            })?;
+            only.pause()?;
             talk.invited(&shown(&invitation, &row, in_picture.as_ref()));
             let asked = loop {
                 match invitation.look(&mut here, &at.store).await {

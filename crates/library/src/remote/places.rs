@@ -173,16 +173,20 @@ impl Library {
     }
 
     /// In how many places a listed photo rests, and when the best proven of the remotes was proven to hold it.
-    pub(crate) fn placing(&self, row: &AssetRow, states: &States) -> Result<(u64, Option<String>)> {
+    pub(crate) fn placing(
+        &self,
+        row: &AssetRow,
+        states: &States,
+        places: &HashSet<RemoteId>,
+    ) -> Result<(u64, Option<String>)> {
         let resting = Resting { content: &row.content, is_linked: row.is_linked(), states };
-        let of_their_own = self.remotes_of_their_own()?;
-        let holding = holding(states, &of_their_own);
+        let holding = holding(states, places);
         let mut original = None;
         if !resting.says_what_is_here() || !holding.is_empty() {
             let state = self.catalog().asset_state(row.asset)?;
             original = state.and_then(|state| newest(state.current().contents(), &row.content).cloned());
         }
-        let places = self.count_places(&resting, original.as_ref(), &of_their_own)?;
+        let places = self.count_places(&resting, original.as_ref(), places)?;
         let held = match &original {
             Some(original) => rests_at(&self.device, original, &holding)?,
             None => Vec::new(),
@@ -191,7 +195,7 @@ impl Library {
     }
 
     /// The remotes whose id was read: a copy of another one, or the same place under a second name, is none of its own.
-    fn remotes_of_their_own(&self) -> Result<HashSet<RemoteId>> {
+    pub(crate) fn remotes_of_their_own(&self) -> Result<HashSet<RemoteId>> {
         let mut found = HashSet::new();
         for remote in self.device.remotes()? {
             if self.device.place_id(remote.id)?.is_some() {

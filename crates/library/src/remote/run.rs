@@ -625,7 +625,8 @@ impl Library {
         for content in &not_held {
             keepers.extend(self.keepers_of(content)?);
         }
-        report.kept_by = self.devices_called(keepers)?;
+        let names = self.device_names()?;
+        report.kept_by = keepers.into_iter().map(|device| names.called(device)).collect();
         // Who fetches an original wants it to stay.
         self.device.keep_here(originals.iter().map(|original| &original.content))?;
         result.map(|()| report)

@@ -254,7 +254,7 @@ impl Standings<'_> {
             None => match self.library.keepers_of(content)?.first() {
                 Some(device) => format!(
                     "device {} keeps it, as far as the history tells; it is not here and was not seen in {remote} yet",
-                    self.library.device_called(*device)?
+                    self.library.device_names()?.called(*device)
                 ),
                 None if self.is_alone => NOWHERE.to_owned(),
                 None => format!("another device has it, and it was not seen in {remote} yet"),
@@ -329,7 +329,7 @@ impl Library {
         Ok(match source.filter(|device| *device != self.keyring().device().id()) {
             Some(device) => format!(
                 "it is {was} there; device {} imported it and may still have it: safelight sync there",
-                self.device_called(device)?
+                self.device_names()?.called(device)
             ),
             None => format!(
                 "it is {was} there; a device that fetched it may still have it (safelight sync there), \

@@ -156,10 +156,7 @@ impl Remote for Folder {
         })
         .await
         // Something else may have this name; an object of it there is not.
-        .map_err(|error| match error {
-            StoreError::Obstructed { place, object } => StoreError::NotFound { place, object },
-            error => error,
-        })
+        .map_err(|error| obstructed(error, |place, object| StoreError::NotFound { place, object }))
     }
 
     async fn list(&self, prefix: &Prefix, after: Option<&PageToken>) -> Result<ListPage, StoreError> {
@@ -177,12 +174,11 @@ impl Remote for Folder {
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         self.check(key)?;
         let key = key.clone();
-        self.run(move |place| place.remove_file(key.as_str())).await.map_err(|error| match error {
-            StoreError::Obstructed { place, object } => {
+        self.run(move |place| place.remove_file(key.as_str())).await.map_err(|error| {
+            obstructed(error, |place, object| {
                 let source = std::io::Error::other(format!("{NO_OBJECT}: move it elsewhere"));
                 StoreError::Denied { place, operation: Operation::Delete, object, source }
-            }
-            error => error,
+            })
         })
     }
 
@@ -215,10 +211,13 @@ const NO_OBJECT: &str = "something that is no plain file lies under its name";
 
 /// What a folder or a link in the place of an object means to who reads it: that one is damaged, and all others are not.
 fn no_object(error: StoreError) -> StoreError {
+    obstructed(error, |place, object| StoreError::Damaged { place, object, reason: NO_OBJECT.to_owned() })
+}
+
+/// Another error where something else than a file lies under a name.
+fn obstructed(error: StoreError, meaning: impl FnOnce(String, String) -> StoreError) -> StoreError {
     match error {
-        StoreError::Obstructed { place, object } => {
-            StoreError::Damaged { place, object, reason: NO_OBJECT.to_owned() }
-        }
+        StoreError::Obstructed { place, object } => meaning(place, object),
         error => error,
     }
 }

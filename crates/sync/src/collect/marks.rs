@@ -16,6 +16,7 @@ use super::{DAY_MILLIS, is_away};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::originals::path_of_part;
+use crate::problem::Problem;
 
 /// Assets that are read together.
 const AT_ONCE: usize = 512;
@@ -130,6 +131,22 @@ pub fn mark_damaged(
     }
     here.device.set_setting(&unmarked_damage(at), Some(&[]))?;
     Ok(0)
+}
+
+/// Names a part or pack of a place that something bad rests under, and marks it: nobody looks below that name again.
+pub(crate) fn refuse_name(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    path: &ObjectPath,
+    reason: String,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    here.device.mark_bad(at.id, path.as_str())?;
+    if let Some(place) = here.device.place_id(at.id)? {
+        mark_damaged(here, at, place, object_of(path))?;
+    }
+    here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+    Ok(())
 }
 
 /// Marks what [`mark_damaged`] remembered while this device was away.

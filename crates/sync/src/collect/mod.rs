@@ -17,7 +17,7 @@ mod standing;
 mod tell;
 
 pub(crate) use acknowledge::{acknowledge, settle_records};
-pub(crate) use marks::{has_purges, mark_purged, mark_remembered};
+pub(crate) use marks::{has_purges, mark_purged, mark_remembered, refuse_name};
 pub use marks::{mark, mark_damaged, mark_orphans, mark_unreferenced};
 pub(crate) use objects::{generations, object_of, path_of_object};
 pub use plan::{CollectPlan, Held, Waits};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use bytes::Bytes;
 use safelight_catalog::{HowKnown, PackLocation, PackedEntry, Renditions};
 use safelight_crypto::{PackTier, PackWriter, SealedPack};
 use safelight_model::{OpBody, PackKind, Packed};
@@ -10,9 +11,10 @@ use safelight_store::{Area, ObjectPath, Sealed, StoreError, Tier};
 use super::local::read_entry;
 use super::receive::{PACK_BYTES, prove_pack};
 use super::{entry_of, kinds_of, path_of_pack, tier_of};
-use crate::collect::{generations, mark_damaged, object_of};
+use crate::collect::{generations, refuse_name};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
+use crate::history::{Taken, look_twice};
 use crate::policy::Goes;
 use crate::problem::{Problem, Transfer};
 
@@ -238,20 +240,10 @@ async fn put_pack(
         match put {
             Ok(_) => {}
             Err(StoreError::AlreadyExists { .. }) => {
-                // What was hurt on its way only is whole the second time.
-                let mut judged = judge_there(here, at, &path, named, &sealed).await?;
-                if judged.is_err() {
-                    judged = judge_there(here, at, &path, named, &sealed).await?;
-                }
-                match judged {
+                match judge_there(here, at, &path, named, &sealed).await? {
                     Ok(known) => how = known,
                     Err(reason) => {
-                        // Nobody looks below it again.
-                        here.device.mark_bad(at.id, path.as_str())?;
-                        if let Some(place) = known {
-                            mark_damaged(here, at, place, object_of(&path))?;
-                        }
-                        here.note(problems, Problem::Damaged { object: path.to_string(), reason });
+                        refuse_name(here, at, &path, reason, problems)?;
                         continue;
                     }
                 }
@@ -273,9 +265,11 @@ async fn judge_there(
     named: &Packed,
     sealed: &Sealed,
 ) -> Result<std::result::Result<HowKnown, String>> {
-    Ok(match at.store.get(path, PACK_BYTES).await {
-        Ok(bytes) => prove_pack(&bytes, named, here.library(), here.keys.keyring()).map(|_| HowKnown::Opened),
-        Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Err("it cannot be read".to_owned()),
+    let (library, keyring) = (here.library(), here.keys.keyring());
+    let check = |bytes: &Bytes| prove_pack(bytes, named, library, keyring).map(drop);
+    Ok(match look_twice(&at.store, path, PACK_BYTES, check).await {
+        Ok(Taken::Good(_)) => Ok(HowKnown::Opened),
+        Ok(Taken::Bad(reason)) | Err(StoreError::Damaged { reason, .. }) => Err(reason),
         // Somebody archived it: until it is thawed its name and size are what can be known of it.
         Err(StoreError::Archived { .. }) => match at.store.head(path).await?.length_bytes {
             found if found == sealed.length_bytes() => Ok(HowKnown::Found),

@@ -8,7 +8,7 @@ use safelight_crypto::{
 };
 use safelight_store::SealedRemote;
 
-use super::{PairingRefusal, get, listed, put_new};
+use super::{PairingRefusal, get, listed, not_for_us, put_new};
 use crate::error::Result;
 
 /// A new device that has asked to be let in.
@@ -119,7 +119,7 @@ impl Asking {
         };
         match Reveal::open(&self.key, &self.offer, &self.ask, &bytes) {
             Ok(reveal) => Ok(Some(pairing_words(&self.offer, &self.ask, &reveal))),
-            Err(error) => Err(not_for_us(store, object, error.fault())),
+            Err(error) => Err(does_not_open(store, object, error.fault())),
         }
     }
 
@@ -144,7 +144,7 @@ impl Asking {
         let Some(bytes) = get(store, &object).await? else { return Ok(None) };
         match Welcome::open(self.key.id(), &self.offer, &self.ask, self.device.kem_secret(), &bytes) {
             Ok(welcome) => Ok(Some(welcome)),
-            Err(error) => Err(not_for_us(store, object, error.fault())),
+            Err(error) => Err(does_not_open(store, object, error.fault())),
         }
     }
 
@@ -161,7 +161,7 @@ impl Asking {
     }
 }
 
-fn not_for_us(store: &SealedRemote, object: String, fault: Option<&Fault>) -> crate::SyncError {
+fn does_not_open(store: &SealedRemote, object: String, fault: Option<&Fault>) -> crate::SyncError {
     let reason = match fault {
         Some(Fault::BadField("ask")) | Some(Fault::WrongContext) => "it answers another device".to_owned(),
         Some(Fault::BadField("commitment")) => "it tells something else than was promised".to_owned(),
@@ -169,5 +169,5 @@ fn not_for_us(store: &SealedRemote, object: String, fault: Option<&Fault>) -> cr
         Some(fault) => fault.to_string(),
         None => "it cannot be read".to_owned(),
     };
-    PairingRefusal::NotForUs { object, place: store.label().to_owned(), reason }.into()
+    not_for_us(store, object, reason)
 }

@@ -202,11 +202,7 @@ impl Invitation {
         entropy: &mut dyn Entropy,
     ) -> Result<()> {
         let sealed = closing.seal(&self.key, entropy)?;
-        let path = path_of(&names::pairing_closed(&self.key.id()))?;
-        match store.put(&path, &sealed.into(), None).await {
-            Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        put_new(store, &names::pairing_closed(&self.key.id()), sealed).await?;
         for (id, path, _) in listed(store).await? {
             // Whoever was let in may read its words only now: where nobody compares, the end comes at once.
             let stays = ["closed", "reveal", "welcome"].contains(&path.name()) && closing == Closing::Used

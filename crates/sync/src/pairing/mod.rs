@@ -93,6 +93,11 @@ pub enum PairingRefusal {
     NotAdmitted,
 }
 
+/// A message or file of a place that was not written for this pairing by who should have.
+pub(crate) fn not_for_us(store: &SealedRemote, object: String, reason: String) -> SyncError {
+    PairingRefusal::NotForUs { object, place: store.label().to_owned(), reason }.into()
+}
+
 impl From<PairingRefusal> for SyncError {
     fn from(refusal: PairingRefusal) -> Self {
         Self::Pairing(refusal)

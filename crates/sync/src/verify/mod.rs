@@ -251,14 +251,8 @@ async fn look(
         if known.is_none() {
             unrecorded.push(here, &path, found, HowKnown::Found);
         }
-        // One that has another length than here is opened: it may be cut, or sealed anew by its device.
-        let is_odd = matches!(expected, Expected::Segment(..)) && {
-            let here = ObjectPath::parse(&path)
-                .map_err(StoreError::from)
-                .and_then(|path| here.place.open_object(&path));
-            here.is_ok_and(|object| object.length_bytes() != found)
-        };
-        if !(chosen.contains(name) || is_odd) {
+        let is_chosen = chosen.contains(name);
+        if !(is_chosen || is_another_length(here, expected, found)) {
             continue;
         }
         let mut proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
@@ -266,7 +260,7 @@ async fn look(
             // What the way there damaged is whole the second time.
             proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
         }
-        if chosen.contains(name) {
+        if is_chosen {
             unrecorded.last = Some(name.clone());
         }
         match proof {
@@ -297,6 +291,13 @@ async fn look(
         }
     }
     Ok(Looked { damaged, gone })
+}
+
+/// Whether a segment has another length in a place than here: it may be cut, or sealed anew by its device.
+fn is_another_length(here: &Here<'_>, expected: &Expected, found_bytes: u64) -> bool {
+    let Expected::Segment(device, tip) = expected else { return false };
+    let held = here.place.open_object(&ObjectPath::segment(*device, tip.seq.0));
+    held.is_ok_and(|object| object.length_bytes() != found_bytes)
 }
 
 /// Lists what is there, by name; names that nothing speaks of are strangers.

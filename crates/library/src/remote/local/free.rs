@@ -65,6 +65,14 @@ pub struct Staying {
     pub originals: u64,
 }
 
+impl Staying {
+    /// Whether they were never here, or went before: they do not stay.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.why.as_ref().is_some_and(|why| why.code == "not-here")
+    }
+}
+
 /// What would be freed; consumed by [`Library::free`].
 #[must_use = "nothing is freed before the plan is carried out"]
 #[derive(Debug, Clone, Default, Serialize)]
