@@ -28,11 +28,12 @@ pub use catalog::{
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{
-    AgeBy, Archived, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState, HowKnown,
-    Leftover, NEEDS_CONSENT, NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED,
-    PackLocation, PackUse, PackedEntry, Pin, PolicyKind, Presence, RememberedShard, RemoteId, RemotePolicy,
-    RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Silence, SmallOriginal, Source,
-    SourceId, StateReason, Switched, SyncState, SyncTotals, Visitor, Wanted, compare_entries,
+    AgeBy, Archived, BrakeCause, DeviceDb, EXPOSE_DEFAULT, Exposure, FileRecord, FileStamp, FileState,
+    HowKnown, Leftover, NEEDS_CONSENT, NewRemote, NewSource, OLDER_DEFAULT_DAYS, OriginalAtRemote, PURGED,
+    PackLocation, PackUse, PackedEntry, Pin, PolicyKind, Presence, RecentLoss, RememberedShard, RemoteId,
+    RemotePolicy, RemoteRow, RenderJob, RenderQueue, Renditions, Replica, SWITCHED_OFF, Silence,
+    SmallOriginal, Source, SourceId, StateReason, Switched, SyncState, SyncTotals, Visitor, Wanted,
+    compare_entries,
 };
 pub use error::{CatalogError, Result};
 pub use query::{Query, QueryError};

@@ -95,6 +95,7 @@ pub(crate) enum Command {
     History(commands::history::Arguments),
     Undo(commands::undo::Arguments),
     Restore(commands::restore::Arguments),
+    Brake(commands::brake::Arguments),
     Device(commands::device::Arguments),
     Key(commands::key::Arguments),
     #[command(hide = true)]

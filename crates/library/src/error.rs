@@ -11,6 +11,7 @@ use safelight_model::Original;
 use safelight_store::StoreError;
 use safelight_sync::{PairingRefusal, SyncError};
 
+use crate::brake::Takes;
 use crate::folder::FolderError;
 use crate::keys::KeysError;
 use crate::remote::Exposes;
@@ -171,6 +172,12 @@ pub enum LibraryError {
         .0.originals, .0.bytes, .0.remote, .0.most
     )]
     NeedsConsent(Exposes),
+    /// A change would take more at once than a person agreed to.
+    #[error(
+        "this would put {} of {} photos into the trash or replace them at once, and more than {} need your consent",
+        .0.photos, .0.known, .0.most
+    )]
+    TakesMuch(Takes),
     /// Six words that were written down, or that another device shows, are of no moment of this history.
     #[error(
         "this history never was where those six words are from: it went back, something is hidden from this device, \
@@ -339,9 +346,11 @@ impl LibraryError {
             | Self::LinkAbsent { .. } => ErrorKind::NotFound,
             Self::NoTiles { .. } => ErrorKind::Usage,
             Self::Ambiguous { .. } | Self::Query { .. } | Self::Setting { .. } => ErrorKind::Usage,
-            Self::Refused { .. } | Self::NeedsConsent(_) | Self::HiddenClosed | Self::AnotherSync => {
-                ErrorKind::Refused
-            }
+            Self::Refused { .. }
+            | Self::NeedsConsent(_)
+            | Self::TakesMuch(_)
+            | Self::HiddenClosed
+            | Self::AnotherSync => ErrorKind::Refused,
             Self::BelowFloor => ErrorKind::Damaged,
         }
     }
@@ -356,6 +365,9 @@ impl LibraryError {
             Self::Refused { hint, .. } | Self::CannotConvert { hint, .. } => hint,
             Self::NeedsConsent(_) => {
                 "the same command with --yes does it; remote set NAME expose=N changes the limit"
+            }
+            Self::TakesMuch(_) => {
+                "the same command with --yes does it; safelight brake set changes how much goes without being asked about"
             }
             Self::HiddenClosed => "open them with the passphrase of the library",
             Self::AnotherSync => "wait until it is done; it does what this one would have done",

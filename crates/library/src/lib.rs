@@ -5,6 +5,7 @@
 //! paths and programs come in as arguments.
 
 mod birth;
+mod brake;
 mod complete;
 mod concealed;
 mod devices;
@@ -52,6 +53,7 @@ mod whereabouts;
 mod why;
 mod witness;
 
+pub use brake::{Brake, ShownBrake, Takes};
 pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;
 pub use devices::{Departure, DeviceStanding, ShownDevice, StorageAccess};

@@ -66,6 +66,8 @@ pub struct Library {
     pub(crate) concealment: Concealment,
     /// The operations of the change that was made last.
     pub(crate) made: Made,
+    /// Whether somebody agreed to what is being changed.
+    pub(crate) agreed: bool,
     /// Operations that taking something back wrote: what they say is what was there before somebody changed it.
     pub(crate) put_back: HashSet<OpId>,
     purpose: Purpose,
@@ -227,6 +229,7 @@ impl Library {
             lock,
             concealment: Concealment::default(),
             made: Made::default(),
+            agreed: false,
             put_back: HashSet::new(),
             purpose,
             has_new_device,

@@ -12,6 +12,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::{Original, Storage};
 use safelight_sync::HAS_FREED;
 
+use crate::brake::ShownBrake;
 use crate::error::Result;
 use crate::library::Library;
 use crate::linked;
@@ -103,6 +104,8 @@ pub struct Status {
     pub unwitnessed: bool,
     /// Whether this device began with a checkpoint that the history has not proven yet.
     pub provisional: bool,
+    /// Why nothing is let go on this device, where the brake is on.
+    pub brake: Vec<ShownBrake>,
     /// Whether nothing may be written.
     pub read_only: bool,
 }
@@ -220,6 +223,7 @@ impl Library {
             leftovers: self.leftovers()?,
             unwitnessed: self.is_unwitnessed()?,
             provisional: self.is_provisional()?,
+            brake: self.brake()?.causes,
             read_only: self.is_read_only(),
         })
     }

@@ -174,6 +174,7 @@ const PHRASES: &[(&str, &str)] = &[
         "the remote withholds history or shows two histories of one device: run a sync to see which",
     ),
     ("away", "this device was away for long and could not come back yet: run a sync"),
+    ("brake-on", "the brake is on: safelight brake says why"),
     ("provisional", "history was not read to its end on this device yet: run a sync"),
     // What a file is that is no photo.
     ("sidecar-alone", "metadata beside a photo, not a photo"),
@@ -281,6 +282,11 @@ const PHRASES: &[(&str, &str)] = &[
     (
         "quarantined",
         "segment {seq} of device {device} came after the device was revoked or retired: it is not taken in, nor what follows it",
+    ),
+    (
+        "braked",
+        "device {device} trashed, removed or replaced {lost} of {known} photos within a day: nothing leaves this device or its \
+         remotes until you have looked; safelight brake says more",
     ),
     ("unadmitted", "no statement admits device {device}; its history is not read"),
     (

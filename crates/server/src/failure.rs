@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use safelight_library::{ErrorKind, Exposes, LibraryError, Why, query_mistake, with_causes};
+use safelight_library::{ErrorKind, Exposes, LibraryError, Takes, Why, query_mistake, with_causes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,6 +53,9 @@ pub(crate) struct More {
     /// What would newly go to a remote, where that needs consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) exposes: Option<Exposes>,
+    /// How much would go into the trash at once, where that needs consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takes: Option<Takes>,
     /// How much would be copied and what is free, where that needs consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) space: Option<Space>,
@@ -171,6 +174,11 @@ impl From<LibraryError> for Failure {
         if let LibraryError::NeedsConsent(exposes) = error {
             failure.code = "needs-consent";
             let failure = failure.saying(More { exposes: Some(exposes), ..More::default() });
+            return failure.hint("say that you agree, and it is done");
+        }
+        if let LibraryError::TakesMuch(takes) = error {
+            failure.code = "needs-consent";
+            let failure = failure.saying(More { takes: Some(takes), ..More::default() });
             return failure.hint("say that you agree, and it is done");
         }
         if let LibraryError::HiddenClosed = error {

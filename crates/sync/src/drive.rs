@@ -9,7 +9,7 @@ use safelight_model::{PackKind, Storage};
 use safelight_store::Tier;
 
 use crate::checkpoint::{take_waiting_pages, write_if_due};
-use crate::collect::{acknowledge, arrive, has_purges, is_away, mark_purged, mark_remembered, tell};
+use crate::collect::{acknowledge, arrive, has_purges, holds_back, mark_purged, mark_remembered, tell};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, bring_back, publish_more};
@@ -325,7 +325,7 @@ pub(crate) fn settle_linked(here: &mut Here<'_>, at: &RemotePlace, contents: &[C
 
 /// Marks what purges left behind, and acknowledges the marks that can be.
 async fn settle_marks(here: &mut Here<'_>, at: &RemotePlace, problems: &mut Vec<Problem>) -> Result<()> {
-    if is_away(here, at)? {
+    if holds_back(here, at)? {
         return Ok(());
     }
     mark_remembered(here, at)?;

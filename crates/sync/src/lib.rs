@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod brake;
 mod checkpoint;
 mod collect;
 mod compare;
@@ -36,6 +37,7 @@ mod replicate;
 mod rests;
 mod verify;
 
+pub use brake::{BrakeLimits, is_braked, taken_from};
 pub use checkpoint::take_waiting_pages;
 pub use collect::{
     AWAY_MILLIS, CollectPlan, CollectReport, DAY_MILLIS, GRACE_MILLIS, Held, LAPSE_MILLIS, Waits, collect,

@@ -170,6 +170,18 @@ pub enum Problem {
         /// The segment's number.
         seq: u32,
     },
+    /// Another device took so much at once that nothing is let go here until a person has looked.
+    #[error(
+        "device {device} trashed, removed or replaced {lost} of {known} photos within a day: nothing leaves this device or its remotes until you have looked; safelight brake says more"
+    )]
+    Braked {
+        /// The device.
+        device: DeviceId,
+        /// How many photos.
+        lost: u64,
+        /// How many there were.
+        known: u64,
+    },
     /// Segments of a device that no statement admits.
     #[error("no statement admits device {device}; its history is not read")]
     Unadmitted {

@@ -134,6 +134,31 @@ impl Catalog {
         })
     }
 
+    /// The ops behind number `after` that may take something from a photo — a field that is set, a content that is replaced, a
+    /// purge —, with their numbers and whose they are; at most `limit`, in the order in which they came here. What cannot be
+    /// read is passed over.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn taking_ops_after(&self, after: i64, limit: usize) -> Result<Vec<(i64, DeviceId, Op)>> {
+        let mut taking = Vec::new();
+        self.database.read(|connection| {
+            // Kinds as numbers: AddVersion, Set, Purge.
+            let mut select = connection.prepare_cached(
+                "SELECT o.number, d.device, o.bytes FROM ops AS o JOIN devices AS d ON d.id = o.device
+                 WHERE o.number > ?1 AND o.kind IN (4, 8, 14) ORDER BY o.number LIMIT ?2",
+            )?;
+            let mut rows = select.query((after, limit))?;
+            while let Some(row) = rows.next()? {
+                if let Ok(op) = Op::from_bytes(row.get_ref(2)?.as_blob()?) {
+                    taking.push((row.get(0)?, DeviceId::from_bytes(bytes_column(row, 1)?), op));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(taking)
+    }
+
     fn entity_number(&self, entity: &EntityId) -> Result<Option<i64>, CatalogError> {
         self.database.read(|connection| {
             connection

@@ -7,6 +7,7 @@
 //! Invariant: nothing here decides whether a photo exists. A source whose mount is missing is *offline*,
 //! and its cached files stay as they are.
 
+mod brake;
 mod files;
 mod jobs;
 mod leftovers;
@@ -24,6 +25,7 @@ mod settings;
 mod shards;
 mod sources;
 
+pub use brake::{BrakeCause, RecentLoss};
 pub use files::{FileRecord, FileStamp, FileState, compare_entries};
 pub use jobs::{RenderJob, RenderQueue};
 pub use leftovers::Leftover;
@@ -61,6 +63,7 @@ const STEPS: &[&str] = &[
     include_str!("unsure.sql"),
     include_str!("shards.sql"),
     include_str!("renditions.sql"),
+    include_str!("brake.sql"),
 ];
 
 /// This device's own database.

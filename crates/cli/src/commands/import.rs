@@ -55,13 +55,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let requests = requests(context, &library, arguments)?;
     let mut report = ImportReport::default();
     for request in &requests {
-        let plan = library.plan_import(request, &context.progress)?;
+        let mut plan = library.plan_import(request, &context.progress)?;
         tell_plan(context, &plan);
         if context.global.dry_run {
             report.absorb(&plan.foretell());
             continue;
         }
         ask_about_space(context, &plan)?;
+        ask_about_changes(&mut plan)?;
         report.absorb(&library.import(plan, &context.progress)?);
         if context.interrupted() {
             break;
@@ -140,6 +141,23 @@ fn ask_about_space(context: &Context, plan: &ImportPlan) -> Result<(), Failure> 
         .hint("use --link to leave the originals where they are, or --yes to copy all the same"))
 }
 
+/// Asks whether files that changed all at once come in as new versions. Where nobody is there they are left out, and the brake
+/// comes on.
+fn ask_about_changes(plan: &mut ImportPlan) -> Result<(), Failure> {
+    let files = plan.held_back();
+    if files == 0 || !prompt::someone_is_there() {
+        return Ok(());
+    }
+    let changed = counted(files, "file", "files");
+    let question = format!(
+        "{changed} changed at once since they were imported. Was that you, and shall they come in as new versions?"
+    );
+    if prompt::agree(&question)? {
+        plan.take_what_changed();
+    }
+    Ok(())
+}
+
 fn answer(context: &Context, report: &ImportReport) -> Result<(), Failure> {
     let problems = context.progress.problems();
     if context.output.json() {
@@ -161,7 +179,7 @@ fn answer(context: &Context, report: &ImportReport) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Incomplete, "interrupted; what was taken in is safe")
             .hint("the same command goes on where this one stopped"));
     }
-    if report.failed > 0 {
+    if report.failed > 0 || report.held_back > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())

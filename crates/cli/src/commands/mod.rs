@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod album;
 pub(crate) mod background;
+pub(crate) mod brake;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod dedupe;

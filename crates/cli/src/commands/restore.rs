@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use safelight_library::{Among, Part, RestoreReport, RestoreRequest};
 
+use super::brake::agreeing;
 use super::set::{agree_if_many, select};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -14,7 +15,8 @@ use crate::prompt;
 /// Make photos and albums say again what they said at a moment
 ///
 /// Captions, ratings, dates, places, tags, albums, the trash, what is hidden, turned and stacked; --only names some of them.
-/// Photos that came since stay, and what was removed for good does not come back. It is a change like any other: it is in
+/// Photos that came since stay. What was removed for good comes back only where its bytes are still on this device, as
+/// they are while the brake is on. It is a change like any other: it is in
 /// history, and safelight undo takes it back. --dry-run says what would change.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -52,12 +54,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if selection.is_none() && !context.global.yes && !dry_run {
         request.dry_run = true;
         let trial = library.restore_to(&request)?;
-        if !trial.changed.is_empty() || trial.albums > 0 {
+        if !trial.changed.is_empty() || !trial.brought_back.is_empty() || trial.albums > 0 {
             agree(&trial, &moment.to_string())?;
         }
         request.dry_run = false;
     }
-    let report = library.restore_to(&request)?;
+    let report = agreeing(context, &mut library, |library| library.restore_to(&request))?;
     library.close()?;
     if context.output.json() {
         return Ok(context.output.print_json(&report)?);
@@ -76,11 +78,15 @@ fn agree(report: &RestoreReport, moment: &str) -> Result<(), Failure> {
 }
 
 fn is_one(report: &RestoreReport) -> bool {
-    report.changed.len() as u64 + report.albums == 1
+    photos(report) + report.albums == 1
+}
+
+fn photos(report: &RestoreReport) -> u64 {
+    (report.changed.len() + report.brought_back.len()) as u64
 }
 
 fn things(report: &RestoreReport) -> String {
-    let photos = counted(report.changed.len() as u64, "photo", "photos");
+    let photos = counted(photos(report), "photo", "photos");
     match report.albums {
         0 => photos,
         albums => format!("{photos} and {}", counted(albums, "album", "albums")),
@@ -100,6 +106,18 @@ fn tell(context: &Context, report: &RestoreReport, moment: &str) -> Result<(), F
     context.output.talk(&format!("{} {verb} {moment}", things(report)));
     if report.since > 0 {
         context.output.talk(&format!("{} came since and stay", counted(report.since, "photo", "photos")));
+    }
+    let back = report.brought_back.len() as u64;
+    if back > 0 {
+        let photos = counted(back, "photo", "photos");
+        let verb = match (report.dry_run, back) {
+            (true, _) => "would come back",
+            (false, 1) => "is back",
+            (false, _) => "are back",
+        };
+        context
+            .output
+            .talk(&format!("{photos} {verb}, removed for good since: the bytes were still on this device"));
     }
     if report.removed_since > 0 {
         context.output.warn(&format!(

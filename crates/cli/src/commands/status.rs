@@ -3,6 +3,7 @@
 use clap::Args;
 use safelight_library::Status;
 
+use super::brake;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, grouped, size};
@@ -74,6 +75,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                  with another device's after a sync of both (safelight verify --six-words \"…\")",
             );
         }
+        for cause in &status.brake {
+            context.output.data(&format!("{:>14}  {}: safelight brake", "brake on", brake::cause(cause)))?;
+        }
         for failed in &status.failures {
             let path = crate::output::printable(failed.path.as_ref());
             context.output.data(&format!("{:>14}  {path}: {}", "failed", failed.reason))?;
@@ -101,7 +105,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
     }
     let is_any_nowhere = status.safe + status.waiting + status.linked_absent < status.assets;
-    if arguments.check && (status.failed > 0 || is_any_nowhere) {
+    if arguments.check && (status.failed > 0 || is_any_nowhere || !status.brake.is_empty()) {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())

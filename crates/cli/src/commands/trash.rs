@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use safelight_library::{Among, PurgePlan, TrashedAsset};
 
+use super::brake::agreeing;
 use super::list::joined;
 use super::set::{agree_if_many, select, tell};
 use crate::context::Context;
@@ -90,7 +91,8 @@ fn put(context: &Context, items: &[String]) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let selection = select(&library, items, Among::WhatIsAsked)?;
     agree_if_many(context, &selection, "put into the trash")?;
-    let report = library.trash(&selection, true, context.global.dry_run)?;
+    let report =
+        agreeing(context, &mut library, |library| library.trash(&selection, true, context.global.dry_run))?;
     library.close()?;
     tell(context, &report, "put into the trash", "would go into the trash", "were in the trash already")
 }

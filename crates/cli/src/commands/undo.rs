@@ -3,6 +3,7 @@
 use clap::Args;
 use safelight_library::{ShownChange, WhichChanges};
 
+use super::brake::agreeing;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable_text};
@@ -50,7 +51,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         library.close()?;
         return list(context, &changes);
     }
-    let reports = library.undo_changes(&which)?;
+    let reports = agreeing(context, &mut library, |library| library.undo_changes(&which))?;
     library.close()?;
     if context.output.json() {
         context.output.print_json(&reports)?;

@@ -9,6 +9,7 @@
 
 mod another;
 mod azure;
+mod brake;
 #[path = "../faults/chance.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
 mod chance;

@@ -61,10 +61,15 @@ impl Library {
     ) -> Result<T> {
         self.folder.require_writable()?;
         self.require_membership()?;
+        // Settling reads back what stays, and removing for good shows first what goes.
+        let watch = self.watch()?.filter(|_| matches!(sort, Some(Sort::Edit | Sort::Undo | Sort::Redo)));
         let (value, made, ends) = self.catalog().change(now_stamp_millis(), |change| {
             let before = change.last_op()?;
             let value = run(change)?;
             let made = Made::between(before, change.last_op()?);
+            if let Some(watch) = &watch {
+                watch.judge(change, made)?;
+            }
             let ends = Ends::of(change, made)?;
             Ok::<_, LibraryError>((value, made, ends))
         })?;

@@ -93,6 +93,7 @@ impl Library {
     pub fn purge(&mut self, plan: PurgePlan, monitor: &dyn Monitor) -> Result<PurgeReport> {
         let PurgePlan { assets, trashed_before, .. } = plan;
         self.folder.require_writable()?;
+        self.require_unbraked()?;
         self.begin_reclaiming()?;
         // It has no way back.
         let (mut report, contents) = self.change_as(None, |change| {

@@ -10,6 +10,7 @@ use safelight_catalog::PackLocation;
 use safelight_crypto::{ContentHash, Entropy as _, LOCAL_PACK_HEADER, OsEntropy, base32};
 use safelight_model::{AssetId, LifeState, Original};
 use safelight_store::{Area, ObjectPath, PathPart, StoreError};
+use safelight_sync::is_braked;
 
 use crate::error::{LibraryError, Result};
 use crate::folder_lock::FolderLock;
@@ -72,6 +73,9 @@ impl Library {
 
     /// Removes what belongs to purged photos alone, if nobody else works on the library.
     pub(super) fn reclaim(&mut self, monitor: &dyn Monitor) -> Result<Reclaimed> {
+        if is_braked(&self.device)? {
+            return Ok(Reclaimed { left: Some("the brake is on".into()), ..Reclaimed::default() });
+        }
         if let Some(lock) = &mut self.lock
             && let Err(LibraryError::Refused { reason, .. }) = lock.become_alone()
         {

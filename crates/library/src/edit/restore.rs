@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use safelight_catalog::Catalog;
 use safelight_model::{
-    AlbumId, AssetId, AssetState, EntityId, Field, FieldCode, OpBody, Record, SetName, Target, Value,
+    AlbumId, AssetId, AssetState, EntityId, Field, FieldCode, OpBody, Original, Record, RenditionKind,
+    SetName, Storage, Target, Value,
 };
 use serde::Serialize;
 
@@ -16,7 +17,10 @@ use super::change::push_all;
 use super::select::Selection;
 use super::{is_held, is_settled, read};
 use crate::error::Result;
+use crate::import::rendition::PREVIEW_RECIPE;
 use crate::library::Library;
+use crate::linked;
+use crate::objects::lies_sealed;
 use crate::past::Moment;
 
 /// How many photos are compared at a time.
@@ -132,6 +136,8 @@ pub struct RestoreReport {
     pub since: u64,
     /// Photos that were there and have been removed for good since: nothing brings them back.
     pub removed_since: u64,
+    /// The ids of photos that were removed for good since and are back, because their bytes are still on this device.
+    pub brought_back: Vec<String>,
     /// Albums that changed.
     pub albums: u64,
     /// How often each part of a photo changed.
@@ -151,7 +157,7 @@ impl Library {
         }
         let past = self.as_it_was(request.moment, !self.is_read_only())?;
         let mut report = RestoreReport { dry_run: request.dry_run, ..RestoreReport::default() };
-        let mut differing = Vec::new();
+        let (mut differing, mut back) = (Vec::new(), Vec::new());
         for asset in self.asked_for(request, &past.catalog)? {
             let then = past.catalog.asset_state(asset)?.filter(is_held);
             let now = self.catalog().asset_state(asset)?;
@@ -167,6 +173,13 @@ impl Library {
                         differing.push((asset, then));
                     }
                 }
+                (Some(then), Some(now)) if now.current().is_purged() => match self.still_here(&then)? {
+                    Some(original) if request.parts.contains(&Part::Trash) => {
+                        report.brought_back.push(asset.to_string());
+                        back.push((asset, then, original));
+                    }
+                    _ => report.removed_since += 1,
+                },
                 (Some(_), _) => report.removed_since += 1,
                 (None, Some(now)) if is_held(&now) => report.since += 1,
                 (None, _) => {}
@@ -178,7 +191,7 @@ impl Library {
             Vec::new()
         };
         report.albums = albums.len() as u64;
-        if request.dry_run || (differing.is_empty() && albums.is_empty()) {
+        if request.dry_run || (differing.is_empty() && albums.is_empty() && back.is_empty()) {
             return Ok(report);
         }
         self.change(|change| {
@@ -191,9 +204,43 @@ impl Library {
                 let steps = steps(*asset, &now, then, &request.parts).into_iter();
                 push_all(change, steps.map(|(_, body)| body).collect())?;
             }
+            for (asset, then, original) in &back {
+                let Some(purged) = change.asset(*asset)?.filter(|state| state.current().is_purged()) else {
+                    continue;
+                };
+                change.push(purged.add(*asset, original.clone()))?;
+                // A photo that comes back says nothing yet of what it was.
+                let Some((now, _)) = read(change, *asset, false)? else { continue };
+                let steps = steps(*asset, &now, then, &Part::ALL.into());
+                push_all(change, steps.into_iter().map(|(_, body)| body).collect())?;
+            }
             Ok(())
         })?;
+        self.queue_what_came_back(back.into_iter().map(|(.., original)| original))?;
         Ok(report)
+    }
+
+    /// What a photo showed then, if its bytes are on this device although it was removed for good since: nobody has removed
+    /// them yet.
+    fn still_here(&self, then: &AssetState) -> Result<Option<Original>> {
+        let Some(current) = then.current().contents().current() else { return Ok(None) };
+        let original = &current.value.original;
+        let lies_here = match original.storage {
+            Storage::Linked => linked::find(original, self.keyring().device().id(), &self.device).is_ok(),
+            _ => lies_sealed(&self.place, &self.device, original)?,
+        };
+        Ok(lies_here.then(|| original.clone()))
+    }
+
+    /// Makes thumbnails and previews again where they went with the photo.
+    fn queue_what_came_back(&mut self, originals: impl Iterator<Item = Original>) -> Result<()> {
+        let mut jobs = Vec::new();
+        for Original { content, .. } in originals {
+            if self.device.packed(&content, RenditionKind::Preview)?.is_none() {
+                jobs.push((content, RenditionKind::Preview, PREVIEW_RECIPE));
+            }
+        }
+        Ok(self.device.queue_renditions(jobs, 0)?)
     }
 
     /// The photos that are asked for: those of the selection, or all that are there now or were there then. Hidden ones that

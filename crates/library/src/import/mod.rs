@@ -41,7 +41,7 @@ use crate::known_files::{KnownFiles, outdate_elsewhere, source_path};
 use crate::library::{Library, device_key};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::objects;
-use crate::scan::trust::{Trust, judge, stamp_of};
+use crate::scan::trust::{Trust, judge, sampled_fingerprint, stamp_of};
 use crate::scan::{Candidate, Scan, Scanned, path_below};
 use take::{Intake, Taking};
 use write::Writer;
@@ -85,6 +85,8 @@ struct PlannedSource {
     source: KnownSource,
     root: PathBuf,
     scanned: Scanned,
+    /// Files that changed, too many of them at once to be taken without a person.
+    held_back: Vec<Candidate>,
     /// What the files held that are taken in anew.
     held_before: HashSet<ContentHash>,
     /// Whether all of it was looked through.
@@ -139,6 +141,21 @@ impl ImportPlan {
         candidates.map(|candidate| candidate.stamp.size_bytes).sum()
     }
 
+    /// How many files changed since they were taken in, too many at once to be taken without a person, and how many the
+    /// folders held. Without [`ImportPlan::take_what_changed`] they are left out.
+    #[must_use]
+    pub fn held_back(&self) -> u64 {
+        self.parts.iter().map(|part| part.held_back.len() as u64).sum()
+    }
+
+    /// A person agreed that what changed comes in as new versions.
+    pub fn take_what_changed(&mut self) {
+        for part in &mut self.parts {
+            part.scanned.candidates.append(&mut part.held_back);
+            part.held_before = held_before(&part.scanned);
+        }
+    }
+
     /// Bytes that are free where the library lies, where that is known.
     #[must_use]
     pub fn free_bytes(&self) -> Option<u64> {
@@ -177,9 +194,24 @@ impl ImportPlan {
             report.opened_to_compare += part.scanned.opened_files;
             report.purged_before += part.scanned.purged.len() as u64;
             report.left_out += part.scanned.left_out;
+            report.held_back += part.held_back.len() as u64;
         }
         report
     }
+}
+
+/// What the files held that are to be read again.
+fn held_before(scanned: &Scanned) -> HashSet<ContentHash> {
+    let changed = scanned.candidates.iter().filter_map(|candidate| candidate.remembered.as_ref());
+    changed.filter_map(|record| record.content).collect()
+}
+
+/// Whether a file holds, as far as samples tell, what was read of it before.
+fn holds_the_same(candidate: &Candidate) -> bool {
+    let Some(record) = &candidate.remembered else { return false };
+    let size_bytes = candidate.stamp.size_bytes;
+    let now = || sampled_fingerprint(&take::open_plain(&candidate.path).ok()?, size_bytes).ok();
+    record.stamp.size_bytes == size_bytes && record.sampled.is_some() && record.sampled == now()
 }
 
 impl Library {
@@ -250,10 +282,41 @@ impl Library {
             scanned.gone.clear();
         }
         self.sort_purged(&mut scanned, path, monitor)?;
-        let changed = scanned.candidates.iter().filter_map(|candidate| candidate.remembered.as_ref());
-        let held_before = changed.filter_map(|record| record.content).collect();
+        let held_back = self.hold_back(&source, &mut scanned, &wanted)?;
+        let held_before = held_before(&scanned);
         let is_whole = below.as_os_str().is_empty();
-        Ok(PlannedSource { source, root, scanned, held_before, is_whole })
+        Ok(PlannedSource { source, root, scanned, held_back, held_before, is_whole })
+    }
+
+    /// Takes out of a scan what changed, if it is too much at once: an attack looks like that, and so does a program that writes
+    /// into every file.
+    fn hold_back(
+        &self,
+        source: &KnownSource,
+        scanned: &mut Scanned,
+        wanted: &HashSet<ContentHash>,
+    ) -> Result<Vec<Candidate>> {
+        let may_have_changed = |candidate: &Candidate| {
+            candidate.remembered.as_ref().is_some_and(|record| {
+                record.state == FileState::Imported
+                    && record.stamp != candidate.stamp
+                    && record.content.is_some_and(|content| !wanted.contains(&content))
+            })
+        };
+        let changed = scanned.candidates.iter().filter(|candidate| may_have_changed(candidate)).count();
+        let [imported, ..] = self.device.count_files(source.id)?;
+        if changed == 0 || self.may_change(&source.path, changed as u64, imported)? {
+            return Ok(Vec::new());
+        }
+        // What was only touched, or copied over itself, is as it was.
+        let has_changed = |candidate: &Candidate| may_have_changed(candidate) && !holds_the_same(candidate);
+        let every = std::mem::take(&mut scanned.candidates);
+        let (mut held, mut rest): (Vec<_>, Vec<_>) = every.into_iter().partition(has_changed);
+        if self.may_change(&source.path, held.len() as u64, imported)? {
+            rest.append(&mut held);
+        }
+        scanned.candidates = rest;
+        Ok(held)
     }
 
     /// Whether a source was not read yet by the rules that tell now what is a photo or video: what others refused may be one.
@@ -357,6 +420,7 @@ impl Library {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         for part in &parts {
+            self.tell_brake(part)?;
             self.say_what_is_back(part.source.id, &part.root, &part.scanned)?;
         }
         self.take_each(request, &mut parts, settle::LATER_LOOKS, report, monitor)?;
@@ -379,6 +443,17 @@ impl Library {
             self.finish_source(request, part, report, monitor)?;
         }
         self.read_others_anew(report, monitor)
+    }
+
+    /// Puts the brake on for what is held back of a source; where nothing is, it comes off.
+    fn tell_brake(&mut self, part: &PlannedSource) -> Result<()> {
+        if part.held_back.is_empty() && !part.is_whole {
+            return Ok(());
+        }
+        let [imported, ..] = self.device.count_files(part.source.id)?;
+        let first = part.held_back.iter().map(|candidate| candidate.stamp.modified_nanos / 1_000_000).min();
+        let held = part.held_back.len() as u64;
+        self.note_held_back(&part.source.path, held, imported, first.unwrap_or_default())
     }
 
     /// Takes the candidates of all sources in, first those at paths that held nothing: a photo that was found there is
@@ -439,7 +514,7 @@ impl Library {
         report: &mut ImportReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let PlannedSource { source, root, mut scanned, held_before, is_whole } = part;
+        let PlannedSource { source, root, mut scanned, held_before, is_whole, .. } = part;
         scanned.sidecars.retain(|sidecar| {
             let is_still = sidecar.sighting.is_none();
             if !is_still {

@@ -36,6 +36,8 @@ pub struct ImportReport {
     pub unchanged: u64,
     /// Files whose content the library had.
     pub known: u64,
+    /// Files that changed, together with so many others that a person must look first: nothing of them was taken.
+    pub held_back: u64,
     /// Of these, found at a place that is new.
     pub duplicates: u64,
     /// Sidecars that were read.
@@ -85,6 +87,7 @@ impl ImportReport {
         self.repaired += other.repaired;
         self.unchanged += other.unchanged;
         self.known += other.known;
+        self.held_back += other.held_back;
         self.duplicates += other.duplicates;
         self.sidecars += other.sidecars;
         self.undecodable += other.undecodable;
@@ -156,6 +159,12 @@ impl ImportReport {
             lines.push(format!(
                 "{were} removed from the library before (trash empty) and not taken again; a copy, or the file after \
                  touch, comes in as a new photo"
+            ));
+        }
+        if self.held_back > 0 {
+            let files = counted(self.held_back, "file changed", "files changed");
+            lines.push(format!(
+                "{files} at once and nothing of them was taken; what the library holds is as it was (safelight brake)"
             ));
         }
         if self.written_over > 0 {

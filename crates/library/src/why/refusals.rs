@@ -60,6 +60,11 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("conflict-gone-of", "no devices disagree about {item} about its {field}"),
     ("conflict-gone", "no devices disagree about {item}"),
     ("conflict-choice", "there are {count} values of {field}, numbered from 1"),
+    (
+        "takes-much",
+        "this would put {photos} of {known} photos into the trash or replace them at once, and more than {most} need your consent",
+    ),
+    ("brake-refuses", "the brake is on: nothing is removed until somebody has looked"),
     ("not-in-trash", "{item} is not in the trash; nothing was removed"),
     ("ambiguous", "{item} could be {count} things: {examples}"),
     // Why duplicates that were chosen are not settled.

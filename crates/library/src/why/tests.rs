@@ -66,9 +66,9 @@ fn what_the_book_does_not_know_has_no_code() {
 #[test]
 fn all_reasons_for_which_bytes_stay_have_codes() {
     use WhyNot::{
-        ArchivedUnproven, Away, DamagedHere, FoundBad, HistoryHidden, Linked, MayBeOverwritten, Newer,
-        NoProof, NotHere, NotThere, Pinned, Provisional, RenditionToMake, Small, StaleProof, StillWaited,
-        UnknownPlace, Unpublished,
+        ArchivedUnproven, Away, Braked, DamagedHere, FoundBad, HistoryHidden, Linked, MayBeOverwritten,
+        Newer, NoProof, NotHere, NotThere, Pinned, Provisional, RenditionToMake, Small, StaleProof,
+        StillWaited, UnknownPlace, Unpublished,
     };
     let all = [
         (NotHere, "not-here"),
@@ -89,6 +89,7 @@ fn all_reasons_for_which_bytes_stay_have_codes() {
         (UnknownPlace, "unknown-place"),
         (HistoryHidden, "history-hidden"),
         (Away, "away"),
+        (Braked, "brake-on"),
         (Provisional, "provisional"),
     ];
     for (why, expected) in all {

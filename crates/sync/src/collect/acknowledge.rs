@@ -16,7 +16,7 @@ use safelight_model::{
 };
 use safelight_store::{ObjectPath, Sealed, StoreError};
 
-use super::is_away;
+use super::holds_back;
 use super::marks::requeue;
 use super::need::{Trust, Without, can_do_without, took_its_place};
 use super::objects::path_of_object;
@@ -52,7 +52,7 @@ pub(crate) async fn acknowledge(
     loop {
         let marks = here.catalog.unacknowledged_marks(after, AT_ONCE)?;
         let Some(last) = marks.last() else { return Ok(wrote) };
-        if is_away(here, at)? {
+        if holds_back(here, at)? {
             return Ok(wrote);
         }
         after = last.number;

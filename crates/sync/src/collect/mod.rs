@@ -23,7 +23,7 @@ pub(crate) use objects::{generations, object_of, path_of_object};
 pub use plan::{CollectPlan, Held, Waits};
 pub use run::{CollectReport, collect, lapse_one, lapse_silent, plan_collection};
 pub use standing::is_away;
-pub(crate) use standing::{Arrival, arrive, hides_history};
+pub(crate) use standing::{Arrival, arrive, hides_history, holds_back};
 pub(crate) use tell::tell;
 
 /// Milliseconds of a day.

@@ -17,6 +17,7 @@ use super::marks::{Marking, mark_unneeded};
 use super::plan::{CollectPlan, Held, Judge, Ready, go_through};
 use super::standing::hides_history;
 use super::{Arrival, LAPSE_MILLIS, acknowledge, arrive, is_away, tell};
+use crate::brake::is_braked;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, is_published, publish_more, sync_history};
@@ -109,6 +110,9 @@ async fn run(
     }
     if arrival == Arrival::StaysAway || is_away(here, at)? {
         report.plan.hindrances.push("this device was away, and could not come back yet".to_owned());
+    }
+    if is_braked(here.device)? {
+        report.plan.hindrances.push("the brake is on: safelight brake says why".to_owned());
     }
     if !is_complete {
         report.plan.hindrances.push("history could not be read to its end everywhere".to_owned());

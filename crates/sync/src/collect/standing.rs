@@ -4,6 +4,7 @@
 //! first is not enough: a collector that looked in between would wait for nobody.
 
 use super::{AWAY_MILLIS, SIGN_OF_LIFE_MILLIS, settle_records};
+use crate::brake::{is_braked, look_after_brake};
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_sign_of_life, sync_history};
@@ -50,6 +51,11 @@ pub fn is_away(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
     Ok(has_left(here, at)? || here.catalog.begun_with()?.is_some())
 }
 
+/// Whether this device lets nothing go at a remote: it is away, or its brake is on.
+pub(crate) fn holds_back(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
+    Ok(is_away(here, at)? || is_braked(here.device)?)
+}
+
 /// Whether this device must say that it is back.
 fn has_left(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
     let presence = here.device.presence(at.id)?;
@@ -65,6 +71,7 @@ pub(crate) async fn arrive(
 ) -> Result<Arrival> {
     let arrival = return_to(here, at, report).await?;
     settle_records(here, at)?;
+    look_after_brake(here, &mut report.problems)?;
     Ok(arrival)
 }
 

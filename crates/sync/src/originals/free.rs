@@ -16,6 +16,7 @@ use safelight_store::{Body, Capability, ObjectPath, StoreError, Tier};
 
 use super::find::{InFolder, Opened, Part, parts_of, read_here};
 use super::path_of_part;
+use crate::brake::is_braked;
 use crate::collect::{Arrival, DAY_MILLIS, arrive, hides_history, is_away, object_of};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
@@ -82,6 +83,8 @@ pub enum WhyNot {
     HistoryHidden,
     /// This device was away and could not come back.
     Away,
+    /// The brake is on.
+    Braked,
     /// The catalogue is what a checkpoint says and was not proven by history yet: marks may be missing.
     Provisional,
 }
@@ -115,6 +118,7 @@ impl fmt::Display for WhyNot {
                 "the remote withholds history or shows two histories of one device: run a sync to see which"
             }
             Self::Away => "this device was away for long and could not come back yet: run a sync",
+            Self::Braked => "the brake is on: safelight brake says why",
             Self::Provisional => "history was not read to its end on this device yet: run a sync",
         })
     }
@@ -157,6 +161,8 @@ impl Freeing {
         });
         let refuses = if here.catalog.begun_with()?.is_some() {
             Some(WhyNot::Provisional)
+        } else if is_braked(here.device)? {
+            Some(WhyNot::Braked)
         } else if here.device.place_id(at.id)?.is_none() {
             Some(WhyNot::UnknownPlace)
         } else {
@@ -251,6 +257,8 @@ impl Freeing {
             Some(WhyNot::Provisional)
         } else if arrival == Arrival::StaysAway || is_away(here, at)? {
             Some(WhyNot::Away)
+        } else if is_braked(here.device)? {
+            Some(WhyNot::Braked)
         } else if hides_history {
             Some(WhyNot::HistoryHidden)
         } else if !is_same_place {
