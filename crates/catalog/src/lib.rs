@@ -24,7 +24,7 @@ pub use catalog::{
     AddedOriginal, AssetRow, Begun, Catalog, Change, CheckpointPlan, Comparable, ContentUse, Durability,
     HistoryCursor, HistoryEntry, HistoryPage, ItemLookup, Label, Month, OpenOps, Past, PlacedSegment,
     PlannedPage, Proof, Rebuilt, Rescued, RescuedSegment, Shelf, ShelfTotals, StoredMark, StoredSegment,
-    TakenIn, sweep_unfinished_rebuild,
+    TakenIn, Until, sweep_unfinished_rebuild,
 };
 pub use database::{Access, CatalogKey, CheckDepth, remove_database};
 pub use device::{

@@ -95,6 +95,8 @@ pub(crate) enum Command {
     History(commands::history::Arguments),
     Undo(commands::undo::Arguments),
     Restore(commands::restore::Arguments),
+    Snapshot(commands::snapshot::Arguments),
+    Audit(commands::audit::Arguments),
     Brake(commands::brake::Arguments),
     Device(commands::device::Arguments),
     Key(commands::key::Arguments),

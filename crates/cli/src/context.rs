@@ -228,7 +228,7 @@ impl Context {
     /// The same as it was at a moment, if one is given.
     pub(crate) fn open_library_at(&self, when: Option<&str>) -> Result<Library, Failure> {
         let Some(when) = when else { return self.open_library_to_read() };
-        let moment = self.moment(when)?;
+        let moment = self.moment(when);
         let folder = self.folder()?;
         let keys = self.unlock(&folder)?;
         let library = Library::open_as_it_was(folder, keys, &self.library_options(), &moment)?;
@@ -237,8 +237,13 @@ impl Context {
     }
 
     /// A moment that somebody named.
-    pub(crate) fn moment(&self, when: &str) -> Result<Moment, Failure> {
-        Ok(Moment::parse(when, &zone_here(), jiff::Timestamp::now())?)
+    pub(crate) fn moment(&self, when: &str) -> Moment {
+        Moment::parse_or_name(when, &zone_here(), jiff::Timestamp::now())
+    }
+
+    /// A time that somebody named, in milliseconds since 1970.
+    pub(crate) fn time(&self, when: &str) -> Result<u64, Failure> {
+        Ok(Moment::time(when, &zone_here(), jiff::Timestamp::now())?)
     }
 
     /// Opens the library for a command that would record what it finds, but can also do without: on a full disk

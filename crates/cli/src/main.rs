@@ -72,6 +72,8 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::History(arguments) => commands::history::run(context, arguments),
         Command::Undo(arguments) => commands::undo::run(context, arguments),
         Command::Restore(arguments) => commands::restore::run(context, arguments),
+        Command::Snapshot(arguments) => commands::snapshot::run(context, arguments),
+        Command::Audit(arguments) => commands::audit::run(context, arguments),
         Command::Brake(arguments) => commands::brake::run(context, arguments),
         Command::Device(arguments) => commands::device::run(context, arguments),
         Command::Key(arguments) => commands::key::run(context, arguments),

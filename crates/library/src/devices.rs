@@ -354,7 +354,7 @@ impl Library {
     }
 
     /// The device that a name, an id or the beginning of one means.
-    fn find_device(&self, word: &str) -> Result<ShownDevice> {
+    pub(crate) fn find_device(&self, word: &str) -> Result<ShownDevice> {
         let devices = self.devices()?;
         let is_meant = |device: &&ShownDevice| {
             device.name.as_deref() == Some(word) || (word.len() >= 4 && device.id.starts_with(word))
@@ -380,13 +380,18 @@ impl ShownDevice {
     }
 }
 
-fn id_of(device: &ShownDevice) -> Result<DeviceId> {
+pub(crate) fn id_of(device: &ShownDevice) -> Result<DeviceId> {
     device.id.parse().map_err(|_| LibraryError::NoSuchDevice { name: device.id.clone() })
 }
 
 /// The shared setting that holds the name of a device.
 fn name_field(device: DeviceId) -> Field {
     Field::setting(&format!("device/{device}/name"))
+}
+
+/// Whether a shared setting holds the name of a device.
+pub(crate) fn is_name_of_device(field: &Field) -> bool {
+    field.code() == Field::SETTING && field.key().starts_with(b"device/")
 }
 
 /// What keeps a device out of storage that it may have the key of.

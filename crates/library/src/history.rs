@@ -1,15 +1,15 @@
 //! History as people read it: one line a change, newest first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use safelight_catalog::HistoryEntry as Recorded;
 use safelight_model::{
-    AssetId, ContentHash, DeviceId, EntityId, Life, MarkReason, Op, OpBody, ProbeKind, SourcePath, Target,
-    Value,
+    AssetId, ContentHash, DeviceId, EntityId, Field, Life, MarkReason, Op, OpBody, ProbeKind, SourcePath,
+    Target, Value,
 };
 use serde::Serialize;
 
-use crate::devices::DeviceNames;
+use crate::devices::{DeviceNames, id_of, is_name_of_device};
 use crate::error::Result;
 use crate::library::Library;
 use crate::why::Why;
@@ -32,6 +32,100 @@ pub struct HistoryEntry {
     pub why: Option<Why>,
 }
 
+/// What a change is about, for whoever looks for some sorts of them only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistorySort {
+    /// Photos came in, or were found or missed where they came from.
+    Import,
+    /// Something was typed, or put into an album or a stack.
+    Edit,
+    /// Photos went into the trash, came out of it or were removed for good.
+    Trash,
+    /// Devices, keys and names of devices.
+    Device,
+    /// What rests in remotes and leaves them.
+    Remote,
+    /// What changed nothing and is worth knowing: failed unlocks, a brake that was released.
+    Event,
+    /// What programs found out: metadata, fingerprints, renditions.
+    Derived,
+}
+
+impl HistorySort {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Import, Self::Edit, Self::Trash, Self::Device, Self::Remote, Self::Event, Self::Derived];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Edit => "edit",
+            Self::Trash => "trash",
+            Self::Device => "device",
+            Self::Remote => "remote",
+            Self::Event => "event",
+            Self::Derived => "derived",
+        }
+    }
+
+    pub(crate) fn of(op: &Op) -> Self {
+        match &op.body {
+            OpBody::AddAsset { .. }
+            | OpBody::AddVersion { .. }
+            | OpBody::Seen { .. }
+            | OpBody::Presence { .. } => Self::Import,
+            OpBody::Set { field, .. } if field.code() == Field::TRASHED => Self::Trash,
+            OpBody::Set { target: Target::Library, field, .. } if is_name_of_device(field) => Self::Device,
+            OpBody::Purge { .. } => Self::Trash,
+            OpBody::Set { .. } | OpBody::AddTo { .. } | OpBody::RemoveFrom { .. } | OpBody::Alias { .. } => {
+                Self::Edit
+            }
+            OpBody::Statement(_) => Self::Device,
+            OpBody::Packed(_)
+            | OpBody::Replicas(_)
+            | OpBody::Mark(_)
+            | OpBody::Acknowledged { .. }
+            | OpBody::Lapse(_)
+            | OpBody::Carried(_) => Self::Remote,
+            OpBody::Note { .. } | OpBody::Unknown { .. } => Self::Event,
+            OpBody::Derive { .. } | OpBody::Render { .. } => Self::Derived,
+        }
+    }
+}
+
+/// Which changes are asked for; nothing that is left out narrows them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// Only those of this device, by its name or id.
+    pub device: Option<String>,
+    /// Only those made after this moment, in milliseconds since 1970, by the clocks of their devices.
+    pub since_millis: Option<u64>,
+    /// Only those made until this moment.
+    pub until_millis: Option<u64>,
+    /// Only these sorts; all that people are shown, if there is none.
+    pub sorts: BTreeSet<HistorySort>,
+}
+
+/// The same, with the device found.
+pub(crate) struct Sieve {
+    device: Option<DeviceId>,
+    since_millis: u64,
+    until_millis: u64,
+    sorts: BTreeSet<HistorySort>,
+}
+
+impl Sieve {
+    pub(crate) fn lets_through(&self, device: DeviceId, op: &Op) -> bool {
+        self.device.is_none_or(|wanted| wanted == device)
+            && op.stamp.millis > self.since_millis
+            && op.stamp.millis <= self.until_millis
+            && (self.sorts.is_empty() || self.sorts.contains(&HistorySort::of(op)))
+    }
+}
+
 /// How many ops are taken from the catalogue at a time.
 const PAGE_OPS: usize = 500;
 
@@ -43,13 +137,21 @@ impl Library {
     ///
     /// # Errors
     /// When the item names no photo or several; those of the catalogue.
-    pub fn history(&self, item: Option<&str>, limit: usize) -> Result<Vec<HistoryEntry>> {
+    pub fn history(
+        &self,
+        item: Option<&str>,
+        filter: &HistoryFilter,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>> {
+        let sieve = self.sieve(filter)?;
         let of = item.map(|item| self.find(item)).transpose()?.map(|item| EntityId::Asset(item.asset));
         let (names, mut moves) = (self.device_names()?, Moves::default());
         let (mut lines, mut after) = (Vec::new(), None);
         while lines.len() < limit {
             let page = self.catalog().history(of.as_ref(), after, limit.clamp(1, PAGE_OPS))?;
-            for entry in &page.entries {
+            let asked_for =
+                |entry: &&Recorded| entry.op.as_ref().map_or(true, |op| sieve.lets_through(entry.device, op));
+            for entry in page.entries.iter().filter(asked_for) {
                 lines.extend(self.told(entry, &names, &mut moves)?);
             }
             after = page.next;
@@ -59,6 +161,16 @@ impl Library {
         }
         lines.truncate(limit);
         Ok(lines)
+    }
+
+    pub(crate) fn sieve(&self, filter: &HistoryFilter) -> Result<Sieve> {
+        let device = filter.device.as_deref().map(|word| self.find_device(word)).transpose()?;
+        Ok(Sieve {
+            device: device.map(|device| id_of(&device)).transpose()?,
+            since_millis: filter.since_millis.unwrap_or(0),
+            until_millis: filter.until_millis.unwrap_or(u64::MAX),
+            sorts: filter.sorts.clone(),
+        })
     }
 
     /// What people are told of an op; nothing of one that says no more than a later one.

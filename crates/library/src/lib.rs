@@ -4,6 +4,7 @@
 //! below is a room of its own. Nothing here prints or reads the environment: progress goes to a [`Monitor`],
 //! paths and programs come in as arguments.
 
+mod audit;
 mod birth;
 mod brake;
 mod complete;
@@ -53,6 +54,7 @@ mod whereabouts;
 mod why;
 mod witness;
 
+pub use audit::{AuditReport, AuditShape};
 pub use brake::{Brake, ShownBrake, Takes};
 pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;
@@ -70,14 +72,14 @@ pub use edit::{
 pub use error::{ErrorKind, LibraryError, Result, with_causes};
 pub use export::{ExportReport, ExportRequest, verify_export};
 pub use folders::{TypedPath, complete_folder, meant_path};
-pub use history::HistoryEntry;
+pub use history::{HistoryEntry, HistoryFilter, HistorySort};
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
 pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistake};
 pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use offers::Offers;
-pub use past::Moment;
+pub use past::{Moment, ShownSnapshot, SnapshotKeep, SnapshotSchedule};
 pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,

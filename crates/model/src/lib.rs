@@ -21,6 +21,7 @@ mod ids;
 mod op;
 mod original;
 mod placed;
+mod snapshot;
 mod state;
 mod value;
 pub mod view;
@@ -44,6 +45,7 @@ pub use original::{
     PartRef, Rendition, RenditionKind, SourcePath, Storage,
 };
 pub use placed::{Lapse, MAX_PLACED, Mark, MarkReason, OpRange, PlacedObject, Replicas};
+pub use snapshot::Snapshot;
 pub use state::{
     Addition, AssetState, ContentState, Contents, EntityState, FOLD_VERSION, Finding, LifeState, ObservedSet,
     Record, Register, SeenAt, StateHash, StateHasher, Write,

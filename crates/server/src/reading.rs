@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use safelight_library::{HistoryEntry, Shelf, ShownAsset, ShownStack, Status};
+use safelight_library::{HistoryEntry, HistoryFilter, Shelf, ShownAsset, ShownStack, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -181,7 +181,7 @@ pub(crate) async fn show_asset(
     let id = whole_id(id)?;
     let shown = gallery.door.read(move |library| {
         let asset = library.show(&id)?;
-        let history = library.history(Some(&asset.id), HISTORY_SHOWN)?;
+        let history = library.history(Some(&asset.id), &HistoryFilter::default(), HISTORY_SHOWN)?;
         let web = OnPages {
             original: is_widely_shown(&asset.media_type),
             mime: asset.media_type.clone(),

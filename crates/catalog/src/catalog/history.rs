@@ -1,7 +1,7 @@
 //! The history as people read it, newest first, a page at a time.
 
 use rusqlite::{OptionalExtension, Row};
-use safelight_model::{AssetId, DeviceId, EntityId, ModelError, Op, SegmentSeq};
+use safelight_model::{AssetId, DeviceId, EntityId, ModelError, Op, OpId, SegmentSeq};
 
 use super::Catalog;
 use super::fold::stamp_of;
@@ -157,6 +157,24 @@ impl Catalog {
             Ok(())
         })?;
         Ok(taking)
+    }
+
+    /// The segment that an op lies in, and whose it is; `None` for one that is not closed yet, or not known.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn segment_of(&self, op: OpId) -> Result<Option<(DeviceId, SegmentSeq)>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT d.device, s.seq FROM ops AS o JOIN devices AS d ON d.id = o.device
+                     JOIN segments AS s ON s.id = o.segment WHERE o.session = ?1 AND o.counter = ?2",
+                )?
+                .query_row((op.session.cast_signed(), op.counter), |row| {
+                    Ok((DeviceId::from_bytes(bytes_column(row, 0)?), SegmentSeq(row.get(1)?)))
+                })
+                .optional()
+        })
     }
 
     fn entity_number(&self, entity: &EntityId) -> Result<Option<i64>, CatalogError> {

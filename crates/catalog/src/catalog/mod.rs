@@ -27,7 +27,7 @@ pub use checkpoint::{CheckpointPlan, PlannedPage};
 pub use duplicates::Comparable;
 pub use history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use lookup::{ItemLookup, Label};
-pub use past::Past;
+pub use past::{Past, Until};
 pub use placed::{ContentUse, StoredMark};
 pub use rebuild::{Rebuilt, Rescued, RescuedSegment, sweep_unfinished_rebuild};
 pub use rows::{AssetRow, Month, ShelfTotals};

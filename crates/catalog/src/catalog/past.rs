@@ -6,12 +6,12 @@
 //!
 //! Specified in sl1-history §7.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rusqlite::Connection;
-use safelight_crypto::Entropy;
-use safelight_model::Op;
+use safelight_crypto::{DeviceId, Entropy};
+use safelight_model::{Op, SegmentSeq};
 
 use super::fold::{Folder, Origin, device_number, in_transaction, stamp_of};
 use super::{Catalog, Durability};
@@ -21,6 +21,15 @@ use crate::rows::bytes_column;
 
 /// Operations to a transaction.
 const OPS_AT_ONCE: usize = 20_000;
+
+/// Up to where history is folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// What was recorded up to then, in milliseconds since 1970.
+    Moment(u64),
+    /// The segments up to these numbers: a snapshot.
+    Heads(BTreeMap<DeviceId, SegmentSeq>),
+}
 
 /// How much of the history a moment knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,14 +53,14 @@ impl Catalog {
     /// [`Exists`](crate::CatalogError::Exists) if the file is there, and those of the database; then no file is left.
     pub fn as_it_was(
         &self,
-        moment_millis: u64,
+        until: &Until,
         path: &Path,
         key: &CatalogKey,
         entropy: &mut dyn Entropy,
     ) -> Result<(Self, Past)> {
         let mut past = Self::create(path, key, self.device, entropy)?;
         let folded = past.set_durability(Durability::Relaxed).and_then(|()| {
-            let known = self.fold_until(moment_millis, &mut past)?;
+            let known = self.fold_until(until, &mut past)?;
             past.close()?;
             Ok((Self::open_as(path, key, self.device, entropy, Access::ReadOnly)?, known))
         });
@@ -62,23 +71,25 @@ impl Catalog {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn as_it_was_in_memory(&self, moment_millis: u64, entropy: &mut dyn Entropy) -> Result<(Self, Past)> {
+    pub fn as_it_was_in_memory(&self, until: &Until, entropy: &mut dyn Entropy) -> Result<(Self, Past)> {
         let mut past = Self::create_in_memory(self.device, entropy)?;
-        let known = self.fold_until(moment_millis, &mut past)?;
+        let known = self.fold_until(until, &mut past)?;
         Ok((past, known))
     }
 
-    fn fold_until(&self, moment_millis: u64, past: &mut Self) -> Result<Past> {
+    fn fold_until(&self, until: &Until, past: &mut Self) -> Result<Past> {
+        // The clock of a catalogue that nobody writes to.
+        let now = if let Until::Moment(millis) = until { *millis } else { 0 };
         let mut known = Past::default();
         let mut some = Vec::new();
         let mut failure = None;
         self.database.read(|connection| {
-            each_until(connection, moment_millis, &mut known, |recorded| {
+            each_until(connection, until, &mut known, |recorded| {
                 some.push(recorded);
                 if some.len() < OPS_AT_ONCE {
                     return true;
                 }
-                failure = past.fold_recorded(&some, moment_millis).err();
+                failure = past.fold_recorded(&some, now).err();
                 some.clear();
                 failure.is_none()
             })
@@ -86,7 +97,7 @@ impl Catalog {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        past.fold_recorded(&some, moment_millis)?;
+        past.fold_recorded(&some, now)?;
         Ok(known)
     }
 
@@ -107,12 +118,13 @@ impl Catalog {
 /// Meets what was recorded up to a moment, each device's in the order of its chain, until it is told to stop.
 fn each_until(
     connection: &Connection,
-    moment_millis: u64,
+    until: &Until,
     known: &mut Past,
     mut meet: impl FnMut(Recorded) -> bool,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.device, o.stamp, o.bytes FROM ops AS o JOIN devices AS d ON d.id = o.device ORDER BY o.number",
+        "SELECT d.device, o.stamp, o.bytes, s.seq FROM ops AS o JOIN devices AS d ON d.id = o.device
+             LEFT JOIN segments AS s ON s.id = o.segment ORDER BY o.number",
     )?;
     let mut latest: HashMap<[u8; 16], u64> = HashMap::new();
     let mut rows = statement.query([])?;
@@ -120,7 +132,14 @@ fn each_until(
         let device = bytes_column(row, 0)?;
         let clamped = latest.entry(device).or_default();
         *clamped = (*clamped).max(stamp_of(row.get(1)?).millis);
-        if *clamped > moment_millis {
+        let is_known = match until {
+            Until::Moment(millis) => *clamped <= *millis,
+            Until::Heads(heads) => {
+                let head = heads.get(&DeviceId::from_bytes(device)).map(|head| head.0);
+                row.get::<_, Option<u32>>(3)?.is_some_and(|seq| head.is_some_and(|head| seq <= head))
+            }
+        };
+        if !is_known {
             known.since += 1;
             continue;
         }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::common::*;
 use crate::history::{Dice, answers, random_op, same, verified};
-use safelight_catalog::{Catalog, CatalogError};
+use safelight_catalog::{Catalog, CatalogError, Until};
 use safelight_crypto::SeededEntropy;
-use safelight_model::{EntityState, Field, Op, StateHash, StateHasher};
+use safelight_model::{EntityState, Field, Op, SegmentSeq, StateHash, StateHasher};
 
 /// What a catalogue of a moment is made with, and its file.
 fn as_it_was(catalog: &Catalog, moment: u64) -> (tempfile::TempDir, Catalog, safelight_catalog::Past) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("past.db");
-    let (past, known) = catalog.as_it_was(moment, &path, &key(), &mut SeededEntropy::new(moment)).unwrap();
+    let (past, known) =
+        catalog.as_it_was(&Until::Moment(moment), &path, &key(), &mut SeededEntropy::new(moment)).unwrap();
     (folder, past, known)
 }
 
@@ -60,13 +61,32 @@ fn a_hundred_moments_of_two_devices_equal_a_fresh_fold_of_the_ops_up_to_then() {
     // A third device gets everything afterwards, one chain before the other.
     let mut late = World::new(43);
     late.library = here.library;
-    for (world, mut closed) in [&mut here, &mut there].into_iter().zip(segments).rev() {
+    for (world, closed) in [&mut here, &mut there].into_iter().zip(&mut segments) {
         closed.extend(world.close_segments());
-        for bytes in &closed {
+    }
+    let closed_by = [(&here, &segments[0]), (&there, &segments[1])];
+    for (world, closed) in closed_by.iter().rev() {
+        for bytes in *closed {
             late.catalog.fold_segment(&verified(world, &world.device, bytes), now).unwrap();
         }
     }
     let all = answers(&late.catalog);
+    // Up to the segments of a snapshot it is the same as if no more had ever come.
+    for _ in 0..10 {
+        let mut early = World::new(44);
+        early.library = here.library;
+        let mut heads = BTreeMap::new();
+        for (world, closed) in &closed_by {
+            let known = usize::try_from(dice.below(closed.len() as u64 + 1)).unwrap();
+            heads.insert(world.device.id(), SegmentSeq(u32::try_from(known).unwrap()));
+            for bytes in &closed[..known] {
+                early.catalog.fold_segment(&verified(world, &world.device, bytes), now).unwrap();
+            }
+        }
+        let (past, _) =
+            late.catalog.as_it_was_in_memory(&Until::Heads(heads), &mut SeededEntropy::new(2)).unwrap();
+        assert_eq!(past.state_hash().unwrap(), early.catalog.state_hash().unwrap());
+    }
     for _ in 0..100 {
         let moment = NOW + dice.below(now - NOW + 2);
         let until = chains.iter().flat_map(|chain| {
@@ -85,7 +105,8 @@ fn a_hundred_moments_of_two_devices_equal_a_fresh_fold_of_the_ops_up_to_then() {
     let (_folder, past, known) = as_it_was(&late.catalog, now);
     assert_eq!(known.since, 0);
     same(&all, &answers(&past));
-    let (past, _) = late.catalog.as_it_was_in_memory(now, &mut SeededEntropy::new(1)).unwrap();
+    let (past, _) =
+        late.catalog.as_it_was_in_memory(&Until::Moment(now), &mut SeededEntropy::new(1)).unwrap();
     same(&all, &answers(&past));
 }
 
@@ -121,7 +142,8 @@ fn a_file_that_is_in_the_way_is_left_alone() {
     let world = World::new(46);
     let path = world.folder.path().join("past.db");
     std::fs::write(&path, "something else").unwrap();
-    let error = world.catalog.as_it_was(NOW, &path, &key(), &mut SeededEntropy::new(1)).unwrap_err();
+    let error =
+        world.catalog.as_it_was(&Until::Moment(NOW), &path, &key(), &mut SeededEntropy::new(1)).unwrap_err();
     assert!(matches!(error, CatalogError::Exists { .. }), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"something else");
 }

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// With --to: write the thumbnail or the preview instead of the original
     #[arg(long, value_name = "KIND", requires = "to", value_parser = ["thumbnail", "preview"])]
     rendition: Option<String>,
-    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago", or a snapshot
     #[arg(long, value_name = "WHEN")]
     at: Option<String>,
     /// Write no XMP sidecars

@@ -1,6 +1,7 @@
 //! `safelight history`: who changed what, when, on which device.
 
 use clap::Args;
+use safelight_library::{HistoryEntry, HistoryFilter, HistorySort};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -12,6 +13,8 @@ pub(crate) struct Arguments {
     /// Only what happened to this photo: an id or the beginning of one, a path, or a query that finds one
     #[arg(conflicts_with = "verify")]
     item: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
     /// Check every signature and link of the recorded history
     #[arg(long)]
     verify: bool,
@@ -45,12 +48,54 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
         return Ok(());
     }
-    let entries = library.history(arguments.item.as_deref(), arguments.limit)?;
+    let filter = arguments.filter.read(context)?;
+    let entries = library.history(arguments.item.as_deref(), &filter, arguments.limit)?;
     library.close()?;
+    print(context, &entries)
+}
+
+/// Which changes are asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// Only those that this device made: its name, or the beginning of its id
+    #[arg(long, value_name = "DEVICE")]
+    by: Option<String>,
+    /// Only those made after this moment: 2026-05-14, "2026-05-14 10:30", yesterday, "3 hours ago"
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Only those made until this moment
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// Only these sorts: import, edit, trash, device, remote, event, derived
+    #[arg(long, value_name = "SORT", value_delimiter = ',', value_parser = sort)]
+    sort: Vec<HistorySort>,
+}
+
+fn sort(word: &str) -> Result<HistorySort, String> {
+    HistorySort::ALL.into_iter().find(|sort| sort.word() == word).ok_or_else(|| {
+        let words: Vec<_> = HistorySort::ALL.into_iter().map(HistorySort::word).collect();
+        format!("the sorts are {}", words.join(", "))
+    })
+}
+
+impl Filter {
+    pub(crate) fn read(&self, context: &Context) -> Result<HistoryFilter, Failure> {
+        let millis = |when: &Option<String>| when.as_deref().map(|when| context.time(when)).transpose();
+        Ok(HistoryFilter {
+            device: self.by.clone(),
+            since_millis: millis(&self.since)?,
+            until_millis: millis(&self.until)?,
+            sorts: self.sort.iter().copied().collect(),
+        })
+    }
+}
+
+/// Prints changes, each on a line.
+pub(crate) fn print(context: &Context, entries: &[HistoryEntry]) -> Result<(), Failure> {
     if context.output.json() {
         context.output.print_json(&entries)?;
     } else {
-        for entry in &entries {
+        for entry in entries {
             let what = printable_text(&entry.what);
             let device = device_in_column(&entry.device, entry.device_name.as_deref());
             context.output.data(&format!("{}Z  {device:8}  {what}", entry.when))?;

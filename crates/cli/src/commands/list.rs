@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Print only how many there are
     #[arg(long)]
     count: bool,
-    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago", or a snapshot
     #[arg(long, value_name = "WHEN")]
     at: Option<String>,
     /// Print what was searched for last in the gallery on this device

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod album;
+pub(crate) mod audit;
 pub(crate) mod background;
 pub(crate) mod brake;
 pub(crate) mod completions;
@@ -34,6 +35,7 @@ pub(crate) mod searches;
 pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod show;
+pub(crate) mod snapshot;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -20,7 +20,7 @@ use crate::prompt;
 /// history, and safelight undo takes it back. --dry-run says what would change.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// As of when: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    /// As of when: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago", or a snapshot
     #[arg(long, value_name = "WHEN")]
     to: String,
     /// Which photos: ids, paths or a query; the whole library without any
@@ -38,7 +38,7 @@ fn part(word: &str) -> Result<Part, String> {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let moment = context.moment(&arguments.to)?;
+    let moment = context.moment(&arguments.to);
     let dry_run = context.global.dry_run;
     let mut library = if dry_run { context.open_library_to_read()? } else { context.open_library()? };
     let selection = match arguments.items.as_slice() {

@@ -14,7 +14,7 @@ use crate::output::{printable, printable_text, size};
 pub(crate) struct Arguments {
     /// An id or the beginning of one, a path, or a query that finds one photo
     item: Option<String>,
-    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago"
+    /// As the library was then: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 hours ago", or a snapshot
     #[arg(long, value_name = "WHEN", conflicts_with = "file")]
     at: Option<String>,
     /// Probe files or folders directly; needs no library

@@ -169,6 +169,10 @@ fn told(plan: &PurgePlan) -> String {
     }
     if plan.staying > 0 {
         message.push_str(&format!("; {} in the trash would stay", crate::output::grouped(plan.staying)));
+        if plan.in_snapshots > 0 {
+            let held = crate::output::grouped(plan.in_snapshots);
+            message.push_str(&format!(", {held} of them because snapshots hold them (safelight snapshot)"));
+        }
     }
     message
 }

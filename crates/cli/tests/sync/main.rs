@@ -41,6 +41,7 @@ mod repaired;
 mod rests;
 mod second;
 mod silent;
+mod snapshots;
 mod stays;
 mod story;
 mod terms;

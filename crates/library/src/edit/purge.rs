@@ -36,6 +36,8 @@ pub struct PurgePlan {
     pub linked: u64,
     /// How many are in the trash and stay: not there for long enough, or devices disagree about it.
     pub staying: u64,
+    /// How many of those that stay could go and are held by a snapshot.
+    pub in_snapshots: u64,
 }
 
 /// What emptying the trash came to.
@@ -76,10 +78,13 @@ impl Library {
                     hint: "safelight trash puts photos there".into(),
                 });
             }
-            if may_go(asset, &state, trashed_before) {
-                plan.add(asset, &state);
-            } else {
+            if !may_go(asset, &state, trashed_before) {
                 plan.staying += 1;
+            } else if self.snapshot_that_holds(&state)?.is_some() {
+                plan.staying += 1;
+                plan.in_snapshots += 1;
+            } else {
+                plan.add(asset, &state);
             }
         }
         Ok(plan)

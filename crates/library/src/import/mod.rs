@@ -409,7 +409,9 @@ impl Library {
         monitor.begin(Task::Import, Some(plan.files()), Some(plan.bytes()));
         let outcome = self.import_parts(&plan.request, plan.parts, &mut report, monitor);
         monitor.end();
-        outcome.map(|()| report)
+        outcome?;
+        self.keep_snapshots()?;
+        Ok(report)
     }
 
     fn import_parts(

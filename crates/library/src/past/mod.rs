@@ -4,6 +4,7 @@
 //! sealed under a key that nobody stores, among the unfinished files, for as long as it is open. Nothing can be changed in it.
 
 mod moment;
+mod snapshots;
 
 use safelight_catalog::{Catalog, CatalogKey, Past, remove_database};
 use safelight_crypto::{Entropy as _, OsEntropy};
@@ -15,6 +16,7 @@ use crate::keys::UnlockedKeys;
 use crate::library::{Library, LibraryOptions};
 
 pub use moment::Moment;
+pub use snapshots::{ShownSnapshot, SnapshotKeep, SnapshotSchedule};
 
 /// The catalogue of a moment. Its file goes with it.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ impl Library {
 
     /// The catalogue of a moment.
     pub(crate) fn as_it_was(&self, moment: &Moment, may_write: bool) -> Result<PastCatalog> {
+        let until = self.until(moment)?;
         let now = self.catalog();
         if !now.waiting_pages()?.is_empty() {
             return Err(LibraryError::Refused {
@@ -68,9 +71,8 @@ impl Library {
                 hint: "safelight sync brings the rest of it; then ask again".into(),
             });
         }
-        let millis = moment.millis();
         if !may_write {
-            let (catalog, known) = now.as_it_was_in_memory(millis, &mut OsEntropy)?;
+            let (catalog, known) = now.as_it_was_in_memory(&until, &mut OsEntropy)?;
             return Ok(PastCatalog { catalog, known, file: None });
         }
         let temporary = self.folder.temporary();
@@ -82,7 +84,7 @@ impl Library {
         let mut key = [0; 32];
         OsEntropy.fill(&mut key);
         let (catalog, known) =
-            now.as_it_was(millis, name.path(), &CatalogKey::from_bytes(key), &mut OsEntropy)?;
+            now.as_it_was(&until, name.path(), &CatalogKey::from_bytes(key), &mut OsEntropy)?;
         Ok(PastCatalog { catalog, known, file: Some(PastFile(name)) })
     }
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
 use crate::edit::pointed;
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 
 /// What a moment may look like, for messages.
 const LOOKS: &str = "a moment is a day (2026-05-14: at its end), a day and a time (2026-05-14 10:30, or with a zone: \
@@ -14,8 +14,17 @@ const LOOKS: &str = "a moment is a day (2026-05-14: at its end), a day and a tim
 /// A moment of the library's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment {
-    millis: u64,
+    when: When,
     shown: String,
+}
+
+/// How a moment was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum When {
+    /// Milliseconds since 1970; what was recorded in this one is part of it.
+    Millis(u64),
+    /// A snapshot of this name.
+    Snapshot(String),
 }
 
 impl Moment {
@@ -30,20 +39,48 @@ impl Moment {
         let when = when.ok_or_else(|| pointed(words, 0..words.len(), LOOKS))?;
         let millis = u64::try_from(when.timestamp().as_millisecond());
         let millis = millis.map_err(|_| pointed(words, 0..words.len(), LOOKS))?;
-        Ok(Self { millis, shown: when.strftime("%Y-%m-%d %H:%M:%S %Z").to_string() })
+        let shown = when.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        Ok(Self { when: When::Millis(millis), shown })
+    }
+
+    /// Reads a moment as milliseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`Moment::parse`].
+    pub fn time(words: &str, here: &TimeZone, now: Timestamp) -> Result<u64> {
+        match Self::parse(words, here, now)?.when {
+            When::Millis(millis) => Ok(millis),
+            When::Snapshot(name) => Err(unknown(&name)),
+        }
+    }
+
+    /// Reads a moment, or takes the words for the name of a snapshot, which is looked up when the library is open.
+    #[must_use]
+    pub fn parse_or_name(words: &str, here: &TimeZone, now: Timestamp) -> Self {
+        Self::parse(words, here, now).unwrap_or_else(|_| {
+            let name = words.trim().to_owned();
+            Self { shown: format!("snapshot {name}"), when: When::Snapshot(name) }
+        })
     }
 
     /// The moment of a clock that a test has read.
     #[cfg(test)]
     pub(crate) fn of_millis(millis: u64) -> Self {
-        Self { millis, shown: format!("{millis} ms") }
+        Self { when: When::Millis(millis), shown: format!("{millis} ms") }
     }
 
-    /// Milliseconds since 1970; what was recorded in this one is part of it.
-    #[must_use]
-    pub fn millis(&self) -> u64 {
-        self.millis
+    pub(super) fn when(&self) -> &When {
+        &self.when
     }
+}
+
+/// Words that name neither a moment nor a snapshot.
+pub(super) fn unknown(words: &str) -> LibraryError {
+    pointed(
+        words,
+        0..words.len(),
+        &format!("{LOOKS}; or the name of a snapshot, and there is none of this name"),
+    )
 }
 
 impl std::fmt::Display for Moment {

@@ -278,6 +278,8 @@ impl Library {
             self.draw_lost(monitor)?;
         }
         self.tell_late(late, &mut run.outcomes, monitor)?;
+        // What another device made of this day has come by now; one that is made here goes out with the next sync.
+        self.keep_snapshots()?;
         for outcome in &mut run.outcomes {
             outcome.told = SaidProblem::all(&outcome.problems, &outcome.notices);
         }

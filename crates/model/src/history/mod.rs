@@ -35,7 +35,7 @@ use crate::ids::{SegmentRoot, SegmentSeq};
 pub use builder::{ClosedSegment, SegmentBuilder};
 pub use head::HeadHint;
 pub use place::{open_place_id, seal_place_id};
-pub use segment::{Seen, Segment};
+pub use segment::{Evidence, Seen, Segment};
 pub use six_words::{SixWords, ends_of};
 
 /// How many ops one segment may hold.

@@ -74,8 +74,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// The root over everything that the segment says and where it stands.
-    pub(super) fn root(&self, device: DeviceId, seq: SegmentSeq, prev: SegmentRoot) -> SegmentRoot {
+    /// The encoding of where the segment stands, as it is hashed with its salt.
+    fn header(&self, device: DeviceId, seq: SegmentSeq, prev: SegmentRoot) -> Vec<u8> {
         let mut header = Writer::default();
         header.array(5);
         header.unsigned(BODY_VERSION);
@@ -83,9 +83,27 @@ impl Body {
         header.value(&seq);
         header.value(&prev);
         header.value(&self.seen);
-        let header = merkle::leaf(&self.header_salt, &header.finish());
+        header.finish()
+    }
+
+    /// The root over everything that the segment says and where it stands.
+    pub(super) fn root(&self, device: DeviceId, seq: SegmentSeq, prev: SegmentRoot) -> SegmentRoot {
+        let header = merkle::leaf(&self.header_salt, &self.header(device, seq, prev));
         SegmentRoot(merkle::segment_root(&header, self.entries.iter().map(Entry::leaf).collect()))
     }
+}
+
+/// What the signature of a segment stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The clear part and its signature: the last 152 bytes of the segment.
+    pub signed: Vec<u8>,
+    /// The encoding of where the segment stands.
+    pub header: Vec<u8>,
+    /// Its salt.
+    pub header_salt: [u8; SALT_LEN],
+    /// The hashes of the entries, forgotten ones too, in their order.
+    pub leaves: Vec<[u8; 32]>,
 }
 
 /// A segment whose signature and root were checked.
@@ -168,6 +186,26 @@ impl Segment {
         self.ops().filter_map(|op| match op.ok()?.body {
             OpBody::Statement(statement) => Some(statement),
             _ => None,
+        })
+    }
+
+    /// What its signature stands for, for whoever checks it without this library (§8.2).
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        let signature = self.signature.as_bytes().as_slice();
+        Evidence {
+            signed: [self.clear.to_bytes().as_slice(), signature].concat(),
+            header: self.body.header(self.clear.device, self.clear.seq, self.clear.prev),
+            header_salt: self.body.header_salt,
+            leaves: self.body.entries.iter().map(Entry::leaf).collect(),
+        }
+    }
+
+    /// The encoded ops with their salts, each with its number among the entries.
+    pub fn salted_ops(&self) -> impl Iterator<Item = (usize, &[u8; SALT_LEN], &[u8])> {
+        self.body.entries.iter().enumerate().filter_map(|(number, entry)| match entry {
+            Entry::Op { salt, op } => Some((number, salt, op.as_slice())),
+            Entry::Forgotten(_) => None,
         })
     }
 
