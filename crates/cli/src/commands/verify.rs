@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use safelight_library::{
-    Comparison, Damage, Monitor, Problem, RemoteVerifyReport, Task, VerifyDepth, VerifyReport, VerifyRequest,
+    Comparison, Damage, Monitor, Problem, Task, VerifyDepth, VerifyReport, VerifyRequest,
 };
 
 use crate::context::Context;
@@ -169,16 +169,11 @@ fn verify_remotes(context: &Context, name: Option<&str>, arguments: &Arguments) 
         }
     }
     if reports.iter().any(|report| !report.damaged.is_empty()) {
-        let is_whole_again =
-            |report: &RemoteVerifyReport| report.damaged.len() as u64 <= report.repaired_objects;
-        let hint = if reports.iter().all(is_whole_again) {
-            "all of it is whole again, put from what this device holds"
-        } else if reports.iter().any(|report| report.not_repaired.is_some()) {
-            "what lies damaged there is replaced by delete and put: safelight remote set NAME --credential-file FILE with \
-             a credential that may delete, then safelight verify --remote NAME --all once more"
-        } else {
-            "safelight sync sends again what this device or another one still holds; safelight remote replicate copies \
-             what another remote holds"
+        let mut hints: Vec<&str> = reports.iter().filter_map(|report| report.hint.as_deref()).collect();
+        hints.dedup();
+        let hint = match hints.as_slice() {
+            [] => "all of it is whole again, put from what this device holds".to_owned(),
+            hints => hints.join("; "),
         };
         return Err(Failure::new(Exit::Damaged, "damage was found; it is named above").hint(hint));
     }

@@ -189,3 +189,65 @@ fn a_segment_that_was_cut_is_found_by_its_length() {
     assert!(std::fs::read(&log[1]).unwrap() == whole);
     one.ends(&["verify", "--remote"], 0);
 }
+
+#[test]
+fn freed_originals_that_no_place_holds_any_more_come_in_again_with_their_files() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    one.sync();
+    one.ends(&["verify", "--remote", "--all"], 0);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    // As long as the place holds them their files are known.
+    assert_eq!(one.json(&["import", world.path("pics").to_str().unwrap()])["unchanged"], 3);
+
+    // Lost in the place, as a verification finds.
+    std::fs::remove_dir_all(place.path().join("o")).unwrap();
+    one.ends(&["verify", "--remote"], 6);
+    let report = one.json(&["import", world.path("pics").to_str().unwrap()]);
+    assert_eq!((report["unchanged"].clone(), report["repaired"].clone()), (0.into(), 3.into()), "{report}");
+    one.sync();
+    assert!(one.ends(&["status", "--check"], 0).starts_with("3 photos safe in 2 places"));
+
+    // Or the place was forgotten.
+    one.ends(&["verify", "--remote", "--all"], 0);
+    one.ends(&["local", "free", "--all", "--yes"], 0);
+    one.ends(&["remote", "remove", "place", "--yes"], 0);
+    one.ends(&["status", "--check"], 1);
+    assert_eq!(one.json(&["import", world.path("pics").to_str().unwrap()])["repaired"], 3);
+    one.ends(&["status", "--check"], 0);
+    one.ends(&["verify"], 0);
+}
+
+#[test]
+fn a_new_place_gets_the_pictures_that_were_made_anew() {
+    let (place, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    let folder = world.path("pics");
+    std::fs::create_dir_all(&folder).unwrap();
+    for seed in 0..3 {
+        // A picture, and enough behind it to lie in an object of its own.
+        let picture = [pictures::photo(seed), photo(seed)].concat();
+        std::fs::write(folder.join(format!("{seed}.jpg")), picture).unwrap();
+    }
+    one.ends(&["import", "--wait", folder.to_str().unwrap()], 0);
+    one.sync();
+    std::fs::remove_dir_all(one.folder().join("objects/local")).unwrap();
+    std::fs::remove_dir_all(one.folder().join("objects/o")).unwrap();
+    one.ends(&["verify"], 6);
+    one.ends(&["import", "--wait", folder.to_str().unwrap()], 0);
+    one.add_remote("other", &format!("folder:{}", other.path().display()));
+    one.sync();
+    one.sync();
+    let two = world.join_at("two", &format!("folder:{}", other.path().display()));
+    two.sync();
+    for photo in two.listed() {
+        let id = photo["id"].as_str().unwrap();
+        assert!(two.thumbnail(id).is_some(), "{photo}");
+    }
+    // And it is not sent anew with every sync.
+    let outcomes = one.json(&["sync"]);
+    assert!(outcomes.as_array().unwrap().iter().all(|outcome| outcome["sent_packs"] == 0), "{outcomes}");
+}

@@ -260,7 +260,10 @@ impl Library {
     ) -> Result<PlannedSource> {
         let (source, below) = self.source_for(path, request)?;
         let root = PathBuf::from(std::ffi::OsStr::from_bytes(&source.path));
-        let wanted = self.linked_to_take(request.link)?;
+        let mut wanted = self.linked_to_take(request.link)?;
+        if !request.link {
+            wanted.extend(self.freed_and_lost()?);
+        }
         let scan = Scan {
             device: &self.device,
             source: source.id,

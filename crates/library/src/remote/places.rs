@@ -10,7 +10,7 @@ use safelight_catalog::query::Bound;
 use safelight_catalog::{AssetRow, CurrentContent, HowKnown, RemoteId, Shelf, SyncState};
 use safelight_crypto::ContentHash;
 use safelight_model::{Original, Storage};
-use safelight_sync::{RestsAt, is_held, is_here_in, rests_at};
+use safelight_sync::{HAS_FREED, RestsAt, is_held, is_here_in, rests_at};
 use serde::Serialize;
 
 use crate::effects::now_millis;
@@ -234,6 +234,22 @@ impl Library {
         let (mut found, places) = (HashSet::new(), self.remotes_of_their_own()?);
         self.each_resting(|current, resting| {
             if is_in(bound, self.count_of_one(resting, &places)?) {
+                found.insert(current.content);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The contents that were freed here and rest in no place any more: where an import meets their bytes it takes them in
+    /// again, be the file unchanged.
+    pub(crate) fn freed_and_lost(&self) -> Result<HashSet<ContentHash>> {
+        if self.device.setting(HAS_FREED)?.is_none() {
+            return Ok(HashSet::new());
+        }
+        let (mut found, places) = (HashSet::new(), self.remotes_of_their_own()?);
+        self.each_resting(|current, resting| {
+            if !resting.is_linked && self.count_of_one(resting, &places)? == 0 {
                 found.insert(current.content);
             }
             Ok(())

@@ -1,6 +1,6 @@
 //! Syncing, verifying and fetching: the futures of `safelight-sync`, run to their end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -141,11 +141,35 @@ pub struct RemoteVerifyReport {
     pub repaired_objects: u64,
     /// Why nothing could be put there, if that was tried; the next sync tries again.
     pub not_repaired: Option<String>,
+    /// What can be done about what is not whole again.
+    pub hint: Option<String>,
     /// Why this one of several remotes could not be verified; nothing is known of it then.
     pub error: Option<String>,
     /// Whether it could not be verified because it was emptied, went back or is damaged.
     #[serde(skip)]
     pub is_refused_as_damaged: bool,
+}
+
+/// What to do about what a verification found damaged or missing and could not put again.
+fn next_of_damage(row: &RemoteRow, damaged: &[String], is_refused: bool) -> String {
+    let name = &row.name;
+    // Cards and keys have one name: nobody can put them under another one.
+    let has_one_name = |problem: &String| {
+        (problem.starts_with("keys/") || problem.starts_with("root/")) && problem.contains(" is damaged: ")
+    };
+    match is_refused || damaged.iter().any(has_one_name) {
+        true if row.address.starts_with("folder:") => format!(
+            "what lies there is in the way: remove it by hand, then safelight verify --remote {name} --all once more"
+        ),
+        true => format!(
+            "what lies damaged there is replaced by delete and put: safelight remote set {name} --credential-file FILE with a \
+             credential that may delete, then safelight verify --remote {name} --all once more"
+        ),
+        false => format!(
+            "safelight sync sends again what this device or another one still holds; safelight remote replicate OTHER {name} \
+             copies what another remote holds"
+        ),
+    }
 }
 
 /// What fetching originals came to.
@@ -506,19 +530,31 @@ impl Library {
             // What is left over was told once, and nobody can put anything there.
             let is_known = |one: &&SyncProblem| is_notice(one) || matches!(one, SyncProblem::Leftover { .. });
             let (notices, damaged): (Vec<_>, Vec<_>) = report.problems.iter().partition(is_known);
-            let words = |problems: Vec<&SyncProblem>| problems.iter().map(ToString::to_string).collect();
+            let words = |problems: Vec<&SyncProblem>| {
+                let mut words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                // One thing may be found in two ways.
+                let mut met = HashSet::new();
+                words.retain(|problem| met.insert(problem.clone()));
+                words
+            };
+            let damaged = words(damaged);
+            let repaired_objects =
+                notices.iter().filter(|one| matches!(one, SyncProblem::Repaired { .. })).count() as u64;
+            let hint = match &repaired {
+                _ if damaged.len() as u64 <= repaired_objects => None,
+                Err(error) => error.hint_at(&row.name),
+                Ok(()) => Some(next_of_damage(&row, &damaged, report.not_replaced.is_some())),
+            };
             reports.push(RemoteVerifyReport {
                 remote: row.name,
+                hint,
                 expected_objects: report.expected_objects,
                 present_objects: report.present_objects,
                 proven_objects: report.proven_objects,
                 downloaded_bytes: report.downloaded_bytes,
-                repaired_objects: notices
-                    .iter()
-                    .filter(|notice| matches!(notice, SyncProblem::Repaired { .. }))
-                    .count() as u64,
+                repaired_objects,
                 not_repaired: repaired.err().map(|error| with_causes(&error)).or(report.not_replaced),
-                damaged: words(damaged),
+                damaged,
                 notices: words(notices),
                 error: None,
                 is_refused_as_damaged: false,

@@ -316,6 +316,7 @@ pub(crate) fn packs_to_replicate(
     is_asked: impl Fn(&str) -> bool,
 ) -> Result<Vec<(Packed, Vec<PackLocation>)>> {
     let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let there = packs_there(here, at, None)?;
     let mut packs = Vec::new();
     for named in here.catalog.remote_packs(None)? {
         let Some((tier, area)) = tier_of(named.tier) else { continue };
@@ -332,6 +333,9 @@ pub(crate) fn packs_to_replicate(
             continue;
         }
         let entries = here.device.entries_of_remote_pack(&logical)?;
+        if !there.is_empty() && are_all_in(here, &entries, &there)? {
+            continue;
+        }
         let mut locations = Vec::with_capacity(entries.len());
         for entry in &entries {
             let Some(location) = here.device.packed_as(entry)? else { break };
@@ -342,6 +346,21 @@ pub(crate) fn packs_to_replicate(
         }
     }
     Ok(packs)
+}
+
+/// Whether other packs bring all of these entries.
+fn are_all_in(here: &Here<'_>, entries: &[PackedEntry], packs: &HashSet<String>) -> Result<bool> {
+    for entry in entries {
+        let with = here.device.packs_with(&entry.content, entry.kind)?;
+        if !with.iter().any(|pack| packs.contains(pack)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn packed_entry(location: &PackLocation) -> PackedEntry {
+    PackedEntry { content: location.content, kind: location.kind, recipe: location.recipe }
 }
 
 /// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
@@ -371,13 +390,26 @@ pub(crate) async fn replicate_packs(
             continue;
         }
         let pack = writer.finish(tier, here.entropy);
-        // Another rendition of the same photo may lie here than the one that was packed.
-        if pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes {
-            let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
-            let was_sent = put == Put::Sent;
-            sent.packs += u64::from(was_sent);
-            sent.of_originals += u64::from(was_sent && named.tier == PackKind::TinyOriginals);
+        // Where renditions were made anew another pack comes of them: it goes as what it is, and history says so.
+        let is_twin = pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes;
+        let named = match is_twin {
+            true => named,
+            false => Packed {
+                name: pack.name,
+                sealed_bytes: pack.sealed.as_bytes().len() as u64,
+                index_sha256: *pack.index.sha256(),
+                ..named
+            },
+        };
+        let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+        if !is_twin && put != Put::Nowhere {
+            let (held, now) = (locations.iter().map(packed_entry).collect::<Vec<_>>(), (here.now)());
+            here.catalog.append(now, vec![OpBody::Packed(named)])?;
+            here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
         }
+        let was_sent = put == Put::Sent;
+        sent.packs += u64::from(was_sent);
+        sent.of_originals += u64::from(was_sent && named.tier == PackKind::TinyOriginals);
     }
     Ok(sent)
 }

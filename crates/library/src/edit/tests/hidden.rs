@@ -99,7 +99,10 @@ fn no_history_of_a_photo_names_a_hidden_one() {
     let mut room = room();
     room.arrives(0, Field::STACK, Value::Asset(asset(1)));
     let names_it = |room: &Room| {
-        let lines = room.library.history(Some(&asset(0).to_string()), &HistoryFilter::default(), 50).unwrap();
+        let lines = room
+            .library
+            .history(Some(&asset(0).to_string()), &crate::history::HistoryFilter::default(), 50)
+            .unwrap();
         lines.iter().any(|line| line.what.contains(&asset(1).to_string()[..10]))
     };
     assert!(names_it(&room));
