@@ -26,6 +26,8 @@ const SEGMENT_BYTES: u64 = 40 << 20;
 pub struct DeviceActivity {
     /// Its id.
     pub device: String,
+    /// What people call it, if they gave it a name.
+    pub name: Option<String>,
     /// Whether it is this one.
     pub is_this: bool,
     /// How many segments of it are known.
@@ -48,11 +50,13 @@ impl Library {
     /// # Errors
     /// Those of the database.
     pub fn device_activity(&self) -> Result<Vec<DeviceActivity>> {
+        let names = self.device_names()?;
         let catalog = self.catalog();
         let mut devices = Vec::new();
         for (device, tip) in catalog.tips()? {
             devices.push(DeviceActivity {
                 device: device.to_string(),
+                name: names.of(device),
                 is_this: device == catalog.device(),
                 segments: tip.seq.0,
                 last_active: catalog.last_op_millis(device)?.map(shown_time),

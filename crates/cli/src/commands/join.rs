@@ -13,7 +13,7 @@ use crate::commands::pairing::{Screen, given_code, machine_name};
 use crate::commands::{init, remote};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable, printable_text};
+use crate::output::{counted, device_in_column, printable, printable_text};
 use crate::prompt;
 
 /// Join a library from a place that holds it
@@ -169,7 +169,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.talk(&format!("Joined the library in {}", printable(&path)));
         for device in devices.iter().filter(|device| !device.is_this) {
             let last = device.last_active.as_deref().unwrap_or("never");
-            context.output.talk(&format!("  device {} was last active {last}", device.device));
+            let called = device_in_column(&device.device, device.name.as_deref());
+            context.output.talk(&format!("  device {called} was last active {last}"));
         }
         if unwitnessed {
             context.output.talk(&format!(

@@ -95,7 +95,8 @@ fn show_plan(context: &Context, outcome: &CollectOutcome, is_plan: bool) -> Resu
         let when = if is_plan { "would be marked" } else { "marked now" };
         context.output.talk(&format!("{marked} {when}: nothing needs them any more"));
     }
-    for device in &outcome.lapsed_devices {
+    for called in &outcome.lapsed_called {
+        let device = printable_text(called);
         context.output.talk(&format!("device {device} was silent for 90 days and is no longer waited for"));
     }
     for hindrance in &outcome.hindrances {
@@ -105,7 +106,7 @@ fn show_plan(context: &Context, outcome: &CollectOutcome, is_plan: bool) -> Resu
 }
 
 fn reason(wait: &CollectWait, remote: &str) -> String {
-    let devices = wait.devices.join(", ");
+    let devices = printable_text(&wait.called.join(", "));
     match wait.waits_for {
         "devices" => format!("not agreed yet: device {devices}; safelight sync there does it"),
         "history" => format!("the last history of device {devices} was not read here yet"),

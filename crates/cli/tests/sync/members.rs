@@ -285,3 +285,29 @@ fn a_device_that_was_silent_for_ninety_days_is_waited_for_no_longer_and_comes_ba
     one.sync();
     assert_eq!(one.state(), three.state());
 }
+
+#[test]
+fn a_join_and_a_collection_call_devices_by_their_names() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = world.first("one");
+    one.ends(&["device", "rename", &own_id(&one), "Desk"], 0);
+    one.import(&world.photos("pics", 0..2));
+    one.sync();
+    let two = world.device("two");
+    let (code, _, told) = two.tries_to_join();
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("  device Desk was last active 20"), "{told}");
+    two.ends(&["device", "rename", &own_id(&two), "Laptop"], 0);
+    two.sync();
+    one.sync();
+    let gone = one.listed()[0]["id"].as_str().unwrap().to_owned();
+    one.ends(&["trash", &gone], 0);
+    one.ends(&["trash", "empty", "--yes"], 0);
+    one.sync();
+    let told = one.ends(&["--dry-run", "remote", "collect", "place"], 0);
+    assert!(told.contains("not agreed yet: device Laptop;"), "{told}");
+    let plan = one.json(&["--dry-run", "remote", "collect", "place"]);
+    assert_eq!(plan["waiting"][0]["devices"], serde_json::json!([own_id(&two)]), "programs get the id: {plan}");
+    assert_eq!(plan["waiting"][0]["called"], serde_json::json!(["Laptop"]));
+}

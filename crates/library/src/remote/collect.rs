@@ -1,7 +1,7 @@
 //! Collecting at a remote, for the people who ask for it: what may go, what is waited for, what went.
 
 use safelight_catalog::{RemoteId, RemoteRow};
-use safelight_crypto::OsEntropy;
+use safelight_crypto::{DeviceId, OsEntropy};
 use safelight_store::{Capability, Finding};
 use safelight_sync::{CollectPlan, CollectReport, Stop, SyncError, Waits, collect, plan_collection};
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::at::{Surroundings, reconnect, runtime};
 use super::lock::SyncLock;
 use super::run::{Told, here, until_stopped};
+use crate::devices::DeviceNames;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
@@ -20,6 +21,8 @@ pub struct CollectWait {
     pub waits_for: &'static str,
     /// The devices that have not agreed, or whose last history was not read here.
     pub devices: Vec<String>,
+    /// What these are called, in the same order: their names, or their ids where nobody gave them one.
+    pub called: Vec<String>,
     /// The remotes that are said to hold them too, and that this device must read back first.
     pub remotes: Vec<String>,
     /// Until when: `2026-12-24`, UTC.
@@ -55,6 +58,8 @@ pub struct CollectOutcome {
     pub deleted_bytes: u64,
     /// Devices that are not waited for any more, because they were silent for 90 days.
     pub lapsed_devices: Vec<String>,
+    /// What these are called, in the same order.
+    pub lapsed_called: Vec<String>,
     /// Why nothing can be deleted at all.
     pub hindrances: Vec<String>,
     /// What can be done about them, where a command does it.
@@ -141,7 +146,7 @@ impl Library {
             row.map_or_else(String::new, |row| row.name.clone())
         };
         let (report, may_not_delete) = report?;
-        let mut outcome = outcome(row.name.clone(), report, &names);
+        let mut outcome = outcome(row.name.clone(), report, &names, &self.device_names()?);
         if may_not_delete {
             let error = LibraryError::from(SyncError::MayNotDelete { place: row.name.clone() });
             outcome.hint = error.hint_at(&row.name);
@@ -150,12 +155,17 @@ impl Library {
     }
 }
 
-fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> String) -> CollectOutcome {
+fn outcome(
+    remote: String,
+    report: CollectReport,
+    name: &dyn Fn(&RemoteId) -> String,
+    devices_are: &DeviceNames,
+) -> CollectOutcome {
     let waiting = report.plan.waiting.iter().map(|(waits, held)| {
         let mut remotes = Vec::new();
         let (waits_for, devices, until) = match waits {
-            Waits::ForDevices(devices) => ("devices", devices.iter().collect(), None),
-            Waits::ForHistory(devices) => ("history", devices.iter().collect(), None),
+            Waits::ForDevices(devices) => ("devices", devices.iter().copied().collect(), None),
+            Waits::ForHistory(devices) => ("history", devices.iter().copied().collect(), None),
             Waits::Until(until) => ("time", Vec::new(), Some(day(*until))),
             Waits::ForProof(unproven) => {
                 remotes.extend(unproven.iter().map(name));
@@ -166,7 +176,8 @@ fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> St
         };
         CollectWait {
             waits_for,
-            devices: devices.into_iter().map(ToString::to_string).collect(),
+            called: devices.iter().map(|device: &DeviceId| devices_are.called(*device)).collect(),
+            devices: devices.iter().map(ToString::to_string).collect(),
             remotes,
             until,
             objects: held.objects,
@@ -183,6 +194,7 @@ fn outcome(remote: String, report: CollectReport, name: &dyn Fn(&RemoteId) -> St
         newly_marked: report.plan.newly_marked.len() as u64,
         deleted_objects: report.deleted.objects,
         deleted_bytes: report.deleted.bytes,
+        lapsed_called: report.lapsed.iter().map(|device| devices_are.called(*device)).collect(),
         lapsed_devices: report.lapsed.iter().map(ToString::to_string).collect(),
         hindrances: report.plan.hindrances.clone(),
         hint: None,
