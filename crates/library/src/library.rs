@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use safelight_catalog::{Access, Catalog, CatalogError, CatalogKey, DeviceDb, sweep_unfinished_rebuild};
 use safelight_crypto::{ContentHash, Entropy as _, Keyring, LibraryId, OsEntropy, RecoveryWords};
-use safelight_media::pool::Pool;
+use safelight_media::pool::{Pool, PoolOptions};
 use safelight_model::{OpBody, OpId};
 use safelight_store::{FolderPlace, ObjectPath};
 use safelight_sync::Problem;
@@ -304,12 +304,13 @@ impl Library {
     }
 
     pub(crate) fn pool(&self) -> Result<Pool> {
-        Pool::start(self.options.worker.pool_options(self.workers()?)).map_err(|error| {
-            LibraryError::Refused {
-                reason: error.to_string(),
-                hint: "safelight doctor says what is missing".into(),
-            }
-        })
+        start_pool(self.options.worker.pool_options(self.workers()?))
+    }
+
+    /// A pool for nothing but thumbnails.
+    pub(crate) fn pool_for_thumbnails(&self) -> Result<Pool> {
+        let options = self.options.worker.pool_options(self.workers()?);
+        start_pool(PoolOptions { only_small: true, ..options })
     }
 
     /// Records operations, in one transaction.
@@ -348,6 +349,13 @@ pub(crate) fn catalog_key(keyring: &Keyring) -> CatalogKey {
 
 pub(crate) fn device_key(keyring: &Keyring) -> CatalogKey {
     CatalogKey::from_bytes(*keyring.device_database_key().as_bytes())
+}
+
+fn start_pool(options: PoolOptions) -> Result<Pool> {
+    Pool::start(options).map_err(|error| LibraryError::Refused {
+        reason: error.to_string(),
+        hint: "safelight doctor says what is missing".into(),
+    })
 }
 
 /// Records operations, in one transaction.

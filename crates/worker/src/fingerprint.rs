@@ -20,9 +20,8 @@ pub(crate) struct Fingerprints {
 
 impl Fingerprints {
     pub(crate) fn of(raster: &Raster) -> Self {
-        let luma = Luma::of(raster);
-        let small = luma.reduced::<32>();
-        let large = luma.reduced::<64>();
+        let small = reduced::<32>(raster);
+        let large = reduced::<64>(raster);
         Self { phash64: phash64(&small), pdq256: pdq256(&large), pdq_quality: quality(&large) }
     }
 }
@@ -30,45 +29,35 @@ impl Fingerprints {
 /// The luma stretched to a square of [`LUMA_SIDE`], a byte a pixel.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of bytes are bytes")]
 pub(crate) fn luma_means(raster: &Raster) -> Vec<u8> {
-    let rows = Luma::of(raster).reduced::<{ LUMA_SIDE as usize }>();
+    let rows = reduced::<{ LUMA_SIDE as usize }>(raster);
     rows.into_iter().flatten().map(|mean| mean.round().clamp(0.0, 255.0) as u8).collect()
 }
 
-struct Luma {
-    width: usize,
-    height: usize,
-    values: Vec<f32>,
-}
-
-impl Luma {
-    fn of(raster: &Raster) -> Self {
-        let values = raster
-            .pixels
-            .chunks_exact(3)
-            .map(|rgb| 0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2]))
-            .collect();
-        Self { width: raster.width as usize, height: raster.height as usize, values }
-    }
-
-    /// Area means on an `N` × `N` square; a smaller picture is enlarged by the same rule.
-    fn reduced<const N: usize>(&self) -> Vec<[f32; N]> {
-        let across = spans(self.width, N);
-        let rows: Vec<[f32; N]> = self
-            .values
-            .chunks_exact(self.width.max(1))
-            .map(|row| std::array::from_fn(|x| weighted(&across[x], |index| row[index])))
-            .collect();
-        spans(self.height, N)
-            .iter()
-            .map(|span| std::array::from_fn(|x| weighted(span, |index| rows[index][x])))
-            .collect()
-    }
+/// Area means of luma on an `N` × `N` square; a smaller picture is enlarged by the same rule. One line of luma is in memory
+/// at a time.
+fn reduced<const N: usize>(raster: &Raster) -> Vec<[f32; N]> {
+    let (width, height) = (raster.width as usize, raster.height as usize);
+    let (across, down) = (spans(width, N), spans(height, N));
+    let mut line = vec![0.0; width];
+    let rows: Vec<[f32; N]> = raster
+        .pixels
+        .chunks_exact(3 * width.max(1))
+        .map(|row| {
+            for (luma, rgb) in line.iter_mut().zip(row.chunks_exact(3)) {
+                *luma = 0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2]);
+            }
+            std::array::from_fn(|x| weighted(&across[x], |index| line[index]))
+        })
+        .collect();
+    down.iter().map(|span| std::array::from_fn(|x| weighted(span, |index| rows[index][x]))).collect()
 }
 
 /// A run of source samples with the weights of its first and last.
 struct Span {
     first: usize,
     weights: Vec<f32>,
+    /// What the weights come to.
+    total: f32,
 }
 
 #[expect(
@@ -87,15 +76,15 @@ fn spans(length: usize, count: usize) -> Vec<Span> {
             let weights = (first..last)
                 .map(|at| ((at + 1) as f32).min(end) - (at as f32).max(start))
                 .map(|w| w.max(1e-6));
-            Span { first, weights: weights.collect() }
+            let weights: Vec<f32> = weights.collect();
+            Span { first, total: weights.iter().sum(), weights }
         })
         .collect()
 }
 
 fn weighted(span: &Span, value: impl Fn(usize) -> f32) -> f32 {
-    let total: f32 = span.weights.iter().sum();
     span.weights.iter().enumerate().map(|(offset, weight)| weight * value(span.first + offset)).sum::<f32>()
-        / total
+        / span.total
 }
 
 /// The frequencies `from .. from + K` of the DCT-II of an `N` × `N` square, both ways.

@@ -4,23 +4,26 @@
 //! show the same as it are a group, until none is left. So a group holds what is like the one to keep, and no chain of small
 //! differences leads from one picture to another.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
 
+use safelight_crypto::ContentHash;
 use safelight_model::view::AssetView;
 use safelight_model::{AssetId, Field, MediaKind};
 
-use super::looking::{Looked, Looker};
+use super::looking::{Looked, Looker, Seen, Sight};
 use super::nearness::{Print, each_near_pair};
 use super::photo::Photo;
 use super::{DuplicateKind, Group, Member, choice};
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::item::Item;
 use crate::library::Library;
 use crate::monitor::Monitor;
 
 /// Of photos with the very same fingerprints so many are tried with each other; more are of an empty wall.
 const MOST_WITH_ONE_PRINT: usize = 64;
-/// Photos whose thumbnails are taken at once: 16 MB of luma.
+/// Photos whose thumbnails are taken at once: 16 MB of luma, and as much of those that are looked at meanwhile.
 const PHOTOS_AT_ONCE: usize = 512;
 /// Shots of one burst follow each other within so many milliseconds.
 const BURST_GAP_MILLIS: u64 = 3000;
@@ -76,12 +79,13 @@ pub(super) fn candidates(photos: &[Photo]) -> Vec<Vec<usize>> {
         photos.iter().enumerate().filter_map(|(at, photo)| Some((photo.print?, at))).collect();
     printed.sort_unstable();
     let classes: Vec<&[(Print, usize)]> = printed.chunk_by(|one, two| one.0 == two.0).collect();
-    let mut sets = Sets::of(photos.len());
-    let mut try_pair = |one: usize, two: usize| {
+    // Whichever pairs are joined first, the sets are the same.
+    let sets = Mutex::new(Sets::of(photos.len()));
+    let try_pair = |one: usize, two: usize| {
         if let (Some(first), Some(second)) = (photos.get(one), photos.get(two))
             && first.may_be(second)
         {
-            sets.join(one, two);
+            sets.lock().unwrap_or_else(PoisonError::into_inner).join(one, two);
         }
     };
     for class in &classes {
@@ -98,7 +102,7 @@ pub(super) fn candidates(photos: &[Photo]) -> Vec<Vec<usize>> {
             of_class(two).for_each(|(_, second)| try_pair(*first, *second));
         }
     });
-    sets.finish()
+    sets.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
 }
 
 /// The groups of these sets, and the bursts.
@@ -112,31 +116,27 @@ pub(super) fn find(
     let mut found = Found { library, groups: Vec::new(), going: HashSet::new(), other_shots: Vec::new() };
     let mut waiting: Vec<Vec<&Photo>> =
         sets.iter().map(|set| set.iter().filter_map(|at| photos.get(*at)).collect()).collect();
-    while !waiting.is_empty() {
-        let mut count = 0;
-        let now: Vec<Vec<&Photo>> = {
-            let taken = waiting.iter().take_while(|set| {
-                let fits = count == 0 || count + set.len() <= PHOTOS_AT_ONCE;
-                count += set.len();
-                fits
-            });
-            let taken = taken.count();
-            waiting.drain(..taken).collect()
-        };
-        let mut now = now;
-        for set in &mut now {
-            found.put_best_first(set)?;
-        }
-        looker.take(&now)?;
-        for set in now {
-            let size = set.len() as u64;
-            let rest = found.settle_best(set, looker)?;
-            monitor.advance(size - rest.len() as u64, 0);
-            if rest.len() > 1 {
-                waiting.push(rest);
+    std::thread::scope(|scope| {
+        let see = |some| Together::begin(scope, some);
+        let mut first = found.next_of(&mut waiting, looker)?.map(see);
+        while let Some(Together { sets, seeing }) = first.take() {
+            let next = found.next_of(&mut waiting, looker)?;
+            looker.take(seeing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            first = next.map(see);
+            for set in sets {
+                let size = set.len() as u64;
+                let rest = found.settle_best(set, looker)?;
+                monitor.advance(size - rest.len() as u64, 0);
+                if rest.len() > 1 {
+                    waiting.push(rest);
+                }
+            }
+            if first.is_none() {
+                first = found.next_of(&mut waiting, looker)?.map(see);
             }
         }
-    }
+        Ok::<_, LibraryError>(())
+    })?;
     found.add_bursts(photos)?;
     let mut groups = found.groups;
     let newest: BTreeMap<AssetId, usize> =
@@ -145,6 +145,19 @@ pub(super) fn find(
         |group: &Group| group.members.iter().filter_map(|member| newest.get(&member.asset)).min().copied();
     groups.sort_by_cached_key(|group| (group.kind, first(group)));
     Ok(groups)
+}
+
+/// Sets that are looked at together, the best photo of each first, while another thread sees their pictures.
+struct Together<'s, 'p> {
+    sets: Vec<Vec<&'p Photo>>,
+    seeing: ScopedJoinHandle<'s, Result<HashMap<ContentHash, Seen>>>,
+}
+
+impl<'s, 'p> Together<'s, 'p> {
+    fn begin<'l: 's>(scope: &'s Scope<'s, '_>, some: (Vec<Vec<&'p Photo>>, Sight<'l>)) -> Self {
+        let (sets, sight) = some;
+        Self { sets, seeing: scope.spawn(move || sight.see()) }
+    }
 }
 
 struct Found<'a> {
@@ -161,6 +174,30 @@ impl Found<'_> {
     fn work(&self, photo: &Photo) -> u64 {
         let item = self.library.item(photo.asset).ok().flatten();
         item.map(|item| work_of(&item.view())).unwrap_or_default()
+    }
+
+    /// The next sets that wait, the best photo of each first, and what is to be seen of them.
+    fn next_of<'p, 'l>(
+        &self,
+        waiting: &mut Vec<Vec<&'p Photo>>,
+        looker: &mut Looker<'l>,
+    ) -> Result<Option<(Vec<Vec<&'p Photo>>, Sight<'l>)>> {
+        let mut count = 0;
+        let fit = waiting.iter().take_while(|set| {
+            let fits = count == 0 || count + set.len() <= PHOTOS_AT_ONCE;
+            count += set.len();
+            fits
+        });
+        let fit = fit.count();
+        let mut sets: Vec<Vec<&Photo>> = waiting.drain(..fit).collect();
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        for set in &mut sets {
+            self.put_best_first(set)?;
+        }
+        let sight = looker.sight(&sets)?;
+        Ok(Some((sets, sight)))
     }
 
     fn put_best_first(&self, set: &mut [&Photo]) -> Result<()> {

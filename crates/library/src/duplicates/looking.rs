@@ -1,10 +1,10 @@
 //! Looks at pairs of pictures by their thumbnails, which the sandboxed workers decode.
 //!
-//! Invariant: no more thumbnails are in memory than those of the sets that are looked at together, and no pair is looked at
-//! twice in the life of a [`Duplicates`](super::Duplicates).
+//! While the pictures of some sets are compared, those of the next ones are read and decoded. Invariant: no more thumbnails are
+//! in memory than those of these two, and no pair is looked at twice in the life of a [`Duplicates`](super::Duplicates).
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use safelight_catalog::PackLocation;
@@ -37,15 +37,48 @@ pub(super) enum Looked {
 
 /// What is known of one picture.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     /// The hash of its thumbnail's bytes; none where there is no thumbnail here.
     thumbnail: Option<ContentHash>,
     luma: Option<Luma>,
 }
 
+/// A picture that is to be seen.
+#[derive(Debug)]
+struct Unseen {
+    content: ContentHash,
+    /// Pixels across and down.
+    size: (u32, u32),
+    /// Where its thumbnail is, if it is here.
+    thumbnail: Option<PackLocation>,
+}
+
+/// Pictures that are to be seen together, by whichever thread.
+pub(super) struct Sight<'a> {
+    unseen: Vec<Unseen>,
+    /// None where there is no thumbnail to decode.
+    pool: Option<Arc<Pool>>,
+    place: &'a FolderPlace,
+    keyring: &'a Keyring,
+}
+
+impl Sight<'_> {
+    /// Reads, opens and decodes them; reading and opening take as long as decoding.
+    pub(super) fn see(&self) -> Result<HashMap<ContentHash, Seen>> {
+        self.unseen.par_iter().map(|unseen| Ok((unseen.content, self.see_one(unseen)?))).collect()
+    }
+
+    fn see_one(&self, unseen: &Unseen) -> Result<Seen> {
+        let (Some(location), Some(pool)) = (&unseen.thumbnail, &self.pool) else { return Ok(Seen::default()) };
+        let bytes = read(self.place, location, self.keyring, unseen.content)?;
+        let luma = bytes.as_deref().and_then(|bytes| luma_of(pool, bytes, unseen));
+        Ok(Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma })
+    }
+}
+
 pub(super) struct Looker<'a> {
     library: &'a Library,
-    pool: Option<Pool>,
+    pool: Option<Arc<Pool>>,
     seen: HashMap<ContentHash, Seen>,
     /// Of earlier searches.
     before: HashMap<(ContentHash, ContentHash), Looked>,
@@ -69,37 +102,27 @@ impl<'a> Looker<'a> {
         others.iter().all(known)
     }
 
-    /// Takes the thumbnails of these sets of photos to look at, instead of those before; the first of each set is looked
-    /// at with all its others.
-    pub(super) fn take(&mut self, sets: &[Vec<&Photo>]) -> Result<()> {
-        self.seen.clear();
+    /// What is to be seen of these sets of photos; the first of each set is looked at with all its others.
+    pub(super) fn sight(&mut self, sets: &[Vec<&Photo>]) -> Result<Sight<'a>> {
         let new: Vec<&Photo> = sets.iter().filter(|set| !self.knows_all(set)).flatten().copied().collect();
-        let mut thumbnails = Vec::new();
+        let (mut unseen, mut contents) = (Vec::new(), HashSet::new());
         for photo in new {
-            if let Entry::Vacant(unseen) = self.seen.entry(photo.content) {
-                unseen.insert(Seen::default());
-                thumbnails
-                    .extend(self.located(photo, RenditionKind::Thumbnail)?.map(|location| (photo, location)));
+            if contents.insert(photo.content) {
+                let thumbnail = self.located(photo, RenditionKind::Thumbnail)?;
+                unseen.push(Unseen { content: photo.content, size: (photo.width, photo.height), thumbnail });
             }
         }
-        if thumbnails.is_empty() {
-            return Ok(());
+        let decodes = unseen.iter().any(|unseen| unseen.thumbnail.is_some());
+        if decodes && self.pool.is_none() {
+            self.pool = Some(Arc::new(self.library.pool_for_thumbnails()?));
         }
-        let pool = match self.pool.take() {
-            Some(pool) => pool,
-            None => self.library.pool()?,
-        };
-        // Reading and opening them takes as long as decoding.
-        let (place, keyring) = (&self.library.place, self.library.keyring());
-        let seen = thumbnails.par_iter().map(|(photo, location)| {
-            let bytes = read(place, location, keyring, photo)?;
-            let luma = bytes.as_deref().and_then(|bytes| luma_of(&pool, bytes, photo));
-            Ok((photo.content, Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma }))
-        });
-        let seen = seen.collect::<Result<Vec<_>>>();
-        self.pool = Some(pool);
-        self.seen.extend(seen?);
-        Ok(())
+        let pool = self.pool.clone();
+        Ok(Sight { unseen, pool, place: &self.library.place, keyring: self.library.keyring() })
+    }
+
+    /// Takes what was seen to look at, instead of what was before.
+    pub(super) fn take(&mut self, seen: HashMap<ContentHash, Seen>) {
+        self.seen = seen;
     }
 
     fn located(&self, photo: &Photo, kind: RenditionKind) -> Result<Option<PackLocation>> {
@@ -138,7 +161,9 @@ impl<'a> Looker<'a> {
     /// Whether both previews are here and equal: 1440 pixels across, in which any other saving shows.
     fn have_one_preview(&self, one: &Photo, two: &Photo) -> Result<bool> {
         let preview = |photo: &Photo| match self.located(photo, RenditionKind::Preview)? {
-            Some(location) => read(&self.library.place, &location, self.library.keyring(), photo),
+            Some(location) => {
+                read(&self.library.place, &location, self.library.keyring(), photo.content)
+            }
             None => Ok(None),
         };
         Ok(preview(one)?.zip(preview(two)?).is_some_and(|(one, two)| one == two))
@@ -160,25 +185,25 @@ fn read(
     place: &FolderPlace,
     location: &PackLocation,
     keyring: &Keyring,
-    photo: &Photo,
+    content: ContentHash,
 ) -> Result<Option<Vec<u8>>> {
     match read_packed(place, location, keyring) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.is_proven_damage() => {
-            tracing::warn!(content = %photo.content, %error, "a rendition cannot be compared");
+            tracing::warn!(%content, %error, "a rendition cannot be compared");
             Ok(None)
         }
         Err(error) => Err(error),
     }
 }
 
-fn luma_of(pool: &Pool, thumbnail: &[u8], photo: &Photo) -> Option<Luma> {
+fn luma_of(pool: &Pool, thumbnail: &[u8], of: &Unseen) -> Option<Luma> {
     let mut request = RenderRequest::sniffed(thumbnail)?;
     request.wanted = Wanted::LUMA;
     match pool.render(&request) {
-        Ok(rendered) => Luma::of(&rendered.luma?.bytes, photo.width, photo.height),
+        Ok(rendered) => Luma::of(&rendered.luma?.bytes, of.size.0, of.size.1),
         Err(error) => {
-            tracing::warn!(content = %photo.content, %error, "a thumbnail cannot be compared");
+            tracing::warn!(content = %of.content, %error, "a thumbnail cannot be compared");
             None
         }
     }

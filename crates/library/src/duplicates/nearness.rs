@@ -5,6 +5,7 @@
 //! stretch those are met whose bits there are the same or nearly so. Invariant: every pair within the bounds is met, at
 //! least once; pairs beyond them never. One table is in memory at a time, about 20 bytes a picture.
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use safelight_model::Facts;
 
 /// Two PDQ hashes of one picture that was saved again or resized are no further apart (docs/decisions/duplicates.md).
@@ -142,9 +143,9 @@ impl Table {
     }
 }
 
-/// Meets every pair of fingerprints that are near, by their numbers; some pairs several times.
-pub(super) fn each_near_pair(prints: &[Print], mut meet: impl FnMut(usize, usize)) {
-    let mut try_pair = |stretch: Stretch, one: u32, two: u32| {
+/// Meets every pair of fingerprints that are near, by their numbers; some pairs several times, and in no order.
+pub(super) fn each_near_pair(prints: &[Print], meet: impl Fn(usize, usize) + Sync) {
+    let try_pair = |stretch: Stretch, one: u32, two: u32| {
         let (one, two) = (one as usize, two as usize);
         if let (Some(first), Some(second)) = (prints.get(one), prints.get(two))
             && stretch.may_be_near(first, second)
@@ -156,10 +157,10 @@ pub(super) fn each_near_pair(prints: &[Print], mut meet: impl FnMut(usize, usize
     for stretch in Stretch::all() {
         let table = Table::of(prints, stretch);
         let masks = stretch.masks();
-        for key in 0..1 << stretch.bits {
+        (0..1 << stretch.bits).into_par_iter().for_each(|key: usize| {
             let these = table.of_key(key);
             if these.is_empty() {
-                continue;
+                return;
             }
             for (at, one) in these.iter().enumerate() {
                 these.iter().skip(at + 1).for_each(|two| try_pair(stretch, *one, *two));
@@ -170,13 +171,14 @@ pub(super) fn each_near_pair(prints: &[Print], mut meet: impl FnMut(usize, usize
                     these.iter().for_each(|one| try_pair(stretch, *one, *two));
                 }
             }
-        }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -217,10 +219,11 @@ mod tests {
                 bits.flipped(prints[at], u32::try_from(at % 80).unwrap(), u32::try_from(at % 17).unwrap());
             prints.push(print);
         }
-        let mut met = BTreeSet::new();
+        let met = Mutex::new(BTreeSet::new());
         each_near_pair(&prints, |one, two| {
-            met.insert((one.min(two), one.max(two)));
+            met.lock().unwrap().insert((one.min(two), one.max(two)));
         });
+        let met = met.into_inner().unwrap();
         let mut near = BTreeSet::new();
         for one in 0..prints.len() {
             near.extend(

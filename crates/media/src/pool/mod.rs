@@ -82,6 +82,9 @@ pub struct PoolOptions {
     /// Works also where the sandbox cannot be entered. Everywhere but on Linux, limits are all there is,
     /// and that is accepted; on Linux an open sandbox is an error unless this is set.
     pub accept_open_sandbox: bool,
+    /// Whether all pictures are as small as thumbnails: a worker then keeps the few megabytes that one takes for the next one,
+    /// instead of asking the system for them ten thousand times.
+    pub only_small: bool,
     /// The `ffmpeg` program, absolute; `None` leaves videos without posters. `ffprobe` is sought beside it.
     pub ffmpeg: Option<PathBuf>,
 }
@@ -96,6 +99,7 @@ impl Default for PoolOptions {
             timeout: Duration::from_secs(20),
             memory_bytes: 2560 << 20,
             accept_open_sandbox: false,
+            only_small: false,
             ffmpeg: video::find_ffmpeg(),
         }
     }

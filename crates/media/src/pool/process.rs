@@ -145,6 +145,9 @@ pub(super) fn bare_command(options: &PoolOptions) -> Command {
         // One arena: threads are few, and each arena reserves address space of its own.
         .env("MALLOC_ARENA_MAX", "1")
         .stderr(Stdio::null());
+    if options.only_small {
+        command.env("MALLOC_MMAP_THRESHOLD_", "4194304").env("MALLOC_TRIM_THRESHOLD_", "8388608");
+    }
     if cfg!(unix) {
         command.current_dir("/");
     }
