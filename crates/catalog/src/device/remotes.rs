@@ -140,6 +140,19 @@ impl DeviceDb {
         })
     }
 
+    /// The names of the remotes and what goes to each, without what opens them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn remote_policies(&self) -> Result<Vec<(String, String)>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT name, policy FROM remotes ORDER BY id")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
     /// Finds a remote by its name.
     ///
     /// # Errors

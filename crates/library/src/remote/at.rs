@@ -356,6 +356,15 @@ impl Library {
         self.device.remotes()?.into_iter().map(|row| self.shown_remote(row, &purged)).collect()
     }
 
+    /// What is connected, in few words: the same for as long as nobody connects, renames or forgets a place, or sets what
+    /// goes there. No revision tells that, as it is this device's own.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn connected_places(&self) -> Result<Vec<(String, String)>> {
+        Ok(self.device.remote_policies()?)
+    }
+
     /// One remote.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::time::{Duration, Instant};
 
+use safelight_library::{RemoteRequest, Surroundings};
 use safelight_server::ServeOptions;
 use serde_json::{Value, json};
 
@@ -35,6 +36,26 @@ fn every_connection_begins_with_what_holds_now() {
     assert_eq!(first(&browser, 2), [told("hidden", json!({ "open": true })), told("revision", revision)]);
     browser.post("lock", &json!({}));
     assert_eq!(first(&browser, 2), [closed, told("locked", json!({}))]);
+}
+
+#[test]
+fn a_place_that_another_program_connects_is_told_at_once() {
+    let room = room();
+    let browser = room.serve();
+    let mut told = browser.listen();
+    assert!(told.by_ref().any(|(name, _)| name == "revision"), "the server has looked");
+    let place = tempfile::tempdir().unwrap();
+    let mut library = room.library();
+    let address = format!("folder:{}", place.path().display());
+    let request = RemoteRequest { name: "nas", address: &address, credential: None };
+    library.connect_remote(&request, &[], true, &Surroundings::default()).unwrap();
+    library.close().unwrap();
+    // Nothing but what is connected has changed since: no sync, and no photo.
+    assert!(told.by_ref().take(4).any(|(name, _)| name == "places"));
+    let mut library = room.library();
+    library.remove_remote("nas").unwrap();
+    library.close().unwrap();
+    assert!(told.take(4).any(|(name, _)| name == "places"));
 }
 
 #[test]
