@@ -95,6 +95,9 @@ describe('the sentences for reasons', () => {
     expect(problemText(looked)).toBe('It was looked for and found in no remote. Run safelight sync there');
     expect(problemText({ message: 'nas is full', hint: 'make room', why: { code: 'unheard-of', values: { place: 'nas' } } })).toBe('nas is full. Make room');
     expect(problemText({ message: '/a/b cannot be read', why: { code: 'unheard-of', values: {} } })).toBe('/a/b cannot be read');
+    expect(problemText({ code: 'refused', message: 'the moon is full', hint: 'wait for the sun' })).toBe('The moon is full. Wait for the sun');
+    expect(problemText({ code: 'failed', message: 'another sync runs already' })).toBe('Another sync runs already');
+    expect(problemText({ code: 'failed', message: 'theatre.jpg cannot be read' })).toBe('theatre.jpg cannot be read');
     const next = JSON.parse(readFileSync(join(checkout, 'web/src/locales/reasons/en.json'), 'utf8')) as Record<string, string>;
     for (const [key, text] of Object.entries(next)) {
       expect(de, key).toHaveProperty([key]);

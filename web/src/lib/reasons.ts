@@ -51,16 +51,18 @@ export function problemText(problem: { code?: string; message: string; hint?: st
   if (sentence === null) {
     const kind = problem.code ? told({ code: `kind:${problem.code}`, values: { message: problem.message } }) : null;
     if (kind !== null) return kind;
-    // Without a code it is not known whether a name stands first.
-    sentence = why ? begun(within(problem.message), values) : within(problem.message);
+    // Without a code it is not known which words are names.
+    sentence = begun(within(problem.message), why ? values : null);
   }
   const next = hint ? ((why && told({ code: `next:${why.code}`, values: why.values })) ?? begun(within(hint), values)) : '';
   return next === '' ? sentence : `${/[.!?]$/.test(sentence) ? sentence : `${sentence}.`} ${next}`;
 }
 
-/** Begins a sentence as one, unless it begins with a name, a path or a command. */
-const begun = (text: string, names: string[]): string =>
-  /^[a-z]+[\s,;]/.test(text) && !/^safelight /.test(text) && !names.some((name) => name !== '' && text.startsWith(name)) ? text[0]!.toUpperCase() + text.slice(1) : text;
+/** Begins a sentence as one, unless it begins with a name, a path or a command. Where the names in it are not known, it begins
+ * as one only with a word that begins sentences and no names. */
+const begun = (text: string, names: string[] | null): string =>
+  (names === null ? BEGINNINGS.test(text) : /^[a-z]+[\s,;]/.test(text) && !/^safelight /.test(text) && !names.some((name) => name !== '' && text.startsWith(name))) ? text[0]!.toUpperCase() + text.slice(1) : text;
+const BEGINNINGS = /^(the|there|this|these|that|its?|an?|not?|nobody|nothing|none|another|every|all|some|somebody|what|who|where|when|one|several|more|only|your?|if|in|to|with|from|of|before|is|cannot)[\s,;]/;
 
 /** What a change left out, and why. */
 export const leftOut = (answer: { told?: Told[]; notices?: string[] }): string[] =>
