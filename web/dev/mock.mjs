@@ -89,6 +89,8 @@ const server = createServer(async (request, response) => {
   }
   const call = path.slice(8);
   if (call === 'session' && request.method === 'POST') return json({ secret: 'mock', media: '/media/mock', instance: 'mock' });
+  if (call === 'session/known') return json({ session: request.headers['x-safelight'] === 'mock' ? { media: '/media/mock', instance: 'mock' } : null });
+  if (call === 'searches/check') { const q = url.searchParams.get('q') ?? ''; const at = /date:\S*-1[3-9]/.test(q) ? q.indexOf('date:') + 5 : -1; return json({ mistake: at < 0 ? null : { code: 'query', message: 'a date is a year, a month or a day, or a range of them, such as date:2023-05..2023-07', at: [at, at + 7] } }); }
   if (request.headers['x-safelight'] !== 'mock') return fail(401, 'no-session', 'this window has no session', { hint: 'safelight serve' });
   if (call === 'session') return json({ media: '/media/mock', instance: 'mock' });
   if (call === 'unlock') { const { passphrase } = await read(request); if (passphrase !== PASSPHRASE) return fail(403, 'wrong-passphrase', 'That is not the passphrase.'); locked = false; return json({ revision }); }

@@ -19,14 +19,14 @@ function standing(remote, body, world) {
     switch: ofIt ?? (kinds.length > 1 ? 'mixed' : (kinds[0] ?? 'auto')), because: ofIt ? (ofIt === 'auto' ? 'policy' : 'album') : kinds.length > 1 ? 'mixed' : kinds[0] === 'auto' ? 'policy' : 'photo', because_album: ofIt && ofIt !== 'auto' ? 'Trips/Iceland' : null, expose: EXPOSE[remote] };
 }
 
-export const sync = ({ call, body, fail, world }) => {
+export const sync = ({ call, body, world }) => {
   if (call === 'sync/look') return { remotes: Object.keys(own).map((remote) => standing(remote, body, world)) };
   if (call === 'undo' && body.undo === 'switch') { if (taken) taken(); return { revision: world.revise(), changed: 1, undo: null }; }
   if (call !== 'sync/switch') return undefined;
   const ids = idsOf(body, world);
   const { remote, turn } = body;
   const fresh = turn === 'on' ? ids.filter((id) => decides(remote, id) === 'off').length : 0;
-  if (EXPOSE[remote] !== null && fresh > EXPOSE[remote] && !body.consent) return fail(409, 'needs-consent', `${fresh} originals would newly go to ${remote}`, { exposes: { remote, originals: fresh, bytes: fresh * 4_200_000, most: EXPOSE[remote] } });
+  if (EXPOSE[remote] !== null && fresh > EXPOSE[remote] && !body.consent) return { asks: { code: 'needs-consent', message: `${fresh} originals would newly go to ${remote}`, exposes: { remote, originals: fresh, bytes: fresh * 4_200_000, most: EXPOSE[remote] } } };
   const before = new Map(own[remote]);
   const beforeAlbums = new Map(ofAlbum[remote]);
   taken = () => { own[remote] = before; ofAlbum[remote] = beforeAlbums; };

@@ -38,7 +38,7 @@ const held = () => {
 function change(remote, { settings: wanted, consent }, fail) {
   if (wanted.older !== undefined && !/^\d+[dmy]?$/.test(wanted.older)) return fail(400, 'not-understood', 'an age is a number of days, months or years, such as older=400d', { setting: 'older' });
   if (/rating:[6-9]/.test(wanted.only ?? '')) return fail(400, 'not-understood', 'a rating is 0 to 5', { setting: 'only', at: [wanted.only.search(/rating:[6-9]/) + 7, wanted.only.search(/rating:[6-9]/) + 8] });
-  if ((wanted.policy === 'on-demand' || wanted.only === 'type:photo') && !consent) return fail(409, 'needs-consent', 'much would newly go there', { exposes: { remote: remote.name, originals: 3386, bytes: 14_221_200_000, most: remote.policy.expose } });
+  if ((wanted.policy === 'on-demand' || wanted.only === 'type:photo') && !consent) return { asks: { code: 'needs-consent', message: 'much would newly go there', exposes: { remote: remote.name, originals: 3386, bytes: 14_221_200_000, most: remote.policy.expose } } };
   const text = (name) => (wanted[name] === undefined ? remote[name] : wanted[name] === 'none' ? null : wanted[name]);
   Object.assign(remote, { limit: text('limit'), quiet: text('quiet') });
   Object.assign(remote.policy, { kind: wanted.policy ?? remote.policy.kind, ...(wanted.only === undefined ? {} : { only: wanted.only || null }), ...(wanted.expose === undefined ? {} : { expose: wanted.expose }), ...(wanted.tier ? { tier: wanted.tier } : {}) });

@@ -38,8 +38,8 @@ export class Library {
     this.run('import', photos, '--yes');
   }
 
-  serve(more = {}) {
-    const child = spawn(binary, ['--library', this.path, 'serve', '--no-open'], { env: { ...this.env(), ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+  serve(more = {}, ...words) {
+    const child = spawn(binary, ['--library', this.path, 'serve', '--no-open', ...words], { env: { ...this.env(), ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     const heard = () => said;
     const address = new Promise((resolve, reject) => {

@@ -179,6 +179,15 @@ impl Library {
         self.with_standings(query)
     }
 
+    /// Whether a query can be asked here and now.
+    ///
+    /// # Errors
+    /// [`LibraryError::Query`] for one that cannot be understood, [`LibraryError::NoSuchRemote`] for one about a place that is
+    /// not connected, [`LibraryError::HiddenClosed`] for one about hidden photos while they are closed.
+    pub fn check_query(&self, text: &str) -> Result<()> {
+        self.query(text).map(drop)
+    }
+
     /// One page of what a query finds, newest first.
     ///
     /// # Errors

@@ -18,6 +18,35 @@ pub(crate) struct Failed {
     error: Failure,
 }
 
+/// What was done, or what somebody must agree to first: that is an answer like any other, and no failure.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Consented<T> {
+    /// It is done.
+    Done(T),
+    /// Nothing was done.
+    Asks(Asking),
+}
+
+/// What must be agreed to, before the same is asked for with consent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Asking {
+    /// `needs-consent`, with how much would newly be sent.
+    asks: Failure,
+}
+
+/// An answer, where the one who is asked for consent gets one as well.
+pub(crate) fn consented<T>(done: Answer<T>) -> Answer<Json<Consented<T>>> {
+    match done {
+        Ok(done) => Ok(Json(Consented::Done(done))),
+        Err(asks) if asks.code == NEEDS_CONSENT => Ok(Json(Consented::Asks(Asking { asks }))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The word for what waits for somebody to agree.
+pub(crate) const NEEDS_CONSENT: &str = "needs-consent";
+
 /// `hidden-closed`: it asks for hidden photos, and they are closed.
 #[derive(utoipa::IntoResponses)]
 #[response(status = 403)]
@@ -172,7 +201,7 @@ impl From<LibraryError> for Failure {
         };
         let mut failure = Self::new(status, code, with_causes(&error));
         if let LibraryError::NeedsConsent(exposes) = error {
-            failure.code = "needs-consent";
+            failure.code = NEEDS_CONSENT;
             let failure = failure.saying(More { exposes: Some(exposes), ..More::default() });
             return failure.hint("say that you agree, and it is done");
         }

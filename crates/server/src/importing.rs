@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::asked::{Asked, Parameters};
-use crate::failure::{Answer, Failure, More, Space};
+use crate::failure::{Answer, Failure, More, NEEDS_CONSENT, Space};
 use crate::gallery::Gallery;
 use crate::jobs::{self, Ended, ShownJob, Watched};
 
@@ -170,7 +170,7 @@ fn ask_about_space(plan: &ImportPlan, consent: bool) -> Answer<()> {
     let Some(free_bytes) = plan.fills_most_of().filter(|_| !consent) else { return Ok(()) };
     let failure = Failure::new(
         StatusCode::CONFLICT,
-        "needs-consent",
+        NEEDS_CONSENT,
         "copying these would fill most of what is free on the disk",
     );
     let space = Some(Space { bytes: plan.bytes(), free_bytes });

@@ -33,7 +33,8 @@ struct Described;
 /// The routes: those that begin a session, those that a page asks for by itself, and those that somebody is there for.
 fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
     let open = OpenApiRouter::with_openapi(Described::openapi())
-        .routes(routes!(session::begin_session, session::show_session));
+        .routes(routes!(session::begin_session, session::show_session))
+        .routes(routes!(session::know_session));
     let unattended = OpenApiRouter::new()
         .routes(routes!(events::listen))
         .routes(routes!(reading::show_status))
@@ -54,6 +55,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(albums::list_albums, albums::add_album))
         .routes(routes!(albums::change_album, albums::remove_album))
         .routes(routes!(searches::list_searches, searches::remember_search, searches::forget_searches))
+        .routes(routes!(searches::check_search))
         .routes(routes!(organised::list_tags))
         .routes(routes!(completing::complete))
         .routes(routes!(organised::list_conflicts))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::asked::{Asked, Parameters};
-use crate::failure::Answer;
+use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
 
 /// The searches of this device.
@@ -40,6 +40,38 @@ pub(crate) struct Which {
 pub(crate) async fn list_searches(State(gallery): State<Arc<Gallery>>) -> Answer<Json<Searches>> {
     let recent = gallery.door.read(|library| Ok(library.recent_searches()?));
     recent.await.map(|recent| Json(Searches { recent }))
+}
+
+/// The words of a search that somebody types.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Typed {
+    /// The query, finished or not.
+    q: String,
+}
+
+/// What is wrong with a search.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Checked {
+    /// None where it can be asked.
+    mistake: Option<Failure>,
+}
+
+/// Whether a search can be asked: one that is half typed, or mistyped, is nothing to be refused.
+#[utoipa::path(get, path = "/api/v1/searches/check", tag = "organising", params(Typed),
+    responses((status = 200, body = Checked)))]
+pub(crate) async fn check_search(
+    State(gallery): State<Arc<Gallery>>,
+    Parameters(Typed { q }): Parameters<Typed>,
+) -> Answer<Json<Checked>> {
+    let asked = q.clone();
+    match gallery.door.read(move |library| Ok(library.check_query(&asked)?)).await {
+        Ok(()) => Ok(Json(Checked { mistake: None })),
+        Err(failure) if matches!(failure.code, "not-understood" | "not-found") => {
+            Ok(Json(Checked { mistake: Some(failure.about(&q)) }))
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Remembers a search; one that cannot be understood is not remembered.

@@ -200,6 +200,24 @@ pub(crate) async fn show_session(
     Ok(Json(begun))
 }
 
+/// The session of whoever asks, if there is one.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Known {
+    /// None where this server knows nothing of it: it was started after the page was opened, or the page was not opened by it.
+    session: Option<Begun>,
+}
+
+/// Answers whether there is a session still, so that a page that was open before this server was started finds out without
+/// being refused.
+#[utoipa::path(get, path = "/api/v1/session/known", tag = "session", responses((status = 200, body = Known)))]
+pub(crate) async fn know_session(State(gallery): State<Arc<Gallery>>, headers: HeaderMap) -> Json<Known> {
+    let mut session = gallery.sessions.of(&headers);
+    if let Some(begun) = &mut session {
+        begun.is_open = gallery.door.require_open().is_ok();
+    }
+    Json(Known { session })
+}
+
 /// Lets through whoever has a session.
 pub(crate) async fn require_session(
     State(gallery): State<Arc<Gallery>>,

@@ -18,8 +18,11 @@ export class ApiError extends Error {
 
 const SECRET = 'safelight-secret';
 let secret = sessionStorage.getItem(SECRET);
+/** The one that the server knew no more: other windows may still offer it. */
+let dead: string | null = null;
 
 export function keepSecret(value: string | null): void {
+  if (value === null) dead = secret ?? dead;
   secret = value;
   if (value === null) sessionStorage.removeItem(SECRET);
   else sessionStorage.setItem(SECRET, value);
@@ -32,13 +35,21 @@ const ANSWERS = 1_000;
 // A window that was opened beside another one is handed the secret by that: only pages of this origin, its port included, hear
 // the channel, as only they read the storage of a session. The cookie alone, which other ports get too, still opens nothing.
 const hands = new BroadcastChannel('safelight-hand');
-hands.onmessage = ({ data }: MessageEvent<string | null>): void => { if (data === null && secret !== null) hands.postMessage(secret); };
+hands.onmessage = ({ data }: MessageEvent<string | null>): void => {
+  if (data === null && secret !== null) hands.postMessage(secret);
+  if (data !== null && secret === null && data !== dead) given(data);
+};
+let given: (secret: string) => void = () => {};
+/** Hears of a session that another window begins while this one has none. */
+export const onHanded = (heard: (secret: string) => void): void => { given = heard; };
+/** Offers the session that has just begun to the windows that have none any more. */
+export const offer = (): void => { if (secret !== null) hands.postMessage(secret); };
 
 /** Asks the other windows of this browser for the secret of a session; answers whether one other than ours was given. */
 export const handed = (): Promise<boolean> => new Promise((resolve) => {
   const asking = new BroadcastChannel('safelight-hand');
   const end = (given: boolean): void => { asking.close(); resolve(given); };
-  asking.onmessage = ({ data }: MessageEvent<string | null>): void => { if (data !== null && data !== secret) { keepSecret(data); end(true); } };
+  asking.onmessage = ({ data }: MessageEvent<string | null>): void => { if (data !== null && data !== secret && data !== dead) { keepSecret(data); end(true); } };
   asking.postMessage(null);
   setTimeout(() => end(false), ANSWERS);
 });
@@ -97,7 +108,10 @@ export const list = <T>(path: string): Promise<T[]> => get<T[]>(path);
 
 async function write<T>(method: string, path: string, body: unknown = {}): Promise<T> {
   const answer = await send(method, path, body);
-  return (answer.status === 204 ? {} : await answer.json()) as T;
+  const said = (answer.status === 204 ? {} : await answer.json()) as T & { asks?: Problem };
+  // Nothing was done yet: somebody must agree first. Whoever wrote asks, or shows it as any other problem.
+  if (said?.asks) throw new ApiError(answer.status, said.asks);
+  return said;
 }
 export const post = <T>(path: string, body?: unknown): Promise<T> => write<T>('POST', path, body);
 export const put = <T>(path: string, body?: unknown): Promise<T> => write<T>('PUT', path, body);

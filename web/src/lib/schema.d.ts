@@ -624,6 +624,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a search can be asked: one that is half typed, or mistyped, is nothing to be refused. */
+        get: operations["check_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -636,6 +653,26 @@ export interface paths {
         put?: never;
         /** Begins a session with the token of the address. */
         post: operations["begin_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Answers whether there is a session still, so that a page that was open before this server was started finds out without
+         *     being refused.
+         */
+        get: operations["know_session"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1098,6 +1135,11 @@ export interface components {
             /** @description The album to put it into. */
             within?: string | null;
         };
+        /** @description What must be agreed to, before the same is asked for with consent. */
+        Asking: {
+            /** @description `needs-consent`, with how much would newly be sent. */
+            asks: components["schemas"]["Failure"];
+        };
         /** @description A photo in the thaw basket. */
         BasketItem: {
             /**
@@ -1161,6 +1203,10 @@ export interface components {
              * @description How many pictures are decoded at once, from 1 to 64; null is as many as the machine has cores.
              */
             workers?: number | null;
+        };
+        /** @description What is wrong with a search. */
+        Checked: {
+            mistake?: components["schemas"]["Failure"] | null;
         };
         /** @description One of them. */
         Choice: {
@@ -1251,6 +1297,54 @@ export interface components {
             /** @description When, by that device's clock: `2026-05-14 10:11:12`, UTC. */
             when: string;
         };
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_AddedRemote: {
+            /** @description Its address. */
+            address: string;
+            /** @description What it can do. */
+            capabilities: components["schemas"]["CapabilityFinding"][];
+            /** @description Its name. */
+            name: string;
+            /** @description Which proof of permission was in use, as `the Azure CLI` or `a sign-in to Dropbox as Name <address>`. */
+            proof?: string | null;
+        } | components["schemas"]["Asking"];
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_PolicyChange: {
+            /**
+             * Format: int64
+             * @description Originals that go there now and did not before.
+             */
+            newly_exposed: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            newly_exposed_bytes: number;
+            /** @description Its policy now. */
+            policy: string;
+            /** @description The remote. */
+            remote: string;
+            /**
+             * Format: int64
+             * @description Originals that wait to be sent now.
+             */
+            waiting_originals: number;
+        } | components["schemas"]["Asking"];
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_Switched: (components["schemas"]["PolicyChange"] & {
+            /**
+             * Format: int64
+             * @description How many switches were turned.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description The revision; switches are no part of it.
+             */
+            revision: number;
+            /** @description The word that takes it back; none if everything stood so already. */
+            undo?: string | null;
+        }) | components["schemas"]["Asking"];
         /** @description How many photos and videos there are. */
         Counts: {
             /**
@@ -1675,6 +1769,10 @@ export interface components {
          * @enum {string}
          */
         KeepReason: "resolution" | "original" | "metadata" | "albums" | "size" | "added";
+        /** @description The session of whoever asks, if there is one. */
+        Known: {
+            session?: components["schemas"]["Begun"] | null;
+        };
         /** @description An album with what stands for it. */
         ListedAlbum: components["schemas"]["ShownAlbum"] & {
             /** @description The id of its newest photo. */
@@ -4432,12 +4530,13 @@ export interface operations {
             };
         };
         responses: {
+            /** @description what was connected, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddedRemote"];
+                    "application/json": components["schemas"]["Consented_AddedRemote"];
                 };
             };
             /** @description `not-understood` */
@@ -4449,7 +4548,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failed"];
                 };
             };
-            /** @description `refused`, `needs-consent` */
+            /** @description `refused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4513,25 +4612,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description what was changed, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PolicyChange"];
+                    "application/json": components["schemas"]["Consented_PolicyChange"];
                 };
             };
             /** @description `not-understood`: the error names the setting */
             400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failed"];
-                };
-            };
-            /** @description `needs-consent`: the error says how much would newly be sent */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4652,6 +4743,28 @@ export interface operations {
             };
         };
     };
+    check_search: {
+        parameters: {
+            query: {
+                /** @description The query, finished or not. */
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checked"];
+                };
+            };
+        };
+    };
     show_session: {
         parameters: {
             query?: never;
@@ -4705,6 +4818,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    know_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Known"];
+                };
             };
         };
     };
@@ -5083,25 +5215,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description what was switched, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Switched"];
+                    "application/json": components["schemas"]["Consented_Switched"];
                 };
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failed"];
-                };
-            };
-            /** @description `needs-consent`: the error says how much would newly be sent */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,5 @@
 // Searches that were made before, as this device keeps them (sealed, and never in the browser), and what a search finds.
-import { get, post, query, remove, send } from './api';
+import { ApiError, get, post, query, remove, send, type Problem } from './api';
 import { onShut, session, stillOpen } from './session.svelte';
 import { complain } from './toast.svelte';
 import type { Columns } from './types';
@@ -30,8 +30,15 @@ export function foundSomething(q: string): void {
 }
 export const forget = (q?: string): void => take(remove<Kept>(`searches${query({ q })}`));
 
+/** Throws what is wrong with a search. To type one that is not finished is nothing to be refused, so it is asked before it is made. */
+export async function check(q: string, signal?: AbortSignal): Promise<void> {
+  const { mistake } = await get<{ mistake: Problem | null }>(`searches/check${query({ q })}`, signal);
+  if (mistake) throw new ApiError(400, mistake);
+}
+
 /** How many photos a search finds, with the first few; throws what is wrong with it. */
 export async function look(q: string, few: number, signal: AbortSignal): Promise<{ count: number; ids: string[] }> {
+  await check(q, signal);
   const answer = await send('GET', `timeline/skeleton${query({ q })}`, undefined, signal);
   const count = new DataView(await answer.arrayBuffer()).getUint32(4, true);
   const ids = count === 0 ? [] : (await get<Columns>(`timeline/columns${query({ q, start: 0, count: few })}`, signal)).id;

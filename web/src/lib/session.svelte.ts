@@ -1,5 +1,5 @@
 // Whether this window may talk to the server, and what of the library it may show now.
-import { ApiError, events, get, handed, hasSecret, keepSecret, onTrouble, post, send } from './api';
+import { ApiError, events, get, handed, hasSecret, keepSecret, offer, onHanded, onTrouble, post, send } from './api';
 import { INPUT, presence } from './presence';
 import type { Status } from './types';
 
@@ -22,6 +22,8 @@ interface Session {
   progress: { task: string; done: number; of: number | null } | null;
   /** Counts up whenever what rests where has changed, which no revision tells. */
   moved: number;
+  /** This window was open before the server was started that answers now. */
+  anew: boolean;
 }
 
 /** Which of the first steps goes on although there is a library, so that it does after a reload too. */
@@ -33,7 +35,7 @@ export function welcome(step: 'photos' | 'second' | null): void {
   else sessionStorage.setItem(WELCOME, step);
 }
 
-export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, closing: false, turns: 0, welcoming: welcomedAt() !== null, progress: null, moved: 0 });
+export const session = $state<Session>({ stage: 'starting', media: '', status: null, revision: 0, hidden: false, closing: false, turns: 0, welcoming: welcomedAt() !== null, progress: null, moved: 0, anew: false });
 
 /** How long the first look waits for what is known of the library as a whole, in milliseconds. */
 const PATIENCE = 120;
@@ -43,13 +45,22 @@ const UNHEARD = 3_000;
 
 let listening: AbortController | null = null;
 
+/** The server knows nothing of this window: it was started after it. */
+function lost(): void {
+  const isNew = session.stage !== 'starting';
+  drop('no-session');
+  // Where the gallery was opened anew in another window, this one goes on with that session; else once it is.
+  if (!isNew) return;
+  session.anew = true;
+  void handed().then((given) => { if (given) location.reload(); });
+}
+onHanded((secret) => { if (session.stage === 'no-session') { keepSecret(secret); location.reload(); } });
+
+/** The session of this window, if the server knows it; to ask that is nothing to be refused. */
+const knownHere = async (): Promise<Opened | null> => (await get<{ session: Opened | null }>('session/known')).session;
+
 onTrouble((error) => {
-  if (error.status === 401) {
-    const isNew = session.stage !== 'starting';
-    drop('no-session');
-    // Where the gallery was opened anew in another window, this one goes on with that session.
-    if (isNew) void handed().then((given) => { if (given) location.reload(); });
-  }
+  if (error.status === 401) lost();
   else if (error.status === 423) drop('locked');
   // One that ends says first that it is locked.
   else if (error.status === 0 && (session.stage === 'open' || session.stage === 'locked')) gone();
@@ -125,8 +136,9 @@ export async function start(first: () => Promise<void>): Promise<void> {
     if (token === null && !hasSecret() && !(await handed())) return drop('no-session');
     if (token !== null) keepSecret(null);
     // Another window may have begun a session since: the cookie of it is this one's too.
-    const opened = token === null ? await get<Opened>('session').catch(async (error: unknown) => { if (error instanceof ApiError && error.status === 401 && (await handed())) return get<Opened>('session'); throw error; }) : await post<Opened>('session', { token });
-    if (opened.secret) keepSecret(opened.secret);
+    const opened = token === null ? ((await knownHere()) ?? ((await handed()) ? await knownHere() : null)) : await post<Opened>('session', { token });
+    if (!opened) return drop('no-session');
+    if (opened.secret) { keepSecret(opened.secret); offer(); }
     session.media = opened.media.replace(/\/$/, '');
     // Of a library that is locked, or not there yet, nothing is asked that would only be refused.
     isOpen = opened.is_open !== false;
@@ -262,8 +274,9 @@ function gone(): void {
   const again = async (): Promise<void> => {
     try {
       // A server that was started again knows nothing of this window; that is told apart from one that is away.
-      await send('GET', 'session');
+      const isKnown = (await knownHere()) !== null;
       waiting = false;
+      if (!isKnown) return lost();
       void listen();
       if (session.closing) await tellClosed().catch(() => {});
       await refresh();
@@ -327,6 +340,8 @@ async function follow(ended: AbortSignal): Promise<void> {
     }
     failures++;
     await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** failures)));
+    // It may have been started again meanwhile: then it knows nothing of this window, and would refuse what is asked next.
+    if (!ended.aborted && (await knownHere().catch(() => undefined)) === null) { others.postMessage({ name: 'gone', data: null } satisfies News); return lost(); }
     // What was said meanwhile was missed: that it locked, that hidden photos are closed.
     if (session.stage === 'open' && !ended.aborted) void refresh();
   }

@@ -2,6 +2,7 @@
 import { ApiError, get, query, send } from './api';
 import { displayRatio, parseSkeleton, type Skeleton } from './layout';
 import type { Route } from './router.svelte';
+import { check } from './searches.svelte';
 import { begunAt, onShut } from './session.svelte';
 import type { Columns, Kind, Photo } from './types';
 
@@ -11,11 +12,12 @@ const KEPT_CHUNKS = 48;
 /** `covers`: what lies in a stack under another photo is left out. */
 export interface Source { q: string; album: string | null; shelf: 'shown' | 'hidden' | 'trash'; covers?: boolean }
 
+const FAVOURITES = 'is:favourite';
 /** What a page lists; `null` for pages that list no photos. */
 export function sourceOf({ page, id, q }: Pick<Route, 'page' | 'id' | 'q'>): Source | null {
   switch (page) {
     case 'photos': return { q, album: null, shelf: 'shown', covers: q === '' };
-    case 'favourites': return { q: 'is:favourite', album: null, shelf: 'shown' };
+    case 'favourites': return { q: FAVOURITES, album: null, shelf: 'shown' };
     case 'album': return { q: '', album: id, shelf: 'shown' };
     case 'hidden': case 'trash': return { q: '', album: null, shelf: page };
     default: return null;
@@ -76,6 +78,8 @@ export class Timeline {
 
   async #load(): Promise<boolean> {
     try {
+      // Only of what somebody may have mistyped.
+      if (this.source.q !== '' && !this.skeleton && this.source.q !== FAVOURITES) await check(this.source.q);
       const answer = await send('GET', `timeline/skeleton${this.#parameters({})}`, undefined, undefined,
         this.#etag ? { 'if-none-match': this.#etag } : {});
       if (answer.status === 304) return false;

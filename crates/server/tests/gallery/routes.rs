@@ -19,13 +19,15 @@ const UNDOCUMENTED: [&str; 6] = [
 ];
 
 /// What is answered without a session: the page, which tells nothing, and the beginning of a session.
-const WITHOUT_SESSION: [(&str, &str); 2] = [("GET", "/"), ("POST", "/api/v1/session")];
+const WITHOUT_SESSION: [(&str, &str); 3] =
+    [("GET", "/"), ("POST", "/api/v1/session"), ("GET", "/api/v1/session/known")];
 
 /// What is answered while the library is locked, or before there is one. Nothing of a library is in it.
-const WHILE_LOCKED: [(&str, &str); 13] = [
+const WHILE_LOCKED: [(&str, &str); 14] = [
     ("GET", "/"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/session"),
+    ("GET", "/api/v1/session/known"),
     ("POST", "/api/v1/session"),
     ("GET", "/api/v1/status"),
     ("GET", "/api/v1/events"),
