@@ -155,3 +155,18 @@ def slot_vectors():
         add(f"cost-{field}-{value}", altered(by_passphrase, cost={**cost, field: value}), passphrase,
             "cost-out-of-bounds")
     add("version-2", altered(by_file, version=2), file, "unknown-version")
+
+    # What a key store wrapped means nothing here: a store of the test gives the secret back for whatever it is asked.
+    kept = rnd("secret that a store keeps")
+    for kind in ("keystore", "pkcs11", "tpm", "vault"):
+        by_store = make(kind, kept, wrapped=rnd(f"wrapped by {kind}", 40))
+        add(kind, by_store, {"store": {"kind": kind, "gives": kept.hex()}})
+    gives = {"store": {"kind": "vault", "gives": kept.hex()}}
+    add("wrapped-secret-altered", flipped(by_store, "wrapped_secret", 39), gives, "not-authentic")
+    add("store-of-another-kind", by_store, {"store": {"kind": "tpm", "gives": kept.hex()}}, "wrong-secret")
+    add("store-gives-another", by_store, {"store": {"kind": "vault", "gives": flip(kept, 0).hex()}}, "wrong-secret")
+    add("store-gives-less", by_store, {"store": {"kind": "vault", "gives": kept[:31].hex()}}, "wrong-secret")
+    bare = {name: value for name, value in by_store.items() if name != "wrapped_secret"}
+    add("store-without-wrapped-secret", bare, gives, "bad-field")
+    add("key-file-with-wrapped-secret", altered(by_file, wrapped_secret=by_store["wrapped_secret"]), file, "bad-field")
+    add("wrapped-secret-too-large", altered(by_store, wrapped_secret=sl1.b64(bytes((64 << 10) + 1))), gives, "too-large")

@@ -244,10 +244,10 @@ def argon2id(passphrase, salt, memory_kib, passes, lanes):
     return hash_secret_raw(text, salt, passes, memory_kib, lanes, 32, Type.ID, 19)
 
 
-SLOT_KINDS = {"passphrase": 1, "key-file": 2, "recovery": 3}
+SLOT_KINDS = {"passphrase": 1, "key-file": 2, "recovery": 3, "keystore": 4, "pkcs11": 5, "tpm": 6, "vault": 7}
 
 
-def slot(library, id, kind, label, secret, salt, unlock_key, randomness, cost=None, recipient=None):
+def slot(library, id, kind, label, secret, salt, unlock_key, randomness, cost=None, recipient=None, wrapped=b""):
     """A slot as its file holds it. `recipient` plants another public key."""
     info = b"safelight/1 slot key" + library + id + u8(SLOT_KINDS[kind])
     public = recipient or KemKey(hkdf(secret, salt, info)).public
@@ -256,11 +256,13 @@ def slot(library, id, kind, label, secret, salt, unlock_key, randomness, cost=No
     sealed = encapsulation + gcm(box, bytes(12), unlock_key)
     memory, passes, lanes = cost or (0, 0, 0)
     authenticated = (b"SLSL" + u16(1) + library + id + u8(SLOT_KINDS[kind]) + lp(label.encode())
-                     + generation(unlock_key) + u32(memory) + u32(passes) + u32(lanes) + salt + public + lp(b"")
+                     + generation(unlock_key) + u32(memory) + u32(passes) + u32(lanes) + salt + public + lp(wrapped)
                      + sealed)
     text = {"version": 1, "id": base32(id), "kind": kind, "label": label,
             "generation": base32(generation(unlock_key)), "salt": b64(salt), "public_key": b64(public),
             "sealed": b64(sealed), "mac": b64(mac256(mac_key(unlock_key, "slot"), authenticated))}
+    if wrapped:
+        text["wrapped_secret"] = b64(wrapped)
     if cost:
         text["cost"] = {"memory_kib": memory, "passes": passes, "lanes": lanes}
     return text

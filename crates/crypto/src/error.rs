@@ -5,6 +5,8 @@
 
 use std::io;
 
+use crate::wrap::StoreError;
+
 /// An error of this crate: which object, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +47,15 @@ impl CryptoError {
         match self {
             Self::Object { fault, .. } => Some(fault),
             Self::Write { .. } | Self::Read { .. } => None,
+        }
+    }
+
+    /// What a key store said, if one did not open.
+    #[must_use]
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match self.fault() {
+            Some(Fault::KeyStore(error)) => Some(error),
+            _ => None,
         }
     }
 
@@ -170,9 +181,9 @@ pub enum Fault {
     /// The slot was not written by a holder of the unlock key.
     #[error("not written by a holder of the unlock key")]
     NotAuthentic,
-    /// The device that keeps the wrapping key refused.
-    #[error("the key store refused: {0}")]
-    KeyStore(String),
+    /// The device that keeps the wrapping key did not open, and says why.
+    #[error("{0}")]
+    KeyStore(StoreError),
     /// An entry is not in the pack or leaves its bounds.
     #[error("entry is outside the pack")]
     EntryOutside,

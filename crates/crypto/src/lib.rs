@@ -73,4 +73,4 @@ pub use sign::{Domain, SIGNATURE_LEN, Signature, SigningKey, VerifyingKey};
 pub use slot::{Slot, SlotKind, SlotSecret};
 pub use statement::{Author, Statement, StatementBody, StatementId};
 pub use words::{RecoveryWords, WORD_COUNT, WordsCard, number_of_word, word_of};
-pub use wrap::KeyWrap;
+pub use wrap::{KeyWrap, StoreError};

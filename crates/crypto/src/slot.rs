@@ -51,6 +51,28 @@ pub enum SlotKind {
     Vault = 7,
 }
 
+impl SlotKind {
+    /// Whether a key store wraps the slot's secret, which then lies in the slot.
+    #[must_use]
+    pub const fn is_store(self) -> bool {
+        matches!(self, Self::Keystore | Self::Pkcs11 | Self::Tpm | Self::Vault)
+    }
+
+    /// The word for it in a slot's file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::KeyFile => "key-file",
+            Self::Recovery => "recovery",
+            Self::Keystore => "keystore",
+            Self::Pkcs11 => "pkcs11",
+            Self::Tpm => "tpm",
+            Self::Vault => "vault",
+        }
+    }
+}
+
 /// The secret that opens a slot.
 #[derive(Clone, Copy)]
 pub enum SlotSecret<'a> {
@@ -173,6 +195,12 @@ impl Slot {
     #[must_use]
     pub fn cost(&self) -> Option<PassphraseCost> {
         self.cost
+    }
+
+    /// What the key store wrapped; only of slots whose secret a store keeps.
+    #[must_use]
+    pub fn wrapped_secret(&self) -> Option<&[u8]> {
+        self.wrapped_secret.as_deref()
     }
 
     /// Opens the slot.

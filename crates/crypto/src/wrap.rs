@@ -15,11 +15,38 @@ pub trait KeyWrap {
     ///
     /// # Errors
     /// What the store said.
-    fn wrap(&self, secret: &[u8; 32]) -> Result<Vec<u8>, String>;
+    fn wrap(&self, secret: &[u8; 32]) -> Result<Vec<u8>, StoreError>;
 
     /// Gives a wrapped secret back.
     ///
     /// # Errors
     /// What the store said: locked, absent, cancelled, or not wrapped by it.
-    fn unwrap(&self, wrapped: &[u8]) -> Result<SecretBytes, String>;
+    fn unwrap(&self, wrapped: &[u8]) -> Result<SecretBytes, StoreError>;
+
+    /// Removes what the store keeps for a slot that is no more. A store that keeps nothing has nothing to do.
+    ///
+    /// # Errors
+    /// What the store said.
+    fn forget(&self, wrapped: &[u8]) -> Result<(), StoreError> {
+        let _nothing_is_kept = wrapped;
+        Ok(())
+    }
+}
+
+/// Why a key store did not give a secret back, or did not take one. The text is for people, and never secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It is not here, or what it needs to be asked was not given: nothing was tried.
+    #[error("{0}")]
+    Absent(String),
+    /// It was asked and said no: locked, a wrong PIN, cancelled.
+    #[error("{0}")]
+    Denied(String),
+    /// It is another store than the one that wrapped this: another machine's, or one that was emptied.
+    #[error("{0}")]
+    Foreign(String),
+    /// It failed in a way of its own.
+    #[error("{0}")]
+    Failed(String),
 }

@@ -3,11 +3,12 @@
 use data_encoding::HEXLOWER;
 use safelight_crypto::{
     Ask, Closing, ContentHash, CryptoError, DeviceCard, DeviceId, Domain, EntryName, EntryRecord, Epoch,
-    EpochId, EpochSecrets as _, Fault, HEADER_LEN, Keyring, Kind, LibraryId, ObjectContext, ObjectName,
-    Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, Recipient, RecoveryWords, Reveal, RootCard,
-    Roster, Signature, Slot, SlotSecret, Standing, Statement, StatementBody, UnlockKey, VerifyingKey,
-    Welcome, entry_sealed_len, names, open, open_entry, open_from, open_keys_file, open_original,
-    original_parts, padded_original, padme, pairing_words, scan_local_pack, sha256, statements_hash,
+    EpochId, EpochSecrets as _, Fault, HEADER_LEN, KeyWrap, Keyring, Kind, LibraryId, ObjectContext,
+    ObjectName, Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, Recipient, RecoveryWords,
+    Reveal, RootCard, Roster, SecretBytes, Signature, Slot, SlotKind, SlotSecret, Standing, Statement,
+    StatementBody, StoreError, UnlockKey, VerifyingKey, Welcome, entry_sealed_len, names, open, open_entry,
+    open_from, open_keys_file, open_original, original_parts, padded_original, padme, pairing_words,
+    scan_local_pack, sha256, statements_hash,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -356,22 +357,52 @@ fn slot(input: &Value, files: &Files) -> Outcome {
         Value::Null => Vec::new(),
         bytes => files.bytes(bytes)?,
     };
-    let secret = match (&passphrase, &words) {
-        (Some(passphrase), _) => SlotSecret::Passphrase(passphrase),
-        (_, Some(words)) => SlotSecret::Recovery(words),
+    let store = match &input["store"] {
+        Value::Null => None,
+        given => Some(GivingStore { kind: field(given, "kind")?, gives: files.bytes(&given["gives"])? }),
+    };
+    let secret = match (&passphrase, &words, &store) {
+        (Some(passphrase), ..) => SlotSecret::Passphrase(passphrase),
+        (_, Some(words), _) => SlotSecret::Recovery(words),
+        (_, _, Some(store)) => SlotSecret::Store(store),
         _ => SlotSecret::KeyFile(&key_file),
     };
     let unlock_key = slot.open(field(input, "library")?, &secret)?;
     Ok(json!(hex(unlock_key.as_bytes())))
 }
 
+/// A key store that gives one answer, whatever it is asked.
+struct GivingStore {
+    kind: SlotKind,
+    gives: Vec<u8>,
+}
+
+impl KeyWrap for GivingStore {
+    fn kind(&self) -> SlotKind {
+        self.kind
+    }
+
+    fn wrap(&self, _: &[u8; 32]) -> Result<Vec<u8>, StoreError> {
+        Err(StoreError::Absent("it only gives".to_owned()))
+    }
+
+    fn unwrap(&self, _: &[u8]) -> Result<SecretBytes, StoreError> {
+        Ok(SecretBytes::new(self.gives.clone()))
+    }
+}
+
 fn refused_by_name(message: &str) -> Failure {
+    let wrapped = Fault::BadField("wrapped_secret");
     if message.contains(&Fault::CostOutOfBounds.to_string()) {
         refuse(Fault::CostOutOfBounds)
     } else if message.contains(&Fault::BadPublicKey.to_string()) {
         refuse(Fault::BadPublicKey)
     } else if message.contains(&Fault::UnknownVersion(2).to_string()) {
         refuse(Fault::UnknownVersion(2))
+    } else if message.contains(&Fault::TooLarge.to_string()) {
+        refuse(Fault::TooLarge)
+    } else if message.contains(&wrapped.to_string()) {
+        refuse(wrapped)
     } else {
         bad(message)
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::entropy::SeededEntropy;
 use crate::secret::SecretBytes;
+use crate::wrap::StoreError;
 
 const LIBRARY: LibraryId = LibraryId::from_bytes([7; 20]);
 
@@ -16,11 +17,11 @@ impl KeyWrap for Token {
         SlotKind::Pkcs11
     }
 
-    fn wrap(&self, secret: &[u8; 32]) -> Result<Vec<u8>, String> {
+    fn wrap(&self, secret: &[u8; 32]) -> Result<Vec<u8>, StoreError> {
         Ok(secret.iter().map(|byte| byte ^ self.0).collect())
     }
 
-    fn unwrap(&self, wrapped: &[u8]) -> Result<SecretBytes, String> {
+    fn unwrap(&self, wrapped: &[u8]) -> Result<SecretBytes, StoreError> {
         Ok(SecretBytes::new(wrapped.iter().map(|byte| byte ^ self.0).collect()))
     }
 }

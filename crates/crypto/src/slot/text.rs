@@ -62,6 +62,9 @@ fn parse(text: SlotText) -> Result<Slot, Fault> {
     if (text.kind == SlotKind::Passphrase) != text.cost.is_some() {
         return Err(Fault::BadField("cost"));
     }
+    if text.kind.is_store() != text.wrapped_secret.is_some() {
+        return Err(Fault::BadField("wrapped_secret"));
+    }
     if let Some(cost) = text.cost {
         cost.check()?;
     }
