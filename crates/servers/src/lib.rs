@@ -1,4 +1,4 @@
-//! Storage servers for tests: started on a free port, stopped when dropped or when the test dies.
+//! Storage servers and key stores for tests: started on a free port or a socket, stopped when dropped or when the test dies.
 //!
 //! Why a crate: the tests of `store`, `sync`, `library` and `cli` all need them. Development only; nothing that
 //! is shipped depends on it. The programs come from `tools/setup.sh test`; where one is missing the test says
@@ -9,6 +9,7 @@
 mod azurite;
 mod cloud;
 mod fake;
+mod key_stores;
 mod moto;
 mod process;
 mod sshd;
@@ -18,6 +19,7 @@ mod webdav;
 pub use azurite::Azurite;
 pub use cloud::Cloud;
 pub use fake::{Answer, Fake, Request};
+pub use key_stores::{SecretService, SoftHsm, Swtpm};
 pub use moto::Moto;
 pub use process::{browse, cache, find, http};
 pub use sshd::Sshd;

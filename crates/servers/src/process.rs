@@ -15,7 +15,7 @@ const PORTS: u64 = 12_000;
 /// How long a server may take to answer first; some import a lot on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(90);
 /// Kills the program as soon as our end of its input is closed, which happens even when the test is killed.
-const KEEPER: &str = "\"$@\" </dev/null & server=$!; cat >/dev/null; kill -9 $server";
+pub(crate) const KEEPER: &str = "\"$@\" </dev/null & server=$!; cat >/dev/null; kill -9 $server";
 
 /// Where `tools/setup.sh` puts what it installs.
 #[must_use]
