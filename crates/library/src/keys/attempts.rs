@@ -28,14 +28,37 @@ pub enum AttemptWay {
     KeyFile,
     /// Recovery words.
     Recovery,
+    /// A key store: the system's keystore, a token, a TPM, a vault.
+    Store(StoreKind),
+}
+
+/// Which kind of key store was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreKind {
+    /// The operating system's keystore.
+    Keystore,
+    /// A PKCS#11 token.
+    Pkcs11,
+    /// A TPM.
+    Tpm,
+    /// A key vault on the network.
+    Vault,
 }
 
 impl AttemptWay {
     /// The way that a secret goes.
     pub(crate) fn of(secret: &SlotSecret<'_>) -> Self {
-        match secret.kind() {
+        Self::of_kind(secret.kind())
+    }
+
+    pub(crate) const fn of_kind(kind: SlotKind) -> Self {
+        match kind {
             SlotKind::KeyFile => Self::KeyFile,
             SlotKind::Recovery => Self::Recovery,
+            SlotKind::Keystore => Self::Store(StoreKind::Keystore),
+            SlotKind::Pkcs11 => Self::Store(StoreKind::Pkcs11),
+            SlotKind::Tpm => Self::Store(StoreKind::Tpm),
+            SlotKind::Vault => Self::Store(StoreKind::Vault),
             _ => Self::Passphrase,
         }
     }
@@ -47,11 +70,25 @@ impl AttemptWay {
             Self::Passphrase => "passphrase",
             Self::KeyFile => "key-file",
             Self::Recovery => "recovery",
+            Self::Store(StoreKind::Keystore) => "keystore",
+            Self::Store(StoreKind::Pkcs11) => "pkcs11",
+            Self::Store(StoreKind::Tpm) => "tpm",
+            Self::Store(StoreKind::Vault) => "vault",
         }
     }
 
+    const ALL: [Self; 7] = [
+        Self::Passphrase,
+        Self::KeyFile,
+        Self::Recovery,
+        Self::Store(StoreKind::Keystore),
+        Self::Store(StoreKind::Pkcs11),
+        Self::Store(StoreKind::Tpm),
+        Self::Store(StoreKind::Vault),
+    ];
+
     fn parse(word: &str) -> Option<Self> {
-        [Self::Passphrase, Self::KeyFile, Self::Recovery].into_iter().find(|way| way.as_str() == word)
+        Self::ALL.into_iter().find(|way| way.as_str() == word)
     }
 }
 

@@ -38,6 +38,14 @@ pub enum KeysError {
         /// The slot.
         slot: SlotId,
     },
+    /// Without this slot only stores could unlock the library, which break, are lost and are left behind.
+    #[error(
+        "{slot} is the last key slot that a person can open: the others need a key store of this machine or a token"
+    )]
+    LastForPeople {
+        /// The slot.
+        slot: SlotId,
+    },
     /// A new library needs a way to unlock it.
     #[error("a library needs a passphrase or a key file")]
     NoSlots,
@@ -76,10 +84,10 @@ impl KeysError {
         match self {
             Self::NoSuchSlot { .. } => ErrorKind::NotFound,
             Self::AmbiguousSlot { .. } | Self::NoSlots => ErrorKind::Usage,
-            Self::LastSlot { .. } | Self::AnotherDevice => ErrorKind::Refused,
+            Self::LastSlot { .. } | Self::LastForPeople { .. } | Self::AnotherDevice => ErrorKind::Refused,
             Self::Damaged { .. } => ErrorKind::Damaged,
             Self::WrongSecret { .. } | Self::WrongKey => ErrorKind::Locked,
-            Self::Crypto(error) if error.is_wrong_key() => ErrorKind::Locked,
+            Self::Crypto(error) if error.is_wrong_key() || error.store_error().is_some() => ErrorKind::Locked,
             Self::Crypto(_) => ErrorKind::Damaged,
             Self::Folder(error) => error.kind(),
         }
@@ -92,6 +100,9 @@ impl KeysError {
             Self::NoSuchSlot { .. } => "safelight key list shows what there is",
             Self::AmbiguousSlot { .. } => "use more of the id",
             Self::LastSlot { .. } => "add another one first with: safelight key add",
+            Self::LastForPeople { .. } => {
+                "add a passphrase, a key file or the recovery words first with: safelight key add"
+            }
             Self::AnotherDevice => "run the same command again",
             Self::NoSlots => "pass --passphrase-file FILE, --passphrase-fd N or --key-file FILE",
             Self::Damaged { path, .. } if path.ends_with(KEYRING) => KEYRING_HINT,
@@ -99,6 +110,9 @@ impl KeysError {
                 "unlock by another slot or the recovery words, then remove the damaged one"
             }
             Self::WrongSecret { .. } | Self::WrongKey => "try again, or unlock by another slot",
+            Self::Crypto(error) if error.store_error().is_some() => {
+                "unlock by another slot, or mend what it says"
+            }
             Self::Crypto(_) => return None,
             Self::Folder(error) => return error.hint(),
         };

@@ -104,11 +104,25 @@ impl KeyFolder<'_> {
 
     fn write_keyring(&self, keys: &UnlockedKeys, entropy: &mut dyn Entropy) -> Result<(), KeysError> {
         let sealed = keys.keyring.to_sealed(&keys.unlock_key, entropy)?;
-        if self.open_file(KEYRING, &keys.unlock_key).is_ok() {
-            let current = self.read(KEYRING)?;
-            self.replace_file(KEYRING_PREVIOUS, &current)?;
+        match self.open_file(KEYRING, &keys.unlock_key) {
+            Ok(_) => {
+                let current = self.read(KEYRING)?;
+                self.replace_file(KEYRING_PREVIOUS, &current)?;
+            }
+            // The unlock key was replaced meanwhile: under the old one no slot would open what is written here.
+            Err(KeysError::WrongKey) => return Err(KeysError::WrongKey),
+            Err(_) => {}
         }
         self.replace_file(KEYRING, sealed.as_bytes())
+    }
+
+    /// Refuses to change slots under an unlock key that is no longer in force: another command replaced it.
+    pub(super) fn require_in_force(&self, keys: &UnlockedKeys) -> Result<(), KeysError> {
+        match self.open_file(KEYRING, &keys.unlock_key) {
+            Err(KeysError::WrongKey) => Err(KeysError::WrongKey),
+            // A damaged keyring says nothing about the key; slots are mended all the same.
+            _ => Ok(()),
+        }
     }
 
     /// Opens one of the two files.

@@ -26,7 +26,7 @@ use std::path::{Component, Path, PathBuf};
 use safelight_crypto::{Keyring, UnlockKey};
 use safelight_store::TempSpace;
 
-pub use attempts::{AttemptLog, AttemptWay, FailedAttempt};
+pub use attempts::{AttemptLog, AttemptWay, FailedAttempt, StoreKind};
 pub(crate) use create::UnfinishedLibrary;
 pub use create::{NewLibrary, NewSlot};
 pub(crate) use error::KEYRING_HINT;

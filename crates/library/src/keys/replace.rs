@@ -42,6 +42,8 @@ impl KeyFolder<'_> {
         self.folder.require_writable()?;
         finish_replacement(self.folder)?;
         let _lock = self.folder.lock_keys()?;
+        // What another process learnt since these keys were opened is not to be lost.
+        let keyring = self.open_file(KEYRING, &keys.unlock_key)?;
         let list = self.slots()?;
         if let Some(damaged) = list.damaged.into_iter().next() {
             return Err(KeysError::Damaged { path: damaged.path, reason: damaged.reason });
@@ -52,7 +54,7 @@ impl KeyFolder<'_> {
         for slot in &list.slots {
             resealed.push(slot.reseal(library, &keys.unlock_key, &unlock_key, entropy)?);
         }
-        let sealed = keys.keyring.to_sealed(&unlock_key, entropy)?;
+        let sealed = keyring.to_sealed(&unlock_key, entropy)?;
 
         let new = self.folder.path().join(KEYS_NEW);
         DirBuilder::new()
@@ -63,7 +65,7 @@ impl KeyFolder<'_> {
         replace_in(temporary, &new, KEYRING, sealed.as_bytes())?;
         make_slots_folder(&new)?;
         for slot in &resealed {
-            write_slot(temporary, &new, slot, &keys.keyring)?;
+            write_slot(temporary, &new, slot, &keyring)?;
         }
         match read_small(&self.path(ATTEMPTS)) {
             Ok(attempts) => replace_in(temporary, &new, ATTEMPTS, &attempts)?,
@@ -73,7 +75,7 @@ impl KeyFolder<'_> {
         sync(self.folder.path())?;
         exchange(self.folder)?;
         finish_locked(self.folder)?;
-        Ok(UnlockedKeys { keyring: keys.keyring.clone(), unlock_key })
+        Ok(UnlockedKeys { keyring, unlock_key })
     }
 }
 

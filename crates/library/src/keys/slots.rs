@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use safelight_crypto::{Entropy, Keyring, LibraryId, PassphraseCost, Slot, SlotId, SlotSecret};
+use safelight_crypto::{Entropy, Keyring, LibraryId, PassphraseCost, Slot, SlotId, SlotKind, SlotSecret};
 use safelight_store::{TempSpace, sync_directory};
 
 use crate::effects::now_stamp_millis;
@@ -119,17 +119,19 @@ impl KeyFolder<'_> {
         self.folder.require_writable()?;
         let slot = Slot::create(self.folder.library(), label, secret, cost, &keys.unlock_key, entropy)?;
         let _lock = self.folder.lock_keys()?;
+        self.require_in_force(keys)?;
         self.write_slot(&slot, &keys.keyring)?;
         Ok(slot)
     }
 
-    /// Removes a way to unlock, if another one that works stays.
+    /// Removes a way to unlock, if another one that works stays, and one that a person can open without any store.
     ///
     /// # Errors
-    /// [`KeysError::NoSuchSlot`], [`KeysError::LastSlot`].
+    /// [`KeysError::NoSuchSlot`], [`KeysError::LastSlot`], [`KeysError::LastForPeople`].
     pub fn remove_slot(&self, keys: &UnlockedKeys, id: SlotId) -> Result<(), KeysError> {
         self.folder.require_writable()?;
         let _lock = self.folder.lock_keys()?;
+        self.require_in_force(keys)?;
         self.remove_locked(keys, id)
     }
 
@@ -149,6 +151,7 @@ impl KeyFolder<'_> {
         let old = self.read_by_id(id)?.slot;
         let slot = Slot::create(self.folder.library(), old.label(), secret, cost, &keys.unlock_key, entropy)?;
         let _lock = self.folder.lock_keys()?;
+        self.require_in_force(keys)?;
         self.write_slot(&slot, &keys.keyring)?;
         self.remove_locked(keys, id)?;
         Ok(slot)
@@ -172,25 +175,37 @@ impl KeyFolder<'_> {
     /// # Errors
     /// [`KeysError::WrongSecret`], [`KeysError::Damaged`], [`KeysError::WrongKey`].
     pub fn test_slot(&self, id: SlotId, secret: &SlotSecret<'_>) -> Result<UnlockedKeys, KeysError> {
+        self.try_slot(id, secret).inspect_err(|error| {
+            if matches!(error, KeysError::WrongSecret { .. }) {
+                self.note_wrong_secret(id, secret.kind());
+            }
+        })
+    }
+
+    /// The same, with nothing written down: for a secret that may be meant for another slot. Whoever knows better says so
+    /// with [`note_wrong_secret`](Self::note_wrong_secret).
+    ///
+    /// # Errors
+    /// As [`test_slot`](Self::test_slot).
+    pub fn try_slot(&self, id: SlotId, secret: &SlotSecret<'_>) -> Result<UnlockedKeys, KeysError> {
         let ReadSlot { slot, is_suspect } = self.read_by_id(id)?;
         let unlock_key = slot.open(self.folder.library(), secret).map_err(|error| match error {
+            error if error.store_error().is_some() => error.into(),
             _ if is_suspect => {
                 KeysError::Damaged { path: self.path(SLOTS).join(file_of(id)), reason: SUSPECT.to_owned() }
             }
-            error if error.is_wrong_key() => {
-                self.note_wrong_secret(id, secret);
-                KeysError::WrongSecret { slot: id }
-            }
+            error if error.is_wrong_key() => KeysError::WrongSecret { slot: id },
             error => error.into(),
         })?;
         let keyring = self.open_keyring(&unlock_key)?.keyring;
         Ok(UnlockedKeys { keyring, unlock_key })
     }
 
-    fn note_wrong_secret(&self, id: SlotId, secret: &SlotSecret<'_>) {
+    /// Writes down that a secret did not open a slot.
+    pub fn note_wrong_secret(&self, id: SlotId, kind: SlotKind) {
         // A wrong id in the description makes every right secret look wrong, and would go into what is written down.
         if !self.folder.is_suspect() {
-            let way = AttemptWay::of(secret);
+            let way = AttemptWay::of_kind(kind);
             self.record_attempt(&FailedAttempt { at_millis: now_stamp_millis(), way, slot: Some(id) });
         }
     }
@@ -210,9 +225,16 @@ impl KeyFolder<'_> {
             return Err(KeysError::NoSuchSlot { wanted: id.to_string() });
         }
         let library = self.folder.library();
-        let works = |slot: &Slot| slot.id() != id && slot.verify(library, &keys.unlock_key).is_ok();
-        if !self.slots()?.slots.iter().any(works) {
+        let mut slots = self.slots()?.slots;
+        slots.retain(|slot| slot.id() == id || slot.verify(library, &keys.unlock_key).is_ok());
+        let (going, staying): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| slot.id() == id);
+        if staying.is_empty() {
             return Err(KeysError::LastSlot { slot: id });
+        }
+        // A damaged slot opens for nobody, so nobody loses it.
+        let is_for_people = |slot: &Slot| !slot.kind().is_store();
+        if going.iter().any(is_for_people) && !staying.iter().any(is_for_people) {
+            return Err(KeysError::LastForPeople { slot: id });
         }
         let fail = |error| FolderError::from_io("remove", &path, error);
         std::fs::remove_file(&path).map_err(fail)?;

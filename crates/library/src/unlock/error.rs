@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use safelight_crypto::{SlotKind, StoreError};
+
 use crate::error::ErrorKind;
 use crate::folder::FolderError;
 use crate::keys::{AttemptWay, KeysError};
@@ -22,6 +24,26 @@ pub enum UnlockError {
     WrongSecret {
         /// What was tried.
         way: AttemptWay,
+        /// The library's folder.
+        path: PathBuf,
+    },
+    /// The key store does not open the slot.
+    #[error("key slot {label} ({}) of the library in {} does not open: {reason}", kind.as_str(), path.display())]
+    StoreSlot {
+        /// What its owner calls the slot.
+        label: String,
+        /// Which kind of store.
+        kind: SlotKind,
+        /// The library's folder.
+        path: PathBuf,
+        /// What the store said.
+        reason: StoreError,
+    },
+    /// No slot is of the kind that was named.
+    #[error("the library in {} has no key slot of the kind {}", path.display(), kind.as_str())]
+    NoStoreSlot {
+        /// The kind.
+        kind: SlotKind,
         /// The library's folder.
         path: PathBuf,
     },
@@ -74,6 +96,7 @@ const fn wrong(way: AttemptWay) -> &'static str {
         AttemptWay::Passphrase => "the passphrase does not open",
         AttemptWay::KeyFile => "the key file does not open",
         AttemptWay::Recovery => "the recovery words do not open",
+        AttemptWay::Store(_) => "the key store does not open",
     }
 }
 
@@ -82,7 +105,11 @@ impl UnlockError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Locked { .. } | Self::WrongSecret { .. } | Self::SecretFile { .. } => ErrorKind::Locked,
+            Self::Locked { .. }
+            | Self::WrongSecret { .. }
+            | Self::StoreSlot { .. }
+            | Self::NoStoreSlot { .. }
+            | Self::SecretFile { .. } => ErrorKind::Locked,
             Self::NoSlots { .. } => ErrorKind::Damaged,
             Self::AgentFolder { .. } => ErrorKind::Refused,
             Self::Prompt(_) | Self::Agent { .. } => ErrorKind::Failed,
@@ -110,6 +137,15 @@ impl UnlockError {
             Self::WrongSecret { way: AttemptWay::Recovery, .. } => {
                 "check which library is meant: these are the words of another one, or not written as they were shown; \
                  if they are this library's, library.toml may be another one's: safelight doctor --fix with the same words mends that"
+            }
+            Self::WrongSecret { way: AttemptWay::Store(_), .. } => {
+                "the store gave another secret than the slot was made with; unlock by another slot"
+            }
+            Self::StoreSlot { .. } => {
+                "unlock by another slot: --passphrase-file FILE, --key-file FILE or --recovery-file FILE"
+            }
+            Self::NoStoreSlot { .. } => {
+                "safelight key list shows what there is; safelight key add --store adds one"
             }
             Self::NoSlots { .. } => {
                 "put keys/slots back from a backup of the library's folder; without one, safelight join with the recovery \

@@ -19,7 +19,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use safelight_crypto::{Entropy, RecoveryWords, Slot, SlotId, SlotKind, SlotSecret, UnlockKey};
+use safelight_crypto::{
+    Entropy, KeyWrap, RecoveryWords, Slot, SlotId, SlotKind, SlotSecret, StoreError, UnlockKey,
+};
 use zeroize::Zeroizing;
 
 pub use error::UnlockError;
@@ -63,6 +65,10 @@ pub struct UnlockSources<'a> {
     pub key_file: Option<PathBuf>,
     /// The recovery words.
     pub recovery: Option<&'a RecoveryWords>,
+    /// A key store that the command named.
+    pub named_store: Option<&'a dyn KeyWrap>,
+    /// Key stores that ask nobody: tried before a person is asked, and passed over where they do not open.
+    pub stores: Vec<&'a dyn KeyWrap>,
     /// The value of `SAFELIGHT_PASSPHRASE_FILE`.
     pub environment_passphrase_file: Option<PathBuf>,
     /// The value of `CREDENTIALS_DIRECTORY`.
@@ -167,6 +173,9 @@ impl Door<'_> {
         if let Some(words) = sources.recovery {
             return self.by_secret(&SlotSecret::Recovery(words));
         }
+        if let Some(store) = sources.named_store {
+            return self.by_store(store);
+        }
         if let Some(path) = &sources.environment_passphrase_file {
             return self.by_passphrase_file(path);
         }
@@ -174,6 +183,21 @@ impl Door<'_> {
             && let Some(opened) = self.by_credentials(credentials)?
         {
             return Ok(opened);
+        }
+        for store in &sources.stores {
+            match self.by_store(*store) {
+                Ok(opened) => return Ok(opened),
+                // What is not here cannot be asked, which is no news where there are other ways.
+                Err(
+                    UnlockError::NoStoreSlot { .. }
+                    | UnlockError::StoreSlot { reason: StoreError::Absent(_), .. },
+                ) => {}
+                Err(UnlockError::StoreSlot { label, kind, reason, .. }) => {
+                    let slot = format!("{label} ({})", kind.as_str());
+                    self.warnings.push(UnlockWarning::SlotUnusable { slot, reason: reason.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
         }
         match sources.prompt {
             Some(prompt) => self.by_prompt(prompt),
@@ -290,6 +314,53 @@ impl Door<'_> {
         Err(if damaged { self.damaged_slot().unwrap_or(wrong) } else { wrong })
     }
 
+    /// Asks a store for the slots of its kind. What the first one said that was not merely absent is what is told.
+    fn by_store(&mut self, store: &dyn KeyWrap) -> Result<Opened, UnlockError> {
+        let path = || self.folder.path().to_owned();
+        let kind = store.kind();
+        let secret = SlotSecret::Store(store);
+        let mut slots = self.folder.keys().slots()?.slots;
+        slots.retain(|slot| slot.kind() == kind);
+        let mut refusal: Option<UnlockError> = None;
+        for slot in &slots {
+            let error = match slot.open(self.folder.library(), &secret) {
+                Ok(unlock_key) => match self.keyring(unlock_key) {
+                    Ok(keys) => return Ok((keys, opened_by(slot))),
+                    Err(UnlockError::Keys(KeysError::WrongKey)) => {
+                        self.note_slot(slot, "it belongs to an earlier unlock key".to_owned());
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                Err(error) => error,
+            };
+            let Some(reason) = error.store_error().cloned() else {
+                self.note_slot(slot, error.to_string());
+                continue;
+            };
+            let is_news = !matches!(reason, StoreError::Absent(_));
+            if refusal.is_none() || is_news {
+                refusal = Some(UnlockError::StoreSlot {
+                    label: slot.label().to_owned(),
+                    kind,
+                    path: path(),
+                    reason,
+                });
+            }
+        }
+        if let Some(refusal) = refusal {
+            if let UnlockError::StoreSlot { reason: StoreError::Denied(_), .. } = &refusal {
+                self.note_attempt(&secret, &slots);
+            }
+            return Err(refusal);
+        }
+        match self.damaged_slot() {
+            Some(damaged) if !slots.is_empty() => Err(damaged),
+            _ if slots.is_empty() => Err(UnlockError::NoStoreSlot { kind, path: path() }),
+            _ => Err(self.wrong(&secret, &slots)),
+        }
+    }
+
     fn note_slot(&mut self, slot: &Slot, reason: String) {
         self.warnings.push(UnlockWarning::SlotUnusable { slot: format!("{}.toml", slot.id()), reason });
     }
@@ -308,9 +379,6 @@ impl Door<'_> {
     /// Writes the failure down and names it.
     fn wrong(&self, secret: &SlotSecret<'_>, slots: &[Slot]) -> UnlockError {
         let way = AttemptWay::of(secret);
-        let millis = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let slot = if let [only] = slots { Some(only.id()) } else { None };
-        let at_millis = u64::try_from(millis).unwrap_or(u64::MAX);
         let is_id_by_words =
             matches!(secret, SlotSecret::Recovery(words) if words.library_id() == self.folder.library());
         if self.folder.is_suspect() && is_id_by_words {
@@ -322,8 +390,15 @@ impl Door<'_> {
             let reason = "it does not fit its own checksum, so no secret can be tried".to_owned();
             return FolderError::Damaged { path: self.folder.path().join("library.toml"), reason }.into();
         }
-        self.folder.keys().record_attempt(&FailedAttempt { at_millis, way, slot });
+        self.note_attempt(secret, slots);
         UnlockError::WrongSecret { way, path: self.folder.path().to_owned() }
+    }
+
+    fn note_attempt(&self, secret: &SlotSecret<'_>, slots: &[Slot]) {
+        let millis = self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let at_millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        let slot = if let [only] = slots { Some(only.id()) } else { None };
+        self.folder.keys().record_attempt(&FailedAttempt { at_millis, way: AttemptWay::of(secret), slot });
     }
 
     fn keyring(&mut self, unlock_key: UnlockKey) -> Result<UnlockedKeys, UnlockError> {
