@@ -72,6 +72,14 @@ if at_least test; then
   want openssl openssl openssl "certificates of test servers"
   have sshd || [ -x /usr/sbin/sshd ] || missing+=("sshd openssh-server - an SFTP server for tests")
   want rclone rclone rclone "a WebDAV server for tests; peer: upload"
+  # On a Mac their tests are skipped and say so.
+  if [ "$(uname)" != Darwin ]; then
+    want softhsm2-util softhsm2 - "a PKCS#11 token for tests of key slots"
+    want swtpm swtpm - "a TPM for tests of key slots"
+    want dbus-daemon dbus - "a session bus for tests of key slots"
+    want dbus-send dbus-bin - "asks on that bus"
+    want gnome-keyring-daemon gnome-keyring - "a Secret Service on that bus"
+  fi
 fi
 if at_least bench; then
   want vipsthumbnail libvips-tools vips "peer: thumbnails"

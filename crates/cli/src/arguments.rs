@@ -64,6 +64,26 @@ pub(crate) struct Global {
     /// Unlock with the recovery words in this file; init writes them to it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) recovery_file: Option<PathBuf>,
+    /// Unlock with a key slot of this kind: keystore, pkcs11 or tpm
+    #[arg(long, global = true, value_name = "KIND")]
+    pub(crate) by: Option<StoreKind>,
+    /// Speak to PKCS#11 tokens through this module
+    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_PKCS11_MODULE", hide_env_values = true)]
+    pub(crate) pkcs11_module: Option<PathBuf>,
+    /// Take a token's PIN from this file
+    #[arg(long, global = true, value_name = "FILE", env = "SAFELIGHT_PIN_FILE", hide_env_values = true)]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// Use the TPM at this device or socket
+    #[arg(long, global = true, value_name = "DEVICE", env = "SAFELIGHT_TPM", hide_env_values = true)]
+    pub(crate) tpm: Option<PathBuf>,
+}
+
+/// The kinds of key stores that can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum StoreKind {
+    Keystore,
+    Pkcs11,
+    Tpm,
 }
 
 /// The commands.

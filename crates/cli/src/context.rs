@@ -288,6 +288,8 @@ impl Context {
         }
         // What is typed says more of what is meant than what a profile has set long ago.
         let from_environment = |is_by_hand: bool| given.is_empty() || is_by_hand;
+        let ask_pin = self.pin_source();
+        let stores = self.key_stores(&ask_pin);
         let is_given = |way: &str| given.contains(&way);
         let passphrase_file = self.global.passphrase_file.clone();
         // Nothing that is given can be tried where no slot is left; what the agent has still opens the library then.
@@ -298,6 +300,8 @@ impl Context {
             passphrase_descriptor: self.passphrase_descriptor()?,
             key_file: self.global.key_file.clone().filter(|_| from_environment(is_given(KEY_FILE))),
             recovery: words.as_ref(),
+            named_store: self.global.by.map(|kind| stores.of(kind)),
+            stores: if given.is_empty() { stores.that_ask_nobody(&self.global) } else { Vec::new() },
             environment_passphrase_file: None,
             credentials_folder: self.environment.credentials.clone().map(PathBuf::from),
             prompt: prompt::someone_is_there().then_some(&mut ask),
@@ -327,6 +331,7 @@ impl Context {
             ("--passphrase-fd", global.passphrase_fd.is_some()),
             (KEY_FILE, is_typed(&global.key_file, "SAFELIGHT_KEY_FILE")),
             ("--recovery-file", global.recovery_file.is_some()),
+            ("--by", global.by.is_some()),
         ];
         ways.into_iter().filter_map(|(way, is_given)| is_given.then_some(way)).collect()
     }

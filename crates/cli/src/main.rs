@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod prompt;
 mod sign_in;
+mod stores;
 
 use std::process::ExitCode;
 

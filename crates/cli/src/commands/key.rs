@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use safelight_keystore::Holder;
 use safelight_library::keys::NewSlot;
 use safelight_library::unlock::UnlockError;
 use safelight_library::{LibraryError, RecoveryWords, Slot, SlotKind, SlotSecret};
@@ -13,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{printable, printable_text};
 use crate::prompt;
 
-/// List, add, remove and test ways to unlock
+/// List, add, remove and test ways to unlock, and replace the key behind them
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
 enum Action {
     /// List the ways to unlock
     List,
-    /// Add a passphrase, a key file, or the library's recovery words where a device came in without them
+    /// Add a passphrase, a key file, a key store, or the library's recovery words where a device came in without them
     Add {
         /// What to call it
         #[arg(long, value_name = "NAME")]
@@ -41,24 +42,52 @@ enum Action {
         /// The same, from this file
         #[arg(long, value_name = "FILE", conflicts_with_all = ["new_key_file", "new_passphrase_file"])]
         new_recovery_file: Option<PathBuf>,
+        /// Let this key store of the machine unlock it
+        #[arg(
+            long,
+            value_name = "STORE",
+            conflicts_with_all = ["new_key_file", "new_passphrase_file", "recovery_words", "new_recovery_file"]
+        )]
+        store: Option<Place>,
+        /// Which PKCS#11 token, by its label, where there are several
+        #[arg(long, value_name = "LABEL", requires = "store")]
+        token: Option<String>,
     },
-    /// Remove a way to unlock; the last one that works stays
+    /// Remove a way to unlock; the last one that works stays, and the last that a person can open
     Remove {
         /// Its id, the beginning of it, or its name
         slot: String,
     },
-    /// Test whether a secret still opens its slot
+    /// Test which ways still open the library, and say of the others why not
     Test {
-        /// The slot's id, the beginning of it, or its name
-        slot: String,
+        /// Only this one, by its id, the beginning of it, or its name
+        slot: Option<String>,
     },
+    /// Replace the unlock key; every way to unlock goes on working, and none is asked for
+    Rotate,
+}
+
+/// Where a key store's secret is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Place {
+    /// The keystore of this system, for whoever is logged in as you
+    Keystore,
+    /// The kernel's keyring, until this machine restarts
+    KernelKeyring,
+    /// A PKCS#11 token: --pkcs11-module, --token, --pin-file
+    Pkcs11,
+    /// The TPM of this machine
+    Tpm,
 }
 
 #[derive(Serialize)]
-struct ListedSlot {
+pub(super) struct ListedSlot {
     id: String,
     kind: String,
     label: String,
+    /// Which of the keystores of a system has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<&'static str>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
@@ -69,11 +98,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         {
             add_words(context, label.as_deref(), new_recovery_file.as_deref())
         }
+        Some(Action::Add { label, store: Some(place), token, .. }) => {
+            super::key_store::add(context, label.as_deref(), *place, token.as_deref())
+        }
         Some(Action::Add { label, new_key_file, new_passphrase_file, .. }) => {
             add(context, label.as_deref(), new_key_file.as_deref(), new_passphrase_file.as_deref())
         }
         Some(Action::Remove { slot }) => remove(context, slot),
-        Some(Action::Test { slot }) => test(context, slot),
+        Some(Action::Test { slot }) => super::key_test::run(context, slot.as_deref()),
+        Some(Action::Rotate) => super::key_store::rotate(context),
     }
 }
 
@@ -88,8 +121,9 @@ fn list(context: &Context) -> Result<(), Failure> {
         context.output.print_json(&slots)?;
     } else {
         for slot in &slots {
+            let holder = slot.holder.map(|holder| format!(" ({holder})")).unwrap_or_default();
             let label = printable_text(&slot.label);
-            context.output.data(&format!("{:.10}  {:<10}  {label}", slot.id, slot.kind))?;
+            context.output.data(&format!("{:.10}  {:<10}  {label}{holder}", slot.id, slot.kind))?;
         }
     }
     for damaged in &list.damaged {
@@ -98,20 +132,21 @@ fn list(context: &Context) -> Result<(), Failure> {
     if list.damaged.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Damaged)) }
 }
 
-fn listed(slot: &Slot) -> ListedSlot {
+pub(super) fn listed(slot: &Slot) -> ListedSlot {
+    let is_keystore = slot.kind() == SlotKind::Keystore;
+    let holder = slot.wrapped_secret().filter(|_| is_keystore).and_then(Holder::of);
     ListedSlot {
+        holder: holder.map(Holder::name),
         id: slot.id().to_string(),
         kind: kind_word(slot.kind()).to_owned(),
         label: slot.label().to_owned(),
     }
 }
 
-fn kind_word(kind: SlotKind) -> &'static str {
+pub(super) fn kind_word(kind: SlotKind) -> &'static str {
     match kind {
-        SlotKind::Passphrase => "passphrase",
         SlotKind::KeyFile => "key file",
-        SlotKind::Recovery => "recovery",
-        _ => "other",
+        other => other.as_str(),
     }
 }
 
@@ -199,12 +234,12 @@ fn add_words(context: &Context, label: Option<&str>, file: Option<&std::path::Pa
 }
 
 /// A slot by its label and the beginning of its id.
-fn in_words(slot: &Slot) -> String {
+pub(super) fn in_words(slot: &Slot) -> String {
     format!("{} ({:.10})", printable_text(slot.label()), slot.id().to_string())
 }
 
 /// Says what would be done to a way to unlock.
-fn foretell(context: &Context, verb: &str, kind: &str, label: &str) -> Result<(), Failure> {
+pub(super) fn foretell(context: &Context, verb: &str, kind: &str, label: &str) -> Result<(), Failure> {
     if context.output.json() {
         let would = serde_json::json!({ "would": verb, "kind": kind, "label": label });
         return Ok(context.output.print_json(&would)?);
@@ -228,58 +263,10 @@ fn remove(context: &Context, wanted: &str) -> Result<(), Failure> {
     }
     let keys = context.unlock(&folder)?;
     folder.keys().remove_slot(&keys, slot.id()).map_err(LibraryError::from)?;
+    super::key_store::forget(context, &slot);
     if context.output.json() {
         return Ok(context.output.print_json(&serde_json::json!({ "removed": listed(&slot) }))?);
     }
     context.output.talk(&format!("Removed {what}."));
-    Ok(())
-}
-
-fn test(context: &Context, wanted: &str) -> Result<(), Failure> {
-    let folder = context.folder()?;
-    let slot = folder.keys().find_slot(wanted).map_err(LibraryError::from)?;
-    let test =
-        |secret: &SlotSecret<'_>| folder.keys().test_slot(slot.id(), secret).map_err(LibraryError::from);
-    match slot.kind() {
-        SlotKind::Recovery => {
-            let words = match context.given_words()? {
-                Some(words) => words,
-                None if prompt::someone_is_there() => {
-                    let typed = prompt::passphrase("The 24 recovery words")?;
-                    RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?
-                }
-                None => {
-                    return Err(
-                        Failure::usage("the recovery words are needed").hint("pass --recovery-file FILE")
-                    );
-                }
-            };
-            test(&SlotSecret::Recovery(&words))?;
-        }
-        SlotKind::KeyFile => {
-            let Some(file) = &context.global.key_file else {
-                return Err(Failure::usage("the key file is needed").hint("pass --key-file FILE"));
-            };
-            let bytes = safelight_library::unlock::read_key_file(file, &mut Vec::new())
-                .map_err(LibraryError::from)?;
-            test(&SlotSecret::KeyFile(&bytes))?;
-        }
-        _ => {
-            let passphrase = match context.given_passphrase()? {
-                Some(passphrase) => passphrase,
-                None if prompt::someone_is_there() => prompt::passphrase("Passphrase")?,
-                None => {
-                    return Err(
-                        Failure::usage("the passphrase is needed").hint("pass --passphrase-file FILE")
-                    );
-                }
-            };
-            test(&SlotSecret::Passphrase(&passphrase))?;
-        }
-    }
-    if context.output.json() {
-        return Ok(context.output.print_json(&serde_json::json!({ "opens": listed(&slot) }))?);
-    }
-    context.output.talk(&format!("{} opens the library.", printable_text(slot.label())));
     Ok(())
 }

@@ -16,6 +16,8 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod key;
+mod key_store;
+mod key_test;
 pub(crate) mod list;
 pub(crate) mod local;
 pub(crate) mod local_basket;

@@ -17,6 +17,7 @@ mod damage;
 mod duplicates;
 mod going_back;
 mod in_a_terminal;
+mod key_stores;
 mod leaving;
 mod linked;
 mod manners;
