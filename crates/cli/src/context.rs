@@ -338,7 +338,7 @@ impl Context {
 
     /// Gives the key to the agent; without one, the next command asks again.
     fn remember(&self, folder: &LibraryFolder, keys: &UnlockedKeys, lifetime: Duration) {
-        if let Err(failure) = self.start_agent(folder, keys, lifetime) {
+        if let Err(failure) = self.start_agent(folder, keys, lifetime, agent::Leash::default()) {
             self.output.talk(&format!("The passphrase is not remembered: {}", failure.message));
         }
     }
@@ -348,9 +348,10 @@ impl Context {
         folder: &LibraryFolder,
         keys: &UnlockedKeys,
         lifetime: Duration,
+        leash: agent::Leash,
     ) -> Result<(), Failure> {
         let address = agent::Address::new(&self.agent_folder()?, folder.library());
-        let memory = agent::Memory { address, key: keys.unlock_key.clone(), lifetime };
+        let memory = agent::Memory { address, key: keys.unlock_key.clone(), lifetime, leash };
         Ok(agent::start(&this_program(), &["agent".into()], &memory).map_err(LibraryError::from)?)
     }
 

@@ -38,7 +38,12 @@ fn main() {
 
 fn memory(folder: &Path, lifetime: Duration) -> Memory {
     let address = Address::new(folder, LibraryId::from_bytes([5; 20]));
-    Memory { address, key: UnlockKey::generate(&mut SeededEntropy::new(5)), lifetime }
+    Memory {
+        address,
+        key: UnlockKey::generate(&mut SeededEntropy::new(5)),
+        lifetime,
+        leash: agent::Leash::default(),
+    }
 }
 
 fn program() -> PathBuf {

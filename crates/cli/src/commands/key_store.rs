@@ -117,14 +117,7 @@ pub(super) fn rotate(context: &Context) -> Result<(), Failure> {
 fn tell_agent(context: &Context, library: safelight_library::LibraryId, new: &UnlockedKeys) {
     let Ok(agents) = context.agent_folder() else { return };
     let address = agent::Address::new(&agents, library);
-    let told = match agent::remaining(&address) {
-        Ok(Some(lifetime)) => {
-            agent::store(&agent::Memory { address, key: new.unlock_key.clone(), lifetime }).map(drop)
-        }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = told {
+    if let Err(error) = agent::replace(&address, &new.unlock_key) {
         context.output.warn(&format!("the agent still has the old key: {error}; run safelight unlock again"));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use safelight_library::unlock::agent::Leash;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -13,12 +14,19 @@ pub(crate) struct Arguments {
     /// How long: 30m, 8h, 2d
     #[arg(long = "for", value_name = "TIME", default_value = "8h", value_parser = duration)]
     lifetime: Duration,
+    /// Forget it when no command has needed it for so long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    idle: Option<Duration>,
+    /// Remember it although the machine was suspended meanwhile
+    #[arg(long)]
+    through_sleep: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let folder = context.folder()?;
     let keys = context.unlock(&folder)?;
-    context.start_agent(&folder, &keys, arguments.lifetime)?;
+    let leash = Leash { idle: arguments.idle, through_sleep: arguments.through_sleep };
+    context.start_agent(&folder, &keys, arguments.lifetime, leash)?;
     if context.output.json() {
         context
             .output

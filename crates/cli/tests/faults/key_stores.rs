@@ -289,7 +289,7 @@ fn killed_at_any_moment_a_rotation_leaves_a_library_that_every_way_opens() {
 }
 
 #[test]
-fn the_agent_gets_the_new_key_for_the_rest_of_its_time() {
+fn the_agent_gets_the_new_key_and_forgets_it_when_nobody_asks() {
     let room = Room::with_library();
     room.safelight(&["unlock", "--for", "10m"]).ends_with(&[0]);
     room.run(room.bare().arg("status")).ends_with(&[0]);
@@ -297,5 +297,10 @@ fn the_agent_gets_the_new_key_for_the_rest_of_its_time() {
     let still = room.run(room.bare().arg("status")).ends_with(&[0]);
     assert!(!still.stderr.contains("old key"), "{}", still.said());
     room.run(room.bare().arg("lock")).ends_with(&[0]);
+    room.run(room.bare().arg("status")).ends_with(&[3]);
+    // One that nobody asks forgets before its time.
+    room.safelight(&["unlock", "--for", "10m", "--idle", "2s"]).ends_with(&[0]);
+    room.run(room.bare().arg("status")).ends_with(&[0]);
+    std::thread::sleep(std::time::Duration::from_secs(4));
     room.run(room.bare().arg("status")).ends_with(&[3]);
 }

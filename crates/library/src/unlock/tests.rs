@@ -285,6 +285,7 @@ fn an_agent_with_an_old_key_is_passed_over_with_a_warning() {
         address: address.clone(),
         key: fixture.keys.unlock_key.clone(),
         lifetime: Duration::from_secs(60),
+        leash: agent::Leash::default(),
     };
     let (sender, ready) = std::sync::mpsc::channel();
     let is_ready = move || sender.send(()).map_err(io::Error::other);

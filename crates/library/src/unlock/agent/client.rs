@@ -37,7 +37,19 @@ pub fn store(memory: &Memory) -> Result<bool, UnlockError> {
     let mut question = Frame::new(Word::Store);
     question.key.copy_from_slice(memory.key.as_bytes());
     question.seconds = memory.lifetime.as_secs();
+    question.leash = memory.leash;
     let answer = ask(&memory.address, &question, "give a key to")?;
+    Ok(answer.is_some_and(|answer| answer.word == Word::Done))
+}
+
+/// Gives a living agent another key, for what is left of its time and as it was told to forget; false when there is none.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn replace(address: &Address, key: &UnlockKey) -> Result<bool, UnlockError> {
+    let mut question = Frame::new(Word::Replace);
+    question.key.copy_from_slice(key.as_bytes());
+    let answer = ask(address, &question, "give a key to")?;
     Ok(answer.is_some_and(|answer| answer.word == Word::Done))
 }
 

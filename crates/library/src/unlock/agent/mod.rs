@@ -2,7 +2,8 @@
 //!
 //! Invariants: it holds the unlock key and nothing else, in memory that is not swapped or dumped; it answers
 //! only processes of its own user; it forgets the key when its time is over, counted also while the machine
-//! sleeps; at most one agent lives for a library and a folder. A socket that nobody answers is removed by
+//! sleeps, when nobody has asked for it for as long as was said, and, unless it was told otherwise, when the machine has
+//! slept (at the latest when it wakes, before it answers anybody); at most one agent lives for a library and a folder. A socket that nobody answers is removed by
 //! whoever finds it. No key ever stands in an argument, an environment variable or a file.
 //!
 //! The program starts it by running itself with a hidden command ([`start`]), whose only work is
@@ -14,15 +15,17 @@ mod message;
 mod serve;
 mod socket;
 mod start;
+mod term;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use safelight_crypto::{LibraryId, UnlockKey};
 
-pub use client::{fetch, lock, lock_all, remaining, store};
+pub use client::{fetch, lock, lock_all, remaining, replace, store};
 pub use serve::serve;
 pub use start::{serve_child, start};
+pub use term::Leash;
 
 /// Where the agent of a library is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +69,10 @@ pub struct Memory {
     pub address: Address,
     /// The key.
     pub key: UnlockKey,
-    /// For how long.
+    /// For how long at most.
     pub lifetime: Duration,
+    /// When it is forgotten before that.
+    pub leash: Leash,
 }
 
 #[cfg(test)]

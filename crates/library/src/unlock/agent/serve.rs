@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::message::{Frame, Word};
 use super::socket::{bind, prepare, prepare_folder};
+use super::term::{Clocks, Term};
 use super::{Address, Memory, store};
 use crate::flock::{self, Answer, Ask};
 use crate::unlock::UnlockError;
@@ -76,8 +77,8 @@ struct Agent {
     /// Callers that have not said anything yet, with when they came.
     callers: Vec<(UnixStream, Duration)>,
     key: LockedBytes,
-    /// When to forget, by [`awake_and_asleep`].
-    end: Duration,
+    /// When to forget.
+    term: Term,
     /// Held until the socket is removed.
     _lock: File,
 }
@@ -98,7 +99,7 @@ impl Agent {
         let listener = bind(&socket).map_err(fail)?;
         let agent = Self {
             key: LockedBytes::new(memory.key.as_bytes()),
-            end: awake_and_asleep().saturating_add(memory.lifetime),
+            term: Term::begin(memory.lifetime, memory.leash, Clocks::now()),
             address: memory.address,
             listener,
             callers: Vec::new(),
@@ -110,8 +111,12 @@ impl Agent {
 
     fn run(mut self) -> Result<(), UnlockError> {
         let fail = |source| UnlockError::Agent { action: "keep", source };
-        while let Some(left) = self.end.checked_sub(awake_and_asleep()).filter(|left| !left.is_zero()) {
+        while let Some(left) = self.term.left(Clocks::now()) {
             for mut caller in self.wait(left.min(LONGEST_WAIT)).map_err(fail)? {
+                // The machine may have slept since: whoever asks first is not to get what should be forgotten.
+                if self.term.left(Clocks::now()).is_none() {
+                    return Ok(());
+                }
                 // Whoever asks wrongly gets nothing, and the agent lives on.
                 if self.answer(&mut caller).is_ok_and(|word| word == Word::Lock) {
                     return Ok(());
@@ -135,7 +140,7 @@ impl Agent {
         let speaks: Vec<bool> = watched.iter().skip(1).map(|caller| !caller.revents().is_empty()).collect();
         drop(watched);
 
-        let (now, mut ready, mut silent) = (awake_and_asleep(), Vec::new(), Vec::new());
+        let (now, mut ready, mut silent) = (Clocks::now().all, Vec::new(), Vec::new());
         for ((caller, since), speaks) in self.callers.drain(..).zip(speaks) {
             if speaks {
                 ready.push(caller);
@@ -176,12 +181,17 @@ impl Agent {
         let question = Frame::read(caller)?;
         let mut answer = Frame::new(Word::Done);
         match question.word {
-            Word::Fetch => answer.key.copy_from_slice(self.key.as_bytes()),
-            Word::Remaining => answer.seconds = self.end.saturating_sub(awake_and_asleep()).as_secs(),
+            Word::Fetch => {
+                answer.key.copy_from_slice(self.key.as_bytes());
+                self.term.note_asked(Clocks::now());
+            }
+            Word::Remaining => answer.seconds = self.term.remaining(Clocks::now()).as_secs(),
             Word::Store => {
                 self.key = LockedBytes::new(&*question.key);
-                self.end = awake_and_asleep().saturating_add(Duration::from_secs(question.seconds));
+                let lifetime = Duration::from_secs(question.seconds);
+                self.term = Term::begin(lifetime, question.leash, Clocks::now());
             }
+            Word::Replace => self.key = LockedBytes::new(&*question.key),
             Word::Lock => self.remove_socket(),
             Word::Done | Word::Refused => answer = Frame::new(Word::Refused),
         }
@@ -205,13 +215,4 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.remove_socket();
     }
-}
-
-/// A clock that also counts while the machine sleeps, and that nobody can set back.
-fn awake_and_asleep() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let clock = rustix::time::ClockId::Monotonic;
-    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use safelight_crypto::{LibraryId, UnlockKey};
 use zeroize::Zeroizing;
 
+use super::message::{LEASH_BYTES, leash_from_bytes, leash_to_bytes};
 use super::{Address, Memory, serve, store};
 use crate::unlock::UnlockError;
 
@@ -19,8 +20,8 @@ use crate::unlock::UnlockError;
 const READY: u8 = b'R';
 /// How long a child may take to get there.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-/// Library id, key, seconds.
-const FIXED_BYTES: usize = 20 + 32 + 8;
+/// Library id, key, seconds, leash.
+const FIXED_BYTES: usize = 20 + 32 + 8 + LEASH_BYTES;
 /// More than any folder's path has.
 const PATH_BYTES: u64 = 64 << 10;
 
@@ -87,6 +88,7 @@ fn to_bytes(memory: &Memory) -> Zeroizing<Vec<u8>> {
     bytes.extend_from_slice(memory.address.library().as_bytes());
     bytes.extend_from_slice(memory.key.as_bytes());
     bytes.extend_from_slice(&memory.lifetime.as_secs().to_be_bytes());
+    bytes.extend_from_slice(&leash_to_bytes(memory.leash));
     bytes.extend_from_slice(folder);
     bytes
 }
@@ -98,6 +100,8 @@ fn from_reader(mut source: impl io::Read) -> io::Result<Memory> {
     source.read_exact(&mut library)?;
     source.read_exact(&mut *key)?;
     source.read_exact(&mut seconds)?;
+    let mut leash = [0; LEASH_BYTES];
+    source.read_exact(&mut leash)?;
     let mut folder = Vec::new();
     source.take(PATH_BYTES).read_to_end(&mut folder)?;
     if !OsStr::from_bytes(&folder).as_bytes().starts_with(b"/") {
@@ -111,5 +115,6 @@ fn from_reader(mut source: impl io::Read) -> io::Result<Memory> {
         address: Address::new(&folder, LibraryId::from_bytes(library)),
         key: UnlockKey::from_bytes(*key),
         lifetime: Duration::from_secs(u64::from_be_bytes(seconds)),
+        leash: leash_from_bytes(leash),
     })
 }

@@ -16,7 +16,7 @@ fn key(seed: u64) -> UnlockKey {
 
 fn memory(folder: &Path, library: u8, lifetime: Duration) -> Memory {
     let address = Address::new(folder, LibraryId::from_bytes([library; 20]));
-    Memory { address, key: key(library.into()), lifetime }
+    Memory { address, key: key(library.into()), lifetime, leash: Leash::default() }
 }
 
 /// Starts an agent on a thread and waits until it answers.
@@ -225,4 +225,38 @@ fn a_program_that_does_not_become_an_agent_is_an_error() {
         let error = start(Path::new(program), &[], &memory).expect_err("it serves nothing");
         assert!(matches!(error, UnlockError::Agent { action: "start", .. }), "{error}");
     }
+}
+
+#[test]
+fn an_agent_that_nobody_asks_forgets_and_one_that_is_asked_does_not() {
+    let temporary = tempfile::tempdir().expect("temporary folder");
+    let folder = temporary.path().join("agents");
+    let idle = Some(Duration::from_secs(2));
+    let memory = Memory { leash: Leash { idle, through_sleep: false }, ..memory(&folder, 1, HOUR) };
+    let address = memory.address.clone();
+    let agent = spawn(memory);
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(fetch(&address).expect("asks").is_some(), "it was asked in time");
+    }
+    // Asking how long it still remembers is not asking for the key.
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(remaining(&address).expect("asks").is_some());
+    agent.join().expect("joins").expect("ends well");
+    assert!(fetch(&address).expect("asks").is_none());
+}
+
+#[test]
+fn a_replaced_key_is_remembered_for_what_is_left() {
+    let temporary = tempfile::tempdir().expect("temporary folder");
+    let folder = temporary.path().join("agents");
+    let memory = memory(&folder, 1, HOUR);
+    let address = memory.address.clone();
+    assert!(!replace(&address, &key(9)).expect("asks"), "there is none yet");
+    let agent = spawn(memory);
+    assert!(replace(&address, &key(9)).expect("asks"));
+    assert!(is_key_of(fetch(&address).expect("asks").as_ref(), 9));
+    assert!(remaining(&address).expect("asks").is_some_and(|left| left <= HOUR));
+    assert!(lock(&address).expect("locks"));
+    agent.join().expect("joins").expect("ends well");
 }
