@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use safelight_keystore::Holder;
+use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::NewSlot;
 use safelight_library::unlock::UnlockError;
 use safelight_library::{LibraryError, RecoveryWords, Slot, SlotKind, SlotSecret};
@@ -112,9 +113,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 
 fn list(context: &Context) -> Result<(), Failure> {
     let folder = context.folder()?;
-    if folder.keys().has_no_slots().map_err(LibraryError::from)? {
-        return Err(LibraryError::from(UnlockError::NoSlots { path: folder.keys().slots_path() }).into());
-    }
+    require_slots(&folder)?;
     let list = folder.keys().slots().map_err(LibraryError::from)?;
     let slots: Vec<ListedSlot> = list.slots.iter().map(listed).collect();
     if context.output.json() {
@@ -130,6 +129,14 @@ fn list(context: &Context) -> Result<(), Failure> {
         context.output.warn(&format!("{}: {}", printable(&damaged.path), printable_text(&damaged.reason)));
     }
     if list.damaged.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Damaged)) }
+}
+
+/// Tells that the slots' files are gone, where none is left.
+pub(super) fn require_slots(folder: &LibraryFolder) -> Result<(), Failure> {
+    if folder.keys().has_no_slots().map_err(LibraryError::from)? {
+        return Err(LibraryError::from(UnlockError::NoSlots { path: folder.keys().slots_path() }).into());
+    }
+    Ok(())
 }
 
 pub(super) fn listed(slot: &Slot) -> ListedSlot {

@@ -7,7 +7,7 @@ use safelight_library::{LibraryError, RecoveryWords, Slot, SlotKind, SlotSecret}
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::commands::key::{ListedSlot, in_words, kind_word, listed};
+use crate::commands::key::{ListedSlot, in_words, kind_word, listed, require_slots};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::printable_text;
@@ -87,6 +87,7 @@ fn missing(kind: SlotKind) -> Failure {
 }
 
 fn all(context: &Context, folder: &LibraryFolder) -> Result<(), Failure> {
+    require_slots(folder)?;
     let list = folder.keys().slots().map_err(LibraryError::from)?;
     let pin = context.pin_source();
     let stores = context.key_stores(&pin);

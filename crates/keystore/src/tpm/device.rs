@@ -44,8 +44,9 @@ impl Device {
     }
 
     fn exchange(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        exchange(&mut *self.way, command)
-            .map_err(|error| StoreError::Failed(format!("the TPM at {} failed: {error}", self.path.display())))
+        exchange(&mut *self.way, command).map_err(|error| {
+            StoreError::Failed(format!("the TPM at {} failed: {error}", self.path.display()))
+        })
     }
 }
 
