@@ -624,23 +624,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/searches/check": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Whether a search can be asked: one that is half typed, or mistyped, is nothing to be refused. */
-        get: operations["check_search"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -653,26 +636,6 @@ export interface paths {
         put?: never;
         /** Begins a session with the token of the address. */
         post: operations["begin_session"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session/known": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Answers whether there is a session still, so that a page that was open before this server was started finds out without
-         *     being refused.
-         */
-        get: operations["know_session"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1135,11 +1098,6 @@ export interface components {
             /** @description The album to put it into. */
             within?: string | null;
         };
-        /** @description What must be agreed to, before the same is asked for with consent. */
-        Asking: {
-            /** @description `needs-consent`, with how much would newly be sent. */
-            asks: components["schemas"]["Failure"];
-        };
         /** @description A photo in the thaw basket. */
         BasketItem: {
             /**
@@ -1203,10 +1161,6 @@ export interface components {
              * @description How many pictures are decoded at once, from 1 to 64; null is as many as the machine has cores.
              */
             workers?: number | null;
-        };
-        /** @description What is wrong with a search. */
-        Checked: {
-            mistake?: components["schemas"]["Failure"] | null;
         };
         /** @description One of them. */
         Choice: {
@@ -1297,54 +1251,6 @@ export interface components {
             /** @description When, by that device's clock: `2026-05-14 10:11:12`, UTC. */
             when: string;
         };
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_AddedRemote: {
-            /** @description Its address. */
-            address: string;
-            /** @description What it can do. */
-            capabilities: components["schemas"]["CapabilityFinding"][];
-            /** @description Its name. */
-            name: string;
-            /** @description Which proof of permission was in use, as `the Azure CLI` or `a sign-in to Dropbox as Name <address>`. */
-            proof?: string | null;
-        } | components["schemas"]["Asking"];
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_PolicyChange: {
-            /**
-             * Format: int64
-             * @description Originals that go there now and did not before.
-             */
-            newly_exposed: number;
-            /**
-             * Format: int64
-             * @description Their bytes.
-             */
-            newly_exposed_bytes: number;
-            /** @description Its policy now. */
-            policy: string;
-            /** @description The remote. */
-            remote: string;
-            /**
-             * Format: int64
-             * @description Originals that wait to be sent now.
-             */
-            waiting_originals: number;
-        } | components["schemas"]["Asking"];
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_Switched: (components["schemas"]["PolicyChange"] & {
-            /**
-             * Format: int64
-             * @description How many switches were turned.
-             */
-            changed: number;
-            /**
-             * Format: int64
-             * @description The revision; switches are no part of it.
-             */
-            revision: number;
-            /** @description The word that takes it back; none if everything stood so already. */
-            undo?: string | null;
-        }) | components["schemas"]["Asking"];
         /** @description How many photos and videos there are. */
         Counts: {
             /**
@@ -1656,6 +1562,11 @@ export interface components {
             gone_moved: number;
             /**
              * Format: int64
+             * @description Files that changed, together with so many others that a person must look first: nothing of them was taken.
+             */
+            held_back: number;
+            /**
+             * Format: int64
              * @description Originals that are new in the library, versions included.
              */
             imported: number;
@@ -1769,10 +1680,6 @@ export interface components {
          * @enum {string}
          */
         KeepReason: "resolution" | "original" | "metadata" | "albums" | "size" | "added";
-        /** @description The session of whoever asks, if there is one. */
-        Known: {
-            session?: components["schemas"]["Begun"] | null;
-        };
         /** @description An album with what stands for it. */
         ListedAlbum: components["schemas"]["ShownAlbum"] & {
             /** @description The id of its newest photo. */
@@ -1943,6 +1850,7 @@ export interface components {
             /** @description Which setting of a remote it is about. */
             setting?: string | null;
             space?: components["schemas"]["Space"] | null;
+            takes?: components["schemas"]["Takes"] | null;
             /** @description Which of the words that were asked back are others, by their positions, counted from 1. */
             wrong?: number[] | null;
         };
@@ -2390,6 +2298,27 @@ export interface components {
             /** @description How many contents it has had. */
             versions: number;
         };
+        /** @description Why nothing is let go. */
+        ShownBrake: {
+            /** @description The last moment before it, `2026-05-14T10:11:12.345Z`: `safelight restore --to` goes back there. */
+            before: string;
+            /** @description The name of the device whose history said it, or its id; none where files of a folder changed. */
+            device?: string | null;
+            /** @description The watched folder whose files changed. */
+            folder?: string | null;
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description How many photos were trashed, removed or replaced, or how many files are held back.
+             */
+            lost: number;
+            /** @description Since when it is on: `2026-05-14 10:11:12`, UTC. */
+            since: string;
+        };
         /** @description One field on which devices disagree. */
         ShownConflict: {
             /** @description The field; `content` if two devices changed the file itself. */
@@ -2733,6 +2662,8 @@ export interface components {
              * @description All photos and videos.
              */
             assets: number;
+            /** @description Why nothing is let go on this device, where the brake is on. */
+            brake: components["schemas"]["ShownBrake"][];
             /**
              * Format: int64
              * @description Photos and videos of which an original was found damaged and is not repaired yet.
@@ -3086,6 +3017,24 @@ export interface components {
         Taken: {
             /** @description The word that its answer carried. */
             undo: string;
+        };
+        /** @description What a change would take at once. */
+        Takes: {
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description How many may go without being asked about.
+             */
+            most: number;
+            /**
+             * Format: int64
+             * @description How many photos would go into the trash or be replaced.
+             */
+            photos: number;
         };
         /** @description Photos that are to be thawed together. */
         ThawBasket: {
@@ -4530,13 +4479,12 @@ export interface operations {
             };
         };
         responses: {
-            /** @description what was connected, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_AddedRemote"];
+                    "application/json": components["schemas"]["AddedRemote"];
                 };
             };
             /** @description `not-understood` */
@@ -4548,7 +4496,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failed"];
                 };
             };
-            /** @description `refused` */
+            /** @description `refused`, `needs-consent` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4612,17 +4560,25 @@ export interface operations {
             };
         };
         responses: {
-            /** @description what was changed, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_PolicyChange"];
+                    "application/json": components["schemas"]["PolicyChange"];
                 };
             };
             /** @description `not-understood`: the error names the setting */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `needs-consent`: the error says how much would newly be sent */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4743,28 +4699,6 @@ export interface operations {
             };
         };
     };
-    check_search: {
-        parameters: {
-            query: {
-                /** @description The query, finished or not. */
-                q: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Checked"];
-                };
-            };
-        };
-    };
     show_session: {
         parameters: {
             query?: never;
@@ -4818,25 +4752,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-        };
-    };
-    know_session: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Known"];
-                };
             };
         };
     };
@@ -5215,17 +5130,25 @@ export interface operations {
             };
         };
         responses: {
-            /** @description what was switched, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_Switched"];
+                    "application/json": components["schemas"]["Switched"];
                 };
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `needs-consent`: the error says how much would newly be sent */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
