@@ -206,7 +206,7 @@ impl From<LibraryError> for Failure {
             return failure.hint("say that you agree, and it is done");
         }
         if let LibraryError::TakesMuch(takes) = error {
-            failure.code = "needs-consent";
+            failure.code = NEEDS_CONSENT;
             let failure = failure.saying(More { takes: Some(takes), ..More::default() });
             return failure.hint("say that you agree, and it is done");
         }

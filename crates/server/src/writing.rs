@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::asked::{Asked, whole_id};
-use crate::failure::{Answer, Failure, HiddenClosed};
+use crate::failure::{Answer, Consented, Failure, HiddenClosed, consented};
 use crate::gallery::Gallery;
 use crate::timeline::shelf_called;
 use crate::undone::Back;
@@ -244,18 +244,29 @@ pub(crate) async fn edit(
     .await
 }
 
-/// Puts photos into the trash.
-#[utoipa::path(post, path = "/api/v1/trash", tag = "writing", request_body = Which,
-    responses((status = 200, body = Written), HiddenClosed))]
+/// What is to go into the trash.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct Trashing {
+    #[serde(flatten)]
+    which: Which,
+    /// Whether it may be as much as it is.
+    #[serde(default)]
+    consent: bool,
+}
+
+/// Puts photos into the trash; of much at once it asks first.
+#[utoipa::path(post, path = "/api/v1/trash", tag = "writing", request_body = Trashing,
+    responses((status = 200, body = Consented<Written>), HiddenClosed))]
 pub(crate) async fn trash(
     State(gallery): State<Arc<Gallery>>,
-    Asked(which): Asked<Which>,
-) -> Answer<Json<Written>> {
-    change(&gallery, move |library| {
-        let selection = which.select(library, None)?;
-        Ok(Written::of(library.trash(&selection, true, false)?))
-    })
-    .await
+    Asked(asked): Asked<Trashing>,
+) -> Answer<Json<Consented<Written>>> {
+    let done = change(&gallery, move |library| {
+        let selection = asked.which.select(library, None)?;
+        let trash = |library: &mut Library| library.trash(&selection, true, false);
+        Ok(Written::of(if asked.consent { library.agreeing(trash) } else { trash(library) }?))
+    });
+    consented(done.await.map(|Json(written)| written))
 }
 
 /// Takes photos out of the trash.

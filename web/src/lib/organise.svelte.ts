@@ -55,7 +55,7 @@ export async function collect(which: Which): Promise<boolean> {
     return true;
   } catch (error) { complain(error); return false; }
 }
-export const trash = (which: Which): Promise<Written | null> =>
-  doing((answer) => t('did.trashed', { n: answer.changed }), () => post<Written>('trash', which));
+export const trash = (which: Which, consent = false): Promise<Written | null> =>
+  doing((answer) => t('did.trashed', { n: answer.changed }), () => post<Written>('trash', { ...which, consent }), undefined, () => trash(which, true));
 export const restore = (which: Which): Promise<Written | null> =>
   doing((answer) => t('did.restored', { n: answer.changed }), () => post<Written>('trash/restore', which));

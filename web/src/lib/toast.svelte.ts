@@ -5,7 +5,7 @@ import { leftOut, problemText } from './reasons';
 import { onShut, sawRevision, session } from './session.svelte';
 import type { Written } from './types';
 
-interface Toast { text: string; undo: string | null; bad: boolean; id: number }
+interface Toast { text: string; undo: string | null; bad: boolean; id: number; /** What is done once somebody agrees. */ yes?: () => void }
 
 export const toasts = $state<{ now: Toast | null; said: string }>({ now: null, said: '' });
 
@@ -24,6 +24,15 @@ export function say(text: string, undo: string | null = null, bad = false): void
   speak(text);
   fresh = { text, until: performance.now() + SPOKEN_MS };
   stay();
+}
+
+/** Asks in place of doing; what is done then is the answer, and it stays until somebody answers. */
+function ask<T>(text: string, agreed: () => Promise<T>): Promise<T> {
+  say(text, null, true);
+  return new Promise((resolve) => {
+    if (toasts.now) toasts.now.yes = () => { dismiss(); void agreed().then(resolve); };
+    stay(true);
+  });
 }
 
 /** What was just done is still being read out: what is shown because of it comes behind, and not instead. */
@@ -71,8 +80,9 @@ export function complain(error: unknown): void {
   }
 }
 
-/** Runs one write; says what it did, with undo where the server gave it. Answers whether it was done. */
-export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>, secret: boolean = session.hidden): Promise<Written | null> {
+/** Runs one write; says what it did, with undo where the server gave it. Answers whether it was done. What needs consent is
+ *  asked about where `agreed` does it. */
+export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>, secret: boolean = session.hidden, agreed?: () => Promise<Written | null>): Promise<Written | null> {
   try {
     const answer = await write();
     sawRevision(answer.revision);
@@ -81,6 +91,7 @@ export async function doing(saying: (answer: Written) => string, write: () => Pr
     if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now(), secret }].slice(-MOST);
     return answer;
   } catch (error) {
+    if (agreed && error instanceof ApiError && error.code === 'needs-consent') return ask(problemText(error.problem), agreed);
     complain(error);
     return null;
   }

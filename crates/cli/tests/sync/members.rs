@@ -308,6 +308,10 @@ fn a_join_and_a_collection_call_devices_by_their_names() {
     let told = one.ends(&["--dry-run", "remote", "collect", "place"], 0);
     assert!(told.contains("not agreed yet: device Laptop;"), "{told}");
     let plan = one.json(&["--dry-run", "remote", "collect", "place"]);
-    assert_eq!(plan["waiting"][0]["devices"], serde_json::json!([own_id(&two)]), "programs get the id: {plan}");
+    assert_eq!(
+        plan["waiting"][0]["devices"],
+        serde_json::json!([own_id(&two)]),
+        "programs get the id: {plan}"
+    );
     assert_eq!(plan["waiting"][0]["called"], serde_json::json!(["Laptop"]));
 }

@@ -69,7 +69,9 @@ impl Sight<'_> {
     }
 
     fn see_one(&self, unseen: &Unseen) -> Result<Seen> {
-        let (Some(location), Some(pool)) = (&unseen.thumbnail, &self.pool) else { return Ok(Seen::default()) };
+        let (Some(location), Some(pool)) = (&unseen.thumbnail, &self.pool) else {
+            return Ok(Seen::default());
+        };
         let bytes = read(self.place, location, self.keyring, unseen.content)?;
         let luma = bytes.as_deref().and_then(|bytes| luma_of(pool, bytes, unseen));
         Ok(Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma })
@@ -161,9 +163,7 @@ impl<'a> Looker<'a> {
     /// Whether both previews are here and equal: 1440 pixels across, in which any other saving shows.
     fn have_one_preview(&self, one: &Photo, two: &Photo) -> Result<bool> {
         let preview = |photo: &Photo| match self.located(photo, RenditionKind::Preview)? {
-            Some(location) => {
-                read(&self.library.place, &location, self.library.keyring(), photo.content)
-            }
+            Some(location) => read(&self.library.place, &location, self.library.keyring(), photo.content),
             None => Ok(None),
         };
         Ok(preview(one)?.zip(preview(two)?).is_some_and(|(one, two)| one == two))

@@ -95,11 +95,19 @@ fn whoever_has_only_half_of_a_session_has_none() {
         }
         // A page may ask whether it has one: no is an answer, and says no more.
         let known = browser.ask("GET", "/api/v1/session/known", &browser.headers_but(name, value), b"");
-        assert_eq!((known.status, known.json()), (200, serde_json::json!({ "session": null })), "{name}: {value:?}");
+        assert_eq!(
+            (known.status, known.json()),
+            (200, serde_json::json!({ "session": null })),
+            "{name}: {value:?}"
+        );
     }
     assert_eq!(browser.get("status").json()["locked"], false, "nobody could lock it");
     let known = browser.get("session/known").json();
-    assert_eq!((&known["session"]["is_open"], known["session"].get("secret")), (&true.into(), None), "{known}");
+    assert_eq!(
+        (&known["session"]["is_open"], known["session"].get("secret")),
+        (&true.into(), None),
+        "{known}"
+    );
 }
 
 #[test]
