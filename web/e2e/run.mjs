@@ -25,6 +25,7 @@ import './whereabouts.mjs';
 import './badges.mjs';
 import './consent.mjs';
 import './duplicates.mjs';
+import './devices.mjs';
 import './hidden.mjs';
 import './first.mjs';
 import './journey.mjs';

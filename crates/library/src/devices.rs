@@ -8,13 +8,14 @@ use safelight_catalog::Shelf;
 use safelight_crypto::{Author, DeviceId, OsEntropy, Standing, Statement, StatementBody};
 use safelight_model::{EntityId, Field, OpBody, Record, Target, Value};
 use safelight_sync::{Silent, Stop, lapse_one, start_epoch};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
 use crate::history::shown_time;
 use crate::library::Library;
 use crate::remote::here;
+use crate::why::Why;
 
 /// Longer than any name that anybody reads.
 const MOST_NAME_CHARS: usize = 60;
@@ -80,8 +81,20 @@ pub struct ShownDevice {
     pub last_active: Option<String>,
 }
 
+/// How a device leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
+pub enum Leaving {
+    /// In peace: it was sold, or is no longer used.
+    Retire,
+    /// It was lost, or stolen, and is not trusted any more.
+    Revoke,
+}
+
 /// What came of a device's leaving.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct Departure {
     /// The device, as it stands now.
     pub device: ShownDevice,
@@ -97,6 +110,7 @@ pub struct Departure {
 
 /// A remote and what opens its storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct StorageAccess {
     /// The remote's name.
     pub remote: String,
@@ -104,6 +118,64 @@ pub struct StorageAccess {
     pub address: String,
     /// What to do about it, in a sentence.
     pub next: String,
+}
+
+/// A sentence that somebody is told, and its code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
+pub struct SaidSentence {
+    /// The remote that it is about, if it is about one.
+    pub remote: Option<String>,
+    /// The sentence.
+    pub reason: String,
+    /// The same in a code.
+    pub why: Option<Why>,
+}
+
+impl SaidSentence {
+    fn of(reason: String) -> Self {
+        Self { remote: None, why: Why::of(&reason), reason }
+    }
+}
+
+impl Departure {
+    /// What a person is told of it, before or after: what counts, what the device can still read, and what to replace where.
+    #[must_use]
+    pub fn told(&self, how: Leaving, is_plan: bool) -> Vec<SaidSentence> {
+        let done = match (how, is_plan) {
+            (Leaving::Retire, true) => "would leave the library",
+            (Leaving::Retire, false) => "has left the library",
+            (Leaving::Revoke, true) => "would not be trusted any more",
+            (Leaving::Revoke, false) => "is not trusted any more",
+        };
+        let (device, last) = (self.device.called(), self.last_segment);
+        let mut told = vec![format!("{device} {done}. Of its history, parts 1 to {last} count.")];
+        if self.device.is_this {
+            told.push(
+                "This device writes nothing any more. Its last word goes out with one more safelight sync."
+                    .to_owned(),
+            );
+            return told.into_iter().map(SaidSentence::of).collect();
+        }
+        let photos = match self.still_readable {
+            1 => "1 photo or video".to_owned(),
+            many => format!("{many} photos and videos"),
+        };
+        told.push(format!(
+            "What is sealed from now on it cannot open. What was there until now it still can, where it has it or reaches it: \
+             {photos}, and their history."
+        ));
+        let mut told: Vec<SaidSentence> = told.into_iter().map(SaidSentence::of).collect();
+        told.extend(self.storage.iter().map(|storage| SaidSentence {
+            remote: Some(storage.remote.clone()),
+            ..SaidSentence::of(storage.next.clone())
+        }));
+        if !is_plan {
+            let hear = "The other devices hear of it with their next sync, after one here: safelight sync";
+            told.push(SaidSentence::of(hear.to_owned()));
+        }
+        told
+    }
 }
 
 /// What people call the devices of a library; read once for all that are told of.
@@ -380,6 +452,12 @@ impl ShownDevice {
     }
 }
 
+/// What this machine is called where nobody gave it another name.
+#[must_use]
+pub fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 pub(crate) fn id_of(device: &ShownDevice) -> Result<DeviceId> {
     device.id.parse().map_err(|_| LibraryError::NoSuchDevice { name: device.id.clone() })
 }
@@ -418,4 +496,51 @@ fn to_replace(name: &str, address: &str, credential: Option<&str>) -> String {
     format!(
         "{what}; then safelight remote set {name} --credential-file FILE gives the new one to this device"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is told of a device's leaving can be said in another language as well.
+    #[test]
+    fn all_that_is_told_of_a_departure_has_a_code() {
+        let addresses =
+            ["folder:/a", "azure://a/b", "s3://b", "sftp://a@b/c", "webdav://h/p", "dropbox:/a", "gdrive:/a"];
+        let storage = addresses.iter().flat_map(|address| {
+            [None, Some("a key")].map(|credential| StorageAccess {
+                remote: "nas".into(),
+                address: (*address).into(),
+                next: to_replace("nas", address, credential),
+            })
+        });
+        let device = ShownDevice {
+            id: "9be1c07a55555555".into(),
+            name: Some("Old phone".into()),
+            is_this: false,
+            standing: DeviceStanding::Active,
+            segments: 7,
+            last_active: None,
+        };
+        let mut departure =
+            Departure { device, last_segment: 7, epoch: None, still_readable: 1, storage: storage.collect() };
+        for (how, is_plan, many) in [
+            (Leaving::Retire, true, 1),
+            (Leaving::Retire, false, 12),
+            (Leaving::Revoke, true, 3),
+            (Leaving::Revoke, false, 0),
+        ] {
+            departure.still_readable = many;
+            for is_this in [false, true] {
+                departure.device.is_this = is_this;
+                for sentence in departure.told(how, is_plan) {
+                    let why = sentence.why.unwrap_or_else(|| panic!("{}", sentence.reason));
+                    let values = [("device", "Old phone"), ("last", "7"), ("remote", "nas")];
+                    for (name, value) in values {
+                        assert_eq!(why.values.get(name).map_or(value, String::as_str), value, "{why:?}");
+                    }
+                }
+            }
+        }
+    }
 }

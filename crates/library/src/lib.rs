@@ -58,7 +58,9 @@ pub use audit::{AuditReport, AuditShape};
 pub use brake::{Brake, ShownBrake, Takes};
 pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;
-pub use devices::{Departure, DeviceStanding, ShownDevice, StorageAccess};
+pub use devices::{
+    Departure, DeviceStanding, Leaving, SaidSentence, ShownDevice, StorageAccess, machine_name,
+};
 pub use doctor::{DoctorRequest, Finding, Repair, WorkerProgram, examine_machine};
 pub use duplicates::{
     ChosenGroup, ChosenStack, DedupeReport, DuplicateKind, Duplicates, GroupCounts, KeepReason,

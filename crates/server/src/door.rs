@@ -96,10 +96,11 @@ struct Rooms {
     surveyor: Bench,
     forerunner: Bench,
     worker: Bench,
+    inviter: Bench,
 }
 
 /// What one is opened for: to look at it, to change it, for what waits for a remote, for what looks at every file (both must
-/// hold nobody up), for what will be asked for soon, or for work that takes long.
+/// hold nobody up), for what will be asked for soon, for work that takes long, or for letting a device in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
@@ -108,6 +109,7 @@ enum Purpose {
     Survey,
     Ahead,
     Work,
+    Invite,
 }
 
 impl Bench {
@@ -125,6 +127,7 @@ impl Rooms {
             Purpose::Survey => &self.surveyor,
             Purpose::Ahead => &self.forerunner,
             Purpose::Work => &self.worker,
+            Purpose::Invite => &self.inviter,
         }
     }
 
@@ -136,7 +139,7 @@ impl Rooms {
         let (folder, keys) = (self.folder.clone(), self.keys.clone());
         match purpose {
             Purpose::Read | Purpose::Ahead => Library::open_to_read(folder, keys, &self.options),
-            Purpose::Change | Purpose::Fetch | Purpose::Survey | Purpose::Work => {
+            Purpose::Change | Purpose::Fetch | Purpose::Survey | Purpose::Work | Purpose::Invite => {
                 Library::open(folder, keys, &self.options)
             }
         }
@@ -151,9 +154,15 @@ fn close(library: Library) {
 
 impl Drop for Rooms {
     fn drop(&mut self) {
-        for bench in
-            [&self.readers, &self.writer, &self.fetcher, &self.surveyor, &self.forerunner, &self.worker]
-        {
+        for bench in [
+            &self.readers,
+            &self.writer,
+            &self.fetcher,
+            &self.surveyor,
+            &self.forerunner,
+            &self.worker,
+            &self.inviter,
+        ] {
             held(&bench.idle).drain(..).for_each(close);
         }
     }
@@ -201,6 +210,7 @@ impl Door {
             surveyor: Bench::with(1),
             forerunner: Bench::with(1),
             worker: Bench::with(1),
+            inviter: Bench::with(1),
         };
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
         self.touch();
@@ -342,6 +352,15 @@ impl Door {
         self.with(Purpose::Work, move |library| run(library, &surroundings)).await
     }
 
+    /// Lets a device in, beside everything else: most of it is waiting for somebody.
+    pub(crate) async fn invite<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library, &Surroundings) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let surroundings = self.surroundings.clone();
+        self.with(Purpose::Invite, move |library| run(library, &surroundings)).await
+    }
+
     async fn with<T: Send + 'static>(
         &self,
         purpose: Purpose,
@@ -354,13 +373,13 @@ impl Door {
             let _seat = seat;
             let mut library = rooms.take(purpose)?;
             // Long work tells no page what it meets.
-            let tells = purpose != Purpose::Work;
+            let tells = !matches!(purpose, Purpose::Work | Purpose::Invite);
             library.keep_hidden_back(tells && !hidden.is_open(Instant::now()));
             let answer = run(&mut library);
             if tells && is_asked && library.told_of_hidden() {
                 hidden.touch(Instant::now());
             }
-            if matches!(purpose, Purpose::Survey | Purpose::Ahead) {
+            if matches!(purpose, Purpose::Survey | Purpose::Ahead | Purpose::Invite) {
                 // The next one comes late, if at all, and its pages would stay in memory until then.
                 close(library);
             } else {

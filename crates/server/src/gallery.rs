@@ -9,6 +9,7 @@ use crate::duplicates::Found;
 use crate::events::News;
 use crate::first::First;
 use crate::guard::Site;
+use crate::inviting::Inviting;
 use crate::jobs::Jobs;
 use crate::map::Points;
 use crate::proxies::Proxies;
@@ -34,6 +35,7 @@ pub(crate) struct Gallery {
     pub(crate) first: First,
     pub(crate) states: States,
     pub(crate) proxies: Proxies,
+    pub(crate) inviting: Inviting,
 }
 
 impl Gallery {
@@ -64,6 +66,7 @@ impl Gallery {
         self.offered.forget();
         self.found.forget();
         self.jobs.forget();
+        self.inviting.forget();
         self.plans.forget();
         self.states.forget();
         self.proxies.forget();

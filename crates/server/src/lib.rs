@@ -11,6 +11,7 @@ mod asked;
 mod completing;
 mod connecting;
 mod connections;
+mod devices;
 mod door;
 mod duplicates;
 mod events;
@@ -22,6 +23,7 @@ mod guard;
 mod hidden;
 mod idle;
 mod importing;
+mod inviting;
 mod jobs;
 mod listen;
 mod locking;
@@ -64,6 +66,7 @@ use events::News;
 use first::First;
 use gallery::Gallery;
 use guard::Site;
+use inviting::Inviting;
 use jobs::Jobs;
 use map::Points;
 use proxies::Proxies;
@@ -134,6 +137,7 @@ impl Server {
             first: First::default(),
             states: States::default(),
             proxies: Proxies::default(),
+            inviting: Inviting::default(),
         });
         Ok(Self { gallery, listeners, port })
     }

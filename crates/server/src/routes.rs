@@ -13,9 +13,9 @@ use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
 use crate::{
-    albums, completing, connecting, duplicates, events, fetching, first, guard, hidden, importing, jobs,
-    locking, map, media, organised, page, proxies, reading, remotes, searches, session, settings, storage,
-    switching, thawing, tiles, timeline, writing,
+    albums, completing, connecting, devices, duplicates, events, fetching, first, guard, hidden, importing,
+    inviting, jobs, locking, map, media, organised, page, proxies, reading, remotes, searches, session,
+    settings, storage, switching, thawing, tiles, timeline, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -95,6 +95,11 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(map::list_places))
         .routes(routes!(tiles::show_tiles, tiles::name_tiles, tiles::forget_tiles))
         .routes(routes!(tiles::read_tiles))
+        .routes(routes!(devices::list_devices))
+        .routes(routes!(devices::rename_device))
+        .routes(routes!(devices::leave))
+        .routes(routes!(inviting::show_invitation, inviting::invite, inviting::call_off))
+        .routes(routes!(inviting::compared))
         .routes(routes!(writing::edit))
         .routes(routes!(writing::undo))
         .routes(routes!(fetching::fetch));

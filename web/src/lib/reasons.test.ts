@@ -18,7 +18,7 @@ for (const part of readFileSync(join(checkout, 'docs/codes.md'), 'utf8').split(/
 }
 const all = new Map([...sections.values()].flatMap((codes) => [...codes]));
 /** Sections of what is not refused, so that nothing is said to be done next. */
-const PLAIN = ['How an original stands', 'Why the bytes of', 'What a file is', 'What an import tells', 'What a place can do', 'What a sync tells', 'What was left out', 'Why there is no preview', 'Why duplicates are not', 'Why a query'];
+const PLAIN = ['How an original stands', 'Why the bytes of', 'What a file is', 'What an import tells', 'What a place can do', 'What a sync tells', 'What was left out', 'Why there is no preview', 'Why duplicates are not', 'Why a query', 'What comes of a device'];
 
 const names = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!).sort();
 

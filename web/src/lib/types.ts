@@ -12,6 +12,11 @@ export type Kind = 'photo' | 'video' | 'raw' | 'other';
 export type DeviceSettings = Said['Settings'];
 /** What whoever keeps a remote can see there. */
 export type RemotePrivacy = Said['RemotePrivacy'];
+/** A device of the library, what comes of its leaving, and the invitation that lets another one in. */
+export type Device = Said['ShownDevice'];
+export type Left = Said['Left'];
+export type ShownInvite = Said['ShownInvite'];
+export type Invitation = Said['Invitation'];
 export type Columns = Said['Columns'];
 export type Tag = Said['Tag'];
 export type Place = Said['Named'];

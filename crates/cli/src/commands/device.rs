@@ -1,9 +1,9 @@
 //! `safelight device`: who belongs to the library, and how one leaves it.
 
 use clap::{Args, Subcommand};
-use safelight_library::{Departure, ShownDevice};
+use safelight_library::{Departure, Leaving, ShownDevice, machine_name};
 
-use crate::commands::pairing::{Screen, machine_name};
+use crate::commands::pairing::Screen;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable_text};
@@ -175,12 +175,6 @@ fn lapse(context: &Context, device: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    Retire,
-    Revoke,
-}
-
 fn leave(context: &Context, device: &str, how: Leaving) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let plan = library.plan_departure(device)?;
@@ -220,34 +214,14 @@ fn tell(context: &Context, left: &Departure, how: Leaving, is_plan: bool) -> Res
     if context.output.json() {
         return Ok(context.output.print_json(left)?);
     }
-    let talk = |line: String| context.output.talk(&line);
-    let (called, photos) = (
-        printable_text(left.device.called()),
-        counted(left.still_readable, "photo or video", "photos and videos"),
-    );
-    let done = match (how, is_plan) {
-        (Leaving::Retire, true) => "would leave the library",
-        (Leaving::Retire, false) => "has left the library",
-        (Leaving::Revoke, true) => "would not be trusted any more",
-        (Leaving::Revoke, false) => "is not trusted any more",
-    };
-    talk(format!("{called} {done}. Of its history, parts 1 to {} count.", left.last_segment));
-    if left.device.is_this {
-        talk(
-            "This device writes nothing any more. Its last word goes out with one more safelight sync."
-                .to_owned(),
-        );
-        return Ok(());
-    }
-    talk(format!(
-        "What is sealed from now on it cannot open. What was there until now it still can, where it has it or reaches it: \
-         {photos}, and their history."
-    ));
-    for storage in &left.storage {
-        talk(format!("  {} ({}): {}", storage.remote, printable_text(&storage.address), storage.next));
-    }
-    if !is_plan {
-        talk("The other devices hear of it with their next sync, after one here: safelight sync".to_owned());
+    for said in left.told(how, is_plan) {
+        let at = said.remote.as_ref().and_then(|name| left.storage.iter().find(|one| one.remote == *name));
+        context.output.talk(&match at {
+            Some(at) => {
+                format!("  {} ({}): {}", at.remote, printable_text(&at.address), printable_text(&said.reason))
+            }
+            None => printable_text(&said.reason),
+        });
     }
     Ok(())
 }

@@ -6,10 +6,11 @@ use std::time::Instant;
 use clap::Args;
 use safelight_library::{
     CodeToJoin, GivenCode, JoinBy, JoinRequest, Library, LibraryError, RecoveryWords, SyncRequest,
+    machine_name,
 };
 use zeroize::Zeroizing;
 
-use crate::commands::pairing::{Screen, given_code, machine_name};
+use crate::commands::pairing::{Screen, given_code};
 use crate::commands::{init, remote};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};

@@ -131,8 +131,3 @@ pub(crate) fn given_code(context: &Context, file: Option<&std::path::Path>) -> R
 fn no_code(reason: String) -> Failure {
     Failure::new(Exit::Locked, reason).hint("type the eight words as the other device shows them")
 }
-
-/// What this machine is called where nobody gave it another name.
-pub(crate) fn machine_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}

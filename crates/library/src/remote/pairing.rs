@@ -69,6 +69,8 @@ pub struct ShownInvitation {
     pub address: String,
     /// When it ends: `2026-05-14 10:11:12`, UTC.
     pub until: String,
+    /// For how long it is good from now on.
+    pub good_for: Duration,
 }
 
 impl fmt::Debug for ShownInvitation {
@@ -79,6 +81,7 @@ impl fmt::Debug for ShownInvitation {
 
 /// A device that was let in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct PairedDevice {
     /// Its id.
     pub device: String,
@@ -294,6 +297,7 @@ fn shown(invitation: &Invitation, row: &RemoteRow, lent: Option<&RemoteCredentia
         words,
         address: row.address.clone(),
         until: shown_time(invitation.expires_millis()),
+        good_for: Duration::from_millis(invitation.expires_millis().saturating_sub(now_stamp_millis())),
     }
 }
 

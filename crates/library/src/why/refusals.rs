@@ -188,4 +188,47 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("decoder-failed", "its decoder failed on it"),
     ("decoder-failed", "its first decoder failed on it"),
     ("original-forgotten", "its original is not known any more"),
+    // What comes of a device's leaving.
+    ("would-leave", "{device} would leave the library. Of its history, parts 1 to {last} count."),
+    ("has-left", "{device} has left the library. Of its history, parts 1 to {last} count."),
+    (
+        "would-not-be-trusted",
+        "{device} would not be trusted any more. Of its history, parts 1 to {last} count.",
+    ),
+    ("is-not-trusted", "{device} is not trusted any more. Of its history, parts 1 to {last} count."),
+    (
+        "writes-nothing",
+        "This device writes nothing any more. Its last word goes out with one more safelight sync.",
+    ),
+    (
+        "still-readable",
+        "What is sealed from now on it cannot open. What was there until now it still can, where it has it or reaches it: {photos} photos and videos, and their history.",
+    ),
+    (
+        "still-readable",
+        "What is sealed from now on it cannot open. What was there until now it still can, where it has it or reaches it: {photos} photo or video, and their history.",
+    ),
+    ("others-hear", "The other devices hear of it with their next sync, after one here: safelight sync"),
+    ("reach-folder", "unshare the folder with it, or take the drive"),
+    ("reach-role", "take its role on the storage away: it signs in there with an identity of its own"),
+    (
+        "reach-session",
+        "end the session of that device in the account's settings: each device signed in for itself",
+    ),
+    (
+        "reach-sas",
+        "if it has the same SAS: rotate the account key that signed it, or delete its stored access policy; then safelight remote set {remote} --credential-file FILE gives the new one to this device",
+    ),
+    (
+        "reach-key",
+        "if it has the same access key: make a new one, and disable this one; then safelight remote set {remote} --credential-file FILE gives the new one to this device",
+    ),
+    (
+        "reach-ssh",
+        "if it has the same key or password: take the key out of authorized_keys, or change the password; then safelight remote set {remote} --credential-file FILE gives the new one to this device",
+    ),
+    (
+        "reach-password",
+        "if it has the same password: change it; then safelight remote set {remote} --credential-file FILE gives the new one to this device",
+    ),
 ];

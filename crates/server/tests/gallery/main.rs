@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what these tests share fails the test that calls it")]
 
 mod attacks;
+mod devices;
 mod duplicates;
 mod events;
 mod hidden;
