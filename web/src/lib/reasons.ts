@@ -62,7 +62,7 @@ export function problemText(problem: { code?: string; message: string; hint?: st
  * as one only with a word that begins sentences and no names. */
 const begun = (text: string, names: string[] | null): string =>
   (names === null ? BEGINNINGS.test(text) : /^[a-z]+[\s,;]/.test(text) && !/^safelight /.test(text) && !names.some((name) => name !== '' && text.startsWith(name))) ? text[0]!.toUpperCase() + text.slice(1) : text;
-const BEGINNINGS = /^(the|there|this|these|that|its?|an?|not?|nobody|nothing|none|another|every|all|some|somebody|what|who|where|when|one|several|more|only|your?|if|in|to|with|from|of|before|is|cannot)[\s,;]/;
+const BEGINNINGS = /^(the|th(ere|is|at|ese)|its?|an?|not?|no(body|thing|ne)|another|every|some(body)?|wh(at|o|ere|en)|one|only|your?|in|to|of|cannot)[\s,;]/;
 
 /** What a change left out, and why. */
 export const leftOut = (answer: { told?: Told[]; notices?: string[] }): string[] =>
