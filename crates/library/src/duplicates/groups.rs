@@ -117,7 +117,7 @@ pub(super) fn find(
     let mut waiting: Vec<Vec<&Photo>> =
         sets.iter().map(|set| set.iter().filter_map(|at| photos.get(*at)).collect()).collect();
     std::thread::scope(|scope| {
-        let see = |some| Together::begin(scope, some);
+        let see = |next| Together::begin(scope, next);
         let mut first = found.next_of(&mut waiting, looker)?.map(see);
         while let Some(Together { sets, seeing }) = first.take() {
             let next = found.next_of(&mut waiting, looker)?;
@@ -147,6 +147,12 @@ pub(super) fn find(
     Ok(groups)
 }
 
+/// The sets that are looked at next, and what is to be seen of them.
+struct Next<'p, 'l> {
+    sets: Vec<Vec<&'p Photo>>,
+    sight: Sight<'l>,
+}
+
 /// Sets that are looked at together, the best photo of each first, while another thread sees their pictures.
 struct Together<'s, 'p> {
     sets: Vec<Vec<&'p Photo>>,
@@ -154,8 +160,8 @@ struct Together<'s, 'p> {
 }
 
 impl<'s, 'p> Together<'s, 'p> {
-    fn begin<'l: 's>(scope: &'s Scope<'s, '_>, some: (Vec<Vec<&'p Photo>>, Sight<'l>)) -> Self {
-        let (sets, sight) = some;
+    fn begin<'l: 's>(scope: &'s Scope<'s, '_>, next: Next<'p, 'l>) -> Self {
+        let Next { sets, sight } = next;
         Self { sets, seeing: scope.spawn(move || sight.see()) }
     }
 }
@@ -181,7 +187,7 @@ impl Found<'_> {
         &self,
         waiting: &mut Vec<Vec<&'p Photo>>,
         looker: &mut Looker<'l>,
-    ) -> Result<Option<(Vec<Vec<&'p Photo>>, Sight<'l>)>> {
+    ) -> Result<Option<Next<'p, 'l>>> {
         let mut count = 0;
         let fit = waiting.iter().take_while(|set| {
             let fits = count == 0 || count + set.len() <= PHOTOS_AT_ONCE;
@@ -197,7 +203,7 @@ impl Found<'_> {
             self.put_best_first(set)?;
         }
         let sight = looker.sight(&sets)?;
-        Ok(Some((sets, sight)))
+        Ok(Some(Next { sets, sight }))
     }
 
     fn put_best_first(&self, set: &mut [&Photo]) -> Result<()> {
