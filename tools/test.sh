@@ -87,6 +87,7 @@ recover() {
   fi
   tests "recovery without Safelight" env SAFELIGHT_BIN="$binary" "$SAFELIGHT_PYTHON" -B recover/test_recover.py
   tests "checkpoints, read as the specification says" "$SAFELIGHT_PYTHON" -B recover/test_checkpoints.py
+  tests "audit exports, checked as the guide says" env PYTHONPATH=recover "$SAFELIGHT_PYTHON" -B recover/test_audit_verify.py
 }
 
 # The pages: built first, because the binary takes them in. Then what their own tools say, then a browser on the binary.

@@ -112,6 +112,7 @@ impl Library {
                 "device": id.to_string(),
                 "name": names.of(*id),
                 "verifying_key": HEXLOWER.encode(member.card.verifying_key().as_bytes()),
+                "kem_key": HEXLOWER.encode(member.card.kem_public().as_bytes()),
             }));
         }
         Ok(lines)

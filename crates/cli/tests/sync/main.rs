@@ -8,6 +8,7 @@
 )]
 
 mod another;
+mod audit;
 mod azure;
 mod brake;
 #[path = "../faults/chance.rs"]
