@@ -478,4 +478,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(self.run_it(table, None), 2)
 
 if __name__ == "__main__":
-    unittest.main()
+    ended = unittest.main(exit=False).result
+    bad = len(ended.failures) + len(ended.errors)
+    print(f"{ended.testsRun - bad - len(ended.skipped)} passed, {bad} failed, {len(ended.skipped)} skipped")
+    sys.exit(bad > 0)

@@ -227,9 +227,9 @@ mod tests {
     fn a_cut_answer_is_no_answer() {
         let answer = |bytes: &[u8]| Answer::parse(Zeroizing::new(bytes.to_vec()));
         assert!(answer(&[0x80, 2, 0, 0, 0, 9, 0, 0, 0]).is_err());
-        let bare = answer(&[0x80, 2, 0, 0, 0, 10, 0, 0, 0, 0]).ok().expect("no error code");
+        let bare = answer(&[0x80, 2, 0, 0, 0, 10, 0, 0, 0, 0]).expect("no error code");
         assert!(bare.handle().is_err() && bare.parameters().is_err());
-        let short = answer(&[0x80, 2, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 3, 0, 9, 1]).ok().expect("parses");
+        let short = answer(&[0x80, 2, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 3, 0, 9, 1]).expect("parses");
         assert!(short.parameters().expect("there").sized().is_err());
     }
 }
