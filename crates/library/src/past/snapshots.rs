@@ -259,6 +259,10 @@ impl Library {
 
     /// Makes the snapshot that is due, and removes those that the schedule keeps no longer. The first device of the day does it.
     pub(crate) fn keep_snapshots(&mut self) -> Result<()> {
+        // Who has left, or may only look, makes none.
+        if self.is_read_only() || self.require_membership().is_err() {
+            return Ok(());
+        }
         let Some(schedule) = self.snapshot_schedule()? else { return Ok(()) };
         let today = Zoned::now().date();
         let name = schedule.name(today);
