@@ -142,6 +142,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices that ever belonged to the library; as `safelight device list --json`. */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Gives a device a name. */
+        patch: operations["rename_device"];
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a device leave, or with no consent says what would come of it. */
+        post: operations["leave"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The invitation that is open, or was last. */
+        get: operations["show_invitation"];
+        put?: never;
+        /** Opens an invitation, and answers at once. */
+        post: operations["invite"];
+        /** Calls the invitation off, or puts away what came of it. */
+        delete: operations["call_off"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/invite/compared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says whether both screens show the same words. */
+        post: operations["compared"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/duplicates": {
         parameters: {
             query?: never;
@@ -624,6 +711,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a search can be asked: one that is half typed, or mistyped, is nothing to be refused. */
+        get: operations["check_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -636,6 +740,26 @@ export interface paths {
         put?: never;
         /** Begins a session with the token of the address. */
         post: operations["begin_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Answers whether there is a session still, so that a page that was open before this server was started finds out without
+         *     being refused.
+         */
+        get: operations["know_session"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -996,7 +1120,7 @@ export interface paths {
         /** How full the trash is. */
         get: operations["show_trash"];
         put?: never;
-        /** Puts photos into the trash. */
+        /** Puts photos into the trash; of much at once it asks first. */
         post: operations["trash"];
         delete?: never;
         options?: never;
@@ -1098,6 +1222,11 @@ export interface components {
             /** @description The album to put it into. */
             within?: string | null;
         };
+        /** @description What must be agreed to, before the same is asked for with consent. */
+        Asking: {
+            /** @description `needs-consent`, with how much would newly be sent. */
+            asks: components["schemas"]["Failure"];
+        };
         /** @description A photo in the thaw basket. */
         BasketItem: {
             /**
@@ -1161,6 +1290,10 @@ export interface components {
              * @description How many pictures are decoded at once, from 1 to 64; null is as many as the machine has cores.
              */
             workers?: number | null;
+        };
+        /** @description What is wrong with a search. */
+        Checked: {
+            mistake?: components["schemas"]["Failure"] | null;
         };
         /** @description One of them. */
         Choice: {
@@ -1226,6 +1359,11 @@ export interface components {
             /** @description Whether their pixels cannot be decoded. */
             undecodable: boolean[];
         };
+        /** @description What somebody says of the six words. */
+        Compared: {
+            /** @description Whether the other screen shows the same. */
+            same: boolean;
+        };
         /** @description What may stand in the place of a word. */
         Completed: {
             choices: components["schemas"]["Choice"][];
@@ -1251,6 +1389,100 @@ export interface components {
             /** @description When, by that device's clock: `2026-05-14 10:11:12`, UTC. */
             when: string;
         };
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_AddedRemote: {
+            /** @description Its address. */
+            address: string;
+            /** @description What it can do. */
+            capabilities: components["schemas"]["CapabilityFinding"][];
+            /** @description Its name. */
+            name: string;
+            /** @description Which proof of permission was in use, as `the Azure CLI` or `a sign-in to Dropbox as Name <address>`. */
+            proof?: string | null;
+        } | components["schemas"]["Asking"];
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_PolicyChange: {
+            /**
+             * Format: int64
+             * @description Originals that go there now and did not before.
+             */
+            newly_exposed: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            newly_exposed_bytes: number;
+            /** @description Its policy now. */
+            policy: string;
+            /** @description The remote. */
+            remote: string;
+            /**
+             * Format: int64
+             * @description Originals that wait to be sent now.
+             */
+            waiting_originals: number;
+        } | components["schemas"]["Asking"];
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_Switched: (components["schemas"]["PolicyChange"] & {
+            /**
+             * Format: int64
+             * @description How many switches were turned.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description The revision; switches are no part of it.
+             */
+            revision: number;
+            /** @description The word that takes it back; none if everything stood so already. */
+            undo?: string | null;
+        }) | components["schemas"]["Asking"];
+        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
+        Consented_Written: {
+            /**
+             * Format: int64
+             * @description How many photos changed.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description Of duplicates: bytes of the originals that went there.
+             */
+            freed_bytes?: number | null;
+            /** @description The album that it was about. */
+            id?: string | null;
+            /**
+             * Format: int64
+             * @description Of duplicates: how many photos stay.
+             */
+            kept?: number | null;
+            /** @description What could not be done, and why. */
+            notices: string[];
+            /**
+             * Format: int64
+             * @description The revision after it.
+             */
+            revision: number;
+            /** @description The same in codes. */
+            told: components["schemas"]["SaidProblem"][];
+            /**
+             * Format: int64
+             * @description Of duplicates: how many went to the trash.
+             */
+            trashed?: number | null;
+            /**
+             * Format: int64
+             * @description How many were so already.
+             */
+            unchanged: number;
+            /** @description The word that takes it back; none if nothing was changed. */
+            undo?: string | null;
+            /**
+             * Format: int64
+             * @description Of duplicates: originals that were read back and have their hashes.
+             */
+            verified?: number | null;
+        } | components["schemas"]["Asking"];
         /** @description How many photos and videos there are. */
         Counts: {
             /**
@@ -1263,6 +1495,30 @@ export interface components {
             /** Format: int64 */
             trashed: number;
         };
+        /** @description What came of a device's leaving. */
+        Departure: {
+            /** @description The device, as it stands now. */
+            device: components["schemas"]["ShownDevice"];
+            /** @description The epoch that everything is sealed under from now on; none for a device that retired itself: the others start one. */
+            epoch?: string | null;
+            /**
+             * Format: int32
+             * @description The last part of its history that counts.
+             */
+            last_segment: number;
+            /**
+             * Format: int64
+             * @description Photos and videos that the device can still open, where it has them or reaches them: all that were there until now.
+             */
+            still_readable: number;
+            /** @description Remotes whose storage it may still reach, and how this device opens each: what is to be replaced there. */
+            storage: components["schemas"]["StorageAccess"][];
+        };
+        /**
+         * @description How a device stands.
+         * @enum {string}
+         */
+        DeviceStanding: "active" | "lapsed" | "retired" | "revoked";
         /**
          * @description What the photos of a group have to do with each other.
          * @enum {string}
@@ -1663,6 +1919,31 @@ export interface components {
              */
             written_over: number;
         };
+        /** @description An invitation as the page shows it. */
+        Invitation: {
+            /** @description Where the library rests, which goes with the words. */
+            address?: string | null;
+            device?: components["schemas"]["PairedDevice"] | null;
+            error?: components["schemas"]["Failure"] | null;
+            /** @description What the device calls itself that has come. */
+            other?: string | null;
+            /** @description That picture: a line of `0` and `1` for each row of it, dark where 1 stands. */
+            picture: string[];
+            /** @description What a picture (QR code) of them says. */
+            says?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds for which the code is good.
+             */
+            seconds_left: number;
+            /** @description The six words that both screens must show. */
+            six_words?: string | null;
+            stage: components["schemas"]["Stage"];
+            /** @description How many tries with other codes are left; none while nobody tried any. */
+            tries_left?: number | null;
+            /** @description Eight words to type on the new device; none once they are of no use. */
+            words?: string | null;
+        };
         /** @description What a join came to. */
         JoinedLibrary: {
             began_with_checkpoint: boolean;
@@ -1680,6 +1961,22 @@ export interface components {
          * @enum {string}
          */
         KeepReason: "resolution" | "original" | "metadata" | "albums" | "size" | "added";
+        /** @description The session of whoever asks, if there is one. */
+        Known: {
+            session?: components["schemas"]["Begun"] | null;
+        };
+        /**
+         * @description How a device leaves.
+         * @enum {string}
+         */
+        Leaving: "retire" | "revoke";
+        /** @description What comes, or came, of a device's leaving. */
+        Left: components["schemas"]["Departure"] & {
+            /** @description Whether it has left; without consent it is only told what would come of it. */
+            done: boolean;
+            /** @description The same in sentences, as `safelight device` says them: what it can still read, and what to replace where. */
+            told: components["schemas"]["SaidSentence"][];
+        };
         /** @description An album with what stands for it. */
         ListedAlbum: components["schemas"]["ShownAlbum"] & {
             /** @description The id of its newest photo. */
@@ -1883,6 +2180,11 @@ export interface components {
         Newest: {
             job?: components["schemas"]["ShownJob"] | null;
         };
+        /** @description A new name. */
+        NewName: {
+            /** @description What people call it; empty takes the name away. */
+            name: string;
+        };
         /** @description What is to lie in one stack. */
         NewStack: components["schemas"]["Which"] & {
             /** @description The one that shows: a whole id. */
@@ -1939,6 +2241,20 @@ export interface components {
              * @description How many groups there are, of the kind that was asked for.
              */
             total: number;
+        };
+        /** @description A device that was let in. */
+        PairedDevice: {
+            /** @description Its id. */
+            device: string;
+            /** @description How many epochs' secrets it was given. */
+            epochs: number;
+            /**
+             * Format: int64
+             * @description Bytes of the file that holds them.
+             */
+            keys_file_bytes: number;
+            /** @description What it is called. */
+            name?: string | null;
         };
         /** @description What opens the library. */
         Passphrase: {
@@ -2113,6 +2429,14 @@ export interface components {
             reason: string;
             /** @description `failure`, or `notice` where nobody has to act. */
             weight: string;
+            why?: components["schemas"]["Why"] | null;
+        };
+        /** @description A sentence that somebody is told, and its code. */
+        SaidSentence: {
+            /** @description The sentence. */
+            reason: string;
+            /** @description The remote that it is about, if it is about one. */
+            remote?: string | null;
             why?: components["schemas"]["Why"] | null;
         };
         /** @description A search. */
@@ -2332,6 +2656,24 @@ export interface components {
             /** @description The values, the one that shows first. */
             values: components["schemas"]["ConflictingValue"][];
         };
+        /** @description A device as people see it. */
+        ShownDevice: {
+            /** @description Its id. */
+            id: string;
+            /** @description Whether it is this one. */
+            is_this: boolean;
+            /** @description When it made its last change, by its own clock: `2026-05-14 10:11:12`, UTC. */
+            last_active?: string | null;
+            /** @description What people call it, if they gave it a name. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description How many parts of its history are known here.
+             */
+            segments: number;
+            /** @description How it stands. */
+            standing: components["schemas"]["DeviceStanding"];
+        };
         /** @description A photo of a group. */
         ShownDuplicate: {
             /** @description The albums that it lies in. */
@@ -2429,6 +2771,12 @@ export interface components {
             id: string;
             /** @description Its name after those of the albums that it lies in. */
             path: string;
+        };
+        /** @description The invitation that is open, or was last, if there is one. */
+        ShownInvite: {
+            /** @description Whether a new device can be given a credential of its own to the storage, where one remote is meant. */
+            can_lend: boolean;
+            invitation?: components["schemas"]["Invitation"] | null;
         };
         /** @description Long work, as pages see it. */
         ShownJob: {
@@ -2639,6 +2987,11 @@ export interface components {
         Stacking: {
             groups: components["schemas"]["OneStack"][];
         };
+        /**
+         * @description How far an invitation is.
+         * @enum {string}
+         */
+        Stage: "opening" | "waiting" | "comparing" | "admitting" | "done" | "ended";
         /** @description How the library stands. */
         Standing: {
             counts?: components["schemas"]["Counts"] | null;
@@ -2811,6 +3164,15 @@ export interface components {
             total_bytes: number;
             /** @description What lies in the trash; its originals are among the others. */
             trash: components["schemas"]["TrashSize"];
+        };
+        /** @description A remote and what opens its storage. */
+        StorageAccess: {
+            /** @description Its address, without secrets. */
+            address: string;
+            /** @description What to do about it, in a sentence. */
+            next: string;
+            /** @description The remote's name. */
+            remote: string;
         };
         /** @description Files of one kind. */
         StorageKind: {
@@ -3219,6 +3581,13 @@ export interface components {
         Tiles: {
             tiles?: components["schemas"]["MapTiles"] | null;
         };
+        /** @description How a device is invited. */
+        ToInvite: {
+            /** @description The remote that the new device reaches as well; not needed where there is only one. */
+            remote?: string | null;
+            /** @description Whether it gets a credential of its own to that storage. */
+            with_storage?: boolean;
+        };
         /** @description A library to join. */
         ToJoin: {
             /** @description Where it rests. */
@@ -3238,6 +3607,13 @@ export interface components {
         Token: {
             /** @description The word behind `#t=` in the address. */
             token: string;
+        };
+        /** @description How a device is to leave. */
+        ToLeave: {
+            /** @description Whether somebody agreed to what the answer without that says. */
+            consent?: boolean;
+            /** @description `retire`, where it was sold or is no longer used, or `revoke`, where it was lost. */
+            how: components["schemas"]["Leaving"];
         };
         /** @description A library to make. */
         ToMake: {
@@ -3275,6 +3651,11 @@ export interface components {
             count: number;
             /** @description Since when the one lies there that came first, UTC; none for an empty trash, and for one of many thousands. */
             oldest?: string | null;
+        };
+        /** @description What is to go into the trash. */
+        Trashing: components["schemas"]["Which"] & {
+            /** @description Whether it may be as much as it is. */
+            consent?: boolean;
         };
         /** @description How much lies in the trash. */
         TrashSize: {
@@ -3728,6 +4109,213 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RemoteCost"][];
+                };
+            };
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownDevice"][];
+                };
+            };
+        };
+    };
+    rename_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the device */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewName"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownDevice"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`: another one is called so */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    leave: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the device */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToLeave"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Left"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`: it does not belong to the library, or is the last that does */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    show_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownInvite"];
+                };
+            };
+        };
+    };
+    invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToInvite"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownInvite"];
+                };
+            };
+            /** @description `busy` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    call_off: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownInvite"];
+                };
+            };
+        };
+    };
+    compared: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Compared"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownInvite"];
+                };
+            };
+            /** @description `stale`: nobody asked */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
                 };
             };
         };
@@ -4479,12 +5067,13 @@ export interface operations {
             };
         };
         responses: {
+            /** @description what was connected, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddedRemote"];
+                    "application/json": components["schemas"]["Consented_AddedRemote"];
                 };
             };
             /** @description `not-understood` */
@@ -4496,7 +5085,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failed"];
                 };
             };
-            /** @description `refused`, `needs-consent` */
+            /** @description `refused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4560,25 +5149,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description what was changed, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PolicyChange"];
+                    "application/json": components["schemas"]["Consented_PolicyChange"];
                 };
             };
             /** @description `not-understood`: the error names the setting */
             400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failed"];
-                };
-            };
-            /** @description `needs-consent`: the error says how much would newly be sent */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4699,6 +5280,28 @@ export interface operations {
             };
         };
     };
+    check_search: {
+        parameters: {
+            query: {
+                /** @description The query, finished or not. */
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checked"];
+                };
+            };
+        };
+    };
     show_session: {
         parameters: {
             query?: never;
@@ -4752,6 +5355,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    know_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Known"];
+                };
             };
         };
     };
@@ -5130,25 +5752,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description what was switched, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Switched"];
+                    "application/json": components["schemas"]["Consented_Switched"];
                 };
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failed"];
-                };
-            };
-            /** @description `needs-consent`: the error says how much would newly be sent */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5477,7 +6091,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Which"];
+                "application/json": components["schemas"]["Trashing"];
             };
         };
         responses: {
@@ -5486,7 +6100,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Written"];
+                    "application/json": components["schemas"]["Consented_Written"];
                 };
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */

@@ -178,6 +178,7 @@ function saw(status: Status): void {
 
 export async function unlock(passphrase: string): Promise<void> {
   await post('unlock', { passphrase });
+  others.postMessage({ name: 'unlocked', data: null } satisfies News);
   await refresh();
 }
 
@@ -307,8 +308,8 @@ function hear({ name, data }: News): void {
   else if (name === 'places') { session.moved++; void refreshCounts(); }
   else if (name === 'gone' && session.stage === 'open') gone();
   told.get(name)?.(data);
-  // Another window has made the library.
-  if (name === 'revision' && session.stage === 'first' && !session.welcoming) void refresh();
+  // Another window has unlocked the library, or made it.
+  if (name === 'unlocked' ? session.stage === 'locked' : name === 'revision' && session.stage === 'first' && !session.welcoming) void refresh();
 }
 
 async function listen(): Promise<void> {

@@ -26,15 +26,6 @@ export function say(text: string, undo: string | null = null, bad = false): void
   stay();
 }
 
-/** Asks in place of doing; what is done then is the answer, and it stays until somebody answers. */
-function ask<T>(text: string, agreed: () => Promise<T>): Promise<T> {
-  say(text, null, true);
-  return new Promise((resolve) => {
-    if (toasts.now) toasts.now.yes = () => { dismiss(); void agreed().then(resolve); };
-    stay(true);
-  });
-}
-
 /** What was just done is still being read out: what is shown because of it comes behind, and not instead. */
 let fresh = { text: '', until: 0 };
 const SPOKEN_MS = 1_500;
@@ -91,9 +82,12 @@ export async function doing(saying: (answer: Written) => string, write: () => Pr
     if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now(), secret }].slice(-MOST);
     return answer;
   } catch (error) {
-    if (agreed && error instanceof ApiError && error.code === 'needs-consent') return ask(problemText(error.problem), agreed);
     complain(error);
-    return null;
+    if (!agreed || !(error instanceof ApiError && error.code === 'needs-consent') || !toasts.now) return null;
+    // It stays until somebody answers, and what is done then is the answer.
+    stay(true);
+    const asked = toasts.now;
+    return new Promise((resolve) => { asked.yes = () => resolve(agreed()); });
   }
 }
 

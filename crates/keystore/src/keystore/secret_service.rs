@@ -88,10 +88,15 @@ fn locked() -> StoreError {
 
 fn told(error: secret_service::Error) -> StoreError {
     use secret_service::Error;
-    match error {
-        Error::Unavailable => StoreError::Absent(
+    let nobody = || {
+        StoreError::Absent(
             "there is no Secret Service here: no session bus, or nothing on it that keeps secrets".to_owned(),
-        ),
+        )
+    };
+    match error {
+        Error::Unavailable => nobody(),
+        // What the bus says of a name that nobody has, and that it knows nobody to start for.
+        Error::Zbus(ref error) if error.to_string().contains("DBus.Error.ServiceUnknown") => nobody(),
         Error::Locked | Error::Prompt | Error::PromptDisconnected => locked(),
         Error::NoResult => StoreError::Absent(
             "the Secret Service has no default keyring: make one on the desktop first".to_owned(),

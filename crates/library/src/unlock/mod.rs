@@ -184,6 +184,7 @@ impl Door<'_> {
         {
             return Ok(opened);
         }
+        let mut refusal = None;
         for store in &sources.stores {
             match self.by_store(*store) {
                 Ok(opened) => return Ok(opened),
@@ -192,16 +193,18 @@ impl Door<'_> {
                     UnlockError::NoStoreSlot { .. }
                     | UnlockError::StoreSlot { reason: StoreError::Absent(_), .. },
                 ) => {}
-                Err(UnlockError::StoreSlot { label, kind, reason, .. }) => {
+                Err(UnlockError::StoreSlot { path, label, kind, reason }) => {
                     let slot = format!("{label} ({})", kind.as_str());
                     self.warnings.push(UnlockWarning::SlotUnusable { slot, reason: reason.to_string() });
+                    refusal.get_or_insert(UnlockError::StoreSlot { path, label, kind, reason });
                 }
                 Err(error) => return Err(error),
             }
         }
         match sources.prompt {
             Some(prompt) => self.by_prompt(prompt),
-            None => Err(self.locked()),
+            // Where nobody can be asked, what a store said is all there is to say.
+            None => Err(refusal.unwrap_or_else(|| self.locked())),
         }
     }
 
