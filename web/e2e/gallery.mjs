@@ -56,7 +56,15 @@ export class Library {
     return { child, address, heard, stop: () => new Promise((resolve) => { if (child.exitCode !== null) return resolve(); child.once('exit', resolve); child.kill('SIGINT'); setTimeout(() => child.kill('SIGKILL'), 8_000).unref(); }) };
   }
 
-  remove() { rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); }
+  // Who makes previews in the background may write there for a moment yet, after a short run above all.
+  remove() {
+    for (let tries = 0; ; tries++) {
+      try { return rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); } catch (error) {
+        if (error.code !== 'ENOTEMPTY' || tries === 20) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      }
+    }
+  }
 }
 
 const LONG_AGO = new Date('2001-06-01T12:00:00Z');
