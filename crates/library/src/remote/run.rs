@@ -532,9 +532,11 @@ impl Library {
             let (notices, damaged): (Vec<_>, Vec<_>) = report.problems.iter().partition(is_known);
             let words = |problems: Vec<&SyncProblem>| {
                 let mut words: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                // One thing may be found in two ways.
+                // One thing may be found in two ways, and be said with and without why it stays.
+                let said = words.clone();
+                let says_more = |of: &str| said.iter().any(|other| other.starts_with(&format!("{of}; ")));
                 let mut met = HashSet::new();
-                words.retain(|problem| met.insert(problem.clone()));
+                words.retain(|problem| met.insert(problem.clone()) && !says_more(problem));
                 words
             };
             let damaged = words(damaged);
