@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 pub(crate) struct Filter {
     /// Only those that this device made: its name, or the beginning of its id
     #[arg(long, value_name = "DEVICE")]
-    by: Option<String>,
+    device: Option<String>,
     /// Only those made after this moment: 2026-05-14, "2026-05-14 10:30", yesterday, "3 hours ago"
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
@@ -82,7 +82,7 @@ impl Filter {
     pub(crate) fn read(&self, context: &Context) -> Result<HistoryFilter, Failure> {
         let millis = |when: &Option<String>| when.as_deref().map(|when| context.time(when)).transpose();
         Ok(HistoryFilter {
-            device: self.by.clone(),
+            device: self.device.clone(),
             since_millis: millis(&self.since)?,
             until_millis: millis(&self.until)?,
             sorts: self.sort.iter().copied().collect(),

@@ -48,7 +48,7 @@ fn an_export_of_history_is_checked_without_safelight_and_one_changed_byte_is_fou
         .as_str()
         .unwrap()
         .to_owned();
-    export(&["--sort", "trash", "--by", &id, part.to_str().unwrap()]);
+    export(&["--sort", "trash", "--device", &id, part.to_str().unwrap()]);
     export(&["--csv", table.to_str().unwrap()]);
     one.ends(&["audit", "export", whole.to_str().unwrap()], 5);
 
@@ -99,7 +99,7 @@ fn history_is_sifted_by_device_time_and_sort() {
         (count(&["--until", "1 hour ago"]), count(&["--since", "1 hour ago", "--sort", "edit"])),
         (0, 1)
     );
-    one.ends(&["history", "--by", "nobody"], 4);
+    one.ends(&["history", "--device", "nobody"], 4);
     one.ends(&["history", "--sort", "weather"], 2);
     one.ends(&["history", "--since", "whenever"], 2);
 }

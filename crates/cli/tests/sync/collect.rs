@@ -141,7 +141,7 @@ fn a_collection_that_is_killed_again_and_again_deletes_what_it_should_and_no_mor
     one.ends(&["verify", "--remote", "--all"], 0);
     let ids: Vec<String> =
         one.listed().iter().skip(3).map(|asset| asset["id"].as_str().unwrap().to_owned()).collect();
-    let trash: Vec<&str> = ["trash"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    let trash: Vec<&str> = ["--yes", "trash"].into_iter().chain(ids.iter().map(String::as_str)).collect();
     one.ends(&trash, 0);
     one.ends(&["trash", "empty", "--yes"], 0);
     one.sync();

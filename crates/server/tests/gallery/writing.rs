@@ -168,3 +168,23 @@ fn a_change_that_is_only_tried_changes_nothing() {
     let nothing = browser.post("edit", &json!({ "set": { "rating": 5 } }));
     assert_eq!(nothing.status, 400);
 }
+
+#[test]
+fn much_goes_into_the_trash_at_once_only_with_consent() {
+    let room = room();
+    let mut library = room.library();
+    library.set_brake(Some(10), Some(1)).unwrap();
+    library.close().unwrap();
+    let browser = room.serve();
+    let trashed = || browser.get("status").json()["counts"]["trashed"].clone();
+    let asked = browser.post("trash", &json!({ "q": "" }));
+    let asks = &asked.json()["asks"];
+    assert_eq!((asked.status, &asks["code"], &asks["takes"]["photos"]), (200, &"needs-consent".into(), &3.into()));
+    assert_eq!(trashed(), 0);
+    let done = browser.post("trash", &json!({ "q": "", "consent": true }));
+    assert_eq!((done.status, &done.json()["changed"]), (200, &3.into()));
+    assert_eq!(trashed(), 3);
+    // One at a time needs none.
+    browser.post("trash/restore", &json!({ "q": "" }));
+    assert!(browser.post("trash", &json!({ "q": "a.jpg" })).json()["asks"].is_null());
+}
