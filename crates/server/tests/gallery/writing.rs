@@ -179,7 +179,10 @@ fn much_goes_into_the_trash_at_once_only_with_consent() {
     let trashed = || browser.get("status").json()["counts"]["trashed"].clone();
     let asked = browser.post("trash", &json!({ "q": "" }));
     let asks = &asked.json()["asks"];
-    assert_eq!((asked.status, &asks["code"], &asks["takes"]["photos"]), (200, &"needs-consent".into(), &3.into()));
+    assert_eq!(
+        (asked.status, &asks["code"], &asks["takes"]["photos"]),
+        (200, &"needs-consent".into(), &3.into())
+    );
     assert_eq!(trashed(), 0);
     let done = browser.post("trash", &json!({ "q": "", "consent": true }));
     assert_eq!((done.status, &done.json()["changed"]), (200, &3.into()));

@@ -316,7 +316,6 @@ pub(crate) fn packs_to_replicate(
     is_asked: impl Fn(&str) -> bool,
 ) -> Result<Vec<(Packed, Vec<PackLocation>)>> {
     let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
-    let there = packs_there(here, at, None)?;
     let mut packs = Vec::new();
     for named in here.catalog.remote_packs(None)? {
         let Some((tier, area)) = tier_of(named.tier) else { continue };
@@ -333,9 +332,6 @@ pub(crate) fn packs_to_replicate(
             continue;
         }
         let entries = here.device.entries_of_remote_pack(&logical)?;
-        if !there.is_empty() && are_all_in(here, &entries, &there)? {
-            continue;
-        }
         let mut locations = Vec::with_capacity(entries.len());
         for entry in &entries {
             let Some(location) = here.device.packed_as(entry)? else { break };
@@ -392,6 +388,10 @@ pub(crate) async fn replicate_packs(
         let pack = writer.finish(tier, here.entropy);
         // Where renditions were made anew another pack comes of them: it goes as what it is, and history says so.
         let is_twin = pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes;
+        let held: Vec<PackedEntry> = locations.iter().map(packed_entry).collect();
+        if !is_twin && are_all_in(here, &held, &packs_there(here, at, Some(named.tier))?)? {
+            continue;
+        }
         let named = match is_twin {
             true => named,
             false => Packed {
@@ -403,7 +403,7 @@ pub(crate) async fn replicate_packs(
         };
         let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
         if !is_twin && put != Put::Nowhere {
-            let (held, now) = (locations.iter().map(packed_entry).collect::<Vec<_>>(), (here.now)());
+            let now = (here.now)();
             here.catalog.append(now, vec![OpBody::Packed(named)])?;
             here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
         }
