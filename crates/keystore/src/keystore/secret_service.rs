@@ -86,6 +86,11 @@ fn locked() -> StoreError {
     )
 }
 
+/// Whether there is no bus at the address, or the bus knows nobody of that name and nobody to start for it.
+fn is_nobody_there(said: &str) -> bool {
+    said.contains("DBus.Error.ServiceUnknown") || said.contains("Failed to connect to address")
+}
+
 fn told(error: secret_service::Error) -> StoreError {
     use secret_service::Error;
     let nobody = || {
@@ -95,8 +100,7 @@ fn told(error: secret_service::Error) -> StoreError {
     };
     match error {
         Error::Unavailable => nobody(),
-        // What the bus says of a name that nobody has, and that it knows nobody to start for.
-        Error::Zbus(ref error) if error.to_string().contains("DBus.Error.ServiceUnknown") => nobody(),
+        Error::Zbus(ref error) if is_nobody_there(&error.to_string()) => nobody(),
         Error::Locked | Error::Prompt | Error::PromptDisconnected => locked(),
         Error::NoResult => StoreError::Absent(
             "the Secret Service has no default keyring: make one on the desktop first".to_owned(),
