@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::process::{KEEPER, find};
-use crate::skip;
+use crate::{forbidden, skip};
 
 /// How long one may take to start.
 const START_WITHIN: Duration = Duration::from_secs(60);
@@ -188,6 +188,13 @@ impl SecretService {
                 skip(program);
                 return None;
             }
+        }
+        // It wants to lock memory by a right of its file, with which a container may refuse to run it at all.
+        if has_keyring
+            && Command::new("gnome-keyring-daemon").arg("--version").stdout(Stdio::null()).status().is_err()
+        {
+            forbidden("gnome-keyring-daemon");
+            return None;
         }
         let folder = TempDir::new().expect("temporary folder");
         let at = |name: &str| folder.path().join(name);

@@ -26,6 +26,12 @@ pub use sshd::Sshd;
 pub use tls::Certificates;
 pub use webdav::{RcloneWebDav, WsgiDav};
 
+/// Says that a test is skipped because the machine forbids what it needs, whatever is installed.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub fn forbidden(what: &str) {
+    eprintln!("skipped: this machine forbids {what}");
+}
+
 /// Says that a test is skipped because a program is missing.
 ///
 /// # Panics
