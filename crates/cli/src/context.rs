@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::arguments::Global;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, printable};
+use crate::output::{Output, new_private_file, printable};
 use crate::progress::Progress;
 use crate::prompt;
 
@@ -425,18 +425,12 @@ impl Context {
 
     fn make_key_file(&self, file: &Path) -> Result<(), Failure> {
         use std::io::Write as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
         let mut bytes = Zeroizing::new([0; KEY_FILE_BYTES]);
         Library::draw_bytes(&mut *bytes);
         let failed = |error: std::io::Error| {
             Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(file)))
         };
-        let mut output = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(file)
-            .map_err(failed)?;
+        let mut output = new_private_file(file).map_err(failed)?;
         if let Err(error) = output.write_all(&*bytes).and_then(|()| output.sync_all()) {
             // Half a key opens nothing; what cannot be removed either is named by the error.
             drop(std::fs::remove_file(file));

@@ -86,6 +86,12 @@ impl Output {
     }
 }
 
+/// Makes a file that is this user's alone; one that is there is not written over.
+pub(crate) fn new_private_file(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// A path as it can be shown: control characters, what turns the direction of text, and bytes that are not UTF-8 escaped.
 pub(crate) fn printable(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;

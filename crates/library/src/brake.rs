@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 
+use data_encoding::HEXLOWER;
 use safelight_catalog::{BrakeCause, Change, Shelf};
 use safelight_model::{AssetId, OpBody};
 use safelight_sync::{BrakeLimits, is_braked, taken_from};
@@ -96,7 +96,7 @@ impl Library {
         let (names, limits) = (self.device_names()?, BrakeLimits::of(&self.device)?);
         let time = |millis: i64| shown_time(u64::try_from(millis).unwrap_or(0));
         let shown = |cause: BrakeCause| ShownBrake {
-            device: cause.device.map(|device| names.of(device).unwrap_or_else(|| device.to_string())),
+            device: cause.device.map(|device| names.called(device)),
             folder: cause
                 .device
                 .is_none()
@@ -192,7 +192,19 @@ impl Library {
         Ok(changed <= agreed || BrakeLimits::of(&self.device)?.allow(changed, known))
     }
 
-    /// Puts the brake on for files of a folder that changed at once, or off when they are taken.
+    /// Nothing of a folder is held back. Nothing is written where nothing was: most imports find nothing new.
+    pub(crate) fn note_all_taken(&mut self, folder: &[u8]) -> Result<()> {
+        if self.device.setting(&released(folder))?.is_some() {
+            self.device.set_setting(&released(folder), None)?;
+        }
+        let is_on = |cause: &BrakeCause| cause.device.is_none() && cause.folder == folder;
+        if self.device.brake_causes()?.iter().any(is_on) {
+            self.device.forget_brake_of_folder(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the brake on for files of a folder that changed at once.
     pub(crate) fn note_held_back(
         &mut self,
         folder: &[u8],
@@ -200,10 +212,6 @@ impl Library {
         known: u64,
         first_changed_millis: i64,
     ) -> Result<()> {
-        if held == 0 {
-            self.device.set_setting(&released(folder), None)?;
-            return Ok(self.device.forget_brake_of_folder(folder)?);
-        }
         Ok(self.device.put_brake_on(&BrakeCause {
             device: None,
             folder: folder.to_vec(),
@@ -222,5 +230,5 @@ fn moment(millis: i64) -> String {
 
 /// The setting that says how many changed files of a folder somebody let in.
 fn released(folder: &[u8]) -> String {
-    format!("brake/released/{}", PathBuf::from(OsStr::from_bytes(folder)).to_string_lossy())
+    format!("brake/released/{}", HEXLOWER.encode(folder))
 }

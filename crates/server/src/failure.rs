@@ -200,15 +200,16 @@ impl From<LibraryError> for Failure {
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         let mut failure = Self::new(status, code, with_causes(&error));
-        if let LibraryError::NeedsConsent(exposes) = error {
+        let asks = match &error {
+            LibraryError::NeedsConsent(exposes) => {
+                Some(More { exposes: Some(exposes.clone()), ..More::default() })
+            }
+            LibraryError::TakesMuch(takes) => Some(More { takes: Some(*takes), ..More::default() }),
+            _ => None,
+        };
+        if let Some(asks) = asks {
             failure.code = NEEDS_CONSENT;
-            let failure = failure.saying(More { exposes: Some(exposes), ..More::default() });
-            return failure.hint("say that you agree, and it is done");
-        }
-        if let LibraryError::TakesMuch(takes) = error {
-            failure.code = NEEDS_CONSENT;
-            let failure = failure.saying(More { takes: Some(takes), ..More::default() });
-            return failure.hint("say that you agree, and it is done");
+            return failure.saying(asks).hint("say that you agree, and it is done");
         }
         if let LibraryError::HiddenClosed = error {
             failure.status = StatusCode::FORBIDDEN;

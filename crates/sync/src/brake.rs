@@ -7,7 +7,7 @@
 //! Invariant: what was in history before the brake was first looked after never puts it on, nor does what is well again by
 //! the time it is counted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use safelight_catalog::{BrakeCause, DeviceDb, RecentLoss, Shelf};
 use safelight_crypto::DeviceId;
@@ -127,8 +127,12 @@ fn new_losses(here: &mut Here<'_>) -> Result<Vec<RecentLoss>> {
     let (instance, last) = (here.catalog.instance()?, here.catalog.last_op()?);
     let kept = here.device.setting(LOOKED)?.unwrap_or_default();
     let looked = kept.strip_prefix(&instance.to_be_bytes()).and_then(|number| number.try_into().ok());
+    let looked = looked.map(i64::from_be_bytes);
+    if looked == Some(last) {
+        return Ok(Vec::new());
+    }
     let mut losses: BTreeMap<AssetId, RecentLoss> = BTreeMap::new();
-    if let Some(looked) = looked.map(i64::from_be_bytes) {
+    if let Some(looked) = looked {
         let (mut after, own, now) = (looked, here.catalog.device(), here.now_millis());
         loop {
             let ops = here.catalog.taking_ops_after(after, AT_ONCE)?;
@@ -140,9 +144,6 @@ fn new_losses(here: &mut Here<'_>) -> Result<Vec<RecentLoss>> {
                 let loss = RecentLoss { asset, device, stamp_millis, read_millis: now };
                 losses.entry(asset).or_insert(loss);
             }
-        }
-        if looked == last {
-            return Ok(Vec::new());
         }
     }
     here.device.set_setting(LOOKED, Some(&[instance.to_be_bytes(), last.to_be_bytes()].concat()))?;
@@ -160,12 +161,11 @@ fn count(here: &mut Here<'_>) -> Result<()> {
     }
     let mut by_device: BTreeMap<DeviceId, (u64, i64)> = BTreeMap::new();
     let (mut lost, mut gone) = (0, 0);
-    let mut seen = HashSet::new();
     for loss in recent {
         let Some(state) = here.catalog.asset_state(loss.asset)? else { continue };
         let is_gone = state.current().is_trashed() || state.current().is_purged();
         let is_replaced = state.current().contents().additions().len() > 1;
-        if !(is_gone || is_replaced) || !seen.insert(loss.asset) {
+        if !(is_gone || is_replaced) {
             continue;
         }
         lost += 1;

@@ -1,8 +1,6 @@
 //! `safelight audit`: the history for whoever has to prove something with it.
 
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -11,7 +9,7 @@ use safelight_library::{AuditReport, AuditShape, Library, LibraryError};
 use super::history::{Filter, print};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::counted;
+use crate::output::{counted, new_private_file};
 
 /// Show the history, or write it out so that anybody can check it
 ///
@@ -73,19 +71,19 @@ fn write_to(
     shape: AuditShape,
     file: &Path,
 ) -> Result<AuditReport, Failure> {
+    let is_there = |path: &Path| {
+        Failure::new(Exit::Refused, format!("{} is there already", path.display()))
+            .hint("name a new file: what is there is not written over")
+    };
     let new = |path: &Path| {
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        made.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Failure::new(Exit::Refused, format!("{} is there already", path.display()))
-                    .hint("name a new file: what is there is not written over")
-            }
+        new_private_file(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => is_there(path),
             _ => LibraryError::writing(path, error).into(),
         })
     };
     let beside = file.with_added_extension("signature");
     if shape == AuditShape::Table && beside.exists() {
-        new(&beside)?;
+        return Err(is_there(&beside));
     }
     let mut output = BufWriter::new(new(file)?);
     let report = library.export_audit(filter, shape, &mut output)?;

@@ -1,7 +1,6 @@
 //! `safelight init`: makes a library, its keys and its recovery words.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use clap::Args;
@@ -11,7 +10,7 @@ use safelight_library::{Library, RecoveryWords};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::printable;
+use crate::output::{new_private_file, printable};
 use crate::prompt;
 
 /// Which words are asked back, so that they are on paper and not just glanced at.
@@ -152,8 +151,7 @@ fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
         }
         Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(file)))
     };
-    let mut output =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
+    let mut output = new_private_file(file).map_err(failed)?;
     let text = zeroize::Zeroizing::new(format!("{}\n", words.words().join(" ")));
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = output

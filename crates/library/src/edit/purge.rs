@@ -69,7 +69,7 @@ impl Library {
             Some(selection) => selection.assets().to_vec(),
             None => self.all_that_match("", Among::Trashed)?,
         };
-        let mut plan = PurgePlan { trashed_before, ..PurgePlan::default() };
+        let (mut plan, mut holders) = (PurgePlan { trashed_before, ..PurgePlan::default() }, self.holders()?);
         for asset in assets {
             let Some(state) = self.catalog().asset_state(asset)?.filter(is_held) else { continue };
             if !state.current().is_trashed() {
@@ -80,7 +80,7 @@ impl Library {
             }
             if !may_go(asset, &state, trashed_before) {
                 plan.staying += 1;
-            } else if self.snapshot_that_holds(&state)?.is_some() {
+            } else if holders.hold(&self.catalog(), &state)? {
                 plan.staying += 1;
                 plan.in_snapshots += 1;
             } else {

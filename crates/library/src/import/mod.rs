@@ -222,6 +222,10 @@ impl Library {
     /// When the library is read-only, none of the paths exists, or the device's database fails.
     pub fn plan_import(&mut self, request: &ImportRequest, monitor: &dyn Monitor) -> Result<ImportPlan> {
         let (mut parts, mut missing) = (Vec::new(), Vec::new());
+        let mut wanted = self.linked_to_take(request.link)?;
+        if !request.link {
+            wanted.extend(self.freed_and_lost()?);
+        }
         for path in &request.paths {
             let path = match std::fs::canonicalize(path) {
                 Ok(path) => path,
@@ -238,7 +242,7 @@ impl Library {
                     continue;
                 }
             };
-            parts.push(self.plan_path(&path, request, monitor)?);
+            parts.push(self.plan_path(&path, request, &wanted, monitor)?);
         }
         let missing_paths = missing.len() as u64;
         if missing.len() == request.paths.len()
@@ -256,14 +260,11 @@ impl Library {
         &mut self,
         path: &Path,
         request: &ImportRequest,
+        wanted: &HashSet<ContentHash>,
         monitor: &dyn Monitor,
     ) -> Result<PlannedSource> {
         let (source, below) = self.source_for(path, request)?;
         let root = PathBuf::from(std::ffi::OsStr::from_bytes(&source.path));
-        let mut wanted = self.linked_to_take(request.link)?;
-        if !request.link {
-            wanted.extend(self.freed_and_lost()?);
-        }
         let scan = Scan {
             device: &self.device,
             source: source.id,
@@ -271,7 +272,7 @@ impl Library {
             below: &below,
             excluded: vec![self.path().to_owned()],
             refused: request.all_files || self.was_read_by_older_rules(source.id)?,
-            wanted: &wanted,
+            wanted,
         };
         let mut scanned = scan.run(monitor)?;
         if self.looks_unmounted(&source, &root, &scanned)? {
@@ -285,7 +286,7 @@ impl Library {
             scanned.gone.clear();
         }
         self.sort_purged(&mut scanned, path, monitor)?;
-        let held_back = self.hold_back(&source, &mut scanned, &wanted)?;
+        let held_back = self.hold_back(&source, &mut scanned, wanted)?;
         let held_before = held_before(&scanned);
         let is_whole = below.as_os_str().is_empty();
         Ok(PlannedSource { source, root, scanned, held_back, held_before, is_whole })
@@ -307,8 +308,11 @@ impl Library {
             })
         };
         let changed = scanned.candidates.iter().filter(|candidate| may_have_changed(candidate)).count();
+        if changed == 0 {
+            return Ok(Vec::new());
+        }
         let [imported, ..] = self.device.count_files(source.id)?;
-        if changed == 0 || self.may_change(&source.path, changed as u64, imported)? {
+        if self.may_change(&source.path, changed as u64, imported)? {
             return Ok(Vec::new());
         }
         // What was only touched, or copied over itself, is as it was.
@@ -452,8 +456,8 @@ impl Library {
 
     /// Puts the brake on for what is held back of a source; where nothing is, it comes off.
     fn tell_brake(&mut self, part: &PlannedSource) -> Result<()> {
-        if part.held_back.is_empty() && !part.is_whole {
-            return Ok(());
+        if part.held_back.is_empty() {
+            return if part.is_whole { self.note_all_taken(&part.source.path) } else { Ok(()) };
         }
         let [imported, ..] = self.device.count_files(part.source.id)?;
         let first = part.held_back.iter().map(|candidate| candidate.stamp.modified_nanos / 1_000_000).min();

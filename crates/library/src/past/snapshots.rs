@@ -1,7 +1,7 @@
 //! Snapshots: moments with a name, by hand or by a schedule that all devices share.
 //!
 //! Invariant: what a snapshot shows outside of the trash is not removed for good while the snapshot is there
-//! ([`Library::snapshot_that_holds`]).
+//! ([`Holders`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,9 +10,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
 use safelight_catalog::{Catalog, Until};
-use safelight_crypto::{Entropy as _, OsEntropy};
+use safelight_crypto::{DeviceId, Entropy as _, OsEntropy};
 use safelight_model::history::Seen;
-use safelight_model::{AssetState, EntityId, Field, OpId, Record, Register, Snapshot, Target, Value};
+use safelight_model::{
+    AssetState, EntityId, Field, OpId, Record, Register, SegmentSeq, Snapshot, Target, Value,
+};
 use serde::Serialize;
 
 use super::Moment;
@@ -102,9 +104,6 @@ impl SnapshotKeep {
     fn stay(&self, made: &[(u64, Date)]) -> BTreeSet<u64> {
         let mut newest_first = made.to_vec();
         newest_first.sort_by_key(|(id, day)| std::cmp::Reverse((*day, *id)));
-        let monday = |day: Date| {
-            day.checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days()).unwrap_or(day)
-        };
         let mut stay = BTreeSet::new();
         let mut keep_each = |count: u32, period: &dyn Fn(Date) -> Date| {
             let mut met = BTreeSet::new();
@@ -127,12 +126,8 @@ impl SnapshotKeep {
 impl fmt::Display for SnapshotKeep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [(self.days, 'd'), (self.weeks, 'w'), (self.months, 'm')];
-        let parts: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).collect();
-        for (at, (count, unit)) in parts.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{count}{unit}")?;
-        }
-        Ok(())
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        f.write_str(&parts.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(","))
     }
 }
 
@@ -160,8 +155,7 @@ impl SnapshotSchedule {
 
     /// What the snapshot of a day is called.
     fn name(self, today: Date) -> String {
-        let back = if self.weekly { today.weekday().to_monday_zero_offset() } else { 0 };
-        format!("{} {}", self.word(), today.checked_sub(i32::from(back).days()).unwrap_or(today))
+        format!("{} {}", self.word(), if self.weekly { monday(today) } else { today })
     }
 }
 
@@ -329,15 +323,23 @@ impl Library {
         Ok(Until::Heads(snapshot.heads.iter().map(|(device, tip)| (device, tip.seq)).collect()))
     }
 
-    /// The name of a snapshot that shows a photo outside of the trash, so that it is not removed for good; of one that lies in
-    /// the trash now.
-    pub(crate) fn snapshot_that_holds(&self, state: &AssetState) -> Result<Option<String>> {
-        let catalog = self.catalog();
-        let snapshots = known(&catalog)?;
-        if snapshots.is_empty() {
-            return Ok(None);
-        }
-        let mut segments = BTreeMap::new();
+    /// What the snapshots hold, to be asked of many photos.
+    pub(crate) fn holders(&self) -> Result<Holders> {
+        let snapshots = known(&self.catalog())?.into_iter().map(|known| known.snapshot.heads);
+        Ok(Holders { heads: snapshots.collect(), segments: BTreeMap::new() })
+    }
+}
+
+/// The snapshots, and where the ops lie that were asked about.
+pub(crate) struct Holders {
+    heads: Vec<Seen>,
+    segments: BTreeMap<OpId, Option<(DeviceId, SegmentSeq)>>,
+}
+
+impl Holders {
+    /// Whether some snapshot shows a photo outside of the trash that lies there now, so that it is not removed for good.
+    pub(crate) fn hold(&mut self, catalog: &Catalog, state: &AssetState) -> Result<bool> {
+        let Self { heads, segments } = self;
         let mut reaches = |heads: &Seen, op: OpId| -> Result<bool> {
             let segment = match segments.get(&op) {
                 Some(segment) => *segment,
@@ -346,19 +348,19 @@ impl Library {
             Ok(segment.is_some_and(|(device, seq)| heads.of(device).is_some_and(|head| seq <= head.seq)))
         };
         let trash = state.current().record().field(Field::TRASHED).map(Register::heads).unwrap_or_default();
-        for Known { snapshot, .. } in snapshots {
+        for heads in heads {
             let (mut was_there, mut was_in_trash) = (false, !trash.is_empty());
             for addition in state.current().contents().additions() {
-                was_there |= reaches(&snapshot.heads, addition.op)?;
+                was_there |= reaches(heads, addition.op)?;
             }
             for head in trash {
-                was_in_trash &= reaches(&snapshot.heads, head.op)?;
+                was_in_trash &= reaches(heads, head.op)?;
             }
             if was_there && !was_in_trash {
-                return Ok(Some(snapshot.name));
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 }
 
@@ -384,6 +386,11 @@ fn are_here(catalog: &Catalog, heads: &Seen) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// The Monday of a day's week.
+fn monday(day: Date) -> Date {
+    day.checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days()).unwrap_or(day)
 }
 
 fn day_of(snapshot: &Snapshot) -> Date {

@@ -29,6 +29,7 @@ mod sweep;
 mod switch;
 mod terms;
 mod vanished;
+mod verifying;
 mod waiting;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
@@ -52,9 +53,7 @@ pub use plan::SyncPlan;
 pub use policy::{Exposes, PolicyChange};
 pub use privacy::{RemotePrivacy, SeenDevice, SeenSort};
 pub(crate) use run::here;
-pub use run::{
-    FetchReport, HeldBack, RemoteVerifyReport, SyncOutcome, SyncRequest, SyncRun, Traffic, VerifyDepth,
-};
+pub use run::{FetchReport, HeldBack, SyncOutcome, SyncRequest, SyncRun, Traffic};
 pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay, Urgency};
 pub use second::{ComparedKind, Counted, DrillOutcome, RemoteComparison, ReplicateOutcome, ReplicateRequest};
 pub use sign_in::sign_in;
@@ -63,4 +62,5 @@ pub(crate) use standing::WAITS_FOR_CONSENT;
 pub use standing::{ShownPolicy, ShownStanding};
 pub use switch::{AlbumSubject, SwitchStanding, SwitchSubject, Switchback, Switching, Turn};
 pub use terms::{MinuteOfDay, WallClock};
+pub use verifying::{RemoteVerifyReport, VerifyDepth};
 pub use waiting::{NamedPhoto, WaitingGroup};

@@ -69,11 +69,15 @@ pub(crate) async fn send_packs(
             // Its entries go with the next sync.
             continue;
         }
-        let now = (here.now)();
-        here.catalog.append(now, vec![OpBody::Packed(named)])?;
-        here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
+        tell_pack(here, tier, named, &held)?;
         sent += 1;
     }
+}
+
+/// History says of a pack that was put, and this device remembers what is in it.
+fn tell_pack(here: &mut Here<'_>, tier: PackTier, named: Packed, held: &[PackedEntry]) -> Result<()> {
+    here.catalog.append((here.now)(), vec![OpBody::Packed(named)])?;
+    Ok(here.device.record_packed_entries(&tier.logical(&named.name), held)?)
 }
 
 /// The local entries that are to go to a place in packs, newest first: those of which no pack anywhere is known or,
@@ -355,10 +359,6 @@ fn are_all_in(here: &Here<'_>, entries: &[PackedEntry], packs: &HashSet<String>)
     Ok(true)
 }
 
-fn packed_entry(location: &PackLocation) -> PackedEntry {
-    PackedEntry { content: location.content, kind: location.kind, recipe: location.recipe }
-}
-
 /// Puts packs that history knows, and that this place is not known to hold, there too: built again from the
 /// same entries in the same order, they have the same name. `is_asked` looks at their logical names.
 pub(crate) async fn replicate_packs(
@@ -375,20 +375,17 @@ pub(crate) async fn replicate_packs(
         let Some((tier, area)) = tier_of(named.tier) else { continue };
         let Some(epoch) = here.keys.keyring().epoch_by_id(&named.epoch).cloned() else { continue };
         let mut writer = PackWriter::new(here.library(), &epoch);
-        let mut is_complete = true;
+        let mut held = Vec::with_capacity(locations.len());
         for location in &locations {
-            is_complete = push(here, &mut writer, location, problems)?.is_some();
-            if !is_complete {
-                break;
-            }
+            let Some(entry) = push(here, &mut writer, location, problems)? else { break };
+            held.push(entry);
         }
-        if !is_complete {
+        if held.len() < locations.len() {
             continue;
         }
         let pack = writer.finish(tier, here.entropy);
         // Where renditions were made anew another pack comes of them: it goes as what it is, and history says so.
         let is_twin = pack.name == named.name && pack.sealed.as_bytes().len() as u64 == named.sealed_bytes;
-        let held: Vec<PackedEntry> = locations.iter().map(packed_entry).collect();
         if !is_twin && are_all_in(here, &held, &packs_there(here, at, Some(named.tier))?)? {
             continue;
         }
@@ -403,9 +400,7 @@ pub(crate) async fn replicate_packs(
         };
         let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
         if !is_twin && put != Put::Nowhere {
-            let now = (here.now)();
-            here.catalog.append(now, vec![OpBody::Packed(named)])?;
-            here.device.record_packed_entries(&tier.logical(&named.name), &held)?;
+            tell_pack(here, tier, named, &held)?;
         }
         let was_sent = put == Put::Sent;
         sent.packs += u64::from(was_sent);
