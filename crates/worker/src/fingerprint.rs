@@ -46,10 +46,10 @@ fn reduced<const N: usize>(raster: &Raster) -> Vec<[f32; N]> {
             for (luma, rgb) in line.iter_mut().zip(row.chunks_exact(3)) {
                 *luma = 0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2]);
             }
-            std::array::from_fn(|x| weighted(&across[x], |index| line[index]))
+            std::array::from_fn(|x| across[x].mean_of(&line))
         })
         .collect();
-    down.iter().map(|span| std::array::from_fn(|x| weighted(span, |index| rows[index][x]))).collect()
+    down.iter().map(|span| span.mean_row(&rows)).collect()
 }
 
 /// A run of source samples with the weights of its first and last.
@@ -82,9 +82,22 @@ fn spans(length: usize, count: usize) -> Vec<Span> {
         .collect()
 }
 
-fn weighted(span: &Span, value: impl Fn(usize) -> f32) -> f32 {
-    span.weights.iter().enumerate().map(|(offset, weight)| weight * value(span.first + offset)).sum::<f32>()
-        / span.total
+impl Span {
+    fn mean_of(&self, line: &[f32]) -> f32 {
+        let samples = line.get(self.first..).unwrap_or_default();
+        self.weights.iter().zip(samples).map(|(weight, value)| weight * value).sum::<f32>() / self.total
+    }
+
+    /// The same of each column, a row after the other: the sums come out in the same order, and many columns at once.
+    fn mean_row<const N: usize>(&self, rows: &[[f32; N]]) -> [f32; N] {
+        let mut sums = [0.0; N];
+        for (weight, row) in self.weights.iter().zip(rows.iter().skip(self.first)) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += weight * value;
+            }
+        }
+        sums.map(|sum| sum / self.total)
+    }
 }
 
 /// The frequencies `from .. from + K` of the DCT-II of an `N` × `N` square, both ways.

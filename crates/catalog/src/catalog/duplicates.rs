@@ -20,18 +20,31 @@ pub struct Comparable {
     pub row: AssetRow,
     /// The stack that it lies in: the same number for all that lie in one. An asset in no stack has a number of its own.
     pub stack: i64,
-    /// What programs found in its current content.
-    pub facts: Facts,
+    /// The state of its current content, as it is recorded.
+    state: Option<Vec<u8>>,
+}
+
+impl Comparable {
+    /// What programs found in its current content. To read that takes as long as to fetch it, and needs no database: another
+    /// thread may do it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Row`](crate::CatalogError::Row) for a state that cannot be read.
+    pub fn facts(&self) -> Result<Facts> {
+        let Some(bytes) = &self.state else { return Ok(Facts::default()) };
+        let state = EntityState::from_bytes(bytes)
+            .map_err(|error| unreadable(&EntityId::Content(self.row.content), &error.to_string()))?;
+        Ok(state.as_content().map(ContentState::facts).unwrap_or_default())
+    }
 }
 
 impl Catalog {
     /// Meets every asset of a shelf with what programs found in it, newest first.
     ///
     /// # Errors
-    /// Those of the database; [`CatalogError::Row`](crate::CatalogError::Row) for a state that cannot be read.
+    /// Those of the database.
     pub fn each_comparable(&self, shelf: Shelf, mut meet: impl FnMut(Comparable)) -> Result<()> {
         let range = KeyRange::of_shelf(shelf);
-        let mut failure = None;
         self.database.read(|connection| {
             let mut listed = connection.prepare_cached(&format!(
                 "SELECT {ROW_COLUMNS}, ifnull(t.cover, t.entity) FROM timeline AS t
@@ -45,20 +58,10 @@ impl Catalog {
                 let content = EntityId::Content(row.content);
                 let state: Option<Vec<u8>> =
                     known.query_row([content.to_bytes()], |state| state.get(0)).optional()?;
-                match state.map(|bytes| EntityState::from_bytes(&bytes)).transpose() {
-                    Ok(state) => {
-                        let facts = state.as_ref().and_then(EntityState::as_content).map(ContentState::facts);
-                        meet(Comparable { row, stack, facts: facts.unwrap_or_default() });
-                    }
-                    Err(error) => {
-                        failure = Some(unreadable(&content, &error.to_string()));
-                        break;
-                    }
-                }
+                meet(Comparable { row, stack, state });
             }
             Ok(())
-        })?;
-        failure.map_or(Ok(()), Err)
+        })
     }
 
     /// Replaces what is known of assets that look alike: clusters of two or more each.

@@ -486,8 +486,9 @@ fn what_can_be_compared_is_met_with_its_findings_and_its_stack() {
     let shown = world.catalog.list(&Query::default(), &Default::default()).unwrap();
     assert_eq!(met.len(), shown.rows.len());
     let one = met.iter().find(|met| met.row.asset == asset(1)).unwrap();
-    assert_eq!((one.facts.phash64, one.facts.pdq256), (Some([1; 8]), Some([2; 32])));
-    assert_eq!(one.facts.media, Some(MediaKind::Photo));
+    let facts = one.facts().unwrap();
+    assert_eq!((facts.phash64, facts.pdq256), (Some([1; 8]), Some([2; 32])));
+    assert_eq!(facts.media, Some(MediaKind::Photo));
     for met_twice in met.iter().filter(|met| met.row.is_stacked) {
         assert!(met.iter().any(|cover| !cover.row.is_stacked && cover.stack == met_twice.stack));
     }

@@ -22,6 +22,7 @@ mod showing;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
 
 use safelight_catalog::Shelf;
 use safelight_crypto::ContentHash;
@@ -37,6 +38,9 @@ use crate::library::Library;
 use crate::monitor::{Monitor, Task};
 use looking::{Looked, Looker};
 use photo::{Names, Photo};
+
+/// So many photos may be fetched and not yet read.
+const FETCHED_AHEAD: usize = 1024;
 
 /// What the photos of a group have to do with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -149,16 +153,28 @@ impl Library {
     /// Those of the catalogue, and of thumbnails that are damaged.
     pub fn find_duplicates(&self, before: Option<&Duplicates>, monitor: &dyn Monitor) -> Result<Duplicates> {
         let revision = self.revision()?;
-        let mut photos = Vec::new();
-        let mut names = Names::default();
-        self.catalog().each_comparable(Shelf::Shown, |one| photos.push(Photo::of(one, &mut names)))?;
-        drop(names);
+        let photos = self.comparable_photos()?;
         let sets = groups::candidates(&photos);
         let mut looker = Looker::new(self, before.map(|before| before.looked.clone()).unwrap_or_default());
         monitor.begin(Task::Compare, Some(sets.iter().map(|set| set.len() as u64).sum()), None);
         let found = groups::find(self, &photos, &sets, &mut looker, monitor);
         monitor.end();
         Ok(Duplicates { revision, groups: found?, looked: looker.finish() })
+    }
+
+    /// All photos of the timeline, newest first: while some are fetched, another thread reads those before them.
+    fn comparable_photos(&self) -> Result<Vec<Photo>> {
+        let (sender, fetched) = sync_channel(FETCHED_AHEAD);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut names = Names::default();
+                fetched.into_iter().map(|one| Photo::of(&one, &mut names)).collect::<Result<Vec<_>>>()
+            });
+            // Whoever reads has stopped only where it has an error to tell.
+            self.catalog().each_comparable(Shelf::Shown, |one| drop(sender.send(one)))?;
+            drop(sender);
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Remembers which photos look alike, so that `is:duplicate` finds them.

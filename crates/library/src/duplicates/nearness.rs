@@ -5,6 +5,8 @@
 //! stretch those are met whose bits there are the same or nearly so. Invariant: every pair within the bounds is met, at
 //! least once; pairs beyond them never. One table is in memory at a time, about 20 bytes a picture.
 
+use std::ops::Range;
+
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use safelight_model::Facts;
 
@@ -88,11 +90,6 @@ impl Stretch {
         usize::try_from(word >> self.shift & ((1 << self.bits) - 1)).unwrap_or_default()
     }
 
-    /// Whether a pair that agrees here can be near: most are told apart by the pHash, which is quicker to compare.
-    fn may_be_near(self, one: &Print, two: &Print) -> bool {
-        self.word.is_some() || one.phash_bits(two) <= NEAR_PHASH_BITS
-    }
-
     /// All ways in which up to the allowed number of bits differ; no difference comes first.
     fn masks(self) -> Vec<usize> {
         let mut masks = vec![0];
@@ -109,6 +106,9 @@ struct Table {
     /// Where each key's begin in `order`.
     starts: Vec<u32>,
     order: Vec<u32>,
+    /// The pHashes in that order, where the stretch is of them: nearly all pairs that agree in one are told apart by these
+    /// alone, and what lies side by side is compared many times as fast.
+    phashes: Vec<u64>,
 }
 
 impl Table {
@@ -134,21 +134,38 @@ impl Table {
                 *place += 1;
             }
         }
-        Self { starts, order }
+        let phash = |number: &u32| prints.get(*number as usize).map(|print| print.phash).unwrap_or_default();
+        let phashes = if stretch.word.is_none() { order.iter().map(phash).collect() } else { Vec::new() };
+        Self { starts, order, phashes }
     }
 
-    fn of_key(&self, key: usize) -> &[u32] {
+    /// Which places of the order a key's have.
+    fn of_key(&self, key: usize) -> Range<usize> {
         let bounds = self.starts.get(key).zip(self.starts.get(key + 1));
-        bounds.and_then(|(start, end)| self.order.get(*start as usize..*end as usize)).unwrap_or_default()
+        bounds.map(|(start, end)| *start as usize..*end as usize).unwrap_or_default()
+    }
+
+    /// Meets the pairs of a picture at one place with those at others that may be near.
+    fn each_pair(&self, one: usize, others: Range<usize>, mut meet: impl FnMut(u32, u32)) {
+        let (Some(first), Some(numbers)) = (self.order.get(one), self.order.get(others.clone())) else {
+            return;
+        };
+        let Some((phash, phashes)) = self.phashes.get(one).zip(self.phashes.get(others)) else {
+            return numbers.iter().for_each(|second| meet(*first, *second));
+        };
+        for (second, other) in numbers.iter().zip(phashes) {
+            if (phash ^ other).count_ones() <= NEAR_PHASH_BITS {
+                meet(*first, *second);
+            }
+        }
     }
 }
 
 /// Meets every pair of fingerprints that are near, by their numbers; some pairs several times, and in no order.
 pub(super) fn each_near_pair(prints: &[Print], meet: impl Fn(usize, usize) + Sync) {
-    let try_pair = |stretch: Stretch, one: u32, two: u32| {
+    let try_pair = |one: u32, two: u32| {
         let (one, two) = (one as usize, two as usize);
         if let (Some(first), Some(second)) = (prints.get(one), prints.get(two))
-            && stretch.may_be_near(first, second)
             && first.is_near(second)
         {
             meet(one, two);
@@ -162,13 +179,13 @@ pub(super) fn each_near_pair(prints: &[Print], meet: impl Fn(usize, usize) + Syn
             if these.is_empty() {
                 return;
             }
-            for (at, one) in these.iter().enumerate() {
-                these.iter().skip(at + 1).for_each(|two| try_pair(stretch, *one, *two));
+            for one in these.clone() {
+                table.each_pair(one, one + 1..these.end, try_pair);
             }
             // Each two keys are met from the lower one.
             for others in masks.iter().map(|mask| key ^ mask).filter(|other| *other > key) {
                 for two in table.of_key(others) {
-                    these.iter().for_each(|one| try_pair(stretch, *one, *two));
+                    table.each_pair(two, these.clone(), try_pair);
                 }
             }
         });

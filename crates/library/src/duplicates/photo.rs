@@ -7,6 +7,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::{AssetId, Facts, MediaKind, TakenSource};
 
 use super::nearness::Print;
+use crate::error::Result;
 
 /// Clocks of the same moment are apart by whole quarters of an hour, and at most by so much.
 const MOST_ZONES_MILLIS: u64 = 26 * 3_600_000;
@@ -136,15 +137,16 @@ pub(super) struct Photo {
 }
 
 impl Photo {
-    pub(super) fn of(comparable: Comparable, names: &mut Names) -> Self {
-        let Comparable { row, stack, facts } = comparable;
+    pub(super) fn of(comparable: &Comparable, names: &mut Names) -> Result<Self> {
+        let facts = comparable.facts()?;
+        let (row, stack) = (&comparable.row, comparable.stack);
         let turned = row.orientation >= 5;
         let (width, height) = (row.width.unwrap_or_default(), row.height.unwrap_or_default());
         let (width, height) = if turned { (height, width) } else { (width, height) };
         let camera = facts.camera_model.as_ref().map(|model| {
             format!("{} {model}", facts.camera_make.as_deref().unwrap_or_default()).to_lowercase()
         });
-        Self {
+        Ok(Self {
             asset: row.asset,
             content: row.content,
             stack,
@@ -167,7 +169,7 @@ impl Photo {
             has_versions: row.is_edited() || row.is_conflicted(),
             is_favourite: row.is_favourite(),
             rating: row.rating,
-        }
+        })
     }
 
     /// Whether the file of another says more of the picture, as far as sizes tell: it has more pixels, or clearly more bytes.
