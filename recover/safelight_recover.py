@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Opens a copy of a Safelight bucket with the 24 recovery words and writes every original out, bit for bit.
+"""Opens a copy of a Safelight bucket with the 24 recovery words, or shares of them, and writes every original out, bit for bit.
 
     safelight_recover.py list    BUCKET [--words-file FILE]        what is there
     safelight_recover.py verify  BUCKET [--words-file FILE]        read everything, write nothing
@@ -211,17 +211,67 @@ def check_kem_public(key):
 
 # ---- Recovery words (§1.2) -----------------------------------------------------------------------------
 
+def word_bits(words, before=0):
+    numbers = {word: n for n, word in enumerate(WORD_LIST.split())}
+    bits = 0
+    for place, word in enumerate(words, before + 1):
+        demand(word in numbers, "unknown-word", f"word {place} is not in the list")
+        bits = bits << 11 | numbers[word]
+    return bits
+
+def gf_times(one, other):
+    product = 0
+    while other:
+        product ^= one if other & 1 else 0
+        one = one << 1 ^ (0x11b if one & 0x80 else 0)
+        other >>= 1
+    return product
+
+def gf_over(one, other):
+    return next(q for q in range(256) if gf_times(q, other) == one)
+
+def read_share(words, before):
+    """(set and threshold, number, values) of a share (§1.2.1)."""
+    bits = word_bits(words, before)
+    body = (bits >> 17).to_bytes(35, "big")
+    demand(int.from_bytes(H(b"safelight/1 share" + body)[:3], "big") >> 7 == bits & 0x1ffff
+           and body[2] >> 4 >= 2 and body[2] & 15, "share-checksum",
+           f"the words of share {before // 27 + 1} do not belong together: one is mistaken")
+    return (body[:2], body[2] >> 4), body[2] & 15, body[3:]
+
+def combined(words):
+    shares = [read_share(words[at:at + 27], at) for at in range(0, len(words), 27)]
+    values = {number: value for _, number, value in shares}
+    threshold = shares[0][0][1]
+    belong = len({kind for kind, _, _ in shares}) == 1 and all(values[number] == value for _, number, value in shares)
+    demand(belong, "shares-of-several", "these shares do not belong together")
+    demand(len(values) >= threshold, "too-few-shares", f"{len(values)} of {threshold} shares are here")
+    needed = sorted(values)[:threshold]
+
+    def at(place):
+        sum = bytes(32)
+        for number in needed:
+            weight = 1
+            for other in needed:
+                if other != number:
+                    weight = gf_times(weight, gf_over(place ^ other, number ^ other))
+            sum = bytes(a ^ gf_times(b, weight) for a, b in zip(sum, values[number]))
+        return sum
+
+    demand(all(at(number) == values[number] for number in values), "shares-of-several", "these shares do not belong together")
+    return at(0)
+
 class Words:
+    """The 24 words, or as many shares of 27 words as are needed."""
     def __init__(self, text):
         words = text.lower().split()
-        demand(len(words) == 24, "word-count", f"{len(words)} words instead of 24")
-        numbers = {word: n for n, word in enumerate(WORD_LIST.split())}
-        bits = 0
-        for place, word in enumerate(words, 1):
-            demand(word in numbers, "unknown-word", f"word {place} is not in the list")
-            bits = bits << 11 | numbers[word]
-        entropy = (bits >> 8).to_bytes(32, "big")
-        demand(H(entropy)[0] == bits & 255, "words-checksum", "the words do not belong together: one is mistaken")
+        if words and len(words) % 27 == 0:
+            entropy = combined(words)
+        else:
+            demand(len(words) == 24, "word-count", f"{len(words)} words instead of 24")
+            bits = word_bits(words)
+            entropy = (bits >> 8).to_bytes(32, "big")
+            demand(H(entropy)[0] == bits & 255, "words-checksum", "the words do not belong together: one is mistaken")
         p = extract(b"safelight/1 words", entropy)
         self.kem = XWingKey(expand(p, "kem"))
         signing = Ed25519PrivateKey.from_private_bytes(expand(p, "signing"))
@@ -1523,9 +1573,11 @@ def as_text(report):
 def ask_words():
     import getpass
     words = []
-    while len(words) < 24:
-        words += getpass.getpass(f"Recovery words ({len(words)} of 24 so far; not shown): ").split()
-    return " ".join(words)
+    while True:
+        more = getpass.getpass(f"Recovery words, or shares ({len(words)} words so far; Enter ends; not shown): ").split()
+        words += more
+        if len(words) == 24 or words and not more:
+            return " ".join(words)
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="safelight_recover.py", description=__doc__.split("\n")[0])

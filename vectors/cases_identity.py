@@ -22,6 +22,26 @@ def words_vectors():
     book.add("words/twelve", "words", {"words": " ".join(["abandon"] * 11 + ["about"])}, "word-count")
     book.add("words/twenty-five", "words", {"words": WORDS.text + " abandon"}, "word-count")
     book.add("words/none", "words", {"words": ""}, "word-count")
+    rows = [sha256(b"first row"), sha256(b"second row")]
+    three = sl1.shares(WORDS.entropy, b"\x12\x34", 5, rows)
+    book.add("words/shares", "words", {"words": "\n".join(three[:3])}, ok=facts(WORDS))
+    book.add("words/shares-of-others", "words", {"words": " ".join([three[4], three[0].upper(), three[3]])}, ok=facts(WORDS))
+    book.add("words/shares-more-than-needed", "words", {"words": " ".join(three)}, ok=facts(WORDS))
+    book.add("words/shares-too-few", "words", {"words": " ".join(three[:2])}, "too-few-shares")
+    book.add("words/share-twice", "words", {"words": " ".join([three[0], three[1], three[1]])}, "too-few-shares")
+    other = sl1.shares(WORDS.entropy, b"\x12\x35", 5, rows)
+    book.add("words/shares-of-two-splittings", "words", {"words": " ".join([three[0], three[1], other[2]])},
+             "shares-of-several")
+    altered = sl1.share_text(b"\x12\x34", 3, 4, bytes(32))
+    book.add("words/share-that-does-not-fit", "words", {"words": " ".join([*three[:3], altered])}, "shares-of-several")
+    listed = three[1].split()
+    swapped = " ".join([listed[1], listed[0], *listed[2:]])
+    book.add("words/share-swapped", "words", {"words": " ".join([three[0], swapped, three[2]])}, "share-checksum")
+    unknown = " ".join([*listed[:5], "safelight", *listed[6:]])
+    book.add("words/share-unknown", "words", {"words": " ".join([three[0], unknown, three[2]])}, "unknown-word")
+    for id, threshold, number in [("one", 1, 1), ("none", 0, 1), ("number-none", 3, 0)]:
+        book.add(f"words/share-threshold-{id}", "words",
+                 {"words": sl1.share_text(b"\x12\x34", threshold, number, bytes(32))}, "share-checksum")
 
 
 def device_vectors():

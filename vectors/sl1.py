@@ -106,6 +106,36 @@ class Words:
         self.id = sha256(self.card)[:20]
 
 
+def times(one, other):
+    """The product in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1."""
+    product = 0
+    while other:
+        product ^= one if other & 1 else 0
+        one = one << 1 ^ (0x11b if one & 0x80 else 0)
+        other >>= 1
+    return product
+
+
+def share_text(set, threshold, number, values):
+    body = set + bytes([threshold << 4 | number]) + values
+    bits = int.from_bytes(body, "big") << 17 | int.from_bytes(sha256(b"safelight/1 share" + body)[:3], "big") >> 7
+    words = Mnemonic("english").wordlist
+    return " ".join(words[bits >> 11 * at & 2047] for at in reversed(range(27)))
+
+
+def shares(secret, set, count, rows):
+    """The shares of a secret: `rows` are the other coefficients of its polynomials, from the first power on."""
+    def value(number, at):
+        sum, power = secret[at], 1
+        for row in rows:
+            power = times(power, number)
+            sum ^= times(row[at], power)
+        return sum
+
+    return [share_text(set, len(rows) + 1, number, bytes(value(number, at) for at in range(32)))
+            for number in range(1, count + 1)]
+
+
 class Device:
     def __init__(self, signing_seed, kem_seed):
         self.signing = SigningKey(signing_seed)

@@ -169,6 +169,30 @@ pub enum Fault {
     /// The words are all in the list, but not in this order.
     #[error("the words do not fit together (checksum)")]
     WordsChecksum,
+    /// The words of a share do not fit together; which share, from 1.
+    #[error("the words of share {0} do not fit together (checksum)")]
+    ShareChecksum(usize),
+    /// Shares that are not of one splitting, or one of which was altered.
+    #[error("these shares do not belong together")]
+    SharesOfSeveral,
+    /// Shares that are too few.
+    #[error("{here} of {needed} shares are here")]
+    TooFewShares {
+        /// Different ones.
+        here: usize,
+        /// How many are needed.
+        needed: u8,
+    },
+    /// No splitting has so many shares, or needs so many.
+    #[error(
+        "2 to 15 shares can be made, of which 2 to all are needed; not {shares} of which {threshold} are"
+    )]
+    ShareCounts {
+        /// How many were to be made.
+        shares: u8,
+        /// How many were to be needed.
+        threshold: u8,
+    },
     /// The passphrase, key file, words or token is not the right one.
     #[error("the secret does not fit")]
     WrongSecret,
@@ -226,6 +250,10 @@ impl Fault {
             Self::WordCount(_) => "word-count",
             Self::UnknownWord(_) => "unknown-word",
             Self::WordsChecksum => "words-checksum",
+            Self::ShareChecksum(_) => "share-checksum",
+            Self::SharesOfSeveral => "shares-of-several",
+            Self::TooFewShares { .. } => "too-few-shares",
+            Self::ShareCounts { .. } => "share-counts",
             Self::WrongSecret => "wrong-secret",
             Self::CostOutOfBounds => "cost-out-of-bounds",
             Self::KeyFileSize => "key-file-size",

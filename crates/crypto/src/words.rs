@@ -16,6 +16,7 @@ use crate::ids::LibraryId;
 use crate::kem::{KemPublic, KemSecret};
 use crate::primitive::{hkdf_extract, sha256};
 use crate::secret::Secret;
+use crate::shares::{self, SHARE_WORD_COUNT, Share};
 use crate::sign::{SigningKey, VerifyingKey};
 
 /// How many words there are.
@@ -53,10 +54,20 @@ impl RecoveryWords {
         Self { secret, card: Arc::default() }
     }
 
-    /// Reads words as a person typed them: any white space between them, any case.
+    /// Splits the words into `count` shares of which any `threshold` give them back, and fewer tell nothing.
     ///
     /// # Errors
-    /// [`Fault::WordCount`], [`Fault::UnknownWord`] (with its position, from 1) or [`Fault::WordsChecksum`].
+    /// [`Fault::ShareCounts`] unless 2 ≤ `threshold` ≤ `count` ≤ 15.
+    pub fn split(&self, count: u8, threshold: u8, entropy: &mut dyn Entropy) -> Result<Vec<Share>> {
+        shares::split(self.secret.as_bytes(), count, threshold, entropy)
+    }
+
+    /// Reads words as a person typed them: any white space between them, any case. So many shares as are needed, one after the
+    /// other in any order, are as good.
+    ///
+    /// # Errors
+    /// [`Fault::WordCount`], [`Fault::UnknownWord`] (with its position, from 1) or [`Fault::WordsChecksum`]; of shares
+    /// [`Fault::ShareChecksum`], [`Fault::SharesOfSeveral`] or [`Fault::TooFewShares`].
     pub fn parse(text: &str) -> Result<Self> {
         let mut normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
         let parsed = Self::parse_normal(&normal);
@@ -66,6 +77,9 @@ impl RecoveryWords {
 
     fn parse_normal(text: &str) -> Result<Self> {
         let count = text.split(' ').filter(|word| !word.is_empty()).count();
+        if count > 0 && count % SHARE_WORD_COUNT == 0 {
+            return Self::parse_shares(text);
+        }
         if count != WORD_COUNT {
             return Err(words_error(Fault::WordCount(count)));
         }
@@ -81,6 +95,17 @@ impl RecoveryWords {
         bytes.copy_from_slice(&entropy[..32]);
         entropy.zeroize();
         Ok(Self::spelling(Secret::from_bytes(bytes)))
+    }
+
+    fn parse_shares(text: &str) -> Result<Self> {
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        let shares = (0..).step_by(SHARE_WORD_COUNT).zip(words.chunks_exact(SHARE_WORD_COUNT));
+        let shares: Vec<Share> =
+            shares.map(|(before, words)| Share::parse(words, before)).collect::<Result<_>>()?;
+        let mut bytes = shares::combine(&shares)?;
+        let words = Self::spelling(Secret::from_bytes(bytes));
+        bytes.zeroize();
+        Ok(words)
     }
 
     /// The words, in order.
@@ -159,7 +184,7 @@ impl WordsCard {
     }
 }
 
-fn words_error(fault: Fault) -> CryptoError {
+pub(crate) fn words_error(fault: Fault) -> CryptoError {
     fault.of("recovery words")
 }
 

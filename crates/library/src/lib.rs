@@ -35,6 +35,7 @@ mod objects;
 mod offers;
 mod past;
 mod proxy;
+mod recovery;
 mod remote;
 mod render;
 mod scan;
@@ -81,8 +82,9 @@ pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistak
 pub use map::{MapCell, MapPoints, MapView, NamedPlace};
 pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use offers::Offers;
-pub use past::{Moment, ShownSnapshot, SnapshotKeep, SnapshotSchedule};
+pub use past::{Moment, ShownSnapshot, SnapshotKeep, SnapshotSchedule, zone_here};
 pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
+pub use recovery::{KitSecret, RecoveryKit};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,

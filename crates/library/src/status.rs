@@ -106,6 +106,8 @@ pub struct Status {
     pub provisional: bool,
     /// Why nothing is let go on this device, where the brake is on.
     pub brake: Vec<ShownBrake>,
+    /// When the recovery words were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never.
+    pub recovery_tested: Option<String>,
     /// Whether nothing may be written.
     pub read_only: bool,
 }
@@ -224,6 +226,7 @@ impl Library {
             unwitnessed: self.is_unwitnessed()?,
             provisional: self.is_provisional()?,
             brake: self.brake()?.causes,
+            recovery_tested: self.recovery_tested()?,
             read_only: self.is_read_only(),
         })
     }

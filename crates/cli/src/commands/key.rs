@@ -7,9 +7,10 @@ use safelight_keystore::Holder;
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::NewSlot;
 use safelight_library::unlock::UnlockError;
-use safelight_library::{LibraryError, RecoveryWords, Slot, SlotKind, SlotSecret};
+use safelight_library::{LibraryError, Slot, SlotKind, SlotSecret};
 use serde::Serialize;
 
+use super::key_recovery::{Recovery, others, typed_words};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{printable, printable_text};
@@ -64,6 +65,11 @@ enum Action {
         /// Only this one, by its id, the beginning of it, or its name
         slot: Option<String>,
     },
+    /// The recovery words on paper: print a page for them, try them out, split them into shares
+    Recovery {
+        #[command(subcommand)]
+        action: Recovery,
+    },
     /// Replace the unlock key; every way to unlock goes on working, and none is asked for
     Rotate,
 }
@@ -107,6 +113,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
         Some(Action::Remove { slot }) => remove(context, slot),
         Some(Action::Test { slot }) => super::key_test::run(context, slot.as_deref()),
+        Some(Action::Recovery { action }) => super::key_recovery::run(context, action),
         Some(Action::Rotate) => super::key_store::rotate(context),
     }
 }
@@ -214,20 +221,9 @@ fn add_words(context: &Context, label: Option<&str>, file: Option<&std::path::Pa
         return foretell(context, "add", kind_word(SlotKind::Recovery), label);
     }
     let keys = context.unlock(&folder)?;
-    let typed = match file {
-        Some(file) => zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))
-        })?),
-        None if prompt::someone_is_there() => prompt::passphrase("The 24 recovery words")?,
-        None => {
-            return Err(Failure::usage("there is no terminal to ask for the recovery words")
-                .hint("pass --new-recovery-file FILE"));
-        }
-    };
-    let words = RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?;
+    let words = typed_words(file, "--new-recovery-file")?;
     if words.card() != *keys.keyring.words() {
-        return Err(Failure::new(Exit::Locked, "these are not the recovery words of this library")
-            .hint("type those that init showed, or that replaced them"));
+        return Err(others());
     }
     let (secret, cost) = (SlotSecret::Recovery(&words), safelight_library::PassphraseCost::DESKTOP);
     let added = folder.keys().add_slot(&keys, label, &secret, cost, &mut context.entropy());

@@ -16,6 +16,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod key;
+mod key_recovery;
 mod key_store;
 mod key_test;
 pub(crate) mod list;

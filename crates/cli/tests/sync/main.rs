@@ -37,6 +37,7 @@ mod places;
 mod plans;
 mod policies;
 mod privacy;
+mod recovery;
 mod renditions;
 mod repaired;
 mod rests;

@@ -96,6 +96,12 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "words-checksum",
         "these are no recovery words: recovery words: the words do not fit together (checksum)",
     ),
+    (
+        "share-checksum",
+        "these are no recovery words: recovery words: the words of share {number} do not fit together (checksum)",
+    ),
+    ("shares-of-several", "these are no recovery words: recovery words: these shares do not belong together"),
+    ("shares-few", "these are no recovery words: recovery words: {here} of {needed} shares are here"),
     ("six-words", "these are not six words of the list"),
     (
         "below-floor",

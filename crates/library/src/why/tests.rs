@@ -333,7 +333,19 @@ fn what_a_change_refuses_has_codes() {
         assert_eq!(code(&error), expected, "{error}");
     }
     assert_eq!(code(&crate::keys::check_new_passphrase("short").unwrap_err()), "passphrase-short");
-    for (words, expected) in [("abandon", "words-count"), (&"abandon ".repeat(24), "words-checksum")] {
+    let mut entropy = safelight_crypto::OsEntropy;
+    let mut share = || {
+        let words = safelight_crypto::RecoveryWords::generate(&mut entropy);
+        words.split(2, 2, &mut entropy).unwrap()[0].words().join(" ")
+    };
+    let (one, other) = (share(), share());
+    for (words, expected) in [
+        ("abandon", "words-count"),
+        (&"abandon ".repeat(24), "words-checksum"),
+        (&"abandon ".repeat(27), "share-checksum"),
+        (&one, "shares-few"),
+        (&format!("{one} {other}"), "shares-of-several"),
+    ] {
         let error = safelight_crypto::RecoveryWords::parse(words.trim()).unwrap_err();
         assert_eq!(code(&format!("these are no recovery words: {error}")), expected);
     }

@@ -1,0 +1,201 @@
+//! `safelight key recovery`: the recovery words on paper, tried out, and shared among people.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use safelight_library::{KitSecret, LibraryError, RecoveryKit, RecoveryWords};
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{new_private_file, printable};
+use crate::prompt;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Recovery {
+    /// Make a page to print: the words, where the photos rest, and how to bring them back
+    ///
+    /// Without the words, which the library does not keep, it has lines to write them on by hand: that page is no secret.
+    Print {
+        /// The PDF to make
+        file: PathBuf,
+        /// Ask for the words and print them too: whoever has that file has the photos
+        #[arg(long)]
+        with_words: bool,
+        /// The same with the words from this file
+        #[arg(long, value_name = "FILE")]
+        words_file: Option<PathBuf>,
+    },
+    /// Try out what you wrote down: the words, or as many shares as are needed
+    Test {
+        /// The words from this file, instead of asking for them
+        #[arg(long, value_name = "FILE")]
+        words_file: Option<PathBuf>,
+    },
+    /// Split the words into shares for several people, so many of whom bring the library back together
+    ///
+    /// Each share is a page of its own, share-1.pdf and on. The words go on working, too. Who has fewer shares than are needed
+    /// knows nothing of the words.
+    Split {
+        /// The folder for the pages
+        folder: PathBuf,
+        /// How many shares
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=15))]
+        shares: u8,
+        /// How many of them are needed
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=15))]
+        threshold: u8,
+        /// The words from this file, instead of asking for them
+        #[arg(long, value_name = "FILE")]
+        words_file: Option<PathBuf>,
+    },
+}
+
+pub(super) fn run(context: &Context, action: &Recovery) -> Result<(), Failure> {
+    context.refuse_dry_run("key recovery", "it changes nothing of the library")?;
+    match action {
+        Recovery::Print { file, with_words, words_file } => {
+            print(context, file, *with_words, words_file.as_deref())
+        }
+        Recovery::Test { words_file } => test(context, words_file.as_deref()),
+        Recovery::Split { folder, shares, threshold, words_file } => {
+            split(context, folder, (*shares, *threshold), words_file.as_deref())
+        }
+    }
+}
+
+/// The words as somebody types them or has them in a file; `flag` names the file otherwise.
+pub(super) fn typed_words(file: Option<&Path>, flag: &str) -> Result<RecoveryWords, Failure> {
+    let typed = match file {
+        Some(file) => Zeroizing::new(std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))
+        })?),
+        None if prompt::someone_is_there() => prompt::passphrase("The 24 recovery words, or shares of them")?,
+        None => {
+            return Err(Failure::usage("there is no terminal to ask for the recovery words")
+                .hint(format!("pass {flag} FILE")));
+        }
+    };
+    Ok(RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?)
+}
+
+/// What is said of words that open another library, or none.
+pub(super) fn others() -> Failure {
+    Failure::new(Exit::Locked, "these are not the recovery words of this library")
+        .hint("type those that init showed, or that replaced them")
+}
+
+fn print(context: &Context, file: &Path, with_words: bool, words_file: Option<&Path>) -> Result<(), Failure> {
+    let library = context.open_library_to_read()?;
+    let words = match (with_words, words_file) {
+        (false, None) => None,
+        _ => Some(typed_words(words_file, "--words-file")?),
+    };
+    if words.as_ref().is_some_and(|words| !library.are_its_words(words)) {
+        return Err(others());
+    }
+    let kit = library.recovery_kit()?;
+    library.close()?;
+    write(file, &kit, words.as_ref().map_or(KitSecret::Lines, KitSecret::Words))?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&serde_json::json!({
+            "file": printable(file), "words": words.is_some(), "remotes": kit.remotes.len(), "six_words": kit.six_words,
+        }))?);
+    }
+    let shown = printable(file);
+    context.output.talk(&match words {
+        Some(_) => format!("{shown} has the words: print it, and delete it. Whoever has it has your photos."),
+        None => format!("{shown} has lines for the words: print it, and write them on by hand."),
+    });
+    if kit.remotes.is_empty() {
+        context.output.warn(
+            "the photos rest on this device alone: without a second place the words bring nothing back",
+        );
+    }
+    Ok(())
+}
+
+fn test(context: &Context, words_file: Option<&Path>) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    let words = typed_words(words_file, "--words-file")?;
+    let fits = library.test_recovery(&words)?;
+    library.close()?;
+    if !fits {
+        return Err(others());
+    }
+    if context.output.json() {
+        return Ok(context.output.print_json(&serde_json::json!({ "opens": true }))?);
+    }
+    context.output.talk("These words bring this library back.");
+    Ok(())
+}
+
+fn split(
+    context: &Context,
+    folder: &Path,
+    (count, threshold): (u8, u8),
+    words_file: Option<&Path>,
+) -> Result<(), Failure> {
+    if threshold > count {
+        return Err(Failure::usage(format!("{threshold} of {count} shares cannot be needed"))
+            .hint("--threshold is at most what --shares says"));
+    }
+    let library = context.open_library_to_read()?;
+    let words = typed_words(words_file, "--words-file")?;
+    if !library.are_its_words(&words) {
+        return Err(others());
+    }
+    let kit = library.recovery_kit()?;
+    library.close()?;
+    let shares = words.split(count, threshold, &mut context.entropy()).map_err(LibraryError::from)?;
+    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    let page = |number: u8| folder.join(format!("share-{number}.pdf"));
+    // All or none: half of a splitting and half of another one do not fit together.
+    if let Some(there) = shares.iter().map(|share| page(share.number())).find(|file| file.exists()) {
+        return Err(exists_already(&there));
+    }
+    let mut files = Vec::new();
+    for share in &shares {
+        let file = page(share.number());
+        if let Err(failure) = write(&file, &kit, KitSecret::Share { share, count }) {
+            files.iter().for_each(|file| drop(std::fs::remove_file(file)));
+            return Err(failure);
+        }
+        files.push(file);
+    }
+    if context.output.json() {
+        let files: Vec<String> = files.iter().map(|file| printable(file)).collect();
+        let made = serde_json::json!({ "files": files, "shares": count, "threshold": threshold });
+        return Ok(context.output.print_json(&made)?);
+    }
+    context.output.talk(&format!(
+        "{count} shares are in {}, of which any {threshold} bring the library back: print each, give it away, and delete them.",
+        printable(folder)
+    ));
+    context
+        .output
+        .talk("Whoever made shares before keeps them: shares of two splittings do not fit together.");
+    Ok(())
+}
+
+fn write(file: &Path, kit: &RecoveryKit, secret: KitSecret<'_>) -> Result<(), Failure> {
+    let mut output = new_private_file(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => exists_already(file),
+        _ => cannot_write(file, &error),
+    })?;
+    let page = kit.to_pdf(secret);
+    output.write_all(&page).and_then(|()| output.sync_all()).map_err(|error| {
+        drop(std::fs::remove_file(file));
+        cannot_write(file, &error)
+    })
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(path)))
+}
+
+fn exists_already(file: &Path) -> Failure {
+    Failure::new(Exit::Refused, format!("{} exists already", printable(file)))
+        .hint("name another one, or remove it")
+}
