@@ -187,7 +187,7 @@ async function joins(browser, pictures, place, words) {
       await page.getByRole('button', { name: 'Go on' }).click();
       await page.getByLabel('Passphrase', { exact: true }).fill(PHRASE);
       await page.getByLabel('Once more').fill(PHRASE);
-      await page.waitForFunction(() => !document.querySelector('form button.main').disabled);
+      // Before the passphrase was judged: it goes on when it is.
       await page.keyboard.press('Enter');
     };
     // Words that cannot be right are refused before a passphrase is asked for.

@@ -26,6 +26,8 @@ import './badges.mjs';
 import './consent.mjs';
 import './duplicates.mjs';
 import './devices.mjs';
+import './history.mjs';
+import './unlocking.mjs';
 import './hidden.mjs';
 import './first.mjs';
 import './journey.mjs';

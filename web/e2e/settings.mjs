@@ -67,7 +67,7 @@ test('when it locks and how many pictures are decoded at once is chosen in the s
   await minutes.press('Enter');
   await page.getByRole('alert').filter({ hasText: 'a gallery locks itself after 1 minute at the soonest and 24 hours at the latest' }).waitFor();
   if (!mocked) assert.equal(rules().lock_after_seconds, 1800);
-  assert.deepEqual(wrong.splice(0).filter((one) => !/409/.test(one)), []);
+  assert.deepEqual(wrong, []);
   if (mocked) return;
   // A time that no field shows to the second stays when another rule is kept.
   library.run('local', 'set', 'lock-after=100s');

@@ -11,7 +11,7 @@ export const test = (name, run) => tests.push({ name, run });
 /** While the pages are being worked on: only what the stand-in can answer is asked, without the binary. */
 export const mocked = process.env.SAFELIGHT_STAND_IN;
 /** Every page that is reached from the menu. */
-export const PAGES = ['/', '/albums', '/favourites', '/places', '/hidden', '/trash', '/import', '/connect', '/duplicates', '/conflicts', '/remotes', '/storage', '/thaw', '/devices', '/privacy', '/settings'];
+export const PAGES = ['/', '/albums', '/favourites', '/places', '/hidden', '/trash', '/import', '/connect', '/duplicates', '/conflicts', '/remotes', '/storage', '/thaw', '/devices', '/keys', '/history', '/privacy', '/settings'];
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Everything axe finds on the page as it stands. */

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use jiff::tz::TimeZone;
 use safelight_library::folder::{
     LibraryFolder, UserFolders, default_agent_folder, default_library_path, lies_within,
 };
@@ -17,7 +16,7 @@ use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
 use safelight_library::{
     AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, MinuteOfDay, Moment, RecoveryWords,
-    Surroundings, WallClock, WorkerProgram,
+    Surroundings, WallClock, WorkerProgram, zone_here,
 };
 use zeroize::Zeroizing;
 
@@ -238,7 +237,7 @@ impl Context {
 
     /// A moment that somebody named.
     pub(crate) fn moment(&self, when: &str) -> Moment {
-        Moment::parse_or_name(when, &zone_here(), jiff::Timestamp::now())
+        Moment::of_words(when)
     }
 
     /// A time that somebody named, in milliseconds since 1970.
@@ -490,16 +489,6 @@ fn tell_diagnostics() {
         .with_target(false);
     // A second subscriber cannot be set; the first one then stays.
     let _set_already = subscriber.try_init();
-}
-
-/// The zone of the clock on the wall: the one that `TZ` names, else that of this system.
-fn zone_here() -> TimeZone {
-    let named = std::env::var("TZ").ok().and_then(|name| TimeZone::get(name.trim_start_matches(':')).ok());
-    let of_system = || {
-        let rules = std::fs::read("/etc/localtime").ok()?;
-        TimeZone::tzif("here", &rules).ok()
-    };
-    named.or_else(of_system).unwrap_or(TimeZone::UTC)
 }
 
 /// The minute of the day by the clock on the wall.

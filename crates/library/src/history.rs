@@ -53,6 +53,12 @@ pub enum HistorySort {
 }
 
 impl HistorySort {
+    /// The sort of this word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sort| sort.word() == word)
+    }
+
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Import, Self::Edit, Self::Trash, Self::Device, Self::Remote, Self::Event, Self::Derived];
@@ -177,6 +183,9 @@ impl Library {
     fn told(&self, entry: &Recorded, names: &DeviceNames, moves: &mut Moves) -> Result<Option<HistoryEntry>> {
         let (id, when, what) = match &entry.op {
             Ok(op) => {
+                if !self.names_only_told(op)? {
+                    return Ok(None);
+                }
                 let what = match &op.body {
                     OpBody::Presence { asset, source, is_there, .. } => {
                         let went_to = if *is_there { None } else { self.went_to(entry, *asset, source)? };
@@ -243,6 +252,21 @@ impl Library {
             (Some("tags"), Value::Text(tag)) => coded(codes[1], [("tag", tag.clone())]),
             _ => None,
         })
+    }
+
+    /// Whether an operation is about no photo that is kept back.
+    fn names_only_told(&self, op: &Op) -> Result<bool> {
+        if !self.keeps_hidden_back() {
+            return Ok(true);
+        }
+        for entity in op.targets().unwrap_or_default() {
+            if let EntityId::Asset(asset) = entity
+                && !self.may_be_told(asset)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a photo that another's history names is not one of those that are kept back.

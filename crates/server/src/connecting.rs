@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::asked::Asked;
-use crate::failure::{Answer, Consented, Failed, Failure, consented};
+use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::Gallery;
 use crate::remotes::setting_words;
 
@@ -60,13 +60,13 @@ pub(crate) fn credential_of(address: &str, typed: Option<String>) -> Answer<Opti
 
 /// Connects a place and tries what it can do. Nothing of the library is sent yet.
 #[utoipa::path(post, path = "/api/v1/remotes", tag = "remotes", request_body = RemoteToAdd,
-    responses((status = 200, body = Consented<AddedRemote>, description = "what was connected, or what needs consent first"),
-        (status = 400, body = Failed, description = "`not-understood`"), (status = 409, body = Failed, description = "`refused`"),
+    responses((status = 200, body = AddedRemote),
+        (status = 400, body = Failed, description = "`not-understood`"), (status = 409, body = Failed, description = "`refused`, or `needs-consent`"),
         (status = 502, body = Failed, description = "`network`")))]
 pub(crate) async fn add_remote(
     State(gallery): State<Arc<Gallery>>,
     Asked(asked): Asked<RemoteToAdd>,
-) -> Answer<Json<Consented<AddedRemote>>> {
+) -> Answer<Json<AddedRemote>> {
     let RemoteToAdd { name, address, credential, settings, consent } = asked;
     let credential = credential_of(&address, credential)?;
     let words = setting_words(&settings)?;
@@ -75,12 +75,10 @@ pub(crate) async fn add_remote(
         let added = library.connect_remote(&request, &words, consent, surroundings)?;
         Ok((added, library.revision()?))
     });
-    let done = added.await.map(|(added, revision)| {
-        gallery.news.revision(revision);
-        gallery.news.places();
-        added
-    });
-    consented(done)
+    let (added, revision) = added.await?;
+    gallery.news.revision(revision);
+    gallery.news.places();
+    Ok(Json(added))
 }
 
 /// What was forgotten.

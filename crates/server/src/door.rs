@@ -17,12 +17,12 @@ use axum::http::StatusCode;
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::UnlockedKeys;
 use safelight_library::unlock::{self, UnlockError, UnlockSources};
-use safelight_library::{Library, LibraryError, LibraryOptions, OsEntropy, Surroundings};
+use safelight_library::{Library, LibraryError, LibraryOptions, Moment, OsEntropy, Surroundings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::ServeOptions;
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, WRONG_PASSPHRASE};
 use crate::gallery::held;
 use crate::hidden::Hidden;
 use crate::idle::Idle;
@@ -90,6 +90,8 @@ struct Rooms {
     folder: LibraryFolder,
     keys: UnlockedKeys,
     options: LibraryOptions,
+    /// The moment that is looked back at; then nothing is changed but by what was.
+    moment: Option<Moment>,
     readers: Bench,
     writer: Bench,
     fetcher: Bench,
@@ -110,6 +112,8 @@ enum Purpose {
     Ahead,
     Work,
     Invite,
+    /// To change it by what it was, which is done while the past is looked at.
+    Restore,
 }
 
 impl Bench {
@@ -122,7 +126,7 @@ impl Rooms {
     fn bench(&self, purpose: Purpose) -> &Bench {
         match purpose {
             Purpose::Read => &self.readers,
-            Purpose::Change => &self.writer,
+            Purpose::Change | Purpose::Restore => &self.writer,
             Purpose::Fetch => &self.fetcher,
             Purpose::Survey => &self.surveyor,
             Purpose::Ahead => &self.forerunner,
@@ -137,11 +141,29 @@ impl Rooms {
             return Ok(library);
         }
         let (folder, keys) = (self.folder.clone(), self.keys.clone());
-        match purpose {
-            Purpose::Read | Purpose::Ahead => Library::open_to_read(folder, keys, &self.options),
-            Purpose::Change | Purpose::Fetch | Purpose::Survey | Purpose::Work | Purpose::Invite => {
-                Library::open(folder, keys, &self.options)
+        match (purpose, &self.moment) {
+            (Purpose::Read | Purpose::Ahead, Some(moment)) => {
+                Library::open_as_it_was_to_show(folder, keys, &self.options, moment)
             }
+            (Purpose::Read | Purpose::Ahead, None) => Library::open_to_read(folder, keys, &self.options),
+            (
+                Purpose::Change
+                | Purpose::Fetch
+                | Purpose::Survey
+                | Purpose::Work
+                | Purpose::Invite
+                | Purpose::Restore,
+                _,
+            ) => Library::open(folder, keys, &self.options),
+        }
+    }
+
+    /// What is used for a purpose, or why it cannot be had: of the past there is one library, for whoever looks.
+    fn admit(&self, purpose: Purpose) -> Answer<Purpose> {
+        match (purpose, &self.moment) {
+            (Purpose::Read | Purpose::Ahead, Some(_)) => Ok(Purpose::Read),
+            (Purpose::Restore, _) | (_, None) => Ok(purpose),
+            (_, Some(_)) => Err(looking_back()),
         }
     }
 }
@@ -200,20 +222,64 @@ impl Door {
     }
 
     fn let_in(&self, folder: LibraryFolder, keys: UnlockedKeys) {
-        let rooms = Rooms {
+        *self.rooms.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::new(self.rooms_of(folder, keys, None)));
+        self.touch();
+    }
+
+    fn rooms_of(&self, folder: LibraryFolder, keys: UnlockedKeys, moment: Option<Moment>) -> Rooms {
+        Rooms {
             folder,
             keys,
             options: self.options.clone(),
-            readers: Bench::with(READERS),
+            readers: Bench::with(if moment.is_some() { 1 } else { READERS }),
+            moment,
             writer: Bench::with(1),
             fetcher: Bench::with(1),
             surveyor: Bench::with(1),
             forerunner: Bench::with(1),
             worker: Bench::with(1),
             inviter: Bench::with(1),
+        }
+    }
+
+    /// From now on the library is shown as it was at a moment, or as it is. Answers only once that is folded.
+    pub(crate) async fn look_at(&self, moment: Option<Moment>) -> Answer<()> {
+        let before = self.rooms().ok_or_else(|| self.closed())?;
+        let rooms = Arc::new(self.rooms_of(before.folder.clone(), before.keys.clone(), moment));
+        let opening = Arc::clone(&rooms);
+        let opened = tokio::task::spawn_blocking(move || opening.take(Purpose::Read));
+        let library = opened.await.map_err(|_| Failure::broken())??;
+        held(&rooms.readers.idle).push(library);
+        let mut now = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        // It may have been shut meanwhile, or somebody looks at another moment.
+        if !now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &before)) {
+            return Err(Failure::locked());
+        }
+        *now = Some(rooms);
+        Ok(())
+    }
+
+    /// The same before anything is served.
+    pub(crate) fn look_back(&self, moment: &Moment) -> Result<(), LibraryError> {
+        let Some(before) = self.rooms() else {
+            let reason = "there is no library yet, and nothing to look back at".to_owned();
+            return Err(LibraryError::Refused { reason, hint: "leave --at out".into() });
         };
+        let rooms = self.rooms_of(before.folder.clone(), before.keys.clone(), Some(moment.clone()));
+        let library = rooms.take(Purpose::Read)?;
+        held(&rooms.readers.idle).push(library);
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
-        self.touch();
+        Ok(())
+    }
+
+    /// The moment that is looked back at.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        self.rooms()?.moment.clone()
+    }
+
+    fn rooms(&self) -> Option<Arc<Rooms>> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Somebody asked for something: the time until the door shuts begins anew. What is answered unasked changes nothing.
@@ -325,6 +391,14 @@ impl Door {
         self.with(Purpose::Change, run).await
     }
 
+    /// The same by what the library was, also while the past is looked at.
+    pub(crate) async fn restore<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Library) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.with(Purpose::Restore, run).await
+    }
+
     /// Brings something here from remotes; one request at a time.
     pub(crate) async fn fetch<T: Send + 'static>(
         &self,
@@ -366,7 +440,7 @@ impl Door {
         purpose: Purpose,
         run: impl FnOnce(&mut Library) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
-        let (rooms, seat) = self.seat(purpose).await?;
+        let (rooms, seat, purpose) = self.seat(purpose).await?;
         let hidden = Arc::clone(&self.hidden);
         let is_asked = is_asked();
         let work = tokio::task::spawn_blocking(move || {
@@ -393,12 +467,19 @@ impl Door {
         })?
     }
 
-    async fn seat(&self, purpose: Purpose) -> Answer<(Arc<Rooms>, OwnedSemaphorePermit)> {
-        let rooms = || self.rooms.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let seats = Arc::clone(&rooms().ok_or_else(|| self.closed())?.bench(purpose).seats);
-        let seat = seats.acquire_owned().await.map_err(|_| Failure::locked())?;
-        // It may have been shut meanwhile.
-        Ok((rooms().ok_or_else(Failure::locked)?, seat))
+    async fn seat(&self, purpose: Purpose) -> Answer<(Arc<Rooms>, OwnedSemaphorePermit, Purpose)> {
+        loop {
+            let rooms = self.rooms().ok_or_else(|| self.closed())?;
+            let purpose = rooms.admit(purpose)?;
+            let seats = Arc::clone(&rooms.bench(purpose).seats);
+            let seat = seats.acquire_owned().await.map_err(|_| Failure::locked())?;
+            // It may have been shut meanwhile, or another moment is looked at: then there are other seats.
+            match self.rooms() {
+                None => return Err(Failure::locked()),
+                Some(now) if Arc::ptr_eq(&now, &rooms) => return Ok((rooms, seat, purpose)),
+                Some(_) => {}
+            }
+        }
     }
 
     /// Opens the door with a passphrase. Whoever guesses waits longer and longer; only one guess is tried at a time.
@@ -424,7 +505,8 @@ impl Door {
     }
 
     /// The keys that a passphrase opens.
-    async fn prove(&self, passphrase: Zeroizing<String>) -> Answer<UnlockedKeys> {
+    /// The keys of the library, if a passphrase opens it. Whoever guesses waits longer and longer.
+    pub(crate) async fn prove(&self, passphrase: Zeroizing<String>) -> Answer<UnlockedKeys> {
         let mut guesses = Arc::clone(&self.guesses).try_lock_owned().map_err(|_| too_many(1))?;
         guesses.may_try(Instant::now())?;
         let folder = self.folder().ok_or_else(Failure::no_library)?;
@@ -506,9 +588,14 @@ impl Guesses {
     }
 }
 
+fn looking_back() -> Failure {
+    let message = "the library is shown as it was, and nothing can be changed in that";
+    Failure::new(StatusCode::CONFLICT, "looking-back", message).hint("go back to today first")
+}
+
 fn wrong_passphrase() -> Failure {
     let message = "that passphrase does not open the library";
-    let failure = Failure::new(StatusCode::FORBIDDEN, "wrong-passphrase", message);
+    let failure = Failure::new(StatusCode::FORBIDDEN, WRONG_PASSPHRASE, message);
     failure.hint("check the layout of the keyboard, then try again")
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 use crate::gallery::Gallery;
 use crate::jobs::ShownJob;
+use crate::past::LookedAt;
 
 /// Events that a slow page may be behind; after that it misses some, and is told what holds now.
 const BEHIND: usize = 64;
@@ -34,6 +35,7 @@ enum Told {
     Progress(Progress),
     Job(Value),
     Hidden(bool),
+    Past(Option<LookedAt>),
     Places,
 }
 
@@ -84,6 +86,11 @@ impl News {
         self.tell(Told::Hidden(open));
     }
 
+    /// Another moment of the library is looked at from now on; none: today.
+    pub(crate) fn past(&self, past: Option<&LookedAt>) {
+        self.tell(Told::Past(past.cloned()));
+    }
+
     /// What rests where has changed, or where anything may rest: no revision tells that.
     pub(crate) fn places(&self) {
         self.tell(Told::Places);
@@ -109,6 +116,7 @@ impl Told {
             Self::Progress(progress) => ("progress", serde_json::json!(progress)),
             Self::Job(job) => ("job", job.clone()),
             Self::Hidden(open) => ("hidden", serde_json::json!({ "open": open })),
+            Self::Past(past) => ("past", serde_json::json!({ "past": past })),
             Self::Places => ("places", serde_json::json!({})),
         };
         Event::default().event(name).data(data.to_string())
@@ -118,7 +126,7 @@ impl Told {
 /// Tells what holds now, then of revisions, of the lock, of hidden photos and of progress for as long as the page listens.
 #[utoipa::path(get, path = "/api/v1/events", tag = "reading",
     responses((status = 200, content_type = "text/event-stream",
-        description = "`revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}, `places` {} when what rests where has changed")))]
+        description = "`revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}, `past` {past} when another moment is looked at, `places` {} when what rests where has changed")))]
 pub(crate) async fn listen(
     State(gallery): State<Arc<Gallery>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

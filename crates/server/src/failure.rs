@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use safelight_library::{ErrorKind, Exposes, LibraryError, Takes, Why, query_mistake, with_causes};
 use serde::Serialize;
@@ -18,34 +18,20 @@ pub(crate) struct Failed {
     error: Failure,
 }
 
-/// What was done, or what somebody must agree to first: that is an answer like any other, and no failure.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum Consented<T> {
-    /// It is done.
-    Done(T),
-    /// Nothing was done.
-    Asks(Asking),
-}
-
-/// What must be agreed to, before the same is asked for with consent.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Asking {
-    /// `needs-consent`, with how much would newly be sent.
+/// What was refused, to whoever takes refusals as answers.
+#[derive(Debug, Serialize)]
+struct Asking {
     asks: Failure,
-}
-
-/// An answer, where the one who is asked for consent gets one as well.
-pub(crate) fn consented<T>(done: Answer<T>) -> Answer<Json<Consented<T>>> {
-    match done {
-        Ok(done) => Ok(Json(Consented::Done(done))),
-        Err(asks) if asks.code == NEEDS_CONSENT => Ok(Json(Consented::Asks(Asking { asks }))),
-        Err(failure) => Err(failure),
-    }
 }
 
 /// The word for what waits for somebody to agree.
 pub(crate) const NEEDS_CONSENT: &str = "needs-consent";
+
+/// The word for a passphrase that opens nothing.
+pub(crate) const WRONG_PASSPHRASE: &str = "wrong-passphrase";
+
+/// The word for recovery words that were typed back and are others.
+pub(crate) const WRONG_WORDS: &str = "wrong-words";
 
 /// `hidden-closed`: it asks for hidden photos, and they are closed.
 #[derive(utoipa::IntoResponses)]
@@ -108,7 +94,25 @@ pub(crate) struct Space {
 /// What a handler answers.
 pub(crate) type Answer<T> = Result<T, Failure>;
 
+/// The header of whoever takes the refusal of what a person typed or chose as an answer with status 200, `{"asks": …}`:
+/// browsers write every other status into their console as an error, and a mistyped word is none.
+pub(crate) const REFUSALS_AS_ANSWERS: HeaderName = HeaderName::from_static("x-safelight-asks");
+
+/// The same refusal as an answer, if it may be one.
+pub(crate) fn as_answer(mut response: Response) -> Response {
+    match response.extensions_mut().remove::<Failure>() {
+        Some(asks) => Json(Asking { asks }).into_response(),
+        None => response,
+    }
+}
+
 impl Failure {
+    /// Whether somebody typed or chose what cannot be, and may do it again: a wrong secret, or a refused change.
+    fn may_be_an_answer(&self) -> bool {
+        matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+            || matches!(self.code, WRONG_PASSPHRASE | WRONG_WORDS)
+    }
+
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let why = Why::of(&message).map(Box::new);
@@ -271,7 +275,11 @@ impl From<QueryRejection> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, again) = (self.status, self.again_seconds.map(NonZeroU64::get));
+        let answer = self.may_be_an_answer().then(|| self.clone());
         let mut response = (status, Json(Failed { error: self })).into_response();
+        if let Some(refusal) = answer {
+            response.extensions_mut().insert(refusal);
+        }
         if let Some(seconds) = again {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::asked::Asked;
 use crate::connecting::credential_of;
 use crate::door::try_passphrase;
-use crate::failure::{Answer, Failed, Failure, More};
+use crate::failure::{Answer, Failed, Failure, More, WRONG_WORDS};
 use crate::gallery::{Gallery, held};
 use crate::jobs::{self, Ended, ShownJob, Watched};
 
@@ -77,7 +77,7 @@ impl First {
         if wrong.is_empty() {
             return Ok(drawn.words.clone());
         }
-        let failure = Failure::new(StatusCode::FORBIDDEN, "wrong-words", "some of these are other words");
+        let failure = Failure::new(StatusCode::FORBIDDEN, WRONG_WORDS, "some of these are other words");
         let failure = failure.saying(More { wrong: Some(wrong), ..More::default() });
         Err(failure.hint("look at what you wrote down; no library was made"))
     }

@@ -12,6 +12,7 @@ use crate::guard::Site;
 use crate::inviting::Inviting;
 use crate::jobs::Jobs;
 use crate::map::Points;
+use crate::past::LookedAt;
 use crate::proxies::Proxies;
 use crate::reading::States;
 use crate::session::Sessions;
@@ -57,6 +58,18 @@ impl Gallery {
         if self.door.lock_if_unused() {
             self.forget();
         }
+    }
+
+    /// Another moment is looked at: what was read of the one before is forgotten, and every page begins anew.
+    pub(crate) fn look_elsewhere(&self, past: Option<&LookedAt>) {
+        self.timelines.forget();
+        self.points.forget();
+        self.offered.forget();
+        self.found.forget();
+        self.plans.forget();
+        self.states.forget();
+        self.proxies.forget();
+        self.news.past(past);
     }
 
     /// What was read of the library goes with the keys.

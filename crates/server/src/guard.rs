@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, REFUSALS_AS_ANSWERS, as_answer};
 use crate::gallery::Gallery;
 
 /// Scripts and styles from here alone, nothing made from text, nothing framed, nothing sent elsewhere.
@@ -126,7 +126,10 @@ fn foreign() -> Failure {
 pub(crate) async fn guard(State(gallery): State<Arc<Gallery>>, request: Request, next: Next) -> Response {
     let admitted = gallery.site.admit(request.method(), request.uri(), request.headers());
     let is_for_a_person = shows_a_page(&request);
+    let takes_refusals =
+        request.method() != Method::GET && request.headers().contains_key(REFUSALS_AS_ANSWERS);
     let mut response = match admitted {
+        Ok(None) if takes_refusals => as_answer(next.run(request).await),
         Ok(None) => next.run(request).await,
         Ok(Some(elsewhere)) => Redirect::temporary(&elsewhere).into_response(),
         Err(failure) if is_for_a_person => as_page(&failure),

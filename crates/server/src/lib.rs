@@ -25,12 +25,14 @@ mod idle;
 mod importing;
 mod inviting;
 mod jobs;
+mod keys;
 mod listen;
 mod locking;
 mod map;
 mod media;
 mod organised;
 mod page;
+mod past;
 mod peer;
 mod proxies;
 mod reading;
@@ -53,6 +55,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use safelight_library::{LibraryError, Moment};
 use tokio::net::TcpListener;
 
 pub use door::{Empty, Opened};
@@ -118,6 +121,14 @@ impl Server {
     /// As [`Server::bind`].
     pub async fn bind_empty(empty: Empty, options: &ServeOptions) -> io::Result<Self> {
         Self::behind(Door::before(empty, options), options).await
+    }
+
+    /// Shows the library as it was at a moment, until a page goes back to today.
+    ///
+    /// # Errors
+    /// As [`open_as_it_was_to_show`](safelight_library::Library::open_as_it_was_to_show); where there is no library yet.
+    pub fn look_back(&self, moment: &Moment) -> Result<(), LibraryError> {
+        self.gallery.door.look_back(moment)
     }
 
     async fn behind(door: Door, options: &ServeOptions) -> io::Result<Self> {

@@ -14,6 +14,7 @@ use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::{Gallery, held};
 use crate::hidden::HiddenStanding;
 use crate::media::is_widely_shown;
+use crate::past::LookedAt;
 
 /// What takes longer than this is not looked at each time that a page asks.
 const LONG: Duration = Duration::from_millis(500);
@@ -37,6 +38,8 @@ pub(crate) struct Standing {
     state: Option<serde_json::Value>,
     /// Whether hidden photos are told.
     hidden: HiddenStanding,
+    /// The moment that is looked back at; none: today.
+    past: Option<LookedAt>,
 }
 
 /// A library that is not there yet.
@@ -107,6 +110,7 @@ pub(crate) async fn show_status(State(gallery): State<Arc<Gallery>>) -> Answer<J
         counts: None,
         state: None,
         hidden,
+        past: None,
     };
     let Some(folder) = gallery.door.folder() else {
         let library = Whose { id: String::new(), path: path.clone() };
@@ -118,6 +122,7 @@ pub(crate) async fn show_status(State(gallery): State<Arc<Gallery>>) -> Answer<J
         return Ok(Json(nothing(None, library, true, read_only, hidden)));
     }
     let shared = Arc::clone(&gallery);
+    let past = gallery.door.moment().as_ref().map(LookedAt::of);
     let standing = gallery.door.read(move |opened| {
         let revision = Some(opened.revision()?);
         let counts = Some(Counts {
@@ -143,6 +148,7 @@ pub(crate) async fn show_status(State(gallery): State<Arc<Gallery>>) -> Answer<J
             counts,
             state: Some(state),
             hidden,
+            past,
         })
     });
     standing.await.map(Json)

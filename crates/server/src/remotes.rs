@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::asked::Asked;
-use crate::failure::{Answer, Consented, Failed, Failure, consented};
+use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::Gallery;
 use crate::jobs::{self, Ended, ShownJob};
 
@@ -50,13 +50,13 @@ pub(crate) fn setting_words(settings: &Map<String, Value>) -> Answer<Vec<String>
 /// Changes what goes to a remote, and on which terms.
 #[utoipa::path(patch, path = "/api/v1/remotes/{name}", tag = "remotes", request_body = RemoteSettings,
     params(("name" = String, Path, description = "the remote")),
-    responses((status = 200, body = Consented<PolicyChange>, description = "what was changed, or what needs consent first"),
+    responses((status = 200, body = PolicyChange), (status = 409, body = Failed, description = "`needs-consent`"),
         (status = 400, body = Failed, description = "`not-understood`: the error names the setting")))]
 pub(crate) async fn set_remote(
     State(gallery): State<Arc<Gallery>>,
     Path(name): Path<String>,
     Asked(RemoteSettings { settings, consent }): Asked<RemoteSettings>,
-) -> Answer<Json<Consented<PolicyChange>>> {
+) -> Answer<Json<PolicyChange>> {
     let words = setting_words(&settings)?;
     if words.is_empty() {
         return Err(Failure::not_understood("nothing is to be set"));
@@ -67,12 +67,10 @@ pub(crate) async fn set_remote(
         let change = set.map_err(|error| marked(Failure::from(error), &only))?;
         Ok((change, library.revision()?))
     });
-    let done = change.await.map(|(change, revision)| {
-        gallery.news.revision(revision);
-        gallery.news.places();
-        change
-    });
-    consented(done)
+    let (change, revision) = change.await?;
+    gallery.news.revision(revision);
+    gallery.news.places();
+    Ok(Json(change))
 }
 
 /// Marks the words of a policy's query that cannot be understood.

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::gallery::Gallery;
 use crate::{
     albums, completing, connecting, devices, duplicates, events, fetching, first, guard, hidden, importing,
-    inviting, jobs, locking, map, media, organised, page, proxies, reading, remotes, searches, session,
-    settings, storage, switching, thawing, tiles, timeline, writing,
+    inviting, jobs, keys, locking, map, media, organised, page, past, proxies, reading, remotes, searches,
+    session, settings, storage, switching, thawing, tiles, timeline, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -100,6 +100,16 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(devices::leave))
         .routes(routes!(inviting::show_invitation, inviting::invite, inviting::call_off))
         .routes(routes!(inviting::compared))
+        .routes(routes!(keys::list_keys, keys::add_key))
+        .routes(routes!(keys::remove_key))
+        .routes(routes!(keys::show_kit))
+        .routes(routes!(keys::test_recovery))
+        .routes(routes!(past::release_brake))
+        .routes(routes!(past::look_back, past::look_at_today))
+        .routes(routes!(past::restore))
+        .routes(routes!(past::list_snapshots, past::add_snapshot))
+        .routes(routes!(past::remove_snapshot))
+        .routes(routes!(past::list_changes))
         .routes(routes!(writing::edit))
         .routes(routes!(writing::undo))
         .routes(routes!(fetching::fetch));

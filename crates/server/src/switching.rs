@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::asked::Asked;
-use crate::failure::{Answer, Consented, Failure, HiddenClosed, consented};
+use crate::failure::{Answer, Failed, Failure, HiddenClosed};
 use crate::gallery::Gallery;
 use crate::undone::Back;
 use crate::writing::Which;
@@ -81,12 +81,12 @@ pub(crate) struct Switched {
 
 /// Switches photos, or an album, for a remote.
 #[utoipa::path(post, path = "/api/v1/sync/switch", tag = "remotes", request_body = Switch,
-    responses((status = 200, body = Consented<Switched>, description = "what was switched, or what needs consent first"),
+    responses((status = 200, body = Switched), (status = 409, body = Failed, description = "`needs-consent`"),
         HiddenClosed))]
 pub(crate) async fn switch(
     State(gallery): State<Arc<Gallery>>,
     Asked(Switch { about, remote, turn, consent }): Asked<Switch>,
-) -> Answer<Json<Consented<Switched>>> {
+) -> Answer<Json<Switched>> {
     let turn = Turn::from_word(&turn)
         .ok_or_else(|| Failure::not_understood("a switch is turned on, off or to auto"))?;
     let shared = Arc::clone(&gallery);
@@ -96,6 +96,5 @@ pub(crate) async fn switch(
         let undo = back.and_then(|back| shared.undone.keep(Back::Switched(back), library.told_of_hidden()));
         Ok(Switched { revision: library.revision()?, undo, changed, change })
     });
-    let switched = switched.await.inspect(|switched| gallery.news.revision(switched.revision));
-    consented(switched)
+    switched.await.inspect(|switched| gallery.news.revision(switched.revision)).map(Json)
 }

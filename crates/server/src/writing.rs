@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::asked::{Asked, whole_id};
-use crate::failure::{Answer, Consented, Failure, HiddenClosed, consented};
+use crate::failure::{Answer, Failed, Failure, HiddenClosed};
 use crate::gallery::Gallery;
 use crate::timeline::shelf_called;
 use crate::undone::Back;
@@ -256,17 +256,17 @@ pub(crate) struct Trashing {
 
 /// Puts photos into the trash; of much at once it asks first.
 #[utoipa::path(post, path = "/api/v1/trash", tag = "writing", request_body = Trashing,
-    responses((status = 200, body = Consented<Written>), HiddenClosed))]
+    responses((status = 200, body = Written), (status = 409, body = Failed, description = "`needs-consent`"), HiddenClosed))]
 pub(crate) async fn trash(
     State(gallery): State<Arc<Gallery>>,
     Asked(asked): Asked<Trashing>,
-) -> Answer<Json<Consented<Written>>> {
-    let done = change(&gallery, move |library| {
+) -> Answer<Json<Written>> {
+    change(&gallery, move |library| {
         let selection = asked.which.select(library, None)?;
         let trash = |library: &mut Library| library.trash(&selection, true, false);
         Ok(Written::of(if asked.consent { library.agreeing(trash) } else { trash(library) }?))
-    });
-    consented(done.await.map(|Json(written)| written))
+    })
+    .await
 }
 
 /// Takes photos out of the trash.

@@ -69,6 +69,8 @@ export async function send(method: string, path: string, body?: unknown, signal?
   if (secret !== null) all.set('x-safelight', secret);
   // What the page asks by itself, as the server told it something, keeps neither the library nor hidden photos open.
   if (performance.now() - touched > TOUCH) all.set('x-safelight-unasked', '1');
+  // What is refused of what somebody typed or chose is an answer too; the browser would write it down as an error.
+  all.set('x-safelight-asks', '1');
   if (body !== undefined) all.set('content-type', 'application/json');
   let answer: Response;
   try {
@@ -109,8 +111,8 @@ export const list = <T>(path: string): Promise<T[]> => get<T[]>(path);
 async function write<T>(method: string, path: string, body: unknown = {}): Promise<T> {
   const answer = await send(method, path, body);
   const said = (answer.status === 204 ? {} : await answer.json()) as T & { asks?: Problem };
-  // Nothing was done yet: somebody must agree first. Whoever wrote asks, or shows it as any other problem.
-  if (said?.asks) throw new ApiError(answer.status, said.asks);
+  // Nothing was done: somebody must agree first, or change it. Whoever wrote asks, or shows it as any other problem.
+  if (said?.asks) throw new ApiError(409, said.asks);
   return said;
 }
 export const post = <T>(path: string, body?: unknown): Promise<T> => write<T>('POST', path, body);

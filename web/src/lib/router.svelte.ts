@@ -1,9 +1,9 @@
 // Which page is shown. Addresses are paths; the server answers all of them with the same document.
 
-export type Page = 'photos' | 'albums' | 'album' | 'favourites' | 'places' | 'hidden' | 'trash' | 'import' | 'connect' | 'duplicates' | 'conflicts' | 'remotes' | 'storage' | 'thaw' | 'devices' | 'privacy' | 'settings';
+export type Page = 'photos' | 'albums' | 'album' | 'favourites' | 'places' | 'hidden' | 'trash' | 'import' | 'connect' | 'duplicates' | 'conflicts' | 'remotes' | 'storage' | 'thaw' | 'devices' | 'keys' | 'history' | 'privacy' | 'settings';
 export interface Route { page: Page; id: string | null; q: string; view: string | null }
 
-const PAGES: readonly string[] = ['albums', 'favourites', 'places', 'hidden', 'trash', 'import', 'connect', 'duplicates', 'conflicts', 'remotes', 'storage', 'thaw', 'devices', 'privacy', 'settings'];
+const PAGES: readonly string[] = ['albums', 'favourites', 'places', 'hidden', 'trash', 'import', 'connect', 'duplicates', 'conflicts', 'remotes', 'storage', 'thaw', 'devices', 'keys', 'history', 'privacy', 'settings'];
 
 export function parse(url: URL): Route {
   const [first = '', second = null] = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);

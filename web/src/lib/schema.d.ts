@@ -74,6 +74,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/brake/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets go what the brake holds: what was taken at once was meant. Answers why it was on. */
+        post: operations["release_brake"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/complete": {
         parameters: {
             query?: never;
@@ -450,6 +467,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was changed, by which device and when, newest first; as `safelight history --json`. */
+        get: operations["list_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/import": {
         parameters: {
             query?: never;
@@ -495,6 +529,41 @@ export interface paths {
         put?: never;
         /** Asks work to end at the next point from which it can go on. */
         post: operations["stop_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The ways to unlock the library; as `safelight key list --json`. */
+        get: operations["list_keys"];
+        put?: never;
+        /** Adds a passphrase. */
+        post: operations["add_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a way to unlock away; the last one that works stays, and the last that a person can open. */
+        post: operations["remove_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -571,6 +640,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/past": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows the library as it was, to every page, until somebody goes back to today or it locks. */
+        post: operations["look_back"];
+        /** Shows the library as it is. */
+        delete: operations["look_at_today"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/past/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes photos say again what they say at the moment that is looked back at. */
+        post: operations["restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/places": {
         parameters: {
             query?: never;
@@ -616,6 +720,40 @@ export interface paths {
         get: operations["show_privacy"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery/kit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page to print, with lines for the recovery words: where the photos rest, and how they come back. */
+        get: operations["show_kit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries out what was written down, and remembers that it is right. */
+        post: operations["test_recovery"];
         delete?: never;
         options?: never;
         head?: never;
@@ -782,6 +920,41 @@ export interface paths {
         head?: never;
         /** Changes when the library locks itself, at once, and how many pictures are decoded at once, from the next work on. */
         patch: operations["change_settings"];
+        trace?: never;
+    };
+    "/api/v1/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The snapshots; as `safelight snapshot list --json`. */
+        get: operations["list_snapshots"];
+        put?: never;
+        /** Makes a snapshot of what the library is now. */
+        post: operations["add_snapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/snapshots/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a snapshot; the photos that it shows stay. */
+        delete: operations["remove_snapshot"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/sources": {
@@ -1222,11 +1395,6 @@ export interface components {
             /** @description The album to put it into. */
             within?: string | null;
         };
-        /** @description What must be agreed to, before the same is asked for with consent. */
-        Asking: {
-            /** @description `needs-consent`, with how much would newly be sent. */
-            asks: components["schemas"]["Failure"];
-        };
         /** @description A photo in the thaw basket. */
         BasketItem: {
             /**
@@ -1256,6 +1424,21 @@ export interface components {
             media: string;
             /** @description Goes into the header `x-safelight` of every request; only at the beginning. */
             secret?: string | null;
+        };
+        /** @description The brake of this device. */
+        Brake: {
+            /** @description Why it is on; nothing while it is off. */
+            causes: components["schemas"]["ShownBrake"][];
+            /**
+             * Format: int64
+             * @description So many photos at once never do.
+             */
+            photos: number;
+            /**
+             * Format: int64
+             * @description More than this share of all photos at once puts it on, in percent; 100: never.
+             */
+            share_percent: number;
         };
         /** @description What was found out about one thing that a place can or cannot do. */
         CapabilityFinding: {
@@ -1389,100 +1572,6 @@ export interface components {
             /** @description When, by that device's clock: `2026-05-14 10:11:12`, UTC. */
             when: string;
         };
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_AddedRemote: {
-            /** @description Its address. */
-            address: string;
-            /** @description What it can do. */
-            capabilities: components["schemas"]["CapabilityFinding"][];
-            /** @description Its name. */
-            name: string;
-            /** @description Which proof of permission was in use, as `the Azure CLI` or `a sign-in to Dropbox as Name <address>`. */
-            proof?: string | null;
-        } | components["schemas"]["Asking"];
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_PolicyChange: {
-            /**
-             * Format: int64
-             * @description Originals that go there now and did not before.
-             */
-            newly_exposed: number;
-            /**
-             * Format: int64
-             * @description Their bytes.
-             */
-            newly_exposed_bytes: number;
-            /** @description Its policy now. */
-            policy: string;
-            /** @description The remote. */
-            remote: string;
-            /**
-             * Format: int64
-             * @description Originals that wait to be sent now.
-             */
-            waiting_originals: number;
-        } | components["schemas"]["Asking"];
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_Switched: (components["schemas"]["PolicyChange"] & {
-            /**
-             * Format: int64
-             * @description How many switches were turned.
-             */
-            changed: number;
-            /**
-             * Format: int64
-             * @description The revision; switches are no part of it.
-             */
-            revision: number;
-            /** @description The word that takes it back; none if everything stood so already. */
-            undo?: string | null;
-        }) | components["schemas"]["Asking"];
-        /** @description What was done, or what somebody must agree to first: that is an answer like any other, and no failure. */
-        Consented_Written: {
-            /**
-             * Format: int64
-             * @description How many photos changed.
-             */
-            changed: number;
-            /**
-             * Format: int64
-             * @description Of duplicates: bytes of the originals that went there.
-             */
-            freed_bytes?: number | null;
-            /** @description The album that it was about. */
-            id?: string | null;
-            /**
-             * Format: int64
-             * @description Of duplicates: how many photos stay.
-             */
-            kept?: number | null;
-            /** @description What could not be done, and why. */
-            notices: string[];
-            /**
-             * Format: int64
-             * @description The revision after it.
-             */
-            revision: number;
-            /** @description The same in codes. */
-            told: components["schemas"]["SaidProblem"][];
-            /**
-             * Format: int64
-             * @description Of duplicates: how many went to the trash.
-             */
-            trashed?: number | null;
-            /**
-             * Format: int64
-             * @description How many were so already.
-             */
-            unchanged: number;
-            /** @description The word that takes it back; none if nothing was changed. */
-            undo?: string | null;
-            /**
-             * Format: int64
-             * @description Of duplicates: originals that were read back and have their hashes.
-             */
-            verified?: number | null;
-        } | components["schemas"]["Asking"];
         /** @description How many photos and videos there are. */
         Counts: {
             /**
@@ -2096,9 +2185,24 @@ export interface components {
         Locked: {
             locked: boolean;
         };
+        /** @description Which moment is to be looked back at. */
+        LookBack: {
+            /** @description A day, a day and a time, so long ago, or the name of a snapshot; as `--at` takes it. */
+            at: string;
+        };
         /** @description How something is switched for every remote. */
         Looked: {
             remotes: components["schemas"]["SwitchStanding"][];
+        };
+        /** @description The moment that is looked back at. */
+        LookedAt: {
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970; none for a snapshot.
+             */
+            millis?: number | null;
+            /** @description What somebody asked for, in words: `2026-05-14 23:59:59 CEST`, `snapshot before the move`. */
+            shown: string;
         };
         /** @description A library that was made. */
         MadeLibrary: {
@@ -2180,10 +2284,23 @@ export interface components {
         Newest: {
             job?: components["schemas"]["ShownJob"] | null;
         };
+        /** @description A passphrase to add. */
+        NewKey: {
+            /** @description What to call it. */
+            label: string;
+            new_passphrase: string;
+            /** @description One that opens the library now. */
+            passphrase: string;
+        };
         /** @description A new name. */
         NewName: {
             /** @description What people call it; empty takes the name away. */
             name: string;
+        };
+        /** @description A snapshot to make. */
+        NewSnapshot: {
+            /** @description What to call it; without a name it is called after the time. */
+            name?: string | null;
         };
         /** @description What is to lie in one stack. */
         NewStack: components["schemas"]["Which"] & {
@@ -2408,6 +2525,44 @@ export interface components {
             /** @description One for each remote. */
             outcomes: components["schemas"]["SyncOutcome"][];
         } | components["schemas"]["FreeReport"] | components["schemas"]["ThawReport"] | components["schemas"]["FetchReport"] | components["schemas"]["Imported"];
+        /** @description What was made as it was. */
+        Restored: components["schemas"]["RestoreReport"] & {
+            /** Format: int64 */
+            revision: number;
+        };
+        /** @description What making things as they were came to. */
+        RestoreReport: {
+            /**
+             * Format: int64
+             * @description Albums that changed.
+             */
+            albums: number;
+            /** @description The ids of photos that were removed for good since and are back, because their bytes are still on this device. */
+            brought_back: string[];
+            /** @description The ids of photos that changed. */
+            changed: string[];
+            /** @description Whether it was only tried. */
+            dry_run: boolean;
+            /** @description How often each part of a photo changed. */
+            parts: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Photos that were there and have been removed for good since: nothing brings them back.
+             */
+            removed_since: number;
+            /**
+             * Format: int64
+             * @description Photos that came since, and stay as they are.
+             */
+            since: number;
+            /**
+             * Format: int64
+             * @description Photos that were so already.
+             */
+            unchanged: number;
+        };
         /** @description This device's rules; what is left out stays. */
         Rules: {
             /**
@@ -2923,6 +3078,25 @@ export interface components {
              */
             waiting_originals: number;
         };
+        /** @description A way to unlock. */
+        ShownSlot: {
+            id: string;
+            /** @description `passphrase`, `keyfile`, `recovery`, `keystore`, `pkcs11`, `tpm`. */
+            kind: string;
+            /** @description What people call it. */
+            label: string;
+        };
+        /** @description A snapshot, as people are shown it. */
+        ShownSnapshot: {
+            /** @description Whether all of its history is on this device. */
+            is_here: boolean;
+            /** @description When it was made: `2026-05-14 10:11:12`, UTC. */
+            made: string;
+            /** @description What it is called. */
+            name: string;
+            /** @description Whether the schedule made it, which also removes it. */
+            scheduled: boolean;
+        };
         /** @description A stack: its cover, then what lies under it in the order of the list. */
         ShownStack: {
             /** @description The id of the cover. */
@@ -2944,6 +3118,37 @@ export interface components {
             /** @description The word. */
             state: string;
             why?: components["schemas"]["Why"] | null;
+        };
+        /** @description How many scheduled snapshots are kept: the newest of so many days, weeks and months that have one. */
+        SnapshotKeep: {
+            /**
+             * Format: int32
+             * @description Days.
+             */
+            days: number;
+            /**
+             * Format: int32
+             * @description Months.
+             */
+            months: number;
+            /**
+             * Format: int32
+             * @description Weeks.
+             */
+            weeks: number;
+        };
+        /** @description The snapshots, and when they are made by themselves. */
+        Snapshots: {
+            schedule?: components["schemas"]["SnapshotSchedule"] | null;
+            /** @description Newest first. */
+            snapshots: components["schemas"]["ShownSnapshot"][];
+        };
+        /** @description When snapshots are made by themselves, by the first sync or import of a day. */
+        SnapshotSchedule: {
+            /** @description How many stay. */
+            keep: components["schemas"]["SnapshotKeep"];
+            /** @description Whether once a week, not once a day. */
+            weekly: boolean;
         };
         /** @description A watched folder. */
         Source: {
@@ -3001,6 +3206,7 @@ export interface components {
             library: components["schemas"]["Whose"];
             /** @description Whether the keys are not in memory; then nothing else is known. */
             locked: boolean;
+            past?: components["schemas"]["LookedAt"] | null;
             read_only: boolean;
             /** Format: int64 */
             revision?: number | null;
@@ -3091,6 +3297,8 @@ export interface components {
             provisional: boolean;
             /** @description Whether nothing may be written. */
             read_only: boolean;
+            /** @description When the recovery words were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never. */
+            recovery_tested?: string | null;
             /** @description Some of these files, of the third. */
             replaced: string[];
             /**
@@ -3832,6 +4040,10 @@ export interface components {
              */
             verified?: number | null;
         };
+        /** @description Recovery words, or shares of them, as somebody wrote them down. */
+        WrittenDown: {
+            words: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -4015,6 +4227,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    release_brake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Brake"];
+                };
             };
         };
     };
@@ -4463,7 +4694,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}, `places` {} when what rests where has changed */
+            /** @description `revision` {revision}, `locked` {}, `progress` {task, done, of}, `job` as `/jobs` shows it, `hidden` {open}, `past` {past} when another moment is looked at, `places` {} when what rests where has changed */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4713,6 +4944,52 @@ export interface operations {
             };
         };
     };
+    list_changes: {
+        parameters: {
+            query?: {
+                /** @description Only those of this device, by its name or id. */
+                device?: string;
+                /** @description So many at most. */
+                limit?: number;
+                /** @description Only those made after this moment, in milliseconds since 1970. */
+                since?: number;
+                /** @description Only these sorts, with commas between them. */
+                sort?: string;
+                /** @description Only those made until this moment. */
+                until?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryEntry"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
     import: {
         parameters: {
             query?: never;
@@ -4788,6 +5065,134 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownSlot"][];
+                };
+            };
+        };
+    };
+    add_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownSlot"];
+                };
+            };
+            /** @description `wrong-passphrase` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`: it is too short */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    remove_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the way to unlock */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Passphrase"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownSlot"];
+                };
+            };
+            /** @description `wrong-passphrase` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`: it is the last one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
             };
         };
     };
@@ -4972,6 +5377,105 @@ export interface operations {
             };
         };
     };
+    look_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookBack"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LookedAt"];
+                };
+            };
+            /** @description `not-understood` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`: what it was then is not known here yet */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    look_at_today: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Which"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restored"];
+                };
+            };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `not-looking-back`: today is looked at */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
     list_places: {
         parameters: {
             query?: never;
@@ -5035,6 +5539,65 @@ export interface operations {
             };
         };
     };
+    show_kit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description one page, A4 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+        };
+    };
+    test_recovery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WrittenDown"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not-understood`: no recovery words */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `wrong-words`: those of another library */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
     list_remotes: {
         parameters: {
             query?: never;
@@ -5067,13 +5630,12 @@ export interface operations {
             };
         };
         responses: {
-            /** @description what was connected, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_AddedRemote"];
+                    "application/json": components["schemas"]["AddedRemote"];
                 };
             };
             /** @description `not-understood` */
@@ -5085,7 +5647,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failed"];
                 };
             };
-            /** @description `refused` */
+            /** @description `refused`, or `needs-consent` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5149,17 +5711,25 @@ export interface operations {
             };
         };
         responses: {
-            /** @description what was changed, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_PolicyChange"];
+                    "application/json": components["schemas"]["PolicyChange"];
                 };
             };
             /** @description `not-understood`: the error names the setting */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `needs-consent` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5419,6 +5989,87 @@ export interface operations {
             };
             /** @description `refused`: outside of what may be chosen */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    list_snapshots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshots"];
+                };
+            };
+        };
+    };
+    add_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSnapshot"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownSnapshot"];
+                };
+            };
+            /** @description `refused`: the name */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    remove_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description what it is called */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownSnapshot"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5752,17 +6403,25 @@ export interface operations {
             };
         };
         responses: {
-            /** @description what was switched, or what needs consent first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_Switched"];
+                    "application/json": components["schemas"]["Switched"];
                 };
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `needs-consent` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6100,11 +6759,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Consented_Written"];
+                    "application/json": components["schemas"]["Written"];
                 };
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `needs-consent` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -171,6 +171,8 @@ export function begunAt(revision: number): void {
 }
 
 function saw(status: Status): void {
+  // Another moment of the library is shown: nothing of the one before is of use.
+  if (session.status && session.status.past?.shown !== status.past?.shown) location.reload();
   session.status = status;
   sawHidden(status.hidden?.open ?? false);
   session.revision = Math.max(session.revision, status.revision ?? 0);
@@ -305,6 +307,7 @@ function hear({ name, data }: News): void {
   else if (name === 'hidden') heardHidden((data as { open: boolean }).open);
   else if (name === 'closing') blank();
   else if (name === 'progress') session.progress = data as Session['progress'];
+  else if (name === 'past') void refreshCounts();
   else if (name === 'places') { session.moved++; void refreshCounts(); }
   else if (name === 'gone' && session.stage === 'open') gone();
   told.get(name)?.(data);

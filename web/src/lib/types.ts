@@ -14,6 +14,9 @@ export type DeviceSettings = Said['Settings'];
 export type RemotePrivacy = Said['RemotePrivacy'];
 /** A device of the library, what comes of its leaving, and the invitation that lets another one in. */
 export type Device = Said['ShownDevice'];
+export type Snapshots = Said['Snapshots'];
+export type Slot = Said['ShownSlot'];
+export type Restored = Said['Restored'];
 export type Left = Said['Left'];
 export type ShownInvite = Said['ShownInvite'];
 export type Invitation = Said['Invitation'];
@@ -74,7 +77,7 @@ export interface Asset {
 export interface Stacked { id: string; name: string; kind: Kind; rotate: number }
 /** A stack: its cover first. */
 export interface Stack { cover: string; items: Stacked[] }
-export interface Change { id?: string; when: string; device: string; what: string; why?: Why | null }
+export interface Change { id?: string; when: string; device: string; device_name?: string | null; what: string; why?: Why | null }
 export interface Album {
   id: string; name: string; path: string; parent: string | null; assets: number; conflicted?: boolean; cover?: string | null;
   /** The search that fills it; nothing can be put into such a one. */
@@ -86,7 +89,7 @@ export interface Album {
 export interface ConflictValue { shows: boolean; value: unknown; when: string; device: string; device_name: string | null; here: boolean }
 export interface Conflict { item: string; name: string; kind: string; field: string; values: ConflictValue[] }
 export type Status = Omit<Said['Standing'], 'state'> & {
-  state?: Record<string, unknown> | null;
+  state?: (Record<string, unknown> & { brake?: unknown[] }) | null;
   /** There is no library yet: where it would be made. */
   first_run?: { folder: string } | null;
 };

@@ -6,12 +6,12 @@
 //!
 //! Specified in sl1-history §7.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::Connection;
 use safelight_crypto::{DeviceId, Entropy};
-use safelight_model::{Op, SegmentSeq};
+use safelight_model::{AssetId, Field, Op, OpBody, SegmentSeq, Target, Value};
 
 use super::fold::{Folder, Origin, device_number, in_transaction, stamp_of};
 use super::{Catalog, Durability};
@@ -49,18 +49,21 @@ struct Recorded {
 impl Catalog {
     /// Makes the catalogue of a moment in a new file, and opens it to be read. The caller removes the file.
     ///
+    /// What was hidden since is hidden in it, of those in `still_hidden`: else looking back would show what is kept back today.
+    ///
     /// # Errors
     /// [`Exists`](crate::CatalogError::Exists) if the file is there, and those of the database; then no file is left.
     pub fn as_it_was(
         &self,
         until: &Until,
+        still_hidden: &HashSet<AssetId>,
         path: &Path,
         key: &CatalogKey,
         entropy: &mut dyn Entropy,
     ) -> Result<(Self, Past)> {
         let mut past = Self::create(path, key, self.device, entropy)?;
         let folded = past.set_durability(Durability::Relaxed).and_then(|()| {
-            let known = self.fold_until(until, &mut past)?;
+            let known = self.fold_until(until, still_hidden, &mut past)?;
             past.close()?;
             Ok((Self::open_as(path, key, self.device, entropy, Access::ReadOnly)?, known))
         });
@@ -71,20 +74,26 @@ impl Catalog {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn as_it_was_in_memory(&self, until: &Until, entropy: &mut dyn Entropy) -> Result<(Self, Past)> {
+    pub fn as_it_was_in_memory(
+        &self,
+        until: &Until,
+        still_hidden: &HashSet<AssetId>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Self, Past)> {
         let mut past = Self::create_in_memory(self.device, entropy)?;
-        let known = self.fold_until(until, &mut past)?;
+        let known = self.fold_until(until, still_hidden, &mut past)?;
         Ok((past, known))
     }
 
-    fn fold_until(&self, until: &Until, past: &mut Self) -> Result<Past> {
+    fn fold_until(&self, until: &Until, still_hidden: &HashSet<AssetId>, past: &mut Self) -> Result<Past> {
         // The clock of a catalogue that nobody writes to.
         let now = if let Until::Moment(millis) = until { *millis } else { 0 };
         let mut known = Past::default();
         let mut some = Vec::new();
         let mut failure = None;
         self.database.read(|connection| {
-            each_until(connection, until, &mut known, |recorded| {
+            let hides = |bytes: &[u8]| !still_hidden.is_empty() && hides_one_of(bytes, still_hidden);
+            each_until(connection, until, &mut known, hides, |recorded| {
                 some.push(recorded);
                 if some.len() < OPS_AT_ONCE {
                     return true;
@@ -120,6 +129,7 @@ fn each_until(
     connection: &Connection,
     until: &Until,
     known: &mut Past,
+    hides: impl Fn(&[u8]) -> bool,
     mut meet: impl FnMut(Recorded) -> bool,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
@@ -139,14 +149,26 @@ fn each_until(
                 row.get::<_, Option<u32>>(3)?.is_some_and(|seq| head.is_some_and(|head| seq <= head))
             }
         };
-        if !is_known {
+        let bytes: Vec<u8> = row.get(2)?;
+        if is_known {
+            known.ops += 1;
+        } else {
             known.since += 1;
-            continue;
+            if !hides(&bytes) {
+                continue;
+            }
         }
-        known.ops += 1;
-        if !meet(Recorded { device, bytes: row.get(2)? }) {
+        if !meet(Recorded { device, bytes }) {
             break;
         }
     }
     Ok(())
+}
+
+/// Whether an operation hides one of these.
+fn hides_one_of(bytes: &[u8], assets: &HashSet<AssetId>) -> bool {
+    Op::from_bytes(bytes).is_ok_and(|op| {
+        matches!(op.body, OpBody::Set { target: Target::Asset(asset, _), field, value: Value::Bool(true), .. }
+            if field.code() == Field::HIDDEN && assets.contains(&asset))
+    })
 }

@@ -1,6 +1,6 @@
 //! The catalogue as it was at a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::common::*;
 use crate::history::{Dice, answers, random_op, same, verified};
@@ -12,8 +12,9 @@ use safelight_model::{EntityState, Field, Op, SegmentSeq, StateHash, StateHasher
 fn as_it_was(catalog: &Catalog, moment: u64) -> (tempfile::TempDir, Catalog, safelight_catalog::Past) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("past.db");
-    let (past, known) =
-        catalog.as_it_was(&Until::Moment(moment), &path, &key(), &mut SeededEntropy::new(moment)).unwrap();
+    let (past, known) = catalog
+        .as_it_was(&Until::Moment(moment), &HashSet::new(), &path, &key(), &mut SeededEntropy::new(moment))
+        .unwrap();
     (folder, past, known)
 }
 
@@ -83,8 +84,10 @@ fn a_hundred_moments_of_two_devices_equal_a_fresh_fold_of_the_ops_up_to_then() {
                 early.catalog.fold_segment(&verified(world, &world.device, bytes), now).unwrap();
             }
         }
-        let (past, _) =
-            late.catalog.as_it_was_in_memory(&Until::Heads(heads), &mut SeededEntropy::new(2)).unwrap();
+        let (past, _) = late
+            .catalog
+            .as_it_was_in_memory(&Until::Heads(heads), &HashSet::new(), &mut SeededEntropy::new(2))
+            .unwrap();
         assert_eq!(past.state_hash().unwrap(), early.catalog.state_hash().unwrap());
     }
     for _ in 0..100 {
@@ -105,8 +108,10 @@ fn a_hundred_moments_of_two_devices_equal_a_fresh_fold_of_the_ops_up_to_then() {
     let (_folder, past, known) = as_it_was(&late.catalog, now);
     assert_eq!(known.since, 0);
     same(&all, &answers(&past));
-    let (past, _) =
-        late.catalog.as_it_was_in_memory(&Until::Moment(now), &mut SeededEntropy::new(1)).unwrap();
+    let (past, _) = late
+        .catalog
+        .as_it_was_in_memory(&Until::Moment(now), &HashSet::new(), &mut SeededEntropy::new(1))
+        .unwrap();
     same(&all, &answers(&past));
 }
 
@@ -142,8 +147,10 @@ fn a_file_that_is_in_the_way_is_left_alone() {
     let world = World::new(46);
     let path = world.folder.path().join("past.db");
     std::fs::write(&path, "something else").unwrap();
-    let error =
-        world.catalog.as_it_was(&Until::Moment(NOW), &path, &key(), &mut SeededEntropy::new(1)).unwrap_err();
+    let error = world
+        .catalog
+        .as_it_was(&Until::Moment(NOW), &HashSet::new(), &path, &key(), &mut SeededEntropy::new(1))
+        .unwrap_err();
     assert!(matches!(error, CatalogError::Exists { .. }), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"something else");
 }

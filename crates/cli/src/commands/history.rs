@@ -72,7 +72,7 @@ pub(crate) struct Filter {
 }
 
 fn sort(word: &str) -> Result<HistorySort, String> {
-    HistorySort::ALL.into_iter().find(|sort| sort.word() == word).ok_or_else(|| {
+    HistorySort::of_word(word).ok_or_else(|| {
         let words: Vec<_> = HistorySort::ALL.into_iter().map(HistorySort::word).collect();
         format!("the sorts are {}", words.join(", "))
     })

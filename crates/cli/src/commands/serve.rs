@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Listen at this port; without it, at any that is free
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     port: u16,
+    /// Show it as it was: 2026-05-14 (the end of that day), "2026-05-14 10:30", yesterday, "3 days ago", or a snapshot
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
     /// Forget the key after so long without a request, whatever this device's rules say: 90s, 15m, 2h; 1m to 24h
     #[arg(long, value_name = "TIME", value_parser = lock_after)]
     lock_after: Option<Duration>,
@@ -51,6 +54,11 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             Place::Empty(empty) => Server::bind_empty(*empty, &options).await,
         };
         let server = server.map_err(|error| cannot_listen(arguments, &error))?;
+        if let Some(when) = &arguments.at {
+            let moment = context.moment(when);
+            server.look_back(&moment)?;
+            context.output.talk(&format!("As it was at {moment}; the page goes back to today."));
+        }
         announce(context, arguments, &server)?;
         invite_again(context, server.invitations());
         server.run(until_interrupted(context)).await.map_err(Failure::from)

@@ -127,6 +127,7 @@ pub struct RestoreRequest<'a> {
 
 /// What making things as they were came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct RestoreReport {
     /// The ids of photos that changed.
     pub changed: Vec<String>,

@@ -6,8 +6,11 @@
 mod moment;
 mod snapshots;
 
-use safelight_catalog::{Catalog, CatalogKey, Past, remove_database};
+use std::collections::HashSet;
+
+use safelight_catalog::{Catalog, CatalogKey, ListOptions, Past, Query, Shelf, remove_database};
 use safelight_crypto::{Entropy as _, OsEntropy};
+use safelight_model::{AssetId, EntityId, Field, Value};
 use safelight_store::TempName;
 
 use crate::error::{LibraryError, Result};
@@ -15,7 +18,7 @@ use crate::folder::LibraryFolder;
 use crate::keys::UnlockedKeys;
 use crate::library::{Library, LibraryOptions};
 
-pub use moment::Moment;
+pub use moment::{Moment, zone_here};
 pub use snapshots::{ShownSnapshot, SnapshotKeep, SnapshotSchedule};
 
 /// The catalogue of a moment. Its file goes with it.
@@ -51,16 +54,63 @@ impl Library {
         options: &LibraryOptions,
         moment: &Moment,
     ) -> Result<Self> {
+        Self::open_back(folder, keys, options, moment, false)
+    }
+
+    /// The same for whoever shows it where hidden photos are kept back: what is hidden today is hidden in it, too.
+    ///
+    /// # Errors
+    /// As [`Library::open_as_it_was`].
+    pub fn open_as_it_was_to_show(
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+        options: &LibraryOptions,
+        moment: &Moment,
+    ) -> Result<Self> {
+        Self::open_back(folder, keys, options, moment, true)
+    }
+
+    fn open_back(
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+        options: &LibraryOptions,
+        moment: &Moment,
+        keeps_hidden: bool,
+    ) -> Result<Self> {
         let is_writable = folder.is_writable();
         let mut library = Self::open_to_read(folder.to_look_only(), keys, options)?;
-        let past = library.as_it_was(moment, is_writable)?;
+        let still_hidden = if keeps_hidden { library.hidden_today()? } else { HashSet::new() };
+        let past = library.fold_back(moment, &still_hidden, is_writable)?;
         tracing::debug!(ops = past.known.ops, since = past.known.since, "the library as it was is open");
         library.look_back(past.catalog, past.file);
         Ok(library)
     }
 
+    /// The photos that are hidden now, those in the trash too.
+    fn hidden_today(&self) -> Result<HashSet<AssetId>> {
+        let away =
+            ListOptions { shelves: Some(vec![Shelf::Hidden, Shelf::Trashed]), ..ListOptions::default() };
+        let mut hidden = HashSet::new();
+        for asset in self.found(&Query::default(), away)? {
+            let record = self.catalog().record(&EntityId::Asset(asset))?.unwrap_or_default();
+            if record.value(Field::HIDDEN) == Some(&Value::Bool(true)) {
+                hidden.insert(asset);
+            }
+        }
+        Ok(hidden)
+    }
+
     /// The catalogue of a moment.
     pub(crate) fn as_it_was(&self, moment: &Moment, may_write: bool) -> Result<PastCatalog> {
+        self.fold_back(moment, &HashSet::new(), may_write)
+    }
+
+    fn fold_back(
+        &self,
+        moment: &Moment,
+        still_hidden: &HashSet<AssetId>,
+        may_write: bool,
+    ) -> Result<PastCatalog> {
         let until = self.until(moment)?;
         let now = self.catalog();
         if !now.waiting_pages()?.is_empty() {
@@ -72,7 +122,7 @@ impl Library {
             });
         }
         if !may_write {
-            let (catalog, known) = now.as_it_was_in_memory(&until, &mut OsEntropy)?;
+            let (catalog, known) = now.as_it_was_in_memory(&until, still_hidden, &mut OsEntropy)?;
             return Ok(PastCatalog { catalog, known, file: None });
         }
         let temporary = self.folder.temporary();
@@ -84,7 +134,7 @@ impl Library {
         let mut key = [0; 32];
         OsEntropy.fill(&mut key);
         let (catalog, known) =
-            now.as_it_was(&until, name.path(), &CatalogKey::from_bytes(key), &mut OsEntropy)?;
+            now.as_it_was(&until, still_hidden, name.path(), &CatalogKey::from_bytes(key), &mut OsEntropy)?;
         Ok(PastCatalog { catalog, known, file: Some(PastFile(name)) })
     }
 }

@@ -63,6 +63,21 @@ impl Moment {
         })
     }
 
+    /// The same here and now.
+    #[must_use]
+    pub fn of_words(words: &str) -> Self {
+        Self::parse_or_name(words, &zone_here(), Timestamp::now())
+    }
+
+    /// Milliseconds since 1970, where it was not named by a snapshot.
+    #[must_use]
+    pub fn millis(&self) -> Option<u64> {
+        match self.when {
+            When::Millis(millis) => Some(millis),
+            When::Snapshot(_) => None,
+        }
+    }
+
     /// The moment of a clock that a test has read.
     #[cfg(test)]
     pub(crate) fn of_millis(millis: u64) -> Self {
@@ -87,6 +102,17 @@ impl std::fmt::Display for Moment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.shown)
     }
+}
+
+/// The time zone of this machine, as `TZ` or the system says; else UTC.
+#[must_use]
+pub fn zone_here() -> TimeZone {
+    let named = std::env::var("TZ").ok().and_then(|name| TimeZone::get(name.trim_start_matches(':')).ok());
+    let of_system = || {
+        let rules = std::fs::read("/etc/localtime").ok()?;
+        TimeZone::tzif("here", &rules).ok()
+    };
+    named.or_else(of_system).unwrap_or(TimeZone::UTC)
 }
 
 fn read(words: &str, here: &TimeZone, now: &Zoned) -> Option<Zoned> {

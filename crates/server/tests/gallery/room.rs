@@ -237,6 +237,14 @@ impl Browser {
         self.ask(method, &format!("/api/v1/{path}"), &headers, body.to_string().as_bytes())
     }
 
+    /// The same, as a page asks it that takes refusals as answers.
+    pub(crate) fn post_as_page(&self, path: &str, body: &Value) -> Answer {
+        let mut headers = self.headers();
+        headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        headers.push(("X-Safelight-Asks".to_owned(), "1".to_owned()));
+        self.ask("POST", &format!("/api/v1/{path}"), &headers, body.to_string().as_bytes())
+    }
+
     /// The headers of what a page fetches again by itself.
     pub(crate) fn unasked(&self) -> Vec<(String, String)> {
         self.headers_but("X-Safelight-Unasked", Some("1"))

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use safelight_catalog::Shelf;
+
 use super::*;
 use crate::effects::now_stamp_millis;
 use crate::error::ErrorKind;
+use crate::history::HistoryFilter;
 use crate::past::Moment;
 
 impl Room {
@@ -229,6 +232,36 @@ fn what_devices_disagree_about_and_shows_as_it_did_stays_open() {
     let report = room.restore(&then, &Part::ALL, false);
     assert_eq!(report.parts, [("ratings", 1)].into());
     assert_eq!(room.library.list_conflicts().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_hidden_today_is_hidden_in_what_is_shown_of_the_past() {
+    let mut room = Room::with(3);
+    let then = moment();
+    room.set("0.jpg", &["hidden=yes"]);
+    room.set("1.jpg", &["hidden=yes"]);
+    room.set("1.jpg", &["hidden=no"]);
+    let place = &room.place;
+    let open = |to_show: bool| {
+        let (folder, keys) = (place.folder(), place.keys.clone());
+        let open = if to_show { Library::open_as_it_was_to_show } else { Library::open_as_it_was };
+        let past = open(folder, keys, &place.options, &then).unwrap();
+        past.keep_hidden_back(to_show);
+        past
+    };
+    let counts =
+        |past: &Library| (past.count_on(Shelf::Shown).unwrap(), past.count_on(Shelf::Hidden).unwrap());
+    assert_eq!(counts(&open(false)), (3, 0));
+    let past = open(true);
+    assert_eq!(counts(&past), (2, 1));
+    assert!(past.show(&asset(0).to_string()).is_err());
+    // Nor does what was recorded tell of it.
+    let told = |library: &Library| library.history(None, &HistoryFilter::default(), 100).unwrap().len();
+    room.library.keep_hidden_back(false);
+    let all = told(&room.library);
+    room.library.keep_hidden_back(true);
+    let lines = room.library.history(None, &HistoryFilter::default(), 100).unwrap();
+    assert!(lines.len() + 2 <= all && lines.iter().all(|line| !line.what.contains("0.jpg")), "{lines:?}");
 }
 
 #[test]
