@@ -16,7 +16,7 @@ use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
 use safelight_library::{
     AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, MinuteOfDay, Moment, RecoveryWords,
-    Surroundings, WallClock, WorkerProgram, zone_here,
+    Surroundings, UploadFolder, WallClock, WorkerProgram, zone_here,
 };
 use zeroize::Zeroizing;
 
@@ -131,6 +131,15 @@ impl Context {
         std::path::absolute(&path).map_err(Failure::from)
     }
 
+    /// The folder of a device that only uploads, if that is what is there.
+    pub(crate) fn upload_folder(&self) -> Result<Option<UploadFolder>, Failure> {
+        let path = self.library_path()?;
+        if !UploadFolder::exists(&path) {
+            return Ok(None);
+        }
+        Ok(Some(UploadFolder::open(&path)?))
+    }
+
     /// The same, if there is a library, be it one without its description.
     pub(crate) fn existing_library(&self) -> Result<Option<PathBuf>, Failure> {
         let path = self.library_path()?;
@@ -186,6 +195,13 @@ impl Context {
     /// The library's folder, still locked.
     pub(crate) fn folder(&self) -> Result<LibraryFolder, Failure> {
         let path = self.library_path()?;
+        if UploadFolder::exists(&path) {
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("{} only uploads, and holds no library", printable(&path)),
+            )
+            .hint("safelight import PATH sends files from there; --library names another folder"));
+        }
         if self.existing_library()?.is_none() {
             return Err(Failure::new(Exit::NotFound, format!("there is no library in {}", printable(&path)))
                 .hint("safelight init makes one; --library names another folder"));

@@ -19,6 +19,7 @@ mod epoch;
 mod error;
 mod good;
 mod ids;
+mod inbox;
 mod kem;
 mod keyring;
 mod keys_file;
@@ -53,6 +54,11 @@ pub use epoch::{Epoch, EpochSecrets, NamingKey, SealingSecret};
 pub use error::{CryptoError, Fault, Result};
 pub use ids::{
     ContentHash, DeviceId, EpochId, KeyId, LibraryId, ObjectName, PairingId, SlotId, base32, base32_decode,
+};
+pub use inbox::{
+    INBOX_PIECE_LEN, InboxKey, InboxManifest, InboxName, InboxWelcome, MOST_INBOX_OBJECT, MOST_INBOX_PIECES,
+    SignedInboxHead, UploadIdentity, further_pieces, open_inbox_piece, piece_range, seal_inbox_head,
+    seal_inbox_piece,
 };
 pub use kem::{ENCAPSULATION_LEN, KEM_PUBLIC_LEN, KemPublic, KemSecret};
 pub use keyring::{DatabaseKey, Keyring, UnlockKey};

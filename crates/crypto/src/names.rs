@@ -1,7 +1,8 @@
 //! Logical names: what an object's key binds. No shard, no place, no generation; stores add those to make
 //! a path, so an object stays itself when it moves. Spec: sl1.md §3.1, §3.2.
 
-use crate::ids::{DeviceId, EpochId, LibraryId, ObjectName, PairingId};
+use crate::ids::{DeviceId, EpochId, LibraryId, ObjectName, PairingId, base32};
+use crate::inbox::InboxName;
 
 /// Where a root card rests: `root/<words id>`.
 #[must_use]
@@ -79,6 +80,13 @@ pub fn pairing_welcome(pairing: &PairingId) -> String {
 #[must_use]
 pub fn pairing_closed(pairing: &PairingId) -> String {
     format!("pair/{pairing}/closed")
+}
+
+/// A piece of an item that a device uploaded: `inbox/<device>/<u64(counter) ‖ u32(piece), in base32>`.
+#[must_use]
+pub fn inbox(name: &InboxName) -> String {
+    let id = [name.counter.to_be_bytes().as_slice(), &name.piece.to_be_bytes()].concat();
+    format!("inbox/{}/{}", name.device, base32(&id))
 }
 
 /// The keyring of a device, which never leaves it.

@@ -75,6 +75,8 @@ pub struct ShownDevice {
     pub is_this: bool,
     /// How it stands.
     pub standing: DeviceStanding,
+    /// Whether it may only upload, and open nothing.
+    pub upload_only: bool,
     /// How many parts of its history are known here.
     pub segments: u32,
     /// When it made its last change, by its own clock: `2026-05-14 10:11:12`, UTC.
@@ -149,6 +151,17 @@ impl Departure {
             (Leaving::Revoke, false) => "is not trusted any more",
         };
         let (device, last) = (self.device.called(), self.last_segment);
+        if self.device.upload_only {
+            let done = if is_plan { "could upload nothing any more" } else { "can upload nothing any more" };
+            let said = format!(
+                "{device} {done}. It could never open anything. What it has uploaded and nobody has taken in stays aside."
+            );
+            let storage = self.storage.iter().map(|storage| SaidSentence {
+                remote: Some(storage.remote.clone()),
+                ..SaidSentence::of(storage.next.clone())
+            });
+            return [SaidSentence::of(said)].into_iter().chain(storage).collect();
+        }
         let mut told = vec![format!("{device} {done}. Of its history, parts 1 to {last} count.")];
         if self.device.is_this {
             told.push(
@@ -215,8 +228,21 @@ impl Library {
                     DeviceStanding::Active if catalog.is_lapsed(*id)? => DeviceStanding::Lapsed,
                     standing => standing,
                 },
+                upload_only: false,
                 segments: catalog.tip(*id)?.seq.0,
                 last_active: catalog.last_op_millis(*id)?.map(shown_time),
+            });
+        }
+        drop(catalog);
+        for (id, known) in self.uploaders()? {
+            devices.push(ShownDevice {
+                id: id.to_string(),
+                name: names.of(id),
+                is_this: false,
+                standing: if known.is_ended { DeviceStanding::Revoked } else { DeviceStanding::Active },
+                upload_only: true,
+                segments: 0,
+                last_active: None,
             });
         }
         devices.sort_by(|one, other| {
@@ -271,6 +297,17 @@ impl Library {
     /// [`LibraryError::Refused`] if it does not belong to the library, or is the last that does.
     pub fn retire_device(&mut self, word: &str) -> Result<Departure> {
         let device = self.leaving(word)?;
+        if device.upload_only {
+            return Err(LibraryError::Refused {
+                reason: format!(
+                    "{} may only upload, and has no history that could end in peace",
+                    device.called()
+                ),
+                hint:
+                    "take in what it has uploaded (safelight sync), then revoke it: safelight device revoke"
+                        .into(),
+            });
+        }
         if !device.is_this {
             let id = id_of(&device)?;
             let last_seq = self.catalog().tip(id)?.seq.0;
@@ -304,6 +341,10 @@ impl Library {
             });
         }
         let id = id_of(&device)?;
+        if device.upload_only {
+            self.end_uploader(id)?;
+            return self.departure(&device, 0, None);
+        }
         let tip = self.catalog().tip(id)?;
         self.depart(
             &device,
@@ -323,6 +364,9 @@ impl Library {
         let device = self.find_device(word)?;
         let reason = match device.standing {
             _ if device.is_this => Some("this device is not silent: it is the one that asks".to_owned()),
+            _ if device.upload_only => {
+                Some(format!("{} may only upload, and nobody waits for its word", device.called()))
+            }
             DeviceStanding::Active => None,
             standing => Some(format!("{} was {} already", device.called(), standing.word())),
         };
@@ -393,7 +437,7 @@ impl Library {
             device: self.find_device(&device.id)?,
             last_segment,
             epoch,
-            still_readable: self.count_photos()?,
+            still_readable: if device.upload_only { 0 } else { self.count_photos()? },
             storage: storage.collect(),
         })
     }
@@ -415,7 +459,11 @@ impl Library {
                 hint: "safelight device list shows who belongs to the library".into(),
             });
         }
-        let members = self.devices()?.iter().filter(|device| device.standing.is_member()).count();
+        if device.upload_only {
+            return Ok(device);
+        }
+        let is_member = |device: &&ShownDevice| device.standing.is_member() && !device.upload_only;
+        let members = self.devices()?.iter().filter(is_member).count();
         if members < 2 {
             return Err(LibraryError::Refused {
                 reason: format!("{} is the only device of this library", device.called()),
@@ -467,9 +515,10 @@ fn name_field(device: DeviceId) -> Field {
     Field::setting(&format!("device/{device}/name"))
 }
 
-/// Whether a shared setting holds the name of a device.
+/// Whether a shared setting is about a device: its name, or that it may upload.
 pub(crate) fn is_name_of_device(field: &Field) -> bool {
-    field.code() == Field::SETTING && field.key().starts_with(b"device/")
+    field.code() == Field::SETTING
+        && (field.key().starts_with(b"device/") || safelight_model::Uploader::device_of(field).is_some())
 }
 
 /// What keeps a device out of storage that it may have the key of.
@@ -519,6 +568,7 @@ mod tests {
             name: Some("Old phone".into()),
             is_this: false,
             standing: DeviceStanding::Active,
+            upload_only: false,
             segments: 7,
             last_active: None,
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use safelight_catalog::HistoryEntry as Recorded;
 use safelight_model::{
     AssetId, ContentHash, DeviceId, EntityId, Field, Life, MarkReason, Op, OpBody, ProbeKind, SourcePath,
-    Target, Value,
+    TakenUpload, Target, Value,
 };
 use serde::Serialize;
 
@@ -418,6 +418,13 @@ pub(crate) fn sentence(op: &Op) -> String {
             let field = field.code().word().map_or_else(|| field.code().0.to_string(), str::to_owned);
             format!("set {field} of {} to {}", named(target), shown(value))
         }
+        OpBody::AddTo { target, element, .. } if TakenUpload::device_of(target).is_some() => {
+            let number = TakenUpload::of_value(element).map_or(0, |taken| taken.counter);
+            format!(
+                "took in upload {number} of {}",
+                named(target).trim_start_matches("what ").trim_end_matches(" uploaded")
+            )
+        }
         OpBody::AddTo { target, set, element } => {
             format!("added {} to the {} of {}", shown(element), set.word().unwrap_or("set"), named(target))
         }
@@ -518,7 +525,10 @@ fn named(target: &Target) -> String {
         Target::Library => "the library".into(),
         Target::Asset(asset, _) => short(&asset.to_string()),
         Target::Album(album) => format!("album {}", short(&album.to_string())),
-        Target::Other { kind, .. } => format!("a thing of kind {kind}"),
+        target @ Target::Other { kind, .. } => match TakenUpload::device_of(target) {
+            Some(device) => format!("what device {device} uploaded"),
+            None => format!("a thing of kind {kind}"),
+        },
     }
 }
 

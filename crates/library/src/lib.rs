@@ -22,6 +22,7 @@ mod folder_lock;
 mod folders;
 mod history;
 mod import;
+mod inbox;
 mod item;
 pub mod keys;
 mod known_files;
@@ -49,6 +50,7 @@ mod testing;
 mod tiles;
 mod timeline;
 pub mod unlock;
+mod upload;
 mod verify;
 mod viewing;
 mod whereabouts;
@@ -77,6 +79,7 @@ pub use export::{ExportReport, ExportRequest, verify_export};
 pub use folders::{TypedPath, complete_folder, meant_path};
 pub use history::{HistoryEntry, HistoryFilter, HistorySort};
 pub use import::{ImportPlan, ImportReport, ImportRequest, RefusedCount, SETTLE};
+pub use inbox::{InboxReport, ShownUpload, UploadState};
 pub use library::{Library, LibraryOptions};
 pub use listing::{ListPage, ListRequest, ListedAsset, QueryMistake, query_mistake};
 pub use map::{MapCell, MapPoints, MapView, NamedPlace};
@@ -88,15 +91,15 @@ pub use recovery::{KitSecret, RecoveryKit};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,
-    FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode, HeldBack, JoinBy, JoinRequest, Joined,
-    LinkCost, LocalChange, LocalNews, LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto,
-    OpenOriginal, Originals, PairedDevice, PairingTalk, PinReport, PolicyChange, RemoteComparison,
-    RemoteCost, RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport, ReplicateOutcome,
-    ReplicateRequest, SecretText, SeenDevice, SeenSort, ShownInvitation, ShownPlace, ShownPolicy,
-    ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding, SwitchSubject,
-    Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost, ThawPriority,
-    ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup, WallClock,
-    check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
+    FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest,
+    Joined, LinkCost, LocalChange, LocalNews, LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay,
+    NamedPhoto, OpenOriginal, Originals, PairedDevice, PairingTalk, PinReport, PolicyChange,
+    RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport,
+    ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort, ShownInvitation, ShownPlace,
+    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding,
+    SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost,
+    ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
+    WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};
@@ -110,6 +113,7 @@ pub use status::{FailedFile, Status};
 pub use storage::{Storage, StorageKind, TrashSize};
 pub use tiles::{MapTiles, OpenTiles, TileFormat, TileKind, TilesFile};
 pub use timeline::{Day, Timeline, TimelineRequest, TimelineRow};
+pub use upload::{UploadFolder, UploadJoin, UploadReport, UploadRequest};
 pub use verify::{Damage, HistoryReport, VerifyReport, VerifyRequest};
 pub use viewing::{OriginalHere, PictureKind};
 pub use why::{SaidProblem, Why};

@@ -18,6 +18,7 @@ pub mod facts;
 mod field;
 pub mod history;
 mod ids;
+mod inbox;
 mod op;
 mod original;
 mod placed;
@@ -39,6 +40,7 @@ pub use ids::{
     AlbumId, AssetId, ContentHash, DeviceId, EntityId, EpochId, LibraryId, Life, MAX_ENTITY_NAME_BYTES,
     MAX_OP_IDS, ObjectName, OpId, OpIds, PlaceId, SegmentRoot, SegmentSeq,
 };
+pub use inbox::{TakenUpload, Uploader};
 pub use op::{Author, KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 pub use original::{
     Branch, MAX_BRANCHES, MAX_MEDIA_TYPE_BYTES, MAX_PARTS, MAX_PATH_BYTES, Original, PackKind, Packed,

@@ -12,7 +12,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use qrcode::{Color, EcLevel, QrCode};
-use safelight_library::{LibraryError, Monitor, PairedDevice, PairingTalk, Problem, ShownInvitation, Task};
+use safelight_library::{
+    InviteAs, LibraryError, Monitor, PairedDevice, PairingTalk, Problem, ShownInvitation, Task,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -263,7 +265,8 @@ pub(crate) async fn invite(
                 library.devices()?.into_iter().find(|device| device.is_this).and_then(|device| device.name);
             let own = own.unwrap_or_else(safelight_library::machine_name);
             let (remote, talk) = (remote.as_deref(), &*talks);
-            let paired = library.invite(remote, &own, with_storage, talk, surroundings, talk)?;
+            let paired =
+                library.invite(remote, &own, InviteAs::Member, with_storage, talk, surroundings, talk)?;
             Ok((paired, library.revision()?))
         });
         let came_of_it = invited.await.map(|(paired, revision)| {

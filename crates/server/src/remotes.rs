@@ -130,6 +130,7 @@ pub(crate) async fn sync(
             is_unmetered: is_link_unmetered(),
             despite_quiet,
             is_repeated: false,
+            insists_on_uploads: false,
         };
         let run = library.sync(&request, surroundings, monitor)?;
         let report = json!({ "outcomes": run.outcomes });

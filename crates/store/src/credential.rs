@@ -85,6 +85,18 @@ impl RemoteCredential {
         }
     }
 
+    /// A credential for a device that only uploads, where this one can mint it: from an account key of Azure a SAS that creates
+    /// objects that are not there, and reads, lists, replaces and deletes nothing. Nothing for other kinds.
+    #[must_use]
+    pub fn lend_to_create(&self, address: &RemoteAddress, expires: SystemTime) -> Option<Self> {
+        match (self, address) {
+            (Self::AzureAccountKey(key), RemoteAddress::Azure(container)) => {
+                crate::azure::lend_to_create(container, key, expires).map(Self::AzureSas)
+            }
+            _ => None,
+        }
+    }
+
     /// A SAS, with or without the question mark.
     ///
     /// # Errors

@@ -1,12 +1,12 @@
 //! `safelight device`: who belongs to the library, and how one leaves it.
 
 use clap::{Args, Subcommand};
-use safelight_library::{Departure, Leaving, ShownDevice, machine_name};
+use safelight_library::{Departure, InviteAs, Leaving, ShownDevice, SyncRequest, UploadState, machine_name};
 
 use crate::commands::pairing::Screen;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable_text};
+use crate::output::{counted, printable_text, size};
 use crate::prompt;
 
 /// Show the devices of the library, name them, and let one leave
@@ -37,6 +37,27 @@ enum Action {
         /// Give the new device a SAS of its own for a year, which deletes nothing; the picture then holds one for half an hour
         #[arg(long)]
         with_storage: bool,
+        /// Let it only upload: it gets the public inbox key and opens nothing (there: safelight join --code --upload-only).
+        /// With --with-storage its SAS creates objects, and reads, lists, replaces and deletes none
+        #[arg(long)]
+        upload_only: bool,
+        /// Of one that only uploads, take in so many files on one day
+        #[arg(long, value_name = "COUNT", default_value_t = 5_000, requires = "upload_only")]
+        files_a_day: u64,
+        /// Of one that only uploads, take in so much on one day, as 100GB
+        #[arg(long, value_name = "SIZE", default_value = "100GB", requires = "upload_only")]
+        size_a_day: String,
+    },
+    /// Show what devices that only upload have sent, or take it in now
+    ///
+    /// Every sync takes it in. What is wrong with an upload is said, and it stays aside; take looks at it again, and with
+    /// --yes takes more than a day's quota.
+    Inbox {
+        #[command(subcommand)]
+        action: Option<InboxAction>,
+        /// The remote; all of them when none is named
+        #[arg(long, value_name = "NAME", global = true)]
+        remote: Option<String>,
     },
     /// Give a device a name; an empty one takes its name away
     Rename {
@@ -72,6 +93,14 @@ enum Action {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum InboxAction {
+    /// List the uploads that rest in the remotes
+    List,
+    /// Take them in, as every sync does
+    Take,
+}
+
 /// What is asked where the storage can lend.
 const LEND: &str = "Give the new device a key (SAS) of its own to the storage, for a year, which cannot delete? The picture then opens the \
      storage too, for half an hour.";
@@ -79,9 +108,26 @@ const LEND: &str = "Give the new device a key (SAS) of its own to the storage, f
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
-        Some(Action::Invite { remote, without_comparing, with_storage }) => {
-            invite(context, remote.as_deref(), *without_comparing, *with_storage)
+        Some(Action::Invite {
+            remote,
+            without_comparing,
+            with_storage,
+            upload_only,
+            files_a_day,
+            size_a_day,
+        }) => {
+            let invite_as = if *upload_only {
+                let bytes_a_day = super::local::bytes(size_a_day).ok_or_else(|| {
+                    Failure::usage(format!("{size_a_day} is no size")).hint("write it as 500MB or 100GB")
+                })?;
+                InviteAs::Uploader { items_a_day: *files_a_day, bytes_a_day }
+            } else {
+                InviteAs::Member
+            };
+            invite(context, remote.as_deref(), *without_comparing, *with_storage, invite_as)
         }
+        Some(Action::Inbox { action: Some(InboxAction::Take), remote }) => take(context, remote.as_deref()),
+        Some(Action::Inbox { remote, .. }) => inbox(context, remote.as_deref()),
         Some(Action::Rename { device, name }) => rename(context, device, name),
         Some(Action::Lapse { device }) => lapse(context, device),
         Some(Action::Retire { device }) => leave(context, device, Leaving::Retire),
@@ -104,7 +150,11 @@ fn list(context: &Context) -> Result<(), Failure> {
 
 fn line(device: &ShownDevice) -> String {
     let active = device.last_active.as_deref().unwrap_or("never active");
-    let this = if device.is_this { "  this device" } else { "" };
+    let this = match device {
+        device if device.is_this => "  this device",
+        device if device.upload_only => "  only uploads",
+        _ => "",
+    };
     let name = printable_text(device.name.as_deref().unwrap_or("-"));
     format!("{}  {:<8}  {active:<19}  {name}{this}", device.id, device.standing.word())
 }
@@ -114,6 +164,7 @@ fn invite(
     remote: Option<&str>,
     without_comparing: bool,
     with_storage: bool,
+    invite_as: InviteAs,
 ) -> Result<(), Failure> {
     context.refuse_dry_run("device invite", "nobody is let in before the words were compared")?;
     let mut library = context.open_library()?;
@@ -122,21 +173,84 @@ fn invite(
     let screen = Screen { context, without_comparing };
     let is_asked = !with_storage && prompt::someone_is_there() && library.can_lend_storage(remote)?;
     let lends = with_storage || is_asked && prompt::agree(LEND)?;
-    let paired = library.invite(remote, &own, lends, &screen, &context.surroundings(), &context.progress);
+    let surroundings = context.surroundings();
+    let paired = library.invite(remote, &own, invite_as, lends, &screen, &surroundings, &context.progress);
     library.close()?;
     let paired = paired?;
     if context.output.json() {
         let mut event = serde_json::to_value(&paired).map_err(std::io::Error::from)?;
         event["event"] = "admitted".into();
+        event["upload_only"] = (invite_as != InviteAs::Member).into();
         return Ok(context.output.data(&event.to_string())?);
     }
     let called = printable_text(paired.name.as_deref().unwrap_or(&paired.device));
+    if invite_as != InviteAs::Member {
+        context.output.talk(&format!(
+            "{called} may upload now, and opens nothing. What it sends comes in with every sync: safelight device inbox"
+        ));
+        if !lends {
+            context.output.talk(
+                "It uses the credential that you give it there; one that may only create objects is enough \
+                 (on Azure a SAS with sp=c)",
+            );
+        }
+        return Ok(());
+    }
     context.output.talk(&format!(
         "{called} belongs to the library now. It was given the secrets of {}, in {} bytes.",
         counted(paired.epochs as u64, "epoch", "epochs"),
         paired.keys_file_bytes
     ));
     Ok(())
+}
+
+fn inbox(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
+    let mut library = context.open_library()?;
+    let uploads = library.inbox(remote, &context.surroundings());
+    library.close()?;
+    let uploads = uploads?;
+    if context.output.json() {
+        return Ok(context.output.print_json(&uploads)?);
+    }
+    for upload in &uploads {
+        let state = match upload.state {
+            UploadState::Waiting => "waiting",
+            UploadState::Incomplete => "incomplete",
+            UploadState::Aside => "aside",
+            UploadState::Taken => "taken in",
+        };
+        let device = printable_text(upload.device_name.as_deref().unwrap_or(&upload.device));
+        let reason = upload.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        context.output.data(&format!(
+            "{state:<10}  {:>9}  {device}  {}  {}{}",
+            size(upload.bytes),
+            upload.remote,
+            upload.object,
+            printable_text(&reason)
+        ))?;
+    }
+    Ok(())
+}
+
+fn take(context: &Context, remote: Option<&str>) -> Result<(), Failure> {
+    context.refuse_dry_run("device inbox take", "device inbox lists what there is")?;
+    let mut library = context.open_library()?;
+    let request = SyncRequest { remote, insists_on_uploads: context.global.yes, ..SyncRequest::default() };
+    let run = library.sync(&request, &context.surroundings(), &context.progress);
+    library.close()?;
+    let run = run?;
+    if context.output.json() {
+        context.output.print_json(&run.outcomes)?;
+    }
+    for outcome in run.outcomes.iter().filter(|_| !context.output.json()) {
+        let told = super::sync::uploads(&outcome.uploads).unwrap_or_else(|| "no uploads".to_owned());
+        context.output.talk(&format!("{}: {told}", outcome.remote));
+    }
+    let outcomes = run.outcomes;
+    if let Some(error) = run.first_error {
+        return Err(super::sync::failed(&outcomes, error));
+    }
+    if context.progress.failures() > 0 { Err(Failure::silent(Exit::Incomplete)) } else { Ok(()) }
 }
 
 fn rename(context: &Context, device: &str, name: &str) -> Result<(), Failure> {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use safelight_library::{ImportPlan, ImportReport, ImportRequest, Library, SETTLE};
+use safelight_library::{
+    ImportPlan, ImportReport, ImportRequest, Library, SETTLE, UploadFolder, UploadRequest,
+};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -16,7 +18,8 @@ use crate::prompt;
 ///
 /// Copies are sealed into the library; the files themselves are left as they are. Files seen before
 /// and unchanged are not opened. Without a path, the watched folders are imported (safelight source);
-/// with --wait, previews that failed before are tried once more.
+/// with --wait, previews that failed before are tried once more. On a device that only uploads (safelight join
+/// --upload-only), the files are sealed to the library's inbox and put there.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Files and folders
@@ -51,6 +54,9 @@ struct Named {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(folder) = context.upload_folder()? {
+        return upload(context, arguments, &folder);
+    }
     let mut library = context.open_library()?;
     let requests = requests(context, &library, arguments)?;
     let mut report = ImportReport::default();
@@ -77,6 +83,33 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
     library.close()?;
     answer(context, &report)
+}
+
+/// On a device that only uploads: what is named is sealed to the library's inbox, and put there.
+fn upload(context: &Context, arguments: &Arguments, folder: &UploadFolder) -> Result<(), Failure> {
+    context.refuse_dry_run(
+        "import",
+        "on a device that only uploads, what was sent before is passed over by itself",
+    )?;
+    if arguments.paths.is_empty() || arguments.link {
+        return Err(Failure::usage("this device only uploads: name the files and folders, without --link")
+            .hint("safelight import ~/DCIM"));
+    }
+    let request = UploadRequest { paths: arguments.paths.clone(), all_files: arguments.all_files };
+    let report = folder.upload(&request, &context.surroundings(), &context.progress)?;
+    if context.output.json() {
+        context.output.print_json(&report)?;
+    } else {
+        context.output.talk(&format!(
+            "{} uploaded ({}), {} known, {} refused, {} failed. They are in the library once one of its devices has synced",
+            counted(report.uploaded, "file", "files"),
+            size(report.uploaded_bytes),
+            report.known,
+            report.refused,
+            report.failed
+        ));
+    }
+    if report.failed > 0 { Err(Failure::silent(Exit::Incomplete)) } else { Ok(()) }
 }
 
 fn requests(

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use safelight_library::{
     CodeToJoin, GivenCode, JoinBy, JoinRequest, Library, LibraryError, RecoveryWords, SyncRequest,
-    machine_name,
+    UploadFolder, UploadJoin, machine_name,
 };
 use zeroize::Zeroizing;
 
@@ -41,6 +41,10 @@ pub(crate) struct Arguments {
     /// Let the code alone decide: nobody compares the six words
     #[arg(long)]
     without_comparing: bool,
+    /// Only upload: the folder holds this device's own key and nothing that opens anything (safelight device invite
+    /// --upload-only); safelight import then sends files
+    #[arg(long)]
+    upload_only: bool,
     /// What to call that place here
     #[arg(long, value_name = "NAME", default_value = "origin")]
     name: String,
@@ -78,6 +82,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         (None, Some(lent)) => Some(lent),
         (file, _) => remote::credential(context, Some(address), file.as_deref(), &arguments.client)?,
     };
+    if arguments.upload_only {
+        let given = invited.as_ref().ok_or_else(|| {
+            Failure::usage("a device that only uploads comes in by a code")
+                .hint("safelight join --code --upload-only")
+        })?;
+        return join_to_upload(context, arguments, &path, (address, credential.as_ref()), given);
+    }
     let slots = init::slots(context, &arguments.label)?;
     let floor = floor(arguments, invited.is_some())?;
     if context.global.dry_run {
@@ -194,6 +205,41 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if !is_whole || !arguments.no_sync && context.progress.failures() > 0 {
         return Err(Failure::silent(Exit::Incomplete));
     }
+    Ok(())
+}
+
+fn join_to_upload(
+    context: &Context,
+    arguments: &Arguments,
+    path: &std::path::Path,
+    (address, credential): (&str, Option<&safelight_library::RemoteCredential>),
+    given: &GivenCode,
+) -> Result<(), Failure> {
+    if context.global.dry_run {
+        context.output.talk(&format!("Would upload to {} from {}", printable_text(address), printable(path)));
+        return Ok(());
+    }
+    let screen = Screen { context, without_comparing: arguments.without_comparing };
+    let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
+    let code = CodeToJoin { code: &given.code, device_name: &device_name, talk: &screen };
+    let request = UploadJoin { path, address, credential, code };
+    UploadFolder::join(&request, &context.surroundings(), &context.progress)?;
+    let folder = UploadFolder::open(path)?;
+    if context.output.json() {
+        let joined = serde_json::json!({
+            "event": "joined",
+            "upload_only": true,
+            "library": folder.library(),
+            "device": folder.device(),
+            "folder": printable(path),
+        });
+        return Ok(context.output.data(&joined.to_string())?);
+    }
+    context.output.talk(&format!(
+        "This device may upload to {}, and opens nothing. Next: safelight --library {} import PATH",
+        printable_text(folder.address()),
+        printable(path)
+    ));
     Ok(())
 }
 

@@ -475,7 +475,7 @@ impl Setting {
 }
 
 /// `50GB`, `500MB`, `1.5TB`, `0`.
-fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit.trim().to_ascii_uppercase().as_str() {

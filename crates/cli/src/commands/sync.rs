@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    ErrorKind, HeldBack, Library, LibraryError, LinkCost, LocalNews, PolicyChange, SwitchStanding,
-    SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn, is_link_unmetered, link_cost,
+    ErrorKind, HeldBack, InboxReport, Library, LibraryError, LinkCost, LocalNews, PolicyChange,
+    SwitchStanding, SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn, is_link_unmetered, link_cost,
 };
 
 use crate::commands::list::joined;
@@ -209,6 +209,7 @@ fn request<'a>(context: &Context, arguments: &'a Arguments) -> SyncRequest<'a> {
         is_unmetered: is_link_unmetered(),
         despite_quiet: arguments.now,
         is_repeated: false,
+        insists_on_uploads: false,
     }
 }
 
@@ -278,7 +279,7 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
             size(outcome.traffic.up_bytes),
             size(outcome.traffic.down_bytes),
         ));
-        if let Some(text) = local(outcome) {
+        for text in local(outcome).into_iter().chain(uploads(&outcome.uploads)) {
             context.output.talk(&format!("{}: {text}", outcome.remote));
         }
     }
@@ -319,6 +320,23 @@ fn listed<const KINDS: usize>(kinds: [(u64, &str, &str); KINDS]) -> Option<Strin
         .collect();
     let last = told.pop()?;
     Some(if told.is_empty() { last } else { format!("{} and {last}", told.join(", ")) })
+}
+
+/// What became of what devices that only upload left there, if they left anything.
+pub(crate) fn uploads(report: &InboxReport) -> Option<String> {
+    let parts = [
+        (report.taken, "taken in"),
+        (report.known, "known already"),
+        (report.removed, "removed there"),
+        (report.aside, "put aside: safelight device inbox"),
+        (report.waiting, "still waiting"),
+    ];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", counted(count, "upload", "uploads")))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// What the sync did for the originals of this device, if it did anything.
@@ -484,5 +502,7 @@ fn is_news(outcome: &SyncOutcome) -> bool {
         + outcome.taken_packs
         + outcome.synced_originals
         + here
+        + outcome.uploads.taken
+        + outcome.uploads.known
         > 0
 }

@@ -50,4 +50,5 @@ mod terms;
 mod thaw;
 mod trust;
 mod unsent;
+mod uploads;
 mod vanished;

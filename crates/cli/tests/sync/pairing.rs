@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::devices::{Device, Meeting, World};
 
 /// A program that tells what it does line by line, and listens.
-struct Talking {
+pub(crate) struct Talking {
     child: Child,
     says: BufReader<ChildStdout>,
     hears: Option<ChildStdin>,
 }
 
 impl Talking {
-    fn start(device: &Device<'_>, arguments: &[&str]) -> Self {
+    pub(crate) fn start(device: &Device<'_>, arguments: &[&str]) -> Self {
         let mut command = device.command(&[&["--json"], arguments].concat());
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let says = BufReader::new(child.stdout.take().unwrap());
@@ -25,12 +25,12 @@ impl Talking {
         Self { child, says, hears }
     }
 
-    fn hear(&mut self, line: &str) {
+    pub(crate) fn hear(&mut self, line: &str) {
         writeln!(self.hears.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// The next event of that name; what it says on stderr if it ends before.
-    fn event(&mut self, name: &str) -> Value {
+    pub(crate) fn event(&mut self, name: &str) -> Value {
         loop {
             let mut line = String::new();
             let mut told = String::new();
@@ -46,7 +46,7 @@ impl Talking {
         }
     }
 
-    fn end(mut self, code: i32) -> String {
+    pub(crate) fn end(mut self, code: i32) -> String {
         drop(self.hears.take());
         let mut said = String::new();
         self.says.read_to_string(&mut said).unwrap();

@@ -9,6 +9,7 @@ use crate::entropy::{Entropy, draw};
 use crate::envelope::Sealed;
 use crate::error::{Fault, Result};
 use crate::ids::{EpochId, LibraryId, PairingId};
+use crate::inbox::{InboxKey, InboxWelcome};
 use crate::kem::KemSecret;
 use crate::names;
 use crate::pairing::{PairingKey, open_welcome, seal_welcome};
@@ -347,6 +348,55 @@ impl Welcome {
             return Err(Fault::BadField("ask"));
         }
         Ok(Self { ask, epoch, keys_file, history, storage })
+    }
+}
+
+impl InboxWelcome {
+    /// A welcome for the device that asked.
+    #[must_use]
+    pub fn new(ask: &Ask, key: InboxKey, storage: Vec<u8>) -> Self {
+        Self { ask: ask.digest, key, storage }
+    }
+
+    /// Writes the welcome, for the device that asked alone. It rests where a [`Welcome`] would.
+    ///
+    /// # Errors
+    /// When that device's key is not valid.
+    pub fn seal(
+        &self,
+        id: PairingId,
+        ask: &Ask,
+        inviter: &Device,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Sealed> {
+        let writer = Writer::new().raw(b"SLPU").u16(VERSION).raw(&self.ask).raw(&self.key.to_bytes());
+        let bytes = zeroize::Zeroizing::new(sign(inviter, writer.prefixed(&self.storage)));
+        seal_welcome(id, &names::pairing_welcome(&id), ask.device.kem_public(), &bytes, entropy)
+    }
+
+    /// Opens it with the new device's key.
+    ///
+    /// # Errors
+    /// As [`Welcome::open`]; [`Fault::BadMagic`] for the welcome of a device that may read.
+    pub fn open(id: PairingId, offer: &Offer, ask: &Ask, key: &KemSecret, sealed: &[u8]) -> Result<Self> {
+        let object = names::pairing_welcome(&id);
+        let bytes = zeroize::Zeroizing::new(open_welcome(&object, sealed, key)?);
+        Self::read(&bytes, offer, ask).map_err(|fault| fault.of(object))
+    }
+
+    fn read(bytes: &[u8], offer: &Offer, to: &Ask) -> Result<Self, Fault> {
+        let mut reader = Reader::new(bytes);
+        begin(&mut reader, b"SLPU")?;
+        let ask: [u8; 32] = reader.array()?;
+        let key = InboxKey::read(&mut reader)?;
+        let storage = reader.prefixed(MOST_STORAGE_BYTES)?.to_vec();
+        reader.raw(SIGNATURE_LEN)?;
+        reader.finish()?;
+        check(bytes, offer.inviter.verifying_key())?;
+        if ask != to.digest {
+            return Err(Fault::BadField("ask"));
+        }
+        Ok(Self { ask, key, storage })
     }
 }
 

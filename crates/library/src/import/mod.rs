@@ -8,6 +8,7 @@
 mod anew;
 pub(crate) mod facts;
 mod held_open;
+pub(crate) mod received;
 pub(crate) mod rendition;
 mod report;
 mod room;
@@ -603,7 +604,7 @@ impl Library {
             large: &large,
             has_content: &has_content,
         };
-        let mut writer = Writer::new(room, part.source.id, &part.root, monitor);
+        let mut writer = Writer::new(room, Some(part.source.id), here, &part.root, monitor);
         let (sender, receiver) = crossbeam_channel::bounded::<(usize, Result<Taking>)>(threads * 2);
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);

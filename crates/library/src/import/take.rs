@@ -29,16 +29,16 @@ use crate::scan::Candidate;
 use crate::scan::trust::{sampled_fingerprint, stamp_of};
 
 /// Photos up to this size are held in memory; larger files stream through.
-const WHOLE_BYTES: u64 = 64 << 20;
+pub(super) const WHOLE_BYTES: u64 = 64 << 20;
 
 /// Pictures above this are not decoded: hardly a camera makes them, and a decoder would need all of it in memory.
 pub(crate) const PICTURE_BYTES: u64 = 256 << 20;
 
 /// Originals below this are sealed into the local pack instead of into a file of their own (SL1 §3).
-const SMALL_BYTES: u64 = 128 << 10;
+pub(super) const SMALL_BYTES: u64 = 128 << 10;
 
 /// How much of a large file is read at once.
-const STRETCH_BYTES: usize = 1 << 20;
+pub(super) const STRETCH_BYTES: usize = 1 << 20;
 
 /// So many parts of one original are open at once; earlier ones are made durable and closed until their headers come.
 const OPEN_PARTS: usize = 4;
@@ -126,14 +126,14 @@ pub(crate) struct Intake<'a> {
 }
 
 /// A reading that came to its end.
-struct Reading {
-    settled: Settled,
-    content: ContentHash,
-    size_bytes: u64,
-    sealed: Option<SealedOriginal>,
-    objects: Vec<ObjectFile>,
+pub(super) struct Reading {
+    pub(super) settled: Settled,
+    pub(super) content: ContentHash,
+    pub(super) size_bytes: u64,
+    pub(super) sealed: Option<SealedOriginal>,
+    pub(super) objects: Vec<ObjectFile>,
     /// The whole content, where it fits.
-    bytes: Option<Vec<u8>>,
+    pub(super) bytes: Option<Vec<u8>>,
 }
 
 enum Attempt {
@@ -272,20 +272,29 @@ impl Intake<'_> {
         Ok(Reading { settled: unsettled(), content, size_bytes, sealed, objects: sink.objects, bytes: None })
     }
 
-    fn original_sealer(&self, candidate: &Candidate) -> OriginalSealer {
+    pub(super) fn original_sealer(&self, candidate: &Candidate) -> OriginalSealer {
         let mut about = candidate.path.as_os_str().as_bytes().to_vec();
         about.extend_from_slice(&candidate.stamp.modified_nanos.to_be_bytes());
         OriginalSealer::new(self.epoch, self.library, &about, &mut OsEntropy)
     }
 
     /// A file that was read in full: is it new, and what does it show?
-    fn settle(&self, candidate: &Candidate, mut reading: Reading, kind: MediaKind) -> Result<Taking> {
+    fn settle(&self, candidate: &Candidate, reading: Reading, kind: MediaKind) -> Result<Taking> {
+        self.settle_seen(reading, |reading| self.look(candidate, reading, kind))
+    }
+
+    /// The same where `look` says how to see what it shows.
+    pub(super) fn settle_seen(
+        &self,
+        mut reading: Reading,
+        look: impl FnOnce(&Reading) -> Result<Look>,
+    ) -> Result<Taking> {
         let claimed = locked(self.claimed).insert(reading.content);
         if !claimed || (self.has_content)(&reading.content)? {
             return Ok(Taking::Again(reading.content, reading.settled));
         }
         let parts = self.bind_parts(&mut reading)?;
-        let look = self.look(candidate, &reading, kind)?;
+        let look = look(&reading)?;
         let mut entries = Vec::new();
         let mut storage = if self.link { Storage::Linked } else { Storage::Copied };
         if !self.link
@@ -367,9 +376,9 @@ impl Intake<'_> {
     }
 }
 
-struct Look {
-    probe: Probe,
-    rendered: std::result::Result<Rendered, NotRendered>,
+pub(super) struct Look {
+    pub(super) probe: Probe,
+    pub(super) rendered: std::result::Result<Rendered, NotRendered>,
 }
 
 /// Why there are no renditions.
@@ -461,7 +470,7 @@ fn read_at_most(file: &File, head: &mut Vec<u8>) -> std::io::Result<()> {
 }
 
 /// Reads until the buffer is full or the source ends.
-fn fill(source: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+pub(super) fn fill(source: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match source.read(rest) {
@@ -475,18 +484,18 @@ fn fill(source: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<u
 }
 
 /// Writes sealed parts into unnamed objects, and keeps the store's own error for the caller.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     place: &'a FolderPlace,
-    objects: Vec<ObjectFile>,
+    pub(super) objects: Vec<ObjectFile>,
     error: Option<StoreError>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(place: &'a FolderPlace) -> Self {
+    pub(super) fn new(place: &'a FolderPlace) -> Self {
         Self { place, objects: Vec::new(), error: None }
     }
 
-    fn write(&mut self) -> impl FnMut(u32, &[u8]) -> std::io::Result<()> + '_ {
+    pub(super) fn write(&mut self) -> impl FnMut(u32, &[u8]) -> std::io::Result<()> + '_ {
         |part, bytes| {
             let written = (|| {
                 if self.objects.len() <= part as usize {
@@ -506,7 +515,10 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn sealing<T>(&mut self, outcome: std::result::Result<T, safelight_crypto::CryptoError>) -> Result<T> {
+    pub(super) fn sealing<T>(
+        &mut self,
+        outcome: std::result::Result<T, safelight_crypto::CryptoError>,
+    ) -> Result<T> {
         match (self.error.take(), outcome) {
             (Some(error), _) => Err(error.into()),
             (None, outcome) => Ok(outcome?),

@@ -12,7 +12,8 @@ use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
 use safelight_media::NotMedia;
 use safelight_model::{
-    AssetId, AssetState, Facts, OpBody, Original, PartRef, ProbeKind, RenditionKind, SourcePath, Storage,
+    AssetId, AssetState, DeviceId, Facts, OpBody, Original, PartRef, ProbeKind, RenditionKind, SourcePath,
+    Storage,
 };
 use safelight_store::{ObjectPath, Outcome};
 
@@ -54,7 +55,10 @@ const SAME_MOMENT_MILLIS: u64 = 2_000;
 /// The one writer of an import.
 pub(crate) struct Writer<'a> {
     room: Workroom<'a>,
-    source: SourceId,
+    /// Whose files they are; none where they came by the inbox, of which nothing is remembered here.
+    source: Option<SourceId>,
+    /// The device that has the files.
+    owner: DeviceId,
     /// The source's folder, as history records it.
     root: &'a Path,
     monitor: &'a dyn Monitor,
@@ -89,13 +93,15 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(crate) fn new(
         room: Workroom<'a>,
-        source: SourceId,
+        source: Option<SourceId>,
+        owner: DeviceId,
         root: &'a Path,
         monitor: &'a dyn Monitor,
     ) -> Self {
         Self {
             room,
             source,
+            owner,
             root,
             monitor,
             report: ImportReport::default(),
@@ -214,7 +220,7 @@ impl<'a> Writer<'a> {
         for (candidate, content) in new.chain(again) {
             let before = candidate.remembered.as_ref();
             let before = before.filter(|before| before.content.is_some_and(|before| before != content));
-            changed.extend(before.map(|before| (self.source, before.clone())));
+            changed.extend(before.zip(self.source).map(|(before, source)| (source, before.clone())));
             if let Some(asset) = self.room.find_content(content)?
                 && !met.contains_key(&asset)
                 && let Some(state) = self.room.asset_state(asset)?
@@ -448,6 +454,7 @@ impl<'a> Writer<'a> {
                 facts: pixels,
             });
         }
+        bodies.extend(candidate.taken.clone());
         let renditions: Vec<_> = original.entries.iter().filter_map(|entry| entry.rendition).collect();
         if !renditions.is_empty() {
             bodies.push(OpBody::Render { content, renditions });
@@ -460,7 +467,7 @@ impl<'a> Writer<'a> {
     fn bring_back(&mut self, candidate: &Candidate, asset: AssetId, record: Original) -> Result<Vec<OpBody>> {
         let content = record.content;
         let state = self.room.asset_state(asset)?.unwrap_or_default();
-        self.found_elsewhere.push(asset);
+        self.note_found(asset);
         self.take_over(candidate, asset, &record.source)?;
         let mut bodies = state.return_to_path(asset, &record.source);
         match self.say_where_it_rests(asset, &state, record)? {
@@ -642,6 +649,7 @@ impl<'a> Writer<'a> {
                 continue;
             };
             self.report.known += 1;
+            bodies.extend(candidate.taken.clone());
             let source = self.source_path(&candidate);
             if let Some(state) = self.room.asset_state(asset)? {
                 let life = state.current();
@@ -659,7 +667,7 @@ impl<'a> Writer<'a> {
                 let recorded =
                     life.paths().any(|(known, path)| known == content && path.is_same_file(&source));
                 bodies.extend(state.return_to_path(asset, &source));
-                self.found_elsewhere.push(asset);
+                self.note_found(asset);
                 self.take_over(&candidate, asset, &source)?;
                 if !recorded {
                     self.report.duplicates += 1;
@@ -699,8 +707,15 @@ impl<'a> Writer<'a> {
         self.room.record(bodies)
     }
 
+    /// A file of this device at another path may be one that moved; one of another device says nothing of those here.
+    fn note_found(&mut self, asset: AssetId) {
+        if self.source.is_some() {
+            self.found_elsewhere.push(asset);
+        }
+    }
+
     fn source_path(&self, candidate: &Candidate) -> SourcePath {
-        source_path(self.room.device_id, self.root, &candidate.below)
+        source_path(self.owner, self.root, &candidate.below)
     }
 
     /// An asset lies at a path: another one that the path held before is no longer there.
@@ -754,12 +769,10 @@ impl<'a> Writer<'a> {
 
     fn remember_rows(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.room.device.record_files(self.source, &rows)?;
+        let Some(source) = self.source.filter(|_| !rows.is_empty()) else { return Ok(()) };
+        self.room.device.record_files(source, &rows)?;
         let files = rows.iter().map(|row| (row.path.as_slice(), row.content));
-        outdate_elsewhere(self.room.device, self.source, self.root, files)
+        outdate_elsewhere(self.room.device, source, self.root, files)
     }
 }
 

@@ -113,8 +113,8 @@ pub struct ShownRemote {
 }
 
 /// A connected remote with its counters.
-pub(super) struct Connected {
-    pub(super) store: SealedRemote,
+pub(crate) struct Connected {
+    pub(crate) store: SealedRemote,
     /// The same, for what is not sealed: the conformance suite.
     pub(super) remote: Arc<dyn Remote>,
     pub(super) counting: Counting,
@@ -145,7 +145,7 @@ pub(super) fn check_remote_name(name: &str) -> Result<()> {
 }
 
 /// The address of a remote. A secret in it is refused: whoever lists processes would read it.
-pub(super) fn parse_address(text: &str) -> Result<RemoteAddress> {
+pub(crate) fn parse_address(text: &str) -> Result<RemoteAddress> {
     let (address, secret) = RemoteAddress::parse(text).map_err(StoreError::from).map_err(SyncError::from)?;
     if secret.is_some() {
         return Err(LibraryError::Refused {
@@ -176,7 +176,7 @@ fn refuse_library_folder(address: &RemoteAddress, library: &Path) -> Result<()> 
 }
 
 /// The runtime that one command's requests run on.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -185,7 +185,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// Connects, and puts retries, limits, counting and tracing around. Probes where nothing is known.
-pub(super) async fn connect_to(
+pub(crate) async fn connect_to(
     address: &RemoteAddress,
     keeper: Keeper,
     surroundings: &Surroundings,
@@ -404,7 +404,7 @@ impl Library {
     }
 
     /// Keeps the credential of a remembered remote, where its provider replaces it.
-    pub(super) fn keeper(&self, row: &RemoteRow) -> Result<Keeper> {
+    pub(crate) fn keeper(&self, row: &RemoteRow) -> Result<Keeper> {
         let keeper = Keeper::new(kept_credential(row)?).on(self.terms_of(row)?);
         keeper.rest_in(&self.folder, device_key(self.keyring()), row.id);
         Ok(keeper)
@@ -448,7 +448,7 @@ impl Library {
     }
 
     /// The remotes that a command is about: the named one, else all.
-    pub(super) fn remote_rows(&self, name: Option<&str>) -> Result<Vec<RemoteRow>> {
+    pub(crate) fn remote_rows(&self, name: Option<&str>) -> Result<Vec<RemoteRow>> {
         let rows = match name {
             Some(name) => vec![self.remote_row(name)?],
             None => self.device.remotes()?,
@@ -566,7 +566,7 @@ fn judge(name: &str, address: &RemoteAddress, capabilities: &Capabilities) -> Re
 }
 
 /// Connects a remote that is remembered.
-pub(super) async fn reconnect(
+pub(crate) async fn reconnect(
     row: &RemoteRow,
     keeper: Keeper,
     surroundings: &Surroundings,

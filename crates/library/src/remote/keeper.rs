@@ -37,14 +37,14 @@ struct State {
 
 /// Keeps the credential of one remote.
 #[derive(Debug, Clone)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     state: Arc<Mutex<State>>,
     /// On which terms the remote is used with it.
     terms: Terms,
 }
 
 impl Keeper {
-    pub(super) fn new(credential: Option<RemoteCredential>) -> Self {
+    pub(crate) fn new(credential: Option<RemoteCredential>) -> Self {
         Self { state: Arc::new(Mutex::new(State { credential, rest: None })), terms: Terms::default() }
     }
 

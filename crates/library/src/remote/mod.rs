@@ -33,10 +33,12 @@ mod verifying;
 mod waiting;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
+pub(crate) use at::{connect_to, parse_address, reconnect, runtime};
 pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
 pub use join::{JoinBy, JoinRequest, Joined};
+pub(crate) use keeper::Keeper;
 pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use link::{LinkCost, is_link_unmetered, link_cost};
 pub(crate) use local::Away;
@@ -46,7 +48,8 @@ pub use local::{
     ThawReport, ThawWait, check_lock_after, cores,
 };
 pub use news::LocalNews;
-pub use pairing::{CodeToJoin, GivenCode, PairedDevice, PairingTalk, ShownInvitation};
+pub(crate) use pairing::come_in_to_upload;
+pub use pairing::{CodeToJoin, GivenCode, InviteAs, PairedDevice, PairingTalk, ShownInvitation};
 pub(crate) use places::Safety;
 pub use places::ShownPlace;
 pub use plan::SyncPlan;

@@ -7,10 +7,11 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use safelight_catalog::RemoteRow;
-use safelight_crypto::{Closing, Fault, OsEntropy, PairingCode, Welcome};
+use safelight_crypto::{Closing, Fault, InboxWelcome, OsEntropy, PairingCode, Welcome};
 use safelight_store::{RemoteAddress, RemoteCredential, SealedRemote};
 use safelight_sync::{
-    Asking, Invitation, Joining, Looked, PairingRefusal, Stop, SyncError, answer_invitation, find_library_as,
+    Admitted, Asking, Invitation, Joining, Looked, PairingRefusal, Stop, SyncError, answer_invitation,
+    find_library_as,
 };
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -87,7 +88,7 @@ pub struct PairedDevice {
     pub device: String,
     /// What it is called.
     pub name: Option<String>,
-    /// How many epochs' secrets it was given.
+    /// How many epochs' secrets it was given; none where it may only upload.
     pub epochs: usize,
     /// Bytes of the file that holds them.
     pub keys_file_bytes: u64,
@@ -142,15 +143,33 @@ fn qr_text(words: &str, address: &str, lent: Option<&RemoteCredential>) -> Zeroi
     Zeroizing::new(format!("{QR_MARK} {words} {address}{}", *sas))
 }
 
+/// What a new device may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InviteAs {
+    /// It belongs to the library.
+    Member,
+    /// It may upload, and open nothing.
+    Uploader {
+        /// So many items of it are taken in on one day.
+        items_a_day: u64,
+        /// So many bytes of it are taken in on one day.
+        bytes_a_day: u64,
+    },
+}
+
 /// What a remote can lend to a new device from now on.
 fn lend(
     row: &RemoteRow,
     credential: Option<&RemoteCredential>,
     how_long: Duration,
+    to: InviteAs,
 ) -> Result<Option<RemoteCredential>> {
     let address: RemoteAddress = parse_address(&row.address)?;
     let until: SystemTime = UNIX_EPOCH + Duration::from_millis(now_stamp_millis()) + how_long;
-    Ok(credential.and_then(|credential| credential.lend(&address, until)))
+    Ok(credential.and_then(|credential| match to {
+        InviteAs::Member => credential.lend(&address, until),
+        InviteAs::Uploader { .. } => credential.lend_to_create(&address, until),
+    }))
 }
 
 /// Waits a little, or ends when somebody asks to.
@@ -172,7 +191,7 @@ impl Library {
     pub fn can_lend_storage(&self, remote: Option<&str>) -> Result<bool> {
         let row = self.remote_to_meet_in(remote)?;
         let credential = self.keeper(&row)?.credential();
-        Ok(lend(&row, credential.as_ref(), LENT)?.is_some())
+        Ok(lend(&row, credential.as_ref(), LENT, InviteAs::Member)?.is_some())
     }
 
     /// Lets a new device in by a code that is good for ten minutes, and waits for it. With `lends_storage` it gets a
@@ -185,6 +204,7 @@ impl Library {
         &mut self,
         remote: Option<&str>,
         name: &str,
+        invite_as: InviteAs,
         lends_storage: bool,
         talk: &dyn PairingTalk,
         surroundings: &Surroundings,
@@ -200,8 +220,9 @@ impl Library {
         let (mut in_picture, mut own) = (None, None);
         if lends_storage {
             let credential = keeper.credential();
-            in_picture = lend(&row, credential.as_ref(), LENT_IN_PICTURE)?;
-            own = lend(&row, credential.as_ref(), LENT)?;
+            // To meet, both sides read and write; only what is kept afterwards may be less.
+            in_picture = lend(&row, credential.as_ref(), LENT_IN_PICTURE, InviteAs::Member)?;
+            own = lend(&row, credential.as_ref(), LENT, invite_as)?;
             if own.is_none() {
                 return Err(LibraryError::Refused {
                     reason: format!("no credential can be made for another device with that of {}", row.name),
@@ -256,7 +277,14 @@ impl Library {
             let wanted = asked.name().trim().to_owned();
             let admitted = {
                 let storage = own.map(|own| own.to_bytes().to_vec()).unwrap_or_default();
-                invitation.admit(&mut here, &at, &asked, storage).await?
+                match invite_as {
+                    InviteAs::Member => invitation.admit(&mut here, &at, &asked, storage).await?,
+                    InviteAs::Uploader { items_a_day, bytes_a_day } => {
+                        let quotas = (items_a_day, bytes_a_day);
+                        let upload = invitation.admit_to_upload(&mut here, &at, &asked, quotas, storage);
+                        Admitted { device: upload.await?, epochs: 0, keys_file_bytes: 0 }
+                    }
+                }
             };
             Ok::<_, LibraryError>((admitted, wanted))
         });
@@ -360,6 +388,35 @@ pub(super) async fn come_in(
     };
     let joining = find_library_as(store, &asking, &welcome).await?;
     Ok((joining, asking, welcome))
+}
+
+/// Asks to be let in as a device that may only upload, and waits until it is.
+pub(crate) async fn come_in_to_upload(
+    store: &SealedRemote,
+    by: &CodeToJoin<'_>,
+    monitor: &dyn Monitor,
+) -> Result<(Asking, InboxWelcome)> {
+    let now = now_stamp_millis;
+    let asking = answer_invitation(store, by.code, by.device_name, now(), &mut OsEntropy).await?;
+    let six_words = loop {
+        if let Some(words) = asking.hear(store, now()).await? {
+            break words;
+        }
+        if !pause(monitor).await {
+            return Err(LibraryError::Cancelled);
+        }
+    };
+    if !by.talk.is_same(asking.inviter_name(), &six_words)? {
+        return Err(SyncError::from(PairingRefusal::WordsDiffer).into());
+    }
+    loop {
+        if let Some(welcome) = asking.be_let_upload(store, now()).await? {
+            return Ok((asking, welcome));
+        }
+        if !pause(monitor).await {
+            return Err(LibraryError::Cancelled);
+        }
+    }
 }
 
 #[cfg(test)]

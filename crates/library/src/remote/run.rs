@@ -26,6 +26,7 @@ use crate::edit::Selection;
 use crate::effects::{now_millis, now_stamp_millis};
 use crate::error::{LibraryError, Result, with_causes};
 use crate::folder::LibraryFolder;
+use crate::inbox::InboxReport;
 use crate::keys::UnlockedKeys;
 use crate::library::Library;
 use crate::monitor::{Monitor, Problem, Task};
@@ -77,6 +78,8 @@ pub struct SyncOutcome {
     pub local: LocalOutcome,
     /// What waits for consent, because the policy came to expose so much at once.
     pub held: Option<HeldBack>,
+    /// What became of what devices that only upload left there.
+    pub uploads: InboxReport,
     /// Leftovers of interrupted uploads that were removed.
     pub swept: u64,
     /// Pages of a checkpoint that were put; none when no checkpoint was due.
@@ -106,6 +109,34 @@ impl SyncRun {
     pub fn into_failure(self) -> Option<LibraryError> {
         let all_failed = self.outcomes.iter().all(|outcome| outcome.error.is_some());
         self.first_error.filter(|_| all_failed)
+    }
+}
+
+impl SyncOutcome {
+    /// Adds what a second sync with the same remote came to.
+    fn add(&mut self, second: Self) {
+        self.sent_segments += second.sent_segments;
+        self.taken_segments += second.taken_segments;
+        self.taken_packs += second.taken_packs;
+        self.sent_packs += second.sent_packs;
+        self.sent_original_packs += second.sent_original_packs;
+        self.synced_originals += second.synced_originals;
+        self.local.add(&second.local);
+        self.held = second.held;
+        self.sent_pages += second.sent_pages;
+        for problem in second.problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+        for notice in second.notices {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+        self.traffic.requests += second.traffic.requests;
+        self.traffic.up_bytes += second.traffic.up_bytes;
+        self.traffic.down_bytes += second.traffic.down_bytes;
     }
 }
 
@@ -144,6 +175,8 @@ pub struct SyncRequest<'a> {
     pub despite_quiet: bool,
     /// Whether it follows others by itself: what failed then waits for its time.
     pub is_repeated: bool,
+    /// Whether uploads are taken in beyond what is taken on one day, and those that were put aside are looked at again.
+    pub insists_on_uploads: bool,
 }
 
 /// What waits for a person's consent.
@@ -207,7 +240,13 @@ impl Library {
                 continue;
             }
             match result {
-                Ok((outcome, problems)) => {
+                Ok((mut outcome, mut problems)) => {
+                    self.take_and_clear_uploads(
+                        &row,
+                        request,
+                        (&runtime, surroundings, &hushed),
+                        (&mut outcome, &mut problems),
+                    )?;
                     late.extend(problems.into_iter().map(|problem| (run.outcomes.len(), problem)));
                     run.outcomes.push(outcome);
                 }
@@ -245,6 +284,39 @@ impl Library {
             outcome.told = SaidProblem::all(&outcome.problems, &outcome.notices);
         }
         Ok(run)
+    }
+
+    /// Takes in what devices that only upload left in a remote that was just synced, sends what came of it, and removes what is
+    /// safe by then. What fails there does not undo the sync.
+    fn take_and_clear_uploads(
+        &mut self,
+        row: &RemoteRow,
+        request: &SyncRequest<'_>,
+        (runtime, surroundings, monitor): (&tokio::runtime::Runtime, &Surroundings, &dyn Monitor),
+        (outcome, problems): (&mut SyncOutcome, &mut Vec<SyncProblem>),
+    ) -> Result<()> {
+        let taken = self.take_uploads(row, request.insists_on_uploads, runtime, surroundings, monitor);
+        let cleared = taken.and_then(|mut report| {
+            if report.taken + report.known > 0 {
+                let (second, late) = self.sync_with(row, request, runtime, surroundings, monitor)?;
+                outcome.add(second);
+                problems.extend(late);
+            }
+            self.clear_taken_uploads(row, &mut report, runtime, surroundings)?;
+            outcome.uploads = report;
+            Ok(())
+        });
+        match cleared {
+            Ok(()) => Ok(()),
+            Err(LibraryError::Cancelled) => Ok(()),
+            Err(error @ (LibraryError::Catalog(_) | LibraryError::Folder(_))) => Err(error),
+            Err(error) => {
+                let reason = with_causes(&error);
+                monitor.problem(&Problem::failure(&row.name, reason.clone()));
+                outcome.problems.push(reason);
+                Ok(())
+            }
+        }
     }
 
     /// The remotes in the order in which they are synced: that added first, and those that only archive after all others,
@@ -329,6 +401,7 @@ impl Library {
                 local,
                 held: report.held.map(HeldBack::of),
                 sent_pages: report.sent_pages,
+                uploads: InboxReport::default(),
                 swept,
                 problems: words(problems),
                 notices: words(notices),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use safelight_catalog::{DeviceDb, FileRecord, FileStamp, FileState, SourceId};
 use safelight_crypto::ContentHash;
+use safelight_model::OpBody;
 
 use crate::error::{LibraryError, Result};
 use crate::import::Sighting;
@@ -37,6 +38,8 @@ pub(crate) struct Candidate {
     pub(crate) remembered: Option<FileRecord>,
     /// When it was seen and too young to be read.
     pub(crate) sighting: Option<Sighting>,
+    /// What history is told with it where it came by the inbox, so that it is taken in once.
+    pub(crate) taken: Option<OpBody>,
 }
 
 /// What a scan found out.
@@ -141,7 +144,7 @@ impl Scan<'_> {
         let remembered = cache.advance_to(&below, &mut scanned.gone)?;
         let stamp = trust::stamp_of(&found.metadata);
         let sidecar = is_sidecar(&found.path);
-        let candidate = Candidate { path: found.path, below, stamp, remembered, sighting: None };
+        let candidate = Candidate { path: found.path, below, stamp, remembered, sighting: None, taken: None };
         if let Some(record) = &candidate.remembered {
             match self.settle(record, &candidate, scanned) {
                 Ok(true) => return Ok(()),

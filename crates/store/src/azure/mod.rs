@@ -35,8 +35,8 @@ pub use environment::AzureEnvironment;
 pub use identity::{AzureIdentity, IdentityError};
 
 use self::error::{is_refused_as, meaning};
-pub(crate) use self::sas::lend;
 use self::sas::{Grants, SasSource};
+pub(crate) use self::sas::{lend, lend_to_create};
 use self::transport::AzureTransport;
 use crate::address::AzureAddress;
 use crate::capabilities::Capabilities;

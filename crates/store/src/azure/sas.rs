@@ -37,6 +37,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(900);
 const OWN_PERMISSIONS: &str = "rcwdl";
 /// Read, create, write, list: what a device needs that is lent a SAS. It may delete nothing.
 const LENT_PERMISSIONS: &str = "rcwl";
+/// Create: what a device needs that may only upload. It reads, lists, replaces and deletes nothing.
+const UPLOAD_PERMISSIONS: &str = "c";
 /// The longest grant.
 const LONGEST_GRANT: Duration = Duration::from_secs(24 * 3600);
 /// How long a user delegation key is asked for and used.
@@ -143,6 +145,17 @@ impl Minted {
 pub(crate) fn lend(address: &AzureAddress, key: &SecretText, expires: SystemTime) -> Option<SecretText> {
     let SasSource::Minted(minted) = SasSource::minted(address, key)? else { return None };
     Some(SecretText::new(minted.sign(None, LENT_PERMISSIONS, expires)))
+}
+
+/// A SAS for a device that only uploads, minted from an account key: it creates what is not there, and nothing else. A service
+/// SAS cannot be bound to a part of a container that has no folders, so it is to the whole one.
+pub(crate) fn lend_to_create(
+    address: &AzureAddress,
+    key: &SecretText,
+    expires: SystemTime,
+) -> Option<SecretText> {
+    let SasSource::Minted(minted) = SasSource::minted(address, key)? else { return None };
+    Some(SecretText::new(minted.sign(None, UPLOAD_PERMISSIONS, expires)))
 }
 
 fn date(time: SystemTime) -> String {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use safelight_crypto::{
-    Ask, Closing, Device, Entropy, Fault, Offer, PairingCode, PairingId, PairingKey, Reveal, Welcome, names,
-    pairing_words,
+    Ask, Closing, CryptoError, Device, Entropy, Fault, InboxWelcome, Offer, PairingCode, PairingId,
+    PairingKey, Reveal, Welcome, names, pairing_words,
 };
 use safelight_store::SealedRemote;
 
@@ -148,6 +148,31 @@ impl Asking {
         }
     }
 
+    /// Looks once whether the device may upload: what it is told then.
+    ///
+    /// # Errors
+    /// As [`Asking::hear`].
+    pub async fn be_let_upload(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<InboxWelcome>> {
+        let object = names::pairing_welcome(&self.key.id());
+        let look = async || match get(store, &object).await? {
+            Some(bytes) => {
+                let key = self.device.kem_secret();
+                let welcome = InboxWelcome::open(self.key.id(), &self.offer, &self.ask, key, &bytes);
+                let refuse = |error: CryptoError| does_not_open(store, object.clone(), error.fault());
+                welcome.map(Some).map_err(refuse)
+            }
+            None => Ok(None),
+        };
+        if let Some(welcome) = look().await? {
+            return Ok(Some(welcome));
+        }
+        match self.nothing_yet(store, now_millis).await {
+            // It may have come between the two looks.
+            Err(error) => look().await?.map_or(Err(error), |welcome| Ok(Some(welcome))),
+            nothing => nothing,
+        }
+    }
+
     async fn nothing_yet<T>(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<T>> {
         if let Some(bytes) = get(store, &names::pairing_closed(&self.key.id())).await?
             && let Ok(closing) = Closing::open(&self.key, &bytes)
@@ -165,6 +190,11 @@ fn does_not_open(store: &SealedRemote, object: String, fault: Option<&Fault>) ->
     let reason = match fault {
         Some(Fault::BadField("ask")) | Some(Fault::WrongContext) => "it answers another device".to_owned(),
         Some(Fault::BadField("commitment")) => "it tells something else than was promised".to_owned(),
+        Some(Fault::BadMagic) => {
+            "one side said --upload-only, and the other did not: safelight join --upload-only answers \
+             safelight device invite --upload-only"
+                .to_owned()
+        }
         Some(Fault::BadSignature) => "the device that invited did not write it".to_owned(),
         Some(fault) => fault.to_string(),
         None => "it cannot be read".to_owned(),

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use safelight_crypto::{
-    Ask, Author, Closing, DeviceId, Entropy, Offer, PAIRING_TRIES, PairingCode, PairingId, PairingKey,
-    Recipient, Reveal, Roster, Statement, StatementBody, Welcome, names, pairing_words, seal_keys_file,
-    sha256,
+    Ask, Author, Closing, DeviceId, Entropy, InboxKey, InboxWelcome, Offer, PAIRING_TRIES, PairingCode,
+    PairingId, PairingKey, Recipient, Reveal, Roster, Statement, StatementBody, Welcome, names,
+    pairing_words, seal_keys_file, sha256,
 };
-use safelight_model::OpBody;
 use safelight_model::history::SixWords;
+use safelight_model::{EntityId, OpBody, Target, Uploader};
 use safelight_store::{Outcome, Sealed, SealedRemote, StoreError};
 
 use super::{PairingRefusal, clear_left_over, get, listed, put_new, remove};
@@ -189,6 +189,55 @@ impl Invitation {
         self.say(&at.store, object, sealed, here.entropy).await?;
         self.close(&at.store, Closing::Used, here.entropy).await?;
         Ok(admitted)
+    }
+
+    /// Lets the device in that may only upload: it is given the public inbox key and no secret of the library, and the library
+    /// says who it is, with how much of it is taken in on one day.
+    ///
+    /// # Errors
+    /// As [`Invitation::admit`].
+    pub async fn admit_to_upload(
+        self,
+        here: &mut Here<'_>,
+        at: &RemotePlace,
+        asked: &Asked,
+        (items_a_day, bytes_a_day): (u64, u64),
+        storage: Vec<u8>,
+    ) -> Result<DeviceId> {
+        if (here.now)() >= self.offer.expires_millis {
+            return self.refuse(&at.store, Closing::Expired, PairingRefusal::Expired, here.entropy).await;
+        }
+        let report = sync_history(here, at).await?;
+        let roster = match require_membership(here, &report) {
+            Ok(roster) => roster,
+            Err(error) => {
+                self.close(&at.store, Closing::CalledOff, here.entropy).await?;
+                return Err(error);
+            }
+        };
+        let announced = roster.sealing_epoch().map(|announced| announced.epoch);
+        let epoch = announced.and_then(|epoch| here.keys.keyring().epoch_by_id(&epoch).cloned());
+        let epoch = epoch.ok_or_else(|| SyncError::Keys {
+            reason: "the keys of the newest epoch are not here yet: sync first".to_owned(),
+        })?;
+        let now = (here.now)();
+        let card = asked.ask.device.clone();
+        let device = card.id();
+        let uploader = Uploader { card, since_millis: now, items_a_day, bytes_a_day };
+        let record = here.catalog.record(&EntityId::Library)?.unwrap_or_default();
+        let body = record.write_field(Target::Library, Uploader::field(device), uploader.to_value());
+        here.catalog.append(now, vec![body])?;
+        sync_history(here, at).await?;
+        if !is_published(here, at)? {
+            let reason = "that it may upload could not be published; the device is to be invited again";
+            return Err(SyncError::Keys { reason: reason.to_owned() });
+        }
+        let welcome = InboxWelcome::new(&asked.ask, InboxKey::of(&epoch), storage);
+        let own = here.keys.keyring().device().clone();
+        let sealed = welcome.seal(self.key.id(), &asked.ask, &own, here.entropy)?;
+        self.say(&at.store, names::pairing_welcome(&self.key.id()), sealed, here.entropy).await?;
+        self.close(&at.store, Closing::Used, here.entropy).await?;
+        Ok(device)
     }
 
     /// Ends the invitation: the card that says so first, then what is open is removed, where the place can.

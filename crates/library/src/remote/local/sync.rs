@@ -36,6 +36,16 @@ pub struct LocalOutcome {
     pub freed_bytes: u64,
 }
 
+impl LocalOutcome {
+    pub(in crate::remote) fn add(&mut self, other: &Self) {
+        self.fetched_originals += other.fetched_originals;
+        self.healed_originals += other.healed_originals;
+        self.thawing_originals = other.thawing_originals;
+        self.freed_originals += other.freed_originals;
+        self.freed_bytes += other.freed_bytes;
+    }
+}
+
 /// What this device wants of a sync for its originals.
 #[derive(Debug, Clone)]
 pub(in crate::remote) struct Wishes {
