@@ -126,7 +126,7 @@ QUESTIONS = {"words": words, "device-card": device_card, "verify": verify, "root
              "statement": statement, "lengths": lengths, "open": open_object, "keys-file": keys_file, "entry": entry,
              "pack": pack, "local-pack": local_pack}
 # What recovery has no use for: pairing, ways to unlock a device, inbox items, the names and secrets of writers, ranged reads.
-NOT_ASKED = {"slot", "keyring", "open-inbox", "names", "epoch", "open-range", "original",
+NOT_ASKED = {"slot", "keyring", "open-inbox", "open-item", "names", "epoch", "open-range", "original",
              "pairing-code", "pairing", "pairing-closed"}
 
 

@@ -6,7 +6,7 @@ import copy
 import sl1
 from cast import (EPOCH, EPOCH_2, LAPTOP, LIBRARY, OTHER_LIBRARY, OTHER_WORDS, PHONE, WORDS, Stored, book, digest, flip,
                   held, pattern, rnd)
-from sl1 import base32, u32
+from sl1 import base32, u32, u64
 
 
 def kem_vectors():
@@ -59,6 +59,59 @@ def kem_vectors():
         book.add(f"inbox/{id}", "open-inbox",
                  {"library": base32(LIBRARY), "name": name, "epochs": held(epoch), "sealed": sealed}, fault,
                  None if fault else digest(photo))
+
+    item_vectors(photo)
+
+
+def item_vectors(photo):
+    """Whole items of an inbox: envelope, then the signature of the device that uploads."""
+    def name(counter, piece=0):
+        return f"inbox/{base32(PHONE.id)}/{base32(u64(counter) + u32(piece))}"
+
+    def manifest(root=b"/dcim", relative=b"100/IMG_1.jpg", size=len(photo), pieces=(), magic=b"SLIM", version=1,
+                 content=None, first=photo):
+        return (magic + sl1.u16(version) + sl1.lp(root) + sl1.lp(relative) + (-5 & (1 << 64) - 1).to_bytes(8, "big")
+                + u64(size) + sl1.sha256(photo if content is None else content) + u32(len(pieces)) + b"".join(pieces) + first)
+
+    def head(label, content, counter=41, device=PHONE, signs=None, library=LIBRARY):
+        encapsulation, shared = sl1.encapsulate(sl1.KemKey(EPOCH.inbox).public, rnd("item encapsulate " + label, 64))
+        envelope = sl1.seal(sl1.INBOX_ITEM, EPOCH.id, shared, sl1.context(library, name(counter)), sl1.carried(content),
+                            rnd("item key " + label), rnd("item salt " + label), sl1.MIB1, encapsulation)
+        message = library + device.id + u64(counter if signs is None else signs) + sl1.sha256(envelope)
+        return envelope + device.signing.sign(sl1.INBOX, message)
+
+    good = Stored("inbox-head", head("good", manifest()))
+    input = {"library": base32(LIBRARY), "device": base32(PHONE.id), "key": PHONE.signing.public.hex(), "counter": 41,
+             "epochs": held(EPOCH), "sealed": good.piece()}
+    expect = {"root": b"/dcim".hex(), "relative": b"100/IMG_1.jpg".hex(), "modified": -5, "size": len(photo),
+              "content": sl1.sha256(photo).hex(), "pieces": [], "first": digest(photo), "name": name(41)}
+    book.add("inbox-item/good", "open-item", input, None, expect)
+
+    def add(id, fault, sealed=None, **changed):
+        book.add(f"inbox-item/{id}", "open-item", {**input, **({"sealed": sealed} if sealed else {}), **changed}, fault)
+
+    size = len(good.data)
+    for place in (0, 200, 2000, size - 1):
+        add(f"flipped-{place}", "bad-signature", good.flipped(place))
+    add("cut", "bad-signature", good.piece(0, size - 1))
+    add("cut-to-63", "truncated", good.piece(0, 63))
+    add("of-another-device", "bad-signature", key=LAPTOP.signing.public.hex())
+    add("under-another-counter", "bad-signature", counter=42)
+    add("of-another-library", "bad-signature", library=base32(OTHER_LIBRARY))
+    add("with-another-epoch", "unknown-key", epochs=held(EPOCH_2))
+
+    def wrong(id, fault, **kinds):
+        add(id, fault, good.changed(head(id, manifest(**kinds))))
+
+    wrong("without-path", "bad-field", relative=b"")
+    wrong("absolute-path", "bad-field", relative=b"/etc/passwd")
+    wrong("piece-too-many", "bad-field", pieces=(bytes(32),))
+    wrong("piece-missing", "bad-field", size=(16 << 20) + 1)
+    wrong("first-piece-short", "size-mismatch", first=photo[:-1])
+    wrong("first-piece-long", "size-mismatch", first=photo + b"\0")
+    wrong("another-magic", "bad-magic", magic=b"SLIN")
+    wrong("version-2", "unknown-version", version=2)
+    wrong("path-too-long", "too-large", relative=b"a" * (32769))
 
 
 def keyring_vectors():

@@ -112,6 +112,7 @@ pub(crate) enum Command {
     Sync(commands::sync::Arguments),
     Local(commands::local::Arguments),
     Verify(commands::verify::Arguments),
+    Backup(commands::backup::Arguments),
     History(commands::history::Arguments),
     Undo(commands::undo::Arguments),
     Restore(commands::restore::Arguments),

@@ -70,6 +70,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Export(arguments) => commands::export::run(context, arguments),
         Command::Serve(arguments) => commands::serve::run(context, arguments),
         Command::Verify(arguments) => commands::verify::run(context, arguments),
+        Command::Backup(arguments) => commands::backup::run(context, arguments),
         Command::History(arguments) => commands::history::run(context, arguments),
         Command::Undo(arguments) => commands::undo::run(context, arguments),
         Command::Restore(arguments) => commands::restore::run(context, arguments),

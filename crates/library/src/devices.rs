@@ -106,6 +106,8 @@ pub struct Departure {
     pub epoch: Option<String>,
     /// Photos and videos that the device can still open, where it has them or reaches them: all that were there until now.
     pub still_readable: u64,
+    /// Devices that only upload, which go on sealing to a key that it holds until they are let in anew.
+    pub still_sealing: Vec<String>,
     /// Remotes whose storage it may still reach, and how this device opens each: what is to be replaced there.
     pub storage: Vec<StorageAccess>,
 }
@@ -183,6 +185,12 @@ impl Departure {
             remote: Some(storage.remote.clone()),
             ..SaidSentence::of(storage.next.clone())
         }));
+        if how == Leaving::Revoke && !self.still_sealing.is_empty() {
+            told.push(SaidSentence::of(format!(
+                "What these upload from now on it can open as well, where it reaches it, until they are let in anew: {}",
+                self.still_sealing.join(", ")
+            )));
+        }
         if !is_plan {
             let hear = "The other devices hear of it with their next sync, after one here: safelight sync";
             told.push(SaidSentence::of(hear.to_owned()));
@@ -437,6 +445,13 @@ impl Library {
             device: self.find_device(&device.id)?,
             last_segment,
             epoch,
+            still_sealing: if device.upload_only {
+                Vec::new()
+            } else {
+                let devices = self.devices()?.into_iter();
+                let uploads = devices.filter(|one| one.upload_only && one.standing.is_member());
+                uploads.map(|one| one.called().to_owned()).collect()
+            },
             still_readable: if device.upload_only { 0 } else { self.count_photos()? },
             storage: storage.collect(),
         })
@@ -572,8 +587,14 @@ mod tests {
             segments: 7,
             last_active: None,
         };
-        let mut departure =
-            Departure { device, last_segment: 7, epoch: None, still_readable: 1, storage: storage.collect() };
+        let mut departure = Departure {
+            device,
+            last_segment: 7,
+            epoch: None,
+            still_readable: 1,
+            still_sealing: vec!["Camera".into()],
+            storage: storage.collect(),
+        };
         for (how, is_plan, many) in [
             (Leaving::Retire, true, 1),
             (Leaving::Retire, false, 12),
@@ -583,7 +604,10 @@ mod tests {
             departure.still_readable = many;
             for is_this in [false, true] {
                 departure.device.is_this = is_this;
-                for sentence in departure.told(how, is_plan) {
+                let mut uploads = departure.clone();
+                uploads.device.upload_only = true;
+                let all = departure.told(how, is_plan).into_iter().chain(uploads.told(how, is_plan));
+                for sentence in all {
                     let why = sentence.why.unwrap_or_else(|| panic!("{}", sentence.reason));
                     let values = [("device", "Old phone"), ("last", "7"), ("remote", "nas")];
                     for (name, value) in values {

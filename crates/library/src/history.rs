@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use safelight_catalog::HistoryEntry as Recorded;
 use safelight_model::{
     AssetId, ContentHash, DeviceId, EntityId, Field, Life, MarkReason, Op, OpBody, ProbeKind, SourcePath,
-    TakenUpload, Target, Value,
+    TakenUpload, Target, Uploader, Value,
 };
 use serde::Serialize;
 
@@ -86,6 +86,7 @@ impl HistorySort {
             OpBody::Set { field, .. } if field.code() == Field::TRASHED => Self::Trash,
             OpBody::Set { target: Target::Library, field, .. } if is_name_of_device(field) => Self::Device,
             OpBody::Purge { .. } => Self::Trash,
+            OpBody::AddTo { target, .. } if TakenUpload::device_of(target).is_some() => Self::Import,
             OpBody::Set { .. } | OpBody::AddTo { .. } | OpBody::RemoveFrom { .. } | OpBody::Alias { .. } => {
                 Self::Edit
             }
@@ -414,16 +415,19 @@ pub(crate) fn sentence(op: &Op) -> String {
         OpBody::Alias { asset, into: None, .. } => {
             format!("took {} out of its merge", short(&asset.to_string()))
         }
+        OpBody::Set { field, .. } if Uploader::device_of(field).is_some() => {
+            let device = Uploader::device_of(field);
+            let is_ended = device.is_some_and(|device| *field == Uploader::ended_field(device));
+            let may = if is_ended { "may upload no more" } else { "may upload, and open nothing" };
+            format!("said that device {} {may}", device.map(|device| device.to_string()).unwrap_or_default())
+        }
         OpBody::Set { target, field, value, .. } => {
             let field = field.code().word().map_or_else(|| field.code().0.to_string(), str::to_owned);
             format!("set {field} of {} to {}", named(target), shown(value))
         }
         OpBody::AddTo { target, element, .. } if TakenUpload::device_of(target).is_some() => {
             let number = TakenUpload::of_value(element).map_or(0, |taken| taken.counter);
-            format!(
-                "took in upload {number} of {}",
-                named(target).trim_start_matches("what ").trim_end_matches(" uploaded")
-            )
+            format!("took in upload {number} of {}", named(target))
         }
         OpBody::AddTo { target, set, element } => {
             format!("added {} to the {} of {}", shown(element), set.word().unwrap_or("set"), named(target))
@@ -526,7 +530,7 @@ fn named(target: &Target) -> String {
         Target::Asset(asset, _) => short(&asset.to_string()),
         Target::Album(album) => format!("album {}", short(&album.to_string())),
         target @ Target::Other { kind, .. } => match TakenUpload::device_of(target) {
-            Some(device) => format!("what device {device} uploaded"),
+            Some(device) => format!("device {device}"),
             None => format!("a thing of kind {kind}"),
         },
     }

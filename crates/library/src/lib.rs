@@ -5,6 +5,7 @@
 //! paths and programs come in as arguments.
 
 mod audit;
+mod backup;
 mod birth;
 mod brake;
 mod complete;
@@ -58,6 +59,7 @@ mod why;
 mod witness;
 
 pub use audit::{AuditReport, AuditShape};
+pub use backup::{BackupReport, BackupSchedule, ShownBackup};
 pub use brake::{Brake, ShownBrake, Takes};
 pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;

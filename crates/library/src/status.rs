@@ -12,6 +12,7 @@ use safelight_crypto::ContentHash;
 use safelight_model::{Original, Storage};
 use safelight_sync::HAS_FREED;
 
+use crate::backup::ShownBackup;
 use crate::brake::ShownBrake;
 use crate::error::Result;
 use crate::library::Library;
@@ -108,6 +109,8 @@ pub struct Status {
     pub brake: Vec<ShownBrake>,
     /// When the recovery words were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never.
     pub recovery_tested: Option<String>,
+    /// The backups of this device, and when each was last made and last proven.
+    pub backups: Vec<ShownBackup>,
     /// Whether nothing may be written.
     pub read_only: bool,
 }
@@ -227,6 +230,7 @@ impl Library {
             provisional: self.is_provisional()?,
             brake: self.brake()?.causes,
             recovery_tested: self.recovery_tested()?,
+            backups: self.backups()?,
             read_only: self.is_read_only(),
         })
     }

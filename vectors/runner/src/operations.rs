@@ -3,12 +3,12 @@
 use data_encoding::HEXLOWER;
 use safelight_crypto::{
     Ask, Closing, ContentHash, CryptoError, DeviceCard, DeviceId, Domain, EntryName, EntryRecord, Epoch,
-    EpochId, EpochSecrets as _, Fault, HEADER_LEN, KeyWrap, Keyring, Kind, LibraryId, ObjectContext,
-    ObjectName, Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, Recipient, RecoveryWords,
-    Reveal, RootCard, Roster, SecretBytes, Signature, Slot, SlotKind, SlotSecret, Standing, Statement,
-    StatementBody, StoreError, UnlockKey, VerifyingKey, Welcome, entry_sealed_len, names, open, open_entry,
-    open_from, open_keys_file, open_original, original_parts, padded_original, padme, pairing_words,
-    scan_local_pack, sha256, statements_hash,
+    EpochId, EpochSecrets as _, Fault, HEADER_LEN, InboxName, KeyWrap, Keyring, Kind, LibraryId,
+    ObjectContext, ObjectName, Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, Recipient,
+    RecoveryWords, Reveal, RootCard, Roster, SecretBytes, Signature, SignedInboxHead, Slot, SlotKind,
+    SlotSecret, Standing, Statement, StatementBody, StoreError, UnlockKey, VerifyingKey, Welcome,
+    entry_sealed_len, names, open, open_entry, open_from, open_keys_file, open_original, original_parts,
+    padded_original, padme, pairing_words, scan_local_pack, sha256, statements_hash,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,7 @@ pub(crate) fn run(op: &str, input: &Value, files: &Files) -> Outcome {
         "open" => open_object(input, files),
         "open-range" => open_range(input, files),
         "open-inbox" => open_inbox(input, files),
+        "open-item" => open_item(input, files),
         "original" => original(input, files),
         "keys-file" => keys_file(input, files),
         "keyring" => keyring(input, files),
@@ -304,6 +305,25 @@ fn open_inbox(input: &Value, files: &Files) -> Outcome {
     let epochs = epochs(input)?;
     let key = epochs.first().ok_or_else(|| bad("one epoch"))?.inbox_keypair();
     Ok(digest(&open_from(&sealed, Kind::InboxItem, &key, &wanted.context())?))
+}
+
+fn open_item(input: &Value, files: &Files) -> Outcome {
+    let sealed = files.bytes(&input["sealed"])?;
+    let name = InboxName { device: field(input, "device")?, counter: field(input, "counter")?, piece: 0 };
+    let key = VerifyingKey::from_bytes(array(input, "key", files)?);
+    let head = SignedInboxHead::verify(field(input, "library")?, name, &key, &sealed)?;
+    let epochs = epochs(input)?;
+    let (manifest, first) = head.open(epochs.first().ok_or_else(|| bad("one epoch"))?)?;
+    Ok(json!({
+        "root": hex(&manifest.root),
+        "relative": hex(&manifest.relative),
+        "modified": manifest.modified_millis,
+        "size": manifest.size_bytes,
+        "content": manifest.content.to_string(),
+        "pieces": manifest.pieces.iter().map(|piece| hex(piece)).collect::<Vec<_>>(),
+        "first": digest(&first),
+        "name": names::inbox(&name),
+    }))
 }
 
 fn original(input: &Value, files: &Files) -> Outcome {

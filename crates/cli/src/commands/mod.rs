@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod album;
 pub(crate) mod audit;
 pub(crate) mod background;
+pub(crate) mod backup;
 pub(crate) mod brake;
 pub(crate) mod completions;
 pub(crate) mod conflicts;

@@ -3,7 +3,7 @@
 use clap::Args;
 use safelight_library::Status;
 
-use super::brake;
+use super::{backup, brake};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, grouped, size};
@@ -74,6 +74,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 "Nobody but the place that this library was joined from has shown its history: compare the six words \
                  with another device's after a sync of both (safelight verify --six-words \"…\")",
             );
+        }
+        for made in &status.backups {
+            context.output.data(&format!("{:>14}  {}", "backup", backup::line(made)))?;
         }
         for cause in &status.brake {
             context.output.data(&format!("{:>14}  {}: safelight brake", "brake on", brake::cause(cause)))?;

@@ -10,6 +10,7 @@
 mod another;
 mod audit;
 mod azure;
+mod backups;
 mod brake;
 #[path = "../faults/chance.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]

@@ -3,6 +3,7 @@ use crate::device::Device;
 use crate::entropy::SeededEntropy;
 use crate::error::Fault;
 use crate::ids::EpochId;
+use crate::inbox::{InboxKey, InboxWelcome};
 
 struct Both {
     entropy: SeededEntropy,
@@ -128,4 +129,29 @@ fn an_answer_to_another_ask_is_refused_and_other_keys_give_other_words() {
     let refused = Reveal::open(&both.key, &both.offer, &second, sealed.as_bytes()).expect_err("replayed");
     assert_eq!(refused.fault(), Some(&Fault::BadField("ask")));
     assert_ne!(pairing_words(&both.offer, &first, &reveal), pairing_words(&both.offer, &second, &reveal));
+}
+
+#[test]
+fn one_side_alone_cannot_make_a_device_one_that_only_uploads() {
+    let mut both = both(9);
+    let name = PairingId::generate(&mut both.entropy);
+    let (ask, _) = ask(&mut both, &name);
+    let epoch = crate::epoch::Epoch::generate(&mut both.entropy);
+    let id = both.key.id();
+    let upload = InboxWelcome::new(&ask, InboxKey::of(&epoch), b"a credential".to_vec());
+    let sealed = upload.seal(id, &ask, &both.inviter, &mut both.entropy).expect("seals");
+    let key = both.new.kem_secret();
+    let opened = InboxWelcome::open(id, &both.offer, &ask, key, sealed.as_bytes()).expect("opens");
+    assert_eq!(opened, upload);
+    let as_member = Welcome::open(id, &both.offer, &ask, key, sealed.as_bytes()).expect_err("another form");
+    assert_eq!(as_member.fault(), Some(&Fault::BadMagic));
+    let member = Welcome::new(&ask, epoch.id(), [1; 32], "six words".into(), Vec::new());
+    let sealed = member.seal(id, &ask, &both.inviter, &mut both.entropy).expect("seals");
+    let as_upload =
+        InboxWelcome::open(id, &both.offer, &ask, key, sealed.as_bytes()).expect_err("another form");
+    assert_eq!(as_upload.fault(), Some(&Fault::BadMagic));
+    // Nobody else than the device that invited lets one upload.
+    let forged = upload.seal(id, &ask, &both.new, &mut both.entropy).expect("seals");
+    let forged = InboxWelcome::open(id, &both.offer, &ask, key, forged.as_bytes()).expect_err("forged");
+    assert_eq!(forged.fault(), Some(&Fault::BadSignature));
 }

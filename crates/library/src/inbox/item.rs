@@ -121,3 +121,41 @@ impl Seek for OpenedItem {
         Ok(self.position)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use safelight_crypto::{Device, InboxKey, SeededEntropy, seal_inbox_piece};
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_two_pieces_is_read_from_anywhere_and_one_of_another_name_does_not_open() {
+        let mut entropy = SeededEntropy::new(3);
+        let (device, epoch) = (Device::generate(&mut entropy), Epoch::generate(&mut entropy));
+        let library = LibraryId::from_bytes([2; LibraryId::LEN]);
+        let name = InboxName { device: device.id(), counter: 9, piece: 0 };
+        let content: Vec<u8> = (0..INBOX_PIECE_LEN + 5).map(|at| (at % 251) as u8).collect();
+        let (first, second) = content.split_at(usize::try_from(INBOX_PIECE_LEN).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let open = |number| {
+            let key = InboxKey::of(&epoch);
+            let mut entropy = SeededEntropy::new(4);
+            let sealed = seal_inbox_piece(library, name.piece(number), &key, second, &mut entropy).unwrap();
+            let mut further = SealedPieces::default();
+            further.push(folder.path(), &sealed).unwrap();
+            let size = content.len() as u64;
+            OpenedItem::new((library, name, epoch.clone()), size, first.to_vec(), further)
+        };
+        let mut item = open(1);
+        let mut read = Vec::new();
+        item.read_to_end(&mut read).unwrap();
+        assert!(read == content, "the whole");
+        item.seek(SeekFrom::Start(INBOX_PIECE_LEN - 2)).unwrap();
+        let mut around = [0; 4];
+        item.read_exact(&mut around).unwrap();
+        assert_eq!(around, content[first.len() - 2..first.len() + 2]);
+        // Its sealed bytes rest in no file that has a name.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        open(2).read_to_end(&mut Vec::new()).unwrap_err();
+    }
+}

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use safelight_model::{DeviceId, EntityId, Field, Target, Uploader, Value};
 use serde::Serialize;
 
-use crate::devices::id_of;
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::remote::{Surroundings, reconnect, runtime};
@@ -134,12 +133,6 @@ impl Library {
             }
         }
         Ok(shown)
-    }
-
-    /// The id of a device that may only upload.
-    pub(crate) fn uploader_called(&self, word: &str) -> Result<Option<DeviceId>> {
-        let device = self.find_device(word)?;
-        if device.upload_only { id_of(&device).map(Some) } else { Ok(None) }
     }
 }
 

@@ -270,9 +270,9 @@ impl Library {
                 report.kept += 1;
                 continue;
             }
-            let mut names: Vec<InboxName> = item.pieces.keys().map(|piece| item.name.piece(*piece)).collect();
-            // The head goes last: as long as it is there, what is left of the item is known.
-            names.extend(item.head_bytes.map(|_| item.name));
+            // The head goes first: whoever is fetching the item just now then finds that it is gone, and not cut.
+            let mut names: Vec<InboxName> = item.head_bytes.map(|_| item.name).into_iter().collect();
+            names.extend(item.pieces.keys().map(|piece| item.name.piece(*piece)));
             for name in names {
                 match runtime.block_on(at.store.delete(&path_of(&name)?)) {
                     Ok(()) | Err(StoreError::NotFound { .. }) => {}
@@ -376,8 +376,13 @@ impl Fetching<'_> {
         let (manifest, first) = signed.open(epoch).map_err(broken)?;
         let mut further = SealedPieces::default();
         for (number, due) in (1..).zip(&manifest.pieces) {
-            let piece = self.get(&name.piece(number))?;
-            let piece = piece.ok_or_else(|| damaged(&object, format!("piece {number} of it is missing")))?;
+            let Some(piece) = self.get(&name.piece(number))? else {
+                // Another device may have taken it in, and be removing it.
+                if self.get(&name)?.is_none() {
+                    return Ok(None);
+                }
+                return Err(damaged(&object, format!("piece {number} of it is missing")));
+            };
             if sha256(&[&piece]) != *due {
                 return Err(damaged(&object, format!("piece {number} of it is not the one that it names")));
             }
@@ -396,6 +401,7 @@ impl Fetching<'_> {
         match self.runtime.block_on(self.store.get(&path_of(name)?, MOST_INBOX_OBJECT)) {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(StoreError::Damaged { reason, .. }) => Err(damaged(&names::inbox(name), reason)),
             Err(StoreError::TooLarge { .. }) => {
                 Err(damaged(&names::inbox(name), "it is larger than any upload"))
             }

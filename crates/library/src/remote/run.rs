@@ -211,6 +211,10 @@ impl Library {
         self.folder.require_writable()?;
         let remote = request.remote;
         let rows = self.rows_to_sync(remote)?;
+        if rows.is_empty() {
+            // There are backups alone, and none is due.
+            return Ok(SyncRun { outcomes: Vec::new(), first_error: None });
+        }
         let _only = SyncLock::take(&self.folder)?;
         self.notice_vanished(monitor)?;
         let runtime = runtime()?;
@@ -247,6 +251,7 @@ impl Library {
                         (&runtime, surroundings, &hushed),
                         (&mut outcome, &mut problems),
                     )?;
+                    self.note_backup(&row, &outcome)?;
                     late.extend(problems.into_iter().map(|problem| (run.outcomes.len(), problem)));
                     run.outcomes.push(outcome);
                 }
@@ -324,6 +329,9 @@ impl Library {
     fn rows_to_sync(&self, remote: Option<&str>) -> Result<Vec<RemoteRow>> {
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for row in self.remote_rows(remote)? {
+            if remote.is_none() && self.rests_until_due(&row)? {
+                continue;
+            }
             let only_archives = self.device.policy(row.id)?.kind == PolicyKind::ArchiveOnly;
             if only_archives { last.push(row) } else { first.push(row) }
         }

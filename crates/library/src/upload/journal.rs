@@ -174,12 +174,13 @@ impl Journal {
     pub(super) fn remember(&mut self, counter: u64, stamp: &Stamp, content: String) -> Result<()> {
         let path = self.folder.join(SENT);
         let sent = Sent { counter, stamp: stamp.clone(), content };
-        let mut line = serde_json::to_vec(&sent)
+        let text = serde_json::to_string(&sent)
             .map_err(|error| LibraryError::Damaged { object: SENT.into(), reason: error.to_string() })?;
-        line.push(b'\n');
+        // A line that was cut short before it ends here.
+        let line = format!("\n{text}\n");
         let append = || {
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-            file.write_all(&line)?;
+            file.write_all(line.as_bytes())?;
             file.sync_data()
         };
         append().map_err(writing(&path))?;
@@ -199,5 +200,44 @@ impl Journal {
 
     fn path_of(&self, counter: u64, extension: &str) -> PathBuf {
         self.folder.join(GOING).join(format!("{counter}.{extension}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(path: &str) -> Stamp {
+        Stamp { path: path.into(), size_bytes: 4, modified_nanos: 5 }
+    }
+
+    #[test]
+    fn what_is_under_way_is_gone_on_with_and_no_number_is_drawn_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut first = journal.begin(&stamp("a")).unwrap();
+        let second = journal.begin(&stamp("b")).unwrap();
+        assert!(second.counter > first.counter);
+        first.pieces.push(PutPiece { content: "c".into(), sealed: "s".into() });
+        journal.keep(&first).unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.begin(&stamp("a")).unwrap().pieces, first.pieces);
+        first.content = Some("hash".into());
+        journal.keep(&first).unwrap();
+        journal.keep_sealed(first.counter, HEAD, b"sealed").unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.with_heads().len(), 1);
+        assert_eq!(journal.sealed(first.counter, HEAD).unwrap(), b"sealed");
+        journal.finish(&first).unwrap();
+        journal.forget(&second);
+        // A line that was cut short is passed over.
+        let sent = folder.path().join(SENT);
+        let mut bytes = std::fs::read(&sent).unwrap();
+        bytes.extend_from_slice(b"{\"counter\":9");
+        std::fs::write(&sent, bytes).unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        assert!(journal.has_sent(&stamp("a")) && journal.has_content("hash"));
+        assert!(!journal.has_sent(&stamp("b")) && journal.with_heads().is_empty());
+        assert!(journal.begin(&stamp("b")).unwrap().counter > first.counter);
     }
 }

@@ -195,6 +195,20 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("decoder-failed", "its first decoder failed on it"),
     ("original-forgotten", "its original is not known any more"),
     // What comes of a device's leaving.
+    (
+        "could-upload-no-more",
+        "{device} could upload nothing any more. It could never open anything. What it has uploaded and nobody has taken in stays aside.",
+    ),
+    (
+        "can-upload-no-more",
+        "{device} can upload nothing any more. It could never open anything. What it has uploaded and nobody has taken in stays aside.",
+    ),
+    (
+        "still-sealing",
+        "What these upload from now on it can open as well, where it reaches it, until they are let in anew: {devices}",
+    ),
+    // Uploads that something is wrong with.
+    ("upload-aside", "it is not taken in: {detail}"),
     ("would-leave", "{device} would leave the library. Of its history, parts 1 to {last} count."),
     ("has-left", "{device} has left the library. Of its history, parts 1 to {last} count."),
     (
