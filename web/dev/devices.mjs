@@ -1,5 +1,5 @@
 // Stand-in devices: one of each standing, and an invitation whose device has come when it is asked a few times.
-const device = (id, name, more) => ({ id: id.repeat(4), name, is_this: false, standing: 'active', segments: 12, last_active: '2026-11-20 18:02:11', ...more });
+const device = (id, name, more) => ({ id: id.repeat(4), name, is_this: false, standing: 'active', upload_only: false, segments: 12, last_active: '2026-11-20 18:02:11', ...more });
 const DEVICES = [
   device('3k7qnd2a', 'Desk', { is_this: true, segments: 412 }), device('9be1c07a', 'Kitchen tablet'), device('24w4zu3x', null, { segments: 1 }),
   device('77aqx0me', 'Old laptop', { standing: 'lapsed', last_active: '2026-05-02 08:10:00' }), device('p0c4kkzs', 'Lost phone', { standing: 'revoked' }), device('h2m9w1vd', 'Camera computer', { standing: 'retired', last_active: null }),
@@ -27,7 +27,7 @@ export const devices = ({ call, method, body }) => {
   if (body.consent) one.standing = body.how === 'revoke' ? 'revoked' : 'retired';
   const said = (reason, remote = null) => ({ reason, remote, why: null });
   return {
-    done: body.consent ?? false, device: one, last_segment: one.segments, epoch: null, still_readable: 41_203, storage: [{ remote: 'nas', address: 'folder:/mnt/nas/photos', next: '' }],
+    done: body.consent ?? false, device: one, last_segment: one.segments, epoch: null, still_readable: 41_203, still_sealing: [], storage: [{ remote: 'nas', address: 'folder:/mnt/nas/photos', next: '' }],
     told: [said(`${one.name ?? one.id} ${body.consent ? 'is not' : 'would not be'} trusted any more. Of its history, parts 1 to ${one.segments} count.`), said('What is sealed from now on it cannot open. What was there until now it still can, where it has it or reaches it: 41203 photos and videos, and their history.'), said('unshare the folder with it, or take the drive', 'nas')],
   };
 };
