@@ -172,7 +172,7 @@ fn hostile_items_are_named_and_kept_aside_and_stop_nothing_else() {
     for reason in [
         "with this number was taken in before",
         "signature",
-        "neither photo nor video",
+        "not a photo or video",
         "no device of this library",
     ] {
         assert!(said.contains(reason), "{reason}: {said}");
@@ -304,7 +304,8 @@ fn through_azure_a_phone_gets_a_key_that_creates_and_nothing_else() {
     let one = world.first("one");
     one.sync();
     let phone = let_upload(&world, &one, "phone", &["--with-storage"]);
-    let sas = std::fs::read_to_string(phone.folder().join("upload.credential")).unwrap();
+    let sas = std::fs::read(phone.folder().join("upload.credential")).unwrap();
+    let sas = String::from_utf8_lossy(&sas);
     assert!(sas.contains("sp=c&"), "a SAS that creates alone");
     let (folder, photos) = dcim(&world);
     assert_eq!(upload(&phone, &folder)["uploaded"], 3);
