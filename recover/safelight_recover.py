@@ -794,6 +794,7 @@ class History:
         self.assets = collections.defaultdict(lambda: collections.defaultdict(Life))    # asset -> life number -> Life
         self.albums, self.library = collections.defaultdict(Life), Life()
         self.statements, self.unknown_kinds = [], set()
+        self.forgotten = {}     # asset -> the last life of it of which nothing counts any more
         self.marked = collections.defaultdict(set)      # remote id -> (class, name, generation) of what is marked there
 
     def fold(self, data):
@@ -837,6 +838,12 @@ class History:
         elif kind == 14:
             purge = (self.ids(body, 2, required=True), self.ids(body, 3, required=True))
             self.life(body.get(0), body).purges.append(purge)
+        elif kind == 18:
+            asset, number = body.get(0), body.get(1, 0)
+            demand(is_bytes(asset, 32) and is_uint(number) and (1 not in body or number), "bad-field", "asset")
+            self.forgotten[asset] = max(number, self.forgotten.get(asset, 0))
+            for known in [known for known in self.assets.get(asset, {}) if known <= self.forgotten[asset]]:
+                del self.assets[asset][known]
         elif kind == MARK:
             objects = body.get(2)
             demand(is_bytes(body.get(0), 16) and isinstance(objects, list) and all(
@@ -856,7 +863,8 @@ class History:
     def life(self, asset, body):
         number = body.get(1, 0)
         demand(is_bytes(asset, 32) and is_uint(number) and (1 not in body or number), "bad-field", "asset")
-        return self.assets[asset][number]
+        # What is said of a forgotten life, by whoever had not heard of it, counts nowhere.
+        return Life() if number <= self.forgotten.get(asset, -1) else self.assets[asset][number]
 
     def target(self, target):
         demand(isinstance(target, list) and target, "bad-field", "target")

@@ -460,6 +460,22 @@ class AHistoryByHand(Rooms):
         self.assertEqual((tiny["caption"], tiny["tags"], tiny["albums"], tiny["file"]),
                          ("Grüße\n", ["places/home"], [id_text(album)], "photos/2024/tiny.jpg"))
 
+    def test_what_was_forgotten_does_not_come_back_and_the_same_file_imported_later_does(self):
+        d, (gone, again) = self.device, (b"forgotten", b"forgotten and imported again")
+        adds = [d.op(2, {2: d.original(content, path)}) for content, path in ((gone, b"x/gone.jpg"), (again, b"x/again.jpg"))]
+        d.pack([again])
+        said = lambda content, life, text: d.op(8, {0: [1, H(content), life] if life else [1, H(content)], 1: 1, 2: text})
+        d.segment([d.admit(), *adds, said(again, 0, "before"), d.op(18, {0: H(gone), 2: [H(gone)]}), d.op(18, {0: H(again)})])
+        # One who had not heard of it, and the file once more, in the next life.
+        d.segment([said(gone, 0, "late"), said(again, 0, "late too"), d.op(2, {1: 1, 2: d.original(again, b"x/again.jpg")}),
+                   said(again, 1, "anew")])
+        code, report = self.recover()
+        self.assertEqual((code, report["problems"], report["lost"], report["purged"]), (0, [], [], []))
+        self.assertEqual(files(self.here / "out")[b"photos/x/again.jpg"], again)
+        text = (self.here / "out/library.json").read_text()
+        self.assertIn("anew", text)
+        self.assertFalse("late" in text or "before" in text or "gone.jpg" in text, text)
+
     def test_a_file_that_was_moved_comes_back_at_its_last_path(self):
         d, (moved, back, doubled, gone) = self.device, (b"moved", b"moved and back", b"at two paths", b"at none")
         source = lambda path: [d.device, b"/root", path]

@@ -85,7 +85,7 @@ impl HistorySort {
             | OpBody::Presence { .. } => Self::Import,
             OpBody::Set { field, .. } if field.code() == Field::TRASHED => Self::Trash,
             OpBody::Set { target: Target::Library, field, .. } if is_name_of_device(field) => Self::Device,
-            OpBody::Purge { .. } => Self::Trash,
+            OpBody::Purge { .. } | OpBody::Forget(_) => Self::Trash,
             OpBody::AddTo { target, .. } if TakenUpload::device_of(target).is_some() => Self::Import,
             OpBody::Set { .. } | OpBody::AddTo { .. } | OpBody::RemoveFrom { .. } | OpBody::Alias { .. } => {
                 Self::Edit
@@ -441,6 +441,7 @@ pub(crate) fn sentence(op: &Op) -> String {
             )
         }
         OpBody::Purge { asset, .. } => format!("purged {}", short(&asset.to_string())),
+        OpBody::Forget(forget) => format!("forgot {}", short(&forget.asset.to_string())),
         OpBody::Derive { content, probe, .. } => {
             let what = match probe {
                 ProbeKind::Metadata => "metadata",
@@ -450,7 +451,7 @@ pub(crate) fn sentence(op: &Op) -> String {
             };
             format!("read {what} of {}", short(&content.to_string()))
         }
-        OpBody::Render { content, renditions } => {
+        OpBody::Render { content, renditions, .. } => {
             format!("made {} renditions of {}", renditions.len(), short(&content.to_string()))
         }
         OpBody::Seen { content, source, .. } => {
@@ -472,6 +473,7 @@ pub(crate) fn sentence(op: &Op) -> String {
         OpBody::Mark(mark) => {
             let why = match mark.why {
                 MarkReason::Unreferenced => "nothing needs them",
+                MarkReason::Forgotten => "they hold what was forgotten",
                 MarkReason::Orphan => "nothing knows them",
                 MarkReason::Damaged => "they are damaged or missing",
                 MarkReason::Dropped | MarkReason::Other(_) => "they are not wanted there",

@@ -12,7 +12,7 @@ use safelight_catalog::RenderJob;
 use safelight_crypto::ContentHash;
 use safelight_media::pool::{Pool, Wanted};
 use safelight_media::{MediaKind, Probe};
-use safelight_model::{Facts, OpBody, ProbeKind, RenditionKind, Storage};
+use safelight_model::{Facts, Life, OpBody, ProbeKind, RenditionKind, Storage};
 
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
@@ -222,14 +222,14 @@ impl Library {
         let mut bodies = Vec::new();
         let renditions: Vec<_> = made.iter().filter_map(|entry| entry.rendition).collect();
         if !renditions.is_empty() {
-            bodies.push(OpBody::Render { content: job.content, renditions });
+            bodies.push(OpBody::Render { life: Life::default(), content: job.content, renditions });
         }
         // What the import could not render it could not look at either.
         let known = self.catalog().content_state(job.content)?;
         let pixels = facts::of_pixels(&rendered);
         if pixels != Facts::default() && known.is_none_or(|known| known.facts().thumbhash.is_none()) {
             let (content, probe, version) = (job.content, ProbeKind::Pixels, PIXELS_VERSION);
-            bodies.push(OpBody::Derive { content, probe, version, facts: pixels });
+            bodies.push(OpBody::Derive { life: Life::default(), content, probe, version, facts: pixels });
         }
         // The index may know entries that history does not speak of yet, never the other way round.
         self.device.record_packed(&locations)?;

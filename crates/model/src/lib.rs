@@ -16,6 +16,7 @@ pub mod clock;
 mod error;
 pub mod facts;
 mod field;
+mod forget;
 pub mod history;
 mod ids;
 mod inbox;
@@ -35,6 +36,7 @@ pub use facts::{
     ProbeKind, Ratio, Taken, TakenSource,
 };
 pub use field::{Field, FieldCode, MAX_FIELD_KEY_BYTES, SetName, Target};
+pub use forget::{Forget, Forgotten, MAX_FORGOTTEN};
 pub use history::{Segment, SegmentBuilder};
 pub use ids::{
     AlbumId, AssetId, ContentHash, DeviceId, EntityId, EpochId, LibraryId, Life, MAX_ENTITY_NAME_BYTES,

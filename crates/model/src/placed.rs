@@ -72,6 +72,8 @@ pub enum MarkReason {
     Orphan,
     /// It is damaged or missing.
     Damaged,
+    /// It holds something that was forgotten.
+    Forgotten,
     /// A reason of a later version.
     Other(u16),
 }
@@ -85,6 +87,7 @@ impl MarkReason {
             Self::Unreferenced => 2,
             Self::Orphan => 3,
             Self::Damaged => 4,
+            Self::Forgotten => 5,
             Self::Other(code) => code,
         }
     }
@@ -97,6 +100,7 @@ impl MarkReason {
             2 => Self::Unreferenced,
             3 => Self::Orphan,
             4 => Self::Damaged,
+            5 => Self::Forgotten,
             code => Self::Other(code),
         }
     }

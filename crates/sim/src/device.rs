@@ -372,7 +372,10 @@ impl SimDevice {
             Some(state) => state.add(asset, original),
             None => OpBody::AddAsset { asset, life: Life(0), original },
         };
-        self.record(vec![add, OpBody::Render { content: sealed.content, renditions: vec![rendition] }])?;
+        self.record(vec![
+            add,
+            OpBody::Render { life: Life(0), content: sealed.content, renditions: vec![rendition] },
+        ])?;
         Ok(sealed.content)
     }
 

@@ -70,7 +70,7 @@ impl SealedRemote {
         self.remote.put_if_absent(&key, sealed.body().clone(), &options).await
     }
 
-    /// Replaces a head, the only object that is ever replaced.
+    /// Replaces a head, the only object that is replaced in the ordinary course of things.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] for a path of any other area, and what [`Remote::put`] may answer.
@@ -80,6 +80,22 @@ impl SealedRemote {
                 place: self.label().to_owned(),
                 operation: crate::error::Operation::Put,
                 reason: "only a head may be replaced",
+            });
+        }
+        self.remote.put(&Key::from(path), sealed.body().clone(), &PutOptions::default()).await
+    }
+
+    /// Replaces a segment by another sealing of it, out of which ops were taken that must rest nowhere any more: at every
+    /// moment the one or the other is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] for a path of any other area, and what [`Remote::put`] may answer.
+    pub async fn replace_segment(&self, path: &ObjectPath, sealed: &Sealed) -> Result<Stored, StoreError> {
+        if path.area() != Area::Log {
+            return Err(StoreError::Unsupported {
+                place: self.label().to_owned(),
+                operation: crate::error::Operation::Put,
+                reason: "only a segment of history may be replaced so",
             });
         }
         self.remote.put(&Key::from(path), sealed.body().clone(), &PutOptions::default()).await

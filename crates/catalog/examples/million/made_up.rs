@@ -150,8 +150,8 @@ pub(crate) fn push_asset(
         },
     });
     let facts = facts(number, is_video, is_raw, seconds, (look.width, look.height), dice);
-    bodies.push(OpBody::Derive { content, probe: ProbeKind::Metadata, version: 1, facts });
-    bodies.push(OpBody::Render { content, renditions: look.renditions });
+    bodies.push(OpBody::Derive { life: Life(0), content, probe: ProbeKind::Metadata, version: 1, facts });
+    bodies.push(OpBody::Render { life: Life(0), content, renditions: look.renditions });
     push_typed(bodies, asset, dice);
     Ok(())
 }

@@ -85,7 +85,13 @@ impl Change<'_> {
     ///
     /// # Errors
     /// [`CatalogError::Model`] for an op that nobody could read back.
-    pub fn push(&mut self, body: OpBody) -> Result<OpId> {
+    pub fn push(&mut self, mut body: OpBody) -> Result<OpId> {
+        // What programs say of a content is about the life that it has now.
+        if let OpBody::Derive { content, life, .. } | OpBody::Render { content, life, .. } = &mut body
+            && let Some(known) = self.content(*content)?
+        {
+            *life = known.life();
+        }
         let op = self.author.write(body, self.now_millis);
         self.folder.take(&op, &op.to_bytes()?, Origin { device: self.device, segment: None })?;
         Ok(op.id)

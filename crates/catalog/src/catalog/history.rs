@@ -143,10 +143,10 @@ impl Catalog {
     pub fn taking_ops_after(&self, after: i64, limit: usize) -> Result<Vec<(i64, DeviceId, Op)>> {
         let mut taking = Vec::new();
         self.database.read(|connection| {
-            // Kinds as numbers: AddVersion, Set, Purge.
+            // Kinds as numbers: AddVersion, Set, Purge, Forget.
             let mut select = connection.prepare_cached(
                 "SELECT o.number, d.device, o.bytes FROM ops AS o JOIN devices AS d ON d.id = o.device
-                 WHERE o.number > ?1 AND o.kind IN (4, 8, 14) ORDER BY o.number LIMIT ?2",
+                 WHERE o.number > ?1 AND o.kind IN (4, 8, 14, 18) ORDER BY o.number LIMIT ?2",
             )?;
             let mut rows = select.query((after, limit))?;
             while let Some(row) = rows.next()? {

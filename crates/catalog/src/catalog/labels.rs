@@ -169,6 +169,22 @@ pub(crate) fn rename(
         .map(drop)
 }
 
+/// Removes the labels of a kind that stand for nothing in the search index.
+pub(crate) fn drop_unused(connection: &Connection, kind: LabelKind) -> rusqlite::Result<()> {
+    let numbers: Vec<i64> = connection
+        .prepare_cached("SELECT id FROM labels WHERE kind = ?1")?
+        .query_map([kind.code()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut used = connection.prepare_cached("SELECT 1 FROM search WHERE search MATCH ?1 LIMIT 1")?;
+    let mut delete = connection.prepare_cached("DELETE FROM labels WHERE id = ?1")?;
+    for number in numbers {
+        if !used.exists([format!("\"{}\"", label_token(number))])? {
+            delete.execute([number])?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ mod checkpoint;
 mod duplicates;
 mod facets;
 mod fold;
+mod forget;
 mod history;
 mod labels;
 mod lookup;
@@ -80,6 +81,8 @@ const STEPS: &[&str] = &[
     "CREATE INDEX timeline_shapes ON timeline (key, width, height, orientation, quarter_turns, cover)",
     // Photos whose place has a name are found (facets.rs).
     include_str!("has_place.sql"),
+    // Whatever was forgotten is asked for with every sync, and there is little of it (forget.rs).
+    "CREATE INDEX ops_forgets ON ops (number) WHERE kind = 18",
 ];
 
 /// Under this name the version of the fold's rules is stored.

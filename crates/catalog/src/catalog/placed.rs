@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use safelight_model::{
-    AssetId, ContentHash, DeviceId, Lapse, Mark, MarkReason, ObjectName, OpBody, OpId, OpRange, Original,
-    PlaceId, PlacedObject, Replicas, SegmentSeq,
+    AssetId, ContentHash, DeviceId, Lapse, Life, Mark, MarkReason, ObjectName, OpBody, OpId, OpRange,
+    Original, PlaceId, PlacedObject, Replicas, SegmentSeq,
 };
 
 use super::Catalog;
@@ -308,7 +308,7 @@ impl Catalog {
         })
     }
 
-    /// What assets say of a content; none if no op ever added it.
+    /// What assets say of a content; none if no op ever added it. One that was forgotten is known, and nobody needs it.
     ///
     /// # Errors
     /// As [`Catalog::asset_state`].
@@ -326,6 +326,9 @@ impl Catalog {
                     found.is_referenced |= !life.is_purged();
                 }
             }
+        }
+        if found.is_none() && self.content_state(*content)?.is_some_and(|known| known.life() > Life(0)) {
+            found = Some(ContentUse { additions: Vec::new(), is_referenced: false });
         }
         Ok(found)
     }

@@ -131,7 +131,7 @@ mod tests {
         let caption = if number.is_multiple_of(7) { "beaches" } else { "the beach" };
         let mut bodies = vec![
             OpBody::AddAsset { asset: AssetId(content), life: Life(0), original },
-            OpBody::Derive { content, probe: ProbeKind::Metadata, version: 1, facts },
+            OpBody::Derive { life: Life(0), content, probe: ProbeKind::Metadata, version: 1, facts },
         ];
         if number.is_multiple_of(2) {
             bodies.push(OpBody::Set {

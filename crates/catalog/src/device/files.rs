@@ -263,6 +263,48 @@ impl DeviceDb {
         })
     }
 
+    /// Removes what was remembered of contents and assets that are forgotten. Of a file in a folder that is watched it stays
+    /// known that it is not wanted, or it would come back by itself.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forget_traces<'a>(
+        &mut self,
+        contents: impl IntoIterator<Item = &'a ContentHash>,
+        assets: impl IntoIterator<Item = &'a ContentHash>,
+    ) -> Result<()> {
+        self.write(|transaction| {
+            for content in contents {
+                transaction
+                    .prepare_cached("UPDATE files SET state = ?2, reason = NULL WHERE content = ?1")?
+                    .execute((content.as_bytes(), FileState::Purged.code()))?;
+                for statement in [
+                    "DELETE FROM files WHERE content = ?1
+                         AND source NOT IN (SELECT id FROM sources WHERE watched = 1)",
+                    "DELETE FROM render_jobs WHERE content = ?1",
+                    "DELETE FROM kept WHERE content = ?1",
+                    "DELETE FROM visiting WHERE content = ?1",
+                    "DELETE FROM freeing WHERE content = ?1",
+                    "DELETE FROM archived WHERE content = ?1",
+                    "DELETE FROM lost_renditions WHERE content = ?1",
+                    "DELETE FROM remote_originals WHERE content = ?1",
+                ] {
+                    transaction.prepare_cached(statement)?.execute([content.as_bytes()])?;
+                }
+            }
+            for asset in assets {
+                for statement in [
+                    "DELETE FROM pins WHERE kind = 1 AND name = ?1",
+                    "DELETE FROM sync_switches WHERE kind = 1 AND name = ?1",
+                    "DELETE FROM recent_losses WHERE asset = ?1",
+                ] {
+                    transaction.prepare_cached(statement)?.execute([asset.as_bytes()])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Counts cached files by what became of them: imported, refused, unsettled, gone.
     ///
     /// # Errors

@@ -136,6 +136,14 @@ impl DeviceDb {
         self.database.check(key, Role::Device, depth)
     }
 
+    /// Writes the log back into the database file, as far as other readers allow.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.database.checkpoint()
+    }
+
     /// Writes everything back into the file and closes it; no log stays behind.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ pub(crate) fn add_with(asset: AssetId, original: Original) -> OpBody {
 }
 
 pub(crate) fn derive(number: u32, facts: Facts) -> OpBody {
-    OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts }
+    OpBody::Derive { life: Life(0), content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts }
 }
 
 pub(crate) fn target(number: u32) -> Target {

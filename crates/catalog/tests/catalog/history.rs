@@ -55,6 +55,7 @@ pub(crate) fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
             derive(number, at_random(dice, facts))
         }
         5 => OpBody::Derive {
+            life: Life(0),
             content: asset.0,
             probe: safelight_model::ProbeKind::Pixels,
             version: dice.below(3),
@@ -73,7 +74,7 @@ pub(crate) fn random_op(world: &World, dice: &mut Dice) -> Option<OpBody> {
                 width: 3,
                 height: 4,
             };
-            OpBody::Render { content: asset.0, renditions: vec![made] }
+            OpBody::Render { life: Life(0), content: asset.0, renditions: vec![made] }
         }
         7 => state.write_field(asset, Field::CAPTION, format!("caption {} of {number}", dice.below(5))),
         8 => state.write_field(asset, Field::RATING, i64::try_from(dice.below(6)).unwrap()),

@@ -3,8 +3,8 @@
 use crate::common::*;
 use safelight_catalog::{ListOptions, MatchCount, Query, Shelf};
 use safelight_model::{
-    AlbumId, AssetId, DeviceId, Facts, Field, MediaKind, MotionPhoto, OpBody, OpIds, Original, ProbeKind,
-    SetName, Storage, Target, Value,
+    AlbumId, AssetId, DeviceId, Facts, Field, Life, MediaKind, MotionPhoto, OpBody, OpIds, Original,
+    ProbeKind, SetName, Storage, Target, Value,
 };
 
 fn set(number: u32, field: impl Into<Field>, value: impl Into<Value>) -> OpBody {
@@ -476,6 +476,7 @@ fn what_can_be_compared_is_met_with_its_findings_and_its_stack() {
     let mut world = world();
     let hashed = Facts { phash64: Some([1; 8]), pdq256: Some([2; 32]), ..Facts::default() };
     world.append(vec![OpBody::Derive {
+        life: Life(0),
         content: asset(1).0,
         probe: ProbeKind::Pixels,
         version: 1,

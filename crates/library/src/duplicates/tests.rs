@@ -77,7 +77,7 @@ impl Room {
         };
         let bodies = vec![
             OpBody::AddAsset { asset: AssetId(hash), life: Life(0), original },
-            OpBody::Derive { content: hash, probe: ProbeKind::Metadata, version: 1, facts },
+            OpBody::Derive { life: Life(0), content: hash, probe: ProbeKind::Metadata, version: 1, facts },
         ];
         self.library.record(bodies).unwrap();
         hash.to_string()

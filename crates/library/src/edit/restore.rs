@@ -174,7 +174,7 @@ impl Library {
                         differing.push((asset, then));
                     }
                 }
-                (Some(then), Some(now)) if now.current().is_purged() => match self.still_here(&then)? {
+                (Some(then), Some(now)) if now.is_gone() => match self.still_here(&then)? {
                     Some(original) if request.parts.contains(&Part::Trash) => {
                         report.brought_back.push(asset.to_string());
                         back.push((asset, then, original));
@@ -206,7 +206,7 @@ impl Library {
                 push_all(change, steps.map(|(_, body)| body).collect())?;
             }
             for (asset, then, original) in &back {
-                let Some(purged) = change.asset(*asset)?.filter(|state| state.current().is_purged()) else {
+                let Some(purged) = change.asset(*asset)?.filter(AssetState::is_gone) else {
                     continue;
                 };
                 change.push(purged.add(*asset, original.clone()))?;

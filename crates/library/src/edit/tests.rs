@@ -164,7 +164,8 @@ fn an_empty_caption_hides_what_the_file_says_and_clearing_shows_it_again() {
         position: Position::from_degrees(38.7, -9.1, None),
         ..Facts::default()
     };
-    let derive = OpBody::Derive { content: asset(0).0, probe: ProbeKind::Metadata, version: 1, facts };
+    let derive =
+        OpBody::Derive { life: Life(0), content: asset(0).0, probe: ProbeKind::Metadata, version: 1, facts };
     room.library.record(vec![derive]).unwrap();
     assert_eq!(room.shown(0).caption.as_deref(), Some("from the file"));
     room.set("0.jpg", &["caption="]);
@@ -466,7 +467,13 @@ fn a_raw_file_that_lies_under_its_photo_may_be_the_cover() {
         let facts = Facts { media: Some(media), ..Facts::default() };
         let bodies = vec![
             OpBody::AddAsset { asset: asset(number), life: Life(0), original },
-            OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts },
+            OpBody::Derive {
+                life: Life(0),
+                content: asset(number).0,
+                probe: ProbeKind::Metadata,
+                version: 1,
+                facts,
+            },
         ];
         room.library.record(bodies).unwrap();
     }
@@ -485,8 +492,13 @@ fn a_photo_moves_that_has_a_video_half_wherever_that_is_stacked() {
         (2, MediaKind::Photo, Some("C-D")),
     ] {
         let facts = Facts { media: Some(media), live_id: live.map(str::to_owned), ..Facts::default() };
-        let derive =
-            OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts };
+        let derive = OpBody::Derive {
+            life: Life(0),
+            content: asset(number).0,
+            probe: ProbeKind::Metadata,
+            version: 1,
+            facts,
+        };
         room.library.record(vec![derive]).unwrap();
     }
     let moves = |room: &Room, number| room.library.moves(&asset(number).to_string()).unwrap();
@@ -510,8 +522,13 @@ fn with_a_live_photo() -> Room {
     let mut room = Room::with(3);
     for (number, media) in [(0, MediaKind::Photo), (1, MediaKind::Video)] {
         let facts = Facts { media: Some(media), live_id: Some("A-B".into()), ..Facts::default() };
-        let derive =
-            OpBody::Derive { content: asset(number).0, probe: ProbeKind::Metadata, version: 1, facts };
+        let derive = OpBody::Derive {
+            life: Life(0),
+            content: asset(number).0,
+            probe: ProbeKind::Metadata,
+            version: 1,
+            facts,
+        };
         room.library.record(vec![derive]).unwrap();
     }
     room

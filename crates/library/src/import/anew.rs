@@ -10,7 +10,7 @@ use std::path::Path;
 
 use safelight_catalog::{ListOptions, Shelf};
 use safelight_media::{MediaKind, PROBE_VERSION};
-use safelight_model::{AssetId, OpBody, Original, ProbeKind, RenditionKind};
+use safelight_model::{AssetId, Life, OpBody, Original, ProbeKind, RenditionKind};
 
 use super::facts;
 use super::rendition::PREVIEW_RECIPE;
@@ -80,6 +80,7 @@ impl Library {
         let mut bodies: Vec<OpBody> = add_beside(&state, asset, understood).into_iter().collect();
         let version = u64::from(probe.version);
         bodies.push(OpBody::Derive {
+            life: Life::default(),
             content,
             probe: ProbeKind::Metadata,
             version,

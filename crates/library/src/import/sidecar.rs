@@ -14,7 +14,7 @@ use std::path::Path;
 use safelight_catalog::{FileRecord, FileState, Source};
 use safelight_crypto::ContentHash;
 use safelight_media::{SNIFF_BYTES, Sniffed, sniff};
-use safelight_model::{Facts, OpBody, ProbeKind};
+use safelight_model::{Facts, Life, OpBody, ProbeKind};
 
 use super::facts;
 use super::take::open_plain;
@@ -162,6 +162,7 @@ impl Library {
             findings.newest.insert(content, (version, facts.clone()));
         }
         findings.bodies.push(OpBody::Derive {
+            life: Life::default(),
             content,
             probe: ProbeKind::Sidecar,
             version,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use safelight_catalog::{Access, DeviceDb, ListOptions};
-use safelight_model::{AssetId, AssetState, Facts, OpBody, Original, ProbeKind, SourcePath, Storage};
+use safelight_model::{AssetId, AssetState, Facts, Life, OpBody, Original, ProbeKind, SourcePath, Storage};
 
 use super::*;
 use crate::library::device_key;
@@ -253,8 +253,20 @@ fn what_was_taken_in_as_something_else_is_read_anew_once_and_is_what_it_is() {
         library
             .record(vec![
                 AssetState::default().add(asset, original),
-                OpBody::Derive { content, probe: ProbeKind::Metadata, version: 2, facts: metadata },
-                OpBody::Derive { content, probe: ProbeKind::Pixels, version: 1, facts: pixels },
+                OpBody::Derive {
+                    life: Life(0),
+                    content,
+                    probe: ProbeKind::Metadata,
+                    version: 2,
+                    facts: metadata,
+                },
+                OpBody::Derive {
+                    life: Life(0),
+                    content,
+                    probe: ProbeKind::Pixels,
+                    version: 1,
+                    facts: pixels,
+                },
             ])
             .unwrap();
         asset

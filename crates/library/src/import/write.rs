@@ -12,7 +12,8 @@ use safelight_catalog::{FileRecord, FileState, PackLocation, SourceId};
 use safelight_crypto::ContentHash;
 use safelight_media::NotMedia;
 use safelight_model::{
-    AssetId, AssetState, DeviceId, Facts, OpBody, Original, PartRef, ProbeKind, RenditionKind, SourcePath,
+    AssetId, AssetState, DeviceId, Facts, Life, OpBody, Original, PartRef, ProbeKind, RenditionKind,
+    SourcePath,
     Storage,
 };
 use safelight_store::{ObjectPath, Outcome};
@@ -440,6 +441,7 @@ impl<'a> Writer<'a> {
             bodies.push(addition);
         }
         bodies.push(OpBody::Derive {
+            life: Life::default(),
             content,
             probe: ProbeKind::Metadata,
             version: u64::from(original.probe_version),
@@ -448,6 +450,7 @@ impl<'a> Writer<'a> {
         let pixels = std::mem::take(&mut original.pixels);
         if pixels != Facts::default() {
             bodies.push(OpBody::Derive {
+                life: Life::default(),
                 content,
                 probe: ProbeKind::Pixels,
                 version: PIXELS_VERSION,
@@ -457,7 +460,7 @@ impl<'a> Writer<'a> {
         bodies.extend(candidate.taken.clone());
         let renditions: Vec<_> = original.entries.iter().filter_map(|entry| entry.rendition).collect();
         if !renditions.is_empty() {
-            bodies.push(OpBody::Render { content, renditions });
+            bodies.push(OpBody::Render { life: Life::default(), content, renditions });
         }
         Ok(())
     }

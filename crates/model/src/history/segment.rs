@@ -238,11 +238,16 @@ impl Segment {
     /// Replaces ops by their hashes, with their salts: what they said can no longer be found out from this
     /// segment. It stays the same segment. Statements are never forgotten. Answers how many ops were.
     pub fn forget(&mut self, ops: &OpIds) -> usize {
+        self.forget_if(|op| ops.contains(op.id))
+    }
+
+    /// The same for the ops of which this says so.
+    pub fn forget_if(&mut self, is_meant: impl Fn(&Op) -> bool) -> usize {
         let mut count = 0;
         for entry in &mut self.body.entries {
             let Entry::Op { op, .. } = entry else { continue };
             let Ok(op) = Op::from_bytes(op) else { continue };
-            if ops.contains(op.id) && !matches!(op.body, OpBody::Statement(_)) {
+            if is_meant(&op) && !matches!(op.body, OpBody::Statement(_)) {
                 *entry = Entry::Forgotten(entry.leaf());
                 count += 1;
             }

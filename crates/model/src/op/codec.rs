@@ -2,8 +2,9 @@
 
 use super::{KindNumber, MAX_NOTE_DETAILS, MAX_OP_BYTES, MAX_RENDITIONS, Op, OpBody, OpKind};
 use crate::cbor::{Decode, Encode, Malformed, MapWriter, Reader, Unread, Writer};
+use crate::forget::{Forget, MAX_FORGOTTEN};
 use crate::ids::{AssetId, Life, OpIds};
-use crate::original::{Branch, MAX_BRANCHES, Original, Packed};
+use crate::original::{Branch, MAX_BRANCHES, MAX_PARTS, Original, Packed};
 use crate::placed::{Lapse, MAX_PLACED, Mark, Replicas};
 use crate::value::Value;
 
@@ -89,15 +90,24 @@ impl OpBody {
                 names(map, 2, trash);
                 names(map, 3, contents);
             }
-            Self::Derive { content, probe, version, facts } => {
+            Self::Forget(forget) => {
+                map.entry(0, &forget.asset);
+                life(map, 1, forget.life);
+                map.some_list(2, &forget.contents);
+                life(map, 3, forget.contents_life);
+                map.some_list(4, &forget.parts);
+            }
+            Self::Derive { content, life: number, probe, version, facts } => {
                 map.entry(0, content);
                 map.entry(1, probe);
                 map.entry(2, version);
                 map.entry(3, facts);
+                life(map, 4, *number);
             }
-            Self::Render { content, renditions } => {
+            Self::Render { content, life: number, renditions } => {
                 map.entry(0, content);
                 map.list(1, renditions);
+                life(map, 2, *number);
             }
             Self::Seen { asset, life: number, content, source, modified_millis } => {
                 map.entry(0, asset);
@@ -213,6 +223,7 @@ fn decode_body(kind: OpKind, from: &mut Reader<'_>) -> Result<Body, Malformed> {
         OpKind::AddTo => add_to(from),
         OpKind::RemoveFrom => remove_from(from),
         OpKind::Purge => purge(from),
+        OpKind::Forget => forget(from),
         OpKind::Derive => derive(from),
         OpKind::Render => render(from),
         OpKind::Seen => seen(from),
@@ -335,15 +346,35 @@ fn purge(from: &mut Reader<'_>) -> Result<Body, Malformed> {
     Ok((body, unread))
 }
 
+fn forget(from: &mut Reader<'_>) -> Result<Body, Malformed> {
+    entries!(from, unread, {
+        0 asset: AssetId::decode(from),
+        1 life: later_life(from),
+        2 contents: some_list(from, MAX_FORGOTTEN),
+        3 contents_life: later_life(from),
+        4 parts: some_list(from, MAX_PARTS),
+    });
+    let body = Forget {
+        asset: needed(asset, from)?,
+        life: life.unwrap_or_default(),
+        contents: contents.unwrap_or_default(),
+        contents_life: contents_life.unwrap_or_default(),
+        parts: parts.unwrap_or_default(),
+    };
+    Ok((OpBody::Forget(body), unread))
+}
+
 fn derive(from: &mut Reader<'_>) -> Result<Body, Malformed> {
     entries!(from, unread, {
         0 content: Decode::decode(from),
         1 probe: Decode::decode(from),
         2 version: u64::decode(from),
         3 facts: Decode::decode(from),
+        4 life: later_life(from),
     });
     let body = OpBody::Derive {
         content: needed(content, from)?,
+        life: life.unwrap_or_default(),
         probe: needed(probe, from)?,
         version: needed(version, from)?,
         facts: needed(facts, from)?,
@@ -355,8 +386,13 @@ fn render(from: &mut Reader<'_>) -> Result<Body, Malformed> {
     entries!(from, unread, {
         0 content: Decode::decode(from),
         1 renditions: some_list(from, MAX_RENDITIONS),
+        2 life: later_life(from),
     });
-    let body = OpBody::Render { content: needed(content, from)?, renditions: needed(renditions, from)? };
+    let body = OpBody::Render {
+        content: needed(content, from)?,
+        life: life.unwrap_or_default(),
+        renditions: needed(renditions, from)?,
+    };
     Ok((body, unread))
 }
 

@@ -67,6 +67,8 @@ kinds! {
     RemoveFrom = 12, "taken out";
     /// [`crate::OpBody::Purge`]
     Purge = 14, "purged";
+    /// [`crate::OpBody::Forget`]
+    Forget = 18, "forgotten";
     /// [`crate::OpBody::Statement`]
     Statement = 16, "statement";
     /// [`crate::OpBody::Derive`]
@@ -95,7 +97,6 @@ kinds! {
 
 /// Kinds with a number and a meaning (sl1-history §4.3) whose bodies later versions define.
 const RESERVED: &[(u16, &str)] = &[
-    (18, "forget"),
     (22, "segment lost"),
     (24, "version dropped"),
     (26, "quarantine accepted"),
@@ -126,7 +127,7 @@ mod tests {
             assert_eq!(OpKind::from_number(number).map(OpKind::number), Some(number));
             assert_eq!(number.word(), Some(*word));
         }
-        assert_eq!(OpKind::from_number(KindNumber(18)), None);
-        assert_eq!(KindNumber(18).word(), Some("forget"));
+        assert_eq!(OpKind::from_number(KindNumber(22)), None);
+        assert_eq!(KindNumber(22).word(), Some("segment lost"));
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::Stamp;
 use crate::error::ModelError;
 use crate::facts::{Facts, ProbeKind};
 use crate::field::{Field, SetName, Target};
+use crate::forget::Forget;
 use crate::ids::{AssetId, ContentHash, EntityId, Life, OpId, OpIds};
 use crate::original::{Branch, MAX_BRANCHES, Original, Packed, Rendition, SourcePath, source_rule};
 use crate::placed::{Lapse, Mark, Replicas};
@@ -120,10 +121,15 @@ pub enum OpBody {
         /// The additions whose contents this executes. One more, and the purge has no effect.
         contents: OpIds,
     },
+    /// A photo is to be gone with its traces: whatever ops say of it counts nowhere any more, and each is replaced by its
+    /// hash wherever it rests.
+    Forget(Forget),
     /// A program found something out about a content.
     Derive {
         /// The content.
         content: ContentHash,
+        /// Which of its lives: 0, or one above the last that was forgotten.
+        life: Life,
         /// Which program's findings these are.
         probe: ProbeKind,
         /// The version of that program's rules; the highest wins.
@@ -135,6 +141,8 @@ pub enum OpBody {
     Render {
         /// The content.
         content: ContentHash,
+        /// Which of its lives: 0, or one above the last that was forgotten.
+        life: Life,
         /// The renditions, at most [`MAX_RENDITIONS`].
         renditions: Vec<Rendition>,
     },
@@ -258,6 +266,7 @@ impl Op {
             | OpBody::Purge { asset, .. }
             | OpBody::Seen { asset, .. }
             | OpBody::Presence { asset, .. } => vec![EntityId::Asset(*asset)],
+            OpBody::Forget(forget) => forget.targets(),
             OpBody::Set { target, .. } | OpBody::AddTo { target, .. } | OpBody::RemoveFrom { target, .. } => {
                 vec![target.entity()]
             }
@@ -304,6 +313,7 @@ impl OpBody {
             Self::AddTo { .. } => OpKind::AddTo,
             Self::RemoveFrom { .. } => OpKind::RemoveFrom,
             Self::Purge { .. } => OpKind::Purge,
+            Self::Forget(_) => OpKind::Forget,
             Self::Derive { .. } => OpKind::Derive,
             Self::Render { .. } => OpKind::Render,
             Self::Seen { .. } => OpKind::Seen,
@@ -352,6 +362,7 @@ impl OpBody {
             Self::Alias { asset, into, .. } => {
                 (*into == Some(*asset)).then_some("an asset is not an alias of itself")
             }
+            Self::Forget(forget) => forget.broken_rule(),
             Self::Derive { facts, .. } => facts.broken_rule(),
             Self::Render { renditions, .. } => (renditions.is_empty() || renditions.len() > MAX_RENDITIONS)
                 .then_some("an op records 1 to 64 renditions"),

@@ -9,7 +9,8 @@ use super::register::{Register, Write, insert_write, remembered, writes};
 use crate::cbor::{Decode, Encode, Malformed, Reader, Writer};
 use crate::clock::Stamp;
 use crate::field::{Field, SetName, Target};
-use crate::ids::{AssetId, ContentHash, DeviceId, Life, OpId, OpIds};
+use crate::forget::Forget;
+use crate::ids::{AssetId, ContentHash, DeviceId, Life, ObjectName, OpId, OpIds};
 use crate::op::{Op, OpBody};
 use crate::original::{Original, SourcePath};
 use crate::value::Value;
@@ -29,6 +30,8 @@ pub struct LifeState {
     record: Record,
     purges: Vec<PurgeOrder>,
     alias: Register<Option<AssetId>>,
+    /// Nothing that was said of this life, or of any before, counts any more; then all else here is empty.
+    is_forgotten: bool,
 }
 
 /// The contents that an asset has and had.
@@ -288,6 +291,7 @@ static NO_LIFE: LifeState = LifeState {
     record: Record::new(),
     purges: Vec::new(),
     alias: Register::new(),
+    is_forgotten: false,
 };
 
 impl AssetState {
@@ -296,11 +300,28 @@ impl AssetState {
         self.lives.iter().map(|(life, state)| (*life, state))
     }
 
-    /// The current life: the highest into which a content came, or else the first.
+    /// The current life: the highest into which a content came, or else the first that was not forgotten.
     #[must_use]
     pub fn life(&self) -> Life {
         let lived = self.lives.iter().rev().find(|(_, state)| !state.contents.additions.is_empty());
-        lived.map(|(life, _)| *life).unwrap_or_default()
+        lived.map_or_else(|| self.first_life(), |(life, _)| *life)
+    }
+
+    /// Up to which life nothing that was said of it counts any more.
+    #[must_use]
+    pub fn forgotten(&self) -> Option<Life> {
+        self.lives.first().filter(|(_, state)| state.is_forgotten).map(|(life, _)| *life)
+    }
+
+    /// Whether it was removed for good, or forgotten, and nothing of it came in since.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let is_empty = self.current().contents.additions.is_empty();
+        self.current().is_purged() || (is_empty && self.forgotten().is_some())
+    }
+
+    fn first_life(&self) -> Life {
+        self.forgotten().map_or_else(Life::default, |Life(life)| Life(life.saturating_add(1)))
     }
 
     /// What is known of the current life.
@@ -430,7 +451,55 @@ impl AssetState {
         possible.then(|| OpBody::Purge { asset, life: self.life(), trash: trash.head_ids(), contents })
     }
 
+    /// The op that forgets everything up to the current life, and these contents, which no other asset has, up to a life.
+    /// `None` if nothing is known of the asset.
+    #[must_use]
+    pub fn forget(
+        &self,
+        asset: AssetId,
+        mut contents: Vec<ContentHash>,
+        contents_life: Life,
+    ) -> Option<OpBody> {
+        self.lives.iter().any(|(_, state)| !state.is_forgotten).then(|| {
+            contents.sort_unstable();
+            contents.dedup();
+            let is_named = |content| contents.contains(&content);
+            let additions = self.lives.iter().flat_map(|(_, state)| &state.contents.additions);
+            let originals = additions.map(|write| &write.value.original);
+            let parts = originals.filter(|original| is_named(original.content)).flat_map(|one| &one.parts);
+            let mut parts: Vec<ObjectName> = parts.map(|part| part.name).collect();
+            parts.sort_unstable();
+            parts.dedup();
+            OpBody::Forget(Forget { asset, life: self.life(), contents, contents_life, parts })
+        })
+    }
+
+    fn forget_up_to(&mut self, life: Life) -> bool {
+        if self.forgotten().is_some_and(|forgotten| life <= forgotten) {
+            return false;
+        }
+        self.lives.retain(|(number, _)| *number > life);
+        self.lives.insert(0, (life, LifeState { is_forgotten: true, ..LifeState::default() }));
+        true
+    }
+
     pub(crate) fn fold(&mut self, op: &Op) -> bool {
+        let life = match &op.body {
+            OpBody::Forget(forget) => return self.forget_up_to(forget.life),
+            OpBody::AddAsset { life, .. }
+            | OpBody::AddVersion { life, .. }
+            | OpBody::Alias { life, .. }
+            | OpBody::Seen { life, .. }
+            | OpBody::Presence { life, .. }
+            | OpBody::Purge { life, .. }
+            | OpBody::Set { target: Target::Asset(_, life), .. }
+            | OpBody::AddTo { target: Target::Asset(_, life), .. }
+            | OpBody::RemoveFrom { target: Target::Asset(_, life), .. } => *life,
+            _ => return false,
+        };
+        if self.forgotten().is_some_and(|forgotten| life <= forgotten) {
+            return false;
+        }
         let addition = |original: &Original, is_version| Write {
             op: op.id,
             stamp: op.stamp,
@@ -470,9 +539,12 @@ impl AssetState {
     }
 
     pub(crate) fn merge(&mut self, other: Self) -> bool {
-        let mut changed = false;
+        let mut changed = other.forgotten().is_some_and(|life| self.forget_up_to(life));
+        let forgotten = self.forgotten();
         for (life, state) in other.lives {
-            changed |= self.life_mut(life).merge(state);
+            if forgotten.is_none_or(|forgotten| life > forgotten) {
+                changed |= self.life_mut(life).merge(state);
+            }
         }
         changed
     }
@@ -506,6 +578,7 @@ impl Decode for AssetState {
             from.array_of(2)?;
             let (life, state) = (Life::decode(from)?, LifeState::decode(from)?);
             from.ensure(lives.last().is_none_or(|(last, _)| *last < life), "lives ascend")?;
+            from.ensure(!state.is_forgotten || lives.is_empty(), "only the first life is a forgotten one")?;
             lives.push((life, state));
         }
         Ok(Self { lives })
@@ -522,6 +595,7 @@ impl Encode for LifeState {
             map.some_list(5, &self.purges);
             map.some(6, Some(&self.alias).filter(|alias| !alias.is_empty()));
             map.some_list(7, &self.presences);
+            map.some(8, Some(&true).filter(|_| self.is_forgotten));
         });
     }
 }
@@ -542,6 +616,11 @@ impl Decode for LifeState {
                     state.presences = from.list(usize::MAX)?;
                     let ascends = state.presences.is_sorted_by(|one, next| one.source < next.source);
                     from.ensure(ascends, "paths ascend")?;
+                }
+                8 => {
+                    let is_alone = bool::decode(from)? && state == Self::default();
+                    from.ensure(is_alone, "a forgotten life is empty")?;
+                    state.is_forgotten = true;
                 }
                 _ => return Ok(false),
             }

@@ -5,12 +5,15 @@
 
 use crate::cbor::{Decode, Encode, Malformed, MapWriter, Reader, Writer};
 use crate::facts::{Facts, ProbeKind};
+use crate::ids::Life;
 use crate::op::{Op, OpBody};
 use crate::original::{Rendition, RenditionKind};
 
 /// Findings and renditions of one content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContentState {
+    /// Of no life before this does anything count.
+    life: Life,
     findings: Vec<Finding>,
     renditions: Vec<Rendition>,
 }
@@ -27,6 +30,12 @@ pub struct Finding {
 }
 
 impl ContentState {
+    /// The life that what programs say now is about: 0, or one above the last that was forgotten.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
     /// The findings, one for each kind of probe.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -62,18 +71,37 @@ impl ContentState {
 
     pub(crate) fn fold(&mut self, op: &Op) -> bool {
         match &op.body {
-            OpBody::Derive { probe, version, facts, .. } => self.find(*probe, *version, facts),
-            OpBody::Render { renditions, .. } => self.insert_all(renditions),
+            OpBody::Forget(forget) => self.begin(Life(forget.contents_life.0.saturating_add(1))),
+            OpBody::Derive { life, probe, version, facts, .. } => {
+                let changed = self.begin(*life);
+                (*life == self.life && self.find(*probe, *version, facts)) || changed
+            }
+            OpBody::Render { life, renditions, .. } => {
+                let changed = self.begin(*life);
+                (*life == self.life && self.insert_all(renditions)) || changed
+            }
             _ => false,
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
-        let mut changed = false;
+        let mut changed = self.begin(other.life);
+        if other.life < self.life {
+            return changed;
+        }
         for finding in &other.findings {
             changed |= self.find(finding.probe, finding.version, &finding.facts);
         }
         self.insert_all(&other.renditions) || changed
+    }
+
+    /// Whatever was said of earlier lives counts no more.
+    fn begin(&mut self, life: Life) -> bool {
+        let is_later = life > self.life;
+        if is_later {
+            *self = Self { life, ..Self::default() };
+        }
+        is_later
     }
 
     fn insert_all(&mut self, renditions: &[Rendition]) -> bool {
@@ -117,6 +145,7 @@ impl ContentState {
     pub(crate) fn encode_entries(&self, map: &mut MapWriter<'_>) {
         map.some_list(0, &self.findings);
         map.some_list(1, &self.renditions);
+        map.some(2, Some(&self.life).filter(|life| **life != Life::default()));
     }
 
     pub(crate) fn decode_entry(&mut self, key: u64, from: &mut Reader<'_>) -> Result<bool, Malformed> {
@@ -129,6 +158,10 @@ impl ContentState {
             1 => {
                 self.renditions = from.sorted(usize::MAX)?;
                 from.ensure(!self.renditions.is_empty(), "an empty list is not written")?;
+            }
+            2 => {
+                self.life = Life::decode(from)?;
+                from.ensure(self.life != Life::default(), "the first life is not written")?;
             }
             _ => return Ok(false),
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use safelight_model::{
     AlbumId, AssetId, Branch, ContentHash, DatePrecision, DeviceId, EntityId, EntityState, EpochId, Facts,
-    Field, FieldCode, Keywords, KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto,
+    Field, FieldCode, Forget, Keywords, KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto,
     ObjectName, Op, OpBody, OpId, OpIds, OpRange, Original, PackKind, Packed, PartRef, PlaceId, PlaceName,
     PlacedObject, Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, Replicas, SegmentRoot,
     SegmentSeq, SetName, SourcePath, Stamp, Storage, Taken, TakenSource, Target, TypedDate, TypedPlace,
@@ -274,15 +274,17 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
         }),
         (any_asset(), life(), some_op_ids(), some_op_ids())
             .prop_map(|(asset, life, trash, contents)| OpBody::Purge { asset, life, trash, contents }),
-        (any::<[u8; 32]>(), any::<u64>(), facts()).prop_map(|(content, version, facts)| OpBody::Derive {
-            content: ContentHash::from_bytes(content),
-            probe: ProbeKind::from_code(u16::from(content[0] % 5)),
-            version,
-            facts,
+        (any::<[u8; 32]>(), life(), any::<u64>(), facts()).prop_map(|(content, life, version, facts)| {
+            OpBody::Derive {
+                life,
+                content: ContentHash::from_bytes(content),
+                probe: ProbeKind::from_code(u16::from(content[0] % 5)),
+                version,
+                facts,
+            }
         }),
-        (any::<[u8; 32]>(), vec(rendition(), 1..4)).prop_map(|(content, renditions)| OpBody::Render {
-            content: ContentHash::from_bytes(content),
-            renditions,
+        (any::<[u8; 32]>(), life(), vec(rendition(), 1..4)).prop_map(|(content, life, renditions)| {
+            OpBody::Render { life, content: ContentHash::from_bytes(content), renditions }
         }),
         (any_asset(), life(), any::<bool>(), any::<[u8; 32]>(), source(), any::<i64>()).prop_map(
             |(asset, life, own, content, source, modified_millis)| OpBody::Seen {
@@ -331,6 +333,16 @@ pub(crate) fn body() -> impl Strategy<Value = OpBody> {
         (any::<[u8; 16]>(), any::<u16>(), placed_objects(1)).prop_map(|(place, why, objects)| {
             OpBody::Mark(Mark { place: PlaceId(place), why: MarkReason::from_code(why), objects })
         }),
+        (any_asset(), life(), btree_set(any::<[u8; 32]>(), 0..3), life(), btree_set(any::<[u8; 20]>(), 0..3))
+            .prop_map(|(asset, life, contents, contents_life, parts)| {
+                OpBody::Forget(Forget {
+                    asset,
+                    life,
+                    contents: contents.into_iter().map(ContentHash::from_bytes).collect(),
+                    contents_life,
+                    parts: parts.into_iter().map(ObjectName::from_bytes).collect(),
+                })
+            }),
         vec(op_id(), 1..5).prop_map(|ids| OpBody::Acknowledged { marks: ids.into_iter().collect() }),
         (any::<[u8; 16]>(), any::<u32>()).prop_map(|(device, seq)| {
             OpBody::Lapse(Lapse { device: DeviceId::from_bytes(device), seq: SegmentSeq(seq) })
@@ -419,13 +431,13 @@ fn few_bodies() -> impl Strategy<Value = OpBody> {
         2 => (lives(), few_ids(1), few_ids(1)).prop_map(|(life, trash, contents)| {
             OpBody::Purge { asset: asset(1), life, trash, contents }
         }),
-        2 => (1..3_u16, 0..3_u64, option::of(0..3_u32)).prop_map(|(probe, version, width)| OpBody::Derive {
+        2 => (lives(), 1..3_u16, 0..3_u64, option::of(0..3_u32)).prop_map(|(life, probe, version, width)| OpBody::Derive { life,
             content: content(1),
             probe: ProbeKind::from_code(probe),
             version,
             facts: Facts { width, ..Facts::default() },
         }),
-        1 => (0..4_u8).prop_map(|number| OpBody::Render {
+        1 => (lives(), 0..4_u8).prop_map(|(life, number)| OpBody::Render { life,
             content: content(1),
             renditions: vec![Rendition {
                 kind: RenditionKind::Thumbnail,
@@ -448,6 +460,10 @@ fn few_bodies() -> impl Strategy<Value = OpBody> {
             life,
             source: original(number).source,
             is_there,
+        }),
+        1 => (lives(), any::<bool>(), lives()).prop_map(|(life, has_content, contents_life)| {
+            let contents = if has_content { vec![content(1)] } else { Vec::new() };
+            OpBody::Forget(Forget { asset: asset(1), life, contents, contents_life, parts: Vec::new() })
         }),
     ]
 }

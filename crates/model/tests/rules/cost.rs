@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use safelight_crypto::{ContentHash, Device, Entropy as _, Epoch, LibraryId, SeededEntropy};
 use safelight_model::history::{Seen, SegmentBuilder, Tip};
 use safelight_model::{
-    AssetId, EntityId, EntityState, Facts, Field, MediaKind, ObjectName, Op, OpBody, PlaceName, Placeholder,
-    Position, ProbeKind, Ratio, Rendition, RenditionKind, Taken, TakenSource,
+    AssetId, EntityId, EntityState, Facts, Field, Life, MediaKind, ObjectName, Op, OpBody, PlaceName,
+    Placeholder, Position, ProbeKind, Ratio, Rendition, RenditionKind, Taken, TakenSource,
 };
 
 use crate::common::{add, asset, at, content, fold, id, set};
@@ -56,7 +56,8 @@ fn photo() -> Vec<Op> {
         width,
         height,
     };
-    let derive = |probe, facts| OpBody::Derive { content: content(1), probe, version: 1, facts };
+    let derive =
+        |probe, facts| OpBody::Derive { life: Life(0), content: content(1), probe, version: 1, facts };
     let renditions = vec![
         rendition(RenditionKind::Thumbnail, 12_345, 240, 320),
         rendition(RenditionKind::Preview, 234_567, 1080, 1440),
@@ -65,7 +66,7 @@ fn photo() -> Vec<Op> {
         add(1),
         derive(ProbeKind::Metadata, facts),
         derive(ProbeKind::Pixels, pixels),
-        OpBody::Render { content: content(1), renditions },
+        OpBody::Render { life: Life(0), content: content(1), renditions },
     ];
     bodies
         .into_iter()
@@ -120,7 +121,7 @@ fn make_different(body: &mut OpBody, number: u32, entropy: &mut SeededEntropy) {
             facts.pdq256.iter_mut().for_each(|hash| draw(hash));
             facts.thumbhash.iter_mut().for_each(|hash| draw(&mut hash.0));
         }
-        OpBody::Render { content, renditions } => {
+        OpBody::Render { content, renditions, .. } => {
             *content = hash;
             for rendition in renditions {
                 draw(&mut rendition.sha256);

@@ -104,7 +104,7 @@ fn what_could_not_be_read_back_is_not_written() {
         OpBody::RemoveFrom { target: target(), set: SetName::TAGS, element: "a".into(), removes: nothing() },
         OpBody::Purge { asset: asset(1), life: Life(0), trash: nothing(), contents: nothing() },
         OpBody::Alias { asset: asset(1), life: Life(0), into: Some(asset(1)), supersedes: nothing() },
-        OpBody::Render { content: content(1), renditions: Vec::new() },
+        OpBody::Render { life: Life(0), content: content(1), renditions: Vec::new() },
         OpBody::Note { event: long, details: Vec::new() },
         OpBody::Statement(vec![0; MAX_OP_BYTES]),
         OpBody::AddTo {

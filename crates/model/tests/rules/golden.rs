@@ -10,7 +10,7 @@ use safelight_crypto::{Device, Epoch, EpochId, LibraryId, SeededEntropy, Verifyi
 use safelight_model::checkpoint::{Bucket, Checkpoint, Page};
 use safelight_model::history::{SealedSegment, Seen, SegmentBuilder, Tip, open_place_id, seal_place_id};
 use safelight_model::{
-    AlbumId, AssetId, Branch, DatePrecision, DeviceId, EntityId, EntityState, Facts, Field, Keywords,
+    AlbumId, AssetId, Branch, DatePrecision, DeviceId, EntityId, EntityState, Facts, Field, Forget, Keywords,
     KindNumber, Lapse, Life, Mark, MarkReason, MediaKind, MotionPhoto, ObjectName, Op, OpBody, OpId, OpIds,
     OpRange, Original, PackKind, Packed, PartRef, PlaceId, PlaceName, PlacedObject, Placeholder, Position,
     ProbeKind, Ratio, Rendition, RenditionKind, Replicas, SegmentRoot, SegmentSeq, SetName, SourcePath,
@@ -88,7 +88,7 @@ fn golden_ops() -> Vec<(&'static str, Op)> {
         ),
         ("derive", derive(ProbeKind::Metadata, facts())),
         ("derive-pixels", derive(ProbeKind::Pixels, pixels())),
-        ("render", OpBody::Render { content: content(1), renditions: renditions() }),
+        ("render", OpBody::Render { life: Life(0), content: content(1), renditions: renditions() }),
         ("seen", seen()),
         ("note", note()),
         ("statement", OpBody::Statement(b"a signed statement".to_vec())),
@@ -123,7 +123,7 @@ fn linked() -> OpBody {
 }
 
 fn derive(probe: ProbeKind, facts: Facts) -> OpBody {
-    OpBody::Derive { content: content(1), probe, version: 7, facts }
+    OpBody::Derive { life: Life(0), content: content(1), probe, version: 7, facts }
 }
 
 fn facts() -> Facts {
@@ -252,6 +252,36 @@ fn moved_ops() -> Vec<(&'static str, Op)> {
     vec![("presence-left", presence(0, false)), ("presence-back", presence(1, true))]
 }
 
+/// Ops about photos that were forgotten, and of their contents' later lives.
+fn forgetting_ops() -> Vec<(&'static str, Op)> {
+    let forget = OpBody::Forget(Forget {
+        asset: asset(1),
+        life: Life(2),
+        contents: vec![content(1), content(8)],
+        contents_life: Life(1),
+        parts: vec![ObjectName::from_bytes([9; 20])],
+    });
+    let least = OpBody::Forget(Forget {
+        asset: asset(1),
+        life: Life(0),
+        contents: Vec::new(),
+        contents_life: Life(0),
+        parts: Vec::new(),
+    });
+    let render = OpBody::Render { life: Life(1), content: content(1), renditions: renditions() };
+    let derive = OpBody::Derive {
+        life: Life(3),
+        content: content(1),
+        probe: ProbeKind::Pixels,
+        version: 7,
+        facts: pixels(),
+    };
+    let bodies =
+        [("forget", forget), ("forget-least", least), ("render-again", render), ("derive-again", derive)];
+    let stamp = Stamp { millis: 1_795_300_000_906, counter: 0 };
+    (906..).zip(bodies).map(|(number, (name, body))| (name, Op::new(id(number), stamp, body))).collect()
+}
+
 /// Ops about what rests in which remote.
 fn placed_ops() -> Vec<(&'static str, Op)> {
     let place = PlaceId([0x88; 16]);
@@ -350,6 +380,24 @@ fn ops_about_moved_files_are_read_and_written_as_ever() {
         assert!(!op.kind().is_required(), "{name} may be ignored");
         assert_eq!(op.targets().unwrap(), [EntityId::Asset(asset(1))]);
     }
+}
+
+#[test]
+fn ops_about_forgetting_are_read_and_written_as_ever() {
+    let fixture = read_lines("ops-6.txt");
+    assert_eq!(fixture.len(), forgetting_ops().len());
+    for (name, op) in forgetting_ops() {
+        let bytes = &fixture[name];
+        assert_eq!(Op::from_bytes(bytes).unwrap(), op, "{name}");
+        assert_eq!(&op.to_bytes().unwrap(), bytes, "{name}");
+        assert_eq!(op.kind().is_required(), name.starts_with("forget"), "{name}");
+    }
+    let [all, least] = [0, 1].map(|number| forgetting_ops()[number].1.targets().unwrap());
+    assert_eq!(
+        all,
+        [EntityId::Content(content(1)), EntityId::Content(content(8)), EntityId::Asset(asset(1))]
+    );
+    assert_eq!(least, [EntityId::Asset(asset(1))]);
 }
 
 #[test]
@@ -519,6 +567,7 @@ fn write_missing_fixtures() {
     write("ops-2.txt", later_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-3.txt", placed_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-4.txt", forked_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
+    write("ops-6.txt", forgetting_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     write("ops-5.txt", moved_ops().iter().map(|(name, op)| (*name, op.to_bytes().unwrap())).collect());
     let mut entropy = SeededEntropy::new(2027);
     let epoch = Epoch::from_parts(EPOCH, EPOCH_SECRET);

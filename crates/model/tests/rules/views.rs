@@ -2,7 +2,7 @@
 
 use safelight_model::view::{AlbumView, AssetStatus, AssetView, Origin};
 use safelight_model::{
-    AlbumId, AssetState, ContentState, DatePrecision, EntityId, Facts, Field, Keywords, Op, OpBody,
+    AlbumId, AssetState, ContentState, DatePrecision, EntityId, Facts, Field, Keywords, Life, Op, OpBody,
     PlaceName, Position, ProbeKind, SetName, SourcePath, Taken, TakenSource, Target, TypedDate, TypedPlace,
     Value,
 };
@@ -14,7 +14,7 @@ fn asset_state(ops: &[Op]) -> AssetState {
 }
 
 fn content_state(probe: ProbeKind, facts: Facts) -> ContentState {
-    let body = OpBody::Derive { content: content(1), probe, version: 1, facts };
+    let body = OpBody::Derive { life: Life(0), content: content(1), probe, version: 1, facts };
     let states = fold(&[Op::new(id(90), at(1), body)]);
     states[&EntityId::Content(content(1))].as_content().unwrap().clone()
 }
@@ -349,7 +349,7 @@ fn a_sidecar_goes_before_the_file_and_the_file_before_pixels() {
         Op::new(
             id(u32::from(probe.code())),
             at(1),
-            OpBody::Derive { content: content(1), probe, version: 1, facts },
+            OpBody::Derive { life: Life(0), content: content(1), probe, version: 1, facts },
         )
     };
     let ops = [

@@ -716,9 +716,9 @@ fn whole_photo(phone: &Phone, number: u64, millis: i64) -> Vec<OpBody> {
         vec![rendition(RenditionKind::Thumbnail, 9_000), rendition(RenditionKind::Preview, 120_000)];
     vec![
         OpBody::AddAsset { asset: AssetId(content), life: Life(0), original },
-        OpBody::Derive { content, probe: ProbeKind::Metadata, version: 1, facts },
-        OpBody::Derive { content, probe: ProbeKind::Pixels, version: 1, facts: pixels },
-        OpBody::Render { content, renditions },
+        OpBody::Derive { life: Life(0), content, probe: ProbeKind::Metadata, version: 1, facts },
+        OpBody::Derive { life: Life(0), content, probe: ProbeKind::Pixels, version: 1, facts: pixels },
+        OpBody::Render { life: Life(0), content, renditions },
     ]
 }
 
