@@ -92,6 +92,7 @@ pub fn taken_from(op: &Op) -> Option<AssetId> {
             Some(*asset)
         }
         OpBody::Purge { asset, .. } | OpBody::AddVersion { asset, .. } => Some(*asset),
+        OpBody::Forget(forget) => Some(forget.asset),
         _ => None,
     }
 }
@@ -163,7 +164,7 @@ fn count(here: &mut Here<'_>) -> Result<()> {
     let (mut lost, mut gone) = (0, 0);
     for loss in recent {
         let Some(state) = here.catalog.asset_state(loss.asset)? else { continue };
-        let is_gone = state.current().is_trashed() || state.current().is_purged();
+        let is_gone = state.current().is_trashed() || state.is_gone();
         let is_replaced = state.current().contents().additions().len() > 1;
         if !(is_gone || is_replaced) {
             continue;

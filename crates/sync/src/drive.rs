@@ -11,6 +11,7 @@ use safelight_store::Tier;
 use crate::checkpoint::{take_waiting_pages, write_if_due};
 use crate::collect::{acknowledge, arrive, has_purges, holds_back, mark_purged, mark_remembered, tell};
 use crate::error::Result;
+use crate::forget::forget_there;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, bring_back, publish_more};
 use crate::keys::send_keys;
@@ -249,6 +250,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         PackKind::Unknown(_) => false,
     };
     report.learnt_packs += learn_packs(here, at, |_| true, is_wanted, problems).await?;
+    forget_there(here, at, &mut report.history, problems).await?;
     let tier = options.originals_tier;
     let mut sent = 0;
     if !are_packs_sent {

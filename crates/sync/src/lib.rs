@@ -22,6 +22,7 @@ mod drill;
 mod drive;
 mod epochs;
 mod error;
+mod forget;
 mod here;
 mod history;
 mod join;
@@ -48,6 +49,7 @@ pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
 pub use epochs::start_epoch;
 pub use error::{Result, SyncError};
+pub use forget::{ForgottenThere, forget_at, forget_here, is_forgotten_there};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{HISTORY_DAMAGED, HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
 pub use join::{

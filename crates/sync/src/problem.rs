@@ -182,6 +182,14 @@ pub enum Problem {
         /// How many there were.
         known: u64,
     },
+    /// What was forgotten is still in a place.
+    #[error("{place} may still hold what was forgotten: {reason}; the next sync tries it again")]
+    NotForgotten {
+        /// The place.
+        place: String,
+        /// What keeps it there.
+        reason: String,
+    },
     /// Segments of a device that no statement admits.
     #[error("no statement admits device {device}; its history is not read")]
     Unadmitted {

@@ -18,6 +18,7 @@ use safelight_store::{Area, Generation, ObjectPath, PathPart, Sealed, SealedRemo
 
 use crate::collect::{Arrival, arrive, generations, refuse_name, tell};
 use crate::error::{Result, SyncError};
+use crate::forget::holds_forgotten;
 use crate::here::{Here, RemotePlace};
 use crate::history::{HistoryReport, publish_more};
 use crate::keys::{SMALL_BYTES, check_small, send_keys};
@@ -287,6 +288,9 @@ impl Run<'_> {
             if here.device.replica_in_any_generation(self.to.id, first.as_str())?.is_some() {
                 settle_entries(here, self.to.id, &tier.logical(&pack.name))?;
                 report.present_objects += 1;
+                continue;
+            }
+            if holds_forgotten(here, &tier.logical(&pack.name))? {
                 continue;
             }
             if !self.allowed.pack(here, pack.tier, &tier.logical(&pack.name))? {

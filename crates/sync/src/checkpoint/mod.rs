@@ -13,7 +13,7 @@ pub use read::take_waiting_pages;
 pub(crate) use read::{
     Beginning, choose, fetch_beginning, get_roots, hold_to_beginning, list_roots, statements_in,
 };
-pub(crate) use write::write_if_due;
+pub(crate) use write::{write_if_due, write_now};
 
 use safelight_crypto::ObjectName;
 use safelight_store::{Area, Generation, ObjectPath, PathPart, StoreError};
@@ -21,12 +21,12 @@ use safelight_store::{Area, Generation, ObjectPath, PathPart, StoreError};
 use crate::error::Result;
 
 /// The full name of a page.
-fn path_of_page(name: &ObjectName) -> Result<ObjectPath> {
+pub(crate) fn path_of_page(name: &ObjectName) -> Result<ObjectPath> {
     let name = PathPart::from(*name);
     Ok(ObjectPath::sharded(Area::Page, &name, Generation(0)).map_err(StoreError::from)?)
 }
 
 /// The full name of a root.
-fn path_of_root(name: &ObjectName) -> Result<ObjectPath> {
+pub(crate) fn path_of_root(name: &ObjectName) -> Result<ObjectPath> {
     Ok(ObjectPath::flat(Area::Checkpoint, &PathPart::from(*name)).map_err(StoreError::from)?)
 }

@@ -58,7 +58,7 @@ pub(crate) async fn write_if_due(
 }
 
 /// Writes a checkpoint if the place holds all history. Whatever the place answers, nothing fails by it.
-pub(super) async fn write_now(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCheckpoint>> {
+pub(crate) async fn write_now(here: &mut Here<'_>, at: &RemotePlace) -> Result<Option<WrittenCheckpoint>> {
     if !is_all_there(here, at)? || !may_write(here)? {
         return Ok(None);
     }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use safelight_catalog::RemoteId;
+use safelight_catalog::{PackedEntry, RemoteId};
 use safelight_model::{ObjectName, Original, PackKind, PlaceId, PlacedObject, RenditionKind};
 use safelight_store::ObjectPath;
 
@@ -187,6 +187,10 @@ fn can_spare_pack(here: &Here<'_>, object: &PlacedObject, trust: Trust) -> Resul
         if !is_referenced {
             continue;
         }
+        // What was written anew without what was forgotten is in another pack.
+        if trust == Trust::Recorded && is_in_another(here, &pack.name, &entry)? {
+            continue;
+        }
         let Some(location) = here.device.packed(&entry.content, RenditionKind::Original)? else {
             return Ok(elsewhere);
         };
@@ -195,4 +199,14 @@ fn can_spare_pack(here: &Here<'_>, object: &PlacedObject, trust: Trust) -> Resul
         }
     }
     Ok(Without::Yes)
+}
+
+/// Whether another pack of tiny originals, which some remote is recorded to hold, has an entry too.
+fn is_in_another(here: &Here<'_>, pack: &ObjectName, entry: &PackedEntry) -> Result<bool> {
+    for other in here.device.packs_with(&entry.content, entry.kind)? {
+        if is_recorded_beside(here, pack, &other)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -36,6 +36,7 @@ pub use renumber::remove_passed;
 use crate::checkpoint::hold_to_beginning;
 use crate::epochs::settle_epoch;
 use crate::error::{Result, SyncError};
+use crate::forget::forget_here;
 use crate::here::{Here, RemotePlace};
 use crate::keys::send_keys;
 use crate::problem::Problem;
@@ -87,6 +88,8 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
         {
             continue;
         }
+        // What is to be gone is taken out before anything of it is put anywhere.
+        forget_here(here)?;
         here.catalog.carry_forked((here.now)())?;
         left::carry_what_was_read(here)?;
         if pulled.own == pull::OwnChain::Read {

@@ -10,6 +10,7 @@ mod look;
 mod mend;
 mod missed;
 mod receive;
+mod rewrite;
 mod send;
 
 pub use first::fetch_first_thumbnails;
@@ -19,6 +20,7 @@ pub use mend::mend_renditions;
 pub(crate) use missed::is_all_elsewhere;
 pub(crate) use receive::{PACK_BYTES, learn_packs, learn_thumbnails_early, prove_pack};
 pub use receive::{ask_again_for_small_originals, fetch_entry, read_entry};
+pub(crate) use rewrite::{Rewritten, rewrite_pack};
 pub(crate) use send::{
     entries_to_send, is_needed, packs_there, packs_to_replicate, readable, replicate_packs, send_packs,
 };

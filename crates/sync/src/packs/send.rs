@@ -75,7 +75,12 @@ pub(crate) async fn send_packs(
 }
 
 /// History says of a pack that was put, and this device remembers what is in it.
-fn tell_pack(here: &mut Here<'_>, tier: PackTier, named: Packed, held: &[PackedEntry]) -> Result<()> {
+pub(super) fn tell_pack(
+    here: &mut Here<'_>,
+    tier: PackTier,
+    named: Packed,
+    held: &[PackedEntry],
+) -> Result<()> {
     here.catalog.append((here.now)(), vec![OpBody::Packed(named)])?;
     Ok(here.device.record_packed_entries(&tier.logical(&named.name), held)?)
 }
@@ -198,7 +203,7 @@ fn push(
 
 /// What became of a pack that was to be put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Put {
+pub(super) enum Put {
     /// It was not there yet, as far as that is known before it is sent.
     Sent,
     /// It was.
@@ -208,7 +213,7 @@ enum Put {
 }
 
 /// Puts a pack under its name; what lies there already must prove to be a twin, or the next generation is used.
-async fn put_pack(
+pub(super) async fn put_pack(
     here: &mut Here<'_>,
     at: &RemotePlace,
     area: Area,

@@ -266,6 +266,25 @@ impl Phone {
         assert!(closed.unwrap().is_some());
     }
 
+    /// Puts what is closed into the folder.
+    pub(crate) fn place_all(&mut self) {
+        let problems = safelight_sync::place_outbox(&mut self.catalog, &self.place, &self.keys.0).unwrap();
+        assert_eq!(problems, []);
+    }
+
+    /// Puts this device's own segments into a place, as if it had published them without reading anything first.
+    pub(crate) fn put_segments(&mut self, place: &TestPlace) {
+        let own = self.catalog.device();
+        for found in self.place.walk_below(&format!("log/{own}")).unwrap() {
+            let relative = found.unwrap().relative;
+            let to = place.remote.root.join(&relative);
+            if !to.exists() {
+                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::fs::copy(self.folder.path().join("objects").join(&relative), to).unwrap();
+            }
+        }
+    }
+
     pub(crate) async fn history(&mut self, store: &SealedRemote) -> Result<HistoryReport> {
         let at = self.at(store);
         sync_history(&mut self.here(), &at).await
@@ -358,7 +377,11 @@ impl Phone {
             width: 320,
             height: 240,
         };
-        self.record(vec![OpBody::Render { content: original.content, renditions: vec![rendition] }]);
+        self.record(vec![OpBody::Render {
+            life: Life(0),
+            content: original.content,
+            renditions: vec![rendition],
+        }]);
     }
 
     fn pack(&mut self, content: ContentHash, kind: RenditionKind, recipe: u16, bytes: &[u8]) {
