@@ -93,6 +93,7 @@ pub use recovery::{KitSecret, RecoveryKit};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,
+    ForgetPlan, ForgetReport, ForgottenPlace,
     FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest,
     Joined, LinkCost, LocalChange, LocalNews, LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay,
     NamedPhoto, OpenOriginal, Originals, PairedDevice, PairingTalk, PinReport, PolicyChange,

@@ -105,6 +105,8 @@ pub struct Status {
     pub unwitnessed: bool,
     /// Whether this device began with a checkpoint that the history has not proven yet.
     pub provisional: bool,
+    /// Remotes that may still hold what was forgotten: the next sync takes it out where the credential may delete.
+    pub forgetting_waits_for: Vec<String>,
     /// Why nothing is let go on this device, where the brake is on.
     pub brake: Vec<ShownBrake>,
     /// When the recovery words were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never.
@@ -228,6 +230,7 @@ impl Library {
             leftovers: self.leftovers()?,
             unwitnessed: self.is_unwitnessed()?,
             provisional: self.is_provisional()?,
+            forgetting_waits_for: self.forgetting_waits_for()?,
             brake: self.brake()?.causes,
             recovery_tested: self.recovery_tested()?,
             backups: self.backups()?,

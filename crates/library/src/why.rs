@@ -233,6 +233,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("not-sent", "{object} was not sent: {detail}; the next sync tries it again"),
     ("not-in-place", "{object} is not in this place: it rests in another one, or is lost"),
     ("repaired", "{object} was {was} and is whole again"),
+    ("not-forgotten", "{place} may still hold what was forgotten: {detail}; the next sync tries it again"),
     (
         "rewritten",
         "{object} was missing or damaged before it was sent: what it says goes out in another segment",

@@ -3237,6 +3237,8 @@ export interface components {
             failures: components["schemas"]["FailedFile"][];
             /** @description Its folder. */
             folder: string;
+            /** @description Remotes that may still hold what was forgotten: the next sync takes it out where the credential may delete. */
+            forgetting_waits_for: string[];
             /**
              * Format: int64
              * @description Photos and videos whose originals rest whole in fewer than two places, linked files not counted; none where there

@@ -44,6 +44,7 @@ pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod trash;
+mod trash_forget;
 pub(crate) mod undo;
 pub(crate) mod unlock;
 pub(crate) mod verify;

@@ -78,6 +78,11 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         for made in &status.backups {
             context.output.data(&format!("{:>14}  {}", "backup", backup::line(made)))?;
         }
+        for remote in &status.forgetting_waits_for {
+            let remote = crate::output::printable_text(remote);
+            let says = "may still hold what was forgotten; safelight sync, with a credential that may delete, takes it out";
+            context.output.data(&format!("{:>14}  {remote}: {says}", "forgetting"))?;
+        }
         for cause in &status.brake {
             context.output.data(&format!("{:>14}  {}: safelight brake", "brake on", brake::cause(cause)))?;
         }
@@ -108,7 +113,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
     }
     let is_any_nowhere = status.safe + status.waiting + status.linked_absent < status.assets;
-    if arguments.check && (status.failed > 0 || is_any_nowhere || !status.brake.is_empty()) {
+    if arguments.check
+        && (status.failed > 0
+            || is_any_nowhere
+            || !status.brake.is_empty()
+            || !status.forgetting_waits_for.is_empty())
+    {
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `safelight trash`: what is put away, taken back, or gone for good.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -16,7 +17,8 @@ use crate::prompt;
 /// Put photos into the trash, list it, take photos back, or empty it
 ///
 /// Without an item this lists the trash. What lies in it shows nowhere else and can be taken back at
-/// any time; only empty removes anything. A file that is called list, restore or empty is named ./list.
+/// any time; only empty removes anything. A file that is called list, restore, empty, forget or receipts is named
+/// ./list.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -50,6 +52,19 @@ enum Action {
         #[arg(long, value_name = "AGE", value_parser = age)]
         older_than: Option<Duration>,
     },
+    /// Remove photos and every trace of them: bytes, renditions, and what history says of them, here and in all remotes
+    ///
+    /// It waits for nobody and keeps nothing for snapshots. A signed receipt says what went, and where something may still be and
+    /// until when. Without an item it goes on with what waits.
+    Forget {
+        /// Ids, paths, or a query; in the trash or not
+        items: Vec<String>,
+        /// Write the receipt into a new file
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
+    },
+    /// Show the receipts of what was forgotten on this device
+    Receipts,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
@@ -59,6 +74,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         Some(Action::List { query }) => list(context, query),
         Some(Action::Restore { items, all }) => restore(context, items, *all),
         Some(Action::Empty { items, older_than }) => empty(context, items, *older_than),
+        Some(Action::Forget { items, receipt }) => {
+            super::trash_forget::run(context, items, receipt.as_deref())
+        }
+        Some(Action::Receipts) => super::trash_forget::receipts(context),
     }
 }
 

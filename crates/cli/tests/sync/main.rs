@@ -23,6 +23,7 @@ mod counted;
 mod cut;
 mod damaged_here;
 mod devices;
+mod forget;
 mod hostile;
 mod kills;
 mod linked;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use safelight_catalog::PackLocation;
 use safelight_crypto::{ContentHash, Entropy as _, LOCAL_PACK_HEADER, OsEntropy, base32};
-use safelight_model::{AssetId, LifeState, Original};
+use safelight_model::{AssetId, LifeState, Op, OpBody, Original};
 use safelight_store::{Area, ObjectPath, PathPart, StoreError};
 use safelight_sync::is_braked;
 
@@ -29,11 +29,11 @@ const SPARE_BYTES: u64 = 256 << 10;
 
 /// What became of the bytes.
 #[derive(Debug, Default)]
-pub(super) struct Reclaimed {
+pub(crate) struct Reclaimed {
     /// So many went.
-    pub(super) freed_bytes: u64,
+    pub(crate) freed_bytes: u64,
     /// Why some are still there, if they are.
-    pub(super) left: Option<String>,
+    pub(crate) left: Option<String>,
 }
 
 /// What belongs to purged photos alone.
@@ -46,7 +46,7 @@ struct Purged {
 
 impl Library {
     /// Notes that bytes are about to be given up, so that what is cut short is finished.
-    pub(super) fn begin_reclaiming(&mut self) -> Result<()> {
+    pub(crate) fn begin_reclaiming(&mut self) -> Result<()> {
         Ok(self.device.set_setting(RECLAIMING, Some(b"1"))?)
     }
 
@@ -55,6 +55,11 @@ impl Library {
     /// opens all the same.
     pub(crate) fn finish_reclaiming(&mut self) -> Result<()> {
         if self.device.setting(RECLAIMING)?.is_none() {
+            return Ok(());
+        }
+        // A forgetting that was cut short has said what is to go, and perhaps no more.
+        if let Err(error) = self.forget_on_this_device() {
+            tracing::warn!(%error, "what was forgotten stays in history for now");
             return Ok(());
         }
         match self.reclaim(&Unwatched) {
@@ -72,7 +77,7 @@ impl Library {
     }
 
     /// Removes what belongs to purged photos alone, if nobody else works on the library.
-    pub(super) fn reclaim(&mut self, monitor: &dyn Monitor) -> Result<Reclaimed> {
+    pub(crate) fn reclaim(&mut self, monitor: &dyn Monitor) -> Result<Reclaimed> {
         if is_braked(&self.device)? {
             return Ok(Reclaimed { left: Some("the brake is on".into()), ..Reclaimed::default() });
         }
@@ -101,6 +106,9 @@ impl Library {
                 purged.add(life);
             }
         })?;
+        for (_, op) in self.catalog().forgets()? {
+            purged.add_forgotten(&op);
+        }
         if purged.contents.is_empty() {
             return Ok(Reclaimed::default());
         }
@@ -115,6 +123,8 @@ impl Library {
         let mut reclaimed = Reclaimed::default();
         for (path, bytes) in &purged.parts {
             if self.place.contains(path)? {
+                // Of what was forgotten nobody knows any more how long it was.
+                let bytes = if *bytes > 0 { *bytes } else { self.place.open_object(path)?.length_bytes() };
                 self.place.remove_object(path)?;
                 reclaimed.freed_bytes += bytes;
             }
@@ -249,6 +259,12 @@ impl Purged {
             let parts = original.parts.iter();
             self.parts.extend(parts.map(|part| (ObjectPath::original(part.name), part.sealed_bytes)));
         }
+    }
+
+    fn add_forgotten(&mut self, op: &Op) {
+        let OpBody::Forget(forget) = &op.body else { return };
+        self.contents.extend(&forget.contents);
+        self.parts.extend(forget.parts.iter().map(|name| (ObjectPath::original(*name), 0)));
     }
 
     fn keep(&mut self, life: &LifeState) {

@@ -283,6 +283,8 @@ impl Library {
             self.draw_lost(monitor)?;
         }
         self.tell_late(late, &mut run.outcomes, monitor)?;
+        // Another device may have forgotten photos.
+        self.finish_reclaiming()?;
         // What another device made of this day has come by now; one that is made here goes out with the next sync.
         self.keep_snapshots()?;
         for outcome in &mut run.outcomes {
