@@ -93,7 +93,7 @@ fn told(plan: &ForgetPlan) -> String {
     }
     if plan.other_devices > 0 {
         let devices = counted(plan.other_devices, "other device", "other devices");
-        message.push_str(&format!("; {devices} forget them with their next sync"));
+        message.push_str(&format!("; on {devices} with the next sync there"));
     }
     message
 }

@@ -84,7 +84,7 @@ fn goes_everywhere(meeting: Meeting) {
     assert_says_nothing(&whole_history(&one, "one.jsonl"));
     one.sync();
     one.ends(&["verify", "--remote", "--all"], 0);
-    one.ends(&["verify", "--all"], 0);
+    one.ends(&["verify"], 0);
 
     two.sync();
     assert_says_nothing(&whole_history(&two, "two.jsonl"));
@@ -92,7 +92,7 @@ fn goes_everywhere(meeting: Meeting) {
     let objects = files_in(&two.folder().join("objects"));
     assert!(!objects.is_empty());
     two.ends(&["verify", "--remote", "--all"], 0);
-    two.ends(&["verify", "--all"], 0);
+    two.ends(&["verify"], 0);
     one.sync();
     assert_eq!(one.state(), two.state());
 
@@ -170,7 +170,7 @@ fn a_forgetting_that_is_killed_anywhere_is_gone_on_with() {
     one.ends(&["trash", "forget"], 0);
     one.sync();
     one.ends(&["verify", "--remote", "--all"], 0);
-    one.ends(&["verify", "--all"], 0);
+    one.ends(&["verify"], 0);
     assert_says_nothing(&whole_history(&one, "one.jsonl"));
     let two = world.join("two");
     two.sync();

@@ -16,7 +16,7 @@ mod within;
 pub(crate) use there::forget_there;
 pub use there::{ForgottenThere, forget_at, is_forgotten_there};
 pub use within::forget_here;
-pub(crate) use within::holds_forgotten;
+pub(crate) use within::{holds_forgotten, is_forgotten};
 
 /// The setting that counts how often something was found that is to be gone.
 const ROUND: &str = "forget/round";

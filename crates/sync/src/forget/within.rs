@@ -105,12 +105,17 @@ pub(super) fn gone_parts(here: &Here<'_>, forgets: &[(i64, Op)]) -> Result<BTree
 /// Whether a pack holds something that was forgotten and that no photo has now.
 pub(crate) fn holds_forgotten(here: &Here<'_>, logical: &str) -> Result<bool> {
     for entry in here.device.entries_of_remote_pack(logical)? {
-        let known = here.catalog.content_state(entry.content)?;
-        if known.is_some_and(|known| known.life() > Life(0)) && !is_used(here, &entry.content)? {
+        if is_forgotten(here, &entry.content)? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether a content was forgotten, and no photo has it now: what is still here of it goes nowhere.
+pub(crate) fn is_forgotten(here: &Here<'_>, content: &ContentHash) -> Result<bool> {
+    let known = here.catalog.content_state(*content)?;
+    Ok(known.is_some_and(|known| known.life() > Life(0)) && !is_used(here, content)?)
 }
 
 fn is_used(here: &Here<'_>, content: &ContentHash) -> Result<bool> {

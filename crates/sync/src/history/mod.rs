@@ -33,6 +33,7 @@ pub(crate) use pull::{
 };
 pub use renumber::remove_passed;
 
+use crate::brake::look_after_brake;
 use crate::checkpoint::hold_to_beginning;
 use crate::epochs::settle_epoch;
 use crate::error::{Result, SyncError};
@@ -89,7 +90,10 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
             continue;
         }
         // What is to be gone is taken out before anything of it is put anywhere.
-        forget_here(here)?;
+        if !here.catalog.forgets()?.is_empty() {
+            look_after_brake(here, &mut report.problems)?;
+            forget_here(here)?;
+        }
         here.catalog.carry_forked((here.now)())?;
         left::carry_what_was_read(here)?;
         if pulled.own == pull::OwnChain::Read {

@@ -13,6 +13,7 @@ use super::receive::{PACK_BYTES, prove_pack};
 use super::{entry_of, kinds_of, path_of_pack, tier_of};
 use crate::collect::{generations, refuse_name};
 use crate::error::Result;
+use crate::forget::{holds_forgotten, is_forgotten};
 use crate::here::{Here, RemotePlace};
 use crate::history::{Taken, look_twice};
 use crate::policy::Goes;
@@ -100,13 +101,23 @@ pub(crate) fn entries_to_send(
             entries.extend(here.device.entries_to_pack(at.id, *kind)?);
         }
         entries.extend(released(here, at, kind)?);
+    } else {
+        let there = packs_there(here, at, Some(kind))?;
+        for kind in kinds_of(kind) {
+            entries.extend(here.device.entries_for(at.id, *kind, which, &there)?);
+        }
+    }
+    if here.catalog.forgets()?.is_empty() {
         return Ok(entries);
     }
-    let there = packs_there(here, at, Some(kind))?;
-    for kind in kinds_of(kind) {
-        entries.extend(here.device.entries_for(at.id, *kind, which, &there)?);
+    // Its bytes may lie here until nobody else works on the library.
+    let mut left = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if !is_forgotten(here, &entry.content)? {
+            left.push(entry);
+        }
     }
-    Ok(entries)
+    Ok(left)
 }
 
 /// What is needed and held here of packs that are not in a place and that nobody can build again, because something else
@@ -325,6 +336,7 @@ pub(crate) fn packs_to_replicate(
     is_asked: impl Fn(&str) -> bool,
 ) -> Result<Vec<(Packed, Vec<PackLocation>)>> {
     let known: HashSet<String> = here.device.known_packs()?.into_iter().collect();
+    let has_forgotten = !here.catalog.forgets()?.is_empty();
     let mut packs = Vec::new();
     for named in here.catalog.remote_packs(None)? {
         let Some((tier, area)) = tier_of(named.tier) else { continue };
@@ -334,6 +346,9 @@ pub(crate) fn packs_to_replicate(
             || !is_asked(&logical)
             || here.device.replica_in_any_generation(at.id, path.as_str())?.is_some()
         {
+            continue;
+        }
+        if has_forgotten && holds_forgotten(here, &logical)? {
             continue;
         }
         let which = goes.of(named.tier);
