@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use safelight_catalog::{Catalog, CatalogKey, ListOptions, Past, Query, Shelf, remove_database};
 use safelight_crypto::{Entropy as _, OsEntropy};
-use safelight_model::{AssetId, EntityId, Field, Value};
+use safelight_model::{AssetId, Field, Value};
 use safelight_store::TempName;
 
 use crate::error::{LibraryError, Result};
@@ -92,8 +92,9 @@ impl Library {
             ListOptions { shelves: Some(vec![Shelf::Hidden, Shelf::Trashed]), ..ListOptions::default() };
         let mut hidden = HashSet::new();
         for asset in self.found(&Query::default(), away)? {
-            let record = self.catalog().record(&EntityId::Asset(asset))?.unwrap_or_default();
-            if record.value(Field::HIDDEN) == Some(&Value::Bool(true)) {
+            let state = self.catalog().asset_state(asset)?;
+            let flag = state.as_ref().and_then(|state| state.current().record().value(Field::HIDDEN));
+            if flag == Some(&Value::Bool(true)) {
                 hidden.insert(asset);
             }
         }

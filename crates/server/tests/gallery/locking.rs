@@ -52,11 +52,9 @@ fn a_locked_library_tells_nothing_until_it_is_unlocked() {
     assert_eq!((wrong.status, wrong.code().as_str()), (403, "wrong-passphrase"));
     everything_is_locked(&browser, &id);
     // Refused as an answer it opens no more.
-    let answer = browser.post_as_page("unlock", &json!({ "passphrase": "a third one" }));
+    let answer = browser.post_as_page("unlock", &json!({ "passphrase": "" }));
     assert_eq!((answer.status, &answer.json()["asks"]["code"]), (200, &json!("wrong-passphrase")));
     everything_is_locked(&browser, &id);
-    let empty = browser.post("unlock", &json!({ "passphrase": "" }));
-    assert_eq!((empty.status, empty.code().as_str()), (403, "wrong-passphrase"));
     assert_eq!(browser.post("unlock", &json!({ "passphrase": PASSPHRASE })).status, 200);
     assert_eq!(browser.ids(), [id]);
 }
