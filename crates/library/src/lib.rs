@@ -93,16 +93,15 @@ pub use recovery::{KitSecret, RecoveryKit};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,
-    ForgetPlan, ForgetReport, ForgottenPlace,
-    FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest,
-    Joined, LinkCost, LocalChange, LocalNews, LocalOutcome, LocalSettings, LocalStanding, MinuteOfDay,
-    NamedPhoto, OpenOriginal, Originals, PairedDevice, PairingTalk, PinReport, PolicyChange,
-    RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport,
-    ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort, ShownInvitation, ShownPlace,
-    ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding,
-    SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, ThawBasket, ThawCost,
-    ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
-    WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
+    ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode,
+    HeldBack, InviteAs, JoinBy, JoinRequest, Joined, LinkCost, LocalChange, LocalNews, LocalOutcome,
+    LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PairedDevice,
+    PairingTalk, PinReport, PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy,
+    RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort,
+    ShownInvitation, ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying,
+    Surroundings, SwitchStanding, SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest,
+    SyncRun, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
+    VerifyDepth, WaitingGroup, WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};

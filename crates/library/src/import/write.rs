@@ -13,8 +13,7 @@ use safelight_crypto::ContentHash;
 use safelight_media::NotMedia;
 use safelight_model::{
     AssetId, AssetState, DeviceId, Facts, Life, OpBody, Original, PartRef, ProbeKind, RenditionKind,
-    SourcePath,
-    Storage,
+    SourcePath, Storage,
 };
 use safelight_store::{ObjectPath, Outcome};
 
