@@ -266,7 +266,7 @@ pub(crate) async fn invite(
             let own = own.unwrap_or_else(safelight_library::machine_name);
             let (remote, talk) = (remote.as_deref(), &*talks);
             let paired =
-                library.invite(remote, &own, InviteAs::Member, with_storage, talk, surroundings, talk)?;
+                library.invite(remote, &own, (InviteAs::Member, with_storage), talk, surroundings, talk)?;
             Ok((paired, library.revision()?))
         });
         let came_of_it = invited.await.map(|(paired, revision)| {

@@ -174,7 +174,7 @@ fn invite(
     let is_asked = !with_storage && prompt::someone_is_there() && library.can_lend_storage(remote)?;
     let lends = with_storage || is_asked && prompt::agree(LEND)?;
     let surroundings = context.surroundings();
-    let paired = library.invite(remote, &own, invite_as, lends, &screen, &surroundings, &context.progress);
+    let paired = library.invite(remote, &own, (invite_as, lends), &screen, &surroundings, &context.progress);
     library.close()?;
     let paired = paired?;
     if context.output.json() {

@@ -134,7 +134,7 @@ mod tests {
         let (device, epoch) = (Device::generate(&mut entropy), Epoch::generate(&mut entropy));
         let library = LibraryId::from_bytes([2; LibraryId::LEN]);
         let name = InboxName { device: device.id(), counter: 9, piece: 0 };
-        let content: Vec<u8> = (0..INBOX_PIECE_LEN + 5).map(|at| (at % 251) as u8).collect();
+        let content: Vec<u8> = (0..INBOX_PIECE_LEN + 5).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let (first, second) = content.split_at(usize::try_from(INBOX_PIECE_LEN).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let open = |number| {
