@@ -11,7 +11,7 @@ use safelight_crypto::{
     ContentHash, EntryRecord, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
     pack_index_range,
 };
-use safelight_model::{PackKind, Packed, PlaceId, RenditionKind};
+use safelight_model::{MarkReason, PackKind, Packed, PlaceId, RenditionKind};
 use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
 
 use super::local::LocalPackWriter;
@@ -81,6 +81,8 @@ pub(crate) async fn learn_packs(
         // Who relays history carries thumbnails on, and of other packs only what it keeps itself. What is marked to leave
         // nobody relies on: its photos are in another pack, or come again with whoever holds them.
         match problem {
+            // What it held besides is in another one.
+            Problem::Missing { .. } if is_forgotten_there(here, at, area, &pack)? => {}
             Problem::Missing { object } | Problem::Damaged { object, .. } if is_given_up => {
                 here.note(problems, Problem::NotThere { object });
             }
@@ -105,6 +107,14 @@ fn is_marked_there(here: &Here<'_>, at: &RemotePlace, area: Area, pack: &Packed)
     let Some(place) = here.device.place_id(at.id)? else { return Ok(false) };
     let Some(object) = object_of(&path_of_pack(area, pack, 0)?) else { return Ok(false) };
     Ok(here.catalog.next_generation(place, object.class, &object.name)? > 0)
+}
+
+/// Whether a pack left this place because it held something that was forgotten.
+fn is_forgotten_there(here: &Here<'_>, at: &RemotePlace, area: Area, pack: &Packed) -> Result<bool> {
+    let Some(place) = here.device.place_id(at.id)? else { return Ok(false) };
+    let Some(object) = object_of(&path_of_pack(area, pack, 0)?) else { return Ok(false) };
+    let marks = here.catalog.marks_of(place, &object)?;
+    Ok(marks.iter().any(|mark| mark.why == MarkReason::Forgotten))
 }
 
 /// Whether some generation of a pack is marked to leave this place, and history says that a later one is there.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use safelight_catalog::HowKnown;
 use safelight_crypto::{ContentHash, PackWriter};
 use safelight_model::Packed;
 use safelight_store::{ObjectPath, StoreError};
 
-use super::receive::{fetch, part_of};
+use super::receive::{PACK_BYTES, fetch, part_of, prove_pack};
 use super::send::{Put, put_pack, tell_pack};
 use super::{entry_of, path_of_pack, tier_of};
 use crate::error::Result;
@@ -77,6 +78,29 @@ pub(crate) async fn rewrite_pack(
     if put_pack(here, at, area, &named, new, None, problems).await? == Put::Nowhere {
         return Ok(Rewritten::Unreadable);
     }
+    // The old one may hold the last copies of small originals.
+    if !is_whole_there(here, at, &first, &named).await? {
+        return Ok(Rewritten::Unreadable);
+    }
     tell_pack(here, tier, named, &held)?;
     Ok(Rewritten::Yes)
+}
+
+/// Reads a pack back that was just put, and remembers that it was opened there.
+async fn is_whole_there(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    first: &ObjectPath,
+    named: &Packed,
+) -> Result<bool> {
+    let Some(replica) = here.device.replica_in_any_generation(at.id, first.as_str())? else {
+        return Ok(false);
+    };
+    let Ok(path) = ObjectPath::parse(&replica.object) else { return Ok(false) };
+    let bytes = at.store.get(&path, PACK_BYTES).await?;
+    let is_whole = prove_pack(&bytes, named, here.library(), here.keys.keyring()).is_ok();
+    if is_whole {
+        here.record_replica(at, &path, bytes.len() as u64, HowKnown::Opened)?;
+    }
+    Ok(is_whole)
 }
