@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use safelight_crypto::{ContentHash, Keyring, ObjectName, PackIndex, PackTier, open_entry, pack_index_range};
+use safelight_crypto::{Keyring, ObjectName, PackIndex, PackTier, open_entry, pack_index_range};
 use safelight_model::checkpoint::{Checkpoint, Page};
 use safelight_model::history::SealedSegment;
 use safelight_model::{
@@ -93,6 +93,12 @@ impl World {
             forget(&mut self.founder, &original);
         }
     }
+}
+
+async fn fetch(phone: &mut Phone, place: &TestPlace, original: &Original) {
+    let (at, mut problems) = (phone.at(&place.store), Vec::new());
+    safelight_sync::fetch_original(&mut phone.here(), &[at], original, &mut problems).await.unwrap();
+    assert_eq!(problems, []);
 }
 
 fn forget(phone: &mut Phone, original: &Original) {
@@ -284,6 +290,8 @@ async fn the_same_file_imported_afterwards_is_a_new_life() {
     let mut world = world(520, TestPlace::new()).await;
     world.forget();
     world.sync().await;
+    // As the library's clearing does, once it is alone in the folder.
+    world.founder.device.forget_packed([&world.large.content, &world.tiny.content]).unwrap();
     let asset = AssetId(world.large.content);
     let content: Vec<u8> = (0..400_000_u32).map(|n| (n % 251) as u8).collect();
     let again = world.founder.import_unrecorded("again.jpg", &content);
@@ -309,10 +317,7 @@ async fn the_same_file_imported_afterwards_is_a_new_life() {
         assert_eq!(finds(&opened, needle), Vec::<String>::new());
     }
     assert!(!finds(&opened, b"named anew").is_empty() && !finds(&opened, b"made again").is_empty());
-    let at = second.at(&world.place.store);
-    let mut problems = Vec::new();
-    safelight_sync::fetch_original(&mut second.here(), &[at], &again, &mut problems).await.unwrap();
-    assert_eq!(problems, []);
+    fetch(&mut second, &world.place, &again).await;
 }
 
 #[tokio::test]
@@ -348,9 +353,7 @@ async fn whatever_put_it_is_cut_at_it_is_finished_by_the_next_sync() {
         let mut second = Phone::join(&world.place.store, &world.words, 1540 + u64::from(puts)).await.unwrap();
         assert_eq!(sync_all(&mut second, &world.place).await, []);
         assert_eq!(second.hash(), world.founder.hash());
-        let content = ContentHash::of(b"a small photo that stays");
-        assert_eq!(content, world.stays_tiny.content);
-        assert!(second.device.packed(&content, RenditionKind::Original).unwrap().is_some());
+        fetch(&mut second, &world.place, &world.stays_tiny).await;
     }
 }
 
