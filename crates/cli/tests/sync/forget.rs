@@ -39,7 +39,7 @@ fn check_receipt(world: &World, receipt: &str) {
         |said: &Path| Command::new(&python).arg("-B").arg(&program).arg(said).arg(&signature).output();
     let Ok(output) = check(&said) else { return safelight_servers::skip("python3") };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    std::fs::write(&said, format!("{} \n", first)).unwrap();
+    std::fs::write(&said, format!("{first} \n")).unwrap();
     assert!(!check(&said).unwrap().status.success(), "a changed receipt");
 }
 
