@@ -2,6 +2,7 @@
 //! lost by it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use safelight_crypto::{Keyring, ObjectName, PackIndex, PackTier, open_entry, pack_index_range};
 use safelight_model::checkpoint::{Checkpoint, Page};
@@ -112,6 +113,11 @@ fn forget(phone: &mut Phone, original: &Original) {
     phone.record(vec![state.forget(asset, vec![original.content], life).unwrap()]);
 }
 
+fn stretch<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    let at = |position: u64| usize::try_from(position).unwrap();
+    &bytes[at(range.start)..at(range.end)]
+}
+
 /// Opens everything that a place holds, with all keys; answers it with its names.
 fn open_everything(place: &TestPlace, keyring: &Keyring) -> Vec<(String, Vec<u8>)> {
     let library = keyring.library();
@@ -139,10 +145,10 @@ fn open_everything(place: &TestPlace, keyring: &Keyring) -> Vec<(String, Vec<u8>
                 let (length, head) = (bytes.len() as u64, &bytes[..24]);
                 let range =
                     pack_index_range(&logical, length, head, bytes.last_chunk().unwrap(), keyring).unwrap();
-                let index = &bytes[range.start as usize..range.end as usize];
+                let index = stretch(&bytes, &range);
                 let index = PackIndex::open(index, &range, library, &logical, keyring).unwrap();
                 for entry in index.entries() {
-                    let sealed = &bytes[entry.range.start as usize..entry.range.end as usize];
+                    let sealed = stretch(&bytes, &entry.range);
                     opened.push((name.clone(), open_entry(sealed, library, &entry.record, keyring).unwrap()));
                 }
             }
