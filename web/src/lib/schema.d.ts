@@ -1395,6 +1395,11 @@ export interface components {
             /** @description The album to put it into. */
             within?: string | null;
         };
+        /**
+         * @description How often a backup is made by itself, when its drive is there.
+         * @enum {string}
+         */
+        BackupSchedule: "off" | "daily" | "weekly";
         /** @description A photo in the thaw basket. */
         BasketItem: {
             /**
@@ -1600,6 +1605,8 @@ export interface components {
              * @description Photos and videos that the device can still open, where it has them or reaches them: all that were there until now.
              */
             still_readable: number;
+            /** @description Devices that only upload, which go on sealing to a key that it holds until they are let in anew. */
+            still_sealing: string[];
             /** @description Remotes whose storage it may still reach, and how this device opens each: what is to be replaced there. */
             storage: components["schemas"]["StorageAccess"][];
         };
@@ -2008,6 +2015,39 @@ export interface components {
              */
             written_over: number;
         };
+        /** @description What became of the uploads in a remote. */
+        InboxReport: {
+            /**
+             * Format: int64
+             * @description Uploads that something is wrong with; they stay aside.
+             */
+            aside: number;
+            /**
+             * Format: int64
+             * @description Uploads that were taken in and stay there until a remote holds their originals, or for ever where nothing may be removed.
+             */
+            kept: number;
+            /**
+             * Format: int64
+             * @description Uploads of photos that the library had.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Uploads that were taken in and removed from the remote.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description Uploads whose photo is new in the library.
+             */
+            taken: number;
+            /**
+             * Format: int64
+             * @description Uploads that are too many for one day, or not all there yet.
+             */
+            waiting: number;
+        };
         /** @description An invitation as the page shows it. */
         Invitation: {
             /** @description Where the library rests, which goes with the words. */
@@ -2363,7 +2403,7 @@ export interface components {
         PairedDevice: {
             /** @description Its id. */
             device: string;
-            /** @description How many epochs' secrets it was given. */
+            /** @description How many epochs' secrets it was given; none where it may only upload. */
             epochs: number;
             /**
              * Format: int64
@@ -2777,6 +2817,28 @@ export interface components {
             /** @description How many contents it has had. */
             versions: number;
         };
+        /** @description A backup as people see it. */
+        ShownBackup: {
+            /** @description Whether its folder is there now. */
+            is_connected: boolean;
+            /** @description Whether it is due by that. */
+            is_due: boolean;
+            /** @description When it last held everything: `2026-05-14 10:11:12`, UTC; none: never yet. */
+            made?: string | null;
+            /**
+             * Format: int64
+             * @description Originals that it does not hold yet.
+             */
+            missing: number;
+            /** @description The name of its place in `safelight remote`. */
+            name: string;
+            /** @description The folder on the drive. */
+            path: string;
+            /** @description When all that it holds was last read back and opened. */
+            proven?: string | null;
+            /** @description When it is made by itself. */
+            schedule: components["schemas"]["BackupSchedule"];
+        };
         /** @description Why nothing is let go. */
         ShownBrake: {
             /** @description The last moment before it, `2026-05-14T10:11:12.345Z`: `safelight restore --to` goes back there. */
@@ -2828,6 +2890,8 @@ export interface components {
             segments: number;
             /** @description How it stands. */
             standing: components["schemas"]["DeviceStanding"];
+            /** @description Whether it may only upload, and open nothing. */
+            upload_only: boolean;
         };
         /** @description A photo of a group. */
         ShownDuplicate: {
@@ -3221,6 +3285,8 @@ export interface components {
              * @description All photos and videos.
              */
             assets: number;
+            /** @description The backups of this device, and when each was last made and last proven. */
+            backups: components["schemas"]["ShownBackup"][];
             /** @description Why nothing is let go on this device, where the brake is on. */
             brake: components["schemas"]["ShownBrake"][];
             /**
@@ -3574,6 +3640,8 @@ export interface components {
             told: components["schemas"]["SaidProblem"][];
             /** @description What went over the wire. */
             traffic: components["schemas"]["Traffic"];
+            /** @description What became of what devices that only upload left there. */
+            uploads: components["schemas"]["InboxReport"];
         };
         /** @description A tag. */
         Tag: {
