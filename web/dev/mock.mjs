@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
 import { devices } from './devices.mjs';
+import { past } from './past.mjs';
 import { first, firstRun, waits } from './first.mjs';
 import { hidden, isOpen, PASSPHRASE, shut } from './hidden.mjs';
 import { jobs } from './jobs.mjs';
@@ -15,7 +16,7 @@ import { whereabouts } from './whereabouts.mjs';
 
 // Parts of the gallery whose answers lie in files of their own: each is asked in turn, with { call, method, query, body,
 // fail, world }, and gives what is answered as JSON, or undefined when the call is not its own.
-const PARTS = [devices, hidden, jobs, first, map, smart, sync, whereabouts];
+const PARTS = [devices, hidden, jobs, first, map, past, smart, sync, whereabouts];
 
 const total = Number(process.argv[2] ?? 4000);
 const port = Number(process.argv[3] ?? 0);

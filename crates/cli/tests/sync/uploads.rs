@@ -172,7 +172,7 @@ fn hostile_items_are_named_and_kept_aside_and_stop_nothing_else() {
     for reason in [
         "with this number was taken in before",
         "signature",
-        "not a photo or video",
+        "of a photo or video",
         "no device of this library",
     ] {
         assert!(said.contains(reason), "{reason}: {said}");
