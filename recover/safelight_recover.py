@@ -272,6 +272,8 @@ class Words:
             bits = word_bits(words)
             entropy = (bits >> 8).to_bytes(32, "big")
             demand(H(entropy)[0] == bits & 255, "words-checksum", "the words do not belong together: one is mistaken")
+        bits = int.from_bytes(entropy, "big") << 8 | H(entropy)[0]
+        self.text = " ".join(WORD_LIST.split()[bits >> 11 * at & 2047] for at in reversed(range(24)))
         p = extract(b"safelight/1 words", entropy)
         self.kem = XWingKey(expand(p, "kem"))
         signing = Ed25519PrivateKey.from_private_bytes(expand(p, "signing"))

@@ -45,7 +45,7 @@ def show(record):
 
 def words(v):
     read = sl.Words(v["words"])
-    return {"words": " ".join(v["words"].lower().split()), "verifying_key": read.verifying.hex(),
+    return {"words": read.text, "verifying_key": read.verifying.hex(),
             "kem_public_sha256": sl.H(read.kem.public).hex(), "id": sl.id_text(read.id)}
 
 

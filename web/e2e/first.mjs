@@ -192,7 +192,7 @@ async function joins(browser, pictures, place, words) {
     };
     // Words that cannot be right are refused before a passphrase is asked for.
     await page.getByRole('button', { name: 'Go on' }).click();
-    await page.getByRole('alert').filter({ hasText: /no recovery words/ }).waitFor();
+    await page.getByRole('alert').filter({ hasText: /recovery words/i }).waitFor();
     await heading(page, 'Where it rests');
     assert.equal(await page.getByLabel('Once more').count(), 0);
     await typed.fill(words.join(' ').toUpperCase());

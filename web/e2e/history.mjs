@@ -50,7 +50,7 @@ test('the library is looked at as it was, by keys, and photos of it are made so 
     await page.getByText('Nothing was changed then.').waitFor();
 
     // Back then, in every window.
-    await page.getByRole('button', { name: 'Look at before it all' }).focus();
+    await page.getByRole('button', { name: 'Look at it: before it all' }).focus();
     await page.keyboard.press('Enter');
     await page.getByRole('region', { name: 'As it was' }).getByText(/snapshot before it all/).waitFor();
     await page.waitForSelector('[role=gridcell] .pick');

@@ -1,4 +1,4 @@
-//! What may stand behind `place:`, `camera:` and `lens:`: the names that this library has, the commonest first.
+//! What may stand behind `place:`, `camera:`, `lens:` and `format:`: the names that this library has, the commonest first.
 //!
 //! Gathering them takes longer than somebody who types may wait, so whoever completes keeps them and gathers them anew once the
 //! library has changed. Places are those of all photos on the map. Cameras and lenses are read off a sample: photos in the
@@ -25,6 +25,7 @@ pub struct Offers {
     places: Vec<Offer>,
     cameras: Vec<Offer>,
     lenses: Vec<Offer>,
+    formats: Vec<Offer>,
     /// What was hidden before they were gathered.
     hidden: BTreeSet<AssetId>,
 }
@@ -43,6 +44,7 @@ impl Offers {
             "place" => Some(&self.places),
             "camera" => Some(&self.cameras),
             "lens" => Some(&self.lenses),
+            "format" => Some(&self.formats),
             _ => None,
         }
     }
@@ -82,7 +84,7 @@ impl Library {
         Ok(!self.hidden_before_offers()?.is_subset(&offers.hidden))
     }
 
-    /// Gathers what may stand behind `place:`, `camera:` and `lens:`, from photos on the map and others, and keeps with them
+    /// Gathers what may stand behind `place:`, `camera:`, `lens:` and `format:`, from photos on the map and others, and keeps with them
     /// what was hidden before.
     ///
     /// # Errors
@@ -97,7 +99,7 @@ impl Library {
                 *places.entry(name).or_default() += place.assets;
             }
         }
-        let (mut cameras, mut lenses) = (HashMap::new(), HashMap::new());
+        let (mut cameras, mut lenses, mut formats) = (HashMap::new(), HashMap::new(), HashMap::new());
         let sample = self.catalog().assets_after(None, SAMPLE)?;
         let is_all = sample.len() < SAMPLE;
         for (asset, _) in sample {
@@ -107,7 +109,10 @@ impl Library {
                 continue;
             }
             let camera = camera(view.facts.camera_make.as_deref(), view.facts.camera_model.as_deref());
-            for (name, counted) in [(camera, &mut cameras), (view.facts.lens.clone(), &mut lenses)] {
+            let format = view.facts.format.as_ref().map(ToString::to_string);
+            for (name, counted) in
+                [(camera, &mut cameras), (view.facts.lens.clone(), &mut lenses), (format, &mut formats)]
+            {
                 if let Some(name) = name.filter(|name| name.chars().any(char::is_alphanumeric)) {
                     *counted.entry(name).or_default() += 1;
                 }
@@ -117,6 +122,7 @@ impl Library {
             places: commonest(places, true),
             cameras: commonest(as_found(&cameras), is_all),
             lenses: commonest(as_found(&lenses), is_all),
+            formats: commonest(as_found(&formats), is_all),
             hidden,
         })
     }

@@ -206,8 +206,7 @@ pub(crate) async fn check_words(
 }
 
 fn read_words(typed: &Zeroizing<String>) -> Answer<RecoveryWords> {
-    RecoveryWords::parse(typed.trim())
-        .map_err(|error| Failure::not_understood(format!("these are no recovery words: {error}")))
+    RecoveryWords::parse(typed.trim()).map_err(|error| Failure::not_understood(error.to_string()))
 }
 
 /// A library to join.

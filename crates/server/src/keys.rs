@@ -138,8 +138,7 @@ pub(crate) async fn test_recovery(
     Asked(WrittenDown { words }): Asked<WrittenDown>,
 ) -> Answer<StatusCode> {
     let typed = Zeroizing::new(words);
-    let words = RecoveryWords::parse(&typed)
-        .map_err(|error| Failure::not_understood(format!("these are no recovery words: {error}")))?;
+    let words = RecoveryWords::parse(&typed).map_err(|error| Failure::not_understood(error.to_string()))?;
     let fits = gallery.door.write(move |library| Ok(library.test_recovery(&words)?)).await?;
     if fits {
         return Ok(StatusCode::NO_CONTENT);
