@@ -44,7 +44,7 @@ test('the library is looked at as it was, by keys, and photos of it are made so 
     await clean(page, 'history', pictures);
     assert.ok(!(await page.content()).includes('KEPT_3'), 'what is hidden is not told of');
     // By sort, and by a day on which nothing was done.
-    await page.getByLabel('What', { exact: true }).selectOption('trash');
+    await page.locator('select').nth(1).selectOption('trash');
     await page.waitForFunction(() => document.querySelectorAll('.log li').length === 1);
     await page.getByLabel('Until').fill('2001-01-01');
     await page.getByText('Nothing was changed then.').waitFor();
@@ -84,7 +84,7 @@ test('the library is looked at as it was, by keys, and photos of it are made so 
 
     // A day of before there was anything.
     await visit(page, '/history');
-    await page.getByLabel('Day').fill('2001-06-01');
+    await page.getByLabel('Day', { exact: true }).fill('2001-06-01');
     await page.getByRole('button', { name: 'Look at it', exact: true }).first().click();
     await page.getByRole('region', { name: 'As it was' }).waitFor();
     assert.equal((await photos(page)).length, 0);

@@ -137,6 +137,6 @@ impl Library {
 }
 
 /// What is said of an item that breaks a rule.
-pub(crate) fn damaged(object: &str, reason: impl ToString) -> LibraryError {
-    LibraryError::Damaged { object: object.to_owned(), reason: reason.to_string() }
+pub(crate) fn damaged(object: &str, reason: impl Into<String>) -> LibraryError {
+    LibraryError::Damaged { object: object.to_owned(), reason: reason.into() }
 }

@@ -6,7 +6,7 @@
 mod pdf;
 
 use jiff::Zoned;
-use safelight_crypto::{RecoveryWords, Share, sha256};
+use safelight_crypto::{RecoveryWords, Share, StatementId, sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Result;
@@ -69,7 +69,7 @@ impl Library {
         let roster = self.catalog().roster(self.id())?;
         let mut heads = roster.as_ref().map(|roster| roster.heads()).unwrap_or_default();
         heads.sort_unstable();
-        let stated: Vec<u8> = heads.iter().flat_map(|head| head.as_bytes()).copied().collect();
+        let stated: Vec<u8> = heads.iter().flat_map(StatementId::as_bytes).copied().collect();
         let hash = sha256(&[&stated]);
         let remotes = self.remotes()?.into_iter().map(|remote| (remote.name, remote.address));
         Ok(RecoveryKit {
