@@ -47,10 +47,10 @@ fn a_switch_is_looked_at_turned_and_taken_back() {
         let asked = json!({ "items": items, "remote": "nas", "turn": turn, "consent": consent });
         serving.asked("POST", "sync/switch", &asked)
     };
-    // To be asked whether one agrees is an answer, and no refusal.
+    // A page has the same as an answer; any other program is refused.
     let (status, asked) = turn(&json!(ids), "on", false);
-    assert_eq!((status, &asked["asks"]["code"]), (200, &"needs-consent".into()), "{asked}");
-    let exposes = &asked["asks"]["exposes"];
+    assert_eq!((status, &asked["error"]["code"]), (409, &"needs-consent".into()), "{asked}");
+    let exposes = &asked["error"]["exposes"];
     assert_eq!(
         (&exposes["remote"], &exposes["originals"], &exposes["most"]),
         (&"nas".into(), &3.into(), &1.into())
@@ -148,7 +148,7 @@ fn a_policy_is_changed_what_waits_is_told_and_a_sync_sends_it() {
     assert_eq!(wrong["error"]["at"], json!([2, 7]), "{wrong}");
     let everything = |consent: bool| json!({ "settings": { "only": "type:photo", "limit": "20MB/s" }, "consent": consent });
     let (status, asked) = serving.asked("PATCH", "remotes/nas", &everything(false));
-    assert_eq!((status, &asked["asks"]["exposes"]["originals"]), (200, &3.into()), "{asked}");
+    assert_eq!((status, &asked["error"]["exposes"]["originals"]), (409, &3.into()), "{asked}");
     assert_eq!(serving.json("remotes")[0]["limit"], Value::Null, "nothing was changed");
     let change = serving.done("PATCH", "remotes/nas", &everything(true));
     assert_eq!((&change["newly_exposed"], &change["waiting_originals"]), (&3.into(), &3.into()), "{change}");
