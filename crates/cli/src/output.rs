@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::failure::{Exit, Failure};
+
 /// Whether a result went to stdout as JSON: one for the process, as stdout is.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
@@ -90,6 +92,12 @@ impl Output {
 pub(crate) fn new_private_file(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Why a file that somebody named is not made.
+pub(crate) fn is_there(path: &Path) -> Failure {
+    Failure::new(Exit::Refused, format!("{} is there already", printable(path)))
+        .hint("name a new file: what is there is not written over")
 }
 
 /// A path as it can be shown: control characters, what turns the direction of text, and bytes that are not UTF-8 escaped.

@@ -131,8 +131,10 @@ impl Library {
     /// Those of the database.
     pub fn backups(&self) -> Result<Vec<ShownBackup>> {
         let mut shown = Vec::new();
-        for remote in self.remotes()? {
-            let Some(backup) = self.remembered_backup(&remote.address)? else { continue };
+        for row in self.device.remotes()? {
+            let Some(backup) = self.remembered_backup(&row.address)? else { continue };
+            // Its originals are counted only for what is a backup.
+            let remote = self.remote(&row.name)?;
             let time = |millis: u64| (millis > 0).then(|| shown_time(millis));
             let folder = folder_of(&remote.address);
             shown.push(ShownBackup {

@@ -123,6 +123,35 @@ impl Bench {
 }
 
 impl Rooms {
+    fn of(
+        folder: LibraryFolder,
+        keys: UnlockedKeys,
+        options: LibraryOptions,
+        moment: Option<Moment>,
+    ) -> Self {
+        Self {
+            folder,
+            keys,
+            options,
+            readers: Bench::with(if moment.is_some() { 1 } else { READERS }),
+            moment,
+            writer: Bench::with(1),
+            fetcher: Bench::with(1),
+            surveyor: Bench::with(1),
+            forerunner: Bench::with(1),
+            worker: Bench::with(1),
+            inviter: Bench::with(1),
+        }
+    }
+
+    /// The same library at another moment, which is folded when this returns.
+    fn at(&self, moment: Option<Moment>) -> Result<Self, LibraryError> {
+        let rooms = Self::of(self.folder.clone(), self.keys.clone(), self.options.clone(), moment);
+        let library = rooms.take(Purpose::Read)?;
+        held(&rooms.readers.idle).push(library);
+        Ok(rooms)
+    }
+
     fn bench(&self, purpose: Purpose) -> &Bench {
         match purpose {
             Purpose::Read => &self.readers,
@@ -223,40 +252,22 @@ impl Door {
 
     fn let_in(&self, folder: LibraryFolder, keys: UnlockedKeys) {
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::new(self.rooms_of(folder, keys, None)));
+            Some(Arc::new(Rooms::of(folder, keys, self.options.clone(), None)));
         self.touch();
-    }
-
-    fn rooms_of(&self, folder: LibraryFolder, keys: UnlockedKeys, moment: Option<Moment>) -> Rooms {
-        Rooms {
-            folder,
-            keys,
-            options: self.options.clone(),
-            readers: Bench::with(if moment.is_some() { 1 } else { READERS }),
-            moment,
-            writer: Bench::with(1),
-            fetcher: Bench::with(1),
-            surveyor: Bench::with(1),
-            forerunner: Bench::with(1),
-            worker: Bench::with(1),
-            inviter: Bench::with(1),
-        }
     }
 
     /// From now on the library is shown as it was at a moment, or as it is. Answers only once that is folded.
     pub(crate) async fn look_at(&self, moment: Option<Moment>) -> Answer<()> {
         let before = self.rooms().ok_or_else(|| self.closed())?;
-        let rooms = Arc::new(self.rooms_of(before.folder.clone(), before.keys.clone(), moment));
-        let opening = Arc::clone(&rooms);
-        let opened = tokio::task::spawn_blocking(move || opening.take(Purpose::Read));
-        let library = opened.await.map_err(|_| Failure::broken())??;
-        held(&rooms.readers.idle).push(library);
+        let opening = Arc::clone(&before);
+        let opened = tokio::task::spawn_blocking(move || opening.at(moment));
+        let rooms = opened.await.map_err(|_| Failure::broken())??;
         let mut now = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         // It may have been shut meanwhile, or somebody looks at another moment.
         if !now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &before)) {
             return Err(Failure::locked());
         }
-        *now = Some(rooms);
+        *now = Some(Arc::new(rooms));
         Ok(())
     }
 
@@ -266,9 +277,7 @@ impl Door {
             let reason = "there is no library yet, and nothing to look back at".to_owned();
             return Err(LibraryError::Refused { reason, hint: "leave --at out".into() });
         };
-        let rooms = self.rooms_of(before.folder.clone(), before.keys.clone(), Some(moment.clone()));
-        let library = rooms.take(Purpose::Read)?;
-        held(&rooms.readers.idle).push(library);
+        let rooms = before.at(Some(moment.clone()))?;
         *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rooms));
         Ok(())
     }

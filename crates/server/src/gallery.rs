@@ -62,6 +62,11 @@ impl Gallery {
 
     /// Another moment is looked at: what was read of the one before is forgotten, and every page begins anew.
     pub(crate) fn look_elsewhere(&self, past: Option<&LookedAt>) {
+        self.forget_views();
+        self.news.past(past);
+    }
+
+    fn forget_views(&self) {
         self.timelines.forget();
         self.points.forget();
         self.offered.forget();
@@ -69,20 +74,13 @@ impl Gallery {
         self.plans.forget();
         self.states.forget();
         self.proxies.forget();
-        self.news.past(past);
     }
 
     /// What was read of the library goes with the keys.
     fn forget(&self) {
-        self.timelines.forget();
-        self.points.forget();
-        self.offered.forget();
-        self.found.forget();
+        self.forget_views();
         self.jobs.forget();
         self.inviting.forget();
-        self.plans.forget();
-        self.states.forget();
-        self.proxies.forget();
         self.undone.forget();
         self.news.locked();
     }

@@ -75,14 +75,7 @@ impl SealedRemote {
     /// # Errors
     /// [`StoreError::Unsupported`] for a path of any other area, and what [`Remote::put`] may answer.
     pub async fn replace_head(&self, path: &ObjectPath, sealed: &Sealed) -> Result<Stored, StoreError> {
-        if path.area() != Area::Head {
-            return Err(StoreError::Unsupported {
-                place: self.label().to_owned(),
-                operation: crate::error::Operation::Put,
-                reason: "only a head may be replaced",
-            });
-        }
-        self.remote.put(&Key::from(path), sealed.body().clone(), &PutOptions::default()).await
+        self.replace(path, Area::Head, sealed, "only a head may be replaced").await
     }
 
     /// Replaces a segment by another sealing of it, out of which ops were taken that must rest nowhere any more: at every
@@ -91,12 +84,19 @@ impl SealedRemote {
     /// # Errors
     /// [`StoreError::Unsupported`] for a path of any other area, and what [`Remote::put`] may answer.
     pub async fn replace_segment(&self, path: &ObjectPath, sealed: &Sealed) -> Result<Stored, StoreError> {
-        if path.area() != Area::Log {
-            return Err(StoreError::Unsupported {
-                place: self.label().to_owned(),
-                operation: crate::error::Operation::Put,
-                reason: "only a segment of history may be replaced so",
-            });
+        self.replace(path, Area::Log, sealed, "only a segment of history may be replaced so").await
+    }
+
+    async fn replace(
+        &self,
+        path: &ObjectPath,
+        area: Area,
+        sealed: &Sealed,
+        reason: &'static str,
+    ) -> Result<Stored, StoreError> {
+        if path.area() != area {
+            let (place, operation) = (self.label().to_owned(), crate::error::Operation::Put);
+            return Err(StoreError::Unsupported { place, operation, reason });
         }
         self.remote.put(&Key::from(path), sealed.body().clone(), &PutOptions::default()).await
     }

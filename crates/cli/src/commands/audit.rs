@@ -9,7 +9,7 @@ use safelight_library::{AuditReport, AuditShape, Library, LibraryError};
 use super::history::{Filter, print};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, new_private_file};
+use crate::output::{counted, is_there, new_private_file};
 
 /// Show the history, or write it out so that anybody can check it
 ///
@@ -71,10 +71,6 @@ fn write_to(
     shape: AuditShape,
     file: &Path,
 ) -> Result<AuditReport, Failure> {
-    let is_there = |path: &Path| {
-        Failure::new(Exit::Refused, format!("{} is there already", path.display()))
-            .hint("name a new file: what is there is not written over")
-    };
     let new = |path: &Path| {
         new_private_file(path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => is_there(path),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{new_private_file, printable};
+use crate::output::{is_there, new_private_file, printable};
 use crate::prompt;
 
 #[derive(Debug, Subcommand)]
@@ -153,7 +153,7 @@ fn split(
     let page = |number: u8| folder.join(format!("share-{number}.pdf"));
     // All or none: half of a splitting and half of another one do not fit together.
     if let Some(there) = shares.iter().map(|share| page(share.number())).find(|file| file.exists()) {
-        return Err(exists_already(&there));
+        return Err(is_there(&there));
     }
     let mut files = Vec::new();
     for share in &shares {
@@ -181,7 +181,7 @@ fn split(
 
 fn write(file: &Path, kit: &RecoveryKit, secret: KitSecret<'_>) -> Result<(), Failure> {
     let mut output = new_private_file(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => exists_already(file),
+        std::io::ErrorKind::AlreadyExists => is_there(file),
         _ => cannot_write(file, &error),
     })?;
     let page = kit.to_pdf(secret);
@@ -193,9 +193,4 @@ fn write(file: &Path, kit: &RecoveryKit, secret: KitSecret<'_>) -> Result<(), Fa
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Incomplete, format!("{} cannot be written: {error}", printable(path)))
-}
-
-fn exists_already(file: &Path) -> Failure {
-    Failure::new(Exit::Refused, format!("{} exists already", printable(file)))
-        .hint("name another one, or remove it")
 }

@@ -322,6 +322,16 @@ fn listed<const KINDS: usize>(kinds: [(u64, &str, &str); KINDS]) -> Option<Strin
     Some(if told.is_empty() { last } else { format!("{} and {last}", told.join(", ")) })
 }
 
+/// `4 originals fetched, 1 original still thawing`; none where all of it is nothing.
+fn became<const FATES: usize>(fates: [(u64, &str); FATES], one: &str, several: &str) -> Option<String> {
+    let told: Vec<String> = fates
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", counted(count, one, several)))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
 /// What became of what devices that only upload left there, if they left anything.
 pub(crate) fn uploads(report: &InboxReport) -> Option<String> {
     let parts = [
@@ -331,12 +341,7 @@ pub(crate) fn uploads(report: &InboxReport) -> Option<String> {
         (report.aside, "put aside: safelight device inbox"),
         (report.waiting, "still waiting"),
     ];
-    let told: Vec<String> = parts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", counted(count, "upload", "uploads")))
-        .collect();
-    (!told.is_empty()).then(|| told.join(", "))
+    became(parts, "upload", "uploads")
 }
 
 /// What the sync did for the originals of this device, if it did anything.
@@ -348,12 +353,7 @@ fn local(outcome: &SyncOutcome) -> Option<String> {
         (local.freed_originals, "freed here against a proof"),
         (local.thawing_originals, "still thawing"),
     ];
-    let told: Vec<String> = parts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", counted(count, "original", "originals")))
-        .collect();
-    (!told.is_empty()).then(|| told.join(", "))
+    became(parts, "original", "originals")
 }
 
 fn dry_run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use safelight_library::{Among, ForgetPlan, ForgetReport, LibraryError};
 use super::set::select;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, new_private_file, printable_text, size};
+use crate::output::{counted, is_there, new_private_file, printable_text, size};
 use crate::prompt;
 
 pub(crate) fn run(context: &Context, items: &[String], receipt: Option<&Path>) -> Result<(), Failure> {
@@ -54,11 +54,6 @@ pub(crate) fn receipts(context: &Context) -> Result<(), Failure> {
     }
     context.output.talk(&counted(receipts.len() as u64, "receipt", "receipts"));
     Ok(())
-}
-
-fn is_there(file: &Path) -> Failure {
-    Failure::new(Exit::Refused, format!("{} is there already", file.display()))
-        .hint("name a new file: what is there is not written over")
 }
 
 fn write(file: &Path, receipt: &str) -> Result<(), Failure> {

@@ -119,6 +119,43 @@ fn check(bytes: &[u8], key: &VerifyingKey) -> Result<(), Fault> {
     key.verify(Domain::Pairing, message, &Signature::from_bytes(*signature))
 }
 
+/// The end of an answer of the inviter: its signature, and that it answers this ask and no other.
+fn end(
+    mut reader: Reader<'_>,
+    bytes: &[u8],
+    offer: &Offer,
+    (answers, to): ([u8; 32], &Ask),
+) -> Result<(), Fault> {
+    reader.raw(SIGNATURE_LEN)?;
+    reader.finish()?;
+    check(bytes, offer.inviter.verifying_key())?;
+    if answers == to.digest { Ok(()) } else { Err(Fault::BadField("ask")) }
+}
+
+/// Signs a welcome and seals it, for the device that asked alone.
+fn seal_for(
+    id: PairingId,
+    ask: &Ask,
+    inviter: &Device,
+    welcome: Writer,
+    entropy: &mut dyn Entropy,
+) -> Result<Sealed> {
+    let bytes = zeroize::Zeroizing::new(sign(inviter, welcome));
+    seal_welcome(id, &names::pairing_welcome(&id), ask.device.kem_public(), &bytes, entropy)
+}
+
+/// Opens a welcome with the new device's key, and reads it.
+fn open_for<T>(
+    id: PairingId,
+    key: &KemSecret,
+    sealed: &[u8],
+    read: impl FnOnce(&[u8]) -> Result<T, Fault>,
+) -> Result<T> {
+    let object = names::pairing_welcome(&id);
+    let bytes = zeroize::Zeroizing::new(open_welcome(&object, sealed, key)?);
+    read(&bytes).map_err(|fault| fault.of(object))
+}
+
 fn begin(reader: &mut Reader<'_>, magic: &[u8; 4]) -> Result<(), Fault> {
     reader.magic(magic)?;
     match reader.u16()? {
@@ -279,12 +316,7 @@ impl Reveal {
         begin(&mut reader, b"SLPR")?;
         let ask: [u8; 32] = reader.array()?;
         let nonce: [u8; 32] = reader.array()?;
-        reader.raw(SIGNATURE_LEN)?;
-        reader.finish()?;
-        check(bytes, offer.inviter.verifying_key())?;
-        if ask != to.digest {
-            return Err(Fault::BadField("ask"));
-        }
+        end(reader, bytes, offer, (ask, to))?;
         if commit(&nonce) != offer.commitment {
             return Err(Fault::BadField("commitment"));
         }
@@ -318,8 +350,7 @@ impl Welcome {
             .raw(&self.keys_file)
             .prefixed(self.history.as_bytes())
             .prefixed(&self.storage);
-        let bytes = zeroize::Zeroizing::new(sign(inviter, writer));
-        seal_welcome(id, &names::pairing_welcome(&id), ask.device.kem_public(), &bytes, entropy)
+        seal_for(id, ask, inviter, writer, entropy)
     }
 
     /// Opens it with the new device's key.
@@ -328,9 +359,7 @@ impl Welcome {
     /// [`Fault::WrongContext`] for another device's; [`Fault::BadSignature`] when another device than that of the offer
     /// wrote it; [`Fault::BadField`] when it answers another ask; the first rule that it breaks.
     pub fn open(id: PairingId, offer: &Offer, ask: &Ask, key: &KemSecret, sealed: &[u8]) -> Result<Self> {
-        let object = names::pairing_welcome(&id);
-        let bytes = zeroize::Zeroizing::new(open_welcome(&object, sealed, key)?);
-        Self::read(&bytes, offer, ask).map_err(|fault| fault.of(object))
+        open_for(id, key, sealed, |bytes| Self::read(bytes, offer, ask))
     }
 
     fn read(bytes: &[u8], offer: &Offer, to: &Ask) -> Result<Self, Fault> {
@@ -341,12 +370,7 @@ impl Welcome {
         let keys_file = reader.array()?;
         let history = text(&mut reader, MOST_NAME_BYTES, "history")?;
         let storage = reader.prefixed(MOST_STORAGE_BYTES)?.to_vec();
-        reader.raw(SIGNATURE_LEN)?;
-        reader.finish()?;
-        check(bytes, offer.inviter.verifying_key())?;
-        if ask != to.digest {
-            return Err(Fault::BadField("ask"));
-        }
+        end(reader, bytes, offer, (ask, to))?;
         Ok(Self { ask, epoch, keys_file, history, storage })
     }
 }
@@ -370,8 +394,7 @@ impl InboxWelcome {
         entropy: &mut dyn Entropy,
     ) -> Result<Sealed> {
         let writer = Writer::new().raw(b"SLPU").u16(VERSION).raw(&self.ask).raw(&self.key.to_bytes());
-        let bytes = zeroize::Zeroizing::new(sign(inviter, writer.prefixed(&self.storage)));
-        seal_welcome(id, &names::pairing_welcome(&id), ask.device.kem_public(), &bytes, entropy)
+        seal_for(id, ask, inviter, writer.prefixed(&self.storage), entropy)
     }
 
     /// Opens it with the new device's key.
@@ -379,9 +402,7 @@ impl InboxWelcome {
     /// # Errors
     /// As [`Welcome::open`]; [`Fault::BadMagic`] for the welcome of a device that may read.
     pub fn open(id: PairingId, offer: &Offer, ask: &Ask, key: &KemSecret, sealed: &[u8]) -> Result<Self> {
-        let object = names::pairing_welcome(&id);
-        let bytes = zeroize::Zeroizing::new(open_welcome(&object, sealed, key)?);
-        Self::read(&bytes, offer, ask).map_err(|fault| fault.of(object))
+        open_for(id, key, sealed, |bytes| Self::read(bytes, offer, ask))
     }
 
     fn read(bytes: &[u8], offer: &Offer, to: &Ask) -> Result<Self, Fault> {
@@ -390,12 +411,7 @@ impl InboxWelcome {
         let ask: [u8; 32] = reader.array()?;
         let key = InboxKey::read(&mut reader)?;
         let storage = reader.prefixed(MOST_STORAGE_BYTES)?.to_vec();
-        reader.raw(SIGNATURE_LEN)?;
-        reader.finish()?;
-        check(bytes, offer.inviter.verifying_key())?;
-        if ask != to.digest {
-            return Err(Fault::BadField("ask"));
-        }
+        end(reader, bytes, offer, (ask, to))?;
         Ok(Self { ask, key, storage })
     }
 }

@@ -485,22 +485,8 @@ fn a_raw_file_that_lies_under_its_photo_may_be_the_cover() {
 
 #[test]
 fn a_photo_moves_that_has_a_video_half_wherever_that_is_stacked() {
-    let mut room = Room::with(3);
-    for (number, media, live) in [
-        (0, MediaKind::Photo, Some("A-B")),
-        (1, MediaKind::Video, Some("A-B")),
-        (2, MediaKind::Photo, Some("C-D")),
-    ] {
-        let facts = Facts { media: Some(media), live_id: live.map(str::to_owned), ..Facts::default() };
-        let derive = OpBody::Derive {
-            life: Life(0),
-            content: asset(number).0,
-            probe: ProbeKind::Metadata,
-            version: 1,
-            facts,
-        };
-        room.library.record(vec![derive]).unwrap();
-    }
+    let mut room = with_a_live_photo();
+    room.is_half_of(2, MediaKind::Photo, "C-D");
     let moves = |room: &Room, number| room.library.moves(&asset(number).to_string()).unwrap();
     assert_eq!([0, 1, 2].map(|number| moves(&room, number)), [true, false, false]);
     assert!(stacked(&room, 0).is_empty(), "one photo to whoever looks at it");
@@ -517,20 +503,21 @@ fn a_photo_moves_that_has_a_video_half_wherever_that_is_stacked() {
     assert!(!moves(&room, 0), "what lies in the trash shows nowhere else");
 }
 
+impl Room {
+    /// A program found that a photo is half of a Live Photo.
+    fn is_half_of(&mut self, number: u32, media: MediaKind, live: &str) {
+        let facts = Facts { media: Some(media), live_id: Some(live.to_owned()), ..Facts::default() };
+        let (content, probe) = (asset(number).0, ProbeKind::Metadata);
+        let derive = OpBody::Derive { life: Life(0), content, probe, version: 1, facts };
+        self.library.record(vec![derive]).unwrap();
+    }
+}
+
 /// Three photos, of which 1 is the video half of 0.
 fn with_a_live_photo() -> Room {
     let mut room = Room::with(3);
-    for (number, media) in [(0, MediaKind::Photo), (1, MediaKind::Video)] {
-        let facts = Facts { media: Some(media), live_id: Some("A-B".into()), ..Facts::default() };
-        let derive = OpBody::Derive {
-            life: Life(0),
-            content: asset(number).0,
-            probe: ProbeKind::Metadata,
-            version: 1,
-            facts,
-        };
-        room.library.record(vec![derive]).unwrap();
-    }
+    room.is_half_of(0, MediaKind::Photo, "A-B");
+    room.is_half_of(1, MediaKind::Video, "A-B");
     room
 }
 

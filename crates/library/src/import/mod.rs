@@ -33,7 +33,7 @@ use safelight_media::PROBE_VERSION;
 use safelight_media::pool::Pool;
 
 pub use report::{ImportReport, RefusedCount};
-pub(crate) use room::Workroom;
+pub(crate) use room::{Kept, Workroom};
 pub(crate) use settle::Sighting;
 
 use crate::effects::now_millis;
@@ -571,15 +571,7 @@ impl Library {
         let known = Mutex::new(known);
         let Self { catalog, device, place: folder, packs, damaged, keys, .. } = self;
         let (catalog, damaged) = (&*catalog, &*damaged);
-        let has_content = |content: &ContentHash| {
-            if damaged.has(content) {
-                return Ok(false);
-            }
-            match objects::original_of(&locked(catalog), content)? {
-                Some(original) => objects::serves(&original, request.link, here, &place, &locked(&known)),
-                None => Ok(false),
-            }
-        };
+        let kept = Kept { catalog, damaged, known: &known, place: &place, here, link: request.link };
         let room = Workroom {
             catalog,
             device,
@@ -589,7 +581,7 @@ impl Library {
             device_id: keys.keyring.device().id(),
             claimed: &claimed,
             damaged,
-            has_content: &has_content,
+            kept: &kept,
         };
         let intake = Intake {
             library,
@@ -602,7 +594,7 @@ impl Library {
             settle: request.settle,
             claimed: &claimed,
             large: &large,
-            has_content: &has_content,
+            kept: &kept,
         };
         let mut writer = Writer::new(room, Some(part.source.id), here, &part.root, monitor);
         let (sender, receiver) = crossbeam_channel::bounded::<(usize, Result<Taking>)>(threads * 2);

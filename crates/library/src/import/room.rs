@@ -25,7 +25,33 @@ pub(crate) struct Workroom<'a> {
     pub(crate) claimed: &'a Mutex<HashSet<ContentHash>>,
     pub(crate) damaged: &'a Damaged,
     /// Whether the library has a content already, fit to answer for a file.
-    pub(crate) has_content: &'a (dyn Fn(&ContentHash) -> Result<bool> + Sync),
+    pub(crate) kept: &'a Kept<'a>,
+}
+
+/// Whether the library has a content already, fit to answer for a file: asked by those who read files, while the writer writes.
+pub(crate) struct Kept<'a> {
+    pub(crate) catalog: &'a Mutex<Catalog>,
+    pub(crate) damaged: &'a Damaged,
+    /// A reader of its own.
+    pub(crate) known: &'a Mutex<DeviceDb>,
+    pub(crate) place: &'a FolderPlace,
+    pub(crate) here: DeviceId,
+    /// Whether a linked file answers, too.
+    pub(crate) link: bool,
+}
+
+impl Kept<'_> {
+    pub(crate) fn has(&self, content: &ContentHash) -> Result<bool> {
+        if self.damaged.has(content) {
+            return Ok(false);
+        }
+        match objects::original_of(&locked(self.catalog), content)? {
+            Some(original) => {
+                objects::serves(&original, self.link, self.here, self.place, &locked(self.known))
+            }
+            None => Ok(false),
+        }
+    }
 }
 
 impl Workroom<'_> {

@@ -23,7 +23,7 @@ use safelight_store::{FolderPlace, ObjectFile, StoreError};
 use super::held_open::is_held_open_for_writing;
 use super::rendition::{MadeRendition, Sealer};
 use super::settle::{STILL_CHANGING, Sighting};
-use super::{facts, locked};
+use super::{Kept, facts, locked};
 use crate::error::{LibraryError, Result};
 use crate::scan::Candidate;
 use crate::scan::trust::{sampled_fingerprint, stamp_of};
@@ -122,7 +122,7 @@ pub(crate) struct Intake<'a> {
     /// Held by whoever takes a large file.
     pub(crate) large: &'a Mutex<()>,
     /// Whether the library has a content already.
-    pub(crate) has_content: &'a (dyn Fn(&ContentHash) -> Result<bool> + Sync),
+    pub(crate) kept: &'a Kept<'a>,
 }
 
 /// A reading that came to its end.
@@ -290,7 +290,7 @@ impl Intake<'_> {
         look: impl FnOnce(&Reading) -> Result<Look>,
     ) -> Result<Taking> {
         let claimed = locked(self.claimed).insert(reading.content);
-        if !claimed || (self.has_content)(&reading.content)? {
+        if !claimed || self.kept.has(&reading.content)? {
             return Ok(Taking::Again(reading.content, reading.settled));
         }
         let parts = self.bind_parts(&mut reading)?;

@@ -287,7 +287,7 @@ impl<'a> Writer<'a> {
             self.room.damaged.read_again(self.room.device)?;
         }
         for (candidate, original) in batch {
-            if (self.room.has_content)(&original.content)? {
+            if self.room.kept.has(&original.content)? {
                 self.again.push((candidate, original.content, original.settled));
             } else {
                 new.push((candidate, original));

@@ -26,10 +26,9 @@ use crate::import::received::stamp_of_received;
 use crate::import::rendition::Sealer;
 use crate::import::take::{Intake, Taking};
 use crate::import::write::Writer;
-use crate::import::{Workroom, locked};
+use crate::import::{Kept, Workroom};
 use crate::library::{Library, device_key};
 use crate::monitor::{Monitor, Problem, Task};
-use crate::objects;
 use crate::remote::{Surroundings, reconnect};
 use crate::scan::Candidate;
 use crate::upload::path_of;
@@ -186,15 +185,7 @@ impl Library {
         let known = Mutex::new(known);
         let Self { catalog, device, place: folder, packs, damaged, .. } = self;
         let (catalog, damaged) = (&*catalog, &*damaged);
-        let has_content = |content: &safelight_crypto::ContentHash| {
-            if damaged.has(content) {
-                return Ok(false);
-            }
-            match objects::original_of(&locked(catalog), content)? {
-                Some(original) => objects::serves(&original, false, here, &place, &locked(&known)),
-                None => Ok(false),
-            }
-        };
+        let kept = Kept { catalog, damaged, known: &known, place: &place, here, link: false };
         let room = Workroom {
             catalog,
             device,
@@ -204,7 +195,7 @@ impl Library {
             device_id: here,
             claimed: &claimed,
             damaged,
-            has_content: &has_content,
+            kept: &kept,
         };
         let intake = Intake {
             library,
@@ -217,7 +208,7 @@ impl Library {
             settle: Duration::ZERO,
             claimed: &claimed,
             large: &large,
-            has_content: &has_content,
+            kept: &kept,
         };
         let owner = first.listed.name.device;
         let root = PathBuf::from(OsString::from_vec(first.manifest.root.clone()));

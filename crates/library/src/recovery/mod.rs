@@ -71,7 +71,7 @@ impl Library {
         heads.sort_unstable();
         let stated: Vec<u8> = heads.iter().flat_map(StatementId::as_bytes).copied().collect();
         let hash = sha256(&[&stated]);
-        let remotes = self.remotes()?.into_iter().map(|remote| (remote.name, remote.address));
+        let remotes = self.device.remotes()?.into_iter().map(|row| (row.name, row.address));
         Ok(RecoveryKit {
             library: self.id().to_string(),
             made: Zoned::now().with_time_zone(zone_here()).date().to_string(),

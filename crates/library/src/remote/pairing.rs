@@ -364,27 +364,8 @@ pub(super) async fn come_in(
     by: &CodeToJoin<'_>,
     monitor: &dyn Monitor,
 ) -> Result<(Joining, Asking, Welcome)> {
-    let now = now_stamp_millis;
-    let asking = answer_invitation(store, by.code, by.device_name, now(), &mut OsEntropy).await?;
-    let six_words = loop {
-        if let Some(words) = asking.hear(store, now()).await? {
-            break words;
-        }
-        if !pause(monitor).await {
-            return Err(LibraryError::Cancelled);
-        }
-    };
-    if !by.talk.is_same(asking.inviter_name(), &six_words)? {
-        return Err(SyncError::from(PairingRefusal::WordsDiffer).into());
-    }
-    let welcome = loop {
-        if let Some(welcome) = asking.be_welcomed(store, now()).await? {
-            break welcome;
-        }
-        if !pause(monitor).await {
-            return Err(LibraryError::Cancelled);
-        }
-    };
+    let asking = ask_to_come_in(store, by, monitor).await?;
+    let welcome = until(monitor, async || asking.be_welcomed(store, now_stamp_millis()).await).await?;
     let joining = find_library_as(store, &asking, &welcome).await?;
     Ok((joining, asking, welcome))
 }
@@ -395,22 +376,30 @@ pub(crate) async fn come_in_to_upload(
     by: &CodeToJoin<'_>,
     monitor: &dyn Monitor,
 ) -> Result<(Asking, InboxWelcome)> {
-    let now = now_stamp_millis;
-    let asking = answer_invitation(store, by.code, by.device_name, now(), &mut OsEntropy).await?;
-    let six_words = loop {
-        if let Some(words) = asking.hear(store, now()).await? {
-            break words;
-        }
-        if !pause(monitor).await {
-            return Err(LibraryError::Cancelled);
-        }
-    };
-    if !by.talk.is_same(asking.inviter_name(), &six_words)? {
-        return Err(SyncError::from(PairingRefusal::WordsDiffer).into());
+    let asking = ask_to_come_in(store, by, monitor).await?;
+    let welcome = until(monitor, async || asking.be_let_upload(store, now_stamp_millis()).await).await?;
+    Ok((asking, welcome))
+}
+
+/// Answers an invitation, and waits until somebody has compared the six words.
+async fn ask_to_come_in(store: &SealedRemote, by: &CodeToJoin<'_>, monitor: &dyn Monitor) -> Result<Asking> {
+    let asking =
+        answer_invitation(store, by.code, by.device_name, now_stamp_millis(), &mut OsEntropy).await?;
+    let six_words = until(monitor, async || asking.hear(store, now_stamp_millis()).await).await?;
+    if by.talk.is_same(asking.inviter_name(), &six_words)? {
+        return Ok(asking);
     }
+    Err(SyncError::from(PairingRefusal::WordsDiffer).into())
+}
+
+/// Looks again and again until there is an answer, or somebody stops it.
+async fn until<T>(
+    monitor: &dyn Monitor,
+    look: impl AsyncFn() -> std::result::Result<Option<T>, SyncError>,
+) -> Result<T> {
     loop {
-        if let Some(welcome) = asking.be_let_upload(store, now()).await? {
-            return Ok((asking, welcome));
+        if let Some(answer) = look().await? {
+            return Ok(answer);
         }
         if !pause(monitor).await {
             return Err(LibraryError::Cancelled);

@@ -238,7 +238,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 
 /// Writes a file that its owner alone may read, whole or not at all.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let writing = |source| LibraryError::Io { path: path.to_owned(), action: "written", source };
+    let writing = |source| LibraryError::writing(path, source);
     let temporary = path.with_extension("new");
     let mut file = OpenOptions::new()
         .write(true)

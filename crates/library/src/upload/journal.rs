@@ -68,10 +68,6 @@ pub(super) struct Journal {
     last: u64,
 }
 
-fn writing(path: &Path) -> impl Fn(std::io::Error) -> LibraryError + '_ {
-    move |source| LibraryError::Io { path: path.to_owned(), action: "written", source }
-}
-
 impl Journal {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let mut journal = Self {
@@ -95,7 +91,7 @@ impl Journal {
             Err(source) => return Err(LibraryError::reading(&folder.join(SENT), source)),
         }
         let going = folder.join(GOING);
-        std::fs::create_dir_all(&going).map_err(writing(&going))?;
+        std::fs::create_dir_all(&going).map_err(|source| LibraryError::writing(&going, source))?;
         for entry in std::fs::read_dir(&going).map_err(|source| LibraryError::reading(&going, source))? {
             let path = entry.map_err(|source| LibraryError::reading(&going, source))?.path();
             if path.extension().is_none_or(|extension| extension != "json") {
@@ -183,7 +179,7 @@ impl Journal {
             file.write_all(line.as_bytes())?;
             file.sync_data()
         };
-        append().map_err(writing(&path))?;
+        append().map_err(|source| LibraryError::writing(&path, source))?;
         self.contents.insert(sent.content);
         self.sent.insert(sent.stamp);
         Ok(())
