@@ -163,7 +163,8 @@ const everything = async (browser) => {
   const settled = Date.now() - since;
   const reached = await page.evaluate(() => ({
     last: Math.max(...globalThis.bench.seen().map((cell) => Number(cell.dataset.index))) + 1,
-    photos: Number(document.querySelector('.count').textContent.replace(/\D/g, '')),
+    // "97,958 photos", and with stacks ", 97,960 with all that is in stacks" behind it.
+    photos: Number(document.querySelector('.count').textContent.match(/\d[\d,]*/)[0].replace(/\D/g, '')),
   }));
   const heap = await heapOf(page);
   // Somewhere in the middle, where the element's scroll position is not the place in the library.

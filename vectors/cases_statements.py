@@ -134,6 +134,13 @@ def roster_vectors():
         {**revoked, "refused": refused((later, "not-allowed"))})
     retire = state(laptop, LAPTOP.signing, 9, 3, PHONE.id + u32(7))
     add("retired", history + [retire], {"members": {**active, base32(PHONE.id): "retired"}, "sealing_epoch": None})
+    # The phone was given both secrets with the later epoch, which it was given a file of; the earlier has none for it.
+    first = state(laptop, LAPTOP.signing, 2, 6, rnd("earlier epoch")[:16] + u16(1) + words + rnd("its file"),
+                  after=[sha256(STATEMENTS["admit-laptop"])])
+    add("earlier-epoch-than-one-of-who-left", history + [first, revoke], revoked)
+    later_epoch = rnd("later epoch")[:16]
+    last = state(laptop, LAPTOP.signing, 10, 6, later_epoch + u16(1) + words + rnd("another file"), after=[sha256(revoke)])
+    add("epoch-after-leaving", history + [revoke, last], {**revoked, "sealing_epoch": base32(later_epoch)})
     lapse = state(laptop, LAPTOP.signing, 9, 5, PHONE.id)
     add("lapsed", history + [lapse], {"members": {**active, base32(PHONE.id): "lapsed"}})
     back = state(phone, PHONE.signing, 10, 7, b"back", after=[sha256(lapse)])

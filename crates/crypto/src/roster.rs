@@ -249,12 +249,21 @@ impl Roster {
         devices.chain([Recipient::Words(self.words.id())]).collect()
     }
 
-    /// The newest epoch whose recipients are all still to be trusted: the one to seal under. Without one a
-    /// writer makes an epoch first.
+    /// The newest epoch, if it may be sealed under. Without one a writer makes an epoch first.
     #[must_use]
     pub fn sealing_epoch(&self) -> Option<&AnnouncedEpoch> {
+        self.epochs.last().filter(|epoch| self.may_seal_under(&epoch.epoch))
+    }
+
+    /// Whether nobody who left can open what is sealed under an epoch: nobody who left was given its secret, nor a later one's,
+    /// since whoever is given a secret is given those before it too.
+    #[must_use]
+    pub fn may_seal_under(&self, epoch: &EpochId) -> bool {
         let trusted = self.recipients();
-        self.epochs.iter().rev().find(|epoch| epoch.files.keys().all(|file| trusted.contains(file)))
+        let Some(first) = self.epochs.iter().position(|announced| announced.epoch == *epoch) else {
+            return false;
+        };
+        self.epochs[first..].iter().all(|announced| announced.files.keys().all(|file| trusted.contains(file)))
     }
 
     /// Features that a writer must know.

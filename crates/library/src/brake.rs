@@ -116,8 +116,7 @@ impl Library {
     /// # Errors
     /// Those of the databases.
     pub fn release_brake(&mut self) -> Result<Brake> {
-        self.folder.require_writable()?;
-        self.require_membership()?;
+        self.prepare_to_write()?;
         let brake = self.brake()?;
         if brake.causes.is_empty() {
             return Ok(brake);

@@ -7,7 +7,7 @@
 use safelight_catalog::Shelf;
 use safelight_crypto::{Author, DeviceId, OsEntropy, Standing, Statement, StatementBody};
 use safelight_model::{EntityId, Field, OpBody, Record, Target, Value};
-use safelight_sync::{Silent, Stop, lapse_one, start_epoch};
+use safelight_sync::{Silent, Stop, lapse_one, settle_epoch_here, start_epoch};
 use serde::{Deserialize, Serialize};
 
 use crate::effects::now_stamp_millis;
@@ -367,8 +367,7 @@ impl Library {
     /// [`LibraryError::Refused`] if it is this one, does not belong to the library, is lapsed already, or was heard of too
     /// lately.
     pub fn lapse_device(&mut self, word: &str) -> Result<ShownDevice> {
-        self.folder.require_writable()?;
-        self.require_membership()?;
+        self.prepare_to_write()?;
         let device = self.find_device(word)?;
         let reason = match device.standing {
             _ if device.is_this => Some("this device is not silent: it is the one that asks".to_owned()),
@@ -422,9 +421,31 @@ impl Library {
         }
     }
 
-    fn depart(&mut self, device: &ShownDevice, body: &StatementBody) -> Result<Departure> {
+    /// What comes before every change: this device belongs to the library, and seals for nobody who left.
+    ///
+    /// # Errors
+    /// A library that may only be read; this device has left; the keys cannot be kept.
+    pub(crate) fn prepare_to_write(&mut self) -> Result<()> {
         self.folder.require_writable()?;
         self.require_membership()?;
+        self.settle_epoch()
+    }
+
+    /// Seals under an epoch that opens for nobody who left, wherever the last sync ended and whatever another process learnt.
+    pub(crate) fn settle_epoch(&mut self) -> Result<()> {
+        if self.is_read_only() {
+            return Ok(());
+        }
+        let kept = self.folder.keys().refreshed(self.keys.clone());
+        if kept.keyring.device().id() == self.keyring().device().id() {
+            self.keys = kept;
+        }
+        let (mut keys, mut entropy, stop) = (None, OsEntropy, Stop::default());
+        Ok(settle_epoch_here(&mut here(self, &mut keys, &mut entropy, &Silent, &stop))?)
+    }
+
+    fn depart(&mut self, device: &ShownDevice, body: &StatementBody) -> Result<Departure> {
+        self.prepare_to_write()?;
         let (mut keys, mut entropy, stop) = (None, OsEntropy, Stop::default());
         let epoch = start_epoch(&mut here(self, &mut keys, &mut entropy, &Silent, &stop), Some(body))?;
         self.close_segment()?;

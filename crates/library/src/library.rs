@@ -162,6 +162,7 @@ impl Library {
             tracing::debug!(?swept, "unfinished files of earlier runs swept");
             reconcile_packs(&library.place, &library.keys.keyring, &mut library.device)?;
             library.note_failed_attempts()?;
+            library.settle_epoch()?;
             library.close_segment()?;
             library.finish_reclaiming()?;
             if library.folder.is_made_anew() {

@@ -8,8 +8,8 @@
 //! Specified in sl1 §1.12.
 
 use safelight_crypto::{
-    Author, Epoch, EpochId, KemPublic, Recipient, Roster, Statement, StatementBody, names, seal_keys_file,
-    sha256,
+    Author, Epoch, EpochId, KemPublic, Keyring, Recipient, Roster, Statement, StatementBody, names,
+    seal_keys_file, sha256,
 };
 use safelight_model::OpBody;
 use safelight_store::{Outcome, Sealed, StoreError};
@@ -70,31 +70,66 @@ pub fn start_epoch(here: &mut Here<'_>, first: Option<&StatementBody>) -> Result
     Ok(epoch.id())
 }
 
-/// Seals under the newest epoch that is closed to everybody who left, and open to everybody who stays; starts one where
-/// there is none. A device that does not belong to the library any more changes nothing.
+/// Seals under the newest epoch that is closed to everybody who left, and open to everybody who stays, as
+/// [`settle_epoch_here`] does, once the secret of an epoch that another device started was asked for.
 pub(crate) async fn settle_epoch(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
     let Some(roster) = here.roster()? else { return Ok(()) };
-    let own = Recipient::Device(here.keys.keyring().device().id());
-    if !roster.recipients().contains(&own) {
+    if let Some(announced) = roster.sealing_epoch()
+        && belongs(here, &roster)
+        && here.keys.keyring().epoch_by_id(&announced.epoch).is_none()
+        && !learn(here, at, &roster, &announced.epoch).await?
+    {
+        tracing::debug!(epoch = %announced.epoch, "the keys of the newest epoch are not here yet");
+    }
+    settle_epoch_here(here)
+}
+
+/// Sees to it, with what is in the library folder alone, that this device seals under an epoch that is closed to everybody
+/// who left: the newest, if it is held and open to everybody who stays; while its secret is not here, the one that is
+/// sealed under already; else a new one. So nothing is sealed under an old epoch although the catalogue says who left, wherever a
+/// sync before ended. A device that does not belong to the library any more changes nothing.
+///
+/// # Errors
+/// As [`start_epoch`].
+pub fn settle_epoch_here(here: &mut Here<'_>) -> Result<()> {
+    let Some(roster) = here.roster()? else { return Ok(()) };
+    if !belongs(here, &roster) {
         return Ok(());
     }
+    let keyring = here.keys.keyring();
     let Some(announced) = roster.sealing_epoch() else {
         return start_epoch(here, None).map(drop);
     };
-    let epoch = announced.epoch;
-    // Another device started it, and its secret comes in this device's own keys file.
-    if here.keys.keyring().epoch_by_id(&epoch).is_none() && !learn(here, at, &roster, &epoch).await? {
-        tracing::debug!(%epoch, "the keys of the newest epoch are not here yet");
-        return Ok(());
+    if keyring.epoch_by_id(&announced.epoch).is_none() {
+        // Who left may hold the one before.
+        return if roster.may_seal_under(&keyring.epoch().id()) {
+            Ok(())
+        } else {
+            start_epoch(here, None).map(drop)
+        };
     }
     // Whoever came while it was started was given no secret of it.
     if roster.recipients().iter().any(|recipient| !announced.files.contains_key(recipient)) {
         return start_epoch(here, None).map(drop);
     }
-    if here.keys.keyring().epoch().id() != epoch {
-        here.keys.seal_under(&epoch).map_err(|reason| SyncError::Keys { reason })?;
+    if keyring.epoch().id() != announced.epoch {
+        here.keys.seal_under(&announced.epoch).map_err(|reason| SyncError::Keys { reason })?;
     }
     Ok(())
+}
+
+fn belongs(here: &Here<'_>, roster: &Roster) -> bool {
+    roster.recipients().contains(&Recipient::Device(here.keys.keyring().device().id()))
+}
+
+/// The newest announced epoch whose secret is here: a file with all that is held is named for it, so that whoever reads the
+/// statements knows which secrets the recipient has.
+pub(crate) fn newest_held(roster: &Roster, keyring: &Keyring) -> EpochId {
+    let announced = roster.epochs().iter().rev().map(|announced| announced.epoch);
+    announced
+        .into_iter()
+        .find(|epoch| keyring.epoch_by_id(epoch).is_some())
+        .unwrap_or_else(|| keyring.epoch().id())
 }
 
 /// Fetches the secret of an announced epoch.

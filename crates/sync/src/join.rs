@@ -21,6 +21,7 @@ use safelight_model::{OpBody, SegmentSeq};
 use safelight_store::{Area, Outcome, Sealed, SealedRemote, StoreError};
 
 use crate::checkpoint::{Beginning, choose, fetch_beginning, get_roots, list_roots, statements_in};
+use crate::epochs::newest_held;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::history::{
@@ -509,7 +510,7 @@ pub async fn prepare_admission(here: &mut Here<'_>, at: &RemotePlace, words: &Re
         heads = vec![admit.id()];
         bodies.push(OpBody::Statement(admit.as_bytes().to_vec()));
     }
-    let epoch = roster.sealing_epoch().map_or(keyring.epoch().id(), |announced| announced.epoch);
+    let epoch = newest_held(&roster, &keyring);
     let recipient = Recipient::Device(device.id());
     let is_recipient = roster
         .epochs()

@@ -47,7 +47,7 @@ pub use collect::{
 pub use compare::{Compared, Comparison, compare};
 pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
-pub use epochs::start_epoch;
+pub use epochs::{settle_epoch_here, start_epoch};
 pub use error::{Result, SyncError};
 pub use forget::{ForgottenThere, forget_at, forget_here, is_forgotten_there};
 pub use here::{Here, KeyStore, RemotePlace, Stop};

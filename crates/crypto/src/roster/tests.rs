@@ -104,6 +104,33 @@ fn after_a_revocation_the_device_has_no_say_and_the_epoch_is_over() {
     assert!(!roster.recipients().contains(&Recipient::Device(house.phone.id())));
 }
 
+/// The files of an epoch, by recipient, in their order.
+fn announced(epoch: u8, recipients: &[Recipient]) -> StatementBody {
+    let mut files: Vec<_> = recipients.iter().map(|recipient| (*recipient, [epoch; 32])).collect();
+    files.sort_unstable_by_key(|(recipient, _)| *recipient);
+    StatementBody::Epoch { epoch: EpochId::from_bytes([epoch; 16]), files }
+}
+
+#[test]
+fn an_epoch_from_before_somebody_came_is_over_with_it_when_it_leaves() {
+    let mut house = House::new();
+    let words = Recipient::Words(house.words.library_id());
+    let (laptop, phone) = (Recipient::Device(house.laptop.id()), Recipient::Device(house.phone.id()));
+    // Of the second nothing names the phone; with the third it was given all three.
+    house.laptop_says(5, &announced(2, &[words, laptop]));
+    house.laptop_says(6, &announced(3, &[words, laptop, phone]));
+    assert_eq!(house.roster().sealing_epoch().map(|epoch| epoch.epoch), Some(EpochId::from_bytes([3; 16])));
+    house.statements.push(house.revoke_phone(9));
+    let roster = house.roster();
+    assert!(roster.sealing_epoch().is_none(), "{:?}", roster.sealing_epoch());
+    assert!(!roster.may_seal_under(&EpochId::from_bytes([2; 16])));
+    house.laptop_says(10, &announced(4, &[words, laptop]));
+    let roster = house.roster();
+    assert_eq!(roster.sealing_epoch().map(|epoch| epoch.epoch), Some(EpochId::from_bytes([4; 16])));
+    assert!(!roster.may_seal_under(&EpochId::from_bytes([2; 16])));
+    assert!(!roster.may_seal_under(&EpochId::from_bytes([9; 16])), "nobody announced it");
+}
+
 #[test]
 fn strangers_and_forged_signatures_are_listed_and_change_nothing() {
     let mut house = House::new();

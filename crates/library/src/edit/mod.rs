@@ -59,8 +59,7 @@ impl Library {
         sort: Option<Sort>,
         run: impl FnOnce(&mut Change<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.folder.require_writable()?;
-        self.require_membership()?;
+        self.prepare_to_write()?;
         // Settling reads back what stays, and removing for good shows first what goes.
         let watch = self.watch()?.filter(|_| matches!(sort, Some(Sort::Edit | Sort::Undo | Sort::Redo)));
         let (value, made, ends) = self.catalog().change(now_stamp_millis(), |change| {

@@ -411,8 +411,7 @@ impl Library {
     /// When the library or the machine fails; what is wrong with single files is in the report and was
     /// told to the monitor.
     pub fn import(&mut self, plan: ImportPlan, monitor: &dyn Monitor) -> Result<ImportReport> {
-        self.folder.require_writable()?;
-        self.require_membership()?;
+        self.prepare_to_write()?;
         let mut report = plan.scan_report();
         monitor.begin(Task::Import, Some(plan.files()), Some(plan.bytes()));
         let outcome = self.import_parts(&plan.request, plan.parts, &mut report, monitor);

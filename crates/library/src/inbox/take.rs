@@ -80,6 +80,7 @@ impl Library {
         if uploaders.is_empty() || self.is_read_only() || self.require_membership().is_err() {
             return Ok(report);
         }
+        self.settle_epoch()?;
         let (at, _) = runtime.block_on(reconnect(row, self.keeper(row)?, surroundings))?;
         let mut due = Vec::new();
         for (item, standing) in self.look_at_inbox(runtime, &at.store, insists)? {

@@ -237,6 +237,8 @@ impl Library {
             monitor.begin(Task::Sync, None, None);
             let result = self.sync_with(&row, request, &runtime, surroundings, &hushed);
             monitor.end();
+            // It may have ended between reading who left and acting on it.
+            self.settle_epoch()?;
             if let (Err(LibraryError::Sync(SyncError::Stopped)), Some(until)) =
                 (&result, hushed.quiet_until())
             {

@@ -13,6 +13,7 @@ use safelight_model::{OpBody, SegmentSeq};
 use safelight_store::{ObjectPath, Outcome, Sealed, StoreError};
 
 use super::HistoryReport;
+use crate::epochs::newest_held;
 use crate::error::{Result, SyncError};
 use crate::here::Here;
 use crate::problem::Problem;
@@ -37,7 +38,7 @@ pub(super) fn go_on_as_another(
     let now = (here.now)();
     let state = |after: &[_], body| Statement::sign(Author::Device(old), library, now, after, &body);
     let admit = state(&roster.heads(), StatementBody::Admit(new.card().clone()))?;
-    let epoch = roster.sealing_epoch().map_or(keyring.epoch().id(), |announced| announced.epoch);
+    let epoch = newest_held(&roster, &keyring);
     // The epoch that is named comes last, as in every keys file.
     let mut epochs = keyring.epochs().to_vec();
     epochs.sort_by_key(|known| known.id() == epoch);

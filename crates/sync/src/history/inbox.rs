@@ -47,8 +47,21 @@ pub(crate) struct Inbox {
     other_branches: BTreeSet<Branch>,
     /// The first number under which a copy of this device published something else than it did.
     own_fork: Option<SegmentSeq>,
+    /// Statements in segments that are not taken in, since their devices have left.
+    set_aside: Vec<Vec<u8>>,
     /// What nobody can read in the place that is being read; none where a library is only being joined.
     pub(super) leftovers: Option<Leftovers>,
+}
+
+/// What came of looking for statements in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// What it states is known, if it is whole.
+    Told,
+    /// It is sealed under an epoch that nothing announced so far.
+    NotYet,
+    /// The chain ends there, or goes on under an epoch that this device is not given.
+    NoFurther,
 }
 
 #[derive(Debug)]
@@ -93,6 +106,7 @@ impl Inbox {
             to_rewind: Vec::new(),
             other_branches: BTreeSet::new(),
             own_fork: None,
+            set_aside: Vec::new(),
             leftovers: None,
         })
     }
@@ -159,9 +173,66 @@ impl Inbox {
         self.waiting.entry(device).or_default().push_back(arrived);
     }
 
+    /// What the newest segment that waits of a device states is known already.
+    pub(super) fn know_newest_told(&mut self, device: &DeviceId) {
+        if let Some(arrived) = self.waiting.get_mut(device).and_then(VecDeque::back_mut) {
+            arrived.is_harvested = true;
+        }
+    }
+
     pub(crate) fn stop(&mut self, device: DeviceId, problem: Problem) {
         self.waiting.remove(&device);
         self.stopped.entry(device).or_insert(problem);
+    }
+
+    /// Looks for statements in a segment that nobody vouches for yet: each is signed for itself. What is damaged states nothing.
+    pub(super) async fn look_at(
+        &mut self,
+        here: &mut Here<'_>,
+        store: &SealedRemote,
+        device: DeviceId,
+        bytes: &Bytes,
+    ) -> Result<Looked> {
+        let Ok(sealed) = SealedSegment::parse(bytes) else { return Ok(Looked::Told) };
+        let mut found = sealed.peek_statements(here.library(), here.keys.keyring());
+        if let Err(error) = &found
+            && let Some(Step::NeedsEpoch(epoch)) = needs_epoch(error, &sealed)
+        {
+            let key = self.key_of(here, &device);
+            if key.is_none_or(|(key, _)| sealed.verify(here.library(), &key).is_err()) {
+                // Whoever may write there can name any epoch.
+                return Ok(Looked::Told);
+            }
+            match fetch_keys(here, store, &epoch, self, bytes).await? {
+                Asked::Learnt => found = sealed.peek_statements(here.library(), here.keys.keyring()),
+                Asked::NotAnnounced => return Ok(Looked::NotYet),
+                Asked::NotThere => return Ok(Looked::NoFurther),
+            }
+        }
+        self.harvest(here, &found.unwrap_or_default());
+        Ok(Looked::Told)
+    }
+
+    /// Says itself what counts of the statements in segments that are not taken in: else they would count in this sync alone,
+    /// and who they shut out would be given secrets afterwards.
+    pub(super) fn keep_statements(&self, here: &mut Here<'_>) -> Result<()> {
+        let Some(roster) = &self.roster else { return Ok(()) };
+        if !roster.member(&here.catalog.device()).is_some_and(|own| own.standing.belongs()) {
+            return Ok(());
+        }
+        let known = here.catalog.statements()?;
+        let mut bodies = Vec::new();
+        for bytes in self.set_aside.iter().filter(|bytes| !known.contains(bytes)) {
+            let Ok(statement) = Statement::from_bytes(bytes) else { continue };
+            let body = OpBody::Statement(bytes.clone());
+            if roster.refused().iter().all(|(id, _)| *id != statement.id()) && !bodies.contains(&body) {
+                bodies.push(body);
+            }
+        }
+        if !bodies.is_empty() {
+            here.catalog.append((here.now)(), bodies)?;
+        }
+        Ok(())
     }
 
     /// Stops chains whose next segment is left over, as it was told before.
@@ -332,7 +403,10 @@ impl Inbox {
             return match sealed.peek_statements(here.library(), here.keys.keyring()) {
                 Ok(found) if self.harvest(here, &found) => self.consider(here, device, arrived, report),
                 Err(error) => Ok(needs_epoch(&error, &sealed).unwrap_or(quarantined)),
-                Ok(_) => Ok(quarantined),
+                Ok(found) => {
+                    self.set_aside.extend(found);
+                    Ok(quarantined)
+                }
             };
         }
         // The segment that is held here, damaged there, is put there again by whoever publishes.

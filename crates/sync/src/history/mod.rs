@@ -96,8 +96,8 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
         }
         here.catalog.carry_forked((here.now)())?;
         left::carry_what_was_read(here)?;
+        settle_epoch(here, at).await?;
         if pulled.own == pull::OwnChain::Read {
-            settle_epoch(here, at).await?;
             // Nobody reads of an epoch before its secrets can be had.
             send_keys(here, at, &mut report.problems).await?;
             outbox::close_and_place(here, &mut report.problems)?;

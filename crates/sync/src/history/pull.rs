@@ -11,7 +11,7 @@ use safelight_model::SegmentSeq;
 use safelight_model::history::{HeadHint, Tip};
 use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Looked};
 use super::leftover::Leftovers;
 use super::outbox::{SEGMENT_BYTES, place_waiting};
 use super::{HistoryReport, segment_path};
@@ -48,6 +48,17 @@ struct Frontier {
     window: u32,
     is_done: bool,
     has_news: bool,
+    /// The next segment in which statements are to be looked for; never before `next`.
+    told: u32,
+    /// Whether statements were looked for up to its end.
+    is_told: bool,
+}
+
+impl Frontier {
+    /// A chain of which everything before a segment is here.
+    fn at(next: u32, window: u32, has_news: bool) -> Self {
+        Self { next, window, is_done: false, has_news, told: next, is_told: false }
+    }
 }
 
 /// How far this device knows what was published in its own name.
@@ -136,6 +147,7 @@ pub(super) async fn pull(
     devices.extend(here.catalog.tips()?.into_iter().map(|(device, _)| device));
     devices.insert(here.catalog.device());
     loop {
+        inbox.harvest_waiting(here, here.keys.keyring());
         let members = inbox.roster().map(|roster| roster.members().keys().copied().collect::<Vec<_>>());
         devices.extend(members.unwrap_or_default());
         let mut begun = Vec::new();
@@ -147,14 +159,16 @@ pub(super) async fn pull(
             }
         }
         inbox.pass_leftovers(here, &at.store, &begun).await?;
+        if look_ahead(here, at, &mut inbox, &mut frontiers, report).await?
+            || settle(here, at, &mut inbox, &mut frontiers, report).await?
+        {
+            continue;
+        }
         let wanted: Vec<(DeviceId, u32)> = frontiers
             .iter()
             .filter(|(device, frontier)| !frontier.is_done && !inbox.stopped.contains_key(device))
             // What waits for others is held in memory: more of it is asked for once it is taken in.
-            .filter(|(device, _)| {
-                inbox.count_waiting(device) < MOST_WAITING
-                    || inbox.is_member(device) && inbox.waiting_bytes() < MOST_WAITING_BYTES
-            })
+            .filter(|(device, _)| has_room(&inbox, device))
             .flat_map(|(device, frontier)| {
                 (frontier.next..frontier.next.saturating_add(frontier.window)).map(|seq| (*device, seq))
             })
@@ -171,7 +185,7 @@ pub(super) async fn pull(
             let mut is_more = false;
             for device in inbox.awaited(here)? {
                 if let Some(frontier) = frontiers.get_mut(&device).filter(|_| asked_again.insert(device)) {
-                    *frontier = Frontier { is_done: false, ..*frontier };
+                    *frontier = Frontier { is_done: false, is_told: false, ..*frontier };
                     is_more = true;
                 }
             }
@@ -188,35 +202,11 @@ pub(super) async fn pull(
             if frontier.is_done || frontier.next != seq {
                 continue;
             }
-            match result {
-                Ok(bytes) => {
-                    inbox.push(device, SegmentSeq(seq), bytes);
-                    *frontier = Frontier { next: seq + 1, window: LOOK_AHEAD, has_news: true, ..*frontier };
-                }
-                Err(StoreError::NotFound { .. }) => frontier.is_done = true,
-                Err(StoreError::Damaged { object, reason, .. }) => {
-                    stop(here, &mut inbox, report, device, Problem::Damaged { object, reason });
-                }
-                Err(error @ StoreError::TooLarge { .. }) => {
-                    let (object, reason) = (segment_path(device, seq).to_string(), error.to_string());
-                    stop(here, &mut inbox, report, device, Problem::Damaged { object, reason });
-                }
-                Err(error) => return Err(error.into()),
-            }
+            receive(here, &mut inbox, report, (device, seq), result, frontier)?;
         }
-        inbox.harvest_waiting(here, here.keys.keyring());
-        inbox.settle(here, &at.store, report).await?;
-        for device in inbox.take_rewound() {
-            frontiers
-                .insert(device, Frontier { next: 1, window: LOOK_AHEAD, is_done: false, has_news: true });
-        }
-        if inbox.roster().is_some() && inbox.stranger_bytes() >= MOST_STRANGER_BYTES {
-            inbox.give_up_strangers(here, report);
-        }
-        inbox.record_heads(here, at)?;
-        place_waiting(here, &mut report.problems)?;
     }
     inbox.name_waiting(here, report)?;
+    inbox.keep_statements(here)?;
     let own = here.catalog.device();
     // Who has just joined read the chains before, and compared none of them with its head.
     let news = frontiers
@@ -233,6 +223,124 @@ pub(super) async fn pull(
     let waits = inbox.is_waiting(&own) || inbox.is_signed_and_stopped(&own);
     report.own_history_waits = waits;
     Ok(Pulled { own: if waits { OwnChain::Waits } else { OwnChain::Read }, lacks_own_head })
+}
+
+/// Looks for statements in what members have published, up to the ends of their chains, before any of it is taken in: a device
+/// that left is known as one then, however long the chain is in which that is said. What there is room for stays in the
+/// inbox; the rest is asked for again. Answers whether anything was looked at.
+async fn look_ahead(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    inbox: &mut Inbox,
+    frontiers: &mut BTreeMap<DeviceId, Frontier>,
+    report: &mut HistoryReport,
+) -> Result<bool> {
+    let wanted: Vec<(DeviceId, u32)> = frontiers
+        .iter()
+        .filter(|(device, frontier)| {
+            let is_over = frontier.is_done || frontier.is_told || inbox.stopped.contains_key(device);
+            !is_over && inbox.is_member(device)
+        })
+        .flat_map(|(device, frontier)| {
+            (frontier.told..frontier.told.saturating_add(frontier.window)).map(|seq| (*device, seq))
+        })
+        .take(MOST_AT_ONCE)
+        .collect();
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    here.stop.check()?;
+    let mut is_further = false;
+    for ((device, seq), result) in fetch(&at.store, &wanted).await {
+        let Some(frontier) = frontiers.get_mut(&device) else { continue };
+        if frontier.is_told || frontier.told != seq {
+            continue;
+        }
+        let is_next = frontier.next == seq && has_room(inbox, &device);
+        let looked = match &result {
+            Ok(bytes) => inbox.look_at(here, &at.store, device, bytes).await?,
+            Err(StoreError::NotFound { .. }) => Looked::NoFurther,
+            // What is behind it is looked at all the same.
+            Err(StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => Looked::Told,
+            // Nothing is taken in as long as that chain cannot be looked at.
+            Err(_) => return result.map(|_| false).map_err(SyncError::from),
+        };
+        if looked == Looked::NoFurther {
+            frontier.is_told = true;
+        } else if looked == Looked::Told || is_next {
+            // What waits in the inbox is looked at again.
+            frontier.told = seq + 1;
+        } else {
+            continue;
+        }
+        is_further = true;
+        frontier.window = LOOK_AHEAD;
+        if is_next && matches!(result, Ok(_) | Err(StoreError::NotFound { .. })) {
+            receive(here, inbox, report, (device, seq), result, frontier)?;
+            if looked == Looked::Told {
+                inbox.know_newest_told(&device);
+            }
+        }
+    }
+    Ok(is_further)
+}
+
+/// Takes in what can be, and records how far each chain is known. Answers whether there may be more to take in.
+async fn settle(
+    here: &mut Here<'_>,
+    at: &RemotePlace,
+    inbox: &mut Inbox,
+    frontiers: &mut BTreeMap<DeviceId, Frontier>,
+    report: &mut HistoryReport,
+) -> Result<bool> {
+    let mut is_more = inbox.settle(here, &at.store, report).await?;
+    for device in inbox.take_rewound() {
+        frontiers.insert(device, Frontier::at(1, LOOK_AHEAD, true));
+        is_more = true;
+    }
+    if inbox.roster().is_some() && inbox.stranger_bytes() >= MOST_STRANGER_BYTES {
+        inbox.give_up_strangers(here, report);
+    }
+    if is_more {
+        inbox.record_heads(here, at)?;
+        place_waiting(here, &mut report.problems)?;
+    }
+    Ok(is_more)
+}
+
+/// Whether another segment of a device may wait.
+fn has_room(inbox: &Inbox, device: &DeviceId) -> bool {
+    inbox.count_waiting(device) < MOST_WAITING
+        || inbox.is_member(device) && inbox.waiting_bytes() < MOST_WAITING_BYTES
+}
+
+/// Puts the next segment of a chain into the inbox; or it ends there.
+fn receive(
+    here: &Here<'_>,
+    inbox: &mut Inbox,
+    report: &mut HistoryReport,
+    (device, seq): (DeviceId, u32),
+    result: Result<Bytes, StoreError>,
+    frontier: &mut Frontier,
+) -> Result<()> {
+    match result {
+        Ok(bytes) => {
+            inbox.push(device, SegmentSeq(seq), bytes);
+            frontier.next = seq + 1;
+            frontier.told = frontier.told.max(frontier.next);
+            (frontier.window, frontier.has_news) = (LOOK_AHEAD, true);
+        }
+        Err(StoreError::NotFound { .. }) => frontier.is_done = true,
+        Err(StoreError::Damaged { object, reason, .. }) => {
+            stop(here, inbox, report, device, Problem::Damaged { object, reason });
+        }
+        Err(error @ StoreError::TooLarge { .. }) => {
+            let (object, reason) = (segment_path(device, seq).to_string(), error.to_string());
+            stop(here, inbox, report, device, Problem::Damaged { object, reason });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 fn stop(here: &Here<'_>, inbox: &mut Inbox, report: &mut HistoryReport, device: DeviceId, problem: Problem) {
@@ -348,7 +456,7 @@ fn frontier(here: &Here<'_>, inbox: &Inbox, device: &DeviceId) -> Result<Frontie
     let last = if is_passed { known.seq } else { known.seq.min(here.catalog.tip(*device)?.seq) };
     let next = last.0 + 1;
     // What a device says after it left is named, and may have been read by others who had not heard of that.
-    Ok(Frontier { next, window: 1, is_done: false, has_news: false })
+    Ok(Frontier::at(next, 1, false))
 }
 
 /// Asks for segments, several at once; the answers in the order of the names, as many as there is room for, and one at least.

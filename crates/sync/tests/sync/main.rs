@@ -8,6 +8,7 @@ mod forget;
 mod forks;
 mod history;
 mod latency;
+mod leaving;
 mod local;
 mod objects;
 mod pairing;
