@@ -1,7 +1,7 @@
 // The library as it was: a day looked back at, photos made so again, snapshots, and what was changed by whom.
 import assert from 'node:assert/strict';
 import { drawNoise, Library, open, PASSPHRASE, visit } from './gallery.mjs';
-import { heard, mocked, test, violations } from './steps.mjs';
+import { answersLate, heard, mocked, test, violations } from './steps.mjs';
 
 async function clean(page, name, pictures) {
   for (const colorScheme of ['dark', 'light']) {
@@ -49,10 +49,19 @@ test('the library is looked at as it was, by keys, and photos of it are made so 
     await page.getByLabel('Until').fill('2001-01-01');
     await page.getByText('Nothing was changed then.').waitFor();
 
-    // Back then, in every window.
+    // Back then, in every window, whatever page it shows and whether the answer or the news of it comes first.
+    const second = await context.newPage();
+    await second.goto(new URL('/albums', page.url()).href);
+    await second.getByRole('heading', { name: 'Albums', exact: true }).waitFor();
+    const atOnce = await answersLate(page, '**/api/v1/past');
     await page.getByRole('button', { name: 'Look at it: before it all' }).focus();
     await page.keyboard.press('Enter');
-    await page.getByRole('region', { name: 'As it was' }).getByText(/snapshot before it all/).waitFor();
+    for (const window of [page, second]) {
+      await window.getByRole('region', { name: 'As it was' }).getByText(/snapshot before it all/).waitFor();
+      await window.waitForFunction(() => location.pathname === '/');
+    }
+    await atOnce();
+    await second.close();
     await page.waitForSelector('[role=gridcell] .pick');
     const then = await photos(page);
     assert.equal(then.length, 2, 'what is hidden today stays hidden, what was trashed is there');

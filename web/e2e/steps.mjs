@@ -42,6 +42,18 @@ export async function chooseTwo(page) {
   await heard(page, /2 chosen/);
 }
 
+/** Lets the server do what is asked of it at once, and hear of it whoever listens, and holds its answer back for a while. Answers what ends that. */
+export async function answersLate(page, path) {
+  const hold = async (route) => {
+    const answer = await route.fetch();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // Whoever asked may be gone by then.
+    await route.fulfill({ response: answer }).catch(() => {});
+  };
+  await page.route(path, hold);
+  return () => page.unroute(path, hold);
+}
+
 /** Bytes of the JavaScript heap that are in use, after everything that can go has gone. */
 export async function heapOf(page) {
   const debug = await page.context().newCDPSession(page);

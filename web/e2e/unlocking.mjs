@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { drawNoise, Library, open, PASSPHRASE, visit } from './gallery.mjs';
-import { heard, mocked, test, violations } from './steps.mjs';
+import { answersLate, heard, mocked, test, violations } from './steps.mjs';
 
 async function clean(page, name, pictures) {
   for (const colorScheme of ['dark', 'light']) {
@@ -103,8 +103,13 @@ test('the brake is told on every page, leads to the moment before, and is releas
     const banner = page.getByRole('region', { name: 'The brake is on' });
     await banner.getByText(/3 of 4 photos at once/).waitFor();
     await clean(page, 'brake', pictures);
+    // From any page, and also where the news of it is here before the answer.
+    await visit(page, '/devices');
+    const atOnce = await answersLate(page, '**/api/v1/past');
     await banner.getByRole('button', { name: 'Look at the moment before' }).press('Enter');
     await page.getByRole('region', { name: 'As it was' }).waitFor();
+    await page.waitForFunction(() => location.pathname === '/');
+    await atOnce();
     await page.waitForFunction(() => document.querySelectorAll('[role=gridcell]').length === 4);
     await page.getByRole('button', { name: 'Back to today' }).press('Enter');
     await banner.getByRole('button', { name: 'It was meant' }).press('Enter');

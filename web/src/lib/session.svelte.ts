@@ -171,8 +171,12 @@ export function begunAt(revision: number): void {
 }
 
 function saw(status: Status): void {
-  // Another moment of the library is shown: nothing of the one before is of use.
-  if (session.status && session.status.past?.shown !== status.past?.shown) location.reload();
+  // Another moment of the library is shown: nothing of the one before is of use. Who looks back looks at photos, wherever a
+  // window stands; of today each begins where it is.
+  if (session.status && session.status.past?.shown !== status.past?.shown) {
+    if (status.past) location.assign('/');
+    else location.reload();
+  }
   session.status = status;
   sawHidden(status.hidden?.open ?? false);
   session.revision = Math.max(session.revision, status.revision ?? 0);
