@@ -173,6 +173,30 @@ test('of three windows of one browser one listens for all, and another takes ove
   await context.close();
 });
 
+test('an address of which there is no page says so in the reader’s language, and leads to the photos', async ({ browser, again, origin, pictures }) => {
+  const words = { 'en-GB': ['There is no such page', 'Go to the photos'], 'de-DE': ['Diese Seite gibt es nicht', 'Zu den Fotos'], 'fr-FR': ['Cette page n’existe pas', 'Aller aux photos'] };
+  for (const [locale, [title, way]] of Object.entries(words)) {
+    const { page, context } = await again(browser, { locale });
+    for (const address of ['/nowhere', '/album', '/albums/of/nobody']) {
+      await page.goto(`${origin}${address}`);
+      await page.getByRole('heading', { level: 1, name: title }).waitFor();
+      await page.waitForFunction((wanted) => document.title === `${wanted} – Safelight`, title);
+      assert.equal(await page.locator('[role=grid], [aria-current=page]').count(), 0, address);
+    }
+    assert.deepEqual(await violations(page), []);
+    await pictures(`none-${locale.slice(0, 2)}`, page);
+    await page.getByRole('link', { name: way }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[role=grid]');
+    assert.equal(new URL(page.url()).pathname, '/');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+    await page.goBack();
+    await page.getByRole('heading', { level: 1, name: title }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+    await context.close();
+  }
+});
+
 test('the gallery can be installed: its manifest and icons are what they say', async ({ page, origin, wrong }) => {
   const debug = await page.context().newCDPSession(page);
   const { url, errors, data } = await debug.send('Page.getAppManifest');

@@ -1,14 +1,15 @@
 // Which page is shown. Addresses are paths; the server answers all of them with the same document.
 
-export type Page = 'photos' | 'albums' | 'album' | 'favourites' | 'places' | 'hidden' | 'trash' | 'import' | 'connect' | 'duplicates' | 'conflicts' | 'remotes' | 'storage' | 'thaw' | 'devices' | 'keys' | 'history' | 'privacy' | 'settings';
+/** `none` is what stands at an address of which there is no page. */
+export type Page = 'none' | 'photos' | 'albums' | 'album' | 'favourites' | 'places' | 'hidden' | 'trash' | 'import' | 'connect' | 'duplicates' | 'conflicts' | 'remotes' | 'storage' | 'thaw' | 'devices' | 'keys' | 'history' | 'privacy' | 'settings';
 export interface Route { page: Page; id: string | null; q: string; view: string | null }
 
-const PAGES: readonly string[] = ['albums', 'favourites', 'places', 'hidden', 'trash', 'import', 'connect', 'duplicates', 'conflicts', 'remotes', 'storage', 'thaw', 'devices', 'keys', 'history', 'privacy', 'settings'];
+const PAGES: readonly string[] = ['photos', 'albums', 'favourites', 'places', 'hidden', 'trash', 'import', 'connect', 'duplicates', 'conflicts', 'remotes', 'storage', 'thaw', 'devices', 'keys', 'history', 'privacy', 'settings'];
 
 export function parse(url: URL): Route {
-  const [first = '', second = null] = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
-  const page: Page = first === 'album' && second ? 'album' : PAGES.includes(first) ? (first as Page) : 'photos';
-  return { page, id: page === 'album' ? second : null, q: url.searchParams.get('q') ?? '', view: url.searchParams.get('view') };
+  const [first = 'photos', second = null, ...more] = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
+  const isPage = more.length === 0 && (second === null ? PAGES.includes(first) : first === 'album');
+  return { page: isPage ? (first as Page) : 'none', id: isPage ? second : null, q: url.searchParams.get('q') ?? '', view: url.searchParams.get('view') };
 }
 
 export const route = $state<Route>(parse(new URL(location.href)));
