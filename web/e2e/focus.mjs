@@ -95,6 +95,83 @@ test('after every action by keys the focus stands on something, and the keys wor
   assert.deepEqual(wrong, []);
 });
 
+test('what was taken out of the list and comes back has the focus, in the list and in the viewer', async ({ page, wrong }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  await page.keyboard.press('ArrowRight');
+  const { name, index } = await focused(page);
+  const goes = async () => {
+    await page.keyboard.press('Delete');
+    await heard(page, /^1 photo put into the trash/);
+    await page.waitForFunction((gone) => ![...document.querySelectorAll('[data-index]')].some((cell) => cell.getAttribute('aria-label') === gone), name);
+  };
+  const isBack = () => page.waitForFunction((wanted) => document.activeElement.getAttribute('aria-label') === wanted, name);
+  // Wherever the reader has gone in the list since, by the key and by the message.
+  await goes();
+  await page.keyboard.press('Control+End');
+  await page.keyboard.press('z');
+  await isBack();
+  assert.equal((await focused(page)).index, index);
+  await goes();
+  await page.locator('.toast').getByRole('button', { name: 'Undo' }).focus();
+  await page.keyboard.press('Enter');
+  await isBack();
+  // Several at once: the first one of them.
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await page.keyboard.press('Delete');
+  await heard(page, /^2 photos put into the trash/);
+  await page.keyboard.press('z');
+  await isBack();
+
+  // What never left draws nobody to it.
+  await page.keyboard.press('f');
+  await heard(page, /is a favourite now/);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('z');
+  await heard(page, /^Undone/);
+  await page.waitForTimeout(700);
+  assert.equal((await focused(page)).index, String(Number(index) + 2));
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('ArrowLeft');
+  await isBack();
+
+  // In the viewer it is shown again, and the keys work on it.
+  await page.keyboard.press('Enter');
+  const viewer = page.locator('dialog[open]');
+  await viewer.locator('.stage').waitFor();
+  const called = await viewer.locator('.stage').getAttribute('aria-label');
+  const shows = () => page.waitForFunction((wanted) => document.activeElement.matches('.stage') && document.activeElement.getAttribute('aria-label') === wanted, called);
+  for (const takeBack of [() => page.keyboard.press('z'), async () => { await viewer.getByRole('button', { name: 'Undo' }).focus(); await page.keyboard.press('Enter'); }]) {
+    await shows();
+    await page.keyboard.press('Delete');
+    await page.waitForFunction((gone) => document.querySelector('dialog .stage').getAttribute('aria-label') !== gone, called);
+    await takeBack();
+    await shows();
+  }
+  await page.keyboard.press('Escape');
+  await isBack();
+
+  // The last one of a list, which was empty meanwhile.
+  await page.keyboard.press('f');
+  await heard(page, /1 photo is a favourite now/);
+  await visit(page, '/favourites');
+  await page.waitForSelector('[role=gridcell] .pick');
+  assert.equal(await page.locator('[role=gridcell]').count(), 1);
+  const kept = await page.locator('[role=gridcell]').getAttribute('aria-label');
+  await page.evaluate(() => document.querySelector('[role=gridcell]').focus());
+  await page.keyboard.press('f');
+  await page.getByText('No favourites yet').waitFor();
+  await page.keyboard.press('z');
+  await page.waitForFunction((wanted) => document.activeElement.getAttribute('aria-label') === wanted, kept);
+  await page.keyboard.press('f');
+  await page.getByText('No favourites yet').waitFor();
+  assert.deepEqual(wrong, []);
+});
+
 test('on the pages beside the photos, and in the viewer, what is taken away takes no focus along', async ({ page, wrong, library }) => {
   if (mocked) return;
   // An album that is made, named anew, and removed.

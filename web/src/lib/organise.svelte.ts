@@ -2,13 +2,15 @@
 import { post } from './api';
 import { t } from './i18n.svelte';
 import { leftOut } from './reasons';
-import { complain, doing, say } from './toast.svelte';
+import { complain, doing, say, type About } from './toast.svelte';
 import type { Written } from './types';
 
 /** `stacks`: where a list shows each stack as one photo, what lies under it is meant as well, for what is said of all of it. */
 export type Which = { items: string[]; stacks?: boolean } | { q: string; album?: string; shelf?: string };
 /** For what is said of the one photo that shows: how it is liked, called, turned and filed. */
 const alone = (which: Which): Which => ('items' in which ? { items: which.items } : which);
+/** The first of them, where they are named one by one: that is where somebody stands if they leave a list and come back. */
+const firstOf = (which: Which): string | null => ('items' in which ? (which.items[0] ?? null) : null);
 interface Edit {
   set?: Record<string, unknown>;
   add?: { tags?: string[]; albums?: string[] };
@@ -16,19 +18,19 @@ interface Edit {
   clear?: string[];
 }
 
-export function edit(which: Which, changes: Edit, said: (n: number) => string, secret?: boolean): Promise<Written | null> {
+export function edit(which: Which, changes: Edit, said: (n: number) => string, about: About = {}): Promise<Written | null> {
   // What could not be done to some of them is said with it.
-  return doing((answer) => [said(answer.changed), ...leftOut(answer)].join('; '), () => post<Written>('edit', { ...which, ...changes }), secret);
+  return doing((answer) => [said(answer.changed), ...leftOut(answer)].join('; '), () => post<Written>('edit', { ...which, ...changes }), about);
 }
 
 export const favourite = (which: Which, on: boolean): Promise<Written | null> =>
-  edit(alone(which), { set: { favourite: on } }, (n) => t(on ? 'did.favourite' : 'did.unfavourite', { n }));
+  edit(alone(which), { set: { favourite: on } }, (n) => t(on ? 'did.favourite' : 'did.unfavourite', { n }), { left: on ? null : firstOf(which) });
 export const rate = (which: Which, stars: number): Promise<Written | null> =>
   edit(alone(which), { set: { rating: stars } }, (n) => (stars === 0 ? t('did.unrated', { n }) : t('did.rated', { n, stars: t('stars', { n: stars }) })));
 export const turn = (which: Which, by: 90 | -90): Promise<Written | null> =>
   edit(alone(which), { set: { rotate_by: by } }, (n) => t('did.turned', { n }));
 export const hide = (which: Which, on: boolean): Promise<Written | null> =>
-  edit(which, { set: { hidden: on } }, (n) => t(on ? 'did.hidden' : 'did.unhidden', { n }), on ? false : undefined);
+  edit(which, { set: { hidden: on } }, (n) => t(on ? 'did.hidden' : 'did.unhidden', { n }), { left: firstOf(which), ...(on ? { secret: false } : {}) });
 export const caption = (which: Which, text: string): Promise<Written | null> =>
   edit(alone(which), { set: { caption: text } }, (n) => t('did.captioned', { n }));
 export const date = (which: Which, set: { date?: string; date_by?: string; zone?: string }): Promise<Written | null> =>
@@ -42,7 +44,7 @@ export const tag = (which: Which, add: string[], remove: string[]): Promise<Writ
 export const intoAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>
   edit(alone(which), { add: { albums: [album.id] } }, (n) => t('did.filed', { n, album: album.name }));
 export const outOfAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>
-  edit(alone(which), { remove: { albums: [album.id] } }, (n) => t('did.unfiled', { n, album: album.name }));
+  edit(alone(which), { remove: { albums: [album.id] } }, (n) => t('did.unfiled', { n, album: album.name }), { left: firstOf(which) });
 export const stack = (items: string[], cover: string): Promise<Written | null> =>
   doing(() => t('did.stacked', { n: items.length }), () => post<Written>('stack', { items, cover }));
 export const unstack = (which: Which): Promise<Written | null> =>
@@ -56,6 +58,6 @@ export async function collect(which: Which): Promise<boolean> {
   } catch (error) { complain(error); return false; }
 }
 export const trash = (which: Which, consent = false): Promise<Written | null> =>
-  doing((answer) => t('did.trashed', { n: answer.changed }), () => post<Written>('trash', { ...which, consent }), undefined, () => trash(which, true));
+  doing((answer) => t('did.trashed', { n: answer.changed }), () => post<Written>('trash', { ...which, consent }), { left: firstOf(which), agreed: () => trash(which, true) });
 export const restore = (which: Which): Promise<Written | null> =>
-  doing((answer) => t('did.restored', { n: answer.changed }), () => post<Written>('trash/restore', which));
+  doing((answer) => t('did.restored', { n: answer.changed }), () => post<Written>('trash/restore', which), { left: firstOf(which) });

@@ -12,7 +12,13 @@ export const toasts = $state<{ now: Toast | null; said: string }>({ now: null, s
 let next = 0;
 let timer = 0;
 /** What was done in this window and can be taken back: the word that does it, what was said of it, and when it was done. */
-export interface Change { word: string; text: string; at: number; /** It was about hidden photos, perhaps. */ secret: boolean }
+export interface Change {
+  word: string; text: string; at: number;
+  /** It was about hidden photos, perhaps. */
+  secret: boolean;
+  /** The first of the photos that it may have taken out of a list. */
+  left: string | null;
+}
 /** The newest last; as many as the server keeps. In this window's memory alone, and gone when the library shuts. */
 export const done = $state<{ changes: Change[] }>({ changes: [] });
 const MOST = 50;
@@ -71,15 +77,21 @@ export function complain(error: unknown): void {
   }
 }
 
+/** What is worth knowing of a write beside what it does. */
+export interface About extends Partial<Pick<Change, 'secret' | 'left'>> {
+  /** Does it where it needs consent and somebody agreed. */
+  agreed?: () => Promise<Written | null>;
+}
+
 /** Runs one write; says what it did, with undo where the server gave it. Answers whether it was done. What needs consent is
  *  asked about where `agreed` does it. */
-export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>, secret: boolean = session.hidden, agreed?: () => Promise<Written | null>): Promise<Written | null> {
+export async function doing(saying: (answer: Written) => string, write: () => Promise<Written>, { secret = session.hidden, left = null, agreed }: About = {}): Promise<Written | null> {
   try {
     const answer = await write();
     sawRevision(answer.revision);
     const text = saying(answer);
     say(text, answer.undo ?? null);
-    if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now(), secret }].slice(-MOST);
+    if (answer.undo) done.changes = [...done.changes, { word: answer.undo, text, at: Date.now(), secret, left }].slice(-MOST);
     return answer;
   } catch (error) {
     complain(error);
@@ -91,6 +103,15 @@ export async function doing(saying: (answer: Written) => string, write: () => Pr
   }
 }
 
+/** Asked of a photo before what may have taken it out of a list is taken back; answers what is done once it is back. */
+type Awaiting = (photo: string) => (() => void) | null;
+let awaiting: Awaiting = () => null;
+/** For the list on the page. Answers what ends that. */
+export function onReturn(asked: Awaiting): () => void {
+  awaiting = asked;
+  return () => { if (awaiting === asked) awaiting = () => null; };
+}
+
 /** What is being taken back: whoever presses twice asks once. */
 const under = new Set<string>();
 
@@ -98,13 +119,15 @@ const under = new Set<string>();
 export async function takeBack(word: string): Promise<void> {
   if (under.has(word)) return;
   under.add(word);
-  const what = done.changes.find((one) => one.word === word)?.text;
+  const change = done.changes.find((one) => one.word === word);
+  const returned = change?.left ? awaiting(change.left) : null;
   const forget = (): void => { done.changes = done.changes.filter((one) => one.word !== word); };
   try {
     const answer = await post<Written>('undo', { undo: word });
     forget();
     sawRevision(answer.revision);
-    say([what ? t('undone.of', { what }) : t('undone'), ...leftOut(answer)].join(' '), answer.undo ?? null);
+    say([change ? t('undone.of', { what: change.text }) : t('undone'), ...leftOut(answer)].join(' '), answer.undo ?? null);
+    returned?.();
   } catch (error) {
     // One that the server knows no more, or that somebody has written over, does not stand before the others.
     if (error instanceof ApiError && error.problem.code === 'cannot-undo') forget();
