@@ -153,6 +153,25 @@ test('a stack shows as its cover, another becomes it, and it comes apart', async
   await heard(page, /3 photos are one stack now/);
   const cover = page.locator('[data-index="0"][aria-label*="Stack of 3"]');
   await cover.waitFor();
+  // It is chosen as one photo of three, and each thing to do says of how many it is.
+  const bar = page.getByRole('toolbar', { name: 'Chosen photos' });
+  await page.keyboard.press('Control+Home');
+  await page.keyboard.press('Space');
+  await heard(page, /1 chosen, 3 with those in stacks/);
+  assert.match(await bar.textContent(), /1 chosen\s*3 with those in stacks/);
+  await page.keyboard.press('Shift+ArrowRight');
+  await heard(page, /2 chosen, 4 with those in stacks/);
+  for (const [key, title] of [['e', 'Date of 4 photos'], ['l', 'Place of 4 photos'], ['t', 'Tags of 2 photos'], ['a', 'Add 2 photos to an album']]) {
+    await page.keyboard.press(key);
+    await page.getByRole('dialog', { name: title }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.querySelector('dialog') === null);
+  }
+  await page.keyboard.press('Delete');
+  await heard(page, /4 photos put into the trash/);
+  await page.keyboard.press('z');
+  await heard(page, /Undone: 4 photos put into the trash/);
+  await cover.waitFor();
   await cover.click();
   const pile = page.getByRole('group', { name: 'Stack of 3' });
   await pile.waitFor();

@@ -45,8 +45,9 @@ export const intoAlbum = (which: Which, album: { id: string; name: string }): Pr
   edit(alone(which), { add: { albums: [album.id] } }, (n) => t('did.filed', { n, album: album.name }));
 export const outOfAlbum = (which: Which, album: { id: string; name: string }): Promise<Written | null> =>
   edit(alone(which), { remove: { albums: [album.id] } }, (n) => t('did.unfiled', { n, album: album.name }), { left: firstOf(which) });
-export const stack = (items: string[], cover: string): Promise<Written | null> =>
-  doing(() => t('did.stacked', { n: items.length }), () => post<Written>('stack', { items, cover }));
+/** `whole`: how many it holds then, with those in stacks under `items`. */
+export const stack = (items: string[], cover: string, whole = items.length): Promise<Written | null> =>
+  doing(() => t('did.stacked', { n: whole }), () => post<Written>('stack', { items, cover }));
 export const unstack = (which: Which): Promise<Written | null> =>
   doing((answer) => (answer.changed === 0 ? t('did.unstacked.none') : t('did.unstacked', { n: answer.changed })), () => post<Written>('stack/apart', which));
 /** Into the thaw basket, which this device keeps to itself. */

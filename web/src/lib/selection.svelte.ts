@@ -1,6 +1,8 @@
 // Which photos are chosen. By id, so that a choice survives whatever else changes in the library.
 import { SvelteSet } from 'svelte/reactivity';
+import { t } from './i18n.svelte';
 import type { Which } from './organise.svelte';
+import { session } from './session.svelte';
 import type { Timeline } from './timeline.svelte';
 
 /** More than this at once is chosen by its query, not photo by photo. */
@@ -11,6 +13,8 @@ const FEW = 20;
 
 export class Selection {
   ids = new SvelteSet<string>();
+  /** How many lie in a stack under each that was chosen. */
+  #under = new Map<string, number>();
   /** Everything the list shows. */
   all = $state(false);
   /** Where the next range begins. */
@@ -20,24 +24,38 @@ export class Selection {
   constructor(timeline: Timeline) { this.timeline = timeline; }
 
   get size(): number { return this.all ? this.timeline.length : this.ids.size; }
+  /** With what lies in stacks under them, where this list shows each stack as one photo: so many are changed by what is done to all of a stack. */
+  get whole(): number {
+    if (!this.timeline.source.covers) return this.size;
+    if (this.all) return Math.max(this.size, session.status?.counts?.shown ?? 0);
+    let whole = 0;
+    for (const id of this.ids) whole += 1 + (this.#under.get(id) ?? 0);
+    return whole;
+  }
+  /** How many are chosen, in words: as they show, and with those in stacks where these are more. */
+  get told(): string {
+    if (this.size === 0) return t('selection.none');
+    return t('selection.count', { n: this.size }) + (this.whole > this.size ? `, ${t('photos.within', { n: this.whole })}` : '');
+  }
   has(id: string): boolean { return this.all || this.ids.has(id); }
 
-  clear(): void { this.ids.clear(); this.all = false; this.anchor = -1; }
+  #add(id: string, under: number): void { this.#under.set(id, under); this.ids.add(id); }
+  clear(): void { this.ids.clear(); this.#under.clear(); this.all = false; this.anchor = -1; }
 
   async toggle(index: number): Promise<void> {
     const photo = await this.timeline.resolve(index);
     if (!photo) return;
     await this.#single();
-    if (!this.ids.delete(photo.id)) this.ids.add(photo.id);
+    if (!this.ids.delete(photo.id)) this.#add(photo.id, photo.stack);
     this.anchor = index;
   }
 
   /** Adds `first..end`, or takes it away where all of it was chosen. */
   async range(first: number, end: number, add: boolean | 'toggle'): Promise<void> {
-    const ids = await this.timeline.ids(first, Math.min(end, first + MOST_BY_ID));
+    const found = await this.timeline.ids(first, Math.min(end, first + MOST_BY_ID));
     await this.#single();
-    const adding = add === 'toggle' ? !ids.every((id) => this.ids.has(id)) : add;
-    for (const id of ids) if (adding) this.ids.add(id); else this.ids.delete(id);
+    const adding = add === 'toggle' ? !found.every(([id]) => this.ids.has(id)) : add;
+    for (const [id, under] of found) if (adding) this.#add(id, under); else this.ids.delete(id);
   }
 
   async extendTo(index: number): Promise<void> {
@@ -56,10 +74,10 @@ export class Selection {
   /** From "everything" to the ids of everything, before one of them is taken away. */
   async #single(): Promise<void> {
     if (!this.all) return;
-    const ids = await this.timeline.ids(0, Math.min(this.timeline.length, MOST_BY_ID));
+    const found = await this.timeline.ids(0, Math.min(this.timeline.length, MOST_BY_ID));
     if (!this.all) return;
     this.all = false;
-    for (const id of ids) this.ids.add(id);
+    for (const [id, under] of found) this.#add(id, under);
   }
 
   /** Photos of this list, each with the stack that it stands for here. */

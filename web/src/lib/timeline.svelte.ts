@@ -240,14 +240,14 @@ export class Timeline {
     return this.photo(index);
   }
 
-  /** The ids of `first..end`, in order. */
-  async ids(first: number, end: number): Promise<string[]> {
-    const found: string[] = [];
+  /** The ids of `first..end`, in order, each with how many lie in a stack under it. */
+  async ids(first: number, end: number): Promise<[string, number][]> {
+    const found: [string, number][] = [];
     for (let start = first; start < end; ) {
       const chunk = Math.floor(start / CHUNK);
       const stop = Math.min(end, (chunk + 1) * CHUNK);
       const columns = this.#chunks.get(chunk) ?? await get<Columns>(`timeline/columns${this.#parameters({ start: chunk * CHUNK, count: CHUNK })}`);
-      found.push(...columns.id.slice(start - chunk * CHUNK, stop - chunk * CHUNK));
+      for (let at = start - chunk * CHUNK; at < Math.min(stop - chunk * CHUNK, columns.id.length); at++) found.push([columns.id[at]!, columns.stack?.[at] ?? 0]);
       start = stop;
     }
     return found;
