@@ -167,6 +167,18 @@ test('a stack shows as its cover, another becomes it, and it comes apart', async
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => document.querySelector('dialog') === null);
   }
+  await page.keyboard.press('Control+a');
+  await page.waitForFunction(() => document.querySelectorAll('[role=gridcell]').length === document.querySelectorAll('[role=gridcell][aria-selected=true]').length);
+  const [chosen] = /[\d,]+/.exec(await bar.textContent());
+  await page.keyboard.press('f');
+  await heard(page, new RegExp(`${chosen} photos are favourites now`));
+  await page.keyboard.press('z');
+  await heard(page, /^Undone/);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+Home');
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Shift+ArrowRight');
+  await heard(page, /2 chosen/);
   await page.keyboard.press('Delete');
   await heard(page, /4 photos put into the trash/);
   await page.keyboard.press('z');

@@ -32,6 +32,9 @@ pub(crate) struct Which {
     /// Whether what lies in stacks under `items` is meant with them.
     #[serde(default)]
     stacks: bool,
+    /// Whether what lies in stacks under others is left out of what `q` finds.
+    #[serde(default)]
+    covers: bool,
 }
 
 impl Which {
@@ -51,7 +54,7 @@ impl Which {
         let query = self.q.as_deref().unwrap_or_default();
         let shelf = shelf_called(self.shelf.as_deref())?.or(usually);
         let album = self.album.as_deref().filter(|album| !album.is_empty());
-        let request = TimelineRequest { query, album, shelf, covers_only: false };
+        let request = TimelineRequest { query, album, shelf, covers_only: self.covers };
         library.select_timeline(&request).map_err(|error| Failure::from(error).about(query))
     }
 }

@@ -6,9 +6,9 @@ import { complain, doing, say, type About } from './toast.svelte';
 import type { Written } from './types';
 
 /** `stacks`: where a list shows each stack as one photo, what lies under it is meant as well, for what is said of all of it. */
-export type Which = { items: string[]; stacks?: boolean } | { q: string; album?: string; shelf?: string };
+export type Which = ({ items: string[] } | { q: string; album?: string; shelf?: string; covers?: boolean }) & { stacks?: boolean };
 /** For what is said of the one photo that shows: how it is liked, called, turned and filed. */
-const alone = (which: Which): Which => ('items' in which ? { items: which.items } : which);
+const alone = ({ stacks, ...which }: Which): Which => (stacks && 'q' in which ? { ...which, covers: true } : which);
 /** The first of them, where they are named one by one: that is where somebody stands if they leave a list and come back. */
 const firstOf = (which: Which): string | null => ('items' in which ? (which.items[0] ?? null) : null);
 interface Edit {

@@ -4028,6 +4028,8 @@ export interface components {
         Which: {
             /** @description An album that they lie in. */
             album?: string | null;
+            /** @description Whether what lies in stacks under others is left out of what `q` finds. */
+            covers?: boolean;
             /** @description Whole ids. */
             items?: string[] | null;
             /** @description A query. */

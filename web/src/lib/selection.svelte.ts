@@ -86,7 +86,7 @@ export class Selection {
   /** What a write needs to know which photos are meant. */
   which(): Which {
     if (!this.all) return this.those([...this.ids]);
-    const { q, album, shelf } = this.timeline.source;
-    return { q, ...(album ? { album } : {}), ...(shelf === 'shown' ? {} : { shelf }) };
+    const { q, album, shelf, covers } = this.timeline.source;
+    return { q, ...(covers ? { stacks: true } : {}), ...(album ? { album } : {}), ...(shelf === 'shown' ? {} : { shelf }) };
   }
 }

@@ -95,6 +95,12 @@ fn a_stack_shows_as_its_cover_and_comes_apart() {
     let alone = write(&browser, "edit", &json!({ "items": [ids[2]], "set": { "hidden": true } }));
     assert_eq!((&alone["changed"], &covers()["stack"]), (&json!(1), &json!([0, 0])));
     undo(&browser, &alone);
+    for (covers, changed) in [(true, 1), (false, 3)] {
+        let asked = json!({ "q": "", "covers": covers, "set": { "favourite": true } });
+        let found = write(&browser, "edit", &asked);
+        assert_eq!(found["changed"], changed);
+        undo(&browser, &found);
+    }
     let whole = json!({ "items": [ids[2]], "stacks": true });
     assert_eq!(write(&browser, "trash", &whole)["changed"], 3);
     assert_eq!(covers()["id"], json!([]));
