@@ -439,7 +439,9 @@ fn doubt_of_pictures(kept: &Photo, other: &Photo, looked: &Looked) -> Option<&'s
         Looked::Alike(likeness) if likeness.is_retouched() => {
             Some("one of them is brighter or darker: somebody may have retouched it")
         }
-        Looked::Alike(likeness) if likeness.correlation < UNTOUCHED_CORRELATION => {
+        Looked::Alike(likeness)
+            if likeness.correlation < UNTOUCHED_CORRELATION || likeness.differs_in_a_place() =>
+        {
             Some("they differ in places")
         }
         Looked::Alike(_) if kept.may_be_another_shot(other) => Some("they may be two shots of one second"),

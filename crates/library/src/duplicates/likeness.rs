@@ -20,6 +20,10 @@ const PART: Fit = Fit { all: 0.985, detail: 0.93 };
 /// Saving again and resizing change the mean by no more grey levels, and the contrast by no larger share.
 const UNTOUCHED_LEVELS: f32 = 3.0;
 const UNTOUCHED_CONTRAST: f32 = 0.03;
+/// Nor is any place, a sixteenth of the sides, on average so many grey levels off by it.
+const UNTOUCHED_PLACE: f32 = 5.0;
+/// Means along each side of such a place.
+const PLACE: usize = 4;
 /// The shapes of two whole pictures, or the scales of a part, differ by no more than this.
 const LEAST_PROPORTION: f64 = 0.02;
 /// No part is sought that lacks more of a side.
@@ -60,11 +64,18 @@ pub(super) struct Likeness {
     pub(super) contrast: f32,
     /// How much brighter the second is on average, in grey levels.
     pub(super) brighter: f32,
+    /// By how many grey levels they differ where they differ most, brightness and contrast set aside; 0 where one shows a part.
+    pub(super) place: f32,
     /// Whether one shows a part of the other.
     pub(super) is_part: bool,
 }
 
 impl Likeness {
+    /// Whether something is in one of them that is not in the other, however small.
+    pub(super) fn differs_in_a_place(&self) -> bool {
+        self.place > UNTOUCHED_PLACE
+    }
+
     /// Whether one was made brighter, darker, or of other contrast.
     pub(super) fn is_retouched(&self) -> bool {
         self.brighter.abs() > UNTOUCHED_LEVELS || self.contrast.ln().abs() > UNTOUCHED_CONTRAST
@@ -99,7 +110,8 @@ impl Luma {
     pub(super) fn compare(&self, other: &Self) -> Option<Likeness> {
         let whole = self.pairs(other, WHOLE_FRAME);
         if differ_little(self.shape / other.shape) && whole.fit().reaches(WHOLE) {
-            return Some(whole.likeness(false));
+            let likeness = whole.likeness(false);
+            return Some(Likeness { place: self.worst_place(other, &whole.all), ..likeness });
         }
         let first_guesses = [1.0, 1.0 - MOST_CUT / 3.0, 1.0 / (1.0 - MOST_CUT / 3.0)];
         let tried = first_guesses.into_iter().filter_map(|scale| self.seek(other, scale));
@@ -109,6 +121,22 @@ impl Luma {
                 .then(|| pairs.likeness(true))
         });
         fitting.max_by(|one, two| one.correlation.total_cmp(&two.correlation))
+    }
+
+    /// By how many grey levels two whole pictures differ in the place where they differ most, if `sums` of both are made alike.
+    #[expect(clippy::cast_possible_truncation, reason = "grey levels and their ratio")]
+    #[expect(clippy::cast_precision_loss, reason = "a number of means below 64")]
+    fn worst_place(&self, other: &Self, sums: &Sums) -> f32 {
+        let ([one, two], [mean, there]) = (sums.variances(), sums.means());
+        let (contrast, mean, there) = ((two / one.max(1e-9)).sqrt() as f32, mean as f32, there as f32);
+        let off = |at: usize| (value(&other.means, at) - there - contrast * (value(&self.means, at) - mean)).abs();
+        let starts = || (0..=SIDE - PLACE).step_by(PLACE / 2);
+        let places = starts().flat_map(|row| starts().map(move |column| (row, column)));
+        let means = places.map(|(row, column)| {
+            let cells = (0..PLACE * PLACE).map(|cell| (row + cell / PLACE) * SIDE + column + cell % PLACE);
+            cells.map(off).sum::<f32>() / (PLACE * PLACE) as f32
+        });
+        means.fold(0.0, f32::max)
     }
 
     /// Every mean of the second with what lies there in the first.
@@ -250,6 +278,7 @@ impl Pairs {
             correlation: self.all.correlation(),
             contrast: (two / one.max(1e-9)).sqrt() as f32,
             brighter: (other - mean) as f32,
+            place: 0.0,
             is_part,
         }
     }
@@ -417,6 +446,21 @@ mod tests {
         let likeness = first.compare(&second).unwrap();
         assert!(!likeness.is_part && likeness.correlation > 0.99, "{likeness:?}");
         assert!(likeness.brighter > 5.0 && likeness.contrast > 1.05, "{likeness:?}");
+    }
+
+    #[test]
+    fn what_is_in_one_place_of_one_of_them_is_seen() {
+        let view = scene(4.0);
+        let first = drawn(&view, 4000, 3000);
+        // Saved again: every mean is a little off.
+        let again = drawn(|x, y| view(x, y) * 1.02 + 2.0 + 3.0 * (900.0 * x + 700.0 * y).sin(), 2000, 1500);
+        let likeness = first.compare(&again).unwrap();
+        assert!(!likeness.differs_in_a_place(), "{likeness:?}");
+        // A figure of a twelfth of the height, in all else the same.
+        let is_there = |x: f64, y: f64| (x - 0.5).abs() < 0.03 && (y - 0.5).abs() < 0.04;
+        let drawn_on = drawn(|x, y| if is_there(x, y) { 250.0 } else { view(x, y) }, 4000, 3000);
+        let likeness = first.compare(&drawn_on).unwrap();
+        assert!(likeness.correlation > 0.99 && likeness.differs_in_a_place(), "{likeness:?}");
     }
 
     #[test]

@@ -267,6 +267,13 @@ impl Door<'_> {
                 return Err(self.locked());
             };
             tries += 1;
+            // No slot has an empty one: it says nothing of any slot.
+            if passphrase.is_empty() {
+                if tries < PROMPTS {
+                    continue;
+                }
+                return Err(self.locked());
+            }
             let warnings_before = self.warnings.len();
             match self.by_secret(&SlotSecret::Passphrase(&passphrase)) {
                 Ok((keys, UnlockedBy::Slot { id, label, kind, .. })) => {

@@ -160,6 +160,15 @@ fn a_person_may_mistype_twice() {
     let mut silent = |_: &Question<'_>| Ok(None);
     let error = fixture.unlock(UnlockSources { prompt: Some(&mut silent), ..Default::default() });
     assert!(matches!(error, Err(UnlockError::Locked { .. })));
+    // Enter alone says nothing of any slot, and is asked again.
+    let mut asked = 0;
+    let mut enter = |_: &Question<'_>| {
+        asked += 1;
+        Ok(Some(Zeroizing::new(String::new())))
+    };
+    let error = fixture.unlock(UnlockSources { prompt: Some(&mut enter), ..Default::default() });
+    assert!(matches!(error, Err(UnlockError::Locked { .. })), "{:?}", error.err());
+    assert_eq!(asked, PROMPTS);
 }
 
 #[test]
