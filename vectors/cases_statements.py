@@ -162,6 +162,21 @@ def roster_vectors():
     old_speak = state(words, WORDS.signing, 10, 7, b"old", after=[sha256(new_words)])
     add("new-words", history + [new_words, old_speak],
         {"words": base32(OTHER_WORDS.id), "sealing_epoch": None, "refused": refused((old_speak, "not-allowed"))})
+    epoch = rnd("epoch of new words")[:16]
+    recipients = sorted([laptop, phone, sl1.by_words(OTHER_WORDS)])
+    files = epoch + u16(3) + b"".join(recipient + rnd("file of new words") for recipient in recipients)
+    begun = state(laptop, LAPTOP.signing, 9, 6, files, after=[sha256(new_words)])
+    add("new-words-and-their-epoch", history + [begun, new_words],
+        {"words": base32(OTHER_WORDS.id), "sealing_epoch": base32(epoch)})
+    third = sl1.Words(rnd("third words"))
+    meanwhile = state(words, WORDS.signing, 8, 1, third.card)
+    add("new-words-at-once", history + [new_words, meanwhile, begun],
+        {"words": base32(third.id), "sealing_epoch": None, "refused": refused((new_words, "not-allowed"))})
+    same_date = state(words, WORDS.signing, 9, 1, third.card)
+    first, second = sorted([(sha256(new_words), new_words, OTHER_WORDS), (sha256(same_date), same_date, third)],
+                           key=lambda one: one[0])
+    add("new-words-at-once-of-one-date", history + [second[1], first[1]],
+        {"words": base32(first[2].id), "sealing_epoch": None, "refused": refused((second[1], "not-allowed"))})
     taken_over = state(laptop, LAPTOP.signing, 9, 1, OTHER_WORDS.card)
     still_speak = state(words, WORDS.signing, 10, 7, b"still", after=head)
     add("new-words-by-a-device", history + [taken_over, still_speak],

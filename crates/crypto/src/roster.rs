@@ -70,6 +70,7 @@ pub struct AnnouncedEpoch {
 pub struct Roster {
     library: LibraryId,
     words: WordsCard,
+    replaced: Vec<(LibraryId, u64)>,
     members: BTreeMap<DeviceId, Member>,
     epochs: Vec<AnnouncedEpoch>,
     features: BTreeSet<String>,
@@ -97,6 +98,7 @@ impl Roster {
         let mut roster = Self {
             library,
             words,
+            replaced: Vec::new(),
             members: BTreeMap::new(),
             epochs: Vec::new(),
             features: BTreeSet::new(),
@@ -132,7 +134,10 @@ impl Roster {
         statement.check(&key)?;
         match statement.body() {
             StatementBody::Root(words) => match statement.author() {
-                Recipient::Words(_) => self.words = words.clone(),
+                Recipient::Words(former) => {
+                    self.replaced.push((former, statement.millis()));
+                    self.words = words.clone();
+                }
                 Recipient::Device(_) => {
                     return Err(Fault::NotAllowed("only the words in force may replace them"));
                 }
@@ -221,6 +226,22 @@ impl Roster {
     #[must_use]
     pub fn words(&self) -> &WordsCard {
         &self.words
+    }
+
+    /// When the words in force were put in force instead of others, in milliseconds since 1970 by the clock of who stated
+    /// it; none for those of the birth.
+    #[must_use]
+    pub fn words_since(&self) -> Option<u64> {
+        self.replaced.last().map(|(_, millis)| *millis)
+    }
+
+    /// When words that were in force were replaced, by the same clock; none for those in force, and for such as never were.
+    #[must_use]
+    pub fn words_replaced(&self, id: &LibraryId) -> Option<u64> {
+        if *id == self.words.id() {
+            return None;
+        }
+        self.replaced.iter().rev().find(|(former, _)| former == id).map(|(_, millis)| *millis)
     }
 
     /// All devices, present and past.

@@ -164,6 +164,70 @@ fn new_words_take_over_from_the_old() {
 }
 
 #[test]
+fn it_is_known_when_words_were_replaced() {
+    let mut house = House::new();
+    let (first, never) = (house.words.clone(), RecoveryWords::generate(&mut SeededEntropy::new(64)));
+    let id = |words: &RecoveryWords| words.library_id();
+    assert_eq!((house.roster().words_since(), house.roster().words_replaced(&id(&first))), (None, None));
+    let (second, third) = (
+        RecoveryWords::generate(&mut SeededEntropy::new(65)),
+        RecoveryWords::generate(&mut SeededEntropy::new(66)),
+    );
+    for (millis, next) in [(6, &second), (9, &third)] {
+        house.words_say(millis, &StatementBody::Root(next.card()));
+        house.words = next.clone();
+    }
+    let roster = house.roster();
+    assert_eq!((roster.words().id(), roster.words_since()), (id(&third), Some(9)));
+    let replaced = [&first, &second, &third, &never].map(|words| roster.words_replaced(&id(words)));
+    assert_eq!(replaced, [Some(6), Some(9), None, None]);
+}
+
+#[test]
+fn of_two_that_replace_the_words_at_once_the_earlier_counts_wherever_they_arrive() {
+    let mut house = House::new();
+    let heads = house.roster().heads();
+    let new = |seed| RecoveryWords::generate(&mut SeededEntropy::new(seed));
+    let replace = |house: &House, millis, words: &RecoveryWords| {
+        let body = StatementBody::Root(words.card());
+        house.statement(Author::Words(&house.words), millis, &heads, &body)
+    };
+    let (earlier, later) = (new(67), new(68));
+    let statements = [replace(&house, 7, &later), replace(&house, 6, &earlier)];
+    // What comes with each: an epoch for the words that it names.
+    let begins = |house: &House, replaced: &Statement, words: &RecoveryWords, number: u8| {
+        let own = [Recipient::Device(house.laptop.id()), Recipient::Device(house.phone.id())];
+        let recipients: BTreeSet<_> = own.into_iter().chain([Recipient::Words(words.library_id())]).collect();
+        let files = recipients.into_iter().map(|recipient| (recipient, [number; 32])).collect();
+        let body = StatementBody::Epoch { epoch: EpochId::from_bytes([number; 16]), files };
+        house.statement(Author::Device(&house.laptop), 8, &[replaced.id()], &body)
+    };
+    let epochs = [begins(&house, &statements[0], &later, 2), begins(&house, &statements[1], &earlier, 3)];
+    let [late, early] = statements;
+    let refused = late.id();
+    house.statements.extend([late, early]);
+    house.statements.extend(epochs);
+    for _ in 0..house.statements.len() {
+        let roster = house.roster();
+        assert_eq!((roster.words().id(), roster.words_since()), (earlier.library_id(), Some(6)));
+        assert_eq!(roster.refused().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [refused]);
+        assert_eq!(roster.sealing_epoch().map(|epoch| epoch.epoch), Some(EpochId::from_bytes([3; 16])));
+        house.statements.rotate_left(1);
+    }
+    // At one moment the smaller id counts.
+    let mut house = House::new();
+    let mut equal = [replace(&house, 6, &earlier), replace(&house, 6, &later)];
+    equal.sort_by_key(Statement::id);
+    let is_earlier = *equal[0].body() == StatementBody::Root(earlier.card());
+    let expected = if is_earlier { earlier.card() } else { later.card() };
+    house.statements.extend(equal);
+    for _ in 0..house.statements.len() {
+        assert_eq!(*house.roster().words(), expected);
+        house.statements.rotate_left(1);
+    }
+}
+
+#[test]
 fn a_device_cannot_put_new_words_in_force() {
     let mut house = House::new();
     let own_words = RecoveryWords::generate(&mut SeededEntropy::new(63));
