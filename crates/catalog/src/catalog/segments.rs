@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, Row};
 use safelight_crypto::{Device, Entropy, Epoch};
 use safelight_model::history::{ClearPart, Seen, Segment, SegmentBuilder, Standing, Tip};
-use safelight_model::{Branch, DeviceId, LibraryId, ModelError, Op, SegmentRoot, SegmentSeq};
+use safelight_model::{Branch, DeviceId, LibraryId, ModelError, Op, OpBody, SegmentRoot, SegmentSeq};
 
 use super::Catalog;
 use super::branches::is_carried;
@@ -166,25 +166,36 @@ impl Catalog {
         entropy: &mut dyn Entropy,
         emptiness: Emptiness,
     ) -> Result<Option<PlacedSegment>> {
-        if device.id() != self.device {
-            return Err(CatalogError::NotThisDevice { known: self.device, given: device.id() });
-        }
-        self.within(|connection, _, _| {
-            let own = tip(connection, device.id()).map_err(in_transaction)?;
-            let others = tips(connection).map_err(in_transaction)?;
-            let seen = Seen::new(others.into_iter().filter(|(other, _)| *other != device.id()));
-            let mut builder = SegmentBuilder::new(library, own, seen);
-            let numbers = fill(connection, &mut builder)?;
-            if builder.is_empty() && emptiness == Emptiness::Refused {
-                return Ok(None);
-            }
-            let closed = builder.close(device, epoch, entropy)?;
-            let clear = closed.segment.clear();
-            let number = insert_segment(connection, clear.device, clear.tip(), Some(&closed.bytes))
-                .map_err(in_transaction)?;
-            assign(connection, &numbers, number).map_err(in_transaction)?;
-            Ok(Some(PlacedSegment { device: clear.device, seq: clear.seq, bytes: closed.bytes }))
+        self.require_device(device)?;
+        self.within(|connection, _, _| close_one(connection, library, device, epoch, entropy, emptiness))
+    }
+
+    /// Makes one op of each body, folds them, and closes all open ops into segments, in one transaction: nobody sees the
+    /// ops without the segment that carries them, and it is sealed under this epoch and no later one.
+    ///
+    /// # Errors
+    /// As [`Catalog::append`] and [`Catalog::close_segment`].
+    pub fn append_and_close(
+        &mut self,
+        now_millis: u64,
+        bodies: Vec<OpBody>,
+        (library, device, epoch): (LibraryId, &Device, &Epoch),
+        entropy: &mut dyn Entropy,
+    ) -> Result<()> {
+        self.require_device(device)?;
+        self.change(now_millis, |change| {
+            bodies.into_iter().try_for_each(|body| change.push(body).map(drop))?;
+            let connection = change.folder.connection;
+            while close_one(connection, library, device, epoch, entropy, Emptiness::Refused)?.is_some() {}
+            Ok(())
         })
+    }
+
+    fn require_device(&self, device: &Device) -> Result<()> {
+        if device.id() == self.device {
+            return Ok(());
+        }
+        Err(CatalogError::NotThisDevice { known: self.device, given: device.id() })
     }
 
     /// Segments that were closed here or arrived, and are not known to rest in the folder: write them there.
@@ -307,6 +318,31 @@ impl Catalog {
             Ok(taken)
         })
     }
+}
+
+/// Closes the open ops that fit, oldest first, into the next segment of a device.
+fn close_one(
+    connection: &Connection,
+    library: LibraryId,
+    device: &Device,
+    epoch: &Epoch,
+    entropy: &mut dyn Entropy,
+    emptiness: Emptiness,
+) -> Result<Option<PlacedSegment>> {
+    let own = tip(connection, device.id()).map_err(in_transaction)?;
+    let others = tips(connection).map_err(in_transaction)?;
+    let seen = Seen::new(others.into_iter().filter(|(other, _)| *other != device.id()));
+    let mut builder = SegmentBuilder::new(library, own, seen);
+    let numbers = fill(connection, &mut builder)?;
+    if builder.is_empty() && emptiness == Emptiness::Refused {
+        return Ok(None);
+    }
+    let closed = builder.close(device, epoch, entropy)?;
+    let clear = closed.segment.clear();
+    let number =
+        insert_segment(connection, clear.device, clear.tip(), Some(&closed.bytes)).map_err(in_transaction)?;
+    assign(connection, &numbers, number).map_err(in_transaction)?;
+    Ok(Some(PlacedSegment { device: clear.device, seq: clear.seq, bytes: closed.bytes }))
 }
 
 /// Records and folds what a segment says; the caller has checked that it is its turn.

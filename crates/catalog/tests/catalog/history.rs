@@ -292,6 +292,27 @@ fn a_closed_segment_stays_in_the_outbox_until_it_is_placed() {
 }
 
 #[test]
+fn what_is_recorded_and_closed_at_once_is_nowhere_without_its_segment() {
+    let mut world = World::new(8);
+    world.append(vec![add(&world.device, 1, "a.jpg")]);
+    let statement = || vec![OpBody::Statement(b"one".to_vec())];
+    let stranger = Device::generate(&mut world.entropy);
+    let by_stranger = (world.library, &stranger, &world.epoch);
+    let refused = world.catalog.append_and_close(NOW, statement(), by_stranger, &mut world.entropy);
+    assert!(matches!(refused, Err(CatalogError::NotThisDevice { .. })));
+    assert_eq!((world.catalog.open_ops().unwrap().ops, world.catalog.outbox().unwrap().len()), (1, 0));
+
+    let own = (world.library, &world.device, &world.epoch);
+    world.catalog.append_and_close(NOW, statement(), own, &mut world.entropy).unwrap();
+    assert_eq!(world.catalog.open_ops().unwrap().ops, 0);
+    let outbox = world.catalog.outbox().unwrap();
+    assert_eq!(outbox.len(), 1, "with what was open before");
+    let sealed = SealedSegment::parse(&outbox[0].bytes).unwrap();
+    assert_eq!(sealed.epoch(), Some(world.epoch.id()));
+    assert_eq!(sealed.peek_statements(world.library, &world.epoch).unwrap(), [b"one"]);
+}
+
+#[test]
 fn statements_go_into_a_segment_before_whatever_else_is_open() {
     let mut world = World::new(9);
     world.append(vec![add(&world.device, 1, "a.jpg"), set(1, Field::CAPTION, "before")]);
