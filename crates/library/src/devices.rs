@@ -478,7 +478,8 @@ impl Library {
         })
     }
 
-    fn count_photos(&self) -> Result<u64> {
+    /// How many photos and videos there are, on whatever shelf.
+    pub(crate) fn count_photos(&self) -> Result<u64> {
         let catalog = self.catalog();
         Shelf::ALL.iter().try_fold(0, |count, shelf| {
             let totals = catalog.totals(*shelf)?;

@@ -482,7 +482,7 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         SyncError::Store(error) if error.is_network() => ErrorKind::Network,
         SyncError::Store(StoreError::Vanished { .. }) => ErrorKind::Network,
         SyncError::Store(StoreError::NoPlace { .. }) | SyncError::NoLibrary { .. } => ErrorKind::NotFound,
-        SyncError::Store(StoreError::Denied { .. }) => ErrorKind::Locked,
+        SyncError::Store(StoreError::Denied { .. }) | SyncError::WordsReplaced { .. } => ErrorKind::Locked,
         SyncError::Store(StoreError::Refused { .. } | StoreError::Unsupported { .. }) => ErrorKind::Refused,
         SyncError::Store(StoreError::Address(_)) => ErrorKind::Usage,
         SyncError::Store(error) => kind_of_store(error),
@@ -548,6 +548,11 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
         SyncError::NoLibrary { .. } => {
             "check the address, its prefix, and that these are this library's words; if the root card there was removed, \
              safelight verify --remote --all on a device of the library puts it back"
+        }
+        SyncError::WordsReplaced { .. } => {
+            "use the newer words: safelight key recovery replace showed them on the day it says, or wrote them to a file; where \
+             nobody has them, a device of the library lets others in with safelight device invite, and safelight export takes \
+             everything out of it"
         }
         SyncError::NoBirth { .. } | SyncError::Unbelievable { .. } => {
             "safelight verify --remote --all on a device that has the library puts it right; without one, join from \

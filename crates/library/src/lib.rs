@@ -89,7 +89,7 @@ pub use monitor::{Monitor, Problem, Task, Unwatched, Weight};
 pub use offers::Offers;
 pub use past::{Moment, ShownSnapshot, SnapshotKeep, SnapshotSchedule, zone_here};
 pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
-pub use recovery::{KitSecret, RecoveryKit};
+pub use recovery::{KitSecret, NewWords, RecoveryKit, WordsStanding};
 pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
     CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,

@@ -109,7 +109,10 @@ pub struct Status {
     pub forgetting_waits_for: Vec<String>,
     /// Why nothing is let go on this device, where the brake is on.
     pub brake: Vec<ShownBrake>,
-    /// When the recovery words were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never.
+    /// When the recovery words in force replaced others, `2026-05-14 10:11:12`, UTC; none: they are those that the library was
+    /// made with.
+    pub recovery_words_since: Option<String>,
+    /// When the recovery words in force were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never.
     pub recovery_tested: Option<String>,
     /// The backups of this device, and when each was last made and last proven.
     pub backups: Vec<ShownBackup>,
@@ -232,6 +235,7 @@ impl Library {
             provisional: self.is_provisional()?,
             forgetting_waits_for: self.forgetting_waits_for()?,
             brake: self.brake()?.causes,
+            recovery_words_since: self.recovery_words_since()?,
             recovery_tested: self.recovery_tested()?,
             backups: self.backups()?,
             read_only: self.is_read_only(),

@@ -289,6 +289,16 @@ const PHRASES: &[(&str, &str)] = &[
         "device {device} trashed, removed or replaced {lost} of {known} photos within a day: nothing leaves this device or its \
          remotes until you have looked; safelight brake says more",
     ),
+    (
+        "words-are-new",
+        "the recovery words were replaced on {day}: the older ones open nothing that is newer; keep the new ones where they \
+         were, and see whether they are right: safelight key recovery test",
+    ),
+    (
+        "words-do-not-count",
+        "the recovery words that were made on this device do not count: another device replaced them before, on {day}; \
+         destroy those from here and keep the others",
+    ),
     ("unadmitted", "no statement admits device {device}; its history is not read"),
     (
         "no-key",
@@ -310,6 +320,11 @@ const PHRASES: &[(&str, &str)] = &[
     ("emptied", "{place} is empty: it held this library, and nothing of it is there any more"),
     ("no-beginning", "{place} does not hold the beginning of this library's history"),
     ("no-library-there", "{place} holds no library of these recovery words"),
+    (
+        "words-replaced",
+        "these recovery words were replaced by others on {day}: what came into {place} since then opens with the newer ones \
+         only",
+    ),
     ("another-library", "{place} holds another library"),
     ("not-held", "no place that was asked holds {object}"),
     ("archived-in", "{object} is archived in {place} and must be thawed first"),

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use safelight_library::keys::check_new_passphrase;
 use safelight_library::{
     KitSecret, LibraryError, OsEntropy, PassphraseCost, RecoveryWords, Slot, SlotKind, SlotSecret,
+    WordsStanding,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -139,11 +140,14 @@ pub(crate) async fn test_recovery(
 ) -> Answer<StatusCode> {
     let typed = Zeroizing::new(words);
     let words = RecoveryWords::parse(&typed).map_err(|error| Failure::not_understood(error.to_string()))?;
-    let fits = gallery.door.write(move |library| Ok(library.test_recovery(&words)?)).await?;
-    if fits {
-        return Ok(StatusCode::NO_CONTENT);
+    let refuse = |message: String| Failure::new(StatusCode::FORBIDDEN, WRONG_WORDS, message);
+    match gallery.door.write(move |library| Ok(library.test_recovery(&words)?)).await? {
+        WordsStanding::InForce => Ok(StatusCode::NO_CONTENT),
+        WordsStanding::Replaced(since) => {
+            Err(refuse(format!("these recovery words were replaced by others on {since}"))
+                .hint("type those that replaced them"))
+        }
+        WordsStanding::Others => Err(refuse("these are not the recovery words of this library".to_owned())
+            .hint("type those that were shown when it was made")),
     }
-    let message = "these are not the recovery words of this library";
-    Err(Failure::new(StatusCode::FORBIDDEN, WRONG_WORDS, message)
-        .hint("type those that were shown when it was made"))
 }

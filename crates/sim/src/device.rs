@@ -15,7 +15,8 @@ use safelight_catalog::{Catalog, DeviceDb, NewRemote, PackLocation, SyncState};
 use safelight_crypto::{
     Author, ContentHash, Device, DeviceId, Entropy as _, EntryName, Epoch, EpochId, Keyring,
     LOCAL_PACK_HEADER, Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody,
-    StatementId, base32, names, seal_entry, seal_keys_file, seal_original, sha256, statements_hash,
+    StatementId, WordsCard, base32, names, seal_entry, seal_keys_file, seal_original, sha256,
+    statements_hash,
 };
 use safelight_model::history::SealedSegment;
 use safelight_model::{
@@ -54,6 +55,11 @@ impl KeyStore for Keys {
 
     fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String> {
         if self.0.seal_under(epoch) { Ok(()) } else { Err("its secret is not here".into()) }
+    }
+
+    fn take_words(&mut self, words: &WordsCard) -> Result<(), String> {
+        self.0.set_words(words.clone());
+        Ok(())
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {

@@ -24,6 +24,28 @@ use crate::keys::{is_announced, own_keys_file, path_of};
 /// # Errors
 /// [`SyncError::Keys`] when the statement has no effect, or the keys cannot be kept; what the databases answer.
 pub fn start_epoch(here: &mut Here<'_>, first: Option<&StatementBody>) -> Result<EpochId> {
+    let own = here.keys.keyring().device().clone();
+    let PreparedEpoch { epoch, bodies } =
+        prepare_epoch(here, first.map(|first| (Author::Device(&own), first)))?;
+    here.catalog.append((here.now)(), bodies)?;
+    here.keys.seal_under(&epoch).map_err(|reason| SyncError::Keys { reason })?;
+    Ok(epoch)
+}
+
+/// An epoch whose secret is held and whose keys files rest in the library folder.
+#[must_use = "nobody hears of the epoch before its statements are recorded"]
+pub(crate) struct PreparedEpoch {
+    /// The epoch.
+    pub(crate) epoch: EpochId,
+    /// What is still to be stated, in this order and at once.
+    pub(crate) bodies: Vec<OpBody>,
+}
+
+/// Prepares an epoch for everybody who belongs to the library once `first` was said by its author.
+pub(crate) fn prepare_epoch(
+    here: &mut Here<'_>,
+    first: Option<(Author<'_>, &StatementBody)>,
+) -> Result<PreparedEpoch> {
     let keyring = here.keys.keyring().clone();
     let (library, own) = (keyring.library(), keyring.device());
     let refuse = |reason: &str| SyncError::Keys { reason: reason.to_owned() };
@@ -34,8 +56,8 @@ pub fn start_epoch(here: &mut Here<'_>, first: Option<&StatementBody>) -> Result
     };
     let mut roster = replayed(&statements)?;
     let mut bodies = Vec::new();
-    if let Some(first) = first {
-        let statement = Statement::sign(Author::Device(own), library, now, &roster.heads(), first)?;
+    if let Some((author, first)) = first {
+        let statement = Statement::sign(author, library, now, &roster.heads(), first)?;
         statements.push(statement.clone());
         roster = replayed(&statements)?;
         if let Some((_, fault)) = roster.refused().iter().find(|(id, _)| *id == statement.id()) {
@@ -65,9 +87,7 @@ pub fn start_epoch(here: &mut Here<'_>, first: Option<&StatementBody>) -> Result
     let announce = StatementBody::Epoch { epoch: epoch.id(), files };
     let announce = Statement::sign(Author::Device(own), library, now, &roster.heads(), &announce)?;
     bodies.push(OpBody::Statement(announce.as_bytes().to_vec()));
-    here.catalog.append(now, bodies)?;
-    here.keys.seal_under(&epoch.id()).map_err(|reason| SyncError::Keys { reason })?;
-    Ok(epoch.id())
+    Ok(PreparedEpoch { epoch: epoch.id(), bodies })
 }
 
 /// Seals under the newest epoch that is closed to everybody who left, and open to everybody who stays, as

@@ -73,6 +73,16 @@ pub enum SyncError {
         /// The place.
         place: String,
     },
+    /// These recovery words were in force, and others are: they open nothing that came later.
+    #[error(
+        "these recovery words were replaced by others on {day}: what came into {place} since then opens with the newer ones only"
+    )]
+    WordsReplaced {
+        /// The place.
+        place: String,
+        /// The day on which others were put in force, by the clock of who did so: `2026-05-14`.
+        day: String,
+    },
     /// No place that was asked holds this.
     #[error("no place that was asked holds {object}")]
     NotHeld {

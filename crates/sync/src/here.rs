@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use safelight_catalog::{Catalog, DeviceDb, HowKnown, RemoteId, Replica};
 use safelight_crypto::{
-    Device, DeviceId, Entropy, Epoch, EpochId, Keyring, LibraryId, Roster, Statement, VerifyingKey,
+    Device, DeviceId, Entropy, Epoch, EpochId, Keyring, LibraryId, Roster, Statement, VerifyingKey, WordsCard,
 };
 use safelight_store::{FolderPlace, ObjectPath, SealedRemote};
 
@@ -34,6 +34,13 @@ pub trait KeyStore {
     /// # Errors
     /// Why it could not be kept.
     fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String>;
+
+    /// Takes note of the recovery words in force, durably: epochs are wrapped to them from now on, and the words that were
+    /// known before open nothing that is newer.
+    ///
+    /// # Errors
+    /// Why it could not be kept.
+    fn take_words(&mut self, words: &WordsCard) -> Result<(), String>;
 
     /// Goes on as another device, durably: from the moment on that this is kept, the device before is never signed
     /// with again.

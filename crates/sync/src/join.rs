@@ -27,9 +27,10 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{
     HEAD_BYTES, HistoryReport, Inbox, fetch_segments, head_path, listed_chains, listed_devices, sync_history,
 };
-use crate::keys::{SMALL_BYTES, as_sealed, epochs_with_keys, is_announced, path_of};
+use crate::keys::{SMALL_BYTES, as_sealed, is_announced, listed_keys, path_of};
 use crate::pairing::{Asking, PairingRefusal, not_for_us};
 use crate::problem::Problem;
+use crate::words::require_in_force;
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
@@ -69,8 +70,8 @@ impl Joining {
 /// Looks for the library of these words in a place. Nothing is written anywhere.
 ///
 /// # Errors
-/// [`SyncError::NoLibrary`] when there is none; [`SyncError::Unbelievable`] when its card is not right, or no keys file
-/// opens that a statement vouches for.
+/// [`SyncError::NoLibrary`] when there is none; [`SyncError::WordsReplaced`] when others are in force;
+/// [`SyncError::Unbelievable`] when its card is not right, or no keys file opens that a statement vouches for.
 pub async fn find_library(store: &SealedRemote, words: &RecoveryWords) -> Result<Joining> {
     let id = words.library_id();
     find(store, &id, Recipient::Words(id), &words.kem_key(), None).await
@@ -96,9 +97,9 @@ async fn find(
 ) -> Result<Joining> {
     let path = path_of(&names::root_card(id))?;
     let listed_as = recipient.to_string();
-    let (card, epochs, (devices, chains), roots) = join4(
+    let (card, listed, (devices, chains), roots) = join4(
         store.get(&path, SMALL_BYTES),
-        epochs_with_keys(store, &listed_as),
+        listed_keys(store, &listed_as),
         join(listed_devices(store), listed_chains(store)),
         list_roots(store),
     )
@@ -121,7 +122,8 @@ async fn find(
     let mut devices = devices?.unwrap_or_default();
     devices.extend(chains.keys().copied());
     let devices: Vec<DeviceId> = devices.into_iter().collect();
-    let keys = iter(epochs?)
+    let listed = listed?;
+    let keys = iter(listed.own)
         .map(|epoch| async move {
             let path = path_of(&names::keys_file(&epoch, &recipient))?;
             Ok::<_, SyncError>((epoch, store.get(&path, SMALL_BYTES).await))
@@ -144,13 +146,16 @@ async fn find(
         found.harvest_segments(ahead.iter());
         beginning = Some(begun);
     }
-    // Whoever speaks for a keys file may have done so further on than a checkpoint and the next segments.
-    if beginning.is_none() || found.strange().next().is_some() {
+    // Whoever speaks for a keys file may have done so further on than a checkpoint and the next segments; and of an epoch
+    // that these words do not open it may be said there that others are in force.
+    let is_told_less = invited.is_none() && listed.all.iter().any(|epoch| !found.holds(epoch));
+    if beginning.is_none() || found.strange().next().is_some() || is_told_less {
         beginning = None;
         segments = all_segments(store, &claims, &mut found).await?;
     }
-    if let Some((offer, welcome)) = invited {
-        found.require_invited(store, offer, welcome)?;
+    match invited {
+        Some((offer, welcome)) => found.require_invited(store, offer, welcome)?,
+        None => found.roster.iter().try_for_each(|roster| require_in_force(roster, id, store.label()))?,
     }
     let (epochs, files, problems) = found.settle(store)?;
     let words = opened.words().clone();
@@ -279,6 +284,11 @@ impl FoundKeys {
 
     fn is_believed(&self, file: &KeysFile) -> bool {
         is_announced(self.roster.as_ref(), &file.epoch, &self.recipient, &sha256(&[&file.bytes]))
+    }
+
+    /// Whether some file holds the secret of an epoch.
+    fn holds(&self, epoch: &EpochId) -> bool {
+        self.files.iter().any(|file| file.epochs.iter().any(|held| held.id() == *epoch))
     }
 
     /// The files that no statement vouches for, as far as is known.
@@ -413,8 +423,8 @@ impl Joining {
     /// the words in its folder.
     ///
     /// # Errors
-    /// [`SyncError::NoBirth`] when no statement is the library's birth; [`SyncError::Unbelievable`] when the words were
-    /// replaced.
+    /// [`SyncError::NoBirth`] when no statement is the library's birth; [`SyncError::WordsReplaced`] when other words are in
+    /// force.
     pub async fn take_in(self, here: &mut Here<'_>, at: &RemotePlace) -> Result<HistoryReport> {
         let mut report = HistoryReport::default();
         self.problems.into_iter().for_each(|problem| here.note(&mut report.problems, problem));
@@ -431,13 +441,7 @@ impl Joining {
         inbox.harvest_waiting(here, self.epochs.as_slice());
         let place = || at.store.label().to_owned();
         let roster = inbox.roster().ok_or_else(|| SyncError::NoBirth { place: place() })?;
-        if roster.words().id() != self.words.id() {
-            return Err(SyncError::Unbelievable {
-                object: names::root_card(&self.words.id()),
-                place: place(),
-                reason: "these recovery words were replaced by others".to_owned(),
-            });
-        }
+        require_in_force(roster, &self.words.id(), at.store.label())?;
         keep(here, Area::Root, &names::root_card(&self.words.id()), &self.card)?;
         for (epoch, bytes) in &self.files {
             keep(here, Area::Keys, &names::keys_file(epoch, &self.recipient), bytes)?;
@@ -489,7 +493,8 @@ pub async fn admit_by_words(
 /// sync, which publishes them.
 ///
 /// # Errors
-/// [`SyncError::NoBirth`] when the place holds no beginning of the history; [`SyncError::NeedsNewerVersion`].
+/// [`SyncError::NoBirth`] when the place holds no beginning of the history; [`SyncError::WordsReplaced`] when others were put
+/// in force meanwhile; [`SyncError::NeedsNewerVersion`].
 pub async fn prepare_admission(here: &mut Here<'_>, at: &RemotePlace, words: &RecoveryWords) -> Result<()> {
     let no_birth = || SyncError::NoBirth { place: at.store.label().to_owned() };
     if here.roster()?.is_none() {
@@ -500,6 +505,7 @@ pub async fn prepare_admission(here: &mut Here<'_>, at: &RemotePlace, words: &Re
     if let Some(feature) = crate::here::newer_version_needed(&roster) {
         return Err(SyncError::NeedsNewerVersion { feature });
     }
+    require_in_force(&roster, &words.library_id(), at.store.label())?;
     let keyring = here.keys.keyring().clone();
     let (library, device) = (keyring.library(), keyring.device());
     let mut bodies = Vec::new();

@@ -19,6 +19,9 @@ use crate::problem::Problem;
 /// More than a root card or any keys file has: 48 bytes for each epoch that ever was.
 pub(crate) const SMALL_BYTES: u64 = 4 << 20;
 
+/// Epochs of others that are looked at; a listing may be made up.
+const MOST_EPOCHS: usize = 4096;
+
 /// The setting of a remote that says when it was looked last whether the keys that were put there still are.
 const LOOKED: &str = "keys-looked-millis";
 /// That is looked so often: whoever finds them gone can do no more than say so.
@@ -206,25 +209,42 @@ pub(crate) async fn fetch_keys(
     Ok(Asked::NotThere)
 }
 
-/// The epochs of which a place lists a keys file for a recipient.
-pub(crate) async fn epochs_with_keys(store: &SealedRemote, recipient: &str) -> Result<Vec<EpochId>> {
-    let mut epochs = BTreeSet::new();
+/// What a place lists of keys files.
+#[derive(Debug, Default)]
+pub(crate) struct ListedKeys {
+    /// The epochs of which one for a recipient is listed.
+    pub(crate) own: BTreeSet<EpochId>,
+    /// Those of which one for anybody is, as far as anybody looks.
+    pub(crate) all: BTreeSet<EpochId>,
+}
+
+/// The epochs of which a place lists a keys file for a recipient, and for anybody.
+pub(crate) async fn listed_keys(store: &SealedRemote, recipient: &str) -> Result<ListedKeys> {
+    let mut found = ListedKeys::default();
     let mut after = None;
     loop {
         let page = store.list(Area::Keys, after.as_ref()).await?;
         for object in &page.objects {
             let mut parts = object.key.as_str().split('/').skip(1);
-            if let (Some(epoch), Some(listed)) = (parts.next(), parts.next())
-                && listed == recipient
-            {
-                epochs.extend(epoch.parse::<EpochId>().ok());
+            let (Some(epoch), Some(listed)) = (parts.next(), parts.next()) else { continue };
+            let Ok(epoch) = epoch.parse::<EpochId>() else { continue };
+            if listed == recipient {
+                found.own.insert(epoch);
+            }
+            if found.all.len() < MOST_EPOCHS {
+                found.all.insert(epoch);
             }
         }
         match page.next {
             Some(next) => after = Some(next),
-            None => return Ok(epochs.into_iter().collect()),
+            None => return Ok(found),
         }
     }
+}
+
+/// The epochs of which a place lists a keys file for a recipient.
+pub(crate) async fn epochs_with_keys(store: &SealedRemote, recipient: &str) -> Result<BTreeSet<EpochId>> {
+    Ok(listed_keys(store, recipient).await?.own)
 }
 
 /// The keys file of an epoch for this device as it lies in a place, with what it opens to; none where nothing lies there

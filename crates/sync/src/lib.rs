@@ -37,6 +37,7 @@ mod repair;
 mod replicate;
 mod rests;
 mod verify;
+mod words;
 
 pub use brake::{BrakeLimits, is_braked, taken_from};
 pub use checkpoint::take_waiting_pages;
@@ -75,3 +76,4 @@ pub use repair::repair;
 pub use replicate::{ReplicateOptions, ReplicateReport, replicate};
 pub use rests::{RestsAt, is_held, is_here_in, rests_at};
 pub use verify::{Depth, VerifyReport, verify_remote};
+pub use words::{state_new_words, take_words_in_force};

@@ -182,6 +182,22 @@ pub enum Problem {
         /// How many there were.
         known: u64,
     },
+    /// Somebody put other recovery words in force.
+    #[error(
+        "the recovery words were replaced on {day}: the older ones open nothing that is newer; keep the new ones where they were, and see whether they are right: safelight key recovery test"
+    )]
+    WordsReplaced {
+        /// When: `2026-05-14`.
+        day: String,
+    },
+    /// The recovery words that this device put in force do not count, because another device was earlier.
+    #[error(
+        "the recovery words that were made on this device do not count: another device replaced them before, on {day}; destroy those from here and keep the others"
+    )]
+    WordsDoNotCount {
+        /// When the other device did: `2026-05-14`.
+        day: String,
+    },
     /// What was forgotten is still in a place.
     #[error("{place} may still hold what was forgotten: {reason}; the next sync tries it again")]
     NotForgotten {

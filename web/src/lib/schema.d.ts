@@ -3365,8 +3365,13 @@ export interface components {
             provisional: boolean;
             /** @description Whether nothing may be written. */
             read_only: boolean;
-            /** @description When the recovery words were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never. */
+            /** @description When the recovery words in force were last tried out on this device, `2026-05-14 10:11:12`, UTC; none: never. */
             recovery_tested?: string | null;
+            /**
+             * @description When the recovery words in force replaced others, `2026-05-14 10:11:12`, UTC; none: they are those that the library was
+             *     made with.
+             */
+            recovery_words_since?: string | null;
             /** @description Some of these files, of the third. */
             replaced: string[];
             /**

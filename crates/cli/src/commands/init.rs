@@ -15,6 +15,11 @@ use crate::prompt;
 
 /// Which words are asked back, so that they are on paper and not just glanced at.
 const ASKED_WORDS: usize = 2;
+/// What is said above the words of a new library.
+const SHOWN: &str = "These 24 words bring your library back if everything else is lost.";
+/// What is said to who typed another word, and what helps.
+const NOT_MADE: (&str, &str) =
+    ("that is another word; no library was made", "run safelight init again and write the words down");
 
 /// Make a new library
 ///
@@ -59,7 +64,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
     // The words come first: a library without them must not exist.
     if context.global.recovery_file.is_none() {
-        show_words(&words.words)?;
+        show_words(&words.words, SHOWN, NOT_MADE)?;
     }
     let id = Library::create(&path, &words.words, &slots, &context.library_options(), || {
         match &context.global.recovery_file {
@@ -144,7 +149,7 @@ pub(super) fn require_length(passphrase: &str) -> Result<(), Failure> {
     })
 }
 
-fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
+pub(super) fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             return exists_already(file);
@@ -165,11 +170,16 @@ fn write_words(file: &Path, words: &RecoveryWords) -> Result<(), Failure> {
     })
 }
 
-fn show_words(words: &RecoveryWords) -> Result<(), Failure> {
+/// Shows words alone on the screen, below a line that says what they are, and asks some of them back; `refusal` is what is said to
+/// who types another word, and what helps.
+pub(super) fn show_words(
+    words: &RecoveryWords,
+    what: &str,
+    refusal: (&'static str, &'static str),
+) -> Result<(), Failure> {
     let list = words.words();
-    let mut text = zeroize::Zeroizing::new(String::from(
-        "These 24 words bring your library back if everything else is lost.\n\
-         Write them on paper. Whoever has them has your photos.\n\n",
+    let mut text = zeroize::Zeroizing::new(format!(
+        "{what}\nWrite them on paper. Whoever has them has your photos.\n\n"
     ));
     for (index, row) in list.chunks(4).enumerate() {
         for (column, word) in row.iter().enumerate() {
@@ -182,8 +192,7 @@ fn show_words(words: &RecoveryWords) -> Result<(), Failure> {
         let Some(expected) = list.get(position) else { continue };
         let answer = prompt::line(&format!("Word number {}: ", position + 1))?;
         if answer.trim().to_lowercase() != *expected {
-            return Err(Failure::new(Exit::Refused, "that is another word; no library was made")
-                .hint("run safelight init again and write the words down"));
+            return Err(Failure::new(Exit::Refused, refusal.0).hint(refusal.1));
         }
     }
     Ok(())

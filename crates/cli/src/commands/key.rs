@@ -7,10 +7,10 @@ use safelight_keystore::Holder;
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::NewSlot;
 use safelight_library::unlock::UnlockError;
-use safelight_library::{LibraryError, Slot, SlotKind, SlotSecret};
+use safelight_library::{LibraryError, Slot, SlotKind};
 use serde::Serialize;
 
-use super::key_recovery::{Recovery, others, typed_words};
+use super::key_recovery::{Recovery, not_in_force, typed_words};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{printable, printable_text};
@@ -213,21 +213,17 @@ fn add(
     Ok(())
 }
 
-/// Lets the recovery words unlock a library that joined without them. Others than its own would open it and nothing else.
+/// Lets the recovery words unlock a library that joined without them, or where another device replaced them. Others than those
+/// in force would open it and nothing else.
 fn add_words(context: &Context, label: Option<&str>, file: Option<&std::path::Path>) -> Result<(), Failure> {
-    let folder = context.folder()?;
-    let label = label.unwrap_or("recovery words");
     if context.global.dry_run {
-        return foretell(context, "add", kind_word(SlotKind::Recovery), label);
+        return foretell(context, "add", kind_word(SlotKind::Recovery), label.unwrap_or("recovery words"));
     }
-    let keys = context.unlock(&folder)?;
+    let mut library = context.open_library()?;
     let words = typed_words(file, "--new-recovery-file")?;
-    if words.card() != *keys.keyring.words() {
-        return Err(others());
-    }
-    let (secret, cost) = (SlotSecret::Recovery(&words), safelight_library::PassphraseCost::DESKTOP);
-    let added = folder.keys().add_slot(&keys, label, &secret, cost, &mut context.entropy());
-    let slot = added.map_err(LibraryError::from)?;
+    let (standing, slot) = library.let_words_unlock(label, &words)?;
+    library.close()?;
+    let slot = slot.ok_or_else(|| not_in_force(&standing))?;
     if context.output.json() {
         context.output.print_json(&listed(&slot))?;
     } else {

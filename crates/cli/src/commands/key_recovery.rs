@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use safelight_library::{KitSecret, LibraryError, RecoveryKit, RecoveryWords};
+use safelight_library::{KitSecret, Library, LibraryError, RecoveryKit, RecoveryWords, WordsStanding};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
@@ -33,6 +33,19 @@ pub(super) enum Recovery {
         #[arg(long, value_name = "FILE")]
         words_file: Option<PathBuf>,
     },
+    /// Put new words in force instead of those that are, which sign them
+    ///
+    /// Shows 24 new words and asks some of them back before anything changes; a script passes --new-recovery-file, and the words
+    /// in force with --words-file. What is sealed from then on the old words do not open any more; what was sealed before they
+    /// do. Interrupted, the same command with the same file goes on.
+    Replace {
+        /// The words in force from this file, instead of asking for them
+        #[arg(long, value_name = "FILE")]
+        words_file: Option<PathBuf>,
+        /// Write the new words to this file; one that is there holds them already
+        #[arg(long, value_name = "FILE")]
+        new_recovery_file: Option<PathBuf>,
+    },
     /// Split the words into shares for several people, so many of whom bring the library back together
     ///
     /// Each share is a page of its own, share-1.pdf and on. The words go on working, too. Who has fewer shares than are needed
@@ -53,8 +66,13 @@ pub(super) enum Recovery {
 }
 
 pub(super) fn run(context: &Context, action: &Recovery) -> Result<(), Failure> {
-    context.refuse_dry_run("key recovery", "it changes nothing of the library")?;
+    if !matches!(action, Recovery::Replace { .. }) {
+        context.refuse_dry_run("key recovery", "it changes nothing of the library")?;
+    }
     match action {
+        Recovery::Replace { words_file, new_recovery_file } => {
+            super::key_replace::run(context, words_file.as_deref(), new_recovery_file.as_deref())
+        }
         Recovery::Print { file, with_words, words_file } => {
             print(context, file, *with_words, words_file.as_deref())
         }
@@ -80,10 +98,24 @@ pub(super) fn typed_words(file: Option<&Path>, flag: &str) -> Result<RecoveryWor
     Ok(RecoveryWords::parse(typed.trim()).map_err(LibraryError::from)?)
 }
 
-/// What is said of words that open another library, or none.
-pub(super) fn others() -> Failure {
-    Failure::new(Exit::Locked, "these are not the recovery words of this library")
-        .hint("type those that init showed, or that replaced them")
+/// What is said of words that are not in force: such as were replaced, or those of another library, or of none.
+pub(super) fn not_in_force(standing: &WordsStanding) -> Failure {
+    let others = "these are not the recovery words of this library".to_owned();
+    match standing {
+        WordsStanding::Replaced(since) => {
+            Failure::new(Exit::Locked, format!("these recovery words were replaced by others on {since}"))
+                .hint("use the newer ones, and destroy these: they still open what was sealed before")
+        }
+        _ => Failure::new(Exit::Locked, others).hint("type those that init showed, or that replaced them"),
+    }
+}
+
+/// Refuses words that are not those in force.
+pub(super) fn require_in_force(library: &Library, words: &RecoveryWords) -> Result<(), Failure> {
+    match library.words_standing(words)? {
+        WordsStanding::InForce => Ok(()),
+        standing => Err(not_in_force(&standing)),
+    }
 }
 
 fn print(context: &Context, file: &Path, with_words: bool, words_file: Option<&Path>) -> Result<(), Failure> {
@@ -92,8 +124,8 @@ fn print(context: &Context, file: &Path, with_words: bool, words_file: Option<&P
         (false, None) => None,
         _ => Some(typed_words(words_file, "--words-file")?),
     };
-    if words.as_ref().is_some_and(|words| !library.are_its_words(words)) {
-        return Err(others());
+    if let Some(words) = &words {
+        require_in_force(&library, words)?;
     }
     let kit = library.recovery_kit()?;
     library.close()?;
@@ -119,10 +151,10 @@ fn print(context: &Context, file: &Path, with_words: bool, words_file: Option<&P
 fn test(context: &Context, words_file: Option<&Path>) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let words = typed_words(words_file, "--words-file")?;
-    let fits = library.test_recovery(&words)?;
+    let standing = library.test_recovery(&words)?;
     library.close()?;
-    if !fits {
-        return Err(others());
+    if standing != WordsStanding::InForce {
+        return Err(not_in_force(&standing));
     }
     if context.output.json() {
         return Ok(context.output.print_json(&serde_json::json!({ "opens": true }))?);
@@ -143,9 +175,7 @@ fn split(
     }
     let library = context.open_library_to_read()?;
     let words = typed_words(words_file, "--words-file")?;
-    if !library.are_its_words(&words) {
-        return Err(others());
-    }
+    require_in_force(&library, &words)?;
     let kit = library.recovery_kit()?;
     library.close()?;
     let shares = words.split(count, threshold, &mut context.entropy()).map_err(LibraryError::from)?;

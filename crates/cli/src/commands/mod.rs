@@ -18,6 +18,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod key;
 mod key_recovery;
+mod key_replace;
 mod key_store;
 mod key_test;
 pub(crate) mod list;

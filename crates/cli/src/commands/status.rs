@@ -66,6 +66,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.data(&format!("{:>14}  {text}", "places"))?;
         }
         context.output.data(&format!("{:>14}  {}", "six words", status.six_words))?;
+        if let Some(since) =
+            status.recovery_words_since.as_deref().filter(|_| status.recovery_tested.is_none())
+        {
+            let says = "not tried out on this device since: safelight key recovery test";
+            context.output.data(&format!("{:>14}  replaced on {since}, {says}", "recovery words"))?;
+        }
         if status.provisional {
             context.output.talk("The history is not replayed yet: safelight sync goes on with it");
         }

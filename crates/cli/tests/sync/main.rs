@@ -54,3 +54,4 @@ mod trust;
 mod unsent;
 mod uploads;
 mod vanished;
+mod words;

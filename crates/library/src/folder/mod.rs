@@ -26,7 +26,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
-use safelight_crypto::{Keyring, LibraryId};
+use safelight_crypto::{Keyring, LibraryId, RootCard, names};
 use safelight_store::{FolderPlace, StoreError, SweepReport, TempSpace};
 
 use description::{DESCRIPTION, Description, named_library};
@@ -135,6 +135,7 @@ impl LibraryFolder {
     /// # Errors
     /// As [`open`](Self::open), when nothing says which library it is.
     pub fn open_undescribed(path: &Path, words: Option<LibraryId>) -> Result<Vec<Self>, FolderError> {
+        let words = words.map(|words| library_of(path, words));
         let (named, error) = match Self::open(path) {
             Ok(folder) if !folder.is_suspect => {
                 let others = words.filter(|library| folder.library != *library);
@@ -364,6 +365,14 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Whether nothing has this name, not even a link that leads nowhere.
+/// The library of words: what their root card in the folder says, for words may have been put in force later; without one,
+/// the words are those of its birth.
+fn library_of(path: &Path, words: LibraryId) -> LibraryId {
+    let card = read_small(&path.join(OBJECTS).join(names::root_card(&words)));
+    let card = card.ok().and_then(|bytes| RootCard::open(&bytes, &words).ok());
+    card.map_or(words, |card| card.library())
+}
+
 fn is_absent(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

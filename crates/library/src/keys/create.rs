@@ -13,7 +13,7 @@ use crate::keys::slots::{make_slots_folder, write_slot};
 use crate::keys::{KEYRING, KeysError, UnlockedKeys, replace_in};
 
 /// What the slot of the recovery words is called.
-const RECOVERY_LABEL: &str = "recovery words";
+pub(crate) const RECOVERY_LABEL: &str = "recovery words";
 
 /// A way to unlock that a new library shall have.
 pub struct NewSlot {

@@ -13,6 +13,7 @@ mod attempts;
 mod create;
 mod error;
 mod keyring;
+mod recovery;
 mod replace;
 mod slots;
 mod strength;
@@ -27,8 +28,8 @@ use safelight_crypto::{Keyring, UnlockKey};
 use safelight_store::TempSpace;
 
 pub use attempts::{AttemptLog, AttemptWay, FailedAttempt, StoreKind};
-pub(crate) use create::UnfinishedLibrary;
 pub use create::{NewLibrary, NewSlot};
+pub(crate) use create::{RECOVERY_LABEL, UnfinishedLibrary};
 pub(crate) use error::KEYRING_HINT;
 pub use error::KeysError;
 pub use keyring::{KeyringSource, OpenedKeyring};

@@ -218,7 +218,7 @@ impl KeyFolder<'_> {
         read_slot(&path).map_err(|reason| KeysError::Damaged { path, reason })
     }
 
-    fn remove_locked(&self, keys: &UnlockedKeys, id: SlotId) -> Result<(), KeysError> {
+    pub(super) fn remove_locked(&self, keys: &UnlockedKeys, id: SlotId) -> Result<(), KeysError> {
         let folder = self.path(SLOTS);
         let path = folder.join(file_of(id));
         if path.symlink_metadata().is_err() {

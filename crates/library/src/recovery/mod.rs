@@ -4,6 +4,7 @@
 //! Invariant: words are in a kit only when whoever asks for it has given them; the library does not keep them.
 
 mod pdf;
+mod replace;
 
 use jiff::Zoned;
 use safelight_crypto::{RecoveryWords, Share, StatementId, sha256};
@@ -14,7 +15,10 @@ use crate::history::shown_time;
 use crate::library::Library;
 use crate::past::zone_here;
 
-/// When the words were last tried out here, in milliseconds since 1970.
+pub use replace::{NewWords, WordsStanding};
+
+/// When words were last tried out here, in milliseconds since 1970 as eight bytes, and the id of those words. Earlier versions,
+/// which knew of no other words than those at the library's birth, kept no id.
 const TESTED: &str = "recovery_tested";
 /// Bytes of the roster's hash that are shown.
 const ROSTER_BYTES: usize = 8;
@@ -84,33 +88,31 @@ impl Library {
         })
     }
 
-    /// When the recovery words were last tried out on this device: `2026-05-14 10:11:12`, UTC; none before they were.
+    /// When the recovery words in force were last tried out on this device: `2026-05-14 10:11:12`, UTC; none before they were.
     ///
     /// # Errors
     /// Those of the database.
     pub fn recovery_tested(&self) -> Result<Option<String>> {
-        let tested = self.device.setting(TESTED)?;
-        let millis = tested.and_then(|millis| Some(u64::from_be_bytes(millis.try_into().ok()?)));
-        Ok(millis.map(shown_time))
+        let Some(tested) = self.device.setting(TESTED)? else { return Ok(None) };
+        let Some((millis, words)) = tested.split_first_chunk::<8>() else { return Ok(None) };
+        let birth = self.id();
+        let proven = if words.is_empty() { birth.as_bytes().as_slice() } else { words };
+        let are_in_force = proven == self.words_in_force()?.id().as_bytes();
+        Ok(are_in_force.then(|| shown_time(u64::from_be_bytes(*millis))))
     }
 
-    /// Whether these are the recovery words of the library.
-    #[must_use]
-    pub fn are_its_words(&self, words: &RecoveryWords) -> bool {
-        words.card() == *self.keyring().words()
-    }
-
-    /// Tries out recovery words, and remembers it if they are those of the library. Answers whether they are.
+    /// Tries out recovery words, and remembers it if they are those in force. Answers how they stand.
     ///
     /// # Errors
     /// [`crate::LibraryError::Refused`] where nothing can be written; those of the database.
-    pub fn test_recovery(&mut self, words: &RecoveryWords) -> Result<bool> {
-        if !self.are_its_words(words) {
-            return Ok(false);
+    pub fn test_recovery(&mut self, words: &RecoveryWords) -> Result<WordsStanding> {
+        let standing = self.words_standing(words)?;
+        if standing == WordsStanding::InForce {
+            self.folder.require_writable()?;
+            let now = crate::effects::now_stamp_millis();
+            let tested = [now.to_be_bytes().as_slice(), words.library_id().as_bytes()].concat();
+            self.device.set_setting(TESTED, Some(&tested))?;
         }
-        self.folder.require_writable()?;
-        let now = crate::effects::now_stamp_millis();
-        self.device.set_setting(TESTED, Some(&now.to_be_bytes()))?;
-        Ok(true)
+        Ok(standing)
     }
 }

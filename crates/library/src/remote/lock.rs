@@ -10,7 +10,7 @@ use crate::flock::{self, Answer, Ask};
 use crate::folder::{LibraryFolder, SYNC_LOCK};
 
 /// Lets one sync of a library run at a time on this machine. Dies with the process.
-pub(super) struct SyncLock {
+pub(crate) struct SyncLock {
     file: File,
     is_held: bool,
 }
@@ -30,7 +30,7 @@ impl SyncLock {
         flock::lock(&self.file, Ask::AloneNow).is_ok_and(|answer| answer != Answer::Taken)
     }
 
-    pub(super) fn take(folder: &LibraryFolder) -> Result<Self> {
+    pub(crate) fn take(folder: &LibraryFolder) -> Result<Self> {
         let path = folder.path().join(SYNC_LOCK);
         let reading = |source| LibraryError::reading(&path, source);
         // Not the folder of objects, which who renders in the background holds, and not that of keys, which a new

@@ -49,6 +49,7 @@ pub use local::{
     LocalStanding, OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost, ThawPriority,
     ThawReport, ThawWait, check_lock_after, cores,
 };
+pub(crate) use lock::SyncLock;
 pub use news::LocalNews;
 pub(crate) use pairing::come_in_to_upload;
 pub use pairing::{CodeToJoin, GivenCode, InviteAs, PairedDevice, PairingTalk, ShownInvitation};

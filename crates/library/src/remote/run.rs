@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use safelight_catalog::{Exposure, PolicyKind, RemoteId, RemoteRow};
-use safelight_crypto::{Device, Epoch, EpochId, Keyring, OsEntropy};
+use safelight_crypto::{Device, Epoch, EpochId, Keyring, OsEntropy, WordsCard};
 use safelight_model::{RenditionKind, Storage};
 use safelight_store::FolderPlace;
 use safelight_store::layer::Counting;
@@ -614,6 +614,7 @@ pub(super) fn is_notice(problem: &SyncProblem) -> bool {
             | SyncProblem::HurtHint { .. }
             | SyncProblem::BranchKept { .. }
             | SyncProblem::Quarantined { .. }
+            | SyncProblem::WordsReplaced { .. }
             | SyncProblem::WentOnAs { .. }
     )
 }
@@ -682,6 +683,15 @@ impl KeyStore for Keys<'_> {
         let mut is_held = false;
         self.keep(|keyring| is_held = keyring.seal_under(epoch))?;
         if is_held { Ok(()) } else { Err(format!("the secret of epoch {epoch} is not here")) }
+    }
+
+    fn take_words(&mut self, words: &WordsCard) -> Result<(), String> {
+        // The name of a slot says it first: then a slot of the words before never looks like one of those in force.
+        if LibraryFolder::exists(self.folder.path()) {
+            let marked = self.folder.keys().mark_recovery_slots_replaced(self.keys);
+            marked.map_err(|error| error.to_string())?;
+        }
+        self.keep(|keyring| keyring.set_words(words.clone()))
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {

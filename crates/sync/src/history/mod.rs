@@ -41,6 +41,7 @@ use crate::forget::forget_here;
 use crate::here::{Here, RemotePlace};
 use crate::keys::send_keys;
 use crate::problem::Problem;
+use crate::words::{give_to_words_in_force, take_words_in_force};
 
 /// So often a device lets copies of itself go first before it gives up for this time.
 const MOST_ROUNDS: usize = 8;
@@ -96,8 +97,12 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
         }
         here.catalog.carry_forked((here.now)())?;
         left::carry_what_was_read(here)?;
+        if let Some(problem) = take_words_in_force(here)? {
+            here.note(&mut report.problems, problem);
+        }
         settle_epoch(here, at).await?;
         if pulled.own == pull::OwnChain::Read {
+            give_to_words_in_force(here)?;
             // Nobody reads of an epoch before its secrets can be had.
             send_keys(here, at, &mut report.problems).await?;
             outbox::close_and_place(here, &mut report.problems)?;

@@ -12,7 +12,7 @@ use safelight_catalog::{Catalog, CatalogKey, DeviceDb, NewRemote, PackLocation, 
 use safelight_crypto::{
     Author, ContentHash, Device, Entropy, EntryName, Epoch, EpochId, Keyring, LOCAL_PACK_HEADER,
     OriginalSealer, Recipient, RecoveryWords, RootCard, SeededEntropy, Statement, StatementBody, StatementId,
-    base32, names, seal_entry, seal_keys_file, sha256, statements_hash,
+    WordsCard, base32, names, seal_entry, seal_keys_file, sha256, statements_hash,
 };
 use safelight_model::{
     AssetId, Life, OpBody, Original, PartRef, Rendition, RenditionKind, SourcePath, Storage,
@@ -49,6 +49,14 @@ impl KeyStore for Keys {
 
     fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String> {
         if self.0.seal_under(epoch) { Ok(()) } else { Err("its secret is not here".into()) }
+    }
+
+    fn take_words(&mut self, words: &WordsCard) -> Result<(), String> {
+        if self.1 {
+            return Err("the disk is full".into());
+        }
+        self.0.set_words(words.clone());
+        Ok(())
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {

@@ -16,3 +16,4 @@ mod place;
 mod recovery;
 mod second;
 mod trust;
+mod words;
