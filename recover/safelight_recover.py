@@ -589,6 +589,7 @@ class Roster:
         self.devices = {}        # id -> [verifying key, standing, last seq, root at last]
         self.keys_files = {}     # (epoch, recipient) -> H(keys file)
         self.features, self.refused, self.accepted = [], [], []
+        self.replaced = {}       # words that were in force -> when others came in their place
         waiting, seen = {s.id: s for s in statements}, set()
         births = sorted(s.id for s in statements if self.is_birth(s))
         if births:
@@ -633,6 +634,7 @@ class Roster:
         target = self.devices.get(getattr(s, "device", None))
         if s.kind == ROOT:
             demand(kind == 2, "not-allowed")     # only words replace words
+            self.replaced[author] = s.date
             self.words, self.words_key = s.words, s.verifying
         elif s.kind == ADMIT:
             demand(target is None, "not-allowed")
@@ -945,6 +947,12 @@ class Bucket:
 
 # ---- The library: words -> root card -> keys -> statements -> history -----------------------------------
 
+def day_of(millis):
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(millis / 1000))
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "a day that is not known"
+
 class Library:
     """Everything that the words open. What is broken on the way is named in `problems`, and survived."""
 
@@ -960,6 +968,9 @@ class Library:
         if segments and self.roster.words is None:
             self.problem("history", "the statements of the library's birth are lost, so no signature can be checked; "
                          "--without-statements believes what the keys open")
+        if self.roster.words not in (None, self.words.id):
+            self.problem("recovery words", "they were replaced by others on " + day_of(self.roster.replaced.get(self.words.id))
+                         + ": what came later opens with the newer ones only")
         self.check_card()
         self.count_keys_files(files)
         self.good, self.good_entries = set(), set()     # logical names of which some copy opened; entries that did

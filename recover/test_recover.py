@@ -327,6 +327,31 @@ class ALibraryByTheBinary(Rooms):
             with contextlib.redirect_stderr(io.StringIO()):
                 self.assertEqual(sl.main(["list", str(self.bucket), "--words-file", str(wrong)]), code)
 
+    def test_words_that_were_replaced_open_what_was_before_and_say_so(self):
+        library, new = self.here / "library", self.here / "new words"
+        shutil.copytree(self.room / "library", library)
+        later = self.here / "later"
+        later.mkdir()
+        (later / "later.jpg").write_bytes(b"\xff\xd8\xff" + bytes(200_000))
+        for arguments in (["key", "recovery", "replace", "--words-file", self.words, "--new-recovery-file", new],
+                          ["import", "--wait", "--settle=0", later]):
+            command = [BINARY, "--yes", "--library", library, "--passphrase-file", self.room / "pass", *arguments]
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        code, report = self.recover("restore", "before", library / "objects")
+        self.assertEqual(code, 1)
+        told = [p["problem"] for p in report["problems"] if p["object"] == "recovery words"]
+        self.assertEqual(len(told), 1, report["problems"])
+        self.assertIn("they were replaced by others on 20", told[0])
+        whole = files(self.source)
+        self.assertTrue(set(whole.values()) <= set(files(self.here / "before").values()))
+        self.assertNotIn((later / "later.jpg").read_bytes(), files(self.here / "before").values())
+        self.words = new
+        code, report = self.recover("restore", "all", library / "objects")
+        self.assertEqual(code, 0, report)
+        self.assertIn((later / "later.jpg").read_bytes(), files(self.here / "all").values())
+        self.assertTrue(set(whole.values()) <= set(files(self.here / "all").values()))
+
     def test_no_damage_stops_it(self):
         os.remove(self.object_of("film.mp4"))       # keeps the runs short
         whole, rng = files(self.bucket), random.Random(2)
