@@ -11,6 +11,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+mod pair;
+mod silence;
+mod trust;
+
 use safelight_catalog::{Catalog, DeviceDb, NewRemote, PackLocation, SyncState};
 use safelight_crypto::{
     Author, ContentHash, Device, DeviceId, Entropy as _, EntryName, Epoch, EpochId, Keyring,
@@ -25,36 +29,78 @@ use safelight_model::{
 };
 use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRemote};
 use safelight_sync::{
-    CollectReport, Depth, FreeOptions, Freeing, Here, KeyStore, RemotePlace, Silent, Stop, SyncError,
-    SyncOptions, admit_by_words, collect, fetch_original, find_library, finish_freeing, is_away, mark,
-    prepare_admission, sync, verify_remote,
+    CollectReport, Depth, FreeOptions, Freeing, Here, KeyStore, Problem, RemotePlace, Silent, Stop,
+    SyncError, SyncOptions, admit_by_words, collect, fetch_original, find_library, finish_freeing, is_away,
+    mark, prepare_admission, sync, verify_remote,
 };
 
 use crate::chance::Chance;
-use crate::place::segment_named;
+use crate::place::{Bug, segment_named};
+
+pub(crate) use pair::{Newcomer, Stepped};
+pub(crate) use trust::{Death, Leaving};
+
+/// No device is started so often in one run: what a copy holds in memory is not what the other holds.
+const MOST_LIVES: u64 = 1 << 20;
 
 /// What goes wrong with a device itself ends the run.
 pub(crate) type Broken = Box<dyn std::error::Error>;
 
-struct Keys(Keyring);
+/// The keys, as a file keeps them.
+struct Keys {
+    keyring: Keyring,
+    /// Writes of the keys until the device is killed at one.
+    crash_in: Option<u64>,
+    bug: Option<Bug>,
+}
+
+impl Keys {
+    fn write(&mut self) -> Result<(), String> {
+        match &mut self.crash_in {
+            Some(0) => Err("killed".to_owned()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn keeps_first_epoch(&self) -> bool {
+        self.bug == Some(Bug::FirstEpochKept)
+    }
+}
 
 impl KeyStore for Keys {
     fn keyring(&self) -> &Keyring {
-        &self.0
+        &self.keyring
     }
 
     fn learn(&mut self, epochs: &[Epoch]) -> Result<(), String> {
-        epochs.iter().for_each(|epoch| self.0.add_epoch(epoch.clone()));
+        self.write()?;
+        for epoch in epochs.iter().cloned() {
+            if self.keeps_first_epoch() {
+                self.keyring.hold_epoch(epoch);
+            } else {
+                self.keyring.add_epoch(epoch);
+            }
+        }
         Ok(())
     }
 
     fn hold(&mut self, epoch: &Epoch) -> Result<(), String> {
-        self.0.hold_epoch(epoch.clone());
+        self.write()?;
+        self.keyring.hold_epoch(epoch.clone());
         Ok(())
     }
 
     fn seal_under(&mut self, epoch: &EpochId) -> Result<(), String> {
-        if self.0.seal_under(epoch) { Ok(()) } else { Err("its secret is not here".into()) }
+        self.write()?;
+        if self.keeps_first_epoch() || self.keyring.seal_under(epoch) {
+            Ok(())
+        } else {
+            Err("its secret is not here".into())
+        }
     }
 
     fn take_words(&mut self, words: &WordsCard) -> Result<(), String> {
@@ -63,7 +109,8 @@ impl KeyStore for Keys {
     }
 
     fn succeed(&mut self, device: Device) -> Result<(), String> {
-        self.0.go_on_as(device);
+        self.write()?;
+        self.keyring.go_on_as(device);
         Ok(())
     }
 }
@@ -102,8 +149,17 @@ pub(crate) struct SimDevice {
     entropy: SeededEntropy,
     pub(crate) now: u64,
     is_copy: bool,
+    /// Whether another device has its name.
+    pub(crate) has_copies: bool,
+    /// How often it was started.
+    pub(crate) life: u64,
     /// Places with which it synced since it is.
     met: BTreeSet<String>,
+    /// Writes of the keys until it is killed at one.
+    crash_in: Option<u64>,
+    pub(crate) bug: Option<Bug>,
+    /// What it imported, and its disk was not lost since.
+    pub(crate) imported: BTreeSet<ContentHash>,
 }
 
 struct Databases {
@@ -176,7 +232,12 @@ impl SimDevice {
             entropy,
             now,
             is_copy: false,
+            has_copies: false,
+            life: 0,
             met: BTreeSet::new(),
+            crash_in: None,
+            bug: None,
+            imported: BTreeSet::new(),
         };
         device.disk = Some(Databases::empty(id, &mut device.entropy)?);
         device.start()?;
@@ -188,14 +249,21 @@ impl SimDevice {
         if self.open.is_some() {
             return Ok(());
         }
+        self.life += 1;
         let path = self.folder.path();
         let id = self.keyring.device().id();
         let disk = self.disk.take().ok_or("the device has no databases")?;
         let catalog = disk.catalog.reopen_in_memory(id, &mut self.entropy)?;
         let device = disk.device.reopen_in_memory()?;
         let place = FolderPlace::create(&path.join("objects"), &path.join("tmp"))?;
-        self.open = Some(Opened { keys: Keys(self.keyring.clone()), catalog, device, place });
+        let keys = Keys { keyring: self.keyring.clone(), crash_in: None, bug: self.bug };
+        self.open = Some(Opened { keys, catalog, device, place });
         Ok(())
+    }
+
+    /// The same device with a mistake in it.
+    pub(crate) fn with_bug(self, bug: Option<Bug>) -> Self {
+        Self { bug, ..self }
     }
 
     /// The process is killed: what it held in memory is gone.
@@ -210,20 +278,15 @@ impl SimDevice {
         self.open.as_mut().ok_or_else(|| "the device is not open".into())
     }
 
-    /// Runs something with this device's side of a sync.
-    fn with<T>(
-        &mut self,
-        store: &SealedRemote,
-        most_polls: Option<u64>,
-        run: impl AsyncFnOnce(&mut Here<'_>, &RemotePlace) -> T,
-    ) -> Result<Option<T>, Broken> {
+    /// Runs something with this device's databases, folder and keys.
+    fn here<T>(&mut self, run: impl FnOnce(&mut Here<'_>) -> T) -> Result<T, Broken> {
         self.start()?;
         self.now += 40_000;
         let now = self.now;
         let clock = move || now;
         let stop = Stop::default();
         let Some(open) = self.open.as_mut() else { return Err("the device is not open".into()) };
-        let at = remote_of(&mut open.device, store)?;
+        open.keys.crash_in = self.crash_in.take();
         let mut here = Here {
             catalog: &mut open.catalog,
             device: &mut open.device,
@@ -234,9 +297,24 @@ impl SimDevice {
             monitor: &Silent,
             stop: &stop,
         };
-        let result = drive(run(&mut here, &at), most_polls);
+        let result = run(&mut here);
+        open.keys.crash_in = None;
         // It may have learnt an epoch, or go on as another device: both are on its disk.
-        self.keyring = open.keys.0.clone();
+        self.keyring = open.keys.keyring.clone();
+        Ok(result)
+    }
+
+    /// Runs something with this device's side of a sync, perhaps killed after so many polls.
+    fn with<T>(
+        &mut self,
+        store: &SealedRemote,
+        most_polls: Option<u64>,
+        run: impl AsyncFnOnce(&mut Here<'_>, &RemotePlace) -> T,
+    ) -> Result<Option<T>, Broken> {
+        let result = self.here(|here| {
+            let at = remote_of(here.device, store)?;
+            Ok::<_, Broken>(drive(run(here, &at), most_polls))
+        })??;
         if result.is_none() {
             self.kill();
         }
@@ -326,7 +404,12 @@ impl SimDevice {
             entropy,
             now: self.now + 50_000,
             is_copy: true,
+            has_copies: false,
+            life: self.life + MOST_LIVES,
             met: BTreeSet::new(),
+            crash_in: None,
+            bug: self.bug,
+            imported: self.imported.clone(),
         })
     }
 
@@ -382,6 +465,7 @@ impl SimDevice {
             add,
             OpBody::Render { life: Life(0), content: sealed.content, renditions: vec![rendition] },
         ])?;
+        self.imported.insert(sealed.content);
         Ok(sealed.content)
     }
 
@@ -616,21 +700,30 @@ impl SimDevice {
         checkpoint_after_ops: u64,
     ) -> Result<Option<Result<safelight_sync::SyncReport, SyncError>>, Broken> {
         let options = SyncOptions { checkpoint_after_ops, ..SyncOptions::default() };
-        let synced = self.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
-            sync(here, at, &options).await
-        })?;
+        let sync_now = |device: &mut Self| {
+            device.with(store, most_polls, async |here: &mut Here<'_>, at: &RemotePlace| {
+                sync(here, at, &options).await
+            })
+        };
+        let synced = match self.bug {
+            Some(Bug::AcknowledgedWhileBraked) => self.without_brake(sync_now)?,
+            _ => sync_now(self)?,
+        };
         if matches!(synced, Some(Ok(_))) {
             self.met.insert(store.label().to_owned());
+            if self.bug == Some(Bug::QuarantineTakenIn) {
+                self.take_in_what_left(store)?;
+            }
         }
         Ok(synced)
     }
 
-    pub(crate) fn verify(&mut self, store: &SealedRemote) -> Result<Vec<String>, Broken> {
+    pub(crate) fn verify(&mut self, store: &SealedRemote) -> Result<Vec<Problem>, Broken> {
         let result = self.with(store, None, async |here: &mut Here<'_>, at: &RemotePlace| {
             verify_remote(here, at, Depth::All).await
         })?;
         match result {
-            Some(Ok(report)) => Ok(report.problems.iter().map(ToString::to_string).collect()),
+            Some(Ok(report)) => Ok(report.problems),
             Some(Err(error)) => Err(error.into()),
             None => Err("a verification does not end".into()),
         }

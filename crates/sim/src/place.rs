@@ -88,7 +88,7 @@ impl State {
     }
 }
 
-/// A mistake that is made on purpose, between the driver and the place or by whoever collects.
+/// A mistake that is made on purpose, between the driver and the place, or by a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// A write is acknowledged before it happened: whatever is recorded then speaks of an object that is not
@@ -98,11 +98,33 @@ pub enum Bug {
     ListingBelieved,
     /// Whoever collects deletes what is marked without waiting until everybody has acknowledged it.
     CollectedUnasked,
+    /// Whoever says that a device left wraps the new epoch to it as well.
+    EpochForTheRevoked,
+    /// What is new is sealed under the first epoch, whichever others were started.
+    FirstEpochKept,
+    /// What a device wrote after it left is taken in.
+    QuarantineTakenIn,
+    /// A device syncs as if its brake were off.
+    AcknowledgedWhileBraked,
+    /// A device waits no longer for others that were not silent for long.
+    LapsedTooSoon,
+    /// Whoever invites wraps the epochs to a device that asks before a person has let it in.
+    KeysBeforeAgreement,
 }
 
 impl Bug {
     /// Every mistake that can be planted.
-    pub const ALL: [Self; 3] = [Self::RecordBeforeObject, Self::ListingBelieved, Self::CollectedUnasked];
+    pub const ALL: [Self; 9] = [
+        Self::RecordBeforeObject,
+        Self::ListingBelieved,
+        Self::CollectedUnasked,
+        Self::EpochForTheRevoked,
+        Self::FirstEpochKept,
+        Self::QuarantineTakenIn,
+        Self::AcknowledgedWhileBraked,
+        Self::LapsedTooSoon,
+        Self::KeysBeforeAgreement,
+    ];
 }
 
 /// The place; cheap to clone.

@@ -1,27 +1,32 @@
 //! One run: devices do things, the place fails, and after it is quiet everything must be there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use safelight_crypto::{ContentHash, RecoveryWords};
-use safelight_model::history::{SealedSegment, Tip};
-use safelight_store::{ObjectPath, SealedRemote};
+use safelight_crypto::{ContentHash, DeviceId, RecoveryWords};
+use safelight_store::SealedRemote;
 
 use crate::chance::Chance;
 use crate::device::{Broken, SimDevice};
-use crate::place::{Bug, SimPlace, segment_named};
+use crate::place::{Bug, SimPlace};
+use crate::trust::{Kind, More, Seen, Trust};
+use pair::Pairings;
+
+mod leave;
+mod pair;
+mod quiet;
+mod silence;
 
 /// What devices do in one run.
 const STEPS: u64 = 24;
-/// Kinds of what they do, some of them several times.
+/// Kinds of what they do in all runs, some of them several times.
 const ACTIONS: u64 = 27;
+
 /// A little more than what is marked must rest.
 const GRACE_MILLIS: u64 = 31 * 86_400_000;
 /// The most devices, copies counted.
 const MOST_DEVICES: usize = 4;
-/// Rounds in which it becomes quiet at the latest: nobody has anything to say to any place, nor hears anything.
-const QUIET_ROUNDS: usize = 16;
 /// Checkpoints are written often, so that joins begin with old and new ones, and find torn ones.
 const CHECKPOINT_AFTER_OPS: u64 = 4;
 const NOW: u64 = 1_795_000_000_000;
@@ -52,22 +57,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What came of the last sync of a device with a place.
-struct Meeting {
-    /// The version of the place after it.
-    place: u64,
-    /// How often the device had heard or said something until then.
-    heard: u64,
-    has_news: bool,
-    problems: Vec<String>,
-}
-
-impl Meeting {
-    fn is_over(&self, place: u64, heard: u64) -> bool {
-        !self.has_news && self.problems.is_empty() && (self.place, self.heard) == (place, heard)
-    }
-}
-
 struct World<'t> {
     chance: Chance,
     /// Hears what happens, in the order in which it does.
@@ -75,12 +64,18 @@ struct World<'t> {
     /// Two places: a device that was copied forks where its copies publish in different ones.
     places: Vec<(SimPlace, SealedRemote)>,
     words: RecoveryWords,
+    kind: Kind,
     devices: Vec<SimDevice>,
     /// Everything that somebody imported on a disk that was not lost afterwards.
     imported: BTreeSet<ContentHash>,
     /// What was lost with a disk before it was synced, although history already spoke of it.
     lost: BTreeSet<ContentHash>,
     backup: Option<(usize, SimDevice)>,
+    trust: Trust,
+    pairings: Pairings,
+    /// Those that somebody waits for no longer, and that did not sync since.
+    lapsed: BTreeSet<DeviceId>,
+    lapses: u64,
     bug: Option<Bug>,
     /// What somebody marked in some place: a device that has it need not put it there again.
     dropped: BTreeSet<ContentHash>,
@@ -90,11 +85,11 @@ struct World<'t> {
     has_restored: bool,
 }
 
-/// Runs one seed.
+/// Runs one seed; answers what it met.
 ///
 /// # Errors
 /// The first promise that was broken.
-pub fn run(seed: u64, bug: Option<Bug>) -> Result<(), Failure> {
+pub fn run(seed: u64, bug: Option<Bug>) -> Result<Seen, Failure> {
     run_aloud(seed, bug, &mut |_| {})
 }
 
@@ -106,7 +101,7 @@ pub fn run_aloud(
     seed: u64,
     bug: Option<Bug>,
     tell: &mut dyn FnMut(fmt::Arguments<'_>),
-) -> Result<(), Failure> {
+) -> Result<Seen, Failure> {
     let fail = |step: u64, what: String| Failure { seed, step, what, bug };
     let mut world = World::new(seed, bug, tell).map_err(|error| fail(0, error.to_string()))?;
     for step in 1..=STEPS {
@@ -115,10 +110,11 @@ pub fn run_aloud(
             world.check_acknowledged().map_err(|error| fail(step, error.to_string()))?;
         }
     }
-    world.quiet().map_err(|error| fail(STEPS + 1, error.to_string()))
+    world.quiet().map_err(|error| fail(STEPS + 1, error.to_string()))?;
+    Ok(world.trust.seen)
 }
 
-/// What a number of a step means.
+/// What a number of a step means, one that is no number of what happens in all runs aside.
 fn action(what: u64) -> &'static str {
     match what {
         0..=4 => "imports",
@@ -146,16 +142,22 @@ impl<'t> World<'t> {
             let store = SealedRemote::new(Arc::new(place.clone()));
             (place, store)
         });
-        let (founder, words) = SimDevice::founder(chance.next(), NOW)?;
+        let (mut founder, words) = SimDevice::founder(chance.next(), NOW)?;
+        founder.bug = bug;
         Ok(Self {
             chance,
             tell,
             places: places.into(),
             words,
+            kind: Kind::of(seed),
             devices: vec![founder],
             imported: BTreeSet::new(),
             lost: BTreeSet::new(),
             backup: None,
+            trust: Trust::default(),
+            pairings: Pairings::default(),
+            lapsed: BTreeSet::new(),
+            lapses: 0,
             bug,
             dropped: BTreeSet::new(),
             has_marked: false,
@@ -167,56 +169,37 @@ impl<'t> World<'t> {
     /// One thing happens. Answers whether it may change what devices say of places, or what those hold.
     fn step(&mut self, step: u64) -> Result<bool, Broken> {
         let which = self.chance.index(self.devices.len());
-        let what = self.chance.below(ACTIONS);
+        let more = self.kind.more();
+        let what = self.chance.below(ACTIONS + more.len() as u64);
+        let more = what.checked_sub(ACTIONS).and_then(|what| more.get(usize::try_from(what).ok()?)).copied();
         let name = self.devices[which].to_string();
-        (self.tell)(format_args!("step {step}: {name} {}", action(what)));
+        (self.tell)(format_args!("step {step}: {name} {}", more.map_or_else(|| action(what), More::name)));
+        let is_of_places = self.watching(which, |world| match more {
+            Some(more) => world.do_more(which, more),
+            None => world.do_usual(which, what, step),
+        })?;
+        self.hear_statements()?;
+        self.tell_places();
+        Ok(is_of_places)
+    }
+
+    fn do_usual(&mut self, which: usize, what: u64, step: u64) -> Result<bool, Broken> {
         match what {
             0..=4 => self.import(which, step)?,
             5..=7 => self.edit(which)?,
             8 => self.devices[which].close_segment()?,
             9..=14 => self.sync(which)?,
-            15 if self.devices.len() < MOST_DEVICES => {
-                // Clocks are off by up to a day, before or behind.
-                let skew = self.chance.below(2 * 86_400_000);
-                let (seed, now) = (self.chance.next(), NOW - 86_400_000 + skew + step * 10_000);
-                let which = self.some_place();
-                self.devices.extend(SimDevice::join(&self.places[which].1, &self.words, seed, now)?);
-            }
-            16 if self.backup.is_none() => {
-                let seed = self.chance.next();
-                self.backup = Some((which, self.devices[which].copy("restored", seed)?));
-            }
+            15 if self.devices.len() < MOST_DEVICES => self.join(step)?,
+            16 if self.backup.is_none() => self.back_up(which)?,
             17 if !self.has_rotted => self.restore()?,
             18 if self.devices.len() < MOST_DEVICES => {
                 let seed = self.chance.next();
                 let copy = self.devices[which].copy("clone", seed)?;
+                self.devices[which].has_copies = true;
                 self.devices.push(copy);
             }
-            19 => {
-                let place = self.some_place();
-                // Only what somebody holds can be repaired; a pack is built again by whoever built it.
-                let (devices, restored) = (&self.devices, self.has_restored);
-                let may_rot = |name: &str, bytes: &[u8]| match name.split('/').next() {
-                    Some("o") => devices.iter().any(|device| device.holds(name)),
-                    Some("log") => devices.iter().any(|device| device.keeps_segment(name, bytes)),
-                    Some("t") => !restored,
-                    // Segments serve whoever meets a bad page or root.
-                    Some("page" | "ckpt") => true,
-                    _ => false,
-                };
-                self.has_rotted |= self.places[place].0.rot(may_rot).is_some();
-            }
-            20 | 21 => {
-                let place = self.some_place();
-                let dropped = self.devices[which].drop_from(&self.places[place].1, &mut self.chance)?;
-                (self.tell)(format_args!("  from {}: {dropped:?}", self.places[place].1.label()));
-                self.has_marked |= dropped.is_some();
-                if dropped.is_some() && self.chance.once_in(2) {
-                    // Nobody else has heard of it.
-                    self.collect(which, place)?;
-                }
-                self.dropped.extend(dropped);
-            }
+            19 => self.rot(),
+            20 | 21 => self.drop_from(which)?,
             22 if self.is_waited_for(which)? => {
                 self.devices[which].purge(&mut self.chance)?;
                 self.has_marked = true;
@@ -231,8 +214,61 @@ impl<'t> World<'t> {
             }
             _ => self.devices[which].kill(),
         }
-        self.tell_places();
         Ok(matches!(what, 9..=15 | 17 | 19..=21 | 23..=25))
+    }
+
+    /// A device joins by the words, if the place lets it.
+    fn join(&mut self, step: u64) -> Result<(), Broken> {
+        // Clocks are off by up to a day, before or behind.
+        let skew = self.chance.below(2 * 86_400_000);
+        let (seed, now) = (self.chance.next(), NOW - 86_400_000 + skew + step * 10_000);
+        let which = self.some_place();
+        let joined = SimDevice::join(&self.places[which].1, &self.words, seed, now)?;
+        self.devices.extend(joined.map(|device| device.with_bug(self.bug)));
+        Ok(())
+    }
+
+    fn back_up(&mut self, which: usize) -> Result<(), Broken> {
+        let seed = self.chance.next();
+        self.backup = Some((which, self.devices[which].copy("restored", seed)?));
+        Ok(())
+    }
+
+    /// A bit rots, where somebody can bring right again what it is in.
+    fn rot(&mut self) {
+        let place = self.some_place();
+        if self.trust.departures() > 0 {
+            // Those who left bring nothing right again.
+            return;
+        }
+        // Only what somebody holds can be repaired; a pack is built again by whoever built it.
+        let (devices, restored) = (&self.devices, self.has_restored);
+        let may_rot = |name: &str, bytes: &[u8]| match name.split('/').next() {
+            Some("o") => devices.iter().any(|device| device.holds(name)),
+            Some("log") => devices.iter().any(|device| device.keeps_segment(name, bytes)),
+            Some("t") => !restored,
+            // Segments serve whoever meets a bad page or root.
+            Some("page" | "ckpt") => true,
+            _ => false,
+        };
+        self.has_rotted |= self.places[place].0.rot(may_rot).is_some();
+    }
+
+    /// A device marks an original in a place, which is to leave it.
+    fn drop_from(&mut self, which: usize) -> Result<(), Broken> {
+        let place = self.some_place();
+        if self.has_left(which) {
+            return Ok(());
+        }
+        let dropped = self.devices[which].drop_from(&self.places[place].1, &mut self.chance)?;
+        (self.tell)(format_args!("  from {}: {dropped:?}", self.places[place].1.label()));
+        self.has_marked |= dropped.is_some();
+        if dropped.is_some() && self.chance.once_in(2) {
+            // Nobody else has heard of it.
+            self.collect(which, place)?;
+        }
+        self.dropped.extend(dropped);
+        Ok(())
     }
 
     /// Tells what happened in the places.
@@ -249,11 +285,12 @@ impl<'t> World<'t> {
         self.devices[which].edit(&mut self.chance, is_waited_for)
     }
 
-    /// Whether others wait for what a device may have to say: not for one of which nobody has heard, which is away, or a
-    /// copy. What such a one threw away again or took out of the trash may be gone by the time it says so.
+    /// Whether others wait for what a device may have to say: not for one of which nobody has heard, which is away, has left,
+    /// or is a copy. What such a one threw away again or took out of the trash may be gone by the time it says so.
     fn is_waited_for(&mut self, which: usize) -> Result<bool, Broken> {
         let id = self.devices[which].id();
         let is_alone = self.devices.iter().filter(|device| device.id() == id).count() == 1;
+        let is_alone = is_alone && !self.has_left(which);
         let mut is_known = false;
         for (_, store) in &self.places {
             is_known |= is_alone && self.devices[which].speaks_for_itself(store)?;
@@ -265,7 +302,11 @@ impl<'t> World<'t> {
         // Sometimes two devices import one photo.
         let number = if self.chance.once_in(4) { self.chance.below(step) } else { step };
         let content = [b"planted content ".as_slice(), &number.to_be_bytes()].concat().repeat(60);
-        let content = self.devices[which].import(&content)?;
+        self.import_content(which, &content)
+    }
+
+    fn import_content(&mut self, which: usize, content: &[u8]) -> Result<(), Broken> {
+        let content = self.devices[which].import(content)?;
         self.imported.insert(content);
         Ok(())
     }
@@ -277,8 +318,17 @@ impl<'t> World<'t> {
         let polls = self.chance.once_in(3).then(|| self.chance.below(120));
         let requests = self.chance.once_in(3).then(|| self.chance.below(30));
         place.crash_in(requests);
+        let writes =
+            self.kind.more().first().and_then(|_| self.chance.once_in(8).then(|| self.chance.below(3)));
+        if let Some(writes) = writes {
+            self.devices[which].crash_at_keys(writes);
+        }
         let result = self.devices[which].sync(store, polls, CHECKPOINT_AFTER_OPS)?;
-        let is_killed = result.is_none() || requests.is_some();
+        let is_killed = result.is_none() || requests.is_some() || writes.is_some();
+        if matches!(result, Some(Ok(_))) {
+            self.note_return(which);
+        }
+        let (place, store) = &self.places[at];
         let label = store.label();
         match &result {
             None => (self.tell)(format_args!("  with {label}: killed")),
@@ -318,7 +368,7 @@ impl<'t> World<'t> {
     fn collect_everywhere(&mut self) -> Result<(), Broken> {
         for which in 0..self.devices.len() {
             for at in 0..self.places.len() {
-                self.collect(which, at)?;
+                self.watching(which, |world| world.collect(which, at))?;
                 self.check_acknowledged()?;
             }
         }
@@ -328,6 +378,9 @@ impl<'t> World<'t> {
     /// A device collects in a place, and may be killed at it.
     fn collect(&mut self, which: usize, at: usize) -> Result<(), Broken> {
         let polls = self.chance.once_in(3).then(|| self.chance.below(60));
+        if self.has_left(which) {
+            return Ok(());
+        }
         let others: Vec<SealedRemote> = self
             .places
             .iter()
@@ -376,6 +429,7 @@ impl<'t> World<'t> {
             }
         }
         self.has_restored = true;
+        self.trust.seen.restored_after_departures += u64::from(self.trust.departures() > 0);
         let now = self.devices.iter().map(|device| device.now).max().unwrap_or(NOW);
         self.devices[which] = backup;
         // Its clock is that of today.
@@ -429,199 +483,14 @@ impl<'t> World<'t> {
     /// Whether what a device says of a place counts. Once things may leave places that of one does not which others do
     /// not wait for, since it is away, nor that of a copy: what one of them acknowledged the others hear of later.
     fn is_heard(&mut self, which: usize, at: usize) -> Result<bool, Broken> {
+        if self.has_left(which) {
+            return Ok(false);
+        }
         if !self.has_marked {
             return Ok(true);
         }
         let id = self.devices[which].id();
         let is_one_of_many = self.devices.iter().filter(|device| device.id() == id).count() > 1;
         Ok(!is_one_of_many && self.devices[which].speaks_for_itself(&self.places[at].1)?)
-    }
-
-    /// No more faults; everybody syncs, verifies and syncs again.
-    fn quiet(&mut self) -> Result<(), Broken> {
-        self.places.iter().for_each(|(place, _)| place.calm());
-        for which in 0..self.devices.len() {
-            // What a lost copy tore stays under a number until its device writes that number.
-            self.edit(which)?;
-        }
-        if self.has_marked {
-            // Before everybody has heard of the last marks, and after.
-            self.collect_everywhere()?;
-        }
-        let mut problems = self.settle()?;
-        if self.has_marked {
-            // What all have acknowledged by now goes, and everything else stays.
-            self.let_pass(GRACE_MILLIS);
-            self.collect_everywhere()?;
-            problems = self.settle()?;
-        }
-        // What nobody can bring back is named at every sync, as it should be.
-        let lost = self.names_of_lost()?;
-        problems.retain(|problem| !lost.iter().any(|name| problem.contains(name.as_str())));
-        if !problems.is_empty() {
-            return Err(format!("it is not quiet: {problems:?}").into());
-        }
-        self.check_equal().map_err(|error| format!("{error}; {problems:?}"))?;
-        self.check_found()?;
-        self.check_sealed()
-    }
-
-    /// Lets everybody sync with every place until nobody has anything to say; answers what is still wrong then.
-    fn settle(&mut self) -> Result<Vec<String>, Broken> {
-        // Bytes rot in places that keep their word: whoever verifies finds that. Else it finds what was torn.
-        let verifies = self.has_rotted || self.chance.once_in(3);
-        let mut meetings: BTreeMap<(usize, usize), Meeting> = BTreeMap::new();
-        let mut heard = vec![0_u64; self.devices.len()];
-        let mut silent_rounds = 0;
-        for round in 0..QUIET_ROUNDS {
-            let mut is_news = false;
-            for (which, device) in self.devices.iter_mut().enumerate() {
-                device.now += 86_400_000;
-                for (at, (place, store)) in self.places.iter().enumerate() {
-                    // Where neither side changed since they had nothing to say, they have nothing to say.
-                    let known = meetings.get(&(which, at));
-                    if known.is_some_and(|met| met.is_over(place.version(), heard[which])) {
-                        continue;
-                    }
-                    let label = store.label();
-                    let synced = device.sync(store, None, CHECKPOINT_AFTER_OPS)?;
-                    (self.tell)(format_args!("round {round}: {device} with {label}: {synced:?}"));
-                    let mut problems = Vec::new();
-                    let mut has_news = false;
-                    match synced {
-                        Some(Ok(report)) => {
-                            let found = report.history.problems.iter().chain(&report.problems);
-                            problems.extend(found.map(|problem| format!("{}: {problem}", device.name)));
-                            has_news |= report.history.taken_segments + report.history.sent_segments > 0
-                                || report.sent_packs + report.synced_originals + report.learnt_packs > 0;
-                        }
-                        Some(Err(error)) => problems.push(format!("{} is stuck: {error}", device.name)),
-                        None => return Err("a sync does not end".into()),
-                    }
-                    if verifies && round % 3 == 0 {
-                        let found = device.verify(store)?;
-                        (self.tell)(format_args!("  verified: {found:?}"));
-                        has_news |= !found.is_empty();
-                    }
-                    for event in place.take_events() {
-                        (self.tell)(format_args!("    {event}"));
-                    }
-                    is_news |= has_news;
-                    heard[which] += u64::from(has_news);
-                    let met = Meeting { place: place.version(), heard: heard[which], has_news, problems };
-                    meetings.insert((which, at), met);
-                }
-            }
-            // Whoever has nothing to say after everybody was heard has nothing to say tomorrow; what was in the way of
-            // a sync may be out of it the next time.
-            let is_over = silent_rounds > 0 || meetings.values().all(|met| met.problems.is_empty());
-            if round > 0 && !is_news && is_over {
-                return Ok(meetings.into_values().flat_map(|met| met.problems).collect());
-            }
-            silent_rounds = if is_news { 0 } else { silent_rounds + 1 };
-        }
-        Err(format!("after {QUIET_ROUNDS} rounds there is still news").into())
-    }
-
-    /// The names of what was lost with a disk and no device holds again, and of wrecks that nobody can put right.
-    fn names_of_lost(&mut self) -> Result<BTreeSet<String>, Broken> {
-        let mut names = BTreeSet::new();
-        for content in &self.lost {
-            let mut is_held = false;
-            let mut parts = Vec::new();
-            for device in &mut self.devices {
-                is_held |= device.has(content)?;
-                parts.extend(device.parts_of(content)?);
-            }
-            if !is_held {
-                names.extend(parts);
-            }
-        }
-        names.extend(self.names_of_wrecks()?);
-        Ok(names)
-    }
-
-    /// The names of what is left of segments in places where nobody holds a segment that could take the name: whoever
-    /// wrote it lost its disk, and all copies go on under other names. A segment fits behind the one that is there.
-    fn names_of_wrecks(&mut self) -> Result<BTreeSet<String>, Broken> {
-        let mut names = BTreeSet::new();
-        for (place, _) in &self.places {
-            let objects = place.objects();
-            let root_of = |device, seq| {
-                let bytes = objects.get(&ObjectPath::segment(device, seq).to_string())?;
-                Some(SealedSegment::parse(bytes).ok()?.clear().root)
-            };
-            for name in objects.keys() {
-                let Some((device, seq)) = segment_named(name) else { continue };
-                let before = if seq.0 > 1 { root_of(device, seq.0 - 1) } else { Some(Tip::default().root) };
-                let mut is_held = false;
-                for holder in &mut self.devices {
-                    is_held |= before.is_some_and(|before| holder.holds_segment_after(device, seq, before));
-                }
-                if !is_held {
-                    names.insert(name.clone());
-                }
-            }
-        }
-        Ok(names)
-    }
-
-    fn check_equal(&mut self) -> Result<(), Broken> {
-        let mut hashes = Vec::new();
-        for device in &mut self.devices {
-            hashes.push((device.hash()?, device.name.clone()));
-        }
-        for device in &mut self.devices {
-            if device.is_provisional()? {
-                return Err(format!("{} never proved what it began with", device.name).into());
-            }
-        }
-        let first = hashes.first().map(|(hash, _)| hash.clone()).unwrap_or_default();
-        if let Some((_, name)) = hashes.iter().find(|(hash, _)| *hash != first) {
-            return Err(format!("{name} shows another library than the founder").into());
-        }
-        let mut first = None;
-        for device in &mut self.devices {
-            let ends = device.ends()?;
-            if *first.get_or_insert_with(|| ends.clone()) != ends {
-                return Err(format!("{} shows other words than the founder", device.name).into());
-            }
-        }
-        Ok(())
-    }
-
-    fn check_found(&mut self) -> Result<(), Broken> {
-        let stores: Vec<_> = self.places.iter().map(|(_, store)| store.clone()).collect();
-        for content in self.imported.clone() {
-            let mut is_held = false;
-            for device in &mut self.devices {
-                is_held |= device.has(&content)?;
-            }
-            for device in &mut self.devices {
-                match device.references(&content)? {
-                    None => return Err(format!("{} does not know {content}", device.name).into()),
-                    Some(false) => continue,
-                    Some(true) => {}
-                }
-                // What was dropped on purpose need not be in any place, as long as somebody has it.
-                let may_be_elsewhere = is_held && self.dropped.contains(&content);
-                if let Err(error) = device.resolve(&stores, &content)
-                    && !may_be_elsewhere
-                {
-                    return Err(format!("{} cannot get {content}: {error}", device.name).into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing that was planted shows in what the place holds.
-    fn check_sealed(&self) -> Result<(), Broken> {
-        for (name, bytes) in self.places.iter().flat_map(|(place, _)| place.objects()) {
-            if bytes.windows(7).any(|window| window == b"planted") {
-                return Err(format!("{name} shows what it should hide").into());
-            }
-        }
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use safelight_sim::{Bug, run, run_aloud};
+use safelight_sim::{Bug, Seen, run, run_aloud};
 
 /// On a busy machine a run ends after so long, with as many seeds as that reached, but at least with these.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -92,4 +92,50 @@ fn a_listing_that_is_believed_is_found() {
 #[test]
 fn a_collection_that_asks_nobody_is_found() {
     println!("{}", found(Bug::CollectedUnasked).unwrap());
+}
+
+#[test]
+fn an_epoch_that_opens_for_one_who_left_is_found() {
+    println!("{}", found(Bug::EpochForTheRevoked).unwrap());
+}
+
+#[test]
+fn a_device_that_keeps_to_the_first_epoch_is_found() {
+    println!("{}", found(Bug::FirstEpochKept).unwrap());
+}
+
+#[test]
+fn what_one_who_left_wrote_and_somebody_takes_in_is_found() {
+    println!("{}", found(Bug::QuarantineTakenIn).unwrap());
+}
+
+#[test]
+fn an_acknowledgement_while_the_brake_is_on_is_found() {
+    println!("{}", found(Bug::AcknowledgedWhileBraked).unwrap());
+}
+
+#[test]
+fn a_lapse_that_was_said_too_soon_is_found() {
+    println!("{}", found(Bug::LapsedTooSoon).unwrap());
+}
+
+#[test]
+fn keys_for_a_device_that_nobody_let_in_are_found() {
+    println!("{}", found(Bug::KeysBeforeAgreement).unwrap());
+}
+
+#[test]
+fn two_hundred_seeds_meet_whatever_may_happen_to_who_belongs() {
+    let mut seen = Seen::default();
+    for seed in 1..=200 {
+        seen += run(seed, None).unwrap_or_default();
+    }
+    println!("{seen:?}");
+    assert!(seen.departures_heard >= 20, "{seen:?}");
+    assert!(seen.epochs_by_others >= 5, "{seen:?}");
+    assert!(seen.restored_after_departures >= 5, "{seen:?}");
+    assert!(seen.pairings >= 10, "{seen:?}");
+    assert!(seen.pairings_repeated >= 3, "{seen:?}");
+    assert!(seen.lapses >= 5 && seen.returns >= 3, "{seen:?}");
+    assert!(seen.brakes_on >= 5 && seen.brakes_released >= 3, "{seen:?}");
 }
