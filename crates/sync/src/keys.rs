@@ -62,8 +62,13 @@ pub(crate) async fn send_keys(
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
     look_for_keys(here, at).await?;
+    let roster = here.roster()?;
     for area in [Area::Root, Area::Keys] {
         for path in paths_of(here, area)? {
+            // Ended before it was said, an epoch is one that nobody ever hears of.
+            if area == Area::Keys && roster.as_ref().is_some_and(|roster| !knows_epoch_of(roster, &path)) {
+                continue;
+            }
             if here.device.replica(at.id, path.as_str())?.is_some() {
                 continue;
             }
@@ -88,6 +93,12 @@ pub(crate) async fn send_keys(
         }
     }
     Ok(())
+}
+
+/// Whether a statement announces the epoch of a keys file, to whomever.
+fn knows_epoch_of(roster: &Roster, path: &ObjectPath) -> bool {
+    let named = path.as_str().split('/').nth(1).and_then(|epoch| epoch.parse::<EpochId>().ok());
+    named.is_some_and(|named| roster.epochs().iter().any(|known| known.epoch == named))
 }
 
 /// Something lies under the name already: ours, a valid twin, or bytes that nobody vouches for. Those make room

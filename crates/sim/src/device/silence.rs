@@ -38,7 +38,7 @@ impl Brakes {
 
 impl SimDevice {
     pub(crate) fn brakes(&mut self) -> Result<Brakes, Broken> {
-        let (device, has_copies) = (self.id(), self.is_copy || self.has_copies);
+        let (device, has_copies) = (self.id(), self.may_have_copies());
         let open = self.opened()?;
         let mut originals = BTreeSet::new();
         for found in open.place.walk_below("o")? {

@@ -44,12 +44,27 @@ impl SimDevice {
         Ok(self.opened()?.catalog.statements()?)
     }
 
+    /// Whether it is a copy, or one was made of it.
+    pub(crate) fn may_have_copies(&self) -> bool {
+        self.is_copy || self.has_copies
+    }
+
     /// Whether it belongs to the library, as far as it knows.
     pub(crate) fn believes_to_belong(&mut self) -> Result<bool, Broken> {
         let id = self.id();
         let roster = self.roster()?;
         let own = roster.as_ref().and_then(|roster| roster.member(&id));
         Ok(own.is_some_and(|own| own.standing.belongs()))
+    }
+
+    /// Who belongs, as far as it knows, and with whose checkpoint it began, in words.
+    pub(crate) fn tell_roster(&mut self) -> Result<String, Broken> {
+        let roster = self.roster()?;
+        let members = roster.iter().flat_map(|roster| roster.members());
+        let members: Vec<String> =
+            members.map(|(id, member)| format!("{id}: {:?}", member.standing)).collect();
+        let begun = self.opened()?.catalog.begun_with()?.map(|begun| begun.signer);
+        Ok(format!("{}; begun with {begun:?}", members.join(", ")))
     }
 
     /// The epochs whose secrets it holds.

@@ -89,7 +89,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A device leaves in peace, if another stays.
+    /// A device leaves in peace, if another stays. One of which there are copies may not know yet how far it went, and its
+    /// last word would be none.
     fn leave(&mut self, which: usize) -> Result<(), Broken> {
         let own = self.devices[which].id();
         let stays = |device: &SimDevice| device.id() != own && !self.trust.has_left(device.id());
@@ -116,6 +117,7 @@ impl World<'_> {
                 return Err(format!("the last device is stuck: {error}").into());
             }
         }
+        (self.tell)(format_args!("{last} joins and finds {}", last.tell_roster()?));
         self.trust.learn_truth(self.words.library_id(), &last.statements()?);
         self.devices.push(last);
         Ok(())

@@ -29,6 +29,13 @@ pub(super) fn carry_what_was_read(here: &mut Here<'_>) -> Result<()> {
     if !roster.member(&here.catalog.device()).is_some_and(|own| own.standing.belongs()) {
         return Ok(());
     }
+    for (device, tip) in here.catalog.tips()? {
+        // Whoever was let in by one who had left by then, as it turns out, counts from nothing on.
+        if roster.member(&device).is_none() && tip.seq.0 > 0 {
+            let now = (here.now)();
+            here.catalog.carry_from(device, SegmentSeq(1), now)?;
+        }
+    }
     for (device, member) in roster.members() {
         if let Standing::Retired { last_seq } | Standing::Revoked { last_seq, .. } = member.standing
             && here.catalog.tip(*device)?.seq.0 > last_seq
