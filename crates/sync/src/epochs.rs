@@ -49,6 +49,11 @@ pub(crate) fn prepare_epoch(
     let keyring = here.keys.keyring().clone();
     let (library, own) = (keyring.library(), keyring.device());
     let refuse = |reason: &str| SyncError::Keys { reason: reason.to_owned() };
+    // Which segment was the last of a device that left only tells who has read its chain: nothing would count of it for who did
+    // not.
+    if first.is_some() && here.catalog.begun_with()?.is_some() {
+        return Err(refuse("this device has just joined and has not read all history yet: sync first"));
+    }
     let now = (here.now)();
     let mut statements = here.statements()?;
     let replayed = |statements: &[Statement]| {

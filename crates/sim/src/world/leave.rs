@@ -77,7 +77,10 @@ impl World<'_> {
             1 => Death::Unsaid,
             _ => Death::Unsealed,
         });
-        let Some(accused) = accused.filter(|_| self.may_leave()) else { return Ok(()) };
+        // Two who say of one device that it left after different segments keep apart for ever who reads different ones of
+        // those that do not count: what is quarantined is not read on, and what it states is not kept.
+        let accused = accused.filter(|accused| self.may_leave() && !self.trust.is_accused(*accused));
+        let Some(accused) = accused else { return Ok(()) };
         let is_said = self.devices[which].say_left(accused, leaving, death)?;
         (self.tell)(format_args!("  {leaving:?}: {accused}, killed {death:?}: said {is_said}"));
         if is_said {
@@ -95,7 +98,9 @@ impl World<'_> {
         let own = self.devices[which].id();
         let stays = |device: &SimDevice| device.id() != own && !self.trust.has_left(device.id());
         if !self.may_leave()
+            || self.devices[which].may_have_copies()
             || !self.devices.iter().any(stays)
+            || self.trust.is_accused(own)
             || !self.devices[which].believes_to_belong()?
         {
             return Ok(());

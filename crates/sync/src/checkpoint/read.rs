@@ -111,6 +111,21 @@ fn is_believed(standing: Standing) -> bool {
     !matches!(standing, Standing::Revoked { .. })
 }
 
+/// Whether what a root covers can be proven: one who left has written nothing since, and whoever stays carries what it had read of
+/// others that does not count in their own chains.
+fn counts(roster: &Roster, signer: DeviceId, checkpoint: &Checkpoint) -> bool {
+    let covered = |device: DeviceId, tip: Tip| match roster.member(&device).map(|member| member.standing) {
+        Some(Standing::Retired { last_seq } | Standing::Revoked { last_seq, .. }) => tip.seq.0 <= last_seq,
+        Some(Standing::Active | Standing::Lapsed) => true,
+        None => false,
+    };
+    match roster.member(&signer).map(|member| member.standing) {
+        Some(Standing::Active | Standing::Lapsed) => true,
+        Some(Standing::Retired { .. }) => checkpoint.heads.iter().all(|(device, tip)| covered(device, tip)),
+        Some(Standing::Revoked { .. }) | None => false,
+    }
+}
+
 /// Fetches what is shown first, beside what heads claim to have come after the checkpoint.
 pub(crate) async fn fetch_beginning(
     store: &SealedRemote,
@@ -196,8 +211,8 @@ impl Beginning {
         inbox: &Inbox,
         problems: &mut Vec<Problem>,
     ) -> Result<bool> {
-        let standing = inbox.roster().and_then(|roster| roster.member(&self.signer)).map(|one| one.standing);
-        if !standing.is_some_and(is_believed) || !here.catalog.begin_with(self.signer, &self.checkpoint)? {
+        let is_believed = inbox.roster().is_some_and(|roster| counts(roster, self.signer, &self.checkpoint));
+        if !is_believed || !here.catalog.begin_with(self.signer, &self.checkpoint)? {
             return Ok(false);
         }
         for (expected, page) in self.pages {
