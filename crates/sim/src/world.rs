@@ -104,6 +104,7 @@ pub fn run_aloud(
 ) -> Result<Seen, Failure> {
     let fail = |step: u64, what: String| Failure { seed, step, what, bug };
     let mut world = World::new(seed, bug, tell).map_err(|error| fail(0, error.to_string()))?;
+    world.begin().map_err(|error| fail(0, error.to_string()))?;
     for step in 1..=STEPS {
         let may_acknowledge = world.step(step).map_err(|error| fail(step, error.to_string()))?;
         if may_acknowledge {

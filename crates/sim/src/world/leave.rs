@@ -23,6 +23,33 @@ pub(super) struct Said {
 }
 
 impl World<'_> {
+    /// Where something may happen between devices, there are some before the first step.
+    pub(super) fn begin(&mut self) -> Result<(), Broken> {
+        if self.kind.more().is_empty() {
+            return Ok(());
+        }
+        self.import(0, 0)?;
+        for which in 0..=1 + self.chance.index(2) {
+            if which > 0 {
+                self.join(0)?;
+            }
+            if which < self.devices.len() {
+                self.look_everywhere(which)?;
+                if self.kind.has_brakes() && self.chance.once_in(2) {
+                    self.be_careful(which)?;
+                }
+            }
+        }
+        self.hear_statements()?;
+        self.tell_places();
+        Ok(())
+    }
+
+    fn be_careful(&mut self, which: usize) -> Result<(), Broken> {
+        let photos = self.chance.below(2);
+        self.devices[which].be_careful(photos)
+    }
+
     /// Something of what happens in runs of some kinds only. Answers as a step does.
     pub(super) fn do_more(&mut self, which: usize, more: More) -> Result<bool, Broken> {
         match more {
@@ -34,10 +61,7 @@ impl World<'_> {
             More::BackUp | More::Restore => {}
             More::Pair => self.pair(which)?,
             More::Lapse => self.wait_no_longer(which)?,
-            More::BeCareful => {
-                let photos = self.chance.below(2);
-                self.devices[which].be_careful(photos)?;
-            }
+            More::BeCareful => self.be_careful(which)?,
             More::PurgeMuch => self.purge_much(which)?,
             More::LetBrakeGo => self.let_brake_go(which)?,
         }

@@ -14,12 +14,16 @@ const MOST_LAPSES: u64 = 2;
 const TRIES: usize = 4;
 
 impl World<'_> {
-    /// Three months go by, in which a device looks into every place; then it waits no longer for those that were silent.
+    /// Three months go by, in which a device looks into every place; then it waits no longer for those that were silent, and
+    /// what it wanted to leave a place may go.
     pub(super) fn wait_no_longer(&mut self, which: usize) -> Result<(), Broken> {
         if self.has_left(which) || self.lapses >= MOST_LAPSES {
             return Ok(());
         }
         self.lapses += 1;
+        if self.chance.once_in(2) {
+            self.drop_from(which)?;
+        }
         if self.bug != Some(Bug::LapsedTooSoon) {
             self.look_everywhere(which)?;
             for _ in 0..3 {
@@ -31,11 +35,19 @@ impl World<'_> {
         (self.tell)(format_args!("  lapsed: {lapsed:?}"));
         self.trust.seen.lapses += lapsed.len() as u64;
         self.lapsed.extend(lapsed);
+        if self.chance.once_in(2) {
+            // Once to say so, and once to delete what all have acknowledged for long enough.
+            for at in 0..self.places.len() {
+                self.collect(which, at)?;
+                self.let_pass(MONTH_MILLIS);
+                self.collect(which, at)?;
+            }
+        }
         Ok(())
     }
 
     /// A device syncs with every place.
-    fn look_everywhere(&mut self, which: usize) -> Result<(), Broken> {
+    pub(super) fn look_everywhere(&mut self, which: usize) -> Result<(), Broken> {
         for at in 0..self.places.len() {
             for _ in 0..TRIES {
                 let (device, (_, store)) = (&mut self.devices[which], &self.places[at]);
