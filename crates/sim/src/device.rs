@@ -31,7 +31,7 @@ use safelight_store::{Area, FolderPlace, ObjectPath, PathPart, Sealed, SealedRem
 use safelight_sync::{
     CollectReport, Depth, FreeOptions, Freeing, Here, KeyStore, Problem, RemotePlace, Silent, Stop,
     SyncError, SyncOptions, admit_by_words, collect, fetch_original, find_library, finish_freeing, is_away,
-    mark, prepare_admission, sync, verify_remote,
+    mark, prepare_admission, settle_epoch_here, sync, verify_remote,
 };
 
 use crate::chance::Chance;
@@ -104,7 +104,8 @@ impl KeyStore for Keys {
     }
 
     fn take_words(&mut self, words: &WordsCard) -> Result<(), String> {
-        self.0.set_words(words.clone());
+        self.write()?;
+        self.keyring.set_words(words.clone());
         Ok(())
     }
 
@@ -304,6 +305,11 @@ impl SimDevice {
         Ok(result)
     }
 
+    /// As the library does before each change: whatever a sync that was killed had heard of, it is acted on first.
+    fn settle_epoch(&mut self) -> Result<(), Broken> {
+        Ok(self.here(settle_epoch_here)??)
+    }
+
     /// Runs something with this device's side of a sync, perhaps killed after so many polls.
     fn with<T>(
         &mut self,
@@ -422,7 +428,7 @@ impl SimDevice {
 
     /// Imports a tiny photo with its thumbnail: sealed first, then recorded.
     pub(crate) fn import(&mut self, content: &[u8]) -> Result<ContentHash, Broken> {
-        self.start()?;
+        self.settle_epoch()?;
         let keyring = self.keyring.clone();
         let (sealed, bodies) = seal_original(keyring.epoch(), keyring.library(), content, &mut self.entropy)?;
         let mut parts = Vec::new();
@@ -684,7 +690,7 @@ impl SimDevice {
 
     /// Closes a segment, as the library does now and then without a sync.
     pub(crate) fn close_segment(&mut self) -> Result<(), Broken> {
-        self.start()?;
+        self.settle_epoch()?;
         let keyring = self.keyring.clone();
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         let (library, epoch) = (keyring.library(), keyring.epoch());

@@ -129,7 +129,8 @@ impl Luma {
     fn worst_place(&self, other: &Self, sums: &Sums) -> f32 {
         let ([one, two], [mean, there]) = (sums.variances(), sums.means());
         let (contrast, mean, there) = ((two / one.max(1e-9)).sqrt() as f32, mean as f32, there as f32);
-        let off = |at: usize| (value(&other.means, at) - there - contrast * (value(&self.means, at) - mean)).abs();
+        let off =
+            |at: usize| (value(&other.means, at) - there - contrast * (value(&self.means, at) - mean)).abs();
         let starts = || (0..=SIDE - PLACE).step_by(PLACE / 2);
         let places = starts().flat_map(|row| starts().map(move |column| (row, column)));
         let means = places.map(|(row, column)| {
