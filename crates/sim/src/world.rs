@@ -27,6 +27,8 @@ const ACTIONS: u64 = 27;
 const GRACE_MILLIS: u64 = 31 * 86_400_000;
 /// The most devices, copies counted.
 const MOST_DEVICES: usize = 4;
+/// The most devices when one is let in by another.
+const MOST_PAIRED: usize = 5;
 /// Checkpoints are written often, so that joins begin with old and new ones, and find torn ones.
 const CHECKPOINT_AFTER_OPS: u64 = 4;
 const NOW: u64 = 1_795_000_000_000;
@@ -238,7 +240,7 @@ impl<'t> World<'t> {
     /// A bit rots, where somebody can bring right again what it is in.
     fn rot(&mut self) {
         let place = self.some_place();
-        if self.trust.departures() > 0 {
+        if self.trust.departures() > 0 || !self.may_rot_and_drop(self.has_marked) {
             // Those who left bring nothing right again.
             return;
         }
@@ -255,10 +257,16 @@ impl<'t> World<'t> {
         self.has_rotted |= self.places[place].0.rot(may_rot).is_some();
     }
 
+    /// Whether something may rot, or leave a place, after the other happened: what was proven before it rotted may be what
+    /// another place is to hold. Only where everything begins with one device nobody has proven much.
+    fn may_rot_and_drop(&self, other: bool) -> bool {
+        self.kind.more().is_empty() || !other
+    }
+
     /// A device marks an original in a place, which is to leave it.
     fn drop_from(&mut self, which: usize) -> Result<(), Broken> {
         let place = self.some_place();
-        if self.has_left(which) {
+        if self.has_left(which) || !self.may_rot_and_drop(self.has_rotted) {
             return Ok(());
         }
         let dropped = self.devices[which].drop_from(&self.places[place].1, &mut self.chance)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use safelight_crypto::{DeviceId, Recipient};
 use safelight_sync::{Asked, Invitation, Looked, SyncError};
 
-use super::{MOST_DEVICES, World};
+use super::{MOST_PAIRED, World};
 use crate::device::{Broken, Newcomer, Stepped};
 use crate::place::Bug;
 
@@ -52,7 +52,7 @@ impl World<'_> {
     pub(super) fn pair(&mut self, which: usize) -> Result<(), Broken> {
         for _ in 0..STEPS_AT_ONCE {
             let stand = match self.pairings.under_way.take() {
-                None if self.devices.len() >= MOST_DEVICES => return Ok(()),
+                None if self.devices.len() >= MOST_PAIRED => return Ok(()),
                 None => self.begin_pairing(which)?,
                 Some(pairing) => self.go_on_pairing(pairing)?,
             };

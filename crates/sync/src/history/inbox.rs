@@ -11,7 +11,7 @@ use safelight_catalog::CatalogError;
 use safelight_crypto::{
     DeviceId, EpochId, EpochSecrets, Fault, Roster, Standing as Membership, Statement, VerifyingKey,
 };
-use safelight_model::history::{SealedSegment, Standing, Tip};
+use safelight_model::history::{ClearPart, SealedSegment, Standing, Tip};
 use safelight_model::{Branch, ModelError, OpBody, Segment, SegmentSeq};
 use safelight_store::{ObjectPath, SealedRemote};
 
@@ -393,7 +393,7 @@ impl Inbox {
         };
         let known = here.catalog.segment_root(device, clear.seq)?;
         let is_carried = here.catalog.is_carried(device, clear.tip())?;
-        if is_after_leaving(membership, &clear) {
+        if is_after_leaving(membership, &clear) && !self.was_read_by_one_who_stays(here, &clear) {
             // What somebody had read of it goes on in that one's chain.
             if is_carried {
                 return Ok(Step::In(clear.tip()));
@@ -442,6 +442,26 @@ impl Inbox {
             _ => return self.take_branch(here, &segment, report),
         }
         self.take(here, &segment, &arrived.bytes, report)
+    }
+
+    /// Whether something that waits, of a device that stays, builds on a segment that does not count in its own chain: it was
+    /// read before anybody heard that its device had left, and goes on in other chains. Whoever read it cannot always say so: it
+    /// may not have heard of that yet, or have lost its disk.
+    fn was_read_by_one_who_stays(&self, here: &Here<'_>, clear: &ClearPart) -> bool {
+        self.waiting.iter().filter(|(device, _)| **device != clear.device).any(|(device, arrived)| {
+            let Some((key, Some(standing))) = self.key_of(here, device) else { return false };
+            let segment = Self::open_waiting(here, arrived, &key).filter(|_| standing.belongs());
+            segment.is_some_and(|segment| {
+                segment.seen().iter().any(|(other, seen)| other == clear.device && seen.seq >= clear.seq)
+            })
+        })
+    }
+
+    /// Reads a chain on that was stopped because its device left: something waits for it.
+    pub(super) fn read_on(&mut self, device: &DeviceId) {
+        if matches!(self.stopped.get(device), Some(Problem::Quarantined { .. })) {
+            self.stopped.remove(device);
+        }
     }
 
     /// What is wrong with a segment of an epoch whose secret this device is not given.

@@ -184,8 +184,13 @@ pub(super) async fn pull(
             // What a device published since its chain was read to the end another may have seen already.
             let mut is_more = false;
             for device in inbox.awaited(here)? {
-                if let Some(frontier) = frontiers.get_mut(&device).filter(|_| asked_again.insert(device)) {
-                    *frontier = Frontier { is_done: false, is_told: false, ..*frontier };
+                if frontiers.contains_key(&device) && asked_again.insert(device) {
+                    inbox.read_on(&device);
+                    let again = Frontier {
+                        has_news: frontiers[&device].has_news,
+                        ..frontier(here, &inbox, &device)?
+                    };
+                    frontiers.insert(device, again);
                     is_more = true;
                 }
             }
