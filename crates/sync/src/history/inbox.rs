@@ -457,11 +457,13 @@ impl Inbox {
         })
     }
 
-    /// Reads a chain on that was stopped because its device left: something waits for it.
-    pub(super) fn read_on(&mut self, device: &DeviceId) {
-        if matches!(self.stopped.get(device), Some(Problem::Quarantined { .. })) {
+    /// Reads a chain on that was stopped because its device left: something waits for it. Answers whether it was.
+    pub(super) fn read_on(&mut self, device: &DeviceId) -> bool {
+        let is_stopped = matches!(self.stopped.get(device), Some(Problem::Quarantined { .. }));
+        if is_stopped {
             self.stopped.remove(device);
         }
+        is_stopped
     }
 
     /// What is wrong with a segment of an epoch whose secret this device is not given.

@@ -184,15 +184,17 @@ pub(super) async fn pull(
             // What a device published since its chain was read to the end another may have seen already.
             let mut is_more = false;
             for device in inbox.awaited(here)? {
-                if frontiers.contains_key(&device) && asked_again.insert(device) {
-                    inbox.read_on(&device);
-                    let again = Frontier {
-                        has_news: frontiers[&device].has_news,
-                        ..frontier(here, &inbox, &device)?
-                    };
-                    frontiers.insert(device, again);
-                    is_more = true;
-                }
+                let Some(known) = frontiers.get(&device).filter(|_| asked_again.insert(device)).copied()
+                else {
+                    continue;
+                };
+                let again = match inbox.read_on(&device) {
+                    // What had come of it was given up.
+                    true => Frontier { has_news: known.has_news, ..frontier(here, &inbox, &device)? },
+                    false => Frontier { is_done: false, is_told: false, ..known },
+                };
+                frontiers.insert(device, again);
+                is_more = true;
             }
             if is_more {
                 continue;
