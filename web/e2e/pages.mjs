@@ -64,6 +64,7 @@ test('at text of 200 % on a narrow window nothing runs off the side, on the narr
     if (width === 320) {
       // Every page is still reached: what has no room in the bar is in its sheet.
       await page.getByRole('button', { name: 'More' }).click();
+      await page.getByRole('dialog', { name: 'More' }).waitFor();
       assert.equal(await page.getByRole('dialog').getByRole('link').filter({ visible: true }).count(), 15);
     }
     await context.close();
