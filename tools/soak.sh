@@ -35,7 +35,7 @@ done
 printf '\n== simulated devices and places, until stopped (Ctrl-C)\n'
 stopped=''
 trap 'stopped=1' INT
-SIM_SECONDS=$((${SAFELIGHT_SOAK_MINUTES:-100000000} * 60)) SIM_FAILURES=1000000 SIM_FROM=$((SAFELIGHT_SEED * 1000000)) \
+SIM_DEPARTURES=1 SIM_SECONDS=$((${SAFELIGHT_SOAK_MINUTES:-100000000} * 60)) SIM_FAILURES=1000000 SIM_FROM=$((SAFELIGHT_SEED * 1000000)) \
   cargo test --release --locked -p safelight-sim --test seeds -- --nocapture no_seed \
   || [ -n "$stopped" ] || { failed=$((failed + 1)); echo "FAILED"; }
 trap - INT

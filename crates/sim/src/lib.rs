@@ -24,5 +24,5 @@ mod trust;
 mod world;
 
 pub use place::Bug;
-pub use trust::Seen;
+pub use trust::{Seen, departs};
 pub use world::{Failure, run, run_aloud};

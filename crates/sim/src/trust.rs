@@ -21,6 +21,12 @@ pub(crate) enum Kind {
     Everything,
 }
 
+/// Whether devices leave, are let in, are silent or brake in the run of a seed.
+#[must_use]
+pub fn departs(seed: u64) -> bool {
+    Kind::of(seed) != Kind::Plain
+}
+
 /// Something that happens in runs of some kinds only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum More {
@@ -140,6 +146,10 @@ pub struct Seen {
     pub brakes_on: u64,
     /// Brakes that somebody let go.
     pub brakes_released: u64,
+    /// Runs in which those who stay never came to know the same of who belongs: what a device states behind the last segment
+    /// that counts of it is known to some and kept by nobody, and who has joined while an epoch was started by one who then
+    /// left has no keys. Nothing more is asked of them.
+    pub kept_apart: u64,
 }
 
 impl AddAssign for Seen {
@@ -153,6 +163,7 @@ impl AddAssign for Seen {
         self.returns += other.returns;
         self.brakes_on += other.brakes_on;
         self.brakes_released += other.brakes_released;
+        self.kept_apart += other.kept_apart;
     }
 }
 
@@ -188,6 +199,13 @@ impl Trust {
         self.statements.clear();
         self.hear(library, statements);
         self.is_true = true;
+    }
+
+    /// Whether these are all statements.
+    pub(crate) fn knows_no_more_than(&self, statements: &[Vec<u8>]) -> bool {
+        let known: BTreeSet<StatementId> =
+            statements.iter().filter_map(|bytes| Some(Statement::from_bytes(bytes).ok()?.id())).collect();
+        self.statements.keys().all(|id| known.contains(id))
     }
 
     pub(crate) fn departures(&self) -> u64 {

@@ -152,6 +152,24 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Whether some who stay do not know all that was ever stated, although everybody has synced.
+    pub(super) fn are_kept_apart(&mut self) -> Result<bool, Broken> {
+        if self.trust.departures() == 0 {
+            return Ok(false);
+        }
+        let mut first = None;
+        for which in (0..self.devices.len()).filter(|which| !self.has_left(*which)).collect::<Vec<_>>() {
+            let mut known = self.devices[which].statements()?;
+            known.sort();
+            // Before anybody has joined again, what those who left said that counts is known from them alone.
+            let knows_all = self.trust.is_true() || self.trust.knows_no_more_than(&known);
+            if !knows_all || *first.get_or_insert_with(|| known.clone()) != known {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Those who left import and sync once more, and those who stay import. None if nobody left.
     pub(super) fn let_those_who_left_speak(&mut self) -> Result<Option<Said>, Broken> {
         let gone: Vec<usize> = (0..self.devices.len()).filter(|which| self.has_left(*which)).collect();
