@@ -105,7 +105,7 @@ test('a search is kept as a smart album by keys, fills itself, and is changed, r
   await page.getByText(/The photos that its search finds stay/).waitFor();
   await page.getByRole('dialog').getByRole('button', { name: 'Remove album' }).click();
   await heard(page, /removed/);
-  await page.getByRole('heading', { name: 'Albums' }).waitFor();
+  await page.getByRole('heading', { name: 'Albums', exact: true }).waitFor();
   assert.equal(await page.getByRole('link', { name: /Favourites of mine/ }).count(), 0);
   if (!mocked) {
     await page.getByRole('button', { name: 'Undo' }).click();
