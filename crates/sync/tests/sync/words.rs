@@ -104,6 +104,25 @@ async fn what_comes_after_new_words_the_old_ones_do_not_open_and_the_new_ones_op
 }
 
 #[tokio::test]
+async fn old_words_are_told_also_where_a_checkpoint_and_what_follows_it_say_nothing_of_it() {
+    let place = TestPlace::new();
+    let (mut one, old) = Phone::founder(905);
+    let photo = one.import("before.jpg", &noise(1, 5000));
+    let at = one.at(&place.store);
+    let options = SyncOptions { checkpoint_after_ops: 1, ..SyncOptions::default() };
+    safelight_sync::sync(&mut one.here(), &at, &options).await.unwrap();
+    // More than whoever joins reads behind a checkpoint.
+    for number in 0..270 {
+        one.caption(asset(&photo), &number.to_string());
+        one.close();
+    }
+    replace(&mut one, &old, &new_words(906)).unwrap();
+    one.sync(&place.store).await.unwrap();
+    let refused = refused_as_replaced(Phone::join(&place.store, &old, 907).await);
+    assert!(refused.contains(DAY), "{refused}");
+}
+
+#[tokio::test]
 async fn words_that_are_replaced_open_no_epoch_that_a_revocation_begins_later() {
     let place = TestPlace::new();
     let (mut one, old) = Phone::founder(910);
