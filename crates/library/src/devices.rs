@@ -436,9 +436,13 @@ impl Library {
         if self.is_read_only() {
             return Ok(());
         }
-        let kept = self.folder.keys().refreshed(self.keys.clone());
-        if kept.keyring.device().id() == self.keyring().device().id() {
-            self.keys = kept;
+        let roster = self.catalog().roster(self.id())?;
+        let sealing = roster.and_then(|roster| Some(roster.sealing_epoch()?.epoch));
+        if sealing.is_none_or(|epoch| epoch != self.keyring().epoch().id()) {
+            let kept = self.folder.keys().refreshed(self.keys.clone());
+            if kept.keyring.device().id() == self.keyring().device().id() {
+                self.keys = kept;
+            }
         }
         let (mut keys, mut entropy, stop) = (None, OsEntropy, Stop::default());
         Ok(settle_epoch_here(&mut here(self, &mut keys, &mut entropy, &Silent, &stop))?)

@@ -150,11 +150,8 @@ fn belongs(here: &Here<'_>, roster: &Roster) -> bool {
 /// The newest announced epoch whose secret is here: a file with all that is held is named for it, so that whoever reads the
 /// statements knows which secrets the recipient has.
 pub(crate) fn newest_held(roster: &Roster, keyring: &Keyring) -> EpochId {
-    let announced = roster.epochs().iter().rev().map(|announced| announced.epoch);
-    announced
-        .into_iter()
-        .find(|epoch| keyring.epoch_by_id(epoch).is_some())
-        .unwrap_or_else(|| keyring.epoch().id())
+    let mut announced = roster.epochs().iter().rev().map(|announced| announced.epoch);
+    announced.find(|epoch| keyring.epoch_by_id(epoch).is_some()).unwrap_or_else(|| keyring.epoch().id())
 }
 
 /// Fetches the secret of an announced epoch.

@@ -216,7 +216,7 @@ impl Inbox {
     /// Says itself what counts of the statements in segments that are not taken in: else they would count in this sync alone,
     /// and who they shut out would be given secrets afterwards.
     pub(super) fn keep_statements(&self, here: &mut Here<'_>) -> Result<()> {
-        let Some(roster) = &self.roster else { return Ok(()) };
+        let Some(roster) = self.roster.as_ref().filter(|_| !self.set_aside.is_empty()) else { return Ok(()) };
         if !roster.member(&here.catalog.device()).is_some_and(|own| own.standing.belongs()) {
             return Ok(());
         }
