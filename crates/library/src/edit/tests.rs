@@ -233,6 +233,43 @@ fn a_conflict_is_settled_by_the_number_of_a_value() {
 }
 
 #[test]
+fn a_settled_conflict_comes_back_with_both_its_values_and_goes_again() {
+    let mut room = Room::with(1);
+    room.set("0.jpg", &["caption=mine"]);
+    room.arrives(0, Field::CAPTION, "theirs");
+    let values = |room: &Room| -> Vec<String> {
+        let conflicts = room.library.list_conflicts().unwrap();
+        conflicts.into_iter().flat_map(|conflict| conflict.values).map(|value| value.value).collect()
+    };
+    // The one that shows, and the other one.
+    for keep in [1, 2] {
+        let kept = room.library.resolve("0.jpg", Resolution { field: None, keep }).unwrap();
+        assert_eq!((values(&room).len(), kept.as_str()), (0, ["caption: theirs", "caption: mine"][keep - 1]));
+        let settled = room.library.last_made();
+        let report = room.library.undo(settled).unwrap();
+        assert_eq!((report.changed.len(), report.notices.len()), (1, 0), "{report:?}");
+        assert_eq!(values(&room), ["theirs", "mine"]);
+        assert_eq!(room.shown(0).caption.as_deref(), Some("theirs"));
+        // That is taken back, and the settling again.
+        let put_back = room.library.last_made();
+        let report = room.library.undo(put_back).unwrap();
+        assert_eq!((report.changed.len(), report.notices.len()), (1, 0), "{report:?}");
+        assert_eq!(
+            (values(&room).len(), room.shown(0).caption.as_deref()),
+            (0, kept.strip_prefix("caption: "))
+        );
+        room.library.undo(settled).unwrap();
+        assert_eq!(values(&room), ["theirs", "mine"]);
+    }
+    // Who wrote since is not written over.
+    room.library.resolve("0.jpg", Resolution { field: None, keep: 2 }).unwrap();
+    let settled = room.library.last_made();
+    room.set("0.jpg", &["caption=another"]);
+    assert_eq!(room.library.undo(settled).unwrap().notices.len(), 1);
+    assert_eq!((values(&room).len(), room.shown(0).caption.as_deref()), (0, Some("another")));
+}
+
+#[test]
 fn contents_that_two_devices_edited_are_settled_too() {
     let mut room = Room::with(1);
     let additions = room.library.catalog().asset_state(asset(0)).unwrap().unwrap();

@@ -94,7 +94,8 @@ impl Subject {
 
 /// How one operation is taken back.
 enum Back {
-    With(Box<OpBody>),
+    /// By these, the one that shows last.
+    With(Vec<OpBody>),
     /// It is so already.
     Already,
     /// Why not.
@@ -130,10 +131,14 @@ impl Library {
             let (mut changed, mut about, mut notices) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             // What it did beside hiding a photo itself is taken back with that.
             let mut hidden_by_it = BTreeSet::new();
-            for number in made.before + 1..=made.last {
-                let op = change.op_numbered(number)?.filter(is_hiding);
+            let mut its_own = HashSet::new();
+            for number in made.numbers() {
+                let op = change.op_numbered(number)?;
+                its_own.extend(op.as_ref().map(|op| op.id));
+                let op = op.filter(is_hiding);
                 hidden_by_it.extend(op.as_ref().and_then(target_of).map(|target| named(&target)));
             }
+            let mut done_with_others = HashSet::new();
             for number in (made.before + 1..=made.last).rev() {
                 let Some(op) = change.op_numbered(number)? else {
                     notices.insert(NO_WAY_BACK.to_owned());
@@ -149,9 +154,15 @@ impl Library {
                     continue;
                 }
                 about.insert(named(&target));
-                match back(change, &op, &target, put_back)? {
-                    Back::With(body) => {
-                        put_back.insert(change.push(*body)?);
+                if done_with_others.contains(&op.id) {
+                    continue;
+                }
+                match back(change, &op, &target, put_back, &its_own)? {
+                    Back::With(bodies) => {
+                        done_with_others.extend(beside(change, &op, &target)?);
+                        for body in bodies {
+                            put_back.insert(change.push(body)?);
+                        }
                         changed.insert(named(&target));
                     }
                     Back::Already => {}
@@ -200,29 +211,49 @@ fn named(target: &Target) -> String {
     }
 }
 
-fn back(change: &mut Change<'_>, op: &Op, target: &Target, put_back: &HashSet<OpId>) -> Result<Back> {
+fn back(
+    change: &mut Change<'_>,
+    op: &Op,
+    target: &Target,
+    put_back: &HashSet<OpId>,
+    its_own: &HashSet<OpId>,
+) -> Result<Back> {
     let Some(subject) = Subject::read(change, target)? else { return Ok(Back::Not(WRITTEN_SINCE)) };
     let record = subject.record();
-    let back = match &op.body {
+    let body = match &op.body {
         OpBody::Set { field, value, .. } => {
             let register = record.field(field.clone());
-            if !register.is_some_and(|register| is_written_by(register, op, value, put_back)) {
+            let is_unchanged = register.is_some_and(|register| {
+                is_written_by(register, op, value, put_back) || is_put_beside(register, op, its_own)
+            });
+            if !is_unchanged {
                 return Ok(Back::Not(WRITTEN_SINCE));
             }
             let Some(before) = replaced_by(change, op)? else { return Ok(Back::Not(NO_WAY_BACK)) };
-            if before == *value {
+            if before == [value.clone()] {
                 return Ok(Back::Already);
             }
-            Some(match &subject {
+            // Each is written without regard to the others, so that they are in conflict once more.
+            let write = |before| match &subject {
                 Subject::Asset(asset, state) => state.write_field(*asset, field.clone(), before),
                 Subject::Record(target, record) => record.write_field(target.clone(), field.clone(), before),
-            })
+            };
+            return Ok(Back::With(before.into_iter().map(write).collect()));
         }
         OpBody::AddTo { set, element, .. } => subject.take_out(*set, element.clone()),
         OpBody::RemoveFrom { set, element, .. } => subject.put_in(*set, element.clone()),
         _ => return Ok(Back::Not(NO_WAY_BACK)),
     };
-    Ok(back.map_or(Back::Already, |body| Back::With(Box::new(body))))
+    Ok(body.map_or(Back::Already, |body| Back::With(vec![body])))
+}
+
+/// The other writes of the same field that show beside one: what puts a conflict back writes several.
+fn beside(change: &mut Change<'_>, op: &Op, target: &Target) -> Result<Vec<OpId>> {
+    let OpBody::Set { field, .. } = &op.body else { return Ok(Vec::new()) };
+    let subject = Subject::read(change, target)?;
+    let register = subject.as_ref().and_then(|subject| subject.record().field(field.clone()));
+    let heads = register.map(Register::heads).unwrap_or_default();
+    Ok(heads.iter().map(|head| head.op).filter(|id| *id != op.id).collect())
 }
 
 /// Whether nobody has written since, or what was written since was taken back, so that it is what this wrote once more.
@@ -232,17 +263,31 @@ fn is_written_by(register: &Register<Value>, op: &Op, value: &Value, put_back: &
         || put_back.contains(&only.op) && only.value == *value)
 }
 
-/// The value that showed before a write; none if an operation that it replaced is not known here.
-fn replaced_by(change: &mut Change<'_>, op: &Op) -> Result<Option<Value>> {
+/// Whether this is one of several writes that put a conflict back, and nobody has written since.
+fn is_put_beside(register: &Register<Value>, op: &Op, its_own: &HashSet<OpId>) -> bool {
+    let heads = register.heads();
+    heads.len() > 1
+        && heads.iter().any(|head| head.op == op.id)
+        && heads.iter().all(|head| its_own.contains(&head.op))
+}
+
+/// The values that a write replaced, each once, the one that showed last; several where devices disagreed. None if an
+/// operation that it replaced is not known here.
+fn replaced_by(change: &mut Change<'_>, op: &Op) -> Result<Option<Vec<Value>>> {
     let OpBody::Set { supersedes, .. } = &op.body else { return Ok(None) };
-    let mut shown = None;
+    let mut replaced = Vec::new();
     for id in supersedes {
-        let Some(replaced) = change.op(*id)? else { return Ok(None) };
-        let OpBody::Set { value, .. } = &replaced.body else { return Ok(None) };
-        let this = ((replaced.stamp, replaced.id), value.clone());
-        if shown.as_ref().is_none_or(|(latest, _)| *latest < this.0) {
-            shown = Some(this);
+        let Some(Op { stamp, body: OpBody::Set { value, .. }, .. }) = change.op(*id)? else {
+            return Ok(None);
+        };
+        replaced.push((stamp, *id, value));
+    }
+    replaced.sort_by_key(|(stamp, id, _)| (*stamp, *id));
+    let mut values: Vec<Value> = Vec::new();
+    for (.., value) in replaced.into_iter().rev() {
+        if !values.contains(&value) {
+            values.insert(0, value);
         }
     }
-    Ok(Some(shown.map_or(Value::None, |(_, value)| value)))
+    Ok(Some(if values.is_empty() { vec![Value::None] } else { values }))
 }
