@@ -1,12 +1,13 @@
 //! What a viewer asks for: the small pictures of a photo, and any stretch of its original.
 //!
-//! Only what is on this device is read here; fetching is asked for by its own name. Nothing is written, and of a sealed
-//! original only the megabytes that hold the stretch are opened.
+//! Only what is on this device is read here; fetching is asked for by its own name ([`Library::bring_picture`]). Nothing is
+//! written, and of a sealed original only the megabytes that hold the stretch are opened.
 
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use safelight_crypto::ContentHash;
 use safelight_model::view::AssetStatus;
 use safelight_model::{AssetId, MediaKind, Original, RenditionKind, Storage};
 use safelight_sync::{Living, OriginalReader};
@@ -117,20 +118,25 @@ impl Library {
     /// A photo's thumbnail or preview: JPEG, or what [the recipe](crate::RenderReport) makes.
     ///
     /// # Errors
-    /// [`LibraryError::NotHere`] while there is none, [`LibraryError::NoSuchItem`], damage.
+    /// [`LibraryError::NotHere`] while there is none here, [`LibraryError::NoSuchItem`], damage.
     pub fn picture(&self, item: &str, kind: PictureKind) -> Result<Vec<u8>> {
+        let (content, rendition) = self.pictured(item, kind)?;
+        let location = self.device.packed(&content, rendition)?.ok_or_else(|| LibraryError::NotHere {
+            object: format!("a {rendition:?} of {item}").to_lowercase(),
+        })?;
+        read_packed(&self.place, &location, self.keyring())
+    }
+
+    /// Of what a picture is, and as what it is kept.
+    pub(crate) fn pictured(&self, item: &str, kind: PictureKind) -> Result<(ContentHash, RenditionKind)> {
         let asset = self.asset_called(item)?;
         let row = self.catalog().asset(asset)?;
         let content =
             row.map(|row| row.content).ok_or_else(|| LibraryError::NoSuchItem { item: item.to_owned() })?;
-        let rendition = match kind {
-            PictureKind::Thumbnail => RenditionKind::Thumbnail,
-            PictureKind::Preview => RenditionKind::Preview,
-        };
-        let location = self.device.packed(&content, rendition)?.ok_or_else(|| LibraryError::NotHere {
-            object: format!("a {rendition:?} of {asset}").to_lowercase(),
-        })?;
-        read_packed(&self.place, &location, self.keyring())
+        Ok(match kind {
+            PictureKind::Thumbnail => (content, RenditionKind::Thumbnail),
+            PictureKind::Preview => (content, RenditionKind::Preview),
+        })
     }
 
     /// Finds a photo's original on this device.

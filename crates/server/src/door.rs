@@ -17,7 +17,9 @@ use axum::http::StatusCode;
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::UnlockedKeys;
 use safelight_library::unlock::{self, UnlockError, UnlockSources};
-use safelight_library::{Library, LibraryError, LibraryOptions, Moment, OsEntropy, Surroundings};
+use safelight_library::{
+    Library, LibraryError, LibraryOptions, Moment, OsEntropy, PictureKind, Surroundings,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
@@ -29,6 +31,10 @@ use crate::idle::Idle;
 
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
+/// How long remotes are waited for with one picture.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long they are asked for no other, once that was in vain.
+const SILENCE: Duration = Duration::from_secs(30);
 /// So many wrong passphrases are tried at once before each has to wait.
 const FREE_GUESSES: u32 = 3;
 /// The first wait after them; it doubles with every further one.
@@ -78,6 +84,8 @@ pub(crate) struct Door {
     guesses: Arc<tokio::sync::Mutex<Guesses>>,
     /// Whether hidden photos are told.
     hidden: Arc<Hidden>,
+    /// Until when remotes are asked for no pictures, because they were slow to answer.
+    silent_until: Mutex<Option<Instant>>,
 }
 
 /// Open libraries that nobody uses at the moment, and the right to use one.
@@ -95,19 +103,21 @@ struct Rooms {
     readers: Bench,
     writer: Bench,
     fetcher: Bench,
+    bringer: Bench,
     surveyor: Bench,
     forerunner: Bench,
     worker: Bench,
     inviter: Bench,
 }
 
-/// What one is opened for: to look at it, to change it, for what waits for a remote, for what looks at every file (both must
-/// hold nobody up), for what will be asked for soon, for work that takes long, or for letting a device in.
+/// What one is opened for: to look at it, to change it, for what waits for a remote, for a picture that is brought from one,
+/// for what looks at every file (these must hold nobody up), for what will be asked for soon, for work that takes long, or for letting a device in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
     Change,
     Fetch,
+    Bring,
     Survey,
     Ahead,
     Work,
@@ -137,6 +147,7 @@ impl Rooms {
             moment,
             writer: Bench::with(1),
             fetcher: Bench::with(1),
+            bringer: Bench::with(1),
             surveyor: Bench::with(1),
             forerunner: Bench::with(1),
             worker: Bench::with(1),
@@ -157,6 +168,7 @@ impl Rooms {
             Purpose::Read => &self.readers,
             Purpose::Change | Purpose::Restore => &self.writer,
             Purpose::Fetch => &self.fetcher,
+            Purpose::Bring => &self.bringer,
             Purpose::Survey => &self.surveyor,
             Purpose::Ahead => &self.forerunner,
             Purpose::Work => &self.worker,
@@ -178,6 +190,7 @@ impl Rooms {
             (
                 Purpose::Change
                 | Purpose::Fetch
+                | Purpose::Bring
                 | Purpose::Survey
                 | Purpose::Work
                 | Purpose::Invite
@@ -241,6 +254,7 @@ impl Door {
             idle: Idle::told(serving.idle),
             guesses: Arc::default(),
             hidden: Arc::new(Hidden::closed(serving.hidden_idle)),
+            silent_until: Mutex::default(),
         }
     }
 
@@ -417,6 +431,30 @@ impl Door {
         self.with(Purpose::Fetch, move |library| run(library, &surroundings)).await
     }
 
+    /// Brings a picture here from remotes, if one has it and answers; one at a time. Once they were slow to answer none is
+    /// asked for a while: who leafs through photos without a network waits once.
+    pub(crate) async fn bring(&self, id: String, kind: PictureKind) -> Answer<Option<Vec<u8>>> {
+        if held(&self.silent_until).is_some_and(|until| Instant::now() < until) {
+            return Ok(None);
+        }
+        let surroundings = self.surroundings.clone();
+        let begun = Instant::now();
+        let brought = self.with(Purpose::Bring, move |library| {
+            Ok(library.bring_picture(&id, kind, &surroundings, PATIENCE)?)
+        });
+        match brought.await {
+            Ok(picture) => Ok(Some(picture)),
+            Err(failure) if failure.status == StatusCode::LOCKED => Err(failure),
+            Err(failure) => {
+                if failure.code == "network" || begun.elapsed() >= PATIENCE {
+                    *held(&self.silent_until) = Some(Instant::now() + SILENCE);
+                }
+                tracing::debug!(message = failure.message, "a picture could not be brought here");
+                Ok(None)
+            }
+        }
+    }
+
     /// Looks at every file, or at every original; one request at a time.
     pub(crate) async fn survey<T: Send + 'static>(
         &self,
@@ -462,7 +500,7 @@ impl Door {
             if tells && is_asked && library.told_of_hidden() {
                 hidden.touch(Instant::now());
             }
-            if matches!(purpose, Purpose::Survey | Purpose::Ahead | Purpose::Invite) {
+            if matches!(purpose, Purpose::Bring | Purpose::Survey | Purpose::Ahead | Purpose::Invite) {
                 // The next one comes late, if at all, and its pages would stay in memory until then.
                 close(library);
             } else {

@@ -20,11 +20,12 @@ use crate::failure::{Answer, Failure};
 use crate::gallery::Gallery;
 use crate::guard::SANDBOX;
 
-/// How much of an original is opened at once.
+/// How much of an original is opened at once: what a sealed segment holds, so that no stretch needs two of them (SL1 §2).
 const STRETCH_BYTES: u64 = 1 << 20;
-/// How much of a video is answered to a player that asks for all from somewhere on. It asks for more when it has played
-/// that; what it were sent beyond would be opened for nothing when somebody seeks (RFC 9110 §15.3.7 lets a part be less).
-const PLAYED_BYTES: u64 = 3 << 20;
+/// The least that is answered to a player that asks for all of a video from somewhere on, up to the end of a stretch. It
+/// asks for more when it has played that; Chromium hangs up after a megabyte, and what it were sent beyond would be opened
+/// for nothing (RFC 9110 §15.3.7 lets a part be less).
+const PLAYED_BYTES: u64 = 256 << 10;
 
 /// Types that the browsers of today show or play.
 const WIDELY_SHOWN: [&str; 8] = [
@@ -64,7 +65,7 @@ pub(crate) async fn show_thumbnail(
     unasked(show_picture(&gallery, &key, id, &headers, PictureKind::Thumbnail)).await
 }
 
-/// The picture of 1440 pixels.
+/// The picture of 1440 pixels, from a remote where it is not here.
 pub(crate) async fn show_preview(
     State(gallery): State<Arc<Gallery>>,
     Path((key, id)): Named,
@@ -81,12 +82,17 @@ async fn show_picture(
     kind: PictureKind,
 ) -> Answer<Response> {
     let id = admit(gallery, key, id, headers)?;
-    let found = gallery.door.read(move |library| match library.picture(&id, kind) {
+    let asked = id.clone();
+    let found = gallery.door.read(move |library| match library.picture(&asked, kind) {
         Err(LibraryError::NotHere { .. }) => Ok(None),
         found => Ok(Some(found?)),
     });
+    let found = match found.await? {
+        None if kind == PictureKind::Preview => gallery.door.bring(id, kind).await?,
+        found => found,
+    };
     // A photo without a picture is no mistake of whoever asks: a browser would write one into its console.
-    let Some(bytes) = found.await? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let Some(bytes) = found else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let content_type = match bytes.as_slice() {
         [0xff, 0xd8, ..] => "image/jpeg",
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
@@ -248,7 +254,8 @@ fn for_a_player(wanted: Wanted, header: Option<&str>, media_type: &str) -> Wante
     let is_open = header.is_some_and(|header| header.trim().ends_with('-'));
     match wanted {
         Wanted::Part(range) if is_open && media_type.starts_with("video/") => {
-            Wanted::Part(range.start..range.end.min(range.start + PLAYED_BYTES))
+            let end = (range.start + PLAYED_BYTES).next_multiple_of(STRETCH_BYTES);
+            Wanted::Part(range.start..range.end.min(end))
         }
         other => other,
     }
@@ -267,7 +274,7 @@ fn stream(
         }
         // Whoever plays a video is there.
         gallery.door.touch();
-        let end = range.end.min(range.start + STRETCH_BYTES);
+        let end = range.end.min((range.start + 1).next_multiple_of(STRETCH_BYTES));
         let stretch = range.start..end;
         let reading = Arc::clone(&here);
         let read = gallery.door.read(move |library| Ok(library.read_original(&reading, stretch)?)).await;
@@ -304,8 +311,9 @@ mod tests {
         let answered = |header: &str, media_type: &str| {
             for_a_player(wanted(Some(header), size), Some(header), media_type)
         };
-        let next = Wanted::Part(100..100 + PLAYED_BYTES);
-        assert_eq!(answered("bytes=100-", "video/mp4"), next);
+        assert_eq!(answered("bytes=100-", "video/mp4"), Wanted::Part(100..1 << 20));
+        assert_eq!(answered("bytes=1048575-", "video/mp4"), Wanted::Part(1_048_575..2 << 20));
+        assert_eq!(answered("bytes=1048576-", "video/mp4"), Wanted::Part(1 << 20..2 << 20));
         assert_eq!(answered("bytes=100-", "image/jpeg"), Wanted::Part(100..size));
         let last = size - 5;
         assert_eq!(answered(&format!("bytes={last}-"), "video/mp4"), Wanted::Part(last..size));

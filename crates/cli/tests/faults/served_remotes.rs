@@ -315,3 +315,34 @@ fn what_only_another_device_keeps_is_looked_for_at_once_and_it_is_said_who_keeps
     assert_eq!(look_for_small().0, 200);
     serving.end().ends_with(&[0]);
 }
+
+#[test]
+fn a_preview_that_only_a_remote_holds_is_brought_here_when_its_photo_is_opened() {
+    let (room, place) = room_with_remote(3, &[]);
+    room.safelight(&["sync"]).ends_with(&[0]);
+    let second = room.path("second");
+    let on_second = |arguments: &[&str]| room.run(room.unlocked_at(&second).args(arguments));
+    let (words, address) = (room.path("recovery"), format!("folder:{}", place.display()));
+    on_second(&["--recovery-file", words.to_str().unwrap(), "join", &address, "--name", "nas"])
+        .ends_with(&[0]);
+    on_second(&["sync"]).ends_with(&[0]);
+
+    let serving = Serving::of(room.unlocked_at(&second));
+    let preview = |id: &str| {
+        let (head, bytes) = serving.ask("GET", &format!("{}/p/{id}", serving.media), "");
+        (head.split(' ').nth(1).unwrap_or_default().to_owned(), bytes.len())
+    };
+    let ids = serving.ids();
+    for id in &ids[..2] {
+        let (status, bytes) = preview(id);
+        assert!(status == "200" && bytes > 0, "{status}: {bytes}");
+    }
+    // What came is kept; what did not is no error.
+    std::fs::rename(&place, room.path("unplugged")).unwrap();
+    assert_eq!(preview(&ids[0]).0, "200");
+    assert_eq!(preview(&ids[2]), ("204".to_owned(), 0));
+    std::fs::rename(room.path("unplugged"), &place).unwrap();
+    assert_eq!(preview(&ids[2]).0, "200");
+    serving.end().ends_with(&[0]);
+    on_second(&["verify"]).ends_with(&[0]);
+}

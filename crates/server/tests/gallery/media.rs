@@ -119,7 +119,8 @@ fn who_seeks_to_the_end_reads_only_what_is_there() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     let read = bytes_read() - before;
     assert!(first.starts_with(b"HTTP/1.1 206"));
-    assert!(read <= 8 << 20, "{read} bytes were read");
+    // The two sealed segments that it lies in, and little more.
+    assert!(read <= 3 << 20, "{read} bytes were read");
 }
 
 #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@
 mod basket;
 mod free;
 mod open;
+mod picture;
 mod pin;
 mod settings;
 mod sync;

@@ -39,9 +39,9 @@ pub(crate) struct Away<'a> {
     state: RefCell<Option<Reached>>,
 }
 
-struct Reached {
-    runtime: Runtime,
-    places: Vec<RemotePlace>,
+pub(super) struct Reached {
+    pub(super) runtime: Runtime,
+    pub(super) places: Vec<RemotePlace>,
     /// Remotes that did not answer, and why.
     silent: Vec<(String, String)>,
 }
@@ -77,7 +77,7 @@ fn concerns_the_network(error: &SyncError) -> bool {
 }
 
 /// Connects all remotes that answer.
-fn reach(library: &Library, surroundings: &Surroundings) -> Result<Reached> {
+pub(super) fn reach(library: &Library, surroundings: &Surroundings) -> Result<Reached> {
     let mut reached = Reached { runtime: runtime()?, places: Vec::new(), silent: Vec::new() };
     for row in library.device.remotes()? {
         let keeper = library.keeper(&row)?;
