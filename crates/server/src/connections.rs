@@ -2,15 +2,18 @@
 //!
 //! Every program of this machine may connect, also those of other accounts, and each connection takes memory and a file
 //! before anything is known of it. So there are so many seats and no more; whoever comes then is told so and sent away.
-//! The second half of them is kept for the account that runs the server, so that nobody else can take them all.
+//! The second half of them is kept for the account that runs the server, so that nobody else can take them all. Where all
+//! are taken, whoever has sat longest without asking for anything gives up the seat.
 //!
 //! Invariant: no more than [`Limits::most`] connections are held, and one that does not ask for something within
 //! [`Limits::silent`] ends.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,9 +26,11 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 
 use crate::failure::Failure;
+use crate::gallery::held;
 use crate::guard;
 use crate::peer::is_of_another_account;
 
@@ -58,13 +63,38 @@ pub(crate) struct Connections {
     limits: Limits,
     routes: Router,
     seats: Arc<Semaphore>,
+    /// Who came and had asked for nothing then, the oldest first.
+    newcomers: Arc<Mutex<VecDeque<Arc<Seated>>>>,
     refusal: Arc<[u8]>,
+}
+
+/// A connection that is held.
+#[derive(Default)]
+struct Seated {
+    /// None once it left.
+    seat: Mutex<Option<OwnedSemaphorePermit>>,
+    has_asked: AtomicBool,
+    serving: Mutex<Option<AbortHandle>>,
+}
+
+impl Seated {
+    /// Whether it can be sent away without loss to anybody.
+    fn asks_nothing(&self) -> bool {
+        !self.has_asked.load(Ordering::Relaxed) && held(&self.seat).is_some()
+    }
+
+    fn send_away(&self) -> Option<OwnedSemaphorePermit> {
+        if let Some(serving) = held(&self.serving).take() {
+            serving.abort();
+        }
+        held(&self.seat).take()
+    }
 }
 
 impl Connections {
     pub(crate) async fn with(port: u16, limits: Limits, routes: Router) -> Self {
         let seats = Arc::new(Semaphore::new(limits.most));
-        Self { port, limits, routes, seats, refusal: refusal().await.into() }
+        Self { port, limits, routes, seats, newcomers: Arc::default(), refusal: refusal().await.into() }
     }
 
     /// Answers those that come to a listener.
@@ -83,15 +113,17 @@ impl Connections {
 
     fn seat(&self, stream: TcpStream, peer: SocketAddr) {
         let is_half_full = self.seats.available_permits() <= self.limits.most / 2;
-        let seat = Arc::clone(&self.seats).try_acquire_owned().ok();
-        let Some(seat) = seat.filter(|_| !is_half_full || !is_of_another_account(peer, self.port)) else {
+        let may_sit = !is_half_full || !is_of_another_account(peer, self.port);
+        let Some(seat) = may_sit.then(|| self.free_seat()).flatten() else {
             // A new connection has room for it; whoever does not read it is gone.
             drop(stream.try_write(&self.refusal));
             return;
         };
-        let routes = self.routes.clone();
+        let seated = Arc::new(Seated { seat: Mutex::new(Some(seat)), ..Seated::default() });
+        let (routes, asking) = (self.routes.clone(), Arc::clone(&seated));
         let service =
             hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                asking.has_asked.store(true, Ordering::Relaxed);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 TowerToHyperService::new(routes.clone()).call(request)
             });
@@ -101,12 +133,33 @@ impl Connections {
             .header_read_timeout(self.limits.silent)
             .max_buf_size(MOST_HEAD_BYTES);
         let serving = serving.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move {
+        let leaving = Arc::clone(&seated);
+        let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::debug!(%error, "a connection broke off");
             }
-            drop(seat);
+            drop(held(&leaving.seat).take());
         });
+        *held(&seated.serving) = Some(serving.abort_handle());
+        let mut newcomers = held(&self.newcomers);
+        while newcomers.front().is_some_and(|oldest| !oldest.asks_nothing()) {
+            newcomers.pop_front();
+        }
+        newcomers.push_back(seated);
+    }
+
+    /// A seat that nobody has, or that of whoever has asked for nothing for longest.
+    fn free_seat(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
+            return Some(seat);
+        }
+        let mut newcomers = held(&self.newcomers);
+        while let Some(oldest) = newcomers.pop_front() {
+            if oldest.asks_nothing() {
+                return oldest.send_away();
+            }
+        }
+        None
     }
 }
 
@@ -211,6 +264,22 @@ mod tests {
             assert!(!rest.starts_with(b"HTTP/1.1 200"));
         }
         assert!(ask(&connect(port)).starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_only_sits_there_gives_up_the_seat_and_who_has_asked_keeps_it() {
+        let port = serve(Limits { most: 3, silent: Duration::from_secs(60) }).await;
+        let asked = connect(port);
+        assert!(ask(&asked).starts_with("HTTP/1.1 200"));
+        let silent: Vec<TcpStream> = (0..20).map(|_| connect(port)).collect();
+        let newcomers: Vec<TcpStream> = (0..2).map(|_| connect(port)).collect();
+        for stream in newcomers.iter().chain([&asked]) {
+            assert!(ask(stream).starts_with("HTTP/1.1 200"));
+        }
+        assert!(ask(&connect(port)).starts_with("HTTP/1.1 503"), "all have asked");
+        for mut stream in silent {
+            assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0, "it was closed");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
