@@ -107,10 +107,17 @@ pub(crate) fn as_answer(mut response: Response) -> Response {
 }
 
 impl Failure {
-    /// Whether somebody typed or chose what cannot be, and may do it again: a wrong secret, or a refused change.
+    /// Whether it is about what somebody typed or chose: a wrong secret, a refused change, a folder that is not there, a
+    /// damaged file, a place that does not answer. It is not where nobody may ask now, or something of ours broke.
     fn may_be_an_answer(&self) -> bool {
-        matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
-            || matches!(self.code, WRONG_PASSPHRASE | WRONG_WORDS)
+        let is_ours = matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::LOCKED
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::INTERNAL_SERVER_ERROR
+        );
+        !is_ours || matches!(self.code, WRONG_PASSPHRASE | WRONG_WORDS | "damaged")
     }
 
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
@@ -284,5 +291,21 @@ impl IntoResponse for Failure {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_answered_what_is_about_the_photos_and_refused_where_nobody_may_ask_or_something_broke() {
+        let of = |error: LibraryError| Failure::from(error).may_be_an_answer();
+        assert!(of(LibraryError::NoSuchItem { item: "x".to_owned() }));
+        assert!(of(LibraryError::HiddenClosed));
+        assert!(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", "").may_be_an_answer());
+        for failure in [Failure::locked(), Failure::no_session(), Failure::broken()] {
+            assert!(!failure.may_be_an_answer(), "{failure:?}");
+        }
     }
 }

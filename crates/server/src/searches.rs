@@ -67,7 +67,7 @@ pub(crate) async fn check_search(
     let asked = q.clone();
     match gallery.door.read(move |library| Ok(library.check_query(&asked)?)).await {
         Ok(()) => Ok(Json(Checked { mistake: None })),
-        Err(failure) if matches!(failure.code, "not-understood" | "not-found") => {
+        Err(failure) if matches!(failure.code, "not-understood" | "not-found" | "hidden-closed") => {
             Ok(Json(Checked { mistake: Some(failure.about(&q)) }))
         }
         Err(failure) => Err(failure),

@@ -78,8 +78,9 @@ export class Timeline {
 
   async #load(): Promise<boolean> {
     try {
-      // Only of what somebody may have mistyped.
-      if (this.source.q !== '' && !this.skeleton && this.source.q !== FAVOURITES) await check(this.source.q);
+      // Only of what somebody may have mistyped, or what is closed since.
+      const mayBeRefused = !this.skeleton || this.source.q.includes('hidden');
+      if (this.source.q !== '' && this.source.q !== FAVOURITES && mayBeRefused) await check(this.source.q);
       const answer = await send('GET', `timeline/skeleton${this.#parameters({})}`, undefined, undefined,
         this.#etag ? { 'if-none-match': this.#etag } : {});
       if (answer.status === 304) return false;

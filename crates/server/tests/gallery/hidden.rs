@@ -92,6 +92,17 @@ fn a_hidden_photo_is_answered_like_one_that_is_not_there() {
 }
 
 #[test]
+fn a_search_for_hidden_photos_while_they_are_closed_is_answered_with_what_is_wrong_with_it() {
+    let room = room();
+    let browser = room.serve();
+    let check = || browser.get("searches/check?q=is%3Ahidden");
+    let closed = check();
+    assert_eq!((closed.status, &closed.json()["mistake"]["code"]), (200, &json!("hidden-closed")));
+    open(&browser);
+    assert_eq!(check().json(), json!({ "mistake": null }));
+}
+
+#[test]
 fn what_lies_under_a_hidden_cover_does_not_name_it() {
     let room = Room::with(&[
         ("secret.jpg", picture(1, 600)),

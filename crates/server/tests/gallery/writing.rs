@@ -200,3 +200,17 @@ fn much_goes_into_the_trash_at_once_only_with_consent() {
     browser.post("trash/restore", &json!({ "q": "" }));
     assert_eq!(browser.post("trash", &json!({ "q": "a.jpg" })).status, 200);
 }
+
+#[test]
+fn a_place_that_is_not_there_is_an_answer_to_a_page_and_an_error_to_a_program() {
+    let room = room();
+    let browser = room.serve();
+    let missing = room.path().with_file_name("no-such-drive");
+    let place = json!({ "name": "drive", "address": format!("folder:{}", missing.display()) });
+    let refused = browser.post("remotes", &place);
+    let error = &refused.json()["error"];
+    assert_eq!((refused.status, &error["code"]), (404, &json!("not-found")));
+    let answer = browser.post_as_page("remotes", &place);
+    assert_eq!((answer.status, &answer.json()["asks"]), (200, error));
+    assert_eq!(browser.get("remotes").json(), json!([]));
+}
