@@ -66,3 +66,42 @@ test('duplicates are reviewed by keys: another kept, one group, a burst, all tha
     await context.close();
   } finally { await made.stop(); }
 });
+
+test('the date of a file is called so among duplicates, beside each other and in the panel, and not when it was taken', async ({ browser }) => {
+  const made = standIn(4_000);
+  try {
+    const { page, context, wrong } = await open(browser, await made.address);
+    // Of the first group one has no date but that of its file.
+    const ofFile = '2019-03-04T05:06:07+00:00';
+    await context.route(/\/api\/v1\/duplicates\?/, async (route) => {
+      const answer = await route.fetch();
+      const found = await answer.json();
+      Object.assign(found.groups[0].items[1], { taken: null, file_time: ofFile });
+      await route.fulfill({ response: answer, json: found });
+    });
+    await context.route(/\/assets\/000000000002$/, async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), taken: ofFile, taken_from: 'FileTime' } });
+    });
+    await visit(page, '/duplicates');
+    await page.getByRole('heading', { name: /Group 1 of 4/ }).waitFor();
+    const dated = (at) => page.locator('article').nth(at).locator('dl div', { hasText: /Taken|File date/ }).innerText();
+    assert.match(await dated(0), /^Taken\s/);
+    assert.match(await dated(1), /^File date\s+.*2019/);
+    await page.keyboard.press('d');
+    const compare = page.getByRole('dialog', { name: 'Compare' });
+    await compare.locator('tbody tr', { hasText: '2019' }).waitFor();
+    assert.match(await compare.locator('tbody tr', { hasText: '2019' }).innerText(), /^Date.*2019.*\(date of the file\)/s);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.querySelector('dialog') === null);
+    await visit(page, '/');
+    await page.evaluate(() => document.querySelector('[data-index="2"]').focus());
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('i');
+    const panel = page.getByRole('complementary', { name: 'Information' });
+    await panel.getByText('File date', { exact: true }).waitFor();
+    assert.equal(await panel.getByText('Taken', { exact: true }).count(), 0);
+    assert.deepEqual(wrong, []);
+    await context.close();
+  } finally { await made.stop(); }
+});

@@ -63,7 +63,8 @@ export interface Facts {
 }
 export interface Asset {
   id: string; path: string; found_at?: string[]; size: number; media_type: string; kind: string;
-  taken: string | null; taken_from?: string | null; file_time?: string | null;
+  /** `taken_from` is `FileTime` where it is the date of the file alone. */
+  taken: string | null; taken_from?: string | null;
   caption: string | null; title: string | null; rating: number | null;
   tags: string[]; keywords: string[]; position: [number, number] | null; place: string | null;
   favourite: boolean; hidden: boolean; albums: (string | { id: string; path: string })[];
@@ -98,7 +99,7 @@ export type DuplicateKind = 'exact' | 'near' | 'burst';
 /** One photo of a group of duplicates. */
 export interface Copy {
   id: string; name: string; width: number | null; height: number | null; bytes: number; media_type: string; kind: Kind;
-  taken: string | null; camera: string | null; place: string | null; albums: { id: string; path: string }[]; albums_count: number;
+  taken: string | null; file_time: string | null; camera: string | null; place: string | null; albums: { id: string; path: string }[]; albums_count: number;
   tags: string[]; favourite: boolean; rating: number | null; caption: string | null; title: string | null; rotate: number;
   /** The original is on this device. */
   here: boolean;

@@ -64,6 +64,8 @@ pub struct ShownDuplicate {
     pub kind: &'static str,
     /// When it was taken, by the clock on the wall there; none where only the file's own time is known.
     pub taken: Option<String>,
+    /// The file's own time, where nothing says when it was taken.
+    pub file_time: Option<String>,
     /// The camera.
     pub camera: Option<String>,
     /// The named place, or degrees north and east.
@@ -182,6 +184,7 @@ impl Library {
             media_type: item.original()?.media_type.clone(),
             kind: kind_word(row.media),
             taken: (!row.is_undated()).then(|| date_text(row.local_millis, row.offset_minutes)),
+            file_time: row.is_undated().then(|| date_text(row.local_millis, row.offset_minutes)),
             camera: (!camera.is_empty()).then(|| camera.join(" ")),
             place: place.map(|place| place_words(place).unwrap_or_else(|| degrees(place))),
             albums_count: albums.len() as u64,
@@ -217,7 +220,7 @@ fn differing(items: &[ShownDuplicate]) -> Vec<&'static str> {
         ("dimensions", differs(&|other| (other.width, other.height) == (first.width, first.height))),
         ("bytes", differs(&|other| other.bytes == first.bytes)),
         ("media_type", differs(&|other| other.media_type == first.media_type)),
-        ("taken", differs(&|other| other.taken == first.taken)),
+        ("taken", differs(&|other| (&other.taken, &other.file_time) == (&first.taken, &first.file_time))),
         ("camera", differs(&|other| other.camera == first.camera)),
         ("place", differs(&|other| other.place == first.place)),
         ("albums", differs(&|other| other.albums == first.albums)),

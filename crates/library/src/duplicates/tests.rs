@@ -112,6 +112,20 @@ fn whole(group: &ShownGroup) -> ChosenGroup {
 }
 
 #[test]
+fn what_has_no_date_of_its_own_shows_that_of_its_file() {
+    let mut room = Room::new();
+    for (name, pixels) in [("large.jpg", 4000), ("small.jpg", 1000)] {
+        room.add(name, 900, facts(pixels, 0));
+    }
+    let (_, shown) = room.groups();
+    let [group] = shown.as_slice() else { panic!("{shown:?}") };
+    for item in &group.items {
+        assert_eq!((item.taken.as_deref(), item.file_time.as_deref()), (None, Some("2020-09-13T12:26:40+00:00")));
+    }
+    assert!(!group.differing.contains(&"taken"));
+}
+
+#[test]
 fn what_people_did_goes_to_the_one_that_stays_and_all_of_it_is_taken_back() {
     let mut room = Room::new();
     let large = room.add("large.jpg", 900, facts(4000, 0));
