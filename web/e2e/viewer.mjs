@@ -220,3 +220,36 @@ test('what is zoomed into says that it is the preview where the original is larg
   await page.keyboard.press('Escape');
   assert.deepEqual(wrong, []);
 });
+
+test('in a narrow window with large text everything of the viewer is reached, its panel too', async ({ again, browser, pictures }) => {
+  for (const [width, height] of [[360, 740], [320, 640]]) {
+    const { page, context } = await again(browser, { viewport: { width, height } });
+    await page.evaluate(() => { localStorage.setItem('safelight-look', JSON.stringify({ text: 200 })); });
+    await page.reload();
+    await page.locator('[role=gridcell] img').first().waitFor();
+    await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+    await page.keyboard.press('Enter');
+    const dialog = page.locator('dialog[open]');
+    await dialog.locator('.stage').waitFor();
+    /** Names of what a pointer cannot hit, among what shows. */
+    const beyond = (within) => page.evaluate((within) => [...document.querySelectorAll(`dialog ${within} :is(button, a, label)`)].filter((one) => {
+      const box = one.getBoundingClientRect();
+      if (box.width === 0) return false;
+      const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+      return box.left < 0 || box.right > innerWidth || !one.contains(hit);
+    }).map((one) => one.getAttribute('aria-label') ?? one.textContent.trim()), within);
+    assert.deepEqual(await beyond('header'), [], `${width}`);
+    await dialog.getByRole('button', { name: 'Information', exact: true }).click();
+    const panel = dialog.getByRole('complementary', { name: 'Information' });
+    await panel.getByText('Where it rests').waitFor();
+    const box = await panel.boundingBox();
+    assert.ok(box.x >= 0 && box.x + box.width <= width && box.y + box.height <= height && box.height > height / 4, JSON.stringify(box));
+    assert.ok(await panel.evaluate((one) => one.scrollWidth <= one.clientWidth + 1), 'nothing runs off its side');
+    assert.deepEqual([...await beyond('header'), ...await beyond('aside header'), ...await beyond('.few')], []);
+    for (const name of ['Put into the trash', 'Download the original', 'Filmstrip', 'Close information']) assert.equal(await dialog.getByRole(name === 'Download the original' ? 'link' : 'button', { name, exact: true }).filter({ visible: true }).count(), 1, name);
+    assert.equal(await panel.getByRole('radio').count(), 5, 'stars');
+    assert.deepEqual(await violations(page), []);
+    await pictures(`viewer-narrow-${width}`, page);
+    await context.close();
+  }
+});
