@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::library::Library;
-use safelight_catalog::Query;
-use safelight_catalog::query::State;
+use safelight_catalog::query::{Condition, State, Term};
+use safelight_catalog::{ListOptions, Query};
 
 const RECENT: &str = "searches/recent";
 /// More than this are not remembered.
@@ -12,11 +12,17 @@ const MOST: usize = 20;
 const LONGEST_BYTES: usize = 1000;
 
 impl Library {
-    /// The searches that were remembered last, newest first.
+    /// The searches that were remembered last, newest first. While hidden photos are kept back, those that find nothing
+    /// without them are left out: their words may name what was hidden since.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the databases.
     pub fn recent_searches(&self) -> Result<Vec<String>> {
+        self.telling(self.remembered()?)
+    }
+
+    /// All that are remembered.
+    fn remembered(&self) -> Result<Vec<String>> {
         let kept = self.device.setting(RECENT)?.unwrap_or_default();
         let all = String::from_utf8_lossy(&kept);
         // An earlier version remembered searches for hidden photos, too.
@@ -30,10 +36,10 @@ impl Library {
     /// Those of the database.
     pub fn remember_search(&mut self, search: &str) -> Result<Vec<String>> {
         let search = search.trim();
-        let mut recent = self.recent_searches()?;
+        let mut recent = self.remembered()?;
         let is_one_line = !search.is_empty() && search.len() <= LONGEST_BYTES && search.lines().count() == 1;
         if !is_one_line || Query::parse(search).is_err() || asks_for_hidden(search) || self.is_read_only() {
-            return Ok(recent);
+            return self.telling(recent);
         }
         recent.retain(|known| known != search);
         recent.insert(0, search.to_owned());
@@ -47,7 +53,7 @@ impl Library {
     /// Those of the database; a library that is read-only forgets nothing and says so.
     pub fn forget_searches(&mut self, only: Option<&str>) -> Result<Vec<String>> {
         self.folder.require_writable()?;
-        let mut recent = self.recent_searches()?;
+        let mut recent = self.remembered()?;
         recent.retain(|known| only.is_some_and(|only| known != only.trim()));
         self.keep_searches(recent)
     }
@@ -55,8 +61,46 @@ impl Library {
     fn keep_searches(&mut self, recent: Vec<String>) -> Result<Vec<String>> {
         let kept = (!recent.is_empty()).then(|| recent.join("\n"));
         self.device.set_setting(RECENT, kept.as_deref().map(str::as_bytes))?;
-        Ok(recent)
+        self.telling(recent)
     }
+
+    /// Those among searches that tell nothing of what is kept back.
+    fn telling(&self, searches: Vec<String>) -> Result<Vec<String>> {
+        if !self.keeps_hidden_back() {
+            return Ok(searches);
+        }
+        let mut told = Vec::with_capacity(searches.len());
+        for search in searches {
+            // One that cannot be asked any more is not offered either.
+            if let Ok(query) = self.query(&search)
+                && self.is_about_what_shows(&query)?
+            {
+                told.push(search);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whether a search finds something, and so does every word that it leaves out.
+    fn is_about_what_shows(&self, query: &Query) -> Result<bool> {
+        let named = query.terms.iter().filter(|term| term.negated && names(&term.condition));
+        let mut looked_for: Vec<Query> = named
+            .map(|term| Query { terms: vec![Term { negated: false, ..term.clone() }] })
+            .collect();
+        looked_for.push(query.clone());
+        for query in looked_for {
+            let first = ListOptions { limit: 1, ..ListOptions::default() };
+            if self.catalog().list(&query, &first)?.rows.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a condition holds words that somebody gave to photos or that lie in them.
+fn names(condition: &Condition) -> bool {
+    matches!(condition, Condition::Text { .. } | Condition::Tag { .. } | Condition::Album { .. })
 }
 
 fn asks_for_hidden(search: &str) -> bool {

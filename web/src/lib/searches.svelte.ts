@@ -18,7 +18,13 @@ function take(asked: Promise<Kept>): void {
   asked.then(({ recent }) => { if (still()) searches.recent = recent; }, complain);
 }
 
-export const knowRecent = (): void => take(get<Kept>('searches'));
+let knownAt = 0;
+/** What was hidden since they were told may be named by one: until it is known again none is offered. */
+export function knowRecent(): void {
+  if (session.revision !== knownAt) searches.recent = [];
+  knownAt = session.revision;
+  take(get<Kept>('searches'));
+}
 /** While hidden photos are open nothing is remembered: their words would be offered after they are closed. */
 export const submit = (q: string): void => { submitted = session.hidden ? null : q; };
 

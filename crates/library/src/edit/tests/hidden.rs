@@ -123,3 +123,21 @@ fn no_stack_that_comes_apart_takes_a_hidden_photo_along() {
     let hidden = room.library.find(&asset(1).to_string()).unwrap();
     assert!(hidden.view().stack.is_some());
 }
+
+#[test]
+fn no_remembered_search_names_what_was_hidden_since() {
+    let mut room = Room::with(3);
+    room.set("0.jpg", &["tag+=party"]);
+    room.set("2.jpg", &["tag+=secret"]);
+    let all = ["-tag:secret", "tag:secret", "tag:party"];
+    for search in all.iter().rev() {
+        room.library.remember_search(search).unwrap();
+    }
+    room.library.keep_hidden_back(true);
+    assert_eq!(room.library.recent_searches().unwrap(), all, "nothing is hidden yet");
+    room.set("2.jpg", &["hidden=yes"]);
+    assert_eq!(room.library.recent_searches().unwrap(), ["tag:party"]);
+    assert_eq!(room.library.remember_search("-has:gps").unwrap(), ["-has:gps", "tag:party"]);
+    room.library.keep_hidden_back(false);
+    assert_eq!(room.library.recent_searches().unwrap().len(), 4, "they were only kept back");
+}
