@@ -1,7 +1,7 @@
 // The dialog of places by keys and by its map, and pages at large text on a telephone. Asked of the stand-in: its places are known.
 import assert from 'node:assert/strict';
 import { open, standIn, visit } from './gallery.mjs';
-import { chooseTwo, focused, heard, test } from './steps.mjs';
+import { chooseTwo, focused, heard, mocked, test } from './steps.mjs';
 
 test('the dialog of places begins in its field, Enter takes the place that begins so, and a click on its map takes that point', async ({ browser }) => {
   const made = standIn(4_000);
@@ -51,4 +51,32 @@ test('conflicts and days stay within a telephone when text is twice as large', a
   } finally {
     await made.stop();
   }
+});
+
+test('photos at a position without a name are found from the list of places', async ({ page, wrong }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  const [id] = await page.evaluate(async () => {
+    const headers = { 'x-safelight': sessionStorage.getItem('safelight-secret'), 'content-type': 'application/json' };
+    const { id } = await (await fetch('/api/v1/timeline/columns?start=0&count=1', { headers })).json();
+    // Far from everywhere, in the South Pacific.
+    await fetch('/api/v1/edit', { method: 'POST', headers, body: JSON.stringify({ items: id, set: { place: '-48,-120' } }) });
+    return id;
+  });
+  try {
+    await visit(page, '/places');
+    await page.getByRole('link', { name: 'Without a name' }).click();
+    await page.waitForSelector('[role=gridcell]');
+    const found = await page.evaluate(async (q) => {
+      const headers = { 'x-safelight': sessionStorage.getItem('safelight-secret') };
+      return (await (await fetch(`/api/v1/timeline/columns?start=0&count=9&q=${encodeURIComponent(q)}`, { headers })).json()).id;
+    }, new URL(page.url()).searchParams.get('q'));
+    assert.ok(found.includes(id), `${page.url()} finds ${found}`);
+  } finally {
+    await page.evaluate(async (item) => {
+      const headers = { 'x-safelight': sessionStorage.getItem('safelight-secret'), 'content-type': 'application/json' };
+      await fetch('/api/v1/edit', { method: 'POST', headers, body: JSON.stringify({ items: [item], clear: ['place'] }) });
+    }, id);
+  }
+  assert.deepEqual(wrong, []);
 });
