@@ -253,3 +253,39 @@ test('in a narrow window with large text everything of the viewer is reached, it
     await context.close();
   }
 });
+
+test('of an original that is gone no file is kept: the page says why, and the badge that there is none', async ({ again, browser }) => {
+  const { page, context } = await again(browser, { acceptDownloads: true });
+  const missing = { code: 'not-found', message: 'the linked original /disk/1.jpg is not there', hint: 'connect the disk that it is on', why: { code: 'link-absent', values: { path: '/disk/1.jpg' } } };
+  let gone = false;
+  await context.route(/\/assets\/[0-9a-z]+$/, async (route) => { const answer = await route.fetch(); await route.fulfill({ response: answer, json: { ...(await answer.json()), storage: 'linked' } }); });
+  await context.route(/\/assets\/[0-9a-z]+\/fetch$/, (route) => route.fulfill({ json: { missing: gone ? missing : null } }));
+  const kept = [];
+  page.on('download', (file) => { kept.push(file.suggestedFilename()); void file.cancel(); });
+  await page.locator('[role=gridcell] img').first().waitFor();
+  await page.evaluate(() => document.querySelector('[data-index="0"]').focus());
+  await page.keyboard.press('Enter');
+  const dialog = page.locator('dialog[open]');
+  const link = dialog.getByRole('link', { name: 'Download the original' }).first();
+  const coming = page.waitForEvent('download');
+  await link.click();
+  await coming;
+  assert.equal(kept.length, 1, 'one that is there is kept');
+  gone = true;
+  await link.click();
+  await heard(page, /The linked original .*1\.jpg.* is not there/);
+  await dialog.locator('.badges').getByText('Original not found').waitFor();
+  assert.equal(await dialog.locator('.badges').getByText(/Waiting|Only here|Synced/).count(), 0);
+  await page.keyboard.press('i');
+  await page.getByRole('complementary', { name: 'Information' }).getByRole('alert').getByText(/is not there/).waitFor();
+  await page.waitForTimeout(300);
+  assert.equal(kept.length, 1);
+  // And seen without asking for the file, as soon as the photo is looked at.
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('dialog') === null);
+  await page.evaluate(() => document.querySelector('[data-index="1"]').focus());
+  await page.keyboard.press('Enter');
+  await dialog.locator('.badges').getByText('Original not found').waitFor();
+  assert.deepEqual(await violations(page), []);
+  await context.close();
+});

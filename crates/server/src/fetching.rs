@@ -6,19 +6,45 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use safelight_library::{FetchReport, Monitor, Task};
+use safelight_library::{FetchReport, LibraryError, Monitor, Task};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::asked::whole_id;
 use crate::events::Progress;
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::Gallery;
+use crate::media::not_here;
 
 /// What fetching came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Fetched {
     /// Sealed bytes that came over the wire; 0 if it was here already.
     bytes: u64,
+}
+
+/// Whether an original can be read on this device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OriginalStanding {
+    /// Why not; none where it can.
+    missing: Option<Failure>,
+}
+
+/// Looks whether the original of a photo is here, before somebody wants it as a file: that it is not is no mistake of whoever asks.
+#[utoipa::path(get, path = "/api/v1/assets/{id}/fetch", tag = "reading",
+    params(("id" = String, Path, description = "the photo")),
+    responses((status = 200, body = OriginalStanding), (status = 404, body = Failed)))]
+pub(crate) async fn look(
+    State(gallery): State<Arc<Gallery>>,
+    Path(id): Path<String>,
+) -> Answer<Json<OriginalStanding>> {
+    let id = whole_id(id)?;
+    let missing = gallery.door.read(move |library| match library.original_here(&id) {
+        Ok(_) => Ok(None),
+        Err(error @ (LibraryError::NoSuchItem { .. } | LibraryError::HiddenClosed)) => Err(error.into()),
+        Err(error) => Ok(Some(not_here(error))),
+    });
+    missing.await.map(|missing| Json(OriginalStanding { missing }))
 }
 
 /// Tells pages how far a fetch is.

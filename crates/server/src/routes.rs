@@ -112,7 +112,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(past::list_changes))
         .routes(routes!(writing::edit))
         .routes(routes!(writing::undo))
-        .routes(routes!(fetching::fetch));
+        .routes(routes!(fetching::look, fetching::fetch));
     [open, unattended, attended]
 }
 

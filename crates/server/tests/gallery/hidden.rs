@@ -38,7 +38,7 @@ fn said(answer: &Answer) -> String {
 /// Everything that a page can ask about one photo.
 fn asked_about(browser: &Browser, id: &str, other: &str) -> Vec<(String, Answer)> {
     let mut answers = Vec::new();
-    for path in [format!("assets/{id}"), format!("timeline/position?id={id}")] {
+    for path in [format!("assets/{id}"), format!("assets/{id}/fetch"), format!("timeline/position?id={id}")] {
         answers.push((path.clone(), browser.get(&path)));
     }
     for kind in ["t", "p", "o", "m"] {

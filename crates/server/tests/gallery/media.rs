@@ -74,6 +74,22 @@ fn the_video_within_a_motion_photo_is_served_and_nothing_before_it() {
 }
 
 #[test]
+fn before_a_file_is_kept_it_is_said_why_there_is_none() {
+    let room = Room::with(&[]);
+    let folder = room.link(&[("linked.jpg", picture(1, 600))]);
+    let browser = room.serve();
+    let path = format!("assets/{}/fetch", browser.ids().remove(0));
+    let there = browser.get(&path);
+    assert!((there.status, &there.json()["missing"]) == (200, &serde_json::Value::Null), "{there:?}");
+    std::fs::remove_file(folder.join("linked.jpg")).unwrap();
+    let gone = browser.get(&path);
+    let why = &gone.json()["missing"];
+    assert_eq!((gone.status, why["code"].as_str()), (200, Some("not-found")), "{gone:?}");
+    assert!(why["message"].as_str().unwrap().contains("linked.jpg") && why["hint"].is_string(), "{why}");
+    assert_eq!(browser.get(&format!("assets/{}/fetch", "0".repeat(64))).status, 404);
+}
+
+#[test]
 fn what_stands_still_has_no_video() {
     let room = Room::with(&[("still.jpg", picture(1, 600))]);
     let browser = room.serve();

@@ -110,15 +110,24 @@ impl Room {
 
     /// As another program would, whether a server runs or not.
     pub(crate) fn import(&self, photos: &[(&str, Vec<u8>)]) {
-        let folder = self.directory.path().join("photos");
+        self.take_in(photos, false);
+    }
+
+    /// The same with originals that stay where they are. Answers their folder.
+    pub(crate) fn link(&self, photos: &[(&str, Vec<u8>)]) -> PathBuf {
+        self.take_in(photos, true)
+    }
+
+    fn take_in(&self, photos: &[(&str, Vec<u8>)], link: bool) -> PathBuf {
+        let folder = self.directory.path().join(if link { "linked" } else { "photos" });
         std::fs::create_dir_all(&folder).unwrap();
         for (name, bytes) in photos {
             std::fs::write(folder.join(name), bytes).unwrap();
         }
         let mut library = self.library();
         let request = ImportRequest {
-            paths: vec![folder],
-            link: false,
+            paths: vec![folder.clone()],
+            link,
             all_files: true,
             remove_after_proof: false,
             settle: Duration::ZERO,
@@ -127,6 +136,7 @@ impl Room {
         let report = library.import(plan, &Unwatched).unwrap();
         assert_eq!(report.failed, 0, "{report:?}");
         library.close().unwrap();
+        folder
     }
 
     fn opened(&self) -> Opened {
