@@ -1,7 +1,7 @@
 // The way through the gallery by keys alone.
 import assert from 'node:assert/strict';
 import { visit } from './gallery.mjs';
-import { focused, heard, mocked, test, toGrid } from './steps.mjs';
+import { answersLate, focused, heard, mocked, test, toGrid } from './steps.mjs';
 
 test('everything can be done with the keyboard alone', async ({ page, wrong }) => {
   await visit(page, '/');
@@ -142,5 +142,52 @@ test('Z takes back one change after the other, also when their messages are gone
   await is(label);
   await page.keyboard.press('z');
   await heard(page, /nothing to take back/);
+  assert.deepEqual(wrong, []);
+});
+
+test('what undo brings back has the focus as soon as it is seen, in the list and in the viewer', async ({ page, wrong }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  const label = (at) => page.evaluate((at) => document.querySelector(`[data-index="${at}"]`)?.getAttribute('aria-label'), at);
+  await page.keyboard.press('ArrowRight');
+  const [first, gone] = [await label(0), await label(1)];
+  await page.keyboard.press('Delete');
+  await heard(page, /put into the trash/);
+  await page.waitForFunction((gone) => document.querySelector('[data-index="1"]')?.getAttribute('aria-label') !== gone, gone);
+  await page.locator('[data-index="0"]').focus();
+  const positions = await answersLate(page, '**/timeline/position*');
+  try {
+    await page.keyboard.press('z');
+    // Without a step between: whatever key comes then is about the one that is back.
+    const seen = await page.waitForFunction((gone) => (document.querySelector('[data-index="1"]')?.getAttribute('aria-label') === gone ? document.activeElement?.getAttribute('aria-label') : false), gone);
+    assert.equal(await seen.jsonValue(), gone, `and not ${first}`);
+    await heard(page, /Undone/);
+    await page.waitForTimeout(2_500);
+  } finally { await positions(); }
+
+  await page.keyboard.press('Enter');
+  const dialog = page.locator('dialog[open]');
+  await dialog.locator('.stage').waitFor();
+  const title = () => dialog.locator('h2').first().textContent();
+  const name = await title();
+  await page.keyboard.press('Delete');
+  await heard(page, /put into the trash/);
+  await page.waitForFunction((name) => document.querySelector('dialog h2')?.textContent !== name, name);
+  await page.waitForTimeout(500);
+  // Every photo that is shown from here on, in their order.
+  await page.evaluate(() => {
+    globalThis.titles = [];
+    const title = document.querySelector('dialog h2');
+    new MutationObserver(() => { const now = title.textContent; if (globalThis.titles.at(-1) !== now) globalThis.titles.push(now); }).observe(title, { characterData: true, childList: true, subtree: true });
+  });
+  await page.keyboard.press('z');
+  await heard(page, /Undone/);
+  await page.waitForFunction((name) => document.querySelector('dialog h2')?.textContent === name, name);
+  await page.waitForTimeout(800);
+  assert.deepEqual(await page.evaluate(() => globalThis.titles), [name], 'it comes back at once, and stays');
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('dialog') === null);
   assert.deepEqual(wrong, []);
 });

@@ -103,8 +103,8 @@ export async function doing(saying: (answer: Written) => string, write: () => Pr
   }
 }
 
-/** Asked of a photo before what may have taken it out of a list is taken back; answers what is done once it is back. */
-type Awaiting = (photo: string) => (() => void) | null;
+/** Asked of a photo before what may have taken it out of a list is taken back; answers what is done once it is back, or does not come. */
+type Awaiting = (photo: string) => ((came: boolean) => void) | null;
 let awaiting: Awaiting = () => null;
 /** For the list on the page. Answers what ends that. */
 export function onReturn(asked: Awaiting): () => void {
@@ -121,18 +121,20 @@ export async function takeBack(word: string): Promise<void> {
   under.add(word);
   const change = done.changes.find((one) => one.word === word);
   const returned = change?.left ? awaiting(change.left) : null;
+  let came = false;
   const forget = (): void => { done.changes = done.changes.filter((one) => one.word !== word); };
   try {
     const answer = await post<Written>('undo', { undo: word });
     forget();
     sawRevision(answer.revision);
     say([change ? t('undone.of', { what: change.text }) : t('undone'), ...leftOut(answer)].join(' '), answer.undo ?? null);
-    returned?.();
+    came = true;
   } catch (error) {
     // One that the server knows no more, or that somebody has written over, does not stand before the others.
     if (error instanceof ApiError && error.problem.code === 'cannot-undo') forget();
     complain(error);
   } finally {
+    returned?.(came);
     under.delete(word);
   }
 }
