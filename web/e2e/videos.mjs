@@ -101,3 +101,19 @@ test('a video of which the browser plays the sound alone is converted, too', asy
   await page.waitForFunction(() => document.querySelector('dialog') === null);
   assert.deepEqual(wrong, [], await said(page));
 });
+
+test('Space plays and stops a video as soon as the viewer shows it', async ({ page, wrong, film: drawn }) => {
+  if (mocked || !drawn) return;
+  await opened(page, 'CONVERTED_HEVC.mp4');
+  assert.ok(await page.evaluate(() => document.activeElement?.classList.contains('stage')), 'nobody pressed Tab');
+  await page.keyboard.press('Space');
+  await plays(page, 0.1);
+  await page.locator('.stage').focus();
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => document.querySelector('dialog video').paused);
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => !document.querySelector('dialog video').paused);
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('dialog') === null);
+  assert.deepEqual(wrong, []);
+});
