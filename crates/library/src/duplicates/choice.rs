@@ -27,8 +27,17 @@ pub enum KeepReason {
     Albums,
     /// Its file is larger, so less was lost in saving it.
     Size,
+    /// Its file is larger, though nothing was lost in saving the others: their pixels are the same.
+    LargerFile,
     /// It is in the library for longer, or only by its id first.
     Added,
+}
+
+impl KeepReason {
+    /// The same among photos whose pixels are equal.
+    pub(super) fn of_the_same_pixels(self) -> Self {
+        if self == Self::Size { Self::LargerFile } else { self }
+    }
 }
 
 /// What decides between two photos, the weightiest first; `work` counts what people did with one.
@@ -91,6 +100,10 @@ pub(super) fn told(reason: KeepReason, kept: &Photo, others: &[&Photo]) -> Strin
             let (one, other) = told_apart(kept.size_bytes, next.size_bytes);
             format!("less was lost in saving it: {one} against {other}")
         }
+        (KeepReason::LargerFile, Some(next)) => {
+            let (one, other) = told_apart(kept.size_bytes, next.size_bytes);
+            format!("their pixels are the same, and its file is the larger one: {one} against {other}")
+        }
         _ => "they are alike in all that counts".into(),
     }
 }
@@ -113,6 +126,12 @@ fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_said_to_be_lost_between_equal_pixels() {
+        assert_eq!(KeepReason::Size.of_the_same_pixels(), KeepReason::LargerFile);
+        assert_eq!(KeepReason::Metadata.of_the_same_pixels(), KeepReason::Metadata);
+    }
 
     #[test]
     fn lengths_that_differ_by_little_are_told_to_the_byte() {

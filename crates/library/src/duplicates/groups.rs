@@ -253,6 +253,7 @@ impl Found<'_> {
         let reason =
             choice::best(&all, |photo| self.work(photo)).map_or(super::KeepReason::Added, |best| best.1);
         let is_exact = like.iter().all(|(_, looked)| *looked == Looked::Same);
+        let reason = if is_exact { reason.of_the_same_pixels() } else { reason };
         let mut members = vec![member(kept, 100)];
         members.extend(like.iter().map(|(photo, looked)| member(photo, hundredths(looked))));
         self.going.extend(others.iter().map(|photo| photo.asset));
