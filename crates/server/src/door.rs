@@ -648,13 +648,19 @@ fn wrong_passphrase() -> Failure {
 
 fn too_many(seconds: u64) -> Failure {
     Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-guesses", "too many passphrases were tried")
-        .hint(format!("wait {seconds} seconds"))
+        .hint(if seconds == 1 { "wait a second".to_owned() } else { format!("wait {seconds} seconds") })
         .after(seconds)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_of_one_second_is_told_as_one() {
+        let hint = |seconds| too_many(seconds).hint.unwrap_or_default();
+        assert_eq!((hint(1), hint(2)), ("wait a second".to_owned(), "wait 2 seconds".to_owned()));
+    }
 
     #[test]
     fn guesses_wait_longer_and_longer() {
