@@ -20,7 +20,7 @@ interface Edit {
 
 export function edit(which: Which, changes: Edit, said: (n: number) => string, about: About = {}): Promise<Written | null> {
   // What could not be done to some of them is said with it.
-  return doing((answer) => [said(answer.changed), ...leftOut(answer)].join('; '), () => post<Written>('edit', { ...which, ...changes }), about);
+  return doing((answer) => [...(answer.changed > 0 ? [said(answer.changed)] : []), ...leftOut(answer)].join('; ') || t('did.nothing'), () => post<Written>('edit', { ...which, ...changes }), about);
 }
 
 export const favourite = (which: Which, on: boolean): Promise<Written | null> =>
