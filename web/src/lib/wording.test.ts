@@ -19,6 +19,9 @@ describe('the German words', () => {
   it('say sealed, tag, computer and history in one way', () => {
     expect(those(german, /verschlüssel|Stichw|Rechner\b|Geschichte\b|Hereingekommen|hereinkopier|Köpfe|Abgeglichen|bildchen/)).toEqual([]);
   });
+  it('say passphrase in one way', () => {
+    expect(those(german, /Passphrase/)).toEqual([]);
+  });
   it('quote as German does', () => {
     expect(those(german, /["']|„[^“]*$/)).toEqual([]);
   });
