@@ -34,7 +34,17 @@ test('a passphrase is added and another taken away by keys, and the recovery wor
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog', { name: 'Add a passphrase' });
     await dialog.getByLabel('What to call it').fill('for travelling');
+    // One that is guessed in no time is taken only by whoever says so.
+    await dialog.getByLabel('Passphrase', { exact: true }).fill('password12');
+    await dialog.getByLabel('Once more').fill('password12');
+    const agree = dialog.getByRole('checkbox', { name: /whoever copies this library can guess it/ });
+    await agree.waitFor();
+    const take = dialog.locator('form button.main');
+    assert.ok(await take.isDisabled(), 'not before it is agreed to');
+    await agree.check();
+    assert.ok(await take.isEnabled());
     await dialog.getByLabel('Passphrase', { exact: true }).fill('another lamp for the road');
+    assert.equal(await agree.count(), 0);
     await dialog.getByLabel('Once more').fill('another lamp for the road');
     await page.waitForFunction(() => !document.querySelector('dialog form button.main').disabled);
     await page.keyboard.press('Enter');
