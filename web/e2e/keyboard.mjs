@@ -191,3 +191,31 @@ test('what undo brings back has the focus as soon as it is seen, in the list and
   await page.waitForFunction(() => document.querySelector('dialog') === null);
   assert.deepEqual(wrong, []);
 });
+
+test('what changes nothing says so, and a slash in a name says that one album comes into another', async ({ page, wrong }) => {
+  if (mocked) return;
+  await visit(page, '/');
+  await page.reload();
+  await toGrid(page);
+  await page.keyboard.press('3');
+  await heard(page, /rated: 3 stars/);
+  await page.keyboard.press('3');
+  await heard(page, /Nothing changed/);
+  await page.keyboard.press('z');
+  await heard(page, /Undone/);
+  await page.keyboard.press('a');
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  await page.keyboard.type('Slashed/Inner');
+  await dialog.getByRole('button', { name: 'Make the album Slashed, and Inner in it' }).waitFor();
+  await page.keyboard.press('Enter');
+  await heard(page, /in Slashed\/Inner now/);
+  await page.keyboard.press('a');
+  await dialog.waitFor();
+  await page.keyboard.type('Slashed/Other');
+  await dialog.getByRole('button', { name: 'Make the album Other in Slashed' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('dialog') === null);
+  await page.keyboard.press('Escape');
+  assert.deepEqual(wrong, []);
+});

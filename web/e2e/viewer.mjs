@@ -289,3 +289,45 @@ test('of an original that is gone no file is kept: the page says why, and the ba
   assert.deepEqual(await violations(page), []);
   await context.close();
 });
+
+test('two windows that write one caption: the second is told what the first wrote, and loses nothing', async ({ again, browser, page, wrong }) => {
+  if (mocked) return;
+  const other = await again(browser, {});
+  const panel = async (window) => {
+    await visit(window, '/');
+    await window.waitForSelector('[role=gridcell] img');
+    await window.evaluate(() => document.querySelector('[data-index="0"]').focus());
+    await window.keyboard.press('Enter');
+    await window.locator('dialog[open] .stage').waitFor();
+    await window.keyboard.press('i');
+    const found = window.getByRole('complementary', { name: 'Information' });
+    await found.getByLabel('Caption').waitFor();
+    return found;
+  };
+  const [mine, theirs] = [await panel(page), await panel(other.page)];
+  await mine.getByLabel('Caption').fill('typed in one');
+  await theirs.getByLabel('Caption').fill('typed in the other');
+  await theirs.getByRole('button', { name: 'Save' }).click();
+  await heard(other.page, /Caption of 1 photo written/);
+  await mine.getByRole('button', { name: 'Save' }).click();
+  await heard(page, /changed meanwhile to “typed in the other”. Yours was not written: “typed in one”/);
+  await mine.getByText('typed in the other', { exact: true }).waitFor();
+  assert.equal(await mine.getByLabel('Caption', { exact: true }).first().inputValue(), 'typed in one');
+  assert.deepEqual(await violations(page), []);
+  await mine.getByRole('button', { name: 'Write mine over it' }).click();
+  await heard(page, /Caption of 1 photo written/);
+  await other.page.waitForFunction(() => document.querySelector('aside textarea').value === 'typed in one');
+  // The other way round, and the other's is taken.
+  await mine.getByLabel('Caption').fill('once more');
+  await theirs.getByLabel('Caption').fill('');
+  await theirs.getByRole('button', { name: 'Save' }).click();
+  await heard(other.page, /Caption of 1 photo written/);
+  await mine.getByRole('button', { name: 'Save' }).click();
+  await mine.getByRole('button', { name: 'Take that one' }).click();
+  assert.equal(await mine.getByLabel('Caption').inputValue(), '');
+  assert.equal(await mine.getByRole('button', { name: 'Take that one' }).count(), 0);
+  await other.context.close();
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.querySelector('dialog') === null);
+  assert.deepEqual(wrong, []);
+});

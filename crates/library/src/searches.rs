@@ -18,11 +18,11 @@ impl Library {
     /// # Errors
     /// Those of the databases.
     pub fn recent_searches(&self) -> Result<Vec<String>> {
-        self.telling(self.remembered()?)
+        self.telling(self.all_searches()?)
     }
 
     /// All that are remembered.
-    fn remembered(&self) -> Result<Vec<String>> {
+    fn all_searches(&self) -> Result<Vec<String>> {
         let kept = self.device.setting(RECENT)?.unwrap_or_default();
         let all = String::from_utf8_lossy(&kept);
         // An earlier version remembered searches for hidden photos, too.
@@ -36,7 +36,7 @@ impl Library {
     /// Those of the database.
     pub fn remember_search(&mut self, search: &str) -> Result<Vec<String>> {
         let search = search.trim();
-        let mut recent = self.remembered()?;
+        let mut recent = self.all_searches()?;
         let is_one_line = !search.is_empty() && search.len() <= LONGEST_BYTES && search.lines().count() == 1;
         if !is_one_line || Query::parse(search).is_err() || asks_for_hidden(search) || self.is_read_only() {
             return self.telling(recent);
@@ -53,7 +53,7 @@ impl Library {
     /// Those of the database; a library that is read-only forgets nothing and says so.
     pub fn forget_searches(&mut self, only: Option<&str>) -> Result<Vec<String>> {
         self.folder.require_writable()?;
-        let mut recent = self.remembered()?;
+        let mut recent = self.all_searches()?;
         recent.retain(|known| only.is_some_and(|only| known != only.trim()));
         self.keep_searches(recent)
     }

@@ -77,6 +77,9 @@ pub(crate) struct More {
     /// Which of the words that were asked back are others, by their positions, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wrong: Option<Vec<usize>>,
+    /// The caption that is there now, where that was changed meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) caption: Option<String>,
     /// Which setting of a remote it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) setting: Option<String>,

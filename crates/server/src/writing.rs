@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::asked::{Asked, whole_id};
-use crate::failure::{Answer, Failed, Failure, HiddenClosed};
+use crate::failure::{Answer, Failed, Failure, HiddenClosed, More};
 use crate::gallery::Gallery;
 use crate::timeline::shelf_called;
 use crate::undone::Back;
@@ -78,6 +78,8 @@ pub(crate) struct Edit {
     /// Fields that show again what the file says.
     #[serde(default)]
     clear: Vec<String>,
+    /// The caption of one photo that whoever wrote another one had read; where it is neither any more, nothing is changed.
+    caption_was: Option<String>,
     /// Only says what would change.
     #[serde(default)]
     dry_run: bool,
@@ -135,6 +137,23 @@ impl Edit {
         }
         let changes = Changes::parse(&words, &clear)?;
         if changes.is_empty() { Err(Failure::not_understood("nothing is to change")) } else { Ok(changes) }
+    }
+}
+
+impl Edit {
+    /// Refuses to write over a caption that came after the one that was read.
+    fn require_caption(&self, library: &Library) -> Answer<()> {
+        let (Some(was), Some([only])) = (&self.caption_was, self.which.items.as_deref()) else {
+            return Ok(());
+        };
+        let caption = library.show(only)?.caption.unwrap_or_default();
+        let typed = self.set.get("caption").and_then(Value::as_str);
+        if caption == *was || typed == Some(caption.as_str()) {
+            return Ok(());
+        }
+        let message = "the caption was changed meanwhile";
+        let failure = Failure::new(StatusCode::CONFLICT, "changed-meanwhile", message);
+        Err(failure.saying(More { caption: Some(caption), ..More::default() }))
     }
 }
 
@@ -234,7 +253,8 @@ async fn change_again(
 
 /// Changes photos, all or none.
 #[utoipa::path(post, path = "/api/v1/edit", tag = "writing", request_body = Edit,
-    responses((status = 200, body = Written), (status = 400, description = "`not-understood`"), HiddenClosed))]
+    responses((status = 200, body = Written), (status = 400, description = "`not-understood`"),
+        (status = 409, body = Failed, description = "`changed-meanwhile`: the error says what the caption is now"), HiddenClosed))]
 pub(crate) async fn edit(
     State(gallery): State<Arc<Gallery>>,
     Asked(asked): Asked<Edit>,
@@ -242,6 +262,7 @@ pub(crate) async fn edit(
     let changes = asked.changes()?;
     change(&gallery, move |library| {
         let selection = asked.which.select(library, None)?;
+        asked.require_caption(library)?;
         Ok(Written::of(library.edit(&selection, &changes, asked.dry_run)?))
     })
     .await

@@ -6,6 +6,8 @@ export interface Problem {
   exposes?: { remote: string; originals: number; bytes: number; most: number };
   /** The same as the message, by a code for which other languages have a sentence. */
   why?: { code: string; values: Record<string, string> } | null;
+  /** The caption that is there now, where that was changed meanwhile. */
+  caption?: string;
   /** Which setting is wrong. */
   setting?: string;
 }

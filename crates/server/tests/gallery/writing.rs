@@ -214,3 +214,23 @@ fn a_place_that_is_not_there_is_an_answer_to_a_page_and_an_error_to_a_program() 
     assert_eq!((answer.status, &answer.json()["asks"]), (200, error));
     assert_eq!(browser.get("remotes").json(), json!([]));
 }
+
+#[test]
+fn a_caption_is_not_written_over_by_whoever_had_read_another_one() {
+    let room = room();
+    let browser = room.serve();
+    let ids = browser.ids();
+    let caption = |text: &str, was: &str| {
+        let body = json!({ "items": [ids[0]], "set": { "caption": text }, "caption_was": was });
+        browser.post("edit", &body)
+    };
+    let shown = || browser.get(&format!("assets/{}", ids[0])).json()["caption"].clone();
+    assert_eq!(caption("At the harbour", "").status, 200);
+    let refused = caption("Harbour, noon", "");
+    assert_eq!((refused.status, refused.code().as_str()), (409, "changed-meanwhile"));
+    assert_eq!(refused.json()["error"]["caption"], "At the harbour");
+    assert_eq!(shown(), "At the harbour");
+    assert_eq!(caption("At the harbour", "").status, 200, "it is there already");
+    assert_eq!(caption("Harbour, noon", "At the harbour").status, 200);
+    assert_eq!(shown(), "Harbour, noon");
+}
