@@ -64,7 +64,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Looks whether the original of a photo is here, before somebody wants it as a file: that it is not is no mistake of whoever asks. */
+        get: operations["look"];
         put?: never;
         /** Fetches the original of a photo; answers when it is here. */
         post: operations["fetch"];
@@ -1624,6 +1625,8 @@ export interface components {
         Edit: components["schemas"]["Which"] & {
             /** @description What is put in. */
             add?: components["schemas"]["Sets"];
+            /** @description The caption of one photo that whoever wrote another one had read; where it is neither any more, nothing is changed. */
+            caption_was?: string | null;
             /** @description Fields that show again what the file says. */
             clear?: string[];
             /** @description Only says what would change. */
@@ -2089,7 +2092,7 @@ export interface components {
          * @description Why one is proposed to be kept.
          * @enum {string}
          */
-        KeepReason: "resolution" | "original" | "metadata" | "albums" | "size" | "added";
+        KeepReason: "resolution" | "original" | "metadata" | "albums" | "size" | "larger-file" | "added";
         /** @description The session of whoever asks, if there is one. */
         Known: {
             session?: components["schemas"]["Begun"] | null;
@@ -2287,6 +2290,8 @@ export interface components {
         };
         /** @description What some failures say beside the sentence. */
         More: {
+            /** @description The caption that is there now, where that was changed meanwhile. */
+            caption?: string | null;
             exposes?: components["schemas"]["Exposes"] | null;
             /** @description Which setting of a remote it is about. */
             setting?: string | null;
@@ -2376,6 +2381,10 @@ export interface components {
          * @enum {string}
          */
         Originals: "on-demand" | "keep-all";
+        /** @description Whether an original can be read on this device. */
+        OriginalStanding: {
+            missing?: components["schemas"]["Failure"] | null;
+        };
         /** @description A page of groups. */
         Page: {
             counts: components["schemas"]["GroupCounts"];
@@ -2916,6 +2925,8 @@ export interface components {
             caption?: string | null;
             /** @description Whether it is a favourite. */
             favourite: boolean;
+            /** @description The file's own time, where nothing says when it was taken. */
+            file_time?: string | null;
             /**
              * Format: int32
              * @description Pixels down, upright; 0 when unknown.
@@ -4271,6 +4282,36 @@ export interface operations {
             };
         };
     };
+    look: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the photo */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OriginalStanding"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
     fetch: {
         parameters: {
             query?: never;
@@ -4753,6 +4794,15 @@ export interface operations {
             };
             /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `changed-meanwhile`: the error says what the caption is now */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
