@@ -84,9 +84,8 @@ impl Library {
     /// Whether a search finds something, and so does every word that it leaves out.
     fn is_about_what_shows(&self, query: &Query) -> Result<bool> {
         let named = query.terms.iter().filter(|term| term.negated && names(&term.condition));
-        let mut looked_for: Vec<Query> = named
-            .map(|term| Query { terms: vec![Term { negated: false, ..term.clone() }] })
-            .collect();
+        let mut looked_for: Vec<Query> =
+            named.map(|term| Query { terms: vec![Term { negated: false, ..term.clone() }] }).collect();
         looked_for.push(query.clone());
         for query in looked_for {
             let first = ListOptions { limit: 1, ..ListOptions::default() };

@@ -120,7 +120,10 @@ fn what_has_no_date_of_its_own_shows_that_of_its_file() {
     let (_, shown) = room.groups();
     let [group] = shown.as_slice() else { panic!("{shown:?}") };
     for item in &group.items {
-        assert_eq!((item.taken.as_deref(), item.file_time.as_deref()), (None, Some("2020-09-13T12:26:40+00:00")));
+        assert_eq!(
+            (item.taken.as_deref(), item.file_time.as_deref()),
+            (None, Some("2020-09-13T12:26:40+00:00"))
+        );
     }
     assert!(!group.differing.contains(&"taken"));
 }
