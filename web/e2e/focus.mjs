@@ -1,7 +1,7 @@
 // Whoever works by keys stands somewhere after everything that was done.
 import assert from 'node:assert/strict';
 import { visit } from './gallery.mjs';
-import { focused, heard, mocked, test, toGrid } from './steps.mjs';
+import { focused, heard, mocked, test, toGrid, toOneOfItsName } from './steps.mjs';
 
 /** What has the focus once everything has come to rest; the body is nowhere. */
 async function stands(page, after) {
@@ -140,6 +140,7 @@ test('what was taken out of the list and comes back has the focus, in the list a
   await isBack();
 
   // In the viewer it is shown again, and the keys work on it.
+  await toOneOfItsName(page);
   await page.keyboard.press('Enter');
   const viewer = page.locator('dialog[open]');
   await viewer.locator('.stage').waitFor();

@@ -1,7 +1,7 @@
 // The way through the gallery by keys alone.
 import assert from 'node:assert/strict';
 import { visit } from './gallery.mjs';
-import { answersLate, focused, heard, mocked, test, toGrid } from './steps.mjs';
+import { answersLate, focused, heard, mocked, test, toGrid, toOneOfItsName } from './steps.mjs';
 
 test('everything can be done with the keyboard alone', async ({ page, wrong }) => {
   await visit(page, '/');
@@ -167,6 +167,7 @@ test('what undo brings back has the focus as soon as it is seen, in the list and
     await page.waitForTimeout(2_500);
   } finally { await positions(); }
 
+  await toOneOfItsName(page);
   await page.keyboard.press('Enter');
   const dialog = page.locator('dialog[open]');
   await dialog.locator('.stage').waitFor();

@@ -32,6 +32,16 @@ export async function toGrid(page) {
   assert.equal((await focused(page)).role, 'gridcell');
 }
 
+/** Goes on in the list until the photo that has the focus is called otherwise than those beside it. */
+export async function toOneOfItsName(page) {
+  const isAlone = () => page.evaluate(() => {
+    const at = Number(document.activeElement.dataset.index);
+    const name = (index) => document.querySelector(`[data-index="${index}"]`)?.getAttribute('aria-label')?.split(', ')[1];
+    return name(at + 1) !== undefined && name(at) !== name(at + 1) && name(at) !== name(at - 1);
+  });
+  while (!(await isAlone())) await page.keyboard.press('ArrowRight');
+}
+
 /** The first two photos of the timeline chosen, by keys alone. */
 export async function chooseTwo(page) {
   await visit(page, '/');
