@@ -79,7 +79,11 @@ impl Watch {
         for number in numbers {
             taken.extend(change.op_numbered(number)?.as_ref().and_then(taken_from));
         }
-        let photos = taken.len() as u64;
+        self.judge_count(taken.len() as u64)
+    }
+
+    /// Refuses so many photos, if that is too much.
+    pub(crate) fn judge_count(&self, photos: u64) -> Result<()> {
         if self.limits.allow(photos, self.known) {
             return Ok(());
         }

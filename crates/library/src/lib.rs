@@ -98,10 +98,11 @@ pub use remote::{
     LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PairedDevice,
     PairingTalk, PinReport, PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy,
     RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort,
-    ShownInvitation, ShownPlace, ShownPolicy, ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying,
-    Surroundings, SwitchStanding, SwitchSubject, Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest,
-    SyncRun, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency,
-    VerifyDepth, WaitingGroup, WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
+    ShownInvitation, ShownPlace, ShownPolicy, ShownQuarantined, ShownRemote, ShownStanding, SignInTalk,
+    SignInWay, Staying, Surroundings, SwitchStanding, SwitchSubject, Switchback, Switching, SyncOutcome,
+    SyncPlan, SyncRequest, SyncRun, TakenOver, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait,
+    TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup, WallClock, check_lock_after, cores,
+    is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};

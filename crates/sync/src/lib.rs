@@ -52,7 +52,10 @@ pub use epochs::{settle_epoch_here, start_epoch};
 pub use error::{Result, SyncError};
 pub use forget::{ForgottenThere, forget_at, forget_here, is_forgotten_there};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
-pub use history::{HISTORY_DAMAGED, HistoryReport, NO_HEADS, place_outbox, remove_passed, sync_history};
+pub use history::{
+    HISTORY_DAMAGED, HistoryReport, NO_HEADS, QuarantinedSegment, place_outbox, quarantined, remove_passed,
+    sync_history, take_over,
+};
 pub use join::{
     Joining, admit_by_words, confirm_admission, find_library, find_library_as, prepare_admission,
 };

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use safelight_library::{Departure, InviteAs, Leaving, ShownDevice, SyncRequest, UploadState, machine_name};
 
+use crate::commands::device_quarantine as quarantine;
 use crate::commands::pairing::Screen;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -82,6 +83,14 @@ enum Action {
         /// The device
         device: String,
     },
+    /// Show what devices wrote after they were revoked or retired, or take it over piece by piece
+    ///
+    /// It counts for nobody, and stays where it is. Who believes some of it takes it over: then it counts as said by this
+    /// device, for all who stay, with the next sync. Pieces of one device come in their order.
+    Quarantine {
+        #[command(subcommand)]
+        action: Option<QuarantineAction>,
+    },
     /// Stop trusting a device: it was lost, or stolen
     ///
     /// Nothing counts that it says after what is known of it here, and what is sealed from then on it
@@ -99,6 +108,19 @@ enum InboxAction {
     List,
     /// Take them in, as every sync does
     Take,
+}
+
+#[derive(Debug, Subcommand)]
+enum QuarantineAction {
+    /// List the pieces that rest in the remotes, and what each would do
+    List,
+    /// Take the next piece of a device over; one that trashes or replaces many photos needs --yes
+    Accept {
+        /// The device
+        device: String,
+        /// The number of the piece, as the list shows it
+        segment: u32,
+    },
 }
 
 /// What is asked where the storage can lend.
@@ -130,6 +152,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         Some(Action::Inbox { remote, .. }) => inbox(context, remote.as_deref()),
         Some(Action::Rename { device, name }) => rename(context, device, name),
         Some(Action::Lapse { device }) => lapse(context, device),
+        Some(Action::Quarantine { action: Some(QuarantineAction::Accept { device, segment }) }) => {
+            quarantine::accept(context, device, *segment)
+        }
+        Some(Action::Quarantine { .. }) => quarantine::list(context),
         Some(Action::Retire { device }) => leave(context, device, Leaving::Retire),
         Some(Action::Revoke { device }) => leave(context, device, Leaving::Revoke),
     }

@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod dedupe;
 pub(crate) mod device;
+mod device_quarantine;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod history;

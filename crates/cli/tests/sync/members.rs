@@ -315,3 +315,60 @@ fn a_join_and_a_collection_call_devices_by_their_names() {
     );
     assert_eq!(plan["waiting"][0]["called"], serde_json::json!(["Laptop"]));
 }
+
+#[test]
+fn a_piece_that_was_written_after_a_revocation_is_taken_over_by_who_believes_it() {
+    let place = tempfile::tempdir().unwrap();
+    let address = format!("folder:{}", place.path().display());
+    let world = World::new(Meeting { address, credential: None });
+    let (all, ids, photo) = three(&world);
+    let [one, two, three] = all.as_slice() else { unreachable!() };
+    one.ends(&["--yes", "device", "revoke", &ids[2]], 0);
+    one.sync();
+    two.sync();
+    assert_eq!(one.json(&["device", "quarantine"]), Value::Array(Vec::new()));
+
+    // It has not heard of it, and goes on: a photo, then a caption.
+    three.import(&world.photos("later", 5..6));
+    three.tries(&["sync"]);
+    three.ends(&["set", &photo, "caption=before it was lost"], 0);
+    three.tries(&["sync"]);
+    one.tries(&["sync"]);
+    let pieces = one.json(&["device", "quarantine"]);
+    let pieces = pieces.as_array().unwrap();
+    let told = |key: &str| pieces.iter().map(|piece| piece[key].as_u64().unwrap()).collect::<Vec<_>>();
+    let numbers = told("segment");
+    assert!(numbers.len() >= 2 && told("adds").iter().sum::<u64>() == 1, "{pieces:?}");
+    assert!(pieces.iter().all(|piece| piece["device"] == ids[2].as_str() && piece["is_ahead"] == false));
+    assert_eq!(one.json(&["list", "--count"])["count"], 1, "looking changes nothing");
+
+    // In their order, each by itself, and by nobody else.
+    let last = numbers.last().unwrap().to_string();
+    let (code, _, said) = one.tries(&["device", "quarantine", "accept", &ids[2], &last]);
+    assert!(code == 5 && said.contains("not the next"), "{code}: {said}");
+    let mut left = numbers.len();
+    for number in &numbers {
+        one.ends(&["device", "quarantine", "accept", &ids[2], &number.to_string()], 0);
+        left -= 1;
+        assert_eq!(one.json(&["device", "quarantine"]).as_array().unwrap().len(), left);
+    }
+    assert_eq!(caption(one, &photo), "before it was lost");
+    for _ in 0..2 {
+        one.sync();
+        two.sync();
+    }
+    assert_eq!(
+        (two.json(&["list", "--count"])["count"].clone(), caption(two, &photo)),
+        (2.into(), caption(one, &photo))
+    );
+    assert_eq!(one.state(), two.state());
+    assert_eq!(device(two, &ids[2])["standing"], "revoked");
+    // What it says from then on is not taken in.
+    three.ends(&["set", &photo, "caption=of a thief"], 0);
+    three.tries(&["sync"]);
+    one.tries(&["sync"]);
+    assert_eq!(caption(one, &photo), "before it was lost");
+    assert_eq!(one.json(&["device", "quarantine"]).as_array().unwrap().len(), 1);
+    let (code, _, said) = two.tries(&["device", "quarantine", "accept", "nobody", "1"]);
+    assert_eq!(code, 4, "{said}");
+}

@@ -13,6 +13,7 @@ mod leftover;
 mod outbox;
 mod publish;
 mod pull;
+mod quarantine;
 mod renumber;
 
 pub use bring_back::HISTORY_DAMAGED;
@@ -31,6 +32,7 @@ pub(crate) use publish::{
 pub(crate) use pull::{
     HEAD_BYTES, fetch as fetch_segments, head_path, listed_chains, listed_devices, refuse_what_went_back,
 };
+pub use quarantine::{QuarantinedSegment, quarantined, take_over};
 pub use renumber::remove_passed;
 
 use crate::brake::look_after_brake;
