@@ -97,6 +97,7 @@ test('the date of a file is called so among duplicates, beside each other and in
     await visit(page, '/');
     await page.evaluate(() => document.querySelector('[data-index="2"]').focus());
     await page.keyboard.press('Enter');
+    await page.locator('dialog[open] .stage').waitFor();
     await page.keyboard.press('i');
     const panel = page.getByRole('complementary', { name: 'Information' });
     await panel.getByText('File date', { exact: true }).waitFor();
