@@ -96,17 +96,29 @@ pub(crate) fn prepare_epoch(
 }
 
 /// Seals under the newest epoch that is closed to everybody who left, and open to everybody who stays, as
-/// [`settle_epoch_here`] does, once the secret of an epoch that another device started was asked for.
+/// [`settle_epoch_here`] does, once the secrets of the epochs that other devices started were asked for.
 pub(crate) async fn settle_epoch(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
     let Some(roster) = here.roster()? else { return Ok(()) };
-    if let Some(announced) = roster.sealing_epoch()
-        && belongs(here, &roster)
-        && here.keys.keyring().epoch_by_id(&announced.epoch).is_none()
-        && !learn(here, at, &roster, &announced.epoch).await?
-    {
-        tracing::debug!(epoch = %announced.epoch, "the keys of the newest epoch are not here yet");
+    if belongs(here, &roster) {
+        learn_all(here, at, &roster).await?;
     }
     settle_epoch_here(here)
+}
+
+/// Fetches the secret of every epoch of which this device was given one and does not hold it. Of several that were started at
+/// once only the last is sealed under from then on; but what was sealed under another before lies in the place, although no
+/// segment may be, and its keys file says nothing of the others.
+async fn learn_all(here: &mut Here<'_>, at: &RemotePlace, roster: &Roster) -> Result<()> {
+    let own = Recipient::Device(here.keys.keyring().device().id());
+    for announced in roster.epochs() {
+        if announced.files.contains_key(&own)
+            && here.keys.keyring().epoch_by_id(&announced.epoch).is_none()
+            && !learn(here, at, roster, &announced.epoch).await?
+        {
+            tracing::debug!(epoch = %announced.epoch, "its keys are not here yet");
+        }
+    }
+    Ok(())
 }
 
 /// Sees to it, with what is in the library folder alone, that this device seals under an epoch that is closed to everybody
@@ -154,7 +166,7 @@ pub(crate) fn newest_held(roster: &Roster, keyring: &Keyring) -> EpochId {
     announced.find(|epoch| keyring.epoch_by_id(epoch).is_some()).unwrap_or_else(|| keyring.epoch().id())
 }
 
-/// Fetches the secret of an announced epoch.
+/// Fetches the secret of an announced epoch, and holds it with all that come with it; nothing is sealed under them yet.
 async fn learn(here: &mut Here<'_>, at: &RemotePlace, roster: &Roster, epoch: &EpochId) -> Result<bool> {
     let (bytes, epochs) = match own_keys_file(here, &at.store, epoch).await {
         Ok(Some(found)) => found,
@@ -165,7 +177,11 @@ async fn learn(here: &mut Here<'_>, at: &RemotePlace, roster: &Roster, epoch: &E
     if !is_announced(Some(roster), epoch, &own, &sha256(&[&bytes])) {
         return Ok(false);
     }
-    here.keys.learn(&epochs).map_err(|reason| SyncError::Keys { reason })?;
+    for epoch in epochs {
+        if here.keys.keyring().epoch_by_id(&epoch.id()).is_none() {
+            here.keys.hold(&epoch).map_err(|reason| SyncError::Keys { reason })?;
+        }
+    }
     Ok(true)
 }
 

@@ -1,10 +1,11 @@
 //! What should lie in a remote, by everything that this device knows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use safelight_crypto::{ContentHash, DeviceId, names};
 use safelight_model::history::Tip;
-use safelight_model::{Original, Packed, PlaceId, Storage};
+use safelight_model::{OpId, Original, Packed, PlaceId, Stamp, Storage};
 use safelight_store::{Area, ObjectPath};
 
 use crate::error::Result;
@@ -20,14 +21,24 @@ pub(super) enum Expected {
     Small,
     PlaceId(PlaceId),
     Segment(DeviceId, Tip),
-    Part(ContentHash, u32),
+    /// The part of this number of an original, as one of its additions says.
+    Part(Arc<Original>, u32),
     Pack(Packed),
 }
 
 /// Everything that history and this device's memory expect, by the name of its first generation.
 pub(super) struct Expectation {
     pub(super) objects: BTreeMap<String, (Expected, Option<u64>)>,
-    pub(super) originals: HashMap<ContentHash, Original>,
+    /// Of each content the addition that was made last: the one that is sent and fetched.
+    pub(super) originals: HashMap<ContentHash, Arc<Original>>,
+}
+
+impl Expectation {
+    /// Whether what an addition says of its content is what is sent and fetched. Devices that seal one photo under two epochs
+    /// give its parts two names, and a place may hold both.
+    pub(super) fn is_last(&self, original: &Arc<Original>) -> bool {
+        self.originals.get(&original.content).is_some_and(|last| Arc::ptr_eq(last, original))
+    }
 }
 
 /// Whether an object is the keys file of another device, of which this one keeps a copy.
@@ -66,7 +77,7 @@ pub(super) fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
             objects.insert(path, (Expected::Pack(pack), Some(pack.sealed_bytes)));
         }
     }
-    let mut originals = HashMap::new();
+    let mut originals: HashMap<ContentHash, (Stamp, OpId, Arc<Original>)> = HashMap::new();
     let mut after = None;
     loop {
         let assets = here.catalog.assets_after(after, 500)?;
@@ -83,14 +94,19 @@ pub(super) fn expect(here: &Here<'_>, at: &RemotePlace) -> Result<Expectation> {
                 {
                     continue;
                 }
+                let original = Arc::new(original.clone());
                 for (number, part) in (0..).zip(&original.parts) {
                     let path = path_of_part(part, 0)?.to_string();
-                    let expected = Expected::Part(original.content, number);
+                    let expected = Expected::Part(Arc::clone(&original), number);
                     objects.insert(path, (expected, Some(part.sealed_bytes)));
                 }
-                originals.insert(original.content, original.clone());
+                let last = originals.get(&original.content);
+                if last.is_none_or(|(stamp, op, _)| (*stamp, *op) < (write.stamp, write.op)) {
+                    originals.insert(original.content, (write.stamp, write.op, original));
+                }
             }
         }
     }
+    let originals = originals.into_iter().map(|(content, (_, _, original))| (content, original)).collect();
     Ok(Expectation { objects, originals })
 }

@@ -207,7 +207,7 @@ async fn look(
             None => match best_generation(here, at, name, listed)? {
                 Some(path) => path,
                 None if is_ours => name.clone(),
-                None => match owed_as(here, at, name, expected, &packs)? {
+                None => match owed_as(here, at, name, expected, &packs, expectation)? {
                     Some(path) => path,
                     None => continue,
                 },
@@ -225,9 +225,7 @@ async fn look(
         };
         report.expected_objects += 1;
         let Some(found) = found else {
-            if !(is_owed && was_damaged(here, at, &path)?)
-                && is_gone(here, at, expected, &path, expectation).await?
-            {
+            if !(is_owed && was_damaged(here, at, &path)?) && is_gone(here, at, expected, &path).await? {
                 gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
             }
             // What nobody has put again yet is named as what was lost, and that is marked already.
@@ -255,27 +253,27 @@ async fn look(
         if !(is_chosen || is_another_length(here, expected, found)) {
             continue;
         }
-        let mut proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
+        let mut proof = prove(here, at, expected, &path, roster.as_ref(), report).await?;
         if matches!(proof, Proof::Bad(_) | Proof::Missing) {
             // What the way there damaged is whole the second time.
-            proof = prove(here, at, expected, &path, expectation, roster.as_ref(), report).await?;
+            proof = prove(here, at, expected, &path, roster.as_ref(), report).await?;
         }
         if is_chosen {
             unrecorded.last = Some(name.clone());
         }
         match proof {
-            Proof::Archived => {}
+            Proof::Unopened => {}
             Proof::Whole => {
                 report.proven_objects += 1;
                 here.monitor.advance(Transfer::Verified, found);
                 unrecorded.push(here, &path, found, HowKnown::Opened);
-                if let Expected::Part(content, _) = expected {
-                    unrecorded.proven.push(*content);
+                if let Expected::Part(original, _) = expected {
+                    unrecorded.proven.push(original.content);
                 }
             }
             // Listed, and not to be had, twice.
             Proof::Missing => {
-                if is_gone(here, at, expected, &path, expectation).await? {
+                if is_gone(here, at, expected, &path).await? {
                     gone.extend(ObjectPath::parse(&path).ok().and_then(|path| object_of(&path)));
                 }
                 let problem = Problem::Missing { object: path.clone() };

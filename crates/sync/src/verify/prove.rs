@@ -1,18 +1,19 @@
 //! Downloads an object and opens all of it.
 
 use bytes::Bytes;
-use safelight_crypto::{DeviceId, Roster};
+use safelight_crypto::{DeviceId, EpochId, Roster};
 use safelight_model::history::{SealedSegment, open_place_id};
 use safelight_store::{ObjectPath, StoreError};
 
 use super::VerifyReport;
-use super::expect::{Expectation, Expected};
+use super::expect::Expected;
 use crate::error::Result;
 use crate::here::{Here, RemotePlace};
 use crate::history::{Judged, SEGMENT_BYTES, judge_segment};
 use crate::keys::{SMALL_BYTES, check_small};
 use crate::originals::open_part;
 use crate::packs::prove_pack;
+use crate::problem::Problem;
 
 /// What downloading and opening an object came to.
 pub(super) enum Proof {
@@ -22,8 +23,8 @@ pub(super) enum Proof {
     Bad(String),
     /// It is not there.
     Missing,
-    /// It is there, and proves nothing before it is thawed.
-    Archived,
+    /// It is there, and proves nothing: it must be thawed first, or this device does not hold what opens it.
+    Unopened,
 }
 
 /// Downloads an object and opens all of it.
@@ -32,7 +33,6 @@ pub(super) async fn prove(
     at: &RemotePlace,
     expected: &Expected,
     path: &str,
-    expectation: &Expectation,
     roster: Option<&Roster>,
     report: &mut VerifyReport,
 ) -> Result<Proof> {
@@ -42,10 +42,14 @@ pub(super) async fn prove(
         Expected::Segment(..) => SEGMENT_BYTES,
         Expected::Part(..) | Expected::Pack(_) => 96 << 20,
     };
+    if let Some(epoch) = unknown_epoch(here, expected) {
+        here.note(&mut report.problems, Problem::NoKey { object: path.to_owned(), epoch });
+        return Ok(Proof::Unopened);
+    }
     let bytes: Bytes = match at.store.get(&object, limit).await {
         Ok(bytes) => bytes,
         Err(StoreError::NotFound { .. }) => return Ok(Proof::Missing),
-        Err(StoreError::Archived { .. }) => return Ok(Proof::Archived),
+        Err(StoreError::Archived { .. }) => return Ok(Proof::Unopened),
         Err(error @ (StoreError::TooLarge { .. } | StoreError::Damaged { .. })) => {
             return Ok(Proof::Bad(error.to_string()));
         }
@@ -68,17 +72,24 @@ pub(super) async fn prove(
             Judged::Other => Err("it is another segment, signed by its device".to_owned()),
             Judged::Unknown => Err("its device or epoch is not known here".to_owned()),
         },
-        Expected::Part(content, number) => {
-            let original = expectation.originals.get(content);
-            let part = original.and_then(|original| original.parts.get(*number as usize));
-            match original.zip(part) {
-                Some((original, part)) => open_part(here, original, *number, part, &bytes),
-                None => Err("history does not know it".to_owned()),
-            }
-        }
+        Expected::Part(original, number) => match original.parts.get(*number as usize) {
+            Some(part) => open_part(here, original, *number, part, &bytes),
+            None => Err("history does not know it".to_owned()),
+        },
         Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()).map(drop),
     };
     Ok(opened.map_or_else(Proof::Bad, |()| Proof::Whole))
+}
+
+/// The epoch that something is sealed under, if its secret is not here: it comes with a later sync, and until then nothing can be
+/// said of what is sealed so.
+fn unknown_epoch(here: &Here<'_>, expected: &Expected) -> Option<EpochId> {
+    let epoch = match expected {
+        Expected::Part(original, _) => original.epoch,
+        Expected::Pack(pack) => pack.epoch,
+        Expected::Small | Expected::PlaceId(_) | Expected::Segment(..) => return None,
+    };
+    here.keys.keyring().epoch_by_id(&epoch).is_none().then_some(epoch)
 }
 
 /// Whether a segment lies on a branch of a forked chain whose ops other chains carry.

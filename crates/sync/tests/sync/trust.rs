@@ -2,7 +2,10 @@
 
 use safelight_catalog::{HowKnown, SyncState};
 use safelight_model::RenditionKind;
-use safelight_sync::{Depth, Problem, SyncError, VerifyReport, fetch_original, rests_at, verify_remote};
+use safelight_store::ObjectPath;
+use safelight_sync::{
+    Depth, Problem, SyncError, VerifyReport, fetch_original, rests_at, start_epoch, verify_remote,
+};
 
 use crate::common::*;
 
@@ -39,6 +42,50 @@ async fn a_whole_remote_is_found_whole() {
         matches!(held.as_slice(), [held] if held.how == HowKnown::Opened),
         "held once, and opened: {held:?}"
     );
+}
+
+#[tokio::test]
+async fn a_photo_that_two_devices_sealed_under_two_epochs_is_found_whole_under_both_names() {
+    let place = TestPlace::new();
+    let (mut one, words) = Phone::founder(65);
+    one.sync(&place.store).await.unwrap();
+    let mut two = Phone::join(&place.store, &words, 66).await.unwrap();
+    one.sync(&place.store).await.unwrap();
+    start_epoch(&mut one.here(), None).unwrap();
+    // Neither has heard of the other's; both are put before it is known which was added last.
+    let older = two.import("a.jpg", &noise(1, 3000));
+    two.sync(&place.store).await.unwrap();
+    one.now = two.now + 5000;
+    let last = one.import("b.jpg", &noise(1, 3000));
+    assert!(older.content == last.content && older.parts != last.parts);
+    for _ in 0..2 {
+        one.sync(&place.store).await.unwrap();
+        two.sync(&place.store).await.unwrap();
+    }
+    assert_eq!(place.objects("o").len(), 2);
+    for phone in [&mut one, &mut two] {
+        let report = verify(phone, &place, Depth::All).await;
+        assert_eq!(report.problems, []);
+        assert_eq!(report.proven_objects, report.expected_objects);
+    }
+
+    // What takes the place of another is put again where it is damaged, and of the other one nothing more is asked.
+    for (original, repaired) in [(&last, 3), (&older, 3)] {
+        let name = ObjectPath::original(original.parts[0].name).to_string();
+        place.flip(&name, 1000);
+        let report = verify(&mut one, &place, Depth::All).await;
+        let damaged =
+            |problem: &Problem| matches!(problem, Problem::Damaged { object, .. } if *object == name);
+        assert!(matches!(report.problems.as_slice(), [problem] if damaged(problem)), "{:?}", report.problems);
+        for _ in 0..2 {
+            one.sync(&place.store).await.unwrap();
+            two.sync(&place.store).await.unwrap();
+        }
+        assert_eq!(place.objects("o").len(), repaired);
+        for phone in [&mut one, &mut two] {
+            assert_eq!(verify(phone, &place, Depth::All).await.problems, []);
+        }
+    }
 }
 
 fn one_remote(phone: &mut Phone, place: &TestPlace) -> safelight_catalog::RemoteId {
