@@ -47,8 +47,8 @@ pub(crate) struct Inbox {
     other_branches: BTreeSet<Branch>,
     /// The first number under which a copy of this device published something else than it did.
     own_fork: Option<SegmentSeq>,
-    /// Statements in segments that are not taken in, since their devices have left.
-    set_aside: Vec<Vec<u8>>,
+    /// Statements that were looked at before their segments are taken in, with those: of a device that left they may never be.
+    looked_at: Vec<(ClearPart, Vec<u8>)>,
     /// What nobody can read in the place that is being read; none where a library is only being joined.
     pub(super) leftovers: Option<Leftovers>,
 }
@@ -106,7 +106,7 @@ impl Inbox {
             to_rewind: Vec::new(),
             other_branches: BTreeSet::new(),
             own_fork: None,
-            set_aside: Vec::new(),
+            looked_at: Vec::new(),
             leftovers: None,
         })
     }
@@ -209,20 +209,27 @@ impl Inbox {
                 Asked::NotThere => return Ok(Looked::NoFurther),
             }
         }
-        self.harvest(here, &found.unwrap_or_default());
+        let found = found.unwrap_or_default();
+        self.harvest(here, &found);
+        self.looked_at.extend(found.into_iter().map(|statement| (*sealed.clear(), statement)));
         Ok(Looked::Told)
     }
 
-    /// Says itself what counts of the statements in segments that are not taken in: else they would count in this sync alone,
-    /// and who they shut out would be given secrets afterwards.
+    /// Says itself what counts of the statements in segments that are not taken in, since their devices have left, however far
+    /// behind the last one that counts: else they would count in this sync alone, and who they shut out would be given
+    /// secrets afterwards.
     pub(super) fn keep_statements(&self, here: &mut Here<'_>) -> Result<()> {
-        let Some(roster) = self.roster.as_ref().filter(|_| !self.set_aside.is_empty()) else { return Ok(()) };
-        if !roster.member(&here.catalog.device()).is_some_and(|own| own.standing.belongs()) {
+        let Some(roster) = &self.roster else { return Ok(()) };
+        let standing = |device: &DeviceId| roster.member(device).map(|member| member.standing);
+        let set_aside =
+            self.looked_at.iter().filter(|(clear, _)| is_after_leaving(standing(&clear.device), clear));
+        let set_aside: Vec<&Vec<u8>> = set_aside.map(|(_, statement)| statement).collect();
+        if set_aside.is_empty() || !standing(&here.catalog.device()).is_some_and(|own| own.belongs()) {
             return Ok(());
         }
         let known = here.catalog.statements()?;
         let mut bodies = Vec::new();
-        for bytes in self.set_aside.iter().filter(|bytes| !known.contains(bytes)) {
+        for bytes in set_aside.into_iter().filter(|bytes| !known.contains(bytes)) {
             let Ok(statement) = Statement::from_bytes(bytes) else { continue };
             let body = OpBody::Statement(bytes.clone());
             if roster.refused().iter().all(|(id, _)| *id != statement.id()) && !bodies.contains(&body) {
@@ -404,7 +411,7 @@ impl Inbox {
                 Ok(found) if self.harvest(here, &found) => self.consider(here, device, arrived, report),
                 Err(error) => Ok(needs_epoch(&error, &sealed).unwrap_or(quarantined)),
                 Ok(found) => {
-                    self.set_aside.extend(found);
+                    self.looked_at.extend(found.into_iter().map(|statement| (clear, statement)));
                     Ok(quarantined)
                 }
             };
