@@ -201,6 +201,21 @@ impl Trust {
         self.is_true = true;
     }
 
+    /// Whether what a device states is true once it is known who belongs: it stays, or goes on for one that did, as copies do
+    /// that meet in the end.
+    pub(crate) fn may_add_to_truth(&self, device: DeviceId, statements: &[Vec<u8>]) -> bool {
+        let admits = |statement: &Statement| match (statement.body(), statement.author()) {
+            (StatementBody::Admit(card), Recipient::Device(before)) => {
+                card.id() == device && !self.has_left(before)
+            }
+            _ => false,
+        };
+        let is_known = self.roster.as_ref().is_some_and(|roster| roster.member(&device).is_some());
+        !self.has_left(device)
+            || !is_known
+                && statements.iter().any(|bytes| Statement::from_bytes(bytes).is_ok_and(|one| admits(&one)))
+    }
+
     /// Whether these are all statements.
     pub(crate) fn knows_no_more_than(&self, statements: &[Vec<u8>]) -> bool {
         let known: BTreeSet<StatementId> =

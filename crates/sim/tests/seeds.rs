@@ -18,7 +18,7 @@ const LEAST_SEEDS: u64 = 400;
 /// Up to this seed devices also leave, are let in, are silent and brake; further on only where `SIM_DEPARTURES` is set.
 const DEPARTING_SEEDS: u64 = 300;
 /// Seeds of these that still end apart or sealed for who left: open faults, each to be mended and taken out of here.
-const OPEN_SEEDS: &[u64] = &[226, 272];
+const OPEN_SEEDS: &[u64] = &[];
 /// After so many seeds a long run says that it goes on.
 const TOLD_EVERY: u64 = 1000;
 /// More failures say no more.
@@ -120,13 +120,11 @@ fn what_one_who_left_wrote_and_somebody_takes_in_is_found() {
 }
 
 #[test]
-#[ignore = "four hundred seeds do not find it: brakes and lapses must meet marks more often"]
 fn an_acknowledgement_while_the_brake_is_on_is_found() {
     println!("{}", found(Bug::AcknowledgedWhileBraked).unwrap());
 }
 
 #[test]
-#[ignore = "four hundred seeds do not find it: brakes and lapses must meet marks more often"]
 fn a_lapse_that_was_said_too_soon_is_found() {
     println!("{}", found(Bug::LapsedTooSoon).unwrap());
 }

@@ -74,12 +74,15 @@ impl World<'_> {
 
     /// Takes note of everything that devices know of each other.
     pub(super) fn hear_statements(&mut self) -> Result<(), Broken> {
-        if self.trust.departures() == 0 || self.trust.is_true() {
+        if self.trust.departures() == 0 {
             return Ok(());
         }
         let library = self.words.library_id();
         for device in &mut self.devices {
-            self.trust.hear(library, &device.statements()?);
+            let (id, statements) = (device.id(), device.statements()?);
+            if !self.trust.is_true() || self.trust.may_add_to_truth(id, &statements) {
+                self.trust.hear(library, &statements);
+            }
         }
         Ok(())
     }

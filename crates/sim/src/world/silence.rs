@@ -41,6 +41,8 @@ impl World<'_> {
                 self.collect(which, at)?;
                 self.let_pass(MONTH_MILLIS);
                 self.collect(which, at)?;
+                // Before the others were silent for so long that nothing counts any more of what they say.
+                self.check_acknowledged()?;
             }
         }
         Ok(())
@@ -48,15 +50,18 @@ impl World<'_> {
 
     /// A device syncs with every place.
     pub(super) fn look_everywhere(&mut self, which: usize) -> Result<(), Broken> {
-        for at in 0..self.places.len() {
-            for _ in 0..TRIES {
-                let (device, (_, store)) = (&mut self.devices[which], &self.places[at]);
-                let synced = device.sync(store, None, CHECKPOINT_AFTER_OPS)?;
-                (self.tell)(format_args!("  with {}: {synced:?}", store.label()));
-                self.places[at].0.flush();
-                if matches!(synced, Some(Ok(_))) {
-                    break;
-                }
+        (0..self.places.len()).try_for_each(|at| self.look(which, at))
+    }
+
+    /// A device syncs with a place, if need be several times.
+    fn look(&mut self, which: usize, at: usize) -> Result<(), Broken> {
+        for _ in 0..TRIES {
+            let (device, (_, store)) = (&mut self.devices[which], &self.places[at]);
+            let synced = device.sync(store, None, CHECKPOINT_AFTER_OPS)?;
+            (self.tell)(format_args!("  with {}: {synced:?}", store.label()));
+            self.places[at].0.flush();
+            if matches!(synced, Some(Ok(_))) {
+                break;
             }
         }
         Ok(())
@@ -111,6 +116,23 @@ impl World<'_> {
                 self.devices[which].purge(&mut self.chance)?;
             }
             self.has_marked = true;
+            if self.chance.once_in(2) {
+                self.let_somebody_brake(which)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Another device hears at once of what one purged, stops for it, and syncs on.
+    fn let_somebody_brake(&mut self, which: usize) -> Result<(), Broken> {
+        let other = self.chance.index(self.devices.len());
+        if other == which || self.has_left(other) {
+            return Ok(());
+        }
+        self.look_everywhere(which)?;
+        self.devices[other].be_careful(0)?;
+        for at in (0..self.places.len()).cycle().take(2 * self.places.len()) {
+            self.watching(other, |world| world.look(other, at))?;
         }
         Ok(())
     }
