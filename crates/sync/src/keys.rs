@@ -296,10 +296,10 @@ async fn fetch_keys_file(
     let hash = sha256(&[&bytes]);
     if !is_announced(inbox.roster(), named, &recipient, &hash) {
         inbox.harvest_waiting(here, epochs.as_slice());
-        if let Ok(statements) =
-            SealedSegment::parse(sealed).and_then(|sealed| sealed.peek_statements(library, epochs.as_slice()))
+        if let Ok(sealed) = SealedSegment::parse(sealed)
+            && let Ok(statements) = sealed.peek_statements(library, epochs.as_slice())
         {
-            inbox.harvest(here, &statements);
+            inbox.harvest_from(here, &sealed, statements);
         }
     }
     if !is_announced(inbox.roster(), named, &recipient, &hash) {

@@ -47,7 +47,7 @@ pub(crate) struct Inbox {
     other_branches: BTreeSet<Branch>,
     /// The first number under which a copy of this device published something else than it did.
     own_fork: Option<SegmentSeq>,
-    /// Statements that were looked at before their segments are taken in, with those: of a device that left they may never be.
+    /// Statements that were looked at before their segments are taken in, with those: of a device that left they never may be.
     looked_at: Vec<(ClearPart, Vec<u8>)>,
     /// What nobody can read in the place that is being read; none where a library is only being joined.
     pub(super) leftovers: Option<Leftovers>,
@@ -209,9 +209,7 @@ impl Inbox {
                 Asked::NotThere => return Ok(Looked::NoFurther),
             }
         }
-        let found = found.unwrap_or_default();
-        self.harvest(here, &found);
-        self.looked_at.extend(found.into_iter().map(|statement| (*sealed.clear(), statement)));
+        self.harvest_from(here, &sealed, found.unwrap_or_default());
         Ok(Looked::Told)
     }
 
@@ -221,8 +219,12 @@ impl Inbox {
     pub(super) fn keep_statements(&self, here: &mut Here<'_>) -> Result<()> {
         let Some(roster) = &self.roster else { return Ok(()) };
         let standing = |device: &DeviceId| roster.member(device).map(|member| member.standing);
-        let set_aside =
-            self.looked_at.iter().filter(|(clear, _)| is_after_leaving(standing(&clear.device), clear));
+        // Of a device that nobody lets in who belongs nothing may ever be taken in either.
+        let is_set_aside = |clear: &ClearPart| {
+            let standing = standing(&clear.device);
+            standing.is_none() || is_after_leaving(standing, clear)
+        };
+        let set_aside = self.looked_at.iter().filter(|(clear, _)| is_set_aside(clear));
         let set_aside: Vec<&Vec<u8>> = set_aside.map(|(_, statement)| statement).collect();
         if set_aside.is_empty() || !standing(&here.catalog.device()).is_some_and(|own| own.belongs()) {
             return Ok(());
@@ -388,9 +390,11 @@ impl Inbox {
         let clear = *sealed.clear();
         let Some((key, membership)) = self.key_of(here, &device) else {
             return match sealed.peek_statements(here.library(), here.keys.keyring()) {
-                Ok(found) if self.harvest(here, &found) => self.consider(here, device, arrived, report),
+                Ok(found) => match self.harvest_from(here, &sealed, found) {
+                    true => self.consider(here, device, arrived, report),
+                    false => Ok(Step::Wait),
+                },
                 Err(error) => Ok(needs_epoch(&error, &sealed).unwrap_or(Step::Wait)),
-                Ok(_) => Ok(Step::Wait),
             };
         };
         self.signed.remove(&device);
@@ -408,12 +412,11 @@ impl Inbox {
             let quarantined = Step::Stop(Problem::Quarantined { device, seq: clear.seq.0 });
             // That it left may be what another said who was not to be believed any more: its own word tells.
             return match sealed.peek_statements(here.library(), here.keys.keyring()) {
-                Ok(found) if self.harvest(here, &found) => self.consider(here, device, arrived, report),
+                Ok(found) => match self.harvest_from(here, &sealed, found) {
+                    true => self.consider(here, device, arrived, report),
+                    false => Ok(quarantined),
+                },
                 Err(error) => Ok(needs_epoch(&error, &sealed).unwrap_or(quarantined)),
-                Ok(found) => {
-                    self.looked_at.extend(found.into_iter().map(|statement| (clear, statement)));
-                    Ok(quarantined)
-                }
             };
         }
         // The segment that is held here, damaged there, is put there again by whoever publishes.
@@ -612,16 +615,33 @@ impl Inbox {
             let Ok(sealed) = SealedSegment::parse(&arrived.bytes) else { continue };
             if let Ok(statements) = sealed.peek_statements(here.library(), secrets) {
                 arrived.is_harvested = true;
-                found.extend(statements);
+                found.extend(statements.into_iter().map(|statement| (*sealed.clear(), statement)));
             }
         }
-        self.harvest(here, &found);
+        self.harvest(here, found.iter().map(|(_, statement)| statement));
+        self.looked_at.extend(found);
+    }
+
+    /// Adds the statements of a segment that is not taken in yet; answers whether any was new.
+    pub(crate) fn harvest_from(
+        &mut self,
+        here: &Here<'_>,
+        sealed: &SealedSegment<'_>,
+        found: Vec<Vec<u8>>,
+    ) -> bool {
+        let is_new = self.harvest(here, &found);
+        self.looked_at.extend(found.into_iter().map(|statement| (*sealed.clear(), statement)));
+        is_new
     }
 
     /// Adds statements; answers whether any was new.
-    pub(crate) fn harvest(&mut self, here: &Here<'_>, found: &[Vec<u8>]) -> bool {
+    pub(crate) fn harvest<'a>(
+        &mut self,
+        here: &Here<'_>,
+        found: impl IntoIterator<Item = &'a Vec<u8>>,
+    ) -> bool {
         let mut is_new = false;
-        for statement in found.iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()) {
+        for statement in found.into_iter().filter_map(|bytes| Statement::from_bytes(bytes).ok()) {
             if !self.statements.iter().any(|known| known.id() == statement.id()) {
                 self.statements.push(statement);
                 is_new = true;

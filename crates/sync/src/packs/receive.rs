@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use safelight_catalog::{Catalog, DeviceDb, HowKnown, PackedEntry, SyncState};
 use safelight_crypto::{
-    ContentHash, EntryRecord, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
+    ContentHash, EntryRecord, EpochId, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
     pack_index_range,
 };
 use safelight_model::{MarkReason, PackKind, Packed, PlaceId, RenditionKind};
@@ -537,6 +537,20 @@ pub(crate) fn prove_pack(
         opened_entry(sealed, library, &entry.record, secrets)?;
     }
     Ok(index)
+}
+
+/// The epoch of an entry whose secret is not here, in a pack of which the index is right.
+pub(crate) fn entry_without_key(
+    bytes: &[u8],
+    pack: &Packed,
+    library: LibraryId,
+    keyring: &Keyring,
+) -> Option<EpochId> {
+    let (tier, _) = tier_of(pack.tier)?;
+    let index = PackIndex::read(bytes, library, &tier.logical(&pack.name), keyring).ok()?;
+    let index = checked(index, pack).ok()?;
+    let mut epochs = index.entries().iter().map(|entry| entry.record.epoch);
+    epochs.find(|epoch| keyring.epoch_by_id(epoch).is_none())
 }
 
 #[cfg(test)]

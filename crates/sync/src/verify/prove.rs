@@ -12,7 +12,7 @@ use crate::here::{Here, RemotePlace};
 use crate::history::{Judged, SEGMENT_BYTES, judge_segment};
 use crate::keys::{SMALL_BYTES, check_small};
 use crate::originals::open_part;
-use crate::packs::prove_pack;
+use crate::packs::{entry_without_key, prove_pack};
 use crate::problem::Problem;
 
 /// What downloading and opening an object came to.
@@ -76,7 +76,17 @@ pub(super) async fn prove(
             Some(part) => open_part(here, original, *number, part, &bytes),
             None => Err("history does not know it".to_owned()),
         },
-        Expected::Pack(pack) => prove_pack(&bytes, pack, here.library(), here.keys.keyring()).map(drop),
+        Expected::Pack(pack) => {
+            let (library, keyring) = (here.library(), here.keys.keyring());
+            let proven = prove_pack(&bytes, pack, library, keyring).map(drop);
+            if proven.is_err()
+                && let Some(epoch) = entry_without_key(&bytes, pack, library, keyring)
+            {
+                here.note(&mut report.problems, Problem::NoKey { object: path.to_owned(), epoch });
+                return Ok(Proof::Unopened);
+            }
+            proven
+        }
     };
     Ok(opened.map_or_else(Proof::Bad, |()| Proof::Whole))
 }
