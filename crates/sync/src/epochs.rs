@@ -98,20 +98,23 @@ pub(crate) fn prepare_epoch(
 /// Seals under the newest epoch that is closed to everybody who left, and open to everybody who stays, as
 /// [`settle_epoch_here`] does, once the secrets of the epochs that other devices started were asked for.
 pub(crate) async fn settle_epoch(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
-    learn_given(here, at).await?;
+    let Some(roster) = here.roster()? else { return Ok(()) };
+    learn_given(here, at, &roster).await?;
     settle_epoch_here(here)
 }
 
 /// Fetches the secret of every epoch of which this device was given one and does not hold it. Of several that were started at
 /// once only the last is sealed under from then on; but what was sealed under another before lies in the place, although no
 /// segment may be, and its keys file says nothing of the others.
-pub(crate) async fn learn_given(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
-    let Some(roster) = here.roster()?.filter(|roster| belongs(here, roster)) else { return Ok(()) };
+pub(crate) async fn learn_given(here: &mut Here<'_>, at: &RemotePlace, roster: &Roster) -> Result<()> {
+    if !belongs(here, roster) {
+        return Ok(());
+    }
     let own = Recipient::Device(here.keys.keyring().device().id());
     for announced in roster.epochs() {
         if announced.files.contains_key(&own)
             && here.keys.keyring().epoch_by_id(&announced.epoch).is_none()
-            && !learn(here, at, &roster, &announced.epoch).await?
+            && !learn(here, at, roster, &announced.epoch).await?
         {
             tracing::debug!(epoch = %announced.epoch, "its keys are not here yet");
         }

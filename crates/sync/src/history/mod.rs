@@ -37,7 +37,7 @@ pub use renumber::remove_passed;
 
 use crate::brake::look_after_brake;
 use crate::checkpoint::hold_to_beginning;
-use crate::epochs::{learn_given, settle_epoch};
+use crate::epochs::settle_epoch;
 use crate::error::{Result, SyncError};
 use crate::forget::forget_here;
 use crate::here::{Here, RemotePlace};
@@ -87,12 +87,10 @@ pub async fn sync_history(here: &mut Here<'_>, at: &RemotePlace) -> Result<Histo
         if let Some(feature) = needed {
             return Err(SyncError::NeedsNewerVersion { feature });
         }
-        if let pull::OwnChain::Forked(from) = pulled.own {
-            // What was given to this device opens for it under its name alone.
-            learn_given(here, at).await?;
-            if fork::go_on_as_another(here, from, &mut report)? {
-                continue;
-            }
+        if let pull::OwnChain::Forked(from) = pulled.own
+            && fork::go_on_as_another(here, from, &mut report)?
+        {
+            continue;
         }
         // What is to be gone is taken out before anything of it is put anywhere.
         if !here.catalog.forgets()?.is_empty() {

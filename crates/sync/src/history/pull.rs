@@ -15,6 +15,7 @@ use super::inbox::{Inbox, Looked};
 use super::leftover::Leftovers;
 use super::outbox::{SEGMENT_BYTES, place_waiting};
 use super::{HistoryReport, segment_path};
+use crate::epochs::learn_given;
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::place::refuse_another_library;
@@ -225,6 +226,10 @@ pub(super) async fn pull(
     let carried_from = here.catalog.forked_from(own)?;
     if let Some(from) = carried_from.into_iter().chain(inbox.own_fork()).min() {
         report.own_history_waits = true;
+        // What was given to this device opens for it under its name alone, which it is about to leave.
+        if let Some(roster) = inbox.roster() {
+            learn_given(here, at, roster).await?;
+        }
         return Ok(Pulled { own: OwnChain::Forked(from), lacks_own_head });
     }
     let waits = inbox.is_waiting(&own) || inbox.is_signed_and_stopped(&own);

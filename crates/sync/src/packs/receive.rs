@@ -8,8 +8,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use safelight_catalog::{Catalog, DeviceDb, HowKnown, PackedEntry, SyncState};
 use safelight_crypto::{
-    ContentHash, EntryRecord, EpochId, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex, open_entry,
-    pack_index_range,
+    ContentHash, EntryRecord, EpochId, EpochSecrets, Keyring, LibraryId, PACK_TAIL_LEN, PackIndex,
+    open_entry, pack_index_range,
 };
 use safelight_model::{MarkReason, PackKind, Packed, PlaceId, RenditionKind};
 use safelight_store::{Area, ObjectPath, SealedRemote, StoreError};
