@@ -32,6 +32,7 @@ const S3_EXAMPLE: &str = "s3://bucket/prefix?endpoint=https://host&region=eu-cen
 const WEBDAV_EXAMPLE: &str = "webdavs://host/path";
 const SFTP_EXAMPLE: &str = "sftp://user@host/path";
 const FOLDER_EXAMPLE: &str = "folder:/mnt/drive/photos";
+const FILE_EXAMPLE: &str = "file:/mnt/drive/photos.tar";
 
 const fn broken(rule: &'static str, example: &'static str) -> AddressError {
     AddressError { rule, example }
@@ -57,6 +58,8 @@ pub enum RemoteAddress {
     OneDrive(CloudAddress),
     /// A folder of this machine: an external drive, or what another program syncs.
     Folder(PathBuf),
+    /// A sealed copy in one file of this machine.
+    File(PathBuf),
 }
 
 /// A container of Azure Blob Storage.
@@ -143,8 +146,9 @@ impl RemoteAddress {
             "gdrive" => cloud_folder(rest, "gdrive:/path").map(|cloud| (Self::GoogleDrive(cloud), None)),
             "onedrive" => cloud_folder(rest, "onedrive:/path").map(|cloud| (Self::OneDrive(cloud), None)),
             "folder" => folder_path(rest).map(|path| (Self::Folder(path), None)),
+            "file" => file_path(rest).map(|path| (Self::File(path), None)),
             _ => Err(broken(
-                "an address begins with azure:, https:, s3:, webdavs:, sftp:, dropbox:, gdrive:, onedrive: or folder:",
+                "an address begins with azure:, https:, s3:, webdavs:, sftp:, dropbox:, gdrive:, onedrive:, folder: or file:",
                 AZURE_EXAMPLE,
             )),
         }
@@ -162,6 +166,7 @@ impl RemoteAddress {
             Self::GoogleDrive(_) => "gdrive",
             Self::OneDrive(_) => "onedrive",
             Self::Folder(_) => "folder",
+            Self::File(_) => "file",
         }
     }
 }
@@ -198,6 +203,7 @@ impl fmt::Display for RemoteAddress {
             Self::GoogleDrive(cloud) => write!(formatter, "gdrive:{cloud}"),
             Self::OneDrive(cloud) => write!(formatter, "onedrive:{cloud}"),
             Self::Folder(path) => write!(formatter, "folder:{}", path.display()),
+            Self::File(path) => write!(formatter, "file:{}", path.display()),
         }
     }
 }
@@ -371,14 +377,23 @@ fn parse_sftp(text: &str) -> Result<SftpAddress, AddressError> {
 
 /// `/mnt/drive`, also as a URL has it: `///mnt/drive`. A name between two slashes and the path would be of another machine.
 fn folder_path(text: &str) -> Result<PathBuf, AddressError> {
+    whole_path(text)
+        .ok_or_else(|| broken("a folder is named by its whole path on this machine", FOLDER_EXAMPLE))
+}
+
+/// As a folder's, but for what cannot be a file's.
+fn file_path(text: &str) -> Result<PathBuf, AddressError> {
+    whole_path(text)
+        .filter(|_| !text.ends_with('/'))
+        .ok_or_else(|| broken("a file is named by its whole path on this machine", FILE_EXAMPLE))
+}
+
+fn whole_path(text: &str) -> Option<PathBuf> {
     let below_root = match text.strip_prefix("//") {
         Some(rest) => rest.trim_start_matches('/').len() < rest.len(),
         None => text.starts_with('/'),
     };
-    if !below_root {
-        return Err(broken("a folder is named by its whole path on this machine", FOLDER_EXAMPLE));
-    }
-    Ok(PathBuf::from(format!("/{}", text.trim_start_matches('/'))))
+    below_root.then(|| PathBuf::from(format!("/{}", text.trim_start_matches('/'))))
 }
 
 fn cloud_folder(rest: &str, example: &'static str) -> Result<CloudAddress, AddressError> {
@@ -491,6 +506,8 @@ mod tests {
             ("folder:/mnt/usb disk", "folder:/mnt/usb disk"),
             ("folder:///mnt/usb disk", "folder:/mnt/usb disk"),
             ("/mnt/usb disk", "folder:/mnt/usb disk"),
+            ("file:/mnt/usb disk/photos.tar", "file:/mnt/usb disk/photos.tar"),
+            ("file:///mnt/photos.tar", "file:/mnt/photos.tar"),
         ] {
             let (address, credential) = RemoteAddress::parse(text).expect(text);
             assert!(credential.is_none(), "{text}");
@@ -534,6 +551,9 @@ mod tests {
             "sftp://-oProxyCommand=x@host/path",
             "folder:relative",
             "folder://server/share",
+            "file:relative.tar",
+            "file://server/share.tar",
+            "file:/mnt/folder/",
             "dropbox:relative",
             "dropbox:/a?endpoint=https://evil.example.com",
             "gdrive:/a?endpoint=http://evil.example.com",

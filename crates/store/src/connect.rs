@@ -10,6 +10,7 @@ use crate::capabilities::Capabilities;
 use crate::cloud::{Dropbox, GoogleDrive, OneDrive};
 use crate::credential::RemoteCredential;
 use crate::error::{Operation, StoreError};
+use crate::file::SealedFile;
 use crate::folder::Folder;
 use crate::http::{Asked, Http, HttpOptions};
 use crate::layer::{Clock, Retry, RetryOptions, SystemClock};
@@ -36,7 +37,8 @@ pub struct ConnectOptions {
 }
 
 /// Connects to a place. What it can do is probed, unless it was found out earlier and is given back in
-/// `options`; `token` must be fresh, as for [`Capabilities::probe`].
+/// `options`; `token` must be fresh, as for [`Capabilities::probe`]. A sealed copy in one file is never probed: whatever a
+/// probe wrote would stay in it.
 ///
 /// # Errors
 /// [`StoreError::Network`] or [`StoreError::Throttled`] when the place cannot be reached, or not for long enough to be
@@ -72,6 +74,15 @@ pub async fn connect(
             let remote = Arc::new(Folder::open(path)?);
             let found = find_out(remote.clone(), options.known, token, async {}).await?;
             Ok(changed(remote, |remote| remote.capabilities_mut().learn(&found)))
+        }
+        RemoteAddress::File(path) => {
+            let path = path.clone();
+            // Walking its headers takes as long as the disk does.
+            match tokio::task::spawn_blocking(move || SealedFile::open(&path)).await {
+                Ok(opened) => Ok(Arc::new(opened?)),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => Err(StoreError::Vanished { place: label }),
+            }
         }
         RemoteAddress::Sftp(sftp) => {
             if credential.is_some() {

@@ -157,6 +157,23 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// There is no file at this path, or none that can be opened.
+    #[error("no file at {}", path.display())]
+    NoFile {
+        /// The path that was tried.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that is no sealed copy, or one that cannot be understood here.
+    #[error("{place} is no sealed copy that can be used: {reason}")]
+    NotACopy {
+        /// The file.
+        place: String,
+        /// What is not right about it.
+        reason: &'static str,
+    },
     /// Something that is not a plain file or folder stands where the object's path leads.
     #[error("{place}: {object} is not a plain file in plain folders (links are not followed)")]
     Obstructed {
@@ -321,6 +338,7 @@ impl StoreError {
             | Self::Denied { place, .. }
             | Self::Vanished { place }
             | Self::Obstructed { place, .. }
+            | Self::NotACopy { place, .. }
             | Self::Damaged { place, .. }
             | Self::TooLarge { place, .. }
             | Self::Archived { place, .. }

@@ -14,8 +14,9 @@
 //!   sealed, and a [`Batch`] makes many objects durable with few waits.
 //! * [`Folder`] — the same folder behind [`Remote`]; also an external drive or a folder that another
 //!   program syncs.
+//! * [`SealedFile`] — a sealed copy in one file that only grows, for offline keeping.
 //! * [`connect`] — from an address and a credential to Azure Blob, S3, WebDAV, SFTP, Dropbox,
-//!   Google Drive, OneDrive or a folder, probed.
+//!   Google Drive, OneDrive, a folder, probed, or a file.
 //! * [`layer`] — what goes around any remote: retries, limits, counting, tracing, planted faults.
 //! * [`SealedRemote`] — what a library uses: takes only [`Sealed`] bytes and [`ObjectPath`] names.
 
@@ -30,6 +31,7 @@ pub mod conformance;
 mod connect;
 mod credential;
 mod error;
+mod file;
 mod folder;
 mod http;
 pub mod layer;
@@ -53,6 +55,7 @@ pub use cloud::{Dropbox, GoogleDrive, OneDrive};
 pub use connect::{ConnectOptions, connect};
 pub use credential::{CredentialError, RemoteCredential, SecretText};
 pub use error::{Operation, StoreError};
+pub use file::SealedFile;
 pub use folder::{
     AppendFile, Batch, BatchEntry, Folder, FolderPlace, Found, FoundKind, ObjectFile, ObjectReader, Outcome,
     Shard, SweepReport, TempFile, TempName, TempSpace, Walk, sync_directory,

@@ -17,6 +17,10 @@ use safelight_store::{
     Folder, FolderPlace, FoundKind, ObjectFile, ObjectPath, Outcome, StoreError, TempSpace,
 };
 
+use small_disk::SmallDisk;
+
+mod small_disk;
+
 /// Set for a child process that shall write until it is killed.
 const WRITER: &str = "SAFELIGHT_TEST_WRITER";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -195,41 +199,6 @@ fn two_processes_writing_the_same_names_leave_each_object_whole() {
         assert_whole(&place, &path(number), 400_000);
     }
     assert_eq!(files(&root.join("tmp")), Vec::<PathBuf>::new());
-}
-
-/// A small file system of its own, where this user may mount one.
-struct SmallDisk {
-    folder: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
-        if !cfg!(target_os = "linux") || !rustix::process::geteuid().is_root() {
-            println!("skipped: only root on Linux can mount a small file system");
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let disk = Self { folder };
-        if disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "safelight-test"]) {
-            return Some(disk);
-        }
-        println!("skipped: mounting is not permitted here");
-        None
-    }
-
-    fn root(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        Command::new(program).args(arguments).arg(self.root()).status().is_ok_and(|status| status.success())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        self.run("umount", &["-l"]);
-    }
 }
 
 #[test]
