@@ -1,26 +1,33 @@
-//! Backups: a complete sealed copy of the library on a drive, made and proven when the drive is there.
+//! Backups: a complete sealed copy of the library on a drive, in a folder or in one file, made and proven when the drive is there.
 //!
-//! A backup is a place like any other, a folder with the layout of a remote, so nothing here copies a byte: it is a remote that
+//! A backup is a place like any other, a folder with the layout of a remote or a file that holds one, so nothing here copies a byte: it is a remote that
 //! holds everything, is used only when it is asked for or due, and of which it is remembered when it was last whole and last
-//! proven. The drive alone and the recovery words give the library back (`safelight join folder:PATH`).
+//! proven. The drive alone and the recovery words give the library back (`safelight join folder:PATH`, `safelight join file:PATH`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safelight_catalog::RemoteRow;
+use safelight_store::SealedFile;
 use serde::Serialize;
 
+use crate::edit::Among;
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
 use crate::history::shown_time;
 use crate::library::Library;
 use crate::monitor::Monitor;
 use crate::remote::{
-    RemoteRequest, RemoteVerifyReport, ReplicateRequest, Surroundings, SyncOutcome, SyncRequest, VerifyDepth,
+    FetchReport, RemoteRequest, RemoteVerifyReport, ReplicateRequest, Surroundings, SyncOutcome, SyncRequest,
+    VerifyDepth, parse_address, refuse_library_folder,
 };
 
 /// What this device remembers of its backups, by the address: when it was made, when proven, how often it is due in days.
 const BACKUP: &str = "backup/";
 const DAY_MILLIS: u64 = 86_400_000;
+/// How the addresses of folders begin.
+const FOLDER: &str = "folder:";
+/// How the addresses of files begin.
+const FILE: &str = "file:";
 
 /// How often a backup is made by itself, when its drive is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,8 +66,10 @@ impl BackupSchedule {
 pub struct ShownBackup {
     /// The name of its place in `safelight remote`.
     pub name: String,
-    /// The folder on the drive.
+    /// The folder on the drive, or the file.
     pub path: String,
+    /// Whether it is one file.
+    pub is_one_file: bool,
     /// When it last held everything: `2026-05-14 10:11:12`, UTC; none: never yet.
     pub made: Option<String>,
     /// When all that it holds was last read back and opened.
@@ -71,7 +80,7 @@ pub struct ShownBackup {
     pub schedule: BackupSchedule,
     /// Whether it is due by that.
     pub is_due: bool,
-    /// Whether its folder is there now.
+    /// Whether its folder or file is there now.
     pub is_connected: bool,
 }
 
@@ -82,6 +91,15 @@ pub struct BackupReport {
     pub sync: SyncOutcome,
     /// The backup now.
     pub backup: ShownBackup,
+}
+
+/// What came back from a sealed copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BroughtBack {
+    /// What reading it came to: history, and what was damaged here and is whole again.
+    pub sync: SyncOutcome,
+    /// The originals that were not on this device.
+    pub fetch: FetchReport,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -122,7 +140,7 @@ impl Library {
     /// Whether a place is a backup that a sync of all places leaves alone: its drive is not there, or it is not due.
     pub(crate) fn rests_until_due(&self, row: &RemoteRow) -> Result<bool> {
         let Some(backup) = self.remembered_backup(&row.address)? else { return Ok(false) };
-        Ok(!backup.is_due() || !folder_of(&row.address).is_dir())
+        Ok(!backup.is_due() || !is_there(&row.address))
     }
 
     /// The backups of this device.
@@ -136,15 +154,15 @@ impl Library {
             // Its originals are counted only for what is a backup.
             let remote = self.remote(&row.name)?;
             let time = |millis: u64| (millis > 0).then(|| shown_time(millis));
-            let folder = folder_of(&remote.address);
             shown.push(ShownBackup {
-                path: folder.display().to_string(),
+                path: path_of(&remote.address).display().to_string(),
+                is_one_file: remote.address.starts_with(FILE),
                 made: time(backup.made),
                 proven: time(backup.proven),
                 missing: remote.waiting_originals + remote.failed_originals,
                 schedule: BackupSchedule::of_days(backup.days),
                 is_due: backup.is_due(),
-                is_connected: folder.is_dir(),
+                is_connected: is_there(&remote.address),
                 name: remote.name,
             });
         }
@@ -152,12 +170,15 @@ impl Library {
     }
 
     fn backup_at(&self, address: &str) -> Result<ShownBackup> {
-        let found = self.backups()?.into_iter().find(|backup| format!("folder:{}", backup.path) == address);
+        let is_it = |backup: &ShownBackup| {
+            format!("{}{}", if backup.is_one_file { FILE } else { FOLDER }, backup.path) == address
+        };
+        let found = self.backups()?.into_iter().find(is_it);
         found.ok_or_else(|| LibraryError::NoSuchRemote { name: address.to_owned() })
     }
 
-    /// Makes a complete sealed copy of the library in a folder, or brings the one that is there up to date. What this device
-    /// does not hold is copied from the remotes that do.
+    /// Makes a complete sealed copy of the library in a folder, or brings the one that is there up to date, in a folder or in
+    /// one file. What this device does not hold is copied from the remotes that do.
     ///
     /// # Errors
     /// [`LibraryError::Refused`] where another library rests there; what the drive answers: full, gone, read-only.
@@ -167,7 +188,63 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<BackupReport> {
-        let row = self.backup_row(path, surroundings)?;
+        let address = self.known_backup(path)?.map_or_else(|| address_of(FOLDER, path), Ok)?;
+        self.back_up_to(&address, surroundings, monitor)
+    }
+
+    /// Makes a complete sealed copy of the library in one file, or brings the one that is there up to date.
+    ///
+    /// # Errors
+    /// As [`back_up`](Self::back_up), where the file is something else than a sealed copy, and where one that was made there is
+    /// there no more: its drive may be another one, or none.
+    pub fn back_up_into_file(
+        &mut self,
+        path: &Path,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<BackupReport> {
+        self.folder.require_writable()?;
+        let address = address_of(FILE, path)?;
+        refuse_library_folder(&parse_address(&address)?, self.path())?;
+        let is_new = std::fs::metadata(path).map_or(true, |found| found.is_file() && found.len() == 0);
+        if is_new {
+            if self.device.remotes()?.iter().any(|row| row.address == address) {
+                return Err(LibraryError::Refused {
+                    reason: format!("the sealed copy that was made as {} is not there", path.display()),
+                    hint: "connect its drive; or make a new one under another name".into(),
+                });
+            }
+            SealedFile::create(path)?;
+        }
+        self.back_up_to(&address, surroundings, monitor)
+    }
+
+    /// Brings back from a sealed copy in one file what is missing or damaged here: history, and every original that is not on
+    /// this device. The copy is a backup of this library from then on.
+    ///
+    /// # Errors
+    /// [`LibraryError::Refused`] where it is another library's; what the file answers.
+    pub fn bring_back_from_file(
+        &mut self,
+        path: &Path,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<BroughtBack> {
+        let row = self.backup_row(&address_of(FILE, path)?, surroundings)?;
+        let request = SyncRequest { remote: Some(&row.name), despite_quiet: true, ..SyncRequest::default() };
+        let sync = self.sync_backup(&request, surroundings, monitor)?;
+        let all = self.select_all(Among::Everywhere)?;
+        let fetch = self.fetch(&all, surroundings, monitor)?;
+        Ok(BroughtBack { sync, fetch })
+    }
+
+    fn back_up_to(
+        &mut self,
+        address: &str,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<BackupReport> {
+        let row = self.backup_row(address, surroundings)?;
         let request = SyncRequest {
             remote: Some(&row.name),
             consent: true,
@@ -220,8 +297,8 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<RemoteVerifyReport> {
-        let address = address_of(path)?;
-        let name = self.backup_at(&address).map_err(|_| no_backup(path))?.name;
+        let address = self.known_backup(path)?.ok_or_else(|| no_backup(path))?;
+        let name = self.backup_at(&address)?.name;
         let mut reports = self.verify_remote(Some(&name), VerifyDepth::All, surroundings, monitor)?;
         let report = reports.pop().ok_or(LibraryError::NoRemote)?;
         if report.damaged.is_empty() && report.error.is_none() && !monitor.cancelled() {
@@ -237,7 +314,7 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Refused`] where no backup was made.
     pub fn schedule_backup(&mut self, path: &Path, schedule: BackupSchedule) -> Result<ShownBackup> {
-        let address = address_of(path)?;
+        let address = self.known_backup(path)?.ok_or_else(|| no_backup(path))?;
         let known = self.remembered_backup(&address)?.ok_or_else(|| no_backup(path))?;
         self.remember_backup(&address, Remembered { days: schedule.days(), ..known })?;
         self.backup_at(&address)
@@ -256,9 +333,21 @@ impl Library {
         Ok(())
     }
 
+    /// The address of the backup that was made there from here, if one was.
+    fn known_backup(&self, path: &Path) -> Result<Option<String>> {
+        for kind in [FILE, FOLDER] {
+            let address = address_of(kind, path)?;
+            if self.remembered_backup(&address)?.is_some()
+                && self.device.remotes()?.iter().any(|row| row.address == address)
+            {
+                return Ok(Some(address));
+            }
+        }
+        Ok(None)
+    }
+
     /// The place of a backup: the one that is known, or a new one.
-    fn backup_row(&mut self, path: &Path, surroundings: &Surroundings) -> Result<RemoteRow> {
-        let address = address_of(path)?;
+    fn backup_row(&mut self, address: &str, surroundings: &Surroundings) -> Result<RemoteRow> {
         let known = self.device.remotes()?.into_iter().find(|row| row.address == address);
         if known.is_none() {
             let taken: Vec<String> = self.device.remotes()?.into_iter().map(|row| row.name).collect();
@@ -266,14 +355,14 @@ impl Library {
                 .map(|number| if number == 1 { "backup".to_owned() } else { format!("backup{number}") })
                 .find(|name| !taken.contains(name))
                 .unwrap_or_default();
-            let request = RemoteRequest { name: &name, address: &address, credential: None };
+            let request = RemoteRequest { name: &name, address, credential: None };
             self.add_remote(&request, surroundings)?;
         }
-        if self.remembered_backup(&address)?.is_none() {
-            self.remember_backup(&address, Remembered::default())?;
+        if self.remembered_backup(address)?.is_none() {
+            self.remember_backup(address, Remembered::default())?;
         }
         let row = self.device.remotes()?.into_iter().find(|row| row.address == address);
-        row.ok_or(LibraryError::NoSuchRemote { name: address })
+        row.ok_or_else(|| LibraryError::NoSuchRemote { name: address.to_owned() })
     }
 }
 
@@ -284,13 +373,29 @@ fn no_backup(path: &Path) -> LibraryError {
     }
 }
 
-fn address_of(path: &Path) -> Result<String> {
-    // A drive that is not there has the path that it had.
+fn address_of(kind: &str, path: &Path) -> Result<String> {
+    // A drive that is not there has the path that it had; of a file that is to be made the folder is there.
     let whole = std::path::absolute(path).map_err(|source| LibraryError::reading(path, source))?;
-    let real = std::fs::canonicalize(&whole).unwrap_or(whole);
-    Ok(format!("folder:{}", real.display()))
+    let real = std::fs::canonicalize(&whole).unwrap_or_else(|_| in_its_folder(&whole).unwrap_or(whole));
+    Ok(format!("{kind}{}", real.display()))
 }
 
-fn folder_of(address: &str) -> &Path {
-    Path::new(address.strip_prefix("folder:").unwrap_or(address))
+fn in_its_folder(path: &Path) -> Option<PathBuf> {
+    Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+}
+
+fn path_of(address: &str) -> &Path {
+    let path = address.strip_prefix(FOLDER).or_else(|| address.strip_prefix(FILE));
+    Path::new(path.unwrap_or(address))
+}
+
+fn is_there(address: &str) -> bool {
+    let path = path_of(address);
+    if address.starts_with(FILE) { path.is_file() } else { path.is_dir() }
+}
+
+/// Whether a file is a sealed copy of a library, this one or any other.
+#[must_use]
+pub fn is_sealed_copy(path: &Path) -> bool {
+    SealedFile::is_at(path)
 }

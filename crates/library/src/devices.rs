@@ -567,6 +567,7 @@ fn to_replace(name: &str, address: &str, credential: Option<&str>) -> String {
     let scheme = address.split(':').next().unwrap_or_default();
     let what = match (scheme, credential) {
         ("folder", _) => return "unshare the folder with it, or take the drive".to_owned(),
+        ("file", _) => return "take the drive: what is in one file stays in it".to_owned(),
         (_, None) => {
             return "take its role on the storage away: it signs in there with an identity of its own"
                 .to_owned();
@@ -595,8 +596,16 @@ mod tests {
     /// Whatever is told of a device's leaving can be said in another language as well.
     #[test]
     fn all_that_is_told_of_a_departure_has_a_code() {
-        let addresses =
-            ["folder:/a", "azure://a/b", "s3://b", "sftp://a@b/c", "webdav://h/p", "dropbox:/a", "gdrive:/a"];
+        let addresses = [
+            "folder:/a",
+            "file:/a",
+            "azure://a/b",
+            "s3://b",
+            "sftp://a@b/c",
+            "webdav://h/p",
+            "dropbox:/a",
+            "gdrive:/a",
+        ];
         let storage = addresses.iter().flat_map(|address| {
             [None, Some("a key")].map(|credential| StorageAccess {
                 remote: "nas".into(),

@@ -470,7 +470,8 @@ fn watched_hint(watched: &[PathBuf]) -> String {
 
 fn kind_of_store(error: &StoreError) -> ErrorKind {
     match error {
-        StoreError::NotFound { .. } => ErrorKind::NotFound,
+        StoreError::NotFound { .. } | StoreError::NoPlace { .. } => ErrorKind::NotFound,
+        StoreError::AlreadyExists { .. } => ErrorKind::Refused,
         StoreError::Damaged { .. } => ErrorKind::Damaged,
         _ => ErrorKind::Failed,
     }
@@ -481,9 +482,12 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         SyncError::Catalog(error) => kind_of_catalog(error),
         SyncError::Store(error) if error.is_network() => ErrorKind::Network,
         SyncError::Store(StoreError::Vanished { .. }) => ErrorKind::Network,
-        SyncError::Store(StoreError::NoPlace { .. }) | SyncError::NoLibrary { .. } => ErrorKind::NotFound,
+        SyncError::Store(StoreError::NoPlace { .. } | StoreError::NoFile { .. })
+        | SyncError::NoLibrary { .. } => ErrorKind::NotFound,
         SyncError::Store(StoreError::Denied { .. }) | SyncError::WordsReplaced { .. } => ErrorKind::Locked,
-        SyncError::Store(StoreError::Refused { .. } | StoreError::Unsupported { .. }) => ErrorKind::Refused,
+        SyncError::Store(
+            StoreError::Refused { .. } | StoreError::Unsupported { .. } | StoreError::NotACopy { .. },
+        ) => ErrorKind::Refused,
         SyncError::Store(StoreError::Address(_)) => ErrorKind::Usage,
         SyncError::Store(error) => kind_of_store(error),
         SyncError::Crypto(_)
@@ -516,6 +520,12 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
         }
         SyncError::Store(error) if error.is_network() => {
             "run the same command again; it goes on where it stopped"
+        }
+        SyncError::Store(StoreError::NoFile { .. }) => {
+            "check the path, or connect the drive; safelight export FILE --sealed makes a sealed copy"
+        }
+        SyncError::Store(StoreError::NotACopy { .. }) => {
+            "name a file that safelight export FILE --sealed made, or a new name"
         }
         SyncError::Store(StoreError::Vanished { .. }) => "connect the drive and run the same command again",
         SyncError::RolledBack { .. } => {

@@ -59,7 +59,7 @@ mod why;
 mod witness;
 
 pub use audit::{AuditReport, AuditShape};
-pub use backup::{BackupReport, BackupSchedule, ShownBackup};
+pub use backup::{BackupReport, BackupSchedule, BroughtBack, ShownBackup, is_sealed_copy};
 pub use brake::{Brake, ShownBrake, Takes};
 pub use complete::{Choice, Completion, asks_for_offers};
 pub use concealed::KeptBackNames;

@@ -2828,10 +2828,12 @@ export interface components {
         };
         /** @description A backup as people see it. */
         ShownBackup: {
-            /** @description Whether its folder is there now. */
+            /** @description Whether its folder or file is there now. */
             is_connected: boolean;
             /** @description Whether it is due by that. */
             is_due: boolean;
+            /** @description Whether it is one file. */
+            is_one_file: boolean;
             /** @description When it last held everything: `2026-05-14 10:11:12`, UTC; none: never yet. */
             made?: string | null;
             /**
@@ -2841,7 +2843,7 @@ export interface components {
             missing: number;
             /** @description The name of its place in `safelight remote`. */
             name: string;
-            /** @description The folder on the drive. */
+            /** @description The folder on the drive, or the file. */
             path: string;
             /** @description When all that it holds was last read back and opened. */
             proven?: string | null;

@@ -1,9 +1,9 @@
-//! `safelight backup`: a complete sealed copy of the library on a drive.
+//! `safelight backup`: a complete sealed copy of the library on a drive, in a folder or, with `export --sealed`, in one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use safelight_library::{BackupSchedule, ShownBackup};
+use safelight_library::{BackupReport, BackupSchedule, ShownBackup};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -12,10 +12,11 @@ use crate::output::{counted, printable_text, size};
 /// Make a complete sealed copy of the library on a drive, and prove it
 ///
 /// The first run copies everything, the next ones what is new. The drive and the recovery words alone give the
-/// library back: safelight join folder:PATH. Without a path, lists the backups, when each was made and last proven.
+/// library back: safelight join folder:PATH. Without a path, lists the backups, when each was made and last proven; also
+/// those in one file, which safelight export FILE --sealed makes.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A folder on the drive
+    /// A folder on the drive, or a sealed copy in one file that was made from here
     path: Option<PathBuf>,
     /// Read everything back that is there, open it, and say what is damaged or missing
     #[arg(long, requires = "path")]
@@ -79,7 +80,7 @@ pub(crate) fn line(backup: &ShownBackup) -> String {
     )
 }
 
-fn make(context: &Context, path: &std::path::Path) -> Result<(), Failure> {
+fn make(context: &Context, path: &Path) -> Result<(), Failure> {
     context.refuse_dry_run(
         "backup",
         "safelight backup lists what each lacks; sync NAME --dry-run says what would go",
@@ -87,9 +88,28 @@ fn make(context: &Context, path: &std::path::Path) -> Result<(), Failure> {
     let mut library = context.open_library()?;
     let report = library.back_up(path, &context.surroundings(), &context.progress);
     library.close()?;
+    answer_made(context, &report?)
+}
+
+/// Makes a sealed copy in one file, or brings it up to date; proves it if that is asked for.
+pub(super) fn seal_into_file(context: &Context, path: &Path, is_proven: bool) -> Result<(), Failure> {
+    context.refuse_dry_run(
+        "export --sealed",
+        "safelight backup lists what each lacks; sync NAME --dry-run says what would go",
+    )?;
+    let mut library = context.open_library()?;
+    let report = library.back_up_into_file(path, &context.surroundings(), &context.progress);
+    library.close()?;
     let report = report?;
+    if is_proven && report.backup.missing == 0 && !context.interrupted() {
+        return verify(context, path);
+    }
+    answer_made(context, &report)
+}
+
+fn answer_made(context: &Context, report: &BackupReport) -> Result<(), Failure> {
     if context.output.json() {
-        context.output.print_json(&report)?;
+        context.output.print_json(report)?;
     } else {
         context.output.talk(&format!(
             "{}; {} written",
@@ -100,14 +120,21 @@ fn make(context: &Context, path: &std::path::Path) -> Result<(), Failure> {
     if context.interrupted() {
         return Err(Failure::new(Exit::Incomplete, "interrupted; the same command goes on from here"));
     }
-    if report.backup.missing > 0 || !report.sync.problems.is_empty() {
+    if report.backup.missing == 0 && !report.sync.problems.is_empty() {
+        return Err(Failure::new(
+            Exit::Incomplete,
+            "the backup holds every original, but not all is as it should be",
+        )
+        .hint("what is not is named above"));
+    }
+    if report.backup.missing > 0 {
         return Err(Failure::new(Exit::Incomplete, "the backup does not hold everything yet")
             .hint("what is missing is named above, or rests in remotes that did not answer; run it again"));
     }
     Ok(())
 }
 
-fn verify(context: &Context, path: &std::path::Path) -> Result<(), Failure> {
+fn verify(context: &Context, path: &Path) -> Result<(), Failure> {
     context.refuse_dry_run("backup --verify", "it puts again what it finds missing")?;
     let mut library = context.open_library()?;
     let report = library.verify_backup(path, &context.surroundings(), &context.progress);
@@ -139,7 +166,7 @@ fn verify(context: &Context, path: &std::path::Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn schedule(context: &Context, path: &std::path::Path, when: When) -> Result<(), Failure> {
+fn schedule(context: &Context, path: &Path, when: When) -> Result<(), Failure> {
     context.refuse_dry_run("backup --schedule", "safelight backup lists when each is due")?;
     let mut library = context.open_library()?;
     let schedule = match when {

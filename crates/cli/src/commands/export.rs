@@ -1,4 +1,4 @@
-//! `safelight export`: everything out again, in the open.
+//! `safelight export`: everything out again, in the open; or sealed, in one file.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,11 @@ use crate::output::{counted, printable, size};
 
 /// Write originals out with their paths and times, XMP sidecars, and a signed list of what was written
 ///
-/// The folder can be checked later without any library: safelight verify --export DIR.
+/// The folder can be checked later without any library: safelight verify --export DIR. With --sealed, everything goes into one
+/// file instead, sealed as it rests here: the file and the recovery words alone give the library back (safelight join file:PATH).
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The folder to write into; it must be empty, or hold an export that is to go on
+    /// The folder to write into; it must be empty, or hold an export that is to go on. With --sealed, the file
     directory: Option<PathBuf>,
     /// Which photos: ids, paths or a query; all without any
     #[arg(value_name = "ITEMS")]
@@ -33,6 +34,12 @@ pub(crate) struct Arguments {
     /// Write no XMP sidecars
     #[arg(long)]
     no_sidecars: bool,
+    /// Make one file that holds the whole library, sealed, or bring it up to date
+    #[arg(long, requires = "directory", conflicts_with_all = ["items", "to", "at", "no_sidecars"])]
+    sealed: bool,
+    /// With --sealed: read everything back that is in it and open it, once it is made
+    #[arg(long, requires = "sealed")]
+    verify: bool,
 }
 
 /// More failures than this are counted, not named, in a result.
@@ -60,6 +67,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::usage("export needs a folder to write into")
             .hint("safelight export DIR [ITEMS], or safelight export --to - ITEM"));
     };
+    if arguments.sealed {
+        return super::backup::seal_into_file(context, directory, arguments.verify);
+    }
     let library = context.open_library_at(arguments.at.as_deref())?;
     let request = ExportRequest {
         directory: directory.clone(),

@@ -1,17 +1,17 @@
 //! `safelight import`: takes photos and videos in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use safelight_library::{
-    ImportPlan, ImportReport, ImportRequest, Library, SETTLE, UploadFolder, UploadRequest,
+    ImportPlan, ImportReport, ImportRequest, Library, SETTLE, UploadFolder, UploadRequest, is_sealed_copy,
 };
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, size};
+use crate::output::{counted, printable, size};
 use crate::prompt;
 
 /// Take photos and videos into the library
@@ -19,7 +19,8 @@ use crate::prompt;
 /// Copies are sealed into the library; the files themselves are left as they are. Files seen before
 /// and unchanged are not opened. Without a path, the watched folders are imported (safelight source);
 /// with --wait, previews that failed before are tried once more. On a device that only uploads (safelight join
-/// --upload-only), the files are sealed to the library's inbox and put there.
+/// --upload-only), the files are sealed to the library's inbox and put there. A sealed copy (safelight export FILE --sealed)
+/// gives back what is missing or damaged here.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Files and folders
@@ -57,6 +58,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(folder) = context.upload_folder()? {
         return upload(context, arguments, &folder);
     }
+    if let Some(copy) = arguments.paths.iter().find(|path| is_sealed_copy(path)) {
+        return bring_back(context, arguments, copy);
+    }
     let mut library = context.open_library()?;
     let requests = requests(context, &library, arguments)?;
     let mut report = ImportReport::default();
@@ -83,6 +87,46 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
     library.close()?;
     answer(context, &report)
+}
+
+/// From a sealed copy of this library: what is missing or damaged here.
+fn bring_back(context: &Context, arguments: &Arguments, copy: &Path) -> Result<(), Failure> {
+    if arguments.paths.len() > 1 || arguments.link {
+        let copy = printable(copy);
+        return Err(Failure::usage(format!("{copy} is a sealed copy of a library: it is imported alone")));
+    }
+    if context.existing_library()?.is_none() {
+        let whole = std::path::absolute(copy).unwrap_or_else(|_| copy.to_owned());
+        let said = format!(
+            "{} is a sealed copy of a whole library, and there is no library here to bring anything back to",
+            printable(copy)
+        );
+        return Err(Failure::new(Exit::Refused, said)
+            .hint(format!("with the recovery words: safelight join file:{}", printable(&whole))));
+    }
+    context.refuse_dry_run("import of a sealed copy", "what is here already is passed over by itself")?;
+    let mut library = context.open_library()?;
+    let report = library.bring_back_from_file(copy, &context.surroundings(), &context.progress);
+    library.close()?;
+    let report = report?;
+    if context.output.json() {
+        context.output.print_json(&report)?;
+    } else {
+        context.output.talk(&format!(
+            "{} of history taken in; {} whole again, {} brought back ({}), {} here already, {} failed",
+            counted(report.sync.taken_segments, "segment", "segments"),
+            counted(report.sync.local.healed_originals, "original", "originals"),
+            counted(report.fetch.fetched_originals, "original", "originals"),
+            size(report.fetch.fetched_bytes),
+            report.fetch.present_originals,
+            report.fetch.failed_originals
+        ));
+    }
+    if report.fetch.failed_originals + report.fetch.archived_originals > 0 || !report.sync.problems.is_empty()
+    {
+        return Err(Failure::silent(Exit::Incomplete));
+    }
+    Ok(())
 }
 
 /// On a device that only uploads: what is named is sealed to the library's inbox, and put there.
@@ -197,7 +241,7 @@ fn answer(context: &Context, report: &ImportReport) -> Result<(), Failure> {
         let problems = problems
             .iter()
             .map(|problem| Named {
-                path: crate::output::printable(&problem.path),
+                path: printable(&problem.path),
                 reason: problem.reason.clone(),
                 failure: problem.weight == safelight_library::Weight::Failure,
             })

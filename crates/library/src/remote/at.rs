@@ -158,20 +158,29 @@ pub(crate) fn parse_address(text: &str) -> Result<RemoteAddress> {
 }
 
 /// Refuses a place inside the folder of a library, this one's or another's, and one around this library: what rests there
-/// is no second copy, and goes with the first.
-fn refuse_library_folder(address: &RemoteAddress, library: &Path) -> Result<()> {
-    let RemoteAddress::Folder(path) = address else { return Ok(()) };
+/// is no second copy, and goes with the first. A file may lie beside a library.
+pub(crate) fn refuse_library_folder(address: &RemoteAddress, library: &Path) -> Result<()> {
+    let (path, folder) = match address {
+        RemoteAddress::Folder(path) => (path, Some(path.as_path())),
+        RemoteAddress::File(path) => (path, path.parent()),
+        _ => return Ok(()),
+    };
+    let is_folder = matches!(address, RemoteAddress::Folder(_));
     // One that is not there, or not to be entered, is looked into by who connects it.
-    let Ok(real) = path.canonicalize() else { return Ok(()) };
+    let Some(Ok(real)) = folder.map(Path::canonicalize) else { return Ok(()) };
     let around = real.ancestors().find(|folder| LibraryFolder::exists(folder));
     let reason = match around {
         Some(folder) => format!("{} lies in the folder of the library {}", path.display(), folder.display()),
-        None if library.canonicalize().is_ok_and(|library| library.starts_with(&real)) => {
+        None if is_folder && library.canonicalize().is_ok_and(|library| library.starts_with(&real)) => {
             format!("the folder of this library lies in {}", path.display())
         }
         None => return Ok(()),
     };
-    let hint = "a remote is a place of its own: name a folder that no library lies in or around, best on another disk";
+    let hint = if is_folder {
+        "a remote is a place of its own: name a folder that no library lies in or around, best on another disk"
+    } else {
+        "a sealed copy is a place of its own: name a file outside of every library, best on another disk"
+    };
     Err(LibraryError::Refused { reason, hint: hint.into() })
 }
 

@@ -35,7 +35,7 @@ mod verifying;
 mod waiting;
 
 pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
-pub(crate) use at::{connect_to, parse_address, reconnect, runtime};
+pub(crate) use at::{connect_to, parse_address, reconnect, refuse_library_folder, runtime};
 pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};

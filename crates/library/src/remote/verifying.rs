@@ -63,6 +63,10 @@ fn next_of_damage(row: &RemoteRow, damaged: &[String], is_refused: bool) -> Stri
         (problem.starts_with("keys/") || problem.starts_with("root/")) && problem.contains(" is damaged: ")
     };
     match is_refused || damaged.iter().any(has_one_name) {
+        true if row.address.starts_with("file:") => {
+            "what is damaged in one file stays in it: make a new one under another name, safelight export FILE --sealed"
+                .to_owned()
+        }
         true if row.address.starts_with("folder:") => format!(
             "what lies there is in the way: remove it by hand, then safelight verify --remote {name} --all once more"
         ),

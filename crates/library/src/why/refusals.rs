@@ -224,6 +224,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     ("others-hear", "The other devices hear of it with their next sync, after one here: safelight sync"),
     ("reach-folder", "unshare the folder with it, or take the drive"),
+    ("reach-file", "take the drive: what is in one file stays in it"),
     ("reach-role", "take its role on the storage away: it signs in there with an identity of its own"),
     (
         "reach-session",

@@ -133,6 +133,8 @@ fn what_a_place_answers_has_codes_with_and_without_what_the_system_said() {
         ),
         (StoreError::Vanished { place: place() }, "place-gone"),
         (StoreError::NoPlace { path: "/mnt/nas".into(), source: source() }, "no-folder"),
+        (StoreError::NoFile { path: "/mnt/nas".into(), source: source() }, "no-file"),
+        (StoreError::NotACopy { place: place(), reason: "it does not begin as one" }, "not-a-copy"),
         (StoreError::Obstructed { place: place(), object: object() }, "obstructed"),
         (StoreError::Damaged { place: place(), object: object(), reason: "cut".into() }, "object-damaged"),
         (
@@ -160,7 +162,7 @@ fn what_a_place_answers_has_codes_with_and_without_what_the_system_said() {
         let said = Why::of(&with_causes(&error)).unwrap_or_else(|| panic!("{error}"));
         assert_eq!((kept.code, said.code), (expected, expected), "{error}");
         let (named, value) = match expected {
-            "no-folder" => ("path", "/mnt/nas".to_owned()),
+            "no-folder" | "no-file" => ("path", "/mnt/nas".to_owned()),
             _ => ("place", place()),
         };
         assert_eq!((&kept.values[named], &said.values[named]), (&value, &value), "{error}");
