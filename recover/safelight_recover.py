@@ -11,7 +11,7 @@ Needs Python 3.9 or newer and `pip install cryptography`. Nothing else: no netwo
 Written from docs/spec/sl1.md and docs/spec/sl1-history.md alone, of which it is the second reader; the section
 signs below are theirs ("history" is the second file). The codes of refusals are the specification's, too.
 """
-import argparse, base64, collections, errno, hashlib, hmac, json, mmap, os, re, stat, struct, sys, time, zlib
+import argparse, base64, collections, contextlib, errno, hashlib, hmac, json, mmap, os, re, stat, struct, sys, tarfile, time, zlib
 
 try:
     from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -904,16 +904,22 @@ class Bucket:
     def __init__(self, path):
         inside = os.path.join(path, "objects")      # a library folder
         self.path = inside if os.path.isdir(inside) and not os.path.islink(inside) else path
-        self.objects = collections.defaultdict(list)    # logical name without shard -> files
+        self.index(self.walk())
+
+    def walk(self):
         for folder, folders, files in os.walk(self.path):
             folders.sort()
             for file in sorted(files):
-                relative = os.path.relpath(os.path.join(folder, file), self.path).replace(os.sep, "/")
-                steps = relative.split("/")
-                name = NAME.match(steps[-1])
-                if name and len(steps) > 1:
-                    middle = steps[1:2] if steps[0] in ("keys", "log") and len(steps) > 2 else []
-                    self.objects["/".join([steps[0], *middle, name.group()])].append(relative)
+                yield os.path.relpath(os.path.join(folder, file), self.path).replace(os.sep, "/")
+
+    def index(self, files):
+        self.objects = collections.defaultdict(list)    # logical name without shard -> files
+        for relative in files:
+            steps = relative.split("/")
+            name = NAME.match(steps[-1])
+            if name and len(steps) > 1:
+                middle = steps[1:2] if steps[0] in ("keys", "log") and len(steps) > 2 else []
+                self.objects["/".join([steps[0], *middle, name.group()])].append(relative)
         self.names = {file: name for name, files in self.objects.items() for file in files}
 
     def named(self, prefix):
@@ -944,6 +950,34 @@ class Bucket:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise Refused("unreadable", error.strerror) from None
+
+class SealedCopy(Bucket):
+    """One file that holds a bucket: a tar, in which the later of two entries with one name counts."""
+    def __init__(self, path):
+        self.path, self.where = path, {}
+        with tarfile.open(path, "r:", ignore_zeros=True) as tar:    # passes over what a damaged sector left of a header
+            with contextlib.suppress(tarfile.ReadError):            # a last entry that was cut off
+                for entry in tar:
+                    if entry.isreg():
+                        self.where[entry.name] = entry.offset_data, entry.size
+        self.index(sorted(self.where))
+
+    def read(self, relative, limit):
+        at, size = self.where[relative]
+        demand(size <= limit, "too-large")
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(at)
+                data = file.read(size)
+        except OSError as error:
+            raise Refused("unreadable", error.strerror) from None
+        demand(len(data) == size, "truncated")
+        return data
+
+    def map(self, relative):
+        data = self.read(relative, 64 * MIB)
+        demand(len(data) >= 24, "truncated")
+        return contextlib.nullcontext(data)
 
 # ---- The library: words -> root card -> keys -> statements -> history -----------------------------------
 
@@ -1603,7 +1637,7 @@ def ask_words():
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="safelight_recover.py", description=__doc__.split("\n")[0])
     parser.add_argument("verb", choices=["list", "verify", "restore"])
-    parser.add_argument("bucket", help="a copy of a bucket, or a library folder")
+    parser.add_argument("bucket", help="a copy of a bucket, a library folder, or a sealed copy in one file")
     parser.add_argument("dir", nargs="?", help="where `restore` writes")
     parser.add_argument("--words-file", help="a file with the 24 words; asked for without it")
     parser.add_argument("--portable-names", action="store_true", default=os.name == "nt",
@@ -1614,8 +1648,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if (options.verb == "restore") != (options.dir is not None):
         parser.error("restore needs DIR, and only restore does")
-    if not os.path.isdir(options.bucket):
-        parser.error(f"there is no folder {options.bucket}")
+    is_file = os.path.isfile(options.bucket)
+    if not is_file and not os.path.isdir(options.bucket):
+        parser.error(f"there is no folder and no file {options.bucket}")
+    if is_file and not tarfile.is_tarfile(options.bucket):
+        parser.error(f"{options.bucket} is no sealed copy")
     try:
         if options.words_file:
             with open(options.words_file, encoding="utf-8") as file:
@@ -1625,7 +1662,8 @@ def main(arguments=None):
     except (Refused, UnicodeDecodeError, EOFError) as refusal:
         print(f"These are not the words: {refusal}", file=sys.stderr)
         return 3
-    library = Library(Bucket(options.bucket), words, options.without_statements)
+    bucket = SealedCopy(options.bucket) if is_file else Bucket(options.bucket)
+    library = Library(bucket, words, options.without_statements)
     if not library.card and not library.secrets:
         print(f"Nothing here belongs to these words (no root/{id_text(words.id)}).", file=sys.stderr)
         return 4

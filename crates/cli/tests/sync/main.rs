@@ -30,6 +30,7 @@ mod linked;
 mod local;
 mod lost;
 mod members;
+mod one_file;
 mod others;
 mod pairing;
 #[path = "../faults/pictures.rs"]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::at::{AddedRemote, Surroundings, fresh_token, parse_address, runtime};
 use super::keeper::Keeper;
-use crate::error::Result;
+use crate::error::{LibraryError, Result};
 use crate::library::Library;
 
 /// One guarantee of the conformance suite and what was found.
@@ -78,11 +78,18 @@ impl Library {
     /// afterwards where the place lets objects be removed.
     ///
     /// # Errors
-    /// As [`Library::add_remote`]. A guarantee that does not hold is a row, not an error.
+    /// As [`Library::add_remote`]. A guarantee that does not hold is a row, not an error. [`LibraryError::Refused`] for a sealed
+    /// copy in one file, in which all that was tried would stay.
     pub fn check_remote(&mut self, name: &str, surroundings: &Surroundings) -> Result<CheckedRemote> {
         self.folder.require_writable()?;
         let row = self.remote_row(name)?;
         let address = parse_address(&row.address)?;
+        if matches!(address, RemoteAddress::File(_)) {
+            return Err(LibraryError::Refused {
+                reason: "what a check writes would stay in a sealed copy in one file for ever".into(),
+                hint: format!("safelight verify --remote {name} --all reads everything back that is in it"),
+            });
+        }
         let keeper = self.keeper(&row)?;
         let runtime = runtime()?;
         let connected = runtime.block_on(self.connect_anew(&address, keeper, surroundings))?;

@@ -1,7 +1,7 @@
 //! A sealed copy in one file: a tar that only grows, for offline keeping.
 //!
 //! Any `tar` lists it, and unpacks it into the layout of a folder that is a place. Its first entry says in plain words what it is;
-//! behind it stand the objects, each under its path, in the order in which they came (`docs/spec/sl1.md` §4.1).
+//! behind it stand the objects, each under its path, in the order in which they came (`docs/spec/sl1.md` §3.1).
 //!
 //! Invariants:
 //! * an entry is there once its header is, and a header is written only when the bytes behind it are durable: whoever is killed
