@@ -66,7 +66,7 @@ impl Made {
         let (label_bytes, file) = (end(), SealedFile::open(&path).expect("opens"));
         let mut objects = BTreeMap::new();
         for (name, length) in
-            [("log/ab/0000000001", 0_u16), ("o/ab/abcdef", 700), ("head/abc", 512), ("o/cd/cdefgh", 1300)]
+            [("log/abc/0000000001", 0_u16), ("o/ab/abcdef", 700), ("head/abc", 512), ("o/cd/cdefgh", 1300)]
         {
             let bytes: Vec<u8> =
                 (0..length).map(|number| u8::try_from(number % 251).expect("small") + 1).collect();
@@ -96,7 +96,8 @@ impl Made {
     fn holds_all_but(&self, file: &SealedFile, lost: &[&str]) {
         for (name, bytes) in self.objects.values() {
             let there = get(file, name);
-            assert_eq!(there, (!lost.contains(name)).then(|| bytes.clone()), "{name}");
+            let is_lost = lost.contains(name);
+            assert!(there == (!is_lost).then(|| bytes.clone()), "{name}, lost: {is_lost}");
         }
     }
 }
@@ -190,7 +191,7 @@ fn a_damaged_header_hides_one_object_and_nothing_is_written_over() {
 fn sizes_beyond_the_end_hide_nothing_that_follows() {
     let made = Made::new();
     let begin = made.begin_of("o/ab/abcdef");
-    for size in [4_000, 1 << 40, u64::MAX - 600, u64::MAX] {
+    for size in [6_000, 1 << 40, u64::MAX - 600, u64::MAX] {
         let mut bytes = made.bytes.clone();
         let mut header = tar::Header::from_byte_slice(&bytes[begin..begin + 512]).clone();
         header.set_size(size);
@@ -254,7 +255,7 @@ fn killed_writers_lose_nothing_that_was_acknowledged() {
     let path = root.join("copy.tar");
     SealedFile::create(&path).expect("creates");
     let (mut torn, mut acknowledged) = (0, 0);
-    for round in 0..10_u32 {
+    for round in 0..6_u32 {
         let mut writers = [0, 50_000].map(|more| spawn_writer(root, TEST, round * 100_000 + more));
         std::thread::sleep(Duration::from_millis(u64::from(120 + round * 37 % 190)));
         for writer in &mut writers {

@@ -73,7 +73,8 @@ impl SealedFile {
     /// Makes a copy that holds nothing yet. An empty file at the path becomes one.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] where something is there; what the disk answers.
+    /// [`StoreError::AlreadyExists`] where something is there, [`StoreError::NoPlace`] where there is no folder for it; what
+    /// the disk answers.
     pub fn create(path: &Path) -> Result<(), StoreError> {
         let label = format!("file {}", path.display());
         let fail = |operation| {
@@ -81,8 +82,12 @@ impl SealedFile {
             move |error: io::Error| StoreError::from_io(&label, operation, "the file", error)
         };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600));
-        let file = File::from(opened.map_err(|error| fail(Operation::Put)(error.into()))?);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let opened = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)).map_err(|error| match error {
+            Errno::NOENT => StoreError::NoPlace { path: folder.to_owned(), source: error.into() },
+            error => fail(Operation::Put)(error.into()),
+        });
+        let file = File::from(opened?);
         let _lock = WriterLock::take(&file).map_err(fail(Operation::Put))?;
         let metadata = file.metadata().map_err(fail(Operation::Head))?;
         if !metadata.is_file() || metadata.len() > 0 {
@@ -96,7 +101,6 @@ impl SealedFile {
             }
             return Err(fail(Operation::Put)(error));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(folder, flags, Mode::empty())
             .map_err(|error| fail(Operation::Sync)(error.into()))?;
