@@ -272,7 +272,7 @@ async fn probe_tiers(remote: &dyn Remote, token: &str, tiers: &[Tier]) -> Result
         return Ok(Finding::Missing("this kind of place has no tiers".to_owned()));
     };
     let key = probe_key(remote, token, 'c')?;
-    let options = PutOptions { tier: Some(*tier), media_type: None };
+    let options = PutOptions { tier: Some(*tier), ..Default::default() };
     let written = remote.put(&key, Body::from(b"safelight probe 3".as_slice()), &options).await;
     let found = remote.head(&key).await;
     if remote.delete(&key).await.is_err() {

@@ -5,6 +5,8 @@
 //! permits it. A row that the place declares itself unable to keep is *skipped* with the reason; a row that
 //! does not hold is *broken*, never an error that stops the others.
 
+mod puts;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -150,6 +152,9 @@ pub async fn check(remote: Arc<dyn Remote>, token: &str) -> Result<Report, NameE
             "a checksum that the place tells is that of the bytes",
             bench.tells_true_checksums().await,
         ),
+        row("R14", "bytes with another MD5 than was said are refused", bench.compares_md5().await),
+        row("R15", "metadata comes back as it was put", bench.keeps_metadata().await),
+        row("R16", "blocks are seen only once they are one object", bench.takes_blocks().await),
     ];
     bench.clean_up().await;
     Ok(Report { rows })
@@ -418,7 +423,7 @@ impl Bench {
     async fn is_honest_about_tiers(&self) -> Tried {
         let (key, bytes) = (self.named("r11")?, pattern(2_000, 11));
         if let Some(tier) = self.remote.capabilities().tiers.first() {
-            let options = PutOptions { tier: Some(*tier), media_type: None };
+            let options = PutOptions { tier: Some(*tier), ..Default::default() };
             self.remote.put(&key, Body::Bytes(bytes), &options).await?;
             let found = self.remote.head(&key).await?.tier;
             return require(found == Some(*tier), format!("written as {tier:?}, found as {found:?}"));
@@ -426,7 +431,7 @@ impl Bench {
         self.put(&key, &bytes).await?;
         let refused = self.remote.set_tier(&key, Tier::Cool).await;
         require(matches!(refused, Err(StoreError::Unsupported { .. })), "a change of tier is not refused")?;
-        let options = PutOptions { tier: Some(Tier::Cool), media_type: None };
+        let options = PutOptions { tier: Some(Tier::Cool), ..Default::default() };
         let lost = self.remote.put(&key, Body::Bytes(pattern(3, 12)), &options).await;
         require(matches!(lost, Err(StoreError::Unsupported { .. })), "a tier that it has not is accepted")?;
         require(self.remote.get(&key, AT_MOST_BYTES).await? == bytes, "the object was changed")

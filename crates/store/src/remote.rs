@@ -4,7 +4,7 @@
 //! the same code for every backend. Cancellation: every method may be dropped at any await point; an
 //! interrupted write has then happened whole or not at all, and the caller must look before it concludes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::capabilities::Capabilities;
 use crate::checksum::Checksum;
-use crate::error::StoreError;
+use crate::error::{Operation, StoreError};
 use crate::name::{Key, Prefix};
 
 /// A storage that can hold objects under names.
@@ -53,6 +53,8 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// * `R3` A name that is taken answers [`StoreError::AlreadyExists`], and the object is unchanged.
     /// * `R4` Of several writers at the same time exactly one succeeds; the others get `AlreadyExists`
     ///   (not promised where [`OneWinner`](crate::Capability::OneWinner) is missing).
+    /// * `R14` Where [`Stored::is_md5_checked`] is said, a put with an MD5 that is not that of its bytes is refused and
+    ///   writes nothing.
     ///
     /// A retry after a lost reply answers `AlreadyExists` for the caller's own bytes: it must be verified.
     ///
@@ -128,6 +130,73 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// As said, and [`StoreError::Denied`].
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError>;
 
+    /// Mints a permission to read one object over TLS without any other credential.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] where the place cannot do this, and [`StoreError::Denied`].
+    async fn grant_download(&self, _request: &LinkRequest) -> Result<DownloadGrant, StoreError> {
+        Err(lacking(self.label(), Operation::Grant, "it has no links that end by themselves"))
+    }
+
+    /// Makes the container or bucket that this remote lies in; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] where a place cannot be made from here, and [`StoreError::Denied`].
+    async fn create_place(&self) -> Result<(), StoreError> {
+        Err(lacking(self.label(), Operation::Open, "it cannot be made from here"))
+    }
+
+    /// Reads what [`PutOptions::metadata`] said when the object was put.
+    ///
+    /// * `R15` A place that keeps metadata gives back the names and values that were put; another one answers
+    ///   [`StoreError::Unsupported`].
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    async fn metadata(&self, _key: &Key) -> Result<BTreeMap<String, String>, StoreError> {
+        Err(lacking(self.label(), Operation::Head, "it keeps no metadata"))
+    }
+
+    /// Begins an upload in blocks, or finds the one that was interrupted: what it holds need not be sent again.
+    ///
+    /// * `R16` Blocks are no object: a reader sees none before [`commit_blocks`](Self::commit_blocks), and then the
+    ///   whole. Beginning again names the blocks that were taken before, by number, MD5 and length. Committing to a
+    ///   name that is taken answers `AlreadyExists`, and the object is unchanged.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] where a place takes objects only whole.
+    async fn begin_blocks(&self, _key: &Key, _options: &PutOptions) -> Result<BlockUpload, StoreError> {
+        Err(lacking(self.label(), Operation::Put, "it takes objects only whole"))
+    }
+
+    /// Sends one block; the place compares its MD5.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and [`StoreError::Refused`] when the MD5 is not that of the bytes.
+    async fn put_block(
+        &self,
+        _key: &Key,
+        _upload: &BlockUpload,
+        _block: Block,
+        _body: Body,
+    ) -> Result<(), StoreError> {
+        Err(lacking(self.label(), Operation::Put, "it takes objects only whole"))
+    }
+
+    /// Makes blocks one object, in the order given, unless the name is taken.
+    ///
+    /// # Errors
+    /// As [`put_if_absent`](Self::put_if_absent).
+    async fn commit_blocks(
+        &self,
+        _key: &Key,
+        _upload: &BlockUpload,
+        _blocks: &[Block],
+        _options: &PutOptions,
+    ) -> Result<Stored, StoreError> {
+        Err(lacking(self.label(), Operation::Put, "it takes objects only whole"))
+    }
+
     /// Removes what interrupted uploads left behind at least `age` ago, and says how many there were. Only
     /// places that upload under another name first leave anything; choose days, because clocks differ.
     ///
@@ -145,6 +214,11 @@ pub trait Remote: fmt::Debug + Send + Sync {
     async fn remove_empty_folder(&self, _folder: &Key) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// What a place answers to what it does not have.
+fn lacking(place: &str, operation: Operation, reason: &'static str) -> StoreError {
+    StoreError::Unsupported { place: place.to_owned(), operation, reason }
 }
 
 /// The bytes of an object on their way to a place; can be read again for a retry.
@@ -289,6 +363,12 @@ pub struct PutOptions {
     pub tier: Option<Tier>,
     /// The media type; only the plain copy says one.
     pub media_type: Option<String>,
+    /// The MD5 of the bytes, for the place to compare before it takes them; [`Stored::is_md5_checked`] says whether it
+    /// does. Only the plain copy says one.
+    pub md5: Option<[u8; 16]>,
+    /// Words beside the object: names of small letters and digits, values of printable ASCII. Places without such words
+    /// leave them out, and say so to [`Remote::metadata`]. Only the plain copy says any.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What a place answers to a successful put.
@@ -298,6 +378,28 @@ pub struct Stored {
     pub version: Option<String>,
     /// What the place computed over the bytes that it took, where it says so (`R13`: then it is theirs).
     pub checksum: Option<Checksum>,
+    /// Whether the place compared the MD5 that came with the bytes (`R14`).
+    pub is_md5_checked: bool,
+}
+
+/// One block of an object that is sent in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    /// Its place in the object, from 0; at most 9,999.
+    pub number: u32,
+    /// The MD5 of its bytes.
+    pub md5: [u8; 16],
+    /// How many bytes it has: at least 5 MiB in all blocks but the last, as S3 asks.
+    pub length_bytes: u64,
+}
+
+/// An upload in blocks that is under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BlockUpload {
+    /// The place's own name for it.
+    pub(crate) id: String,
+    /// What it took so far.
+    pub taken: BTreeSet<Block>,
 }
 
 /// What a place says about an object.
@@ -371,6 +473,35 @@ pub struct GrantRequest {
     pub valid_for: Duration,
     /// The most bytes that may be sent, where the place can enforce it.
     pub at_most_bytes: u64,
+}
+
+/// What is asked of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRequest {
+    /// The one object that may be read.
+    pub key: Key,
+    /// How long it may be read; at most seven days.
+    pub valid_for: Duration,
+}
+
+/// A permission to read one object; a secret until it expires.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DownloadGrant {
+    /// Where the bytes are, with what proves the permission.
+    pub url: String,
+    /// When it ends, by the place's clock.
+    pub expires: SystemTime,
+}
+
+impl fmt::Debug for DownloadGrant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open_part = self.url.split('?').next().unwrap_or_default();
+        formatter
+            .debug_struct("DownloadGrant")
+            .field("url", &open_part)
+            .field("expires", &self.expires)
+            .finish()
+    }
 }
 
 /// A permission to upload one object; a secret until it expires.

@@ -54,7 +54,7 @@ impl SealedRemote {
         tier: Option<Tier>,
     ) -> Result<Stored, StoreError> {
         let tier = tier.filter(|tier| self.capabilities().tiers.contains(tier));
-        let options = PutOptions { tier, media_type: None };
+        let options = PutOptions { tier, ..Default::default() };
         let key = Key::from(path);
         if matches!(self.capabilities().finding(Capability::PutIfAbsent), Finding::Missing(_)) {
             // A look instead of a promise: what two write at the same instant is the same content.

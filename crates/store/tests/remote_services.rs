@@ -25,7 +25,7 @@ fn key(name: &str) -> Key {
 }
 
 async fn put(remote: &dyn Remote, name: &str, tier: Option<Tier>) -> Result<(), StoreError> {
-    let options = PutOptions { tier, media_type: None };
+    let options = PutOptions { tier, ..Default::default() };
     remote.put_if_absent(&key(name), Body::from(b"sealed".as_slice()), &options).await.map(drop)
 }
 

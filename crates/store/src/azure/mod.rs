@@ -5,6 +5,7 @@
 //! [`sas`]) and the meaning of errors. Retries are not the SDK's but of [`Retry`](crate::Retry), like
 //! everywhere. Parts are at most 32 MiB and go as one *Put Blob*, which a SAS with only `c` permits.
 
+mod blocks;
 mod certificate;
 mod environment;
 mod error;
@@ -13,6 +14,7 @@ mod sas;
 mod source;
 mod transport;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::num::NonZero;
 use std::ops::Range;
@@ -46,8 +48,8 @@ use crate::error::{Operation, StoreError};
 use crate::http::{Asked, BodyReader, Http, encode};
 use crate::name::{Key, Prefix};
 use crate::remote::{
-    Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
-    Urgency,
+    Block, BlockUpload, Body, DownloadGrant, GrantRequest, LinkRequest, ListPage, ObjectInfo, PageToken,
+    PutOptions, Remote, Stored, Tier, UploadGrant, Urgency,
 };
 
 /// The most bytes of one *Put Blob*.
@@ -149,13 +151,7 @@ impl AzureBlob {
         only_new: bool,
     ) -> Result<Stored, StoreError> {
         let asked = Asked { place: &self.label, operation: Operation::Put, object: key.as_str() };
-        if let Some(tier) = options.tier
-            && !self.capabilities.tiers.contains(&tier)
-        {
-            return Err(
-                Asked { operation: Operation::Tier, ..asked }.unsupported("it was found to have no tiers")
-            );
-        }
+        self.check_tier(asked, options)?;
         if body.length_bytes() > self.capabilities.most_object_bytes {
             return Err(asked.too_large(body.length_bytes(), self.capabilities.most_object_bytes));
         }
@@ -167,6 +163,9 @@ impl AzureBlob {
         let upload = BlockBlobClientUploadOptions {
             tier: options.tier.map(to_access_tier),
             blob_content_type: Some(media_type),
+            // The connection below says it as `Content-MD5` too, which the service compares with the bytes.
+            blob_content_md5: options.md5.map(Vec::from),
+            metadata: metadata_of(options),
             if_none_match: only_new.then(|| "*".into()),
             partition_size: Some(MOST_PUT_BYTES),
             parallel: Some(NonZero::<usize>::MIN),
@@ -174,13 +173,23 @@ impl AzureBlob {
         };
         match self.blob(key).upload(content, Some(upload)).await {
             Ok(result) => {
-                // What the service computed over this very request; no checksum is ever sent that it could repeat.
-                let md5 = result.content_md5.as_deref().and_then(Checksum::md5);
+                // What the service computed over this very request, if none was sent that it could repeat.
+                let is_md5_checked = options.md5.is_some();
+                let md5 = result.content_md5.filter(|_| !is_md5_checked);
+                let md5 = md5.as_deref().and_then(Checksum::md5);
                 let crc = result.content_crc64.as_deref().and_then(Checksum::crc64_least_first);
-                Ok(Stored { version: result.etag.map(|etag| etag.to_string()), checksum: md5.or(crc) })
+                let version = result.etag.map(|etag| etag.to_string());
+                Ok(Stored { version, checksum: md5.or(crc), is_md5_checked })
             }
             Err(error) => Err(meaning(asked, error)),
         }
+    }
+
+    fn check_tier(&self, asked: Asked<'_>, options: &PutOptions) -> Result<(), StoreError> {
+        if options.tier.is_none_or(|tier| self.capabilities.tiers.contains(&tier)) {
+            return Ok(());
+        }
+        Err(Asked { operation: Operation::Tier, ..asked }.unsupported("it was found to have no tiers"))
     }
 
     /// Bytes of an object and its whole length; nothing when the range begins behind its end.
@@ -368,6 +377,51 @@ impl Remote for AzureBlob {
         let name = self.blob_name(request.key.as_str());
         self.grants.mint(asked, &self.address, &name, request).await
     }
+
+    async fn grant_download(&self, request: &LinkRequest) -> Result<DownloadGrant, StoreError> {
+        let asked = Asked { place: &self.label, operation: Operation::Grant, object: request.key.as_str() };
+        let name = self.blob_name(request.key.as_str());
+        self.grants.mint_link(asked, &self.address, &name, request).await
+    }
+
+    async fn create_place(&self) -> Result<(), StoreError> {
+        let asked = Asked { place: &self.label, operation: Operation::Open, object: "the container" };
+        match self.container.create(None).await {
+            Err(error) if !is_refused_as(&error, 409) => Err(meaning(asked, error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<BTreeMap<String, String>, StoreError> {
+        let asked = Asked { place: &self.label, operation: Operation::Head, object: key.as_str() };
+        let fail = |error| meaning(asked, error);
+        let answer = self.blob(key).get_properties(None).await.map_err(fail)?;
+        Ok(answer.metadata().map_err(fail)?.into_iter().collect())
+    }
+
+    async fn begin_blocks(&self, key: &Key, _options: &PutOptions) -> Result<BlockUpload, StoreError> {
+        self.find_blocks(key).await
+    }
+
+    async fn put_block(
+        &self,
+        key: &Key,
+        _upload: &BlockUpload,
+        block: Block,
+        body: Body,
+    ) -> Result<(), StoreError> {
+        self.stage(key, block, body).await
+    }
+
+    async fn commit_blocks(
+        &self,
+        key: &Key,
+        _upload: &BlockUpload,
+        blocks: &[Block],
+        options: &PutOptions,
+    ) -> Result<Stored, StoreError> {
+        self.commit(key, blocks, options).await
+    }
 }
 
 impl AzureBlob {
@@ -385,6 +439,11 @@ impl AzureBlob {
         let changed = self.blob(key).set_tier(to_access_tier(tier), Some(options)).await;
         changed.map(drop).map_err(|error| meaning(asked, error))
     }
+}
+
+fn metadata_of(options: &PutOptions) -> Option<HashMap<String, String>> {
+    let metadata = &options.metadata;
+    (!metadata.is_empty()).then(|| metadata.clone().into_iter().collect())
 }
 
 /// One try a request, through our own connection.

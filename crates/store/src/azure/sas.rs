@@ -24,7 +24,7 @@ use crate::address::AzureAddress;
 use crate::credential::SecretText;
 use crate::error::StoreError;
 use crate::http::{Asked, Http, encode};
-use crate::remote::{GrantRequest, UploadGrant};
+use crate::remote::{DownloadGrant, GrantRequest, LinkRequest, UploadGrant};
 
 /// The version whose rules the service SAS follow.
 const VERSION: &str = "2020-12-06";
@@ -41,7 +41,9 @@ const LENT_PERMISSIONS: &str = "rcwl";
 const UPLOAD_PERMISSIONS: &str = "c";
 /// The longest grant.
 const LONGEST_GRANT: Duration = Duration::from_secs(24 * 3600);
-/// How long a user delegation key is asked for and used.
+/// The longest link: no user delegation key lives longer.
+const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a user delegation key is asked for and used at least.
 const DELEGATION_VALIDITY: Duration = Duration::from_secs(25 * 3600);
 
 /// Where the SAS of a request comes from; clones share what is minted.
@@ -217,13 +219,34 @@ impl Grants {
                 return Err(asked.unsupported("a given SAS cannot mint another"));
             }
             Self::AccountKey(SasSource::Minted(minted)) => minted.sign(Some(blob), "c", expires),
-            Self::Delegated(delegated) => delegated.sign(asked, address, blob, expires).await?,
+            Self::Delegated(delegated) => delegated.sign(asked, address, blob, "c", expires).await?,
         };
-        let blob: Vec<String> = blob.split('/').map(encode).collect();
-        let url = format!("{}/{}/{}?{query}", address.service, encode(&address.container), blob.join("/"));
+        let url = blob_url(address, blob, &query);
         let headers = BTreeMap::from([("x-ms-blob-type".to_owned(), "BlockBlob".to_owned())]);
         Ok(UploadGrant { url, method: "PUT", headers, expires })
     }
+
+    /// Mints a permission to read one blob over TLS, as a user delegation SAS: it ends at the latest with the key that
+    /// Entra ID lends, and whoever revokes that key ends it.
+    pub(super) async fn mint_link(
+        &self,
+        asked: Asked<'_>,
+        address: &AzureAddress,
+        blob: &str,
+        request: &LinkRequest,
+    ) -> Result<DownloadGrant, StoreError> {
+        let Self::Delegated(delegated) = self else {
+            return Err(asked.unsupported("a link needs an identity of Entra ID, not a key or a SAS"));
+        };
+        let expires = SystemTime::now() + request.valid_for.min(LONGEST_LINK);
+        let query = delegated.sign(asked, address, blob, "r", expires).await?;
+        Ok(DownloadGrant { url: blob_url(address, blob, &query), expires })
+    }
+}
+
+fn blob_url(address: &AzureAddress, blob: &str, query: &str) -> String {
+    let blob: Vec<String> = blob.split('/').map(encode).collect();
+    format!("{}/{}/{}?{query}", address.service, encode(&address.container), blob.join("/"))
 }
 
 impl Delegated {
@@ -232,10 +255,11 @@ impl Delegated {
         asked: Asked<'_>,
         address: &AzureAddress,
         blob: &str,
+        permissions: &str,
         expires: SystemTime,
     ) -> Result<String, StoreError> {
         let key = self.key(expires).await.map_err(|error| meaning(asked, error))?;
-        sign_with(&key, address, blob, expires)
+        sign_with(&key, address, blob, permissions, expires)
             .ok_or_else(|| asked.nonsense("the user delegation key is incomplete"))
     }
 
@@ -248,7 +272,7 @@ impl Delegated {
             return Ok(Arc::clone(key));
         }
         let now = SystemTime::now();
-        let expires = now + DELEGATION_VALIDITY;
+        let expires = until.max(now + DELEGATION_VALIDITY);
         let info = KeyInfo {
             // Five minutes back for clocks that differ.
             start: Some(OffsetDateTime::from(now - Duration::from_secs(300))),
@@ -263,7 +287,7 @@ impl Delegated {
     }
 }
 
-/// A user delegation SAS that may create one blob.
+/// A user delegation SAS for one blob.
 ///
 /// Why not the builder of `azure_storage_sas` 1.0: it signs by the rules of 2026-04-06 only, which neither the
 /// emulator nor clouds that lag behind know; these of 2020-12-06 hold everywhere
@@ -272,6 +296,7 @@ fn sign_with(
     key: &UserDelegationKey,
     address: &AzureAddress,
     blob: &str,
+    permissions: &str,
     expires: SystemTime,
 ) -> Option<String> {
     let (object_id, tenant_id) = (key.signed_oid.as_deref()?, key.signed_tid.as_deref()?);
@@ -281,15 +306,37 @@ fn sign_with(
     let resource = format!("/blob/{}/{}/{blob}", address.account, address.container);
     let no_start = "";
     let to_sign = [
-        "c", no_start, &expires, &resource, object_id, tenant_id, &key_start, &key_end, service, version, "",
-        "", "", "", "https", VERSION, "b", "", "", "", "", "", "", "",
+        permissions,
+        no_start,
+        &expires,
+        &resource,
+        object_id,
+        tenant_id,
+        &key_start,
+        &key_end,
+        service,
+        version,
+        "",
+        "",
+        "",
+        "",
+        "https",
+        VERSION,
+        "b",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
     ]
     .join("\n");
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.value.as_deref()?), to_sign.as_bytes());
     let signature = data_encoding::BASE64.encode(tag.as_ref());
     let fields = [
         ("sv", VERSION),
-        ("sp", "c"),
+        ("sp", permissions),
         ("se", &expires),
         ("spr", "https"),
         ("sr", "b"),

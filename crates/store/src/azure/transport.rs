@@ -43,6 +43,9 @@ impl HttpClient for AzureTransport {
                 sending = sending.header(name.as_str(), value.as_str());
             }
         }
+        if let Some(md5) = whole_md5(request.headers()) {
+            sending = sending.header("content-md5", md5);
+        }
         let sent = match request.body().clone() {
             Body::Bytes(bytes) => {
                 let body = crate::remote::Body::Bytes(bytes);
@@ -65,6 +68,14 @@ impl HttpClient for AzureTransport {
         });
         Ok(AsyncRawResponse::new(status, headers, Box::pin(pieces)))
     }
+}
+
+/// The MD5 of a *Put Blob* that says one only as a property, which the service stores without looking: said as
+/// `Content-MD5` as well it is compared with the bytes
+/// (<https://learn.microsoft.com/rest/api/storageservices/put-blob>). The SDK has no option for it.
+fn whole_md5(headers: &Headers) -> Option<&str> {
+    headers.get_optional_str(&HeaderName::from_static("x-ms-blob-type"))?;
+    headers.get_optional_str(&HeaderName::from_static("x-ms-blob-content-md5"))
 }
 
 /// Hands a fault up through the SDK, which must not try again by itself.

@@ -159,7 +159,7 @@ impl Dropbox {
         if answer.get("size").and_then(Value::as_u64) != Some(body.length_bytes()) {
             return Err(asked.nonsense("it says that it took another number of bytes"));
         }
-        Ok(Stored { version: text(&answer, "rev"), checksum: checksum(&answer) })
+        Ok(Stored { version: text(&answer, "rev"), checksum: checksum(&answer), ..Stored::default() })
     }
 
     /// Sends a body in pieces; the answer is that to the last one, which makes the object.

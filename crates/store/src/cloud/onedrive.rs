@@ -151,7 +151,7 @@ impl OneDrive {
         if answer.get("size").and_then(Value::as_u64) != Some(body.length_bytes()) {
             return Err(asked.nonsense("it says that it took another number of bytes"));
         }
-        Ok(Stored { version: text(&answer, "eTag"), checksum: checksum(&answer) })
+        Ok(Stored { version: text(&answer, "eTag"), checksum: checksum(&answer), ..Stored::default() })
     }
 
     async fn upload_in_pieces(

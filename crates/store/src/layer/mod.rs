@@ -11,6 +11,7 @@ mod limit;
 mod retry;
 mod trace;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -31,8 +32,8 @@ use crate::capabilities::Capabilities;
 use crate::error::{Operation, StoreError};
 use crate::name::{Key, Prefix};
 use crate::remote::{
-    Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
-    Urgency,
+    Block, BlockUpload, Body, DownloadGrant, GrantRequest, LinkRequest, ListPage, ObjectInfo, PageToken,
+    PutOptions, Remote, Stored, Tier, UploadGrant, Urgency,
 };
 
 /// One call of a remote, as layers see it.
@@ -67,6 +68,9 @@ impl Volume for Stored {}
 impl Volume for ObjectInfo {}
 impl Volume for ListPage {}
 impl Volume for UploadGrant {}
+impl Volume for DownloadGrant {}
+impl Volume for BlockUpload {}
+impl Volume for BTreeMap<String, String> {}
 
 /// Something around every call.
 pub trait Layer: fmt::Debug + Send + Sync + 'static {
@@ -162,6 +166,46 @@ impl<L: Layer> Remote for Layered<L> {
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
         let call = self.call(Operation::Grant, request.key.as_str());
         self.layer.run(call, || self.inner.grant_upload(request)).await
+    }
+
+    async fn grant_download(&self, request: &LinkRequest) -> Result<DownloadGrant, StoreError> {
+        let call = self.call(Operation::Grant, request.key.as_str());
+        self.layer.run(call, || self.inner.grant_download(request)).await
+    }
+
+    async fn create_place(&self) -> Result<(), StoreError> {
+        self.layer.run(self.call(Operation::Open, ""), || self.inner.create_place()).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<BTreeMap<String, String>, StoreError> {
+        self.layer.run(self.call(Operation::Head, key.as_str()), || self.inner.metadata(key)).await
+    }
+
+    async fn begin_blocks(&self, key: &Key, options: &PutOptions) -> Result<BlockUpload, StoreError> {
+        let call = self.call(Operation::Put, key.as_str());
+        self.layer.run(call, || self.inner.begin_blocks(key, options)).await
+    }
+
+    async fn put_block(
+        &self,
+        key: &Key,
+        upload: &BlockUpload,
+        block: Block,
+        body: Body,
+    ) -> Result<(), StoreError> {
+        let call = Call { up_bytes: body.length_bytes(), ..self.call(Operation::Put, key.as_str()) };
+        self.layer.run(call, || self.inner.put_block(key, upload, block, body.clone())).await
+    }
+
+    async fn commit_blocks(
+        &self,
+        key: &Key,
+        upload: &BlockUpload,
+        blocks: &[Block],
+        options: &PutOptions,
+    ) -> Result<Stored, StoreError> {
+        let call = self.call(Operation::Put, key.as_str());
+        self.layer.run(call, || self.inner.commit_blocks(key, upload, blocks, options)).await
     }
 
     async fn sweep(&self, age: Duration) -> Result<u64, StoreError> {

@@ -2,11 +2,12 @@
 //!
 //! Why not opendal: its S3 takes a storage class per client and not per object, does not restore, and hides
 //! `x-amz-restore`; what is left of it is a signature ([`sign`], checked against Amazon's examples) and six
-//! requests. Objects go as one PUT, so multipart uploads are not needed (parts are at most 32 MiB).
+//! requests. What a library seals goes as one PUT (parts are at most 32 MiB); only the plain copy sends in blocks.
 //!
 //! Look-alikes take wishes and forget them (storage classes, `If-None-Match`): nothing of that kind is
 //! believed before the probe saw it.
 
+mod blocks;
 mod sign;
 
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ use crate::error::{Operation, StoreError};
 use crate::http::{Asked, Element, Http, Refusal, Reply, encode_path, retry_after};
 use crate::name::{Key, Prefix};
 use crate::remote::{
-    Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored, Tier, UploadGrant,
-    Urgency,
+    Block, BlockUpload, Body, GrantRequest, ListPage, ObjectInfo, PageToken, PutOptions, Remote, Stored,
+    Tier, UploadGrant, Urgency,
 };
 
 /// The most bytes of one PUT.
@@ -40,6 +41,8 @@ const LONGEST_GRANT: Duration = Duration::from_secs(24 * 3600);
 const THAWED_DAYS: u32 = 14;
 /// How much of a body is hashed at a time.
 const HASH_PIECE_BYTES: usize = 256 << 10;
+/// What the header of a word beside an object begins with.
+const METADATA: &str = "x-amz-meta-";
 const DENIED_HINT: &str = "the keys need s3:GetObject, s3:PutObject and s3:ListBucket (and s3:DeleteObject to collect) on this bucket";
 
 /// A bucket as a [`Remote`].
@@ -237,15 +240,9 @@ impl S3 {
         if body.length_bytes() > self.capabilities.most_object_bytes {
             return Err(asked.too_large(body.length_bytes(), self.capabilities.most_object_bytes));
         }
-        let media_type = options.media_type.as_deref().unwrap_or("application/octet-stream");
-        let mut ask = Ask::new(Method::PUT, key.as_str()).header("content-type", media_type);
-        if let Some(tier) = options.tier {
-            if !self.capabilities.tiers.contains(&tier) {
-                return Err(self
-                    .asked(Operation::Tier, key.as_str())
-                    .unsupported("it was found to have no tiers"));
-            }
-            ask = ask.header("x-amz-storage-class", self.storage_class(tier));
+        let mut ask = self.describe(Ask::new(Method::PUT, key.as_str()), key, options)?;
+        if let Some(md5) = &options.md5 {
+            ask = ask.header("content-md5", data_encoding::BASE64.encode(md5));
         }
         if only_new {
             ask = ask.header("if-none-match", "*");
@@ -256,9 +253,27 @@ impl S3 {
             200 => Ok(Stored {
                 version: reply.header("etag").map(str::to_owned),
                 checksum: checksum(|name| reply.header(name)),
+                is_md5_checked: options.md5.is_some(),
             }),
             _ => Err(self.refused(asked, reply).await),
         }
+    }
+
+    /// The headers of what a put says about its object.
+    fn describe<'a>(&self, mut ask: Ask<'a>, key: &Key, options: &PutOptions) -> Result<Ask<'a>, StoreError> {
+        let media_type = options.media_type.as_deref().unwrap_or("application/octet-stream");
+        ask = ask.header("content-type", media_type);
+        for (name, value) in &options.metadata {
+            ask = ask.header(&format!("{METADATA}{name}"), value);
+        }
+        if let Some(tier) = options.tier {
+            if !self.capabilities.tiers.contains(&tier) {
+                let asked = self.asked(Operation::Tier, key.as_str());
+                return Err(asked.unsupported("it was found to have no tiers"));
+            }
+            ask = ask.header("x-amz-storage-class", self.storage_class(tier));
+        }
+        Ok(ask)
     }
 
     const fn asked<'a>(&'a self, operation: Operation, object: &'a str) -> Asked<'a> {
@@ -477,6 +492,55 @@ impl Remote for S3 {
         let query = self.signer.presigned_query(signed, valid_for.as_secs().max(1), now);
         let url = format!("{}://{}{path}?{query}", self.scheme, self.host);
         Ok(UploadGrant { url, method: "PUT", headers, expires: now + valid_for })
+    }
+
+    async fn create_place(&self) -> Result<(), StoreError> {
+        let asked = self.asked(Operation::Open, "the bucket");
+        let reply = self.send(asked, Ask { key: None, ..Ask::new(Method::PUT, "") }).await?;
+        match reply.status() {
+            200 | 409 => Ok(()),
+            _ => Err(self.refused(asked, reply).await),
+        }
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<BTreeMap<String, String>, StoreError> {
+        let asked = self.asked(Operation::Head, key.as_str());
+        let reply = self.send(asked, Ask::new(Method::HEAD, key.as_str())).await?;
+        if reply.status() != 200 {
+            return Err(self.refused(asked, reply).await);
+        }
+        let said = reply.headers().iter().filter_map(|(name, value)| {
+            let name = name.as_str().strip_prefix(METADATA)?;
+            Some((name.to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        Ok(said.collect())
+    }
+
+    async fn begin_blocks(&self, key: &Key, options: &PutOptions) -> Result<BlockUpload, StoreError> {
+        match self.find_blocks(key, options).await? {
+            Some(upload) => Ok(upload),
+            None => self.begin_anew(key, options).await,
+        }
+    }
+
+    async fn put_block(
+        &self,
+        key: &Key,
+        upload: &BlockUpload,
+        block: Block,
+        body: Body,
+    ) -> Result<(), StoreError> {
+        self.send_block(key, upload, block, body).await
+    }
+
+    async fn commit_blocks(
+        &self,
+        key: &Key,
+        upload: &BlockUpload,
+        blocks: &[Block],
+        _options: &PutOptions,
+    ) -> Result<Stored, StoreError> {
+        self.commit(key, upload, blocks).await
     }
 }
 

@@ -276,7 +276,11 @@ impl WebDav {
             let reply = self.send(asked, request).await?;
             match reply.status() {
                 200 | 201 | 204 => {
-                    return Ok(Stored { version: reply.header("etag").map(str::to_owned), checksum: None });
+                    return Ok(Stored {
+                        version: reply.header("etag").map(str::to_owned),
+                        checksum: None,
+                        ..Stored::default()
+                    });
                 }
                 412 if !overwrite => return Err(asked.already_exists()),
                 // Another request works on the name or its folder for a moment.

@@ -167,7 +167,7 @@ impl Remote for GoogleDrive {
             Err(error) if error.is_not_found() => self.make_file(asked, key, &body).await?,
             Err(error) => return Err(error),
         };
-        Ok(Stored { version: file.version, checksum: file.checksum })
+        Ok(Stored { version: file.version, checksum: file.checksum, ..Stored::default() })
     }
 
     async fn put_if_absent(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Stored, StoreError> {
@@ -183,7 +183,7 @@ impl Remote for GoogleDrive {
                 self.remove(asked, &own).await?;
                 Err(asked.already_exists())
             }
-            _ => Ok(Stored { version: own.version, checksum: own.checksum }),
+            _ => Ok(Stored { version: own.version, checksum: own.checksum, ..Stored::default() }),
         }
     }
 
