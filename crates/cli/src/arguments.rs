@@ -121,6 +121,9 @@ pub(crate) enum Command {
     Brake(commands::brake::Arguments),
     Device(commands::device::Arguments),
     Key(commands::key::Arguments),
+    Plain(commands::plain::Arguments),
+    #[command(hide = true)]
+    Azphotosync(commands::azphotosync::Arguments),
     #[command(hide = true)]
     Worker(commands::worker::Arguments),
     #[command(hide = true)]

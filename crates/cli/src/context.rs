@@ -140,6 +140,17 @@ impl Context {
         Ok(Some(UploadFolder::open(&path)?))
     }
 
+    /// Where plain copies remember what they sent, unless another folder is named.
+    pub(crate) fn plain_folder(&self) -> Result<PathBuf, Failure> {
+        let library = default_library_path(&self.user_folders()).map_err(LibraryError::from)?;
+        Ok(library.with_file_name("plain"))
+    }
+
+    /// The home of whoever runs this.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.environment.home.clone().map(PathBuf::from)
+    }
+
     /// The same, if there is a library, be it one without its description.
     pub(crate) fn existing_library(&self) -> Result<Option<PathBuf>, Failure> {
         let path = self.library_path()?;

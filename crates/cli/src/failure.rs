@@ -1,6 +1,7 @@
 //! Why a command ended without success: exit code, message, and one hint that says what to do next.
 
 use safelight_library::{ErrorKind, LibraryError, with_causes};
+use safelight_plain::{Kind, PlainError};
 
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,21 @@ impl From<LibraryError> for Failure {
             _ => Exit::Incomplete,
         };
         Self { exit, message: with_causes(&error), hint: error.hint(), is_full: error.is_full() }
+    }
+}
+
+impl From<PlainError> for Failure {
+    fn from(error: PlainError) -> Self {
+        let exit = match error.kind() {
+            Kind::Usage => Exit::Usage,
+            Kind::Denied => Exit::Locked,
+            Kind::NotFound => Exit::NotFound,
+            Kind::Refused => Exit::Refused,
+            Kind::Damaged => Exit::Damaged,
+            Kind::Network => Exit::Network,
+            _ => Exit::Incomplete,
+        };
+        Self { exit, message: error.told(), hint: error.hint(), is_full: error.is_full() }
     }
 }
 

@@ -79,6 +79,8 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Brake(arguments) => commands::brake::run(context, arguments),
         Command::Device(arguments) => commands::device::run(context, arguments),
         Command::Key(arguments) => commands::key::run(context, arguments),
+        Command::Plain(arguments) => commands::plain::run(context, arguments),
+        Command::Azphotosync(arguments) => commands::azphotosync::run(context, arguments),
         Command::Background(arguments) => commands::background::run(context, arguments),
         Command::Agent(arguments) => commands::agent::run(arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),

@@ -29,7 +29,7 @@ pub(crate) struct Progress {
 
 struct Shown {
     bar: ProgressBar,
-    task: Task,
+    verb: &'static str,
     total: Option<u64>,
     begun: Instant,
     last_line: Instant,
@@ -81,15 +81,16 @@ fn verb(task: Task) -> &'static str {
     }
 }
 
-impl Monitor for Progress {
-    fn begin(&self, task: Task, total: Option<u64>, _total_bytes: Option<u64>) {
+impl Progress {
+    /// Begins to show work that is called so; `total` is how many items it has, where known.
+    pub(crate) fn begin_as(&self, verb: &'static str, total: Option<u64>, is_wait: bool) {
         self.items.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         let bar = match total {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::new_spinner(),
         };
-        let template = if task == Task::Settle {
+        let template = if is_wait {
             "{prefix:>10} {spinner} for {len} files that were written just now to stand still"
         } else if total.is_some() {
             "{prefix:>10} {bar:28} {pos}/{len} {msg} {eta}"
@@ -104,15 +105,29 @@ impl Monitor for Progress {
         } else {
             ProgressDrawTarget::hidden()
         });
-        bar.set_prefix(verb(task));
-        if task == Task::Settle {
+        bar.set_prefix(verb);
+        if is_wait {
             bar.enable_steady_tick(TICK);
             if !self.output.shows_bars() {
                 let files = counted(total.unwrap_or_default(), "file", "files");
                 self.output.talk(&format!("Waiting until {files} written just now stand still"));
             }
         }
-        *self.bar() = Some(Shown { bar, task, total, begun: Instant::now(), last_line: Instant::now() });
+        *self.bar() = Some(Shown { bar, verb, total, begun: Instant::now(), last_line: Instant::now() });
+    }
+
+    /// Says a line above the bar, if there is one.
+    pub(crate) fn tell(&self, line: &str) {
+        match self.bar().as_ref() {
+            Some(shown) if self.output.shows_bars() => shown.bar.suspend(|| self.output.talk(line)),
+            _ => self.output.talk(line),
+        }
+    }
+}
+
+impl Monitor for Progress {
+    fn begin(&self, task: Task, total: Option<u64>, _total_bytes: Option<u64>) {
+        self.begin_as(verb(task), total, task == Task::Settle);
     }
 
     fn advance(&self, items: u64, bytes: u64) {
@@ -128,7 +143,7 @@ impl Monitor for Progress {
                 let of = shown.total.map(|total| format!(" of {total}")).unwrap_or_default();
                 self.output.talk(&format!(
                     "{}: {items}{of}, {} after {}",
-                    verb(shown.task),
+                    shown.verb,
                     HumanBytes(bytes),
                     HumanDuration(shown.begun.elapsed())
                 ));

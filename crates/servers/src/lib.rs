@@ -21,7 +21,7 @@ pub use cloud::Cloud;
 pub use fake::{Answer, Fake, Request};
 pub use key_stores::{SecretService, SoftHsm, Swtpm};
 pub use moto::Moto;
-pub use process::{browse, cache, find, http};
+pub use process::{browse, cache, find, http, http_with_head};
 pub use sshd::Sshd;
 pub use tls::Certificates;
 pub use webdav::{RcloneWebDav, WsgiDav};

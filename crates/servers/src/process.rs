@@ -138,6 +138,15 @@ pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     (status, body)
 }
 
+/// The same without a body, with the head of the answer.
+///
+/// # Panics
+/// When there is no answer.
+#[must_use]
+pub fn http_with_head(port: u16, method: &str, path: &str) -> (u16, String, Vec<u8>) {
+    exchange(port, method, path, &[], b"")
+}
+
 #[expect(clippy::expect_used, reason = "a test without its server has failed")]
 fn exchange(
     port: u16,

@@ -574,7 +574,7 @@ pub(crate) fn credential(
     }
 }
 
-fn given_credential(
+pub(super) fn given_credential(
     context: &Context,
     address: Option<&str>,
     file: Option<&Path>,

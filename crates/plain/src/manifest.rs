@@ -1,0 +1,141 @@
+//! Manifests: which paths lie in the blob of another one (`--dedupe`), so that a restore without an index has them, too.
+//!
+//! A manifest is `manifests/<time>-<sha256 of it>.jsonl` below the prefix: a line of JSON for each path, only added to by
+//! further manifests. Where two name the same path, the later name counts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use safelight_store::{Body, Key, ObjectInfo, PutOptions, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::content::sha256_of;
+use crate::error::PlainError;
+use crate::index::{Entry, Sha256};
+use crate::monitor::{Monitor, Problem, Weight};
+use crate::name::{BlobName, path_from_ascii, path_to_ascii};
+use crate::place::Place;
+
+const FOLDER: &str = "manifests/";
+const ENDING: &str = ".jsonl";
+/// The longest manifest that is read.
+const MOST_BYTES: u64 = 64 << 20;
+/// How many paths one manifest names at most.
+pub(crate) const PATHS_A_MANIFEST: usize = 50_000;
+
+/// A path that lies in the blob of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    /// With `%` and two digits for every byte that is no printable ASCII.
+    path: String,
+    size: u64,
+    mtime_ns: i64,
+    blob: String,
+}
+
+/// A path, and the blob that holds its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    pub(crate) path: PathBuf,
+    pub(crate) size: u64,
+    pub(crate) mtime_ns: i64,
+    pub(crate) blob: BlobName,
+}
+
+/// Whether a name is that of a manifest.
+pub(crate) fn is_name(name: &str) -> bool {
+    hash_in(name).is_some()
+}
+
+fn hash_in(name: &str) -> Option<Sha256> {
+    let (_, hash) = name.strip_prefix(FOLDER)?.strip_suffix(ENDING)?.split_once('-')?;
+    Sha256::parse(hash)
+}
+
+/// Writes a manifest of these entries.
+pub(crate) async fn write(place: &Place, entries: &[Entry], now: jiff::Timestamp) -> Result<(), PlainError> {
+    let mut bytes = Vec::new();
+    for entry in entries {
+        let line = Line {
+            path: path_to_ascii(&entry.path),
+            size: entry.size,
+            mtime_ns: entry.mtime_ns,
+            blob: entry.blob.clone(),
+        };
+        let line = serde_json::to_string(&line).map_err(|error| PlainError::Runtime(error.into()))?;
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    let name = format!("{FOLDER}{}-{}{ENDING}", now.strftime("%Y%m%dT%H%M%SZ"), sha256_of(&bytes));
+    let key = Key::parse(&name).map_err(StoreError::from)?;
+    let options = PutOptions { media_type: Some("application/jsonl".to_owned()), ..PutOptions::default() };
+    match place.remote.put_if_absent(&key, Body::Bytes(Bytes::from(bytes)), &options).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_already_exists() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads manifests, the oldest first; one that is damaged is told and left out.
+pub(crate) async fn read(
+    place: &Place,
+    manifests: &[ObjectInfo],
+    monitor: &dyn Monitor,
+) -> Result<Vec<Elsewhere>, PlainError> {
+    let mut names: Vec<&Key> = manifests.iter().map(|info| &info.key).collect();
+    names.sort();
+    let mut paths = BTreeMap::new();
+    for key in names {
+        let bytes = place.remote.get(key, MOST_BYTES).await?;
+        if Some(sha256_of(&bytes)) != hash_in(key.as_str()) {
+            let reason = "damaged: it is not what its name says";
+            monitor.problem(&Problem::new(key.as_str(), reason, Weight::Failure));
+            continue;
+        }
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match parse(line) {
+                Some(elsewhere) => {
+                    paths.insert(elsewhere.path.clone(), elsewhere);
+                }
+                None => {
+                    let reason = "a line names a path or a blob that cannot be; it is left out";
+                    monitor.problem(&Problem::new(key.as_str(), reason, Weight::Failure));
+                }
+            }
+        }
+    }
+    Ok(paths.into_values().collect())
+}
+
+fn parse(line: &[u8]) -> Option<Elsewhere> {
+    let line: Line = serde_json::from_slice(line).ok()?;
+    Some(Elsewhere {
+        path: path_from_ascii(&line.path).ok()?,
+        size: line.size,
+        mtime_ns: line.mtime_ns,
+        blob: BlobName::parse(&line.blob).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_known_by_its_name_and_its_lines_lead_nowhere_else() {
+        let hash = sha256_of(b"x").to_string();
+        assert!(is_name(&format!("manifests/20260101T000000Z-{hash}.jsonl")));
+        for other in ["manifests/x.jsonl", "manifests/-.jsonl", "a/b"] {
+            assert!(!is_name(other), "{other}");
+        }
+        let line = |path: &str, blob: &str| {
+            parse(format!(r#"{{"path":"{path}","size":1,"mtime_ns":2,"blob":"{blob}"}}"#).as_bytes())
+        };
+        let blob = format!("2d/{hash}/a.jpg");
+        assert_eq!(line("b%0Ac.jpg", &blob).unwrap().path, PathBuf::from("b\nc.jpg"));
+        assert_eq!(line("../b.jpg", &blob), None);
+        assert_eq!(line("b.jpg", "a.jpg"), None);
+        assert_eq!(parse(b"nonsense"), None);
+    }
+}
