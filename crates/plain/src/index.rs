@@ -1,10 +1,13 @@
 //! `index.db`: what was sent, in an ordinary SQLite file that any tool can read. It holds no secret.
 //!
+//! Why no write-ahead log: one run at a time writes, and a log's shared memory must not be mapped on a full disk.
+//!
 //! Invariant: a row is only written once its blob is known to be there. A lost row costs a look, never a file. Paths are
 //! bytes, as the system has them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use rusqlite::config::DbConfig;
@@ -40,8 +43,9 @@ CREATE TABLE places (
   capabilities BLOB
 ) WITHOUT ROWID;
 ";
-/// How many rows are written before they are made durable.
+/// How many rows are written before they are made durable, and how long the first of them waits at most for the next.
 const ROWS_AT_ONCE: u32 = 64;
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const COLUMNS: &str = "path, size, mtime_ns, inode, sha256, blob, etag, tier, uploaded, manifest";
 
 /// The SHA-256 of a content.
@@ -117,8 +121,9 @@ impl Entry {
 pub struct Index {
     path: PathBuf,
     connection: Connection,
-    /// How many rows wait to be made durable.
+    /// How many rows wait to be made durable, and since when.
     waiting: u32,
+    since: Instant,
 }
 
 impl Index {
@@ -127,7 +132,7 @@ impl Index {
     /// # Errors
     /// [`PlainError::ForeignIndex`], [`PlainError::DamagedIndex`], [`PlainError::StateFull`], [`PlainError::Database`].
     pub fn open(path: &Path) -> Result<Self, PlainError> {
-        Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+        Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, true)
     }
 
     /// Opens the index to look only.
@@ -135,12 +140,17 @@ impl Index {
     /// # Errors
     /// As [`open`](Self::open), also when there is none.
     pub fn open_to_read(path: &Path) -> Result<Self, PlainError> {
-        Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        // Who was killed while a row was written left a journal, which only a writer may undo.
+        match Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE, false) {
+            Err(PlainError::Database { .. }) => {
+                Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY, false)
+            }
+            other => other,
+        }
     }
 
-    fn open_with(path: &Path, flags: OpenFlags) -> Result<Self, PlainError> {
+    fn open_with(path: &Path, flags: OpenFlags, makes: bool) -> Result<Self, PlainError> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let writes = flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE);
         // The folder may be reached through a link; the file itself must not be one.
         let real = match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => {
@@ -149,8 +159,8 @@ impl Index {
             _ => path.to_owned(),
         };
         let connection = Connection::open_with_flags(&real, flags).map_err(|error| named(path, error))?;
-        let index = Self { path: path.to_owned(), connection, waiting: 0 };
-        index.prepare(writes)?;
+        let index = Self { path: path.to_owned(), connection, waiting: 0, since: Instant::now() };
+        index.prepare(makes)?;
         Ok(index)
     }
 
@@ -158,26 +168,21 @@ impl Index {
         |error| named(&self.path, error)
     }
 
-    fn prepare(&self, writes: bool) -> Result<(), PlainError> {
+    fn prepare(&self, makes: bool) -> Result<(), PlainError> {
         let connection = &self.connection;
-        connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(self.fail())?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(self.fail())?;
         // Whatever a hostile file brings along is not run.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(self.fail())?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(self.fail())?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(self.fail())?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).map_err(self.fail())?;
-        if writes && self.is_empty()? {
-            connection.execute_batch("PRAGMA journal_mode = WAL;").map_err(self.fail())?;
+        if makes && self.is_empty()? {
             let made = format!(
                 "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {SCHEMA} COMMIT;"
             );
             connection.execute_batch(&made).map_err(self.fail())?;
         }
-        self.check()?;
-        if writes {
-            connection.execute_batch("PRAGMA synchronous = NORMAL;").map_err(self.fail())?;
-        }
-        Ok(())
+        self.check()
     }
 
     fn number(&self, pragma: &str) -> Result<i32, PlainError> {
@@ -289,6 +294,7 @@ impl Index {
     pub(crate) fn record(&mut self, place: &str, entry: &Entry) -> Result<(), PlainError> {
         if self.waiting == 0 {
             self.connection.execute_batch("BEGIN IMMEDIATE").map_err(self.fail())?;
+            self.since = Instant::now();
         }
         self.waiting += 1;
         let write = format!(
@@ -311,7 +317,8 @@ impl Index {
             self.connection.prepare_cached(&write).map_err(|error| named(&self.path, error))?;
         statement.execute(values).map_err(|error| named(&self.path, error))?;
         drop(statement);
-        if self.waiting >= ROWS_AT_ONCE { self.save() } else { Ok(()) }
+        let is_due = self.waiting >= ROWS_AT_ONCE || self.since.elapsed() >= LONGEST_WAIT;
+        if is_due { self.save() } else { Ok(()) }
     }
 
     /// Makes durable what was recorded.

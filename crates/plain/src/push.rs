@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -23,6 +25,9 @@ use safelight_store::{Capabilities, Tier};
 const AHEAD: usize = 256;
 /// After how many failures of the place in a row nothing more is tried.
 const MOST_FAILURES: u32 = 10;
+
+/// How often somebody is asked whether to stop while files are on their way.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What to send, and how.
 #[derive(Debug, Clone)]
@@ -207,7 +212,7 @@ impl PlainCopy {
             }
             let Some(uploader) = &uploader else { continue };
             while tasks.len() >= self.destination().workers as usize {
-                stopped = pushing.take(tasks.join_next().await).or(stopped);
+                stopped = pushing.take_next(&mut tasks, uploader).await.or(stopped);
             }
             if stopped.is_some() {
                 break;
@@ -219,10 +224,10 @@ impl PlainCopy {
             });
         }
         drop(met);
-        while let Some(joined) = tasks.join_next().await {
-            stopped = pushing.take(Some(joined)).or(stopped);
-        }
         if let Some(uploader) = &uploader {
+            while !tasks.is_empty() {
+                stopped = pushing.take_next(&mut tasks, uploader).await.or(stopped);
+            }
             let saved = uploader.index().save();
             if stopped.is_none() {
                 saved?;
@@ -293,9 +298,21 @@ impl Pushing<'_> {
         self.monitor.advance(1, 0);
     }
 
+    /// Waits for a file that is on its way; a large one stops between two blocks when somebody asks for it.
+    async fn take_next(&mut self, tasks: &mut JoinSet<Tried>, uploader: &Uploader) -> Option<PlainError> {
+        loop {
+            if self.is_interrupted() {
+                uploader.stops.store(true, Ordering::Relaxed);
+            }
+            if let Ok(joined) = tokio::time::timeout(LOOK_EVERY, tasks.join_next()).await {
+                return self.take(joined?);
+            }
+        }
+    }
+
     /// Takes what became of a file; answers what stops the whole.
-    fn take(&mut self, joined: Option<Result<Tried, tokio::task::JoinError>>) -> Option<PlainError> {
-        let (found, sent) = match joined? {
+    fn take(&mut self, joined: Result<Tried, tokio::task::JoinError>) -> Option<PlainError> {
+        let (found, sent) = match joined {
             Ok(done) => done,
             Err(error) => return Some(PlainError::Runtime(std::io::Error::other(error))),
         };
@@ -321,6 +338,7 @@ impl Pushing<'_> {
                 self.report.failed += 1;
                 Some(error)
             }
+            Err(Unsent::Stopped) => None,
         }
     }
 

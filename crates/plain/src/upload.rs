@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -27,6 +28,9 @@ const BLOCKS_AT_ONCE: usize = 4;
 /// The longest path that fits into metadata.
 const MOST_METADATA_BYTES: usize = 1800;
 
+/// A place's mark of a blob, where it has one.
+type Mark = Option<String>;
+
 /// What became of a file.
 #[derive(Debug)]
 pub(crate) enum Sent {
@@ -45,6 +49,8 @@ pub(crate) enum Unsent {
     Place(StoreError),
     /// Nothing can be sent any more.
     All(PlainError),
+    /// Somebody asked to stop; what arrived so far is gone on with by the next run.
+    Stopped,
 }
 
 impl From<PlainError> for Unsent {
@@ -82,6 +88,8 @@ pub(crate) struct Uploader {
     pub(crate) tier: Option<Tier>,
     pub(crate) dedupe: bool,
     pub(crate) index: Mutex<Index>,
+    /// Whether somebody asked to stop.
+    pub(crate) stops: AtomicBool,
     memory: Arc<Semaphore>,
     /// Contents that are on their way, so that none goes twice.
     contents: Mutex<HashMap<Sha256, Arc<tokio::sync::Mutex<()>>>>,
@@ -99,7 +107,8 @@ impl Uploader {
         let units = usize::try_from(MEMORY_BYTES / MEMORY_UNIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
         let (index, contents) = (Mutex::new(index), Mutex::default());
         let memory = Arc::new(Semaphore::new(units));
-        Self { place, place_name, prefix_bytes, source, tier, dedupe, index, memory, contents }
+        let stops = AtomicBool::new(false);
+        Self { place, place_name, prefix_bytes, source, tier, dedupe, index, stops, memory, contents }
     }
 
     pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
@@ -199,7 +208,8 @@ impl Uploader {
             None => self.put(&key, content, &options).await,
         };
         let sent = match put {
-            Ok(etag) => {
+            Ok(None) => return Err(Unsent::Stopped),
+            Ok(Some(etag)) => {
                 entry.etag = etag;
                 Sent::Uploaded { blob: entry.blob.clone(), size: content.stat.size }
             }
@@ -263,13 +273,14 @@ impl Uploader {
         Ok(())
     }
 
-    /// Puts a content, and answers the place's mark of it once it is proven that exactly it arrived.
+    /// Puts a content, and answers the place's mark of it once it is proven that exactly it arrived; nothing when it was
+    /// stopped.
     async fn put(
         &self,
         key: &Key,
         content: &Content,
         options: &PutOptions,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Option<Mark>, StoreError> {
         if !content.blocks.is_empty() {
             match self.put_in_blocks(key, content, options).await {
                 Err(StoreError::Unsupported { operation, reason, .. }) => {
@@ -286,7 +297,7 @@ impl Uploader {
         if !stored.is_md5_checked {
             self.read_back(key, content.sha256, content.stat.size).await?;
         }
-        Ok(stored.version)
+        Ok(Some(stored.version))
     }
 
     /// Reads back what a place took without comparing anything, and takes away what is not what was sent.
@@ -306,7 +317,7 @@ impl Uploader {
         key: &Key,
         content: &Content,
         options: &PutOptions,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Option<Mark>, StoreError> {
         let upload = self.place.remote.begin_blocks(key, options).await?;
         let mut offset = 0;
         let mut missing = Vec::new();
@@ -321,8 +332,11 @@ impl Uploader {
             self.put_block(key, upload, block, body, offset)
         });
         stream::iter(sending).buffer_unordered(BLOCKS_AT_ONCE).try_collect::<()>().await?;
+        if self.stops.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let stored = self.place.remote.commit_blocks(key, &upload, &content.blocks, options).await?;
-        Ok(stored.version)
+        Ok(Some(stored.version))
     }
 
     async fn put_block(
@@ -334,6 +348,9 @@ impl Uploader {
         offset: u64,
     ) -> Result<(), StoreError> {
         let Body::File { file, .. } = body else { return Ok(()) };
+        if self.stops.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let body = Body::File { file: Arc::clone(file), offset, length_bytes: block.length_bytes };
         self.place.remote.put_block(key, upload, block, body).await
     }
