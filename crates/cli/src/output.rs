@@ -50,6 +50,14 @@ impl Output {
         stdout.write_all(b"\n")
     }
 
+    /// Prints a line of data that nobody should overlook: red on a terminal.
+    pub(crate) fn red_data(self, line: &str) -> std::io::Result<()> {
+        if self.colour && std::io::stdout().is_terminal() {
+            return self.data(&format!("\u{1b}[31m{line}\u{1b}[0m"));
+        }
+        self.data(line)
+    }
+
     /// Prints a value as JSON.
     pub(crate) fn print_json<T: Serialize + ?Sized>(self, value: &T) -> std::io::Result<()> {
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());

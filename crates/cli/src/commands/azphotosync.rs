@@ -5,15 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use safelight_plain::{PushRequest, RemoteAddress, Tier};
 
-use super::plain_place::{Reach, to};
+use super::plain_place::{DROP_IN_FOLDER, Reach, to};
 use super::plain_push::{open, send};
 use super::remote::given_credential;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::printable_text;
-
-/// The folder below the home that remembers what was sent.
-const STATE_FOLDER: &str = ".azphotosync";
 
 /// Send photos and videos of a folder to a container of Azure Blob Storage, unencrypted
 #[derive(Debug, Args)]
@@ -96,7 +93,7 @@ impl Settings {
         let address = address(&account, &container, &arguments.prefix)?;
         let state_folder = match (&arguments.state_dir, context.home()) {
             (Some(folder), _) => std::path::absolute(folder)?,
-            (None, Some(home)) => home.join(STATE_FOLDER),
+            (None, Some(home)) => home.join(DROP_IN_FOLDER),
             (None, None) => return Err(missing("state dir", "--state-dir DIR, because there is no home")),
         };
         Ok(Self { source, state_folder, address, workers, tier })
@@ -119,17 +116,22 @@ fn address(account: &str, container: &str, prefix: &str) -> Result<RemoteAddress
     let (account, prefix) = (account.trim().trim_end_matches('/'), prefix.trim_matches('/'));
     let refused =
         |setting: &str, error: &dyn std::fmt::Display| Failure::usage(format!("setting {setting}: {error}"));
-    let (address, _) = RemoteAddress::parse(&format!("{account}/{container}"))
-        .map_err(|error| refused("account URL", &error))?;
-    let RemoteAddress::Azure(mut azure) = address else {
-        return Err(refused("account URL", &"is no address of Azure Blob Storage"));
+    let azure_at = |setting: &str, text: &str| match RemoteAddress::parse(text) {
+        Ok((RemoteAddress::Azure(azure), _)) => Ok(azure),
+        Ok(_) => Err(refused(setting, &"is no address of Azure Blob Storage")),
+        Err(error) => Err(refused(setting, &error)),
     };
+    // With a container that is fine, only the account can be wrong.
+    azure_at("account URL", &format!("{account}/photos"))?;
+    let mut azure = azure_at("container", &format!("{account}/{container}"))?;
     if azure.container != container || !azure.prefix.is_empty() {
         return Err(refused("container", &"is no name of a container"));
     }
-    azure.prefix = prefix.to_owned();
+    prefix.clone_into(&mut azure.prefix);
     // Read again, so that the prefix follows the rules of names.
-    let whole = RemoteAddress::Azure(azure).to_string();
-    let (address, _) = RemoteAddress::parse(&whole).map_err(|error| refused("prefix", &error))?;
-    Ok(address)
+    let read = azure_at("prefix", &RemoteAddress::Azure(azure).to_string())?;
+    if read.prefix != prefix {
+        return Err(refused("prefix", &"is no beginning of names"));
+    }
+    Ok(RemoteAddress::Azure(read))
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use safelight_plain::{Entry, Index, VerifyRequest};
+use safelight_plain::{Entry, VerifyRequest};
 use serde_json::json;
 
-use super::plain_place::{At, Watch, json as with_place, known_places, state_folder};
+use super::plain_place::{At, Known, Watch, copies_in, json as with_place, state_folder};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, printable, printable_text, size};
@@ -62,23 +62,18 @@ fn file(entry: &Entry) -> serde_json::Value {
 
 fn list_copies(context: &Context, list: &List) -> Result<(), Failure> {
     let folder = state_folder(context, &list.at.reach)?;
-    let mut copies = Vec::new();
-    for place in known_places(&folder)? {
-        let index = Index::open_to_read(&folder.join(safelight_plain::INDEX_FILE))?;
-        let (files, source) = (index.count(&place)?, index.source(&place)?);
-        copies.push((place, files, source));
-    }
+    let copies = copies_in(&folder)?;
     if context.output.json() {
         let copies: Vec<_> = copies
             .iter()
-            .map(|(place, files, source)| {
+            .map(|Known { place, files, source }| {
                 let source = source.as_deref().map(printable);
                 json!({ "place": place, "files": files, "source": source, "encrypted": false })
             })
             .collect();
         return Ok(context.output.print_json(&json!({ "copies": copies }))?);
     }
-    for (place, files, source) in &copies {
+    for Known { place, files, source } in &copies {
         let from = source.as_deref().map(|source| format!(" from {}", printable(source)));
         let files = counted(*files, "file", "files");
         let line = format!("{}  {files}{}", printable_text(place), from.unwrap_or_default());

@@ -14,6 +14,9 @@ use crate::failure::{Exit, Failure};
 use crate::output::{printable, printable_text};
 use crate::progress::Progress;
 
+/// The state folder of the drop-in for azphotosync, below the home.
+pub(super) const DROP_IN_FOLDER: &str = ".azphotosync";
+
 /// How a plain copy is reached.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reach {
@@ -102,13 +105,13 @@ impl At {
             return Ok(address.clone());
         }
         let folder = state_folder(context, &self.reach)?;
-        let places = known_places(&folder)?;
-        match places.as_slice() {
-            [only] => Ok(only.clone()),
+        let copies = copies_in(&folder)?;
+        match copies.as_slice() {
+            [only] => Ok(only.place.clone()),
             [] => Err(Failure::new(Exit::NotFound, format!("{} knows of no plain copy", printable(&folder)))
                 .hint("safelight plain push SOURCE ADDRESS makes one; --at ADDRESS names one that is there")),
             several => Err(Failure::usage("there are several plain copies: say which with --at ADDRESS")
-                .hint(several.iter().map(|place| printable_text(place)).collect::<Vec<_>>().join(", "))),
+                .hint(several.iter().map(|copy| printable_text(&copy.place)).collect::<Vec<_>>().join(", "))),
         }
     }
 
@@ -125,13 +128,40 @@ impl At {
     }
 }
 
-/// The places that a state folder knows.
-pub(super) fn known_places(folder: &Path) -> Result<Vec<String>, Failure> {
-    let index = folder.join(safelight_plain::INDEX_FILE);
-    if !index.exists() {
+/// A plain copy that this machine remembers.
+pub(super) struct Known {
+    pub(super) place: String,
+    pub(super) files: u64,
+    /// Where its files came from last.
+    pub(super) source: Option<PathBuf>,
+}
+
+/// The copies that a state folder remembers.
+pub(super) fn copies_in(folder: &Path) -> Result<Vec<Known>, Failure> {
+    let path = folder.join(safelight_plain::INDEX_FILE);
+    if !path.exists() {
         return Ok(Vec::new());
     }
-    Ok(Index::open_to_read(&index)?.places()?)
+    let index = Index::open_to_read(&path)?;
+    let mut copies = Vec::new();
+    for place in index.places()? {
+        let (files, source) = (index.count(&place)?, index.source(&place)?);
+        copies.push(Known { place, files, source });
+    }
+    Ok(copies)
+}
+
+/// The copies that the usual state folders remember; others are known only to who named them.
+pub(super) fn copies_known_here(context: &Context) -> Vec<Known> {
+    let folders = context.plain_folder().ok().into_iter().chain(context.home().map(|home| home.join(DROP_IN_FOLDER)));
+    let mut copies = Vec::new();
+    for folder in folders {
+        match copies_in(&folder) {
+            Ok(known) => copies.extend(known),
+            Err(failure) => context.output.warn(&failure.message),
+        }
+    }
+    copies
 }
 
 /// Whoever keeps the place can read it: said whenever a copy is begun.

@@ -2,6 +2,7 @@
 
 use safelight_library::{RemotePrivacy, SeenSort};
 
+use super::plain_place::{Known, copies_known_here};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{counted, grouped, printable_text, size};
@@ -19,10 +20,20 @@ pub(super) fn run(context: &Context, name: Option<&str>) -> Result<(), Failure> 
             context.output.data(&line)?;
         }
     }
-    if seen.is_empty() {
+    let copies = if name.is_none() { copies_known_here(context) } else { Vec::new() };
+    if seen.is_empty() && copies.is_empty() {
         context.output.talk("No remote is connected: nobody else sees anything.");
     }
+    for copy in &copies {
+        context.output.red_data(&plain_line(copy))?;
+    }
     Ok(())
+}
+
+/// A plain copy is no part of the library, and hides nothing.
+fn plain_line(copy: &Known) -> String {
+    let files = counted(copy.files, "file", "files");
+    format!("plain copy  {}  {files}, NOT ENCRYPTED: whoever keeps it can read all of it", printable_text(&copy.place))
 }
 
 fn lines(place: &RemotePrivacy) -> Vec<String> {

@@ -117,7 +117,7 @@ fn settings_that_are_wrong_are_named() {
                 .concat(),
             "setting account URL: holds a SAS",
         ),
-        ([&["--source", source, "--container", "No Container"][..], &account].concat(), "setting account URL: "),
+        ([&["--source", source, "--container", "No Container"][..], &account].concat(), "setting container: "),
         (with(&["--prefix", "a/../b"]), "setting prefix: "),
     ];
     for (arguments, wanted) in cases {

@@ -34,6 +34,25 @@ fn a_push_says_that_the_copy_can_be_read_when_it_is_begun_and_ends_with_its_summ
 }
 
 #[test]
+fn what_a_library_says_of_privacy_names_the_plain_copies_of_this_machine() {
+    let room = Room::new();
+    room.write("a.jpg", b"one");
+    let passphrase = room.path("passphrase");
+    std::fs::write(&passphrase, "correct horse battery staple nine\n").unwrap();
+    std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let unlock = ["--passphrase-file", passphrase.to_str().unwrap()];
+    let words = room.path("words");
+    room.run(&[&unlock[..], &["init", "--recovery-file", words.to_str().unwrap()]].concat()).with(0);
+    let privacy = [&unlock[..], &["remote", "privacy"]].concat();
+    let before = room.run(&privacy).with(0);
+    assert!(before.stderr.contains("nobody else sees anything"), "{}", before.stderr);
+    room.run(&["plain", "push", room.source().to_str().unwrap(), &room.address()]).with(0);
+    let after = room.run(&privacy).with(0);
+    assert!(after.stdout.contains(&room.address()) && after.stdout.contains("NOT ENCRYPTED"), "{}", after.stdout);
+    assert!(!after.stderr.contains("nobody else sees anything"), "{}", after.stderr);
+}
+
+#[test]
 fn exit_codes_and_json_are_those_of_every_command() {
     let room = Room::new();
     let (source, address) = (room.source(), room.address());
