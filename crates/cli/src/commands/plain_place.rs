@@ -153,7 +153,8 @@ pub(super) fn copies_in(folder: &Path) -> Result<Vec<Known>, Failure> {
 
 /// The copies that the usual state folders remember; others are known only to who named them.
 pub(super) fn copies_known_here(context: &Context) -> Vec<Known> {
-    let folders = context.plain_folder().ok().into_iter().chain(context.home().map(|home| home.join(DROP_IN_FOLDER)));
+    let folders =
+        context.plain_folder().ok().into_iter().chain(context.home().map(|home| home.join(DROP_IN_FOLDER)));
     let mut copies = Vec::new();
     for folder in folders {
         match copies_in(&folder) {

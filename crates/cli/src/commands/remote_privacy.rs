@@ -33,7 +33,10 @@ pub(super) fn run(context: &Context, name: Option<&str>) -> Result<(), Failure> 
 /// A plain copy is no part of the library, and hides nothing.
 fn plain_line(copy: &Known) -> String {
     let files = counted(copy.files, "file", "files");
-    format!("plain copy  {}  {files}, NOT ENCRYPTED: whoever keeps it can read all of it", printable_text(&copy.place))
+    format!(
+        "plain copy  {}  {files}, NOT ENCRYPTED: whoever keeps it can read all of it",
+        printable_text(&copy.place)
+    )
 }
 
 fn lines(place: &RemotePrivacy) -> Vec<String> {

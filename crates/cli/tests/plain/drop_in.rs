@@ -108,16 +108,36 @@ fn settings_that_are_wrong_are_named() {
         (with(&["--max-workers", "0"]), "setting max workers: must be between 1 and 32, not 0"),
         (with(&["--max-workers", "33"]), "setting max workers: must be between 1 and 32, not 33"),
         (with(&["--max-workers", "many"]), "setting max workers: must be between 1 and 32, not many"),
-        (with(&["--access-tier", "warm"]), "setting access tier: must be hot, cool, cold or archive, not warm"),
-        ([&["--source", "/etc/hostname"][..], &account, &container].concat(), "setting source: is not a directory"),
-        ([&["--source", "/nowhere"][..], &account, &container].concat(), "setting source: is not a directory"),
+        (
+            with(&["--access-tier", "warm"]),
+            "setting access tier: must be hot, cool, cold or archive, not warm",
+        ),
+        (
+            [&["--source", "/etc/hostname"][..], &account, &container].concat(),
+            "setting source: is not a directory",
+        ),
+        (
+            [&["--source", "/nowhere"][..], &account, &container].concat(),
+            "setting source: is not a directory",
+        ),
         ([&["--source", source, "--account-url", "acct"][..], &container].concat(), "setting account URL: "),
         (
-            [&["--source", source, "--account-url", "https://acct.blob.core.windows.net/?sv=x&sig=PLANTED"][..], &container]
-                .concat(),
+            [
+                &[
+                    "--source",
+                    source,
+                    "--account-url",
+                    "https://acct.blob.core.windows.net/?sv=x&sig=PLANTED",
+                ][..],
+                &container,
+            ]
+            .concat(),
             "setting account URL: holds a SAS",
         ),
-        ([&["--source", source, "--container", "No Container"][..], &account].concat(), "setting container: "),
+        (
+            [&["--source", source, "--container", "No Container"][..], &account].concat(),
+            "setting container: ",
+        ),
         (with(&["--prefix", "a/../b"]), "setting prefix: "),
     ];
     for (arguments, wanted) in cases {

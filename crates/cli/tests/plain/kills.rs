@@ -24,7 +24,10 @@ fn a_push_that_is_killed_at_random_ends_complete_with_each_blob_once() {
     let Some(azurite) = Azurite::start() else { return };
     let room = Room::new();
     for number in 0..SMALL_FILES {
-        room.write(&format!("{:02}/{number}.jpg", number % 12), &bytes(number, 30_000 + 900 * (number as usize % 97)));
+        room.write(
+            &format!("{:02}/{number}.jpg", number % 12),
+            &bytes(number, 30_000 + 900 * (number as usize % 97)),
+        );
     }
     for number in 0..LARGE_FILES {
         room.write(&format!("clips/{number}.mp4"), &bytes(1000 + number, (17 + 9 * number as usize) << 20));
@@ -32,7 +35,16 @@ fn a_push_that_is_killed_at_random_ends_complete_with_each_blob_once() {
     let credential = room.credential(&azurite.sas());
     let (source, credential) = (room.source(), credential.to_str().unwrap().to_owned());
     let address = azurite.address();
-    let push = ["plain", "push", source.to_str().unwrap(), &address, "--credential-file", &credential, "--workers", "8"];
+    let push = [
+        "plain",
+        "push",
+        source.to_str().unwrap(),
+        &address,
+        "--credential-file",
+        &credential,
+        "--workers",
+        "8",
+    ];
     let (mut landed, mut chance) = (0, Chance::seeded(7));
     for _ in 0..kills {
         let mut child = room.command(PROGRAM, &push);
@@ -48,7 +60,11 @@ fn a_push_that_is_killed_at_random_ends_complete_with_each_blob_once() {
     assert!(landed > 0, "no kill landed while anything was going on");
     let last = ended(&mut room.command(PROGRAM, &push)).with(0);
     let files = SMALL_FILES + LARGE_FILES;
-    assert!(last.stdout.contains(&format!("scan={files} ")) && last.stdout.contains("failed=0"), "{}", last.stdout);
+    assert!(
+        last.stdout.contains(&format!("scan={files} ")) && last.stdout.contains("failed=0"),
+        "{}",
+        last.stdout
+    );
     let mut listed = names(&azurite);
     listed.sort();
     listed.dedup();

@@ -33,7 +33,8 @@ fn signed_in_cli(folder: &Path) {
 /// The status of a request to a link, made by another program.
 fn status(authority: &Path, arguments: &[&str]) -> String {
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--cacert"]).arg(authority);
+    curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--cacert"])
+        .arg(authority);
     String::from_utf8(curl.args(arguments).output().unwrap().stdout).unwrap()
 }
 

@@ -27,7 +27,10 @@ fn a_push_says_that_the_copy_can_be_read_when_it_is_begun_and_ends_with_its_summ
     assert_eq!(listed["files"][0]["path"], "a.jpg");
     assert_eq!(listed["place"], address);
     let copies = room.run(&["--json", "plain", "list", "--copies"]).with(0).json();
-    assert_eq!((&copies["copies"][0]["files"], &copies["copies"][0]["encrypted"]), (&2.into(), &false.into()));
+    assert_eq!(
+        (&copies["copies"][0]["files"], &copies["copies"][0]["encrypted"]),
+        (&2.into(), &false.into())
+    );
     room.run(&["plain", "verify"]).with(0);
     let dry = room.run(&["--dry-run", "plain", "restore", room.path("out").to_str().unwrap()]).with(0);
     assert!(dry.stderr.contains("2 files would be restored") && !room.path("out").exists(), "{}", dry.stderr);
@@ -48,7 +51,11 @@ fn what_a_library_says_of_privacy_names_the_plain_copies_of_this_machine() {
     assert!(before.stderr.contains("nobody else sees anything"), "{}", before.stderr);
     room.run(&["plain", "push", room.source().to_str().unwrap(), &room.address()]).with(0);
     let after = room.run(&privacy).with(0);
-    assert!(after.stdout.contains(&room.address()) && after.stdout.contains("NOT ENCRYPTED"), "{}", after.stdout);
+    assert!(
+        after.stdout.contains(&room.address()) && after.stdout.contains("NOT ENCRYPTED"),
+        "{}",
+        after.stdout
+    );
     assert!(!after.stderr.contains("nobody else sees anything"), "{}", after.stderr);
 }
 
@@ -70,15 +77,23 @@ fn exit_codes_and_json_are_those_of_every_command() {
     let refused = room.run(&["--json", "plain", "push", source.to_str().unwrap(), sas]).with(2);
     assert!(refused.stderr.contains("SAS") && !refused.stderr.contains("PLANTED"), "{}", refused.stderr);
     let pushed = room.run(&["--json", "plain", "push", source.to_str().unwrap(), &address]).with(0).json();
-    assert_eq!((&pushed["uploaded"], &pushed["failed"], &pushed["dry_run"]), (&1.into(), &0.into(), &false.into()));
+    assert_eq!(
+        (&pushed["uploaded"], &pushed["failed"], &pushed["dry_run"]),
+        (&1.into(), &0.into(), &false.into())
+    );
     std::fs::remove_dir_all(room.path("place")).unwrap();
     std::fs::create_dir(room.path("place")).unwrap();
     let lost = room.run(&["--json", "plain", "verify"]).with(6).json();
     assert_eq!((&lost["damaged"], &lost["problems"][0]["path"]), (&1.into(), &"a.jpg".into()));
     let archive = room.run(&["plain", "tier", "archive"]).with(5);
     assert!(archive.stderr.contains("--yes"), "{}", archive.stderr);
-    let rule = room.run(&["plain", "lifecycle", "--at", "azure://acct/box/photos", "--archive-after", "365"]).with(0);
-    assert_eq!(rule.json()["rules"][0]["definition"]["actions"]["baseBlob"]["tierToArchive"]["daysAfterModificationGreaterThan"], 365);
+    let rule = room
+        .run(&["plain", "lifecycle", "--at", "azure://acct/box/photos", "--archive-after", "365"])
+        .with(0);
+    assert_eq!(
+        rule.json()["rules"][0]["definition"]["actions"]["baseBlob"]["tierToArchive"]["daysAfterModificationGreaterThan"],
+        365
+    );
     assert!(rule.stderr.contains("az storage account management-policy create"), "{}", rule.stderr);
     room.run(&["plain", "link", "a.jpg"]).with(5);
     room.run(&["plain", "link", "a.jpg", "--for", "8d"]).with(2);
@@ -97,7 +112,11 @@ fn what_cannot_be_read_is_named_and_the_others_go_on() {
     close("shut", 0o000);
     let (source, address) = (room.source(), room.address());
     let push = ["--json", "plain", "push", source.to_str().unwrap(), &address];
-    let mut command = room.command(PROGRAM, &push);
+    // Whoever may read everything is somebody else for a while, with a copy of the program that anybody may run.
+    let program = room.path("program");
+    std::fs::copy(PROGRAM, &program).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = room.command(program.to_str().unwrap(), &push);
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -121,7 +140,8 @@ impl SmallDisk {
     fn at(path: std::path::PathBuf, size: &str) -> Option<Self> {
         std::fs::create_dir(&path).unwrap();
         let options = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path).output().ok()?;
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path).output().ok()?;
         mount.status.success().then_some(Self(path))
     }
 }

@@ -102,7 +102,8 @@ pub(crate) fn names(azurite: &Azurite) -> Vec<String> {
     let (status, body) = safelight_servers::http(azurite.port(), "GET", &path, &[], b"");
     assert_eq!(status, 200);
     let text = String::from_utf8(body).unwrap();
-    let names = text.split("<Name>").skip(1).map(|rest| rest.split("</Name>").next().unwrap().to_owned());
+    let names =
+        text.split("<Name>").skip(1).map(|rest| rest.split("</Name>").next().unwrap().replace("&amp;", "&"));
     names.collect()
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use safelight_plain::PushReport;
 use safelight_servers::Azurite;
@@ -85,10 +85,10 @@ fn blocks_that_arrived_before_an_interruption_are_not_sent_again() {
     let between = Between::start(azurite.port());
     let address = azurite.address().replace(&azurite.port().to_string(), &between.port.to_string());
     let world = World::new(destination(&address, Some(&azurite.sas())));
-    let length = 40 * MIB + 5;
+    let length = 64 * MIB + 5;
     world.write("clip.mp4", &video(length));
     // Nothing gets through from here on: the push gives up, whatever it tries.
-    between.cut_after.store(20 * MIB as u64, Ordering::Relaxed);
+    between.cut_after.store(44 * MIB as u64, Ordering::Relaxed);
     let heard = Heard::default();
     let first: PushReport = world.copy("one").push(&world.request(), &heard).unwrap();
     assert_eq!((first.uploaded, first.failed), (0, 1), "{:?}", heard.failures());
@@ -104,27 +104,27 @@ fn blocks_that_arrived_before_an_interruption_are_not_sent_again() {
 #[test]
 fn a_file_that_changes_on_its_way_is_named_and_leaves_no_blob_that_is_wrong() {
     let Some(azurite) = Azurite::start() else { return };
-    let world = World::new(destination(&azurite.address(), Some(&azurite.sas())));
+    let between = Between::start(azurite.port());
+    let address = azurite.address().replace(&azurite.port().to_string(), &between.port.to_string());
+    let world = World::new(destination(&address, Some(&azurite.sas())));
     let path = world.source().join("clip.mp4");
     world.write("clip.mp4", &video(24 * MIB));
-    // While it is sent, slowly, somebody writes into its last block.
+    // Once its first block is on its way, slowly, somebody writes into the last.
     let mut slow = world.destination.clone();
     slow.bytes_per_second = Some(12_000_000);
     let copy = safelight_plain::PlainCopy::open(slow, world.state("one")).unwrap();
+    let (ends, sent) = (Arc::new(AtomicBool::new(false)), Arc::clone(&between.up_bytes));
+    let is_over = Arc::clone(&ends);
     let writer = std::thread::spawn(move || {
         let file = std::fs::File::options().write(true).open(path).unwrap();
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        let mut number = 0_u64;
-        while std::time::Instant::now() < until && Arc::strong_count(&WRITING) > 1 {
-            number += 1;
-            std::os::unix::fs::FileExt::write_at(&file, &number.to_le_bytes(), 23 * MIB as u64).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        while sent.load(Ordering::Relaxed) < MIB as u64 && !is_over.load(Ordering::Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
+        std::os::unix::fs::FileExt::write_at(&file, b"changed", 23 * MIB as u64).unwrap();
     });
-    let held = Arc::clone(&WRITING);
     let heard = Heard::default();
     let report = copy.push(&world.request(), &heard).unwrap();
-    drop(held);
+    ends.store(true, Ordering::Relaxed);
     writer.join().unwrap();
     drop(copy);
     assert_eq!((report.uploaded, report.failed), (0, 1), "{:?}", heard.failures());
@@ -133,5 +133,3 @@ fn a_file_that_changes_on_its_way_is_named_and_leaves_no_blob_that_is_wrong() {
     assert_eq!(rest.uploaded, 1, "once it stands still it is sent");
     assert_eq!(world.verify("one").damaged, 0);
 }
-
-static WRITING: std::sync::LazyLock<Arc<()>> = std::sync::LazyLock::new(|| Arc::new(()));
