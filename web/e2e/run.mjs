@@ -24,6 +24,7 @@ import './sync.mjs';
 import './whereabouts.mjs';
 import './badges.mjs';
 import './consent.mjs';
+import './forgetting.mjs';
 import './duplicates.mjs';
 import './devices.mjs';
 import './history.mjs';

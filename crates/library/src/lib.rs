@@ -95,7 +95,7 @@ pub use remote::{
     CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,
     ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode,
     HeldBack, InviteAs, JoinBy, JoinRequest, Joined, LinkCost, LocalChange, LocalNews, LocalOutcome,
-    LocalSettings, LocalStanding, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PairedDevice,
+    LocalSettings, LocalStanding, MayKeep, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PairedDevice,
     PairingTalk, PinReport, PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy,
     RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort,
     ShownInvitation, ShownPlace, ShownPolicy, ShownQuarantined, ShownRemote, ShownStanding, SignInTalk,

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use safelight_library::{ForgetPlan, FreePlan};
+
 use crate::completing::Offered;
 use crate::door::Door;
 use crate::duplicates::Found;
@@ -13,10 +15,10 @@ use crate::inviting::Inviting;
 use crate::jobs::Jobs;
 use crate::map::Points;
 use crate::past::LookedAt;
+use crate::plans::Plans;
 use crate::proxies::Proxies;
 use crate::reading::States;
 use crate::session::Sessions;
-use crate::storage::Plans;
 use crate::timeline::Timelines;
 use crate::undone::Undone;
 
@@ -32,7 +34,8 @@ pub(crate) struct Gallery {
     pub(crate) undone: Undone,
     pub(crate) news: News,
     pub(crate) jobs: Jobs,
-    pub(crate) plans: Plans,
+    pub(crate) plans: Plans<FreePlan>,
+    pub(crate) forgets: Plans<ForgetPlan>,
     pub(crate) first: First,
     pub(crate) states: States,
     pub(crate) proxies: Proxies,
@@ -72,6 +75,7 @@ impl Gallery {
         self.offered.forget();
         self.found.forget();
         self.plans.forget();
+        self.forgets.forget();
         self.states.forget();
         self.proxies.forget();
     }

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 
 use crate::failure::{Answer, Failure};
 use crate::first::JoinedLibrary;
+use crate::forgetting::Forgotten;
 use crate::gallery::{Gallery, held};
 use crate::importing::Imported;
 
@@ -36,7 +37,7 @@ const TELL_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct ShownJob {
     /// Its number since the server began.
     id: u64,
-    /// `sync`, `thaw`, `free`, `import`, `join` or `connect`.
+    /// `sync`, `thaw`, `free`, `import`, `join`, `connect` or `forget`.
     kind: &'static str,
     /// `running`, `done`, `failed` or `stopped`.
     state: &'static str,
@@ -94,6 +95,8 @@ enum Report {
     Fetched(FetchReport),
     /// Of `import`.
     Imported(Imported),
+    /// Of `forget`.
+    Forgotten(Forgotten),
 }
 
 /// What long work came to.

@@ -18,6 +18,7 @@ mod events;
 mod failure;
 mod fetching;
 mod first;
+mod forgetting;
 mod gallery;
 mod guard;
 mod hidden;
@@ -34,6 +35,7 @@ mod organised;
 mod page;
 mod past;
 mod peer;
+mod plans;
 mod proxies;
 mod reading;
 mod remotes;
@@ -72,10 +74,10 @@ use guard::Site;
 use inviting::Inviting;
 use jobs::Jobs;
 use map::Points;
+use plans::Plans;
 use proxies::Proxies;
 use reading::States;
 use session::Sessions;
-use storage::Plans;
 use timeline::Timelines;
 use undone::Undone;
 
@@ -145,6 +147,7 @@ impl Server {
             news: News::new(),
             jobs: Jobs::default(),
             plans: Plans::default(),
+            forgets: Plans::default(),
             first: First::default(),
             states: States::default(),
             proxies: Proxies::default(),

@@ -13,9 +13,9 @@ use utoipa_axum::routes;
 
 use crate::gallery::Gallery;
 use crate::{
-    albums, completing, connecting, devices, duplicates, events, fetching, first, guard, hidden, importing,
-    inviting, jobs, keys, locking, map, media, organised, page, past, proxies, reading, remotes, searches,
-    session, settings, storage, switching, thawing, tiles, timeline, writing,
+    albums, completing, connecting, devices, duplicates, events, fetching, first, forgetting, guard, hidden,
+    importing, inviting, jobs, keys, locking, map, media, organised, page, past, proxies, reading, remotes,
+    searches, session, settings, storage, switching, thawing, tiles, timeline, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -80,6 +80,9 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(storage::plan_free))
         .routes(routes!(storage::free))
         .routes(routes!(storage::set_rules))
+        .routes(routes!(forgetting::plan_forget))
+        .routes(routes!(forgetting::forget))
+        .routes(routes!(forgetting::list_receipts))
         .routes(routes!(settings::show_settings, settings::change_settings))
         .routes(routes!(jobs::stop_job))
         .routes(routes!(hidden::open_hidden))

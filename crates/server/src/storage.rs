@@ -1,11 +1,10 @@
 //! What takes space on this device, and letting originals go that remotes are proven to hold.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use safelight_library::{
     Among, FreePlan, FreeRequest, Library, LocalChange, LocalSettings, Originals, Selection, Storage,
 };
@@ -14,61 +13,9 @@ use utoipa::ToSchema;
 
 use crate::asked::{Asked, if_there};
 use crate::failure::{Answer, Failure, HiddenClosed};
-use crate::gallery::{Gallery, held};
+use crate::gallery::Gallery;
 use crate::jobs::{self, Ended, ShownJob};
 use crate::writing::Which;
-
-/// A plan is carried out within this time, or made again.
-const PLAN_LIFE: Duration = Duration::from_secs(10 * 60);
-
-/// The plan for freeing that was shown last.
-#[derive(Debug, Default)]
-pub(crate) struct Plans(Mutex<Drawn>);
-
-#[derive(Debug, Default)]
-struct Drawn {
-    next: u64,
-    plan: Option<(u64, Instant, FreePlan)>,
-}
-
-impl Plans {
-    fn keep(&self, plan: FreePlan, now: Instant) -> String {
-        let mut drawn = held(&self.0);
-        drawn.next += 1;
-        let word = drawn.next;
-        drawn.plan = Some((word, now, plan));
-        word.to_string()
-    }
-
-    /// The plan of a word, once, and when it was made.
-    fn take(&self, word: &str, now: Instant) -> Answer<(Instant, FreePlan)> {
-        let mut drawn = held(&self.0);
-        let is_it = |(known, made, _): &mut (u64, Instant, FreePlan)| {
-            known.to_string() == word && now.saturating_duration_since(*made) < PLAN_LIFE
-        };
-        match drawn.plan.take_if(is_it) {
-            Some((_, made, plan)) => Ok((made, plan)),
-            None => {
-                Err(Failure::new(StatusCode::CONFLICT, "stale", "that plan is too old, or was carried out")
-                    .hint("look again at what may go"))
-            }
-        }
-    }
-
-    /// Takes back a plan that was not begun, unless another was shown since.
-    fn give_back(&self, word: &str, (made, plan): (Instant, FreePlan)) {
-        let mut drawn = held(&self.0);
-        if let Ok(number) = word.parse()
-            && number == drawn.next
-        {
-            drawn.plan = Some((number, made, plan));
-        }
-    }
-
-    pub(crate) fn forget(&self) {
-        held(&self.0).plan = None;
-    }
-}
 
 /// What takes space on this device, and how much lies in the trash.
 #[utoipa::path(get, path = "/api/v1/storage", tag = "storage", responses((status = 200, body = Storage)))]
@@ -181,30 +128,4 @@ pub(crate) async fn set_rules(
         ..LocalChange::default()
     };
     gallery.door.write(move |library| Ok(library.change_local_settings(&change)?)).await.map(Json)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plan_is_good_once_and_not_for_long() {
-        let plans = Plans::default();
-        let now = Instant::now();
-        let first = plans.keep(FreePlan::default(), now);
-        let second = plans.keep(FreePlan::default(), now);
-        assert_eq!(plans.take(&first, now).unwrap_err().code, "stale", "another was shown since");
-        assert_eq!(plans.take(&second, now + PLAN_LIFE).unwrap_err().code, "stale");
-        assert!(plans.take(&second, now).is_ok());
-        assert_eq!(plans.take(&second, now).unwrap_err().code, "stale", "it was carried out");
-        let third = plans.keep(FreePlan::default(), now);
-        let taken = plans.take(&third, now).unwrap();
-        plans.give_back(&third, taken.clone());
-        assert!(plans.take(&third, now).is_ok(), "it was not begun");
-        plans.give_back(&second, taken.clone());
-        assert!(plans.take(&second, now).is_err(), "another was shown since");
-        plans.give_back(&third, taken);
-        plans.forget();
-        assert!(plans.take(&third, now).is_err());
-    }
 }

@@ -6,7 +6,7 @@ import { onNews, onShut, stillOpen } from './session.svelte';
 export interface JobProblem { path: string; reason: string; why?: Why | null; weight: 'notice' | 'omission' | 'failure' }
 export interface Job {
   id: number;
-  kind: 'sync' | 'thaw' | 'free' | 'import' | 'connect' | 'join';
+  kind: 'sync' | 'thaw' | 'free' | 'import' | 'connect' | 'join' | 'forget';
   state: 'running' | 'done' | 'failed' | 'stopped';
   /** What it does just now. */
   task: string | null;

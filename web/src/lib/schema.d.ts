@@ -1302,6 +1302,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trash/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Forgets what a plan says, for good. */
+        post: operations["forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/forget/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What forgetting photos would do: what goes, where, and what may remain. Nothing is changed. */
+        post: operations["plan_forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The receipts that this device wrote when it forgot photos; they name none. */
+        get: operations["list_receipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/trash/restore": {
         parameters: {
             query?: never;
@@ -1732,9 +1783,80 @@ export interface components {
             /** @description Where it will lie. */
             folder: string;
         };
-        /** @description What was forgotten. */
+        /** @description What forgetting would do; consumed by [`Library::forget`]. */
+        ForgetPlan: {
+            /**
+             * Format: int64
+             * @description Bytes of their originals, wherever they rest.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many of them are linked: their files stay where they are.
+             */
+            linked: number;
+            /** @description What the provider of each may keep by itself. */
+            may_keep: components["schemas"]["MayKeep"][];
+            /**
+             * Format: int64
+             * @description How many other devices have to sync before they have forgotten too.
+             */
+            other_devices: number;
+            /**
+             * Format: int64
+             * @description How many photos, those too that were merged into them.
+             */
+            photos: number;
+            /** @description The remotes that are asked. */
+            remotes: string[];
+            /**
+             * Format: int64
+             * @description Bytes that stay, because another photo has the same.
+             */
+            shared_contents: number;
+            /** @description Snapshots, by name: what they show loses these photos too. */
+            snapshots: string[];
+            /**
+             * Format: int64
+             * @description Watched and linked folders of this device: a file in one of them stays.
+             */
+            watched_folders: number;
+        };
+        /** @description What would be forgotten, and the word that carries it out. */
+        Forgettable: components["schemas"]["ForgetPlan"] & {
+            /** @description Good once, and for ten minutes; none where there is nothing to forget. */
+            plan?: string | null;
+        };
+        /** @description What forgetting came to. */
         Forgotten: {
-            name: string;
+            /** @description Other devices that have to sync. */
+            devices: string[];
+            /**
+             * Format: int64
+             * @description Photos that were forgotten.
+             */
+            forgotten: number;
+            /**
+             * Format: int64
+             * @description Bytes that went from this device.
+             */
+            freed_bytes: number;
+            /** @description Why bytes are still on this device, where they are. */
+            here: components["schemas"]["SaidProblem"][];
+            /** @description Whether this device and all of its remotes hold nothing of them any more. */
+            is_done: boolean;
+            /** @description Every remote. */
+            places: components["schemas"]["ForgottenThere"][];
+            /** @description Two lines of JSON, the second signs the first. */
+            receipt: string;
+        };
+        /** @description What became of one remote. */
+        ForgottenThere: {
+            /** @description Whether it was seen to that it holds nothing of them any more. */
+            is_done: boolean;
+            remote: string;
+            /** @description What keeps it there. */
+            told: components["schemas"]["SaidProblem"][];
         };
         /** @description What may go, and the word that carries it out. */
         Freeable: components["schemas"]["FreePlan"] & {
@@ -2288,6 +2410,15 @@ export interface components {
             /** @description Where it is. */
             path: string;
         };
+        /** @description What a provider may keep of what was deleted and overwritten. Its settings cannot be read from here. */
+        MayKeep: {
+            /** @description `azure`, `s3`, `drive` (a cloud's own, with a bin) or `other`. */
+            provider: string;
+            /** @description The remote. */
+            remote: string;
+            /** @description What may be kept, and until when. */
+            sentence: string;
+        };
         /** @description What some failures say beside the sentence. */
         More: {
             /** @description The caption that is there now, where that was changed meanwhile. */
@@ -2458,6 +2589,11 @@ export interface components {
              */
             revision: number;
         };
+        /** @description The receipts of this device. */
+        Receipts: {
+            /** @description Each two lines of JSON, the oldest first. */
+            receipts: string[];
+        };
         /** @description How many files were passed over for one reason. */
         RefusedCount: {
             /**
@@ -2573,7 +2709,7 @@ export interface components {
         Report: components["schemas"]["JoinedLibrary"] | {
             /** @description One for each remote. */
             outcomes: components["schemas"]["SyncOutcome"][];
-        } | components["schemas"]["FreeReport"] | components["schemas"]["ThawReport"] | components["schemas"]["FetchReport"] | components["schemas"]["Imported"];
+        } | components["schemas"]["FreeReport"] | components["schemas"]["ThawReport"] | components["schemas"]["FetchReport"] | components["schemas"]["Imported"] | components["schemas"]["Forgotten"];
         /** @description What was made as it was. */
         Restored: components["schemas"]["RestoreReport"] & {
             /** Format: int64 */
@@ -3028,7 +3164,7 @@ export interface components {
              * @description Its number since the server began.
              */
             id: number;
-            /** @description `sync`, `thaw`, `free`, `import`, `join` or `connect`. */
+            /** @description `sync`, `thaw`, `free`, `import`, `join`, `connect` or `forget`. */
             kind: string;
             /**
              * Format: int64
@@ -3876,6 +4012,16 @@ export interface components {
         /** @description The user's own map. */
         Tiles: {
             tiles?: components["schemas"]["MapTiles"] | null;
+        };
+        /** @description Which plan somebody agrees to. */
+        ToForget: {
+            /**
+             * Format: int64
+             * @description How many photos that plan said.
+             */
+            photos?: number;
+            /** @description The word of a plan that was shown; without one, what waits since an earlier forgetting is gone on with. */
+            plan?: string | null;
         };
         /** @description How a device is invited. */
         ToInvite: {
@@ -6907,6 +7053,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    forget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToForget"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownJob"];
+                };
+            };
+            /** @description `not-understood`: the plan is about another number of photos */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `stale`: look again; `busy` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    plan_forget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Which"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forgettable"];
+                };
+            };
+            /** @description `hidden-closed`: it asks for hidden photos, and they are closed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    list_receipts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipts"];
                 };
             };
         };

@@ -30,8 +30,10 @@ const RECEIPTS: &str = "receipt/";
 /// What forgetting would do; consumed by [`Library::forget`].
 #[must_use = "nothing is forgotten before the plan is carried out"]
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
 pub struct ForgetPlan {
     #[serde(skip)]
+    #[cfg_attr(feature = "schemas", schema(ignore))]
     chosen: Vec<AssetId>,
     /// How many photos, those too that were merged into them.
     pub photos: u64,
@@ -43,10 +45,51 @@ pub struct ForgetPlan {
     pub snapshots: Vec<String>,
     /// The remotes that are asked.
     pub remotes: Vec<String>,
+    /// What the provider of each may keep by itself.
+    pub may_keep: Vec<MayKeep>,
+    /// Watched and linked folders of this device: a file in one of them stays.
+    pub watched_folders: u64,
     /// How many other devices have to sync before they have forgotten too.
     pub other_devices: u64,
     /// Bytes that stay, because another photo has the same.
     pub shared_contents: u64,
+}
+
+/// What a provider may keep of what was deleted and overwritten. Its settings cannot be read from here.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schemas", derive(utoipa::ToSchema))]
+pub struct MayKeep {
+    /// The remote.
+    pub remote: String,
+    /// `azure`, `s3`, `drive` (a cloud's own, with a bin) or `other`.
+    pub provider: &'static str,
+    /// What may be kept, and until when.
+    pub sentence: String,
+}
+
+impl MayKeep {
+    fn of(row: &RemoteRow) -> Self {
+        let kind = super::at::parse_address(&row.address).map_or("", |address| address.kind());
+        let (provider, sentence) = match kind {
+            "azure" => (
+                "azure",
+                "soft delete, versions and snapshots of the container keep what was deleted and overwritten for as long as they are set to: see the storage account; archived blobs are deleted like others",
+            ),
+            "s3" => (
+                "s3",
+                "versions and object lock of the bucket keep what was deleted and overwritten for as long as they are set to: see the bucket",
+            ),
+            "dropbox" | "gdrive" | "onedrive" => (
+                "drive",
+                "the provider's bin and versions keep what was deleted and overwritten for as long as your plan says, mostly 30 days or more: empty the bin there",
+            ),
+            _ => (
+                "other",
+                "snapshots, versions and backups of that disk or server, if it makes any: only who runs it knows until when",
+            ),
+        };
+        Self { remote: row.name.clone(), provider, sentence: sentence.to_owned() }
+    }
 }
 
 /// What became of one place.
@@ -135,7 +178,10 @@ impl Library {
         }
         plan.shared_contents = shared.len() as u64;
         plan.snapshots = self.snapshots()?.into_iter().map(|snapshot| snapshot.name).collect();
-        plan.remotes = self.device.remotes()?.into_iter().map(|row| row.name).collect();
+        let remotes = self.device.remotes()?;
+        plan.may_keep = remotes.iter().map(MayKeep::of).collect();
+        plan.remotes = remotes.into_iter().map(|row| row.name).collect();
+        plan.watched_folders = self.watched_folders()?;
         plan.other_devices = self.other_devices()?.len() as u64;
         Ok(plan)
     }
@@ -264,7 +310,7 @@ impl Library {
             deleted_objects: done.deleted_objects,
             replaced_segments: done.replaced_segments,
             deleted_checkpoints: done.deleted_checkpoints,
-            may_keep: may_keep(row),
+            may_keep: MayKeep::of(row).sentence,
         })
     }
 
@@ -317,13 +363,17 @@ impl Library {
             "backups of this computer or of a remote, and copies of this library's folder: nothing here knows of them".to_owned(),
             "the files that were imported: those in a folder of yours stay where they are".to_owned(),
         ];
-        let watched = self.device.sources()?.iter().filter(|source| source.watched || source.link).count();
+        let watched = self.watched_folders()?;
         if watched > 0 {
             elsewhere.push(format!(
                 "{watched} watched or linked folders of this device: a file in one of them stays, and is not imported again by itself"
             ));
         }
         Ok(elsewhere)
+    }
+
+    fn watched_folders(&self) -> Result<u64> {
+        Ok(self.device.sources()?.iter().filter(|source| source.watched || source.link).count() as u64)
     }
 
     /// Writes the receipt and keeps it.
@@ -394,16 +444,4 @@ fn told(id: &str, millis: u64, body: &OpBody) -> Option<Value> {
         "contents": contents,
         "objects": parts.iter().map(ToString::to_string).collect::<Vec<_>>(),
     }))
-}
-
-/// What a provider may keep of what was deleted and overwritten. Its settings cannot be read from here.
-fn may_keep(row: &RemoteRow) -> String {
-    let kind = super::at::parse_address(&row.address).map_or("", |address| address.kind());
-    match kind {
-        "azure" => "soft delete, versions and snapshots of the container keep what was deleted and overwritten for as long as they are set to: see the storage account; archived blobs are deleted like others",
-        "s3" => "versions and object lock of the bucket keep what was deleted and overwritten for as long as they are set to: see the bucket",
-        "dropbox" | "gdrive" | "onedrive" => "the provider's bin and versions keep what was deleted and overwritten for as long as your plan says, mostly 30 days or more: empty the bin there",
-        _ => "snapshots, versions and backups of that disk or server, if it makes any: only who runs it knows until when",
-    }
-    .to_owned()
 }

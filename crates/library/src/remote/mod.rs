@@ -39,7 +39,7 @@ pub(crate) use at::{connect_to, parse_address, reconnect, refuse_library_folder,
 pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
 pub use cost::{RemoteCost, TierCost};
-pub use forget::{ForgetPlan, ForgetReport, ForgottenPlace};
+pub use forget::{ForgetPlan, ForgetReport, ForgottenPlace, MayKeep};
 pub use join::{JoinBy, JoinRequest, Joined};
 pub(crate) use keeper::Keeper;
 pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};

@@ -234,3 +234,40 @@ fn a_caption_is_not_written_over_by_whoever_had_read_another_one() {
     assert_eq!(caption("Harbour, noon", "At the harbour").status, 200);
     assert_eq!(shown(), "Harbour, noon");
 }
+
+#[test]
+fn forgetting_says_first_what_goes_and_ends_in_a_receipt() {
+    let room = room();
+    let browser = room.serve();
+    let ids = browser.ids();
+    write(&browser, "edit", &json!({ "items": [ids[0]], "set": { "caption": "never to be read again" } }));
+    write(&browser, "trash", &json!({ "items": [ids[0]] }));
+    let plan = write(&browser, "trash/forget/plan", &json!({ "items": [ids[0]] }));
+    assert_eq!((&plan["photos"], &plan["remotes"], &plan["linked"]), (&json!(1), &json!([]), &json!(0)));
+    assert!(browser.get(&format!("assets/{}", ids[0])).status == 200, "nothing has gone");
+    let wrong = browser.post("trash/forget", &json!({ "plan": plan["plan"], "photos": 2 }));
+    assert_eq!((wrong.status, wrong.code().as_str()), (400, "not-understood"));
+    write(&browser, "trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
+    let report = ended(&browser)["report"].clone();
+    assert_eq!((&report["forgotten"], &report["is_done"]), (&json!(1), &json!(true)), "{report}");
+    assert_eq!(browser.get(&format!("assets/{}", ids[0])).status, 404);
+    let receipt = report["receipt"].as_str().unwrap();
+    let said: Value = serde_json::from_str(receipt.lines().next().unwrap()).unwrap();
+    assert_eq!((&said["safelight_receipt"], said["forgotten"].as_array().unwrap().len()), (&json!(1), 1));
+    assert!(!receipt.contains("never to be read"));
+    assert_eq!(browser.get("trash/receipts").json()["receipts"], json!([receipt]));
+    let again = browser.post("trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
+    assert_eq!(again.code(), "stale", "a plan is good once");
+}
+
+/// The work that was begun last, once it has ended.
+fn ended(browser: &Browser) -> Value {
+    loop {
+        let job = browser.get("jobs").json()["job"].clone();
+        if job["state"] != "running" {
+            assert_eq!(job["state"], "done", "{job}");
+            return job;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
