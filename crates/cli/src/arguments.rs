@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use safelight_keystore::VaultKey;
 
 use crate::commands;
 
@@ -64,7 +65,7 @@ pub(crate) struct Global {
     /// Unlock with the recovery words in this file; init writes them to it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) recovery_file: Option<PathBuf>,
-    /// Unlock with a key slot of this kind: keystore, pkcs11 or tpm
+    /// Unlock with a key slot of this kind: keystore, pkcs11, tpm or vault
     #[arg(long, global = true, value_name = "KIND")]
     pub(crate) by: Option<StoreKind>,
     /// Speak to PKCS#11 tokens through this module
@@ -76,6 +77,10 @@ pub(crate) struct Global {
     /// Use the TPM at this device or socket
     #[arg(long, global = true, value_name = "DEVICE", env = "SAFELIGHT_TPM", hide_env_values = true)]
     pub(crate) tpm: Option<PathBuf>,
+    /// Ask this key vault unasked, and no other: https://VAULT.vault.azure.net/keys/NAME
+    #[arg(long, global = true, value_name = "KEY", env = "SAFELIGHT_VAULT", hide_env_values = true,
+          value_parser = VaultKey::parse)]
+    pub(crate) vault: Option<VaultKey>,
 }
 
 /// The kinds of key stores that can be asked.
@@ -84,6 +89,7 @@ pub(crate) enum StoreKind {
     Keystore,
     Pkcs11,
     Tpm,
+    Vault,
 }
 
 /// The commands.

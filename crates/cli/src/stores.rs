@@ -2,7 +2,7 @@
 //! key slot: it can be read before it can be believed.
 
 use safelight_keystore::{
-    DEFAULT_TPM, Holder, KeyWrap, Keystore, PinSource, Pkcs11Token, StoreError, Tpm, usual_module,
+    DEFAULT_TPM, Holder, KeyWrap, Keystore, PinSource, Pkcs11Token, StoreError, Tpm, Vault, usual_module,
 };
 use safelight_library::SlotKind;
 use zeroize::Zeroizing;
@@ -16,6 +16,7 @@ pub(crate) struct KeyStores<'a> {
     pub(crate) keystore: Keystore,
     pub(crate) pkcs11: Pkcs11Token<'a>,
     pub(crate) tpm: Tpm,
+    pub(crate) vault: Vault,
 }
 
 impl KeyStores<'_> {
@@ -24,6 +25,7 @@ impl KeyStores<'_> {
             StoreKind::Keystore => &self.keystore,
             StoreKind::Pkcs11 => &self.pkcs11,
             StoreKind::Tpm => &self.tpm,
+            StoreKind::Vault => &self.vault,
         }
     }
 
@@ -33,15 +35,20 @@ impl KeyStores<'_> {
             SlotKind::Keystore => Some(&self.keystore),
             SlotKind::Pkcs11 => Some(&self.pkcs11),
             SlotKind::Tpm => Some(&self.tpm),
+            SlotKind::Vault => Some(&self.vault),
             _ => None,
         }
     }
 
-    /// Those that are tried before a person is asked. A token is, if its PIN is given: a wrong guess is counted by it.
+    /// Those that are tried before a person is asked. A token is, if its PIN is given: a wrong guess is counted by it. A vault
+    /// is, if it is named: a slot alone must not make this machine ask one.
     pub(crate) fn that_ask_nobody(&self, global: &Global) -> Vec<&dyn KeyWrap> {
         let mut stores: Vec<&dyn KeyWrap> = vec![&self.keystore, &self.tpm];
         if global.pin_file.is_some() {
             stores.push(&self.pkcs11);
+        }
+        if global.vault.is_some() {
+            stores.push(&self.vault);
         }
         stores
     }
@@ -56,6 +63,7 @@ impl Context {
             keystore: Keystore { holder: Holder::lasting() },
             pkcs11: Pkcs11Token { module, token: None, pin },
             tpm: Tpm { device },
+            vault: Vault { key: self.global.vault.clone(), environment: self.surroundings().azure },
         }
     }
 

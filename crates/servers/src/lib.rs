@@ -14,6 +14,7 @@ mod moto;
 mod process;
 mod sshd;
 mod tls;
+mod vault;
 mod webdav;
 
 pub use azurite::Azurite;
@@ -24,6 +25,7 @@ pub use moto::Moto;
 pub use process::{browse, cache, find, http, http_with_head};
 pub use sshd::Sshd;
 pub use tls::Certificates;
+pub use vault::FakeVault;
 pub use webdav::{RcloneWebDav, WsgiDav};
 
 /// Says that a test is skipped because the machine forbids what it needs, whatever is installed.

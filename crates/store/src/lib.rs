@@ -48,7 +48,7 @@ mod webdav;
 pub use address::{
     AddressError, AzureAddress, CloudAddress, RemoteAddress, S3Address, SftpAddress, WebDavAddress,
 };
-pub use azure::{AzureBlob, AzureEnvironment, AzureIdentity, IdentityError};
+pub use azure::{AzureBlob, AzureEnvironment, AzureIdentity, IdentityError, KeyVault, VaultError, VaultKey};
 pub use capabilities::{Capabilities, Capability, Finding};
 pub use checksum::Checksum;
 pub use cloud::{Dropbox, GoogleDrive, OneDrive};

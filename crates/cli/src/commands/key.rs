@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use safelight_keystore::Holder;
+use safelight_keystore::{Holder, VaultKey};
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::NewSlot;
 use safelight_library::unlock::UnlockError;
@@ -54,6 +54,14 @@ enum Action {
         /// Which PKCS#11 token, by its label, where there are several
         #[arg(long, value_name = "LABEL", requires = "store")]
         token: Option<String>,
+        /// Let an RSA key of Azure Key Vault unlock it: https://VAULT.vault.azure.net/keys/NAME
+        #[arg(
+            long,
+            value_name = "KEY",
+            value_parser = VaultKey::parse,
+            conflicts_with_all = ["new_key_file", "new_passphrase_file", "recovery_words", "new_recovery_file", "store"]
+        )]
+        key_vault: Option<VaultKey>,
     },
     /// Remove a way to unlock; the last one that works stays, and the last that a person can open
     Remove {
@@ -107,6 +115,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         }
         Some(Action::Add { label, store: Some(place), token, .. }) => {
             super::key_store::add(context, label.as_deref(), *place, token.as_deref())
+        }
+        Some(Action::Add { label, key_vault: Some(key), .. }) => {
+            super::key_store::add_vault(context, label.as_deref(), key)
         }
         Some(Action::Add { label, new_key_file, new_passphrase_file, .. }) => {
             add(context, label.as_deref(), new_key_file.as_deref(), new_passphrase_file.as_deref())

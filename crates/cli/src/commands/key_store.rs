@@ -1,9 +1,9 @@
 //! `safelight key add --store` and `key rotate`: key stores as ways to unlock, and a new unlock key for all ways.
 
-use safelight_keystore::{Holder, Keystore, Pkcs11Token};
+use safelight_keystore::{Holder, KeyWrap, Keystore, Pkcs11Token, Vault, VaultKey};
 use safelight_library::keys::UnlockedKeys;
 use safelight_library::unlock::agent;
-use safelight_library::{LibraryError, PassphraseCost, Slot, SlotKind, SlotSecret};
+use safelight_library::{LibraryError, PassphraseCost, Slot, SlotSecret};
 
 use crate::arguments::StoreKind;
 use crate::commands::key::{Place, foretell, in_words, kind_word, listed};
@@ -18,7 +18,6 @@ pub(super) fn add(
     place: Place,
     token: Option<&str>,
 ) -> Result<(), Failure> {
-    let folder = context.folder()?;
     let pin = context.pin_source();
     let mut stores = context.key_stores(&pin);
     let kind = match place {
@@ -42,7 +41,21 @@ pub(super) fn add(
         Place::Pkcs11 => token.unwrap_or("token"),
         Place::Tpm => "TPM",
     };
-    let (store, label) = (stores.of(kind), label.unwrap_or(usual));
+    prove_and_add(context, stores.of(kind), label.unwrap_or(usual))?;
+    if place == Place::KernelKeyring && !context.global.dry_run && !context.output.json() {
+        context.output.talk("The kernel keeps it until this machine restarts.");
+    }
+    Ok(())
+}
+
+/// Lets a key of a vault unlock the library, and proves at once that it does.
+pub(super) fn add_vault(context: &Context, label: Option<&str>, key: &VaultKey) -> Result<(), Failure> {
+    let vault = Vault { key: Some(key.clone()), environment: context.surroundings().azure };
+    prove_and_add(context, &vault, label.unwrap_or(key.name()))
+}
+
+fn prove_and_add(context: &Context, store: &dyn KeyWrap, label: &str) -> Result<(), Failure> {
+    let folder = context.folder()?;
     if context.global.dry_run {
         return foretell(context, "add", kind_word(store.kind()), label);
     }
@@ -63,9 +76,6 @@ pub(super) fn add(
         return Ok(context.output.print_json(&listed(&slot))?);
     }
     context.output.talk(&format!("Added {}; it opens the library.", in_words(&slot)));
-    if place == Place::KernelKeyring {
-        context.output.talk("The kernel keeps it until this machine restarts.");
-    }
     Ok(())
 }
 
@@ -108,9 +118,6 @@ pub(super) fn rotate(context: &Context) -> Result<(), Failure> {
     }
     let ways = counted(slots.len() as u64, "way", "ways");
     context.output.talk(&format!("Replaced the unlock key; {ways} to unlock open the library as before."));
-    if slots.iter().any(|slot| slot.kind() == SlotKind::Vault) {
-        context.output.talk("This version cannot ask a vault; its slot was sealed to all the same.");
-    }
     Ok(())
 }
 

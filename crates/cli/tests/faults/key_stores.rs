@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use safelight_servers::{SecretService, SoftHsm, Swtpm};
+use safelight_servers::{Answer, FakeVault, SecretService, SoftHsm, Swtpm};
 use serde_json::Value;
 
 use crate::chance::{Chance, times};
@@ -303,4 +303,59 @@ fn the_agent_gets_the_new_key_and_forgets_it_when_nobody_asks() {
     room.run(room.bare().arg("status")).ends_with(&[0]);
     std::thread::sleep(std::time::Duration::from_secs(4));
     room.run(room.bare().arg("status")).ends_with(&[3]);
+}
+
+#[test]
+fn a_key_of_a_vault_opens_the_library_while_the_vault_lets_it() {
+    let vault = FakeVault::start();
+    let room = Room::with_library();
+    let key = vault.key();
+    let identity = vault.environment();
+    let mut named: Vec<(&str, &str)> = identity.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let added = room.unlocked_beside(&named).args(["key", "add", "--key-vault", &key]).output().unwrap();
+    assert!(added.status.success(), "{added:?}");
+    // By its name, and unasked only where the vault is named.
+    room.run(room.beside(&named).args(["--by", "vault", "status"])).ends_with(&[0]);
+    let asked = vault.asked().len();
+    room.run(room.beside(&named).arg("status")).ends_with(&[3]);
+    assert_eq!(vault.asked().len(), asked, "a slot alone makes nobody ask a vault");
+    named.push(("SAFELIGHT_VAULT", &key));
+    room.run(room.beside(&named).arg("status")).ends_with(&[0]);
+    assert_eq!(room.outcome_of("vault", &named).0, "opens");
+    // Neither another version of the key nor another unlock key takes the way away.
+    vault.add_version();
+    room.run(room.beside(&named).args(["key", "rotate"])).ends_with(&[0]);
+    room.run(room.beside(&named).args(["--by", "vault", "status"])).ends_with(&[0]);
+    for secret in [FakeVault::CLIENT_SECRET, "PLANTED-vault-token"] {
+        assert!(!holds(&room.library(), secret.as_bytes()), "{secret} is in the library");
+    }
+    let refused =
+        serde_json::json!({ "error": { "code": "Forbidden", "innererror": { "code": "ForbiddenByRbac" } } });
+    vault.answer_instead(Some(Answer::json(403, &refused.to_string())));
+    let outcome = room.run(room.beside(&named).args(["--by", "vault", "status"])).ends_with(&[3]);
+    assert!(outcome.stderr.contains("Key Vault Crypto User"), "{}", outcome.said());
+    let (outcome, reason) = room.outcome_of("vault", &named);
+    assert!(outcome == "fails" && reason.contains("ForbiddenByRbac"), "{outcome}: {reason}");
+    vault.answer_instead(Some(Answer::status(503)));
+    let (outcome, reason) = room.outcome_of("vault", &named);
+    assert!(outcome == "not-tried" && reason.contains("asks to wait"), "{outcome}: {reason}");
+    vault.answer_instead(None);
+    // Another key than the slot's is not asked; and without the vault, the other ways are there.
+    let other = key.replace("/photos", "/other");
+    let others: Vec<(&str, &str)> = named
+        .iter()
+        .map(|(name, value)| (*name, if *name == "SAFELIGHT_VAULT" { other.as_str() } else { value }))
+        .collect();
+    let (outcome, reason) = room.outcome_of("vault", &others);
+    assert!(outcome == "not-tried" && reason.contains("was named"), "{outcome}: {reason}");
+    vault.delete_key();
+    room.run(room.beside(&named).args(["--by", "vault", "status"])).ends_with(&[3]);
+    room.safelight(&["status"]).ends_with(&[0]);
+    room.run(room.unlocked_beside(&named).args(["--yes", "key", "remove", "photos"])).ends_with(&[0]);
+    let refused = room
+        .unlocked_beside(&named)
+        .args(["key", "add", "--key-vault", "https://evil.example/keys/a"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }

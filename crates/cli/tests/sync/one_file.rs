@@ -193,7 +193,8 @@ fn entries_of(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         let header = bytes.get(at..at + 512)?;
-        let size = std::str::from_utf8(&header[124..135]).ok().and_then(|text| usize::from_str_radix(text, 8).ok());
+        let size =
+            std::str::from_utf8(&header[124..135]).ok().and_then(|text| usize::from_str_radix(text, 8).ok());
         match size.map(|size| at + 512 + size.next_multiple_of(512)) {
             Some(next) if next <= bytes.len() => at = next,
             _ => return Some(at),
@@ -213,7 +214,9 @@ fn what_is_no_copy_of_this_library_is_refused_before_anything_is_changed() {
     let stranger = others.first("stranger");
     stranger.import(&others.photos("theirs", 7..8));
     let before = std::fs::read(&file).unwrap();
-    for command in [vec!["export", file.to_str().unwrap(), "--sealed"], vec!["import", file.to_str().unwrap()]] {
+    for command in
+        [vec!["export", file.to_str().unwrap(), "--sealed"], vec!["import", file.to_str().unwrap()]]
+    {
         let (code, _, said) = stranger.tries(&command);
         assert!(code == 5 && said.contains("another library"), "{code} {said}");
         assert_eq!(std::fs::read(&file).unwrap(), before, "nothing was written there");

@@ -18,7 +18,7 @@ use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 
 use super::environment::AzureEnvironment;
-use super::source::{Answer as Said, Source, Token};
+use super::source::{Answer as Said, STORAGE, Source, Token};
 use crate::error::StoreError;
 use crate::http::{Asked, Http};
 
@@ -74,11 +74,13 @@ impl IdentityError {
     }
 }
 
-/// The machine's identity; hands out tokens for Azure Storage.
+/// The machine's identity; hands out tokens for Azure Storage, or for another service of Azure's.
 #[derive(Debug)]
 pub struct AzureIdentity {
     environment: AzureEnvironment,
     http: Http,
+    /// What its tokens are for.
+    resource: String,
     /// Held while a token is fetched, so that eight uploads ask once.
     current: tokio::sync::Mutex<Option<Token>>,
     in_use: Mutex<Option<Source>>,
@@ -86,7 +88,13 @@ pub struct AzureIdentity {
 
 impl AzureIdentity {
     pub(crate) fn new(environment: AzureEnvironment, http: Http) -> Self {
-        Self { environment, http, current: tokio::sync::Mutex::default(), in_use: Mutex::default() }
+        Self::for_resource(environment, http, STORAGE.to_owned())
+    }
+
+    /// The same with tokens for something else; an address without a slash at its end.
+    pub(crate) fn for_resource(environment: AzureEnvironment, http: Http, resource: String) -> Self {
+        let (current, in_use) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { environment, http, resource, current, in_use }
     }
 
     /// The source that gave the last token.
@@ -116,7 +124,7 @@ impl AzureIdentity {
         let sources = kept.map_or_else(|| Source::ALL.to_vec(), |source| vec![source]);
         let mut tried = Vec::new();
         for source in sources {
-            match source.ask(&self.environment, &self.http).await? {
+            match source.ask(&self.environment, &self.http, &self.resource).await? {
                 Said::Token(token) => {
                     *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
                     tracing::debug!(source = source.name(), "an Azure identity answered");

@@ -13,6 +13,7 @@ pub(crate) mod identity;
 mod sas;
 mod source;
 mod transport;
+mod vault;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -35,6 +36,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 pub use environment::AzureEnvironment;
 pub use identity::{AzureIdentity, IdentityError};
+pub use vault::{KeyVault, VaultError, VaultKey};
 
 use self::error::{is_refused_as, meaning};
 use self::sas::{Grants, SasSource};

@@ -17,9 +17,8 @@ use super::identity::IdentityError;
 use crate::credential::SecretText;
 use crate::http::{Http, Reply, encode};
 
-/// What tokens are for.
-const RESOURCE: &str = "https://storage.azure.com/";
-const SCOPE: &str = "https://storage.azure.com/.default";
+/// What tokens for storage are for.
+pub(super) const STORAGE: &str = "https://storage.azure.com";
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 const METADATA_HOST: &str = "http://169.254.169.254";
 /// How long the metadata address is looked for; on a machine elsewhere nobody answers.
@@ -71,18 +70,20 @@ impl Source {
         }
     }
 
+    /// Asks for a token for a resource, an address without a slash at its end.
     pub(super) async fn ask(
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
     ) -> Result<Answer, IdentityError> {
         match self {
-            Self::Secret => self.ask_with_secret(environment, http).await,
-            Self::Certificate => self.ask_with_certificate(environment, http).await,
-            Self::Workload => self.ask_with_workload(environment, http).await,
-            Self::AppService => self.ask_app_service(environment, http).await,
-            Self::Metadata => self.ask_metadata(environment, http).await,
-            Self::Cli => self.ask_cli(environment).await,
+            Self::Secret => self.ask_with_secret(environment, http, resource).await,
+            Self::Certificate => self.ask_with_certificate(environment, http, resource).await,
+            Self::Workload => self.ask_with_workload(environment, http, resource).await,
+            Self::AppService => self.ask_app_service(environment, http, resource).await,
+            Self::Metadata => self.ask_metadata(environment, http, resource).await,
+            Self::Cli => self.ask_cli(environment, resource).await,
         }
     }
 
@@ -98,18 +99,20 @@ impl Source {
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
     ) -> Result<Answer, IdentityError> {
         let Some(secret) = &environment.client_secret else {
             return Ok(Answer::Absent("AZURE_CLIENT_SECRET is not set".to_owned()));
         };
         let proof = [("client_secret", secret.expose())];
-        self.ask_authority(environment, http, &proof).await
+        self.ask_authority(environment, http, resource, &proof).await
     }
 
     async fn ask_with_certificate(
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
     ) -> Result<Answer, IdentityError> {
         let Some(path) = &environment.client_certificate_path else {
             return Ok(Answer::Absent("AZURE_CLIENT_CERTIFICATE_PATH is not set".to_owned()));
@@ -124,13 +127,14 @@ impl Source {
         let assertion = super::certificate::assertion(&pem, client, &endpoint, SystemTime::now())
             .map_err(|why| self.refused(format!("{}: {why}", path.display())))?;
         let proof = [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.expose())];
-        self.ask_authority(environment, http, &proof).await
+        self.ask_authority(environment, http, resource, &proof).await
     }
 
     async fn ask_with_workload(
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
     ) -> Result<Answer, IdentityError> {
         let Some(path) = &environment.federated_token_file else {
             return Ok(Answer::Absent("AZURE_FEDERATED_TOKEN_FILE is not set".to_owned()));
@@ -140,7 +144,7 @@ impl Source {
             .await
             .map_err(|error| self.refused(format!("{} could not be read: {error}", path.display())))?;
         let proof = [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.trim())];
-        self.ask_authority(environment, http, &proof).await
+        self.ask_authority(environment, http, resource, &proof).await
     }
 
     fn client_id(self, environment: &AzureEnvironment) -> Result<&str, IdentityError> {
@@ -164,10 +168,12 @@ impl Source {
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
         proof: &[(&str, &str)],
     ) -> Result<Answer, IdentityError> {
         let client = self.client_id(environment)?;
-        let fields = [("grant_type", "client_credentials"), ("client_id", client), ("scope", SCOPE)];
+        let scope = format!("{resource}/.default");
+        let fields = [("grant_type", "client_credentials"), ("client_id", client), ("scope", scope.as_str())];
         let form: Vec<String> =
             fields.iter().chain(proof).map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let request = http
@@ -182,12 +188,13 @@ impl Source {
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
     ) -> Result<Answer, IdentityError> {
         let (Some(endpoint), Some(header)) = (&environment.identity_endpoint, &environment.identity_header)
         else {
             return Ok(Answer::Absent("IDENTITY_ENDPOINT is not set".to_owned()));
         };
-        let url = with_identity(&format!("{endpoint}?api-version=2019-08-01"), environment);
+        let url = with_identity(&format!("{endpoint}?api-version=2019-08-01"), resource, environment);
         let request = http.request(reqwest::Method::GET, &url).header("x-identity-header", header.expose());
         let reply = http.send(request).await.map_err(|fault| self.unreachable(fault.to_string()))?;
         self.read(reply).await.map(Answer::Token)
@@ -197,10 +204,11 @@ impl Source {
         self,
         environment: &AzureEnvironment,
         http: &Http,
+        resource: &str,
     ) -> Result<Answer, IdentityError> {
         let host = environment.metadata_host.as_deref().unwrap_or(METADATA_HOST).trim_end_matches('/');
         let url = format!("{host}/metadata/identity/oauth2/token?api-version=2018-02-01");
-        let url = with_identity(&url, environment);
+        let url = with_identity(&url, resource, environment);
         // Without its header the service refuses at once: that is all the first look needs.
         let probe = http.send(http.request(reqwest::Method::GET, &url));
         if !matches!(tokio::time::timeout(METADATA_PROBE, probe).await, Ok(Ok(_))) {
@@ -214,12 +222,12 @@ impl Source {
         self.read(reply).await.map(Answer::Token)
     }
 
-    async fn ask_cli(self, environment: &AzureEnvironment) -> Result<Answer, IdentityError> {
+    async fn ask_cli(self, environment: &AzureEnvironment, resource: &str) -> Result<Answer, IdentityError> {
         let Some(program) = find_cli(environment) else {
             return Ok(Answer::Absent("the Azure CLI is not installed".to_owned()));
         };
         let mut command = tokio::process::Command::new(program);
-        command.args(["account", "get-access-token", "--output", "json", "--resource", RESOURCE]);
+        command.args(["account", "get-access-token", "--output", "json", "--resource", resource]);
         if let Some(tenant) = &environment.tenant_id {
             command.args(["--tenant", tenant]);
         }
@@ -289,8 +297,8 @@ impl Source {
     }
 }
 
-fn with_identity(url: &str, environment: &AzureEnvironment) -> String {
-    let url = format!("{url}&resource={}", encode(RESOURCE.trim_end_matches('/')));
+fn with_identity(url: &str, resource: &str, environment: &AzureEnvironment) -> String {
+    let url = format!("{url}&resource={}", encode(resource));
     environment
         .client_id
         .as_ref()
