@@ -147,6 +147,26 @@ async fn what_counts_of_the_words_of_a_device_that_left_counts_however_far_behin
 }
 
 #[tokio::test]
+async fn what_one_who_left_said_under_an_epoch_that_does_not_count_is_kept_by_whoever_can_read_it() {
+    let place = TestPlace::new();
+    let ([mut one, two, mut three], words) = three_devices(&place, 1025).await;
+    // One and three say so at once, one of two and three of one; one's epoch does not count, for it had left by then.
+    let (earlier, later) = (revocation(&one, &two), revocation(&three, &one));
+    start_epoch(&mut one.here(), Some(&earlier)).unwrap();
+    one.sync(&place.store).await.unwrap();
+    three.now = one.now + 5000;
+    start_epoch(&mut three.here(), Some(&later)).unwrap();
+    three.sync(&place.store).await.unwrap();
+    assert!(is_revoked(&mut three, &one) && is_revoked(&mut three, &two));
+    assert!(!seals_for(&mut three, &two));
+    // Whoever joins reads it in the chain of who stays.
+    let elsewhere = TestPlace::new();
+    three.sync(&elsewhere.store).await.unwrap();
+    let mut four = Phone::join(&elsewhere.store, &words, 1028).await.unwrap();
+    assert!(is_revoked(&mut four, &one) && is_revoked(&mut four, &two));
+}
+
+#[tokio::test]
 async fn nothing_is_sealed_for_who_left_wherever_a_sync_ended() {
     let place = TestPlace::new();
     let ([mut one, two, mut three], _) = three_devices(&place, 1020).await;
