@@ -109,13 +109,6 @@ pub struct Entry {
     pub in_manifest: Option<bool>,
 }
 
-impl Entry {
-    pub(crate) fn is_of(&self, stat: Stat) -> bool {
-        let is_same_inode = self.inode == 0 || self.inode == stat.inode;
-        is_same_inode && (self.size, self.mtime_ns) == (stat.size, stat.mtime_ns)
-    }
-}
-
 /// What was sent from this machine.
 #[derive(Debug)]
 pub struct Index {
@@ -233,6 +226,15 @@ impl Index {
         let mut statement = self.connection.prepare_cached(&query).map_err(self.fail())?;
         let found = statement.query_row(params![place, bytes_of(path)], read_row).optional();
         self.whole(found.map_err(self.fail())?)
+    }
+
+    /// Whether a file is known as it is. Asked of every file of a run, so no more than that is read.
+    pub(crate) fn knows(&self, place: &str, path: &Path, stat: Stat) -> Result<bool, PlainError> {
+        let query = "SELECT 1 FROM files WHERE place = ?1 AND path = ?2 AND size = ?3 AND mtime_ns = ?4 \
+                     AND (inode = ?5 OR inode = 0)";
+        let mut statement = self.connection.prepare_cached(query).map_err(self.fail())?;
+        let inode = i64::from_ne_bytes(stat.inode.to_ne_bytes());
+        statement.exists(params![place, bytes_of(path), stat.size, stat.mtime_ns, inode]).map_err(self.fail())
     }
 
     /// One file with this content, if there is any that lies in its own blob.

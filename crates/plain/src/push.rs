@@ -150,8 +150,7 @@ impl PlainCopy {
                 break;
             }
             let Some(found) = pushing.meet(met) else { continue };
-            let known = index.map_or(Ok(None), |index| index.entry(&name, &found.relative))?;
-            if known.is_some_and(|entry| entry.is_of(found.stat)) {
+            if index.map_or(Ok(false), |index| index.knows(&name, &found.relative, found.stat))? {
                 pushing.skip(&found.relative);
                 continue;
             }
@@ -191,16 +190,16 @@ impl PlainCopy {
             }
             let Some(found) = pushing.meet(met) else { continue };
             let known = match (&waiting, &uploader) {
-                (Some(index), _) => index.entry(&name, &found.relative),
-                (None, Some(uploader)) => uploader.index().entry(&name, &found.relative),
-                (None, None) => Ok(None),
+                (Some(index), _) => index.knows(&name, &found.relative, found.stat),
+                (None, Some(uploader)) => uploader.index().knows(&name, &found.relative, found.stat),
+                (None, None) => Ok(false),
             };
             match known {
-                Ok(Some(entry)) if entry.is_of(found.stat) => {
+                Ok(true) => {
                     pushing.skip(&found.relative);
                     continue;
                 }
-                Ok(_) => {}
+                Ok(false) => {}
                 Err(error) => {
                     stopped = Some(error);
                     break;

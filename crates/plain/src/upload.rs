@@ -283,8 +283,9 @@ impl Uploader {
     ) -> Result<Option<Mark>, StoreError> {
         if !content.blocks.is_empty() {
             match self.put_in_blocks(key, content, options).await {
-                Err(StoreError::Unsupported { operation, reason, .. }) => {
-                    tracing::debug!(%operation, reason, "sent as a whole");
+                // Who may only create may not put blocks.
+                Err(error @ (StoreError::Unsupported { .. } | StoreError::Denied { .. })) => {
+                    tracing::debug!(%error, "sent as a whole");
                 }
                 other => return other,
             }
@@ -294,7 +295,12 @@ impl Uploader {
             true => remote.put_if_absent(key, body, options).await?,
             false => remote.put(key, body, options).await?,
         };
-        if !stored.is_md5_checked {
+        let is_proven = stored.is_md5_checked
+            || stored.checksum.is_some_and(|checksum| {
+                // Of bytes in memory the sum is that of what was hashed; a file may be another by now.
+                matches!(content.body, Body::Bytes(_)) && checksum.is_of(&content.body).unwrap_or(false)
+            });
+        if !is_proven {
             self.read_back(key, content.sha256, content.stat.size).await?;
         }
         Ok(Some(stored.version))

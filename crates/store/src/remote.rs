@@ -53,8 +53,8 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// * `R3` A name that is taken answers [`StoreError::AlreadyExists`], and the object is unchanged.
     /// * `R4` Of several writers at the same time exactly one succeeds; the others get `AlreadyExists`
     ///   (not promised where [`OneWinner`](crate::Capability::OneWinner) is missing).
-    /// * `R14` Where [`Stored::is_md5_checked`] is said, a put with an MD5 that is not that of its bytes is refused and
-    ///   writes nothing.
+    /// * `R14` [`Stored::is_md5_checked`] is only said when the object has the MD5 that came with it. A put with the MD5
+    ///   of other bytes is refused and writes nothing, or it is not said.
     ///
     /// A retry after a lost reply answers `AlreadyExists` for the caller's own bytes: it must be verified.
     ///
@@ -378,7 +378,7 @@ pub struct Stored {
     pub version: Option<String>,
     /// What the place computed over the bytes that it took, where it says so (`R13`: then it is theirs).
     pub checksum: Option<Checksum>,
-    /// Whether the place compared the MD5 that came with the bytes (`R14`).
+    /// Whether the place has found that what it took has the MD5 that came with it (`R14`).
     pub is_md5_checked: bool,
 }
 

@@ -126,6 +126,7 @@ fn who_may_only_create_and_read_can_send() {
     let Some(azurite) = safelight_servers::Azurite::start() else { return };
     let world = World::new(destination(&azurite.address(), Some(&azurite.create_only_sas())));
     world.fill();
+    world.write("large.mov", &vec![7; 9 << 20]);
     let report = world.push("one");
     assert_eq!(report.uploaded, report.scanned);
     assert_eq!(world.push("two").existing, report.scanned);

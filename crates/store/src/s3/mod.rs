@@ -250,11 +250,13 @@ impl S3 {
         ask.body = Some(body);
         let reply = self.send(asked, ask).await?;
         match reply.status() {
-            200 => Ok(Stored {
-                version: reply.header("etag").map(str::to_owned),
-                checksum: checksum(|name| reply.header(name)),
-                is_md5_checked: options.md5.is_some(),
-            }),
+            200 => {
+                let version = reply.header("etag").map(str::to_owned);
+                // Look-alikes take the header and compare nothing: only their own sum of what they took is believed.
+                let own = version.as_deref().and_then(md5_of_etag);
+                let is_md5_checked = options.md5.is_some_and(|md5| own == Some(Checksum::Md5(md5)));
+                Ok(Stored { version, checksum: checksum(|name| reply.header(name)), is_md5_checked })
+            }
             _ => Err(self.refused(asked, reply).await),
         }
     }
