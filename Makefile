@@ -25,7 +25,7 @@ demo: ## Build, and try everything on sample pictures or PHOTOS=DIR; asks nothin
 build: ## Build the release binary, the gallery in it, at $CARGO_TARGET_DIR/release/safelight
 	@tools/setup.sh build
 	@if [ -n "$(NO_GALLERY)" ]; then echo 'Leaving the gallery out'; else tools/web.sh build; fi
-	cargo build --release --locked --bin safelight
+	cargo build --release --locked --bin safelight --bin azphotosync
 	@printf 'Built %s\n' "$(CARGO_TARGET_DIR)/release/safelight"
 
 gallery: ## Open the gallery of what make demo imported; Ctrl-C ends it

@@ -116,7 +116,7 @@ pub enum PlainError {
         place: String,
     },
     /// Everything fails in the same way.
-    #[error("{failures} files in a row were not sent; the last: {last}")]
+    #[error("{failures} files in a row failed; the last: {last}")]
     NothingGoes {
         /// How many.
         failures: u32,
@@ -194,9 +194,7 @@ impl PlainError {
                 "safelight plain push sends there; safelight plain adopt takes over what is there; --state-dir names \
                  another folder"
             }
-            Self::NothingGoes { .. } => {
-                "run it again when the place answers: what was sent is not sent again"
-            }
+            Self::NothingGoes { .. } => "run it again when the place answers: what is done is not done again",
             Self::Refused { hint, .. } => hint,
             _ => return None,
         };
@@ -223,6 +221,31 @@ const fn kind_of(error: &StoreError) -> Kind {
         StoreError::Throttled { .. } | StoreError::Network { .. } => Kind::Network,
         StoreError::Address(_) | StoreError::Name(_) | StoreError::BadName { .. } => Kind::Usage,
         _ => Kind::Failed,
+    }
+}
+
+/// After how many failures of the place in a row nothing more is tried.
+const MOST_FAILURES: u32 = 10;
+
+/// Counts failures of the place, until it is clear that nothing goes.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    in_a_row: u32,
+}
+
+impl Patience {
+    pub(crate) const fn succeeded(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Takes note of a failure; answers what stops the whole.
+    pub(crate) fn failed(&mut self, last: &str) -> Result<(), PlainError> {
+        self.in_a_row += 1;
+        let failures = self.in_a_row;
+        if failures < MOST_FAILURES {
+            return Ok(());
+        }
+        Err(PlainError::NothingGoes { failures, last: last.to_owned() })
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::content::{self};
 use crate::copy::PlainCopy;
-use crate::error::{PlainError, with_causes};
+use crate::error::{Patience, PlainError, with_causes};
 use crate::index::Index;
 use crate::manifest::{self, PATHS_A_MANIFEST};
 use crate::monitor::{Done, Monitor, Problem, Task, Weight};
@@ -19,12 +19,10 @@ use crate::name::BlobName;
 use crate::place::Place;
 use crate::upload::{Sent, Unsent, Uploader};
 use crate::walk::{Found, Met, walk};
-use safelight_store::{Capabilities, Tier};
+use safelight_store::{Capabilities, RemoteAddress, Tier};
 
 /// How many files the walk is ahead at most.
 const AHEAD: usize = 256;
-/// After how many failures of the place in a row nothing more is tried.
-const MOST_FAILURES: u32 = 10;
 
 /// How often somebody is asked whether to stop while files are on their way.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -87,7 +85,7 @@ struct Pushing<'a> {
     request: &'a PushRequest,
     monitor: &'a dyn Monitor,
     report: PushReport,
-    failures_in_a_row: u32,
+    patience: Patience,
 }
 
 impl PlainCopy {
@@ -98,10 +96,33 @@ impl PlainCopy {
     /// permit, an index that cannot be written.
     pub fn push(&self, request: &PushRequest, monitor: &dyn Monitor) -> Result<PushReport, PlainError> {
         let source = open_source(&request.source)?;
+        self.refuse_itself(&source)?;
         monitor.begin(Task::Push, None);
         let pushed = self.runtime()?.block_on(self.push_within(&source, request, monitor));
         monitor.end();
         pushed
+    }
+
+    /// A copy that lies in its own source would be copied into itself with every run.
+    fn refuse_itself(&self, source: &Path) -> Result<(), PlainError> {
+        let place = match &self.destination().address {
+            RemoteAddress::Folder(path) => Some(path.as_path()),
+            _ => None,
+        };
+        for (what, path) in [("place", place), ("state folder", Some(self.state_path()))] {
+            let inside =
+                path.and_then(|path| path.canonicalize().ok()).filter(|path| path.starts_with(source));
+            if let Some(path) = inside {
+                return Err(PlainError::Refused {
+                    reason: format!(
+                        "the {what} {} lies in the source, and would be sent itself",
+                        path.display()
+                    ),
+                    hint: "choose a folder outside of the source".to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     async fn push_within(
@@ -111,7 +132,8 @@ impl PlainCopy {
         monitor: &dyn Monitor,
     ) -> Result<PushReport, PlainError> {
         let (index, known) = self.index_for(request)?;
-        let pushing = Pushing { request, monitor, report: PushReport::default(), failures_in_a_row: 0 };
+        let pushing =
+            Pushing { request, monitor, report: PushReport::default(), patience: Patience::default() };
         let (sender, met) = mpsc::channel(AHEAD);
         let (root, only_media) = (source.to_owned(), request.only_media);
         let walker = tokio::task::spawn_blocking(move || {
@@ -318,7 +340,7 @@ impl Pushing<'_> {
         let path = &found.relative;
         match sent {
             Ok(sent) => {
-                self.failures_in_a_row = 0;
+                self.patience.succeeded();
                 self.count(path, &sent);
                 None
             }
@@ -329,9 +351,7 @@ impl Pushing<'_> {
             Err(Unsent::Place(error)) => {
                 let last = with_causes(&error);
                 self.fail(path, &last);
-                self.failures_in_a_row += 1;
-                let failures = self.failures_in_a_row;
-                (failures >= MOST_FAILURES).then_some(PlainError::NothingGoes { failures, last })
+                self.patience.failed(&last).err()
             }
             Err(Unsent::All(error)) => {
                 self.report.failed += 1;

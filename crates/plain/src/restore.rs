@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::content::WHOLE_BYTES;
 use crate::copy::PlainCopy;
-use crate::error::{PlainError, with_causes};
+use crate::error::{Patience, PlainError, with_causes};
 use crate::listing::{Listed, Listing};
 use crate::manifest;
 use crate::monitor::{Done, Monitor, Problem, Task, Weight};
@@ -69,6 +69,8 @@ enum Ended {
     There,
     Archived,
     Failed(String),
+    /// The place did not answer.
+    Unanswered(String),
 }
 
 impl PlainCopy {
@@ -97,11 +99,22 @@ impl PlainCopy {
                 }
             });
             let mut writing = stream::iter(writing).buffer_unordered(self.destination().workers as usize);
+            let (mut patience, mut stopped) = (Patience::default(), None);
             while let Some(written) = writing.next().await {
                 let Some((one, ended)) = written else { continue };
+                match &ended {
+                    Ended::Unanswered(reason) => stopped = patience.failed(reason).err(),
+                    _ => patience.succeeded(),
+                }
                 count(&mut report, &one, ended, monitor);
+                if stopped.is_some() {
+                    break;
+                }
             }
             monitor.end();
+            if let Some(stopped) = stopped {
+                return Err(stopped);
+            }
             report.is_interrupted = monitor.cancelled();
             Ok(report)
         })
@@ -207,7 +220,7 @@ fn count(report: &mut RestoreReport, one: &Wanted, ended: Ended, monitor: &dyn M
                 "its blob is archived: change its tier with safelight plain tier and wait until it is thawed";
             monitor.problem(&Problem::new(&one.path, reason, Weight::Failure));
         }
-        Ended::Failed(reason) => {
+        Ended::Failed(reason) | Ended::Unanswered(reason) => {
             report.failed += 1;
             monitor.problem(&Problem::new(&one.path, reason, Weight::Failure));
         }
@@ -254,6 +267,7 @@ async fn write_one(place: &Place, target: &Target, one: &Wanted) -> Result<Ended
             Ok(piece) => piece,
             Err(StoreError::Archived { .. }) => return Ok(Ended::Archived),
             Err(StoreError::NotFound { .. }) => return Err("its blob is not there".to_owned()),
+            Err(error) if error.is_network() => return Ok(Ended::Unanswered(with_causes(&error))),
             Err(error) => return Err(with_causes(&error)),
         };
         if piece.is_empty() {

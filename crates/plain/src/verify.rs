@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::content::{WHOLE_BYTES, finished};
 use crate::copy::PlainCopy;
-use crate::error::{PlainError, with_causes};
+use crate::error::{Patience, PlainError, with_causes};
 use crate::index::{Entry, Sha256};
 use crate::listing::{Listed, Listing};
 use crate::manifest;
@@ -81,7 +81,7 @@ impl PlainCopy {
                 tell(monitor, path.path.clone(), "its blob is not there".to_owned());
             }
             if !request.quick {
-                self.read_all(&place, listing.blobs, &mut report, monitor).await;
+                self.read_all(&place, listing.blobs, &mut report, monitor).await?;
             }
             report.is_interrupted = monitor.cancelled();
             Ok(report)
@@ -94,7 +94,7 @@ impl PlainCopy {
         blobs: Vec<Listed>,
         report: &mut VerifyReport,
         monitor: &dyn Monitor,
-    ) {
+    ) -> Result<(), PlainError> {
         monitor.begin(Task::Verify, Some(blobs.len() as u64));
         let reading = blobs.into_iter().map(|listed| async move {
             if monitor.cancelled() {
@@ -104,6 +104,7 @@ impl PlainCopy {
             Some((listed, found))
         });
         let mut reading = stream::iter(reading).buffer_unordered(self.destination().workers as usize);
+        let mut patience = Patience::default();
         while let Some(read) = reading.next().await {
             let Some((listed, found)) = read else { continue };
             let mut bytes = 0;
@@ -121,12 +122,16 @@ impl PlainCopy {
                 Found::Archived => report.archived += 1,
                 Found::Unread(reason) => {
                     report.unread += 1;
-                    tell(monitor, listed.name.relative(), reason);
+                    tell(monitor, listed.name.relative(), reason.clone());
+                    patience.failed(&reason)?;
+                    continue;
                 }
             }
+            patience.succeeded();
             monitor.advance(1, bytes);
         }
         monitor.end();
+        Ok(())
     }
 }
 

@@ -68,6 +68,21 @@ fn a_source_that_was_emptied_is_refused_and_nothing_is_forgotten() {
 }
 
 #[test]
+fn a_copy_is_not_sent_into_itself() {
+    let world = World::new(Server::folder().destination());
+    world.fill();
+    let inside = world.source().join("copy");
+    std::fs::create_dir(&inside).unwrap();
+    let into_itself = destination(&format!("folder:{}", inside.display()), None);
+    let copy = PlainCopy::open(into_itself, world.state("one")).unwrap();
+    assert_eq!(copy.push(&world.request(), &Heard::default()).unwrap_err().kind(), Kind::Refused);
+    let server = Server::folder();
+    let copy = PlainCopy::open(server.destination(), world.source().join("state")).unwrap();
+    assert_eq!(copy.push(&world.request(), &Heard::default()).unwrap_err().kind(), Kind::Refused);
+    assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 0);
+}
+
+#[test]
 fn two_runs_at_once_do_not_share_a_state_folder() {
     let server = Server::folder();
     let world = World::new(server.destination());
@@ -135,6 +150,30 @@ fn who_may_only_create_and_read_can_send() {
     let refused = read_only.copy("one").push(&read_only.request(), &Heard::default()).unwrap_err();
     assert_eq!(refused.kind(), Kind::Denied, "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("Storage Blob Data Contributor")), "{refused}");
+}
+
+#[test]
+fn a_place_that_stops_answering_ends_a_run_before_every_file_has_waited_for_it() {
+    let Some(azurite) = safelight_servers::Azurite::start() else { return };
+    let mut world = World::new(destination(&azurite.address(), Some(&azurite.sas())));
+    world.destination.workers = 32;
+    for number in 0..60 {
+        world.write(format!("{number}.jpg"), format!("content {number}").as_bytes());
+    }
+    world.push("one");
+    drop(azurite);
+    world.write("new.jpg", b"new");
+    let mut ends = vec![world.copy("one").push(&world.request(), &Heard::default()).unwrap_err()];
+    let request = RestoreRequest {
+        target: world.state("out"),
+        paths: Vec::new(),
+        without_index: false,
+        dry_run: false,
+    };
+    ends.push(world.copy("one").restore(&request, &Heard::default()).unwrap_err());
+    for end in ends {
+        assert_eq!(end.kind(), Kind::Network, "{end}");
+    }
 }
 
 #[test]

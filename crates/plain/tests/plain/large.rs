@@ -133,3 +133,37 @@ fn a_file_that_changes_on_its_way_is_named_and_leaves_no_blob_that_is_wrong() {
     assert_eq!(rest.uploaded, 1, "once it stands still it is sent");
     assert_eq!(world.verify("one").damaged, 0);
 }
+
+#[test]
+fn a_large_file_stops_between_two_blocks_and_is_gone_on_with() {
+    let Some(azurite) = Azurite::start() else { return };
+    let between = Between::start(azurite.port());
+    let address = azurite.address().replace(&azurite.port().to_string(), &between.port.to_string());
+    let world = World::new(destination(&address, Some(&azurite.sas())));
+    let length = 96 * MIB + 5;
+    world.write("clip.mp4", &video(length));
+    // Twelve blocks, of which few have gone when somebody stops it.
+    let mut slow = world.destination.clone();
+    slow.bytes_per_second = Some(16 << 20);
+    let copy = safelight_plain::PlainCopy::open(slow, world.state("one")).unwrap();
+    let heard = Arc::new(Heard::default());
+    let (stopper, sent) = (Arc::clone(&heard), Arc::clone(&between.up_bytes));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let stopping = std::thread::spawn(move || {
+        while sent.load(Ordering::Relaxed) < 20 * MIB as u64 && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        stopper.stopped.store(true, Ordering::Relaxed);
+    });
+    let stopped = copy.push(&world.request(), &*heard).unwrap();
+    stopping.join().unwrap();
+    drop(copy);
+    assert!(stopped.is_interrupted, "{stopped:?}");
+    assert_eq!((stopped.uploaded, stopped.failed), (0, 0));
+    let before = between.up_bytes.load(Ordering::Relaxed);
+    assert!(before < length as u64, "all of it was sent although somebody stopped it");
+    assert_eq!(world.push("one").uploaded, 1);
+    let sent = between.up_bytes.load(Ordering::Relaxed) - before;
+    assert!(sent < (length - 7 * MIB) as u64, "{sent} bytes were sent again, of {length}");
+    assert_eq!(world.verify("one").whole, 1);
+}
