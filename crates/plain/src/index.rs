@@ -228,8 +228,12 @@ impl Index {
         self.whole(found.map_err(self.fail())?)
     }
 
-    /// Whether a file is known as it is. Asked of every file of a run, so no more than that is read.
+    /// Whether a file is known as it is. Asked of every file of a run, so no more than that is read, and all of it in one
+    /// transaction: others may read meanwhile.
     pub(crate) fn knows(&self, place: &str, path: &Path, stat: Stat) -> Result<bool, PlainError> {
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN").map_err(self.fail())?;
+        }
         let query = "SELECT 1 FROM files WHERE place = ?1 AND path = ?2 AND size = ?3 AND mtime_ns = ?4 \
                      AND (inode = ?5 OR inode = 0)";
         let mut statement = self.connection.prepare_cached(query).map_err(self.fail())?;
@@ -295,7 +299,9 @@ impl Index {
     /// Remembers a file whose blob is there. Durable with [`save`](Self::save), and now and then before.
     pub(crate) fn record(&mut self, place: &str, entry: &Entry) -> Result<(), PlainError> {
         if self.waiting == 0 {
-            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(self.fail())?;
+            if self.connection.is_autocommit() {
+                self.connection.execute_batch("BEGIN IMMEDIATE").map_err(self.fail())?;
+            }
             self.since = Instant::now();
         }
         self.waiting += 1;
@@ -350,6 +356,9 @@ impl Index {
                      SET source = coalesce(?2, source), capabilities = coalesce(?3, capabilities)";
         let source = source.map(bytes_of);
         self.connection.execute(write, params![place, source, capabilities]).map_err(self.fail())?;
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("COMMIT").map_err(self.fail())?;
+        }
         Ok(())
     }
 

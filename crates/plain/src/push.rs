@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::content::{self};
@@ -18,11 +17,8 @@ use crate::monitor::{Done, Monitor, Problem, Task, Weight};
 use crate::name::BlobName;
 use crate::place::Place;
 use crate::upload::{Sent, Unsent, Uploader};
-use crate::walk::{Found, Met, walk};
+use crate::walk::{Found, Met, Walking};
 use safelight_store::{Capabilities, RemoteAddress, Tier};
-
-/// How many files the walk is ahead at most.
-const AHEAD: usize = 256;
 
 /// How often somebody is asked whether to stop while files are on their way.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -134,11 +130,7 @@ impl PlainCopy {
         let (index, known) = self.index_for(request)?;
         let pushing =
             Pushing { request, monitor, report: PushReport::default(), patience: Patience::default() };
-        let (sender, met) = mpsc::channel(AHEAD);
-        let (root, only_media) = (source.to_owned(), request.only_media);
-        let walker = tokio::task::spawn_blocking(move || {
-            walk(&root, only_media, |met| sender.blocking_send(met).is_ok());
-        });
+        let (met, walker) = Walking::begin(source.to_owned(), request.only_media);
         let report = match index {
             Some(index) if !request.dry_run => self.run(pushing, index, met, source).await,
             index => self.look_only(pushing, index.as_ref(), met, source).await,
@@ -163,11 +155,11 @@ impl PlainCopy {
         &self,
         mut pushing: Pushing<'_>,
         index: Option<&Index>,
-        mut met: mpsc::Receiver<Met>,
+        mut met: Walking,
         source: &Path,
     ) -> Result<PushReport, PlainError> {
         let (name, prefix_bytes) = (self.destination().name(), self.destination().prefix_bytes());
-        while let Some(met) = met.recv().await {
+        while let Some(met) = met.next().await {
             if pushing.is_interrupted() {
                 break;
             }
@@ -198,7 +190,7 @@ impl PlainCopy {
         &self,
         mut pushing: Pushing<'_>,
         index: Index,
-        mut met: mpsc::Receiver<Met>,
+        mut met: Walking,
         source: &Path,
     ) -> Result<PushReport, PlainError> {
         let name = self.destination().name();
@@ -206,7 +198,7 @@ impl PlainCopy {
         let mut uploader: Option<Arc<Uploader>> = None;
         let mut tasks: JoinSet<Tried> = JoinSet::new();
         let mut stopped = None;
-        while let Some(met) = met.recv().await {
+        while let Some(met) = met.next().await {
             if pushing.is_interrupted() {
                 break;
             }

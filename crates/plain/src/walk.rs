@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
 use crate::content::Stat;
 use crate::monitor::{Problem, Weight};
 
@@ -38,6 +41,43 @@ pub(crate) enum Met {
     Strange(Problem),
     /// What could not be looked at.
     Unreadable(Problem),
+}
+
+/// How many things are handed on at once, and how often that may be ahead.
+const AT_ONCE: usize = 64;
+const AHEAD: usize = 8;
+
+/// What a walk meets, from a thread of its own that is only a little ahead.
+pub(crate) struct Walking {
+    receiver: mpsc::Receiver<Vec<Met>>,
+    met: std::vec::IntoIter<Met>,
+}
+
+impl Walking {
+    /// Begins to walk; the walk ends when this is dropped.
+    pub(crate) fn begin(source: PathBuf, only_media: bool) -> (Self, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let walker = tokio::task::spawn_blocking(move || {
+            let mut together = Vec::with_capacity(AT_ONCE);
+            walk(&source, only_media, |met| {
+                together.push(met);
+                together.len() < AT_ONCE || sender.blocking_send(std::mem::take(&mut together)).is_ok()
+            });
+            // Nobody listens any more when a walk was ended early.
+            drop(sender.blocking_send(together));
+        });
+        (Self { receiver, met: Vec::new().into_iter() }, walker)
+    }
+
+    /// What was met next; nothing at the end.
+    pub(crate) async fn next(&mut self) -> Option<Met> {
+        loop {
+            if let Some(met) = self.met.next() {
+                return Some(met);
+            }
+            self.met = self.receiver.recv().await?.into_iter();
+        }
+    }
 }
 
 /// One entry that is still to be looked at.
