@@ -143,6 +143,11 @@ impl Library {
         Ok(!backup.is_due() || !is_there(&row.address))
     }
 
+    /// Whether a remote is a backup.
+    pub(crate) fn is_backup(&self, row: &RemoteRow) -> Result<bool> {
+        Ok(self.remembered_backup(&row.address)?.is_some())
+    }
+
     /// The backups of this device.
     ///
     /// # Errors

@@ -91,18 +91,18 @@ pub use past::{Moment, ShownSnapshot, SnapshotKeep, SnapshotSchedule, zone_here}
 pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
 pub use recovery::{KitSecret, NewWords, RecoveryKit, WordsStanding};
 pub use remote::{
-    AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, CapabilityFinding, CheckedRemote, CheckedRow,
-    CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes, FetchReport,
-    ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport, FreeRequest, GivenCode,
-    HeldBack, InviteAs, JoinBy, JoinRequest, Joined, LinkCost, LocalChange, LocalNews, LocalOutcome,
-    LocalSettings, LocalStanding, MayKeep, MinuteOfDay, NamedPhoto, OpenOriginal, Originals, PairedDevice,
-    PairingTalk, PinReport, PolicyChange, RemoteComparison, RemoteCost, RemoteCredential, RemotePrivacy,
-    RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest, SecretText, SeenDevice, SeenSort,
-    ShownInvitation, ShownPlace, ShownPolicy, ShownQuarantined, ShownRemote, ShownStanding, SignInTalk,
-    SignInWay, Staying, Surroundings, SwitchStanding, SwitchSubject, Switchback, Switching, SyncOutcome,
-    SyncPlan, SyncRequest, SyncRun, TakenOver, ThawBasket, ThawCost, ThawPriority, ThawReport, ThawWait,
-    TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup, WallClock, check_lock_after, cores,
-    is_link_unmetered, link_cost, sign_in,
+    AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, Brought, CapabilityFinding, CheckedRemote,
+    CheckedRow, CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes,
+    FetchReport, ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport, FreeRequest,
+    GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest, Joined, LinkCost, LocalChange, LocalNews,
+    LocalOutcome, LocalSettings, LocalStanding, MayKeep, MinuteOfDay, NamedPhoto, OpenOriginal, Originals,
+    PairedDevice, PairingTalk, PinReport, PolicyChange, Quarantine, RemoteComparison, RemoteCost,
+    RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest,
+    SecretText, SeenDevice, SeenSort, ShownInvitation, ShownPlace, ShownPolicy, ShownQuarantined,
+    ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding, SwitchSubject,
+    Switchback, Switching, SyncOutcome, SyncPlan, SyncRequest, SyncRun, TakenOver, ThawBasket, ThawCost,
+    ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
+    WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
 };
 pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};

@@ -142,8 +142,8 @@ impl Connections {
         });
         *held(&seated.serving) = Some(serving.abort_handle());
         let mut newcomers = held(&self.newcomers);
-        while newcomers.front().is_some_and(|oldest| !oldest.asks_nothing()) {
-            newcomers.pop_front();
+        if newcomers.len() >= self.limits.most {
+            newcomers.retain(|newcomer| newcomer.asks_nothing());
         }
         newcomers.push_back(seated);
     }
@@ -155,8 +155,10 @@ impl Connections {
         }
         let mut newcomers = held(&self.newcomers);
         while let Some(oldest) = newcomers.pop_front() {
-            if oldest.asks_nothing() {
-                return oldest.send_away();
+            if oldest.asks_nothing()
+                && let Some(seat) = oldest.send_away()
+            {
+                return Some(seat);
             }
         }
         None

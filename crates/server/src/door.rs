@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::ServeOptions;
+use crate::bringing::Bringing;
 use crate::failure::{Answer, Failure, WRONG_PASSPHRASE};
 use crate::gallery::held;
 use crate::hidden::Hidden;
@@ -31,10 +32,6 @@ use crate::idle::Idle;
 
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
-/// How long remotes are waited for with one picture.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long they are asked for no other, once that was in vain.
-const SILENCE: Duration = Duration::from_secs(30);
 /// So many wrong passphrases are tried at once before each has to wait.
 const FREE_GUESSES: u32 = 3;
 /// The first wait after them; it doubles with every further one.
@@ -84,8 +81,8 @@ pub(crate) struct Door {
     guesses: Arc<tokio::sync::Mutex<Guesses>>,
     /// Whether hidden photos are told.
     hidden: Arc<Hidden>,
-    /// Until when remotes are asked for no pictures, because they were slow to answer.
-    silent_until: Mutex<Option<Instant>>,
+    /// Whether remotes are asked for pictures.
+    bringing: Arc<Bringing>,
 }
 
 /// Open libraries that nobody uses at the moment, and the right to use one.
@@ -222,6 +219,7 @@ impl Drop for Rooms {
             &self.readers,
             &self.writer,
             &self.fetcher,
+            &self.bringer,
             &self.surveyor,
             &self.forerunner,
             &self.worker,
@@ -254,7 +252,7 @@ impl Door {
             idle: Idle::told(serving.idle),
             guesses: Arc::default(),
             hidden: Arc::new(Hidden::closed(serving.hidden_idle)),
-            silent_until: Mutex::default(),
+            bringing: Arc::default(),
         }
     }
 
@@ -431,28 +429,13 @@ impl Door {
         self.with(Purpose::Fetch, move |library| run(library, &surroundings)).await
     }
 
-    /// Brings a picture here from remotes, if one has it and answers; one at a time. Once they were slow to answer none is
-    /// asked for a while: who leafs through photos without a network waits once.
+    /// Brings a picture of a photo here from remotes, if one has it and answers.
     pub(crate) async fn bring(&self, id: String, kind: PictureKind) -> Answer<Option<Vec<u8>>> {
-        if held(&self.silent_until).is_some_and(|until| Instant::now() < until) {
-            return Ok(None);
-        }
-        let surroundings = self.surroundings.clone();
-        let begun = Instant::now();
+        let (bringing, surroundings) = (Arc::clone(&self.bringing), self.surroundings.clone());
         let brought = self.with(Purpose::Bring, move |library| {
-            Ok(library.bring_picture(&id, kind, &surroundings, PATIENCE)?)
+            Ok(bringing.ask(|patience| library.bring_picture(&id, kind, &surroundings, patience))?)
         });
-        match brought.await {
-            Ok(picture) => Ok(Some(picture)),
-            Err(failure) if failure.status == StatusCode::LOCKED => Err(failure),
-            Err(failure) => {
-                if failure.code == "network" || begun.elapsed() >= PATIENCE {
-                    *held(&self.silent_until) = Some(Instant::now() + SILENCE);
-                }
-                tracing::debug!(message = failure.message, "a picture could not be brought here");
-                Ok(None)
-            }
-        }
+        self.bringing.wait(brought).await
     }
 
     /// Looks at every file, or at every original; one request at a time.

@@ -8,6 +8,7 @@
 
 mod albums;
 mod asked;
+mod bringing;
 mod completing;
 mod connecting;
 mod connections;

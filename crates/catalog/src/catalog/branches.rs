@@ -63,11 +63,16 @@ impl Catalog {
     }
 
     /// Takes in a verified segment of a branch that is not the one in the table of segments: its ops are open
-    /// here, under their own ids, to be carried by this device's next segment.
+    /// here, under their own ids, to be carried by this device's next segment. `bodies` are recorded with them.
     ///
     /// # Errors
     /// As [`Catalog::change`].
-    pub fn carry_segment(&mut self, segment: &Segment, now_millis: u64) -> Result<TakenIn> {
+    pub fn carry_segment(
+        &mut self,
+        segment: &Segment,
+        bodies: Vec<OpBody>,
+        now_millis: u64,
+    ) -> Result<TakenIn> {
         let clear = *segment.clear();
         self.change(now_millis, |change| {
             let device =
@@ -82,6 +87,9 @@ impl Catalog {
                     }
                     Err(error) => taken.unreadable.push(error),
                 }
+            }
+            for body in bodies {
+                change.push(body)?;
             }
             change.push(OpBody::Carried(vec![branch_of(clear.device, clear.tip())]))?;
             Ok::<_, CatalogError>(taken)

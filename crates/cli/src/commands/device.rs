@@ -118,8 +118,8 @@ enum QuarantineAction {
     Accept {
         /// The device
         device: String,
-        /// The number of the piece, as the list shows it
-        segment: u32,
+        /// The piece, as the list calls it: 42-9f3c21ab
+        piece: String,
     },
 }
 
@@ -152,8 +152,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         Some(Action::Inbox { remote, .. }) => inbox(context, remote.as_deref()),
         Some(Action::Rename { device, name }) => rename(context, device, name),
         Some(Action::Lapse { device }) => lapse(context, device),
-        Some(Action::Quarantine { action: Some(QuarantineAction::Accept { device, segment }) }) => {
-            quarantine::accept(context, device, *segment)
+        Some(Action::Quarantine { action: Some(QuarantineAction::Accept { device, piece }) }) => {
+            quarantine::accept(context, device, piece)
         }
         Some(Action::Quarantine { .. }) => quarantine::list(context),
         Some(Action::Retire { device }) => leave(context, device, Leaving::Retire),

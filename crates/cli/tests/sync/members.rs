@@ -326,7 +326,8 @@ fn a_piece_that_was_written_after_a_revocation_is_taken_over_by_who_believes_it(
     one.ends(&["--yes", "device", "revoke", &ids[2]], 0);
     one.sync();
     two.sync();
-    assert_eq!(one.json(&["device", "quarantine"]), Value::Array(Vec::new()));
+    let pieces = |of: &Device<'_>| of.json(&["device", "quarantine"])["pieces"].as_array().unwrap().clone();
+    assert_eq!(pieces(one), []);
 
     // It has not heard of it, and goes on: a photo, then a caption.
     three.import(&world.photos("later", 5..6));
@@ -334,23 +335,24 @@ fn a_piece_that_was_written_after_a_revocation_is_taken_over_by_who_believes_it(
     three.ends(&["set", &photo, "caption=before it was lost"], 0);
     three.tries(&["sync"]);
     one.tries(&["sync"]);
-    let pieces = one.json(&["device", "quarantine"]);
-    let pieces = pieces.as_array().unwrap();
-    let told = |key: &str| pieces.iter().map(|piece| piece[key].as_u64().unwrap()).collect::<Vec<_>>();
-    let numbers = told("segment");
-    assert!(numbers.len() >= 2 && told("adds").iter().sum::<u64>() == 1, "{pieces:?}");
-    assert!(pieces.iter().all(|piece| piece["device"] == ids[2].as_str() && piece["is_ahead"] == false));
+    let shown = pieces(one);
+    let names: Vec<&str> = shown.iter().map(|piece| piece["piece"].as_str().unwrap()).collect();
+    let adds: u64 = shown.iter().map(|piece| piece["adds"].as_u64().unwrap()).sum();
+    assert!(names.len() >= 2 && adds == 1, "{shown:?}");
+    assert!(shown.iter().all(|piece| piece["device"] == ids[2].as_str() && piece["is_ahead"] == false));
     assert_eq!(one.json(&["list", "--count"])["count"], 1, "looking changes nothing");
 
     // In their order, each by itself, and by nobody else.
-    let last = numbers.last().unwrap().to_string();
-    let (code, _, said) = one.tries(&["device", "quarantine", "accept", &ids[2], &last]);
-    assert!(code == 5 && said.contains("not the next"), "{code}: {said}");
-    let mut left = numbers.len();
-    for number in &numbers {
-        one.ends(&["device", "quarantine", "accept", &ids[2], &number.to_string()], 0);
+    let another_root = names[0].replace(|digit: char| digit.is_ascii_digit(), "0");
+    for wrong in [*names.last().unwrap(), names[0].split('-').next().unwrap(), &another_root] {
+        let (code, _, said) = one.tries(&["device", "quarantine", "accept", &ids[2], wrong]);
+        assert!(code == 5 && said.contains("not the next"), "{code}: {said}");
+    }
+    let mut left = names.len();
+    for name in &names {
+        one.ends(&["device", "quarantine", "accept", &ids[2], name], 0);
         left -= 1;
-        assert_eq!(one.json(&["device", "quarantine"]).as_array().unwrap().len(), left);
+        assert_eq!(pieces(one).len(), left);
     }
     assert_eq!(caption(one, &photo), "before it was lost");
     for _ in 0..2 {
@@ -368,7 +370,17 @@ fn a_piece_that_was_written_after_a_revocation_is_taken_over_by_who_believes_it(
     three.tries(&["sync"]);
     one.tries(&["sync"]);
     assert_eq!(caption(one, &photo), "before it was lost");
-    assert_eq!(one.json(&["device", "quarantine"]).as_array().unwrap().len(), 1);
+    assert_eq!(pieces(one).len(), 1);
+    // What a thief puts there stops nobody from looking at the rest.
+    let log = place.path().join("log").join(&ids[2]);
+    let mut segments: Vec<PathBuf> =
+        std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    std::fs::write(segments.last().unwrap(), b"no segment").unwrap();
+    let (code, said, _) = one.tries(&["--json", "device", "quarantine"]);
+    let told: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, told["pieces"].as_array().unwrap().len()), (1, 0), "{said}");
+    assert_eq!(told["problems"].as_array().unwrap().len(), 1, "{said}");
     let (code, _, said) = two.tries(&["device", "quarantine", "accept", "nobody", "1"]);
     assert_eq!(code, 4, "{said}");
 }

@@ -46,9 +46,9 @@ pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use link::{LinkCost, is_link_unmetered, link_cost};
 pub(crate) use local::Away;
 pub use local::{
-    BasketItem, FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalChange, LocalOutcome, LocalSettings,
-    LocalStanding, OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost, ThawPriority,
-    ThawReport, ThawWait, check_lock_after, cores,
+    BasketItem, Brought, FreeAgainst, FreePlan, FreeReport, FreeRequest, LocalChange, LocalOutcome,
+    LocalSettings, LocalStanding, OpenOriginal, Originals, PinReport, Staying, ThawBasket, ThawCost,
+    ThawPriority, ThawReport, ThawWait, check_lock_after, cores,
 };
 pub(crate) use lock::SyncLock;
 pub use news::LocalNews;
@@ -59,7 +59,7 @@ pub use places::ShownPlace;
 pub use plan::SyncPlan;
 pub use policy::{Exposes, PolicyChange};
 pub use privacy::{RemotePrivacy, SeenDevice, SeenSort};
-pub use quarantine::{ShownQuarantined, TakenOver};
+pub use quarantine::{Quarantine, ShownQuarantined, TakenOver};
 pub(crate) use run::here;
 pub use run::{FetchReport, HeldBack, SyncOutcome, SyncRequest, SyncRun, Traffic};
 pub use safelight_store::{AzureEnvironment, RemoteCredential, SecretText, SignInTalk, SignInWay, Urgency};

@@ -515,7 +515,7 @@ impl Inbox {
                 return Ok(Step::Wait);
             }
         }
-        let taken = here.catalog.carry_segment(segment, (here.now)())?;
+        let taken = here.catalog.carry_segment(segment, Vec::new(), (here.now)())?;
         for error in taken.unreadable {
             let (object, reason) = (clear.name(), error.to_string());
             here.note(&mut report.problems, Problem::Unreadable { object, reason });

@@ -18,8 +18,8 @@ pub(crate) use local::read_entry as read_local_entry;
 pub(crate) use look::{look_for_packs, settle_entries};
 pub use mend::mend_renditions;
 pub(crate) use missed::is_all_elsewhere;
+pub use receive::{FoundEntry, ask_again_for_small_originals, fetch_entry, keep_entry, read_entry};
 pub(crate) use receive::{PACK_BYTES, entry_without_key, learn_packs, learn_thumbnails_early, prove_pack};
-pub use receive::{ask_again_for_small_originals, fetch_entry, read_entry};
 pub(crate) use rewrite::{Rewritten, rewrite_pack};
 pub(crate) use send::{
     entries_to_send, is_needed, packs_there, packs_to_replicate, readable, replicate_packs, send_packs,

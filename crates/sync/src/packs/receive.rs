@@ -379,7 +379,8 @@ fn logical_of(path: &ObjectPath) -> String {
 }
 
 /// An entry that was found in a pack of a place, and opened.
-struct FoundEntry {
+#[derive(Debug)]
+pub struct FoundEntry {
     record: EntryRecord,
     sealed: Bytes,
     opened: Vec<u8>,
@@ -491,10 +492,7 @@ pub async fn fetch_entry(
     wrong.retain(|problem| found.is_err() || !matches!(problem, Problem::Missing { .. }));
     wrong.into_iter().for_each(|problem| here.note(problems, problem));
     let found = found?;
-    let mut writer = LocalPackWriter::new(here.place);
-    writer.append(&found.record, &found.sealed, here.keys.keyring(), here.entropy)?;
-    writer.commit(here.device)?;
-    here.device.mark_packed(&entry_of(&found.record))?;
+    keep_entry(here, &found)?;
     if kind == RenditionKind::Original {
         came_here(here.device, content, &[])?;
         if let Some(at) = places.get(found.place) {
@@ -502,6 +500,17 @@ pub async fn fetch_entry(
         }
     }
     Ok(found.opened)
+}
+
+/// Appends an entry that was found to the local pack.
+///
+/// # Errors
+/// Those of the disk and the database.
+pub fn keep_entry(here: &mut Here<'_>, found: &FoundEntry) -> Result<()> {
+    let mut writer = LocalPackWriter::new(here.place);
+    writer.append(&found.record, &found.sealed, here.keys.keyring(), here.entropy)?;
+    writer.commit(here.device)?;
+    Ok(here.device.mark_packed(&entry_of(&found.record))?)
 }
 
 /// Reads one rendition or tiny original out of a remote pack, and keeps nothing of it.
@@ -515,11 +524,18 @@ pub async fn read_entry(
     places: &[RemotePlace],
     content: &ContentHash,
     kind: RenditionKind,
-) -> Result<Vec<u8>> {
+) -> Result<FoundEntry> {
     let library = keyring.library();
     let mut wrong = Vec::new();
-    let found = find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await?;
-    Ok(found.opened)
+    find_entry(catalog, device, library, keyring, places, content, kind, &mut wrong).await
+}
+
+impl FoundEntry {
+    /// Its content.
+    #[must_use]
+    pub fn into_content(self) -> Vec<u8> {
+        self.opened
+    }
 }
 
 /// Opens a whole pack and every entry in it; answers its index.

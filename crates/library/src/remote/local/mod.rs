@@ -17,6 +17,7 @@ pub use basket::{BasketItem, ThawBasket, ThawPriority};
 pub use free::{FreeAgainst, FreePlan, FreeReport, FreeRequest, Staying};
 pub(crate) use open::Away;
 pub use open::OpenOriginal;
+pub use picture::Brought;
 pub use pin::PinReport;
 pub use settings::{LocalChange, LocalSettings, LocalStanding, Originals, check_lock_after, cores};
 pub use sync::LocalOutcome;

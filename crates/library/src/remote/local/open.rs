@@ -39,9 +39,9 @@ pub(crate) struct Away<'a> {
     state: RefCell<Option<Reached>>,
 }
 
-pub(super) struct Reached {
-    pub(super) runtime: Runtime,
-    pub(super) places: Vec<RemotePlace>,
+struct Reached {
+    runtime: Runtime,
+    places: Vec<RemotePlace>,
     /// Remotes that did not answer, and why.
     silent: Vec<(String, String)>,
 }
@@ -77,7 +77,7 @@ fn concerns_the_network(error: &SyncError) -> bool {
 }
 
 /// Connects all remotes that answer.
-pub(super) fn reach(library: &Library, surroundings: &Surroundings) -> Result<Reached> {
+fn reach(library: &Library, surroundings: &Surroundings) -> Result<Reached> {
     let mut reached = Reached { runtime: runtime()?, places: Vec::new(), silent: Vec::new() };
     for row in library.device.remotes()? {
         let keeper = library.keeper(&row)?;
@@ -96,7 +96,7 @@ impl Reached {
         }
         if original.storage == Storage::Packed {
             let catalog = library.catalog();
-            let bytes = self.runtime.block_on(read_entry(
+            let found = self.runtime.block_on(read_entry(
                 &catalog,
                 &library.device,
                 library.keyring(),
@@ -104,7 +104,7 @@ impl Reached {
                 &original.content,
                 RenditionKind::Original,
             ))?;
-            return output.write_all(&bytes).map_err(LibraryError::writing_output);
+            return output.write_all(&found.into_content()).map_err(LibraryError::writing_output);
         }
         let mut reader = library.reader(&self.places, original)?;
         let written = self.runtime.block_on(reader.stream(output))?;

@@ -1,58 +1,92 @@
 //! Bringing a picture here that rests in the packs of remotes: what a viewer shows of a photo that another device imported.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use safelight_crypto::OsEntropy;
-use safelight_sync::{Stop, SyncError, fetch_entry, read_entry};
+use safelight_sync::{FoundEntry, Stop, SyncError, keep_entry, read_entry};
 use tokio::time::timeout;
 
-use super::open::{Reached, reach};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::Unwatched;
-use crate::remote::at::Surroundings;
+use crate::remote::at::{Surroundings, reconnect, runtime};
 use crate::remote::lock::SyncLock;
 use crate::remote::run::{Told, here};
 use crate::viewing::PictureKind;
 
+/// What became of a picture that was asked for.
+#[derive(Debug)]
+pub enum Brought {
+    /// It is here.
+    Picture(Vec<u8>),
+    /// None is known in any pack, or no remote that answered holds it.
+    Nowhere,
+    /// No remote answered in time, or none could be reached.
+    Unanswered,
+}
+
 impl Library {
-    /// A photo's thumbnail or preview, from a remote where it is not here. It is kept, unless nothing may be written here
-    /// now or a sync is running. Of the pack that holds it only its index and the picture come over the wire.
+    /// A photo's thumbnail or preview, from a remote where it is not here. Of the pack that holds it only its index and the
+    /// picture come over the wire. It is kept, unless nothing may be written here now or a sync is running; nothing is locked
+    /// while a remote is waited for. Backups are not asked.
     ///
     /// # Errors
-    /// [`LibraryError::NotHere`] while no pack that is known holds one, or no remote has answered for so long as there is
-    /// `patience`; [`LibraryError::NoSuchItem`], damage.
+    /// [`LibraryError::NoSuchItem`], damage here, and those of the databases; not those of remotes.
     pub fn bring_picture(
         &mut self,
         item: &str,
         kind: PictureKind,
         surroundings: &Surroundings,
         patience: Duration,
-    ) -> Result<Vec<u8>> {
-        let missing = match self.picture(item, kind) {
-            Err(error @ LibraryError::NotHere { .. }) => error,
-            found => return found,
-        };
+    ) -> Result<Brought> {
+        match self.picture(item, kind) {
+            Err(LibraryError::NotHere { .. }) => {}
+            found => return found.map(Brought::Picture),
+        }
         let (content, rendition) = self.pictured(item, kind)?;
         if self.device.packs_with(&content, rendition)?.is_empty() {
-            return Err(missing);
+            return Ok(Brought::Nowhere);
         }
-        let Reached { runtime, places, .. } = reach(self, surroundings)?;
-        let only =
-            if self.folder.require_writable().is_ok() { SyncLock::take(&self.folder).ok() } else { None };
-        let brought = if only.is_some() {
-            let (stop, told, mut keys, mut entropy) = (Stop::default(), Told(&Unwatched), None, OsEntropy);
-            let (mut here, mut problems) = (here(self, &mut keys, &mut entropy, &told, &stop), Vec::new());
-            let fetching = fetch_entry(&mut here, &places, &content, rendition, &mut problems);
-            runtime.block_on(async { timeout(patience, fetching).await })
-        } else {
-            let (catalog, keyring) = (self.catalog(), self.keyring());
-            let reading = read_entry(&catalog, &self.device, keyring, &places, &content, rendition);
-            runtime.block_on(async { timeout(patience, reading).await })
-        };
-        match brought {
-            Ok(Err(SyncError::NotHeld { .. })) | Err(_) => Err(missing),
-            Ok(brought) => Ok(brought?),
+        let (runtime, until) = (runtime()?, Instant::now() + patience);
+        let left = || until.saturating_duration_since(Instant::now());
+        let mut is_unanswered = false;
+        for row in self.device.remotes()? {
+            if self.is_backup(&row)? {
+                continue;
+            }
+            let connecting = reconnect(&row, self.keeper(&row)?, surroundings);
+            let Ok(Ok((at, _))) = runtime.block_on(async { timeout(left(), connecting).await }) else {
+                is_unanswered = true;
+                continue;
+            };
+            let found = {
+                let (catalog, places) = (self.catalog(), [at]);
+                let reading =
+                    read_entry(&catalog, &self.device, self.keyring(), &places, &content, rendition);
+                runtime.block_on(async { timeout(left(), reading).await })
+            };
+            match found {
+                Ok(Ok(found)) => {
+                    self.keep_picture(&found)?;
+                    return Ok(Brought::Picture(found.into_content()));
+                }
+                Ok(Err(SyncError::NotHeld { .. })) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, remote = row.name, "a remote did not give a picture");
+                    is_unanswered = true;
+                }
+                Err(_) => is_unanswered = true,
+            }
         }
+        Ok(if is_unanswered { Brought::Unanswered } else { Brought::Nowhere })
+    }
+
+    fn keep_picture(&mut self, found: &FoundEntry) -> Result<()> {
+        if self.folder.require_writable().is_err() {
+            return Ok(());
+        }
+        let Ok(_only) = SyncLock::take(&self.folder) else { return Ok(()) };
+        let (stop, told, mut keys, mut entropy) = (Stop::default(), Told(&Unwatched), None, OsEntropy);
+        Ok(keep_entry(&mut here(self, &mut keys, &mut entropy, &told, &stop), found)?)
     }
 }
