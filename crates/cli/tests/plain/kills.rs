@@ -12,10 +12,10 @@ use crate::room::{PROGRAM, Room, ended, names, tree};
 const SMALL_FILES: u64 = 240;
 const LARGE_FILES: u64 = 3;
 
-fn bytes(seed: u64, length: usize) -> Vec<u8> {
+fn bytes(seed: u64, length: u64) -> Vec<u8> {
     let mut chance = Chance::seeded(seed);
     let words = std::iter::repeat_with(|| chance.next().to_le_bytes());
-    words.flatten().take(length).collect()
+    words.flatten().take(usize::try_from(length).unwrap()).collect()
 }
 
 #[test]
@@ -24,13 +24,10 @@ fn a_push_that_is_killed_at_random_ends_complete_with_each_blob_once() {
     let Some(azurite) = Azurite::start() else { return };
     let room = Room::new();
     for number in 0..SMALL_FILES {
-        room.write(
-            &format!("{:02}/{number}.jpg", number % 12),
-            &bytes(number, 30_000 + 900 * (number as usize % 97)),
-        );
+        room.write(&format!("{:02}/{number}.jpg", number % 12), &bytes(number, 30_000 + 900 * (number % 97)));
     }
     for number in 0..LARGE_FILES {
-        room.write(&format!("clips/{number}.mp4"), &bytes(1000 + number, (17 + 9 * number as usize) << 20));
+        room.write(&format!("clips/{number}.mp4"), &bytes(1000 + number, (17 + 9 * number) << 20));
     }
     let credential = room.credential(&azurite.sas());
     let (source, credential) = (room.source(), credential.to_str().unwrap().to_owned());

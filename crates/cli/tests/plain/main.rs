@@ -1,11 +1,7 @@
 //! `safelight plain` and `azphotosync`, on the built programs.
 //!
 //! A server that is not installed is said on stderr and skipped. `SAFELIGHT_KILLS` sets how often a push is killed.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "what these tests share fails the test that calls it, and says what it skips"
-)]
+#![expect(clippy::unwrap_used, reason = "what these tests share fails the test that calls it")]
 
 #[path = "../faults/chance.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]

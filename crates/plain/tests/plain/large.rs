@@ -44,8 +44,7 @@ impl Between {
 
 fn pass_up(mut client: TcpStream, mut server: TcpStream, counted: &AtomicU64, cut: &AtomicU64) {
     let mut piece = vec![0; 64 << 10];
-    loop {
-        let Ok(read) = client.read(&mut piece) else { break };
+    while let Ok(read) = client.read(&mut piece) {
         let total = counted.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
         if read == 0 || total > cut.load(Ordering::Relaxed) || server.write_all(&piece[..read]).is_err() {
             break;
