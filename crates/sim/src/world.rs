@@ -207,7 +207,7 @@ impl<'t> World<'t> {
                 self.devices.push(copy);
             }
             19 => self.rot(),
-            20 | 21 => self.drop_from(which)?,
+            20 | 21 => drop(self.drop_from(which)?),
             22 if self.is_waited_for(which)? => {
                 self.devices[which].purge(&mut self.chance)?;
                 self.has_marked = true;
@@ -268,11 +268,11 @@ impl<'t> World<'t> {
         self.kind.more().is_empty() || !other
     }
 
-    /// A device marks an original in a place, which is to leave it.
-    fn drop_from(&mut self, which: usize) -> Result<(), Broken> {
+    /// A device marks an original in a place, which is to leave it. Answers in which, if it may.
+    fn drop_from(&mut self, which: usize) -> Result<Option<usize>, Broken> {
         let place = self.some_place();
         if self.has_left(which) || !self.may_rot_and_drop(self.has_rotted) {
-            return Ok(());
+            return Ok(None);
         }
         let dropped = self.devices[which].drop_from(&self.places[place].1, &mut self.chance)?;
         (self.tell)(format_args!("  from {}: {dropped:?}", self.places[place].1.label()));
@@ -282,7 +282,7 @@ impl<'t> World<'t> {
             self.collect(which, place)?;
         }
         self.dropped.extend(dropped);
-        Ok(())
+        Ok(dropped.map(|_| place))
     }
 
     /// Tells what happened in the places.
@@ -392,8 +392,13 @@ impl<'t> World<'t> {
     /// A device collects in a place, and may be killed at it.
     fn collect(&mut self, which: usize, at: usize) -> Result<(), Broken> {
         let polls = self.chance.once_in(3).then(|| self.chance.below(60));
+        self.collect_until(which, at, polls).map(drop)
+    }
+
+    /// The same, killed after so many polls. Answers whether it came to its end, and nothing was in its way.
+    fn collect_until(&mut self, which: usize, at: usize, polls: Option<u64>) -> Result<bool, Broken> {
         if self.has_left(which) {
-            return Ok(());
+            return Ok(true);
         }
         let others: Vec<SealedRemote> = self
             .places
@@ -420,7 +425,7 @@ impl<'t> World<'t> {
             let is_elsewhere = |name: &str| elsewhere.iter().any(|objects| objects.contains_key(name));
             self.devices[which].collect_unasked(store, &names, is_elsewhere)?;
         }
-        Ok(())
+        Ok(matches!(&collected, Some(Ok(report)) if report.plan.hindrances.is_empty()))
     }
 
     /// Mostly the first place: copies that publish in one place take turns, in two they fork.

@@ -104,10 +104,7 @@ impl World<'_> {
             1 => Death::Unsaid,
             _ => Death::Unsealed,
         });
-        // Two who say of one device that it left after different segments keep apart for ever who reads different ones of
-        // those that do not count: what is quarantined is not read on, and what it states is not kept.
-        let accused = accused.filter(|accused| self.may_leave() && !self.trust.is_accused(*accused));
-        let Some(accused) = accused else { return Ok(()) };
+        let Some(accused) = accused.filter(|_| self.may_leave()) else { return Ok(()) };
         let is_said = self.devices[which].say_left(accused, leaving, death)?;
         (self.tell)(format_args!("  {leaving:?}: {accused}, killed {death:?}: said {is_said}"));
         if is_said {
@@ -119,15 +116,12 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A device leaves in peace, if another stays. One of which there are copies may not know yet how far it went, and its
-    /// last word would be none.
+    /// A device leaves in peace, if another stays. One of which there are copies may not know yet how far it went.
     fn leave(&mut self, which: usize) -> Result<(), Broken> {
         let own = self.devices[which].id();
         let stays = |device: &SimDevice| device.id() != own && !self.trust.has_left(device.id());
         if !self.may_leave()
-            || self.devices[which].may_have_copies()
             || !self.devices.iter().any(stays)
-            || self.trust.is_accused(own)
             || !self.devices[which].believes_to_belong()?
         {
             return Ok(());

@@ -21,9 +21,7 @@ impl World<'_> {
             return Ok(());
         }
         self.lapses += 1;
-        if self.chance.once_in(2) {
-            self.drop_from(which)?;
-        }
+        let dropped_from = if self.chance.once_in(3) { None } else { self.drop_from(which)? };
         if self.bug != Some(Bug::LapsedTooSoon) {
             self.look_everywhere(which)?;
             for _ in 0..3 {
@@ -35,14 +33,25 @@ impl World<'_> {
         (self.tell)(format_args!("  lapsed: {lapsed:?}"));
         self.trust.seen.lapses += lapsed.len() as u64;
         self.lapsed.extend(lapsed);
-        if self.chance.once_in(2) {
-            // Once to say so, and once to delete what all have acknowledged for long enough.
-            for at in 0..self.places.len() {
-                self.collect(which, at)?;
+        if self.chance.once_in(2) || dropped_from.is_some() {
+            // Once to say so, and once to delete what all have acknowledged for long enough; where something is to go, first.
+            let first = dropped_from.unwrap_or_default();
+            for at in (first..self.places.len()).chain(0..first) {
+                self.collect_at_last(which, at)?;
                 self.let_pass(MONTH_MILLIS);
-                self.collect(which, at)?;
+                self.collect_at_last(which, at)?;
                 // Before the others were silent for so long that nothing counts any more of what they say.
                 self.check_acknowledged()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A device collects in a place, if need be several times.
+    fn collect_at_last(&mut self, which: usize, at: usize) -> Result<(), Broken> {
+        for _ in 0..2 * TRIES {
+            if self.collect_until(which, at, None)? {
+                break;
             }
         }
         Ok(())
