@@ -10,6 +10,8 @@ use crate::place::Bug;
 const MONTH_MILLIS: u64 = 31 * 86_400_000;
 /// More that lapse say no more, and take their time.
 const MOST_LAPSES: u64 = 2;
+/// Behind the numbers of photos that are imported in a step.
+const NUMBER_OF_WHO_WAITS: u64 = 100;
 /// Syncs that are tried until one of them reaches its end.
 const TRIES: usize = 4;
 
@@ -21,9 +23,9 @@ impl World<'_> {
             return Ok(());
         }
         self.lapses += 1;
-        let dropped_from = if self.chance.once_in(3) { None } else { self.drop_from(which)? };
+        let dropped_from = if self.chance.once_in(3) { None } else { self.drop_what_others_count_on(which)? };
+        self.look_everywhere(which)?;
         if self.bug != Some(Bug::LapsedTooSoon) {
-            self.look_everywhere(which)?;
             for _ in 0..3 {
                 self.let_pass(MONTH_MILLIS);
                 self.look_everywhere(which)?;
@@ -34,6 +36,7 @@ impl World<'_> {
         self.trust.seen.lapses += lapsed.len() as u64;
         self.lapsed.extend(lapsed);
         if self.chance.once_in(2) || dropped_from.is_some() {
+            self.let_brake_go(which)?;
             // Once to say so, and once to delete what all have acknowledged for long enough; where something is to go, first.
             let first = dropped_from.unwrap_or_default();
             for at in (first..self.places.len()).chain(0..first) {
@@ -45,6 +48,17 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A device imports a photo, others see it in every place, and then it is, or another one, to leave one of these. Answers
+    /// which.
+    fn drop_what_others_count_on(&mut self, which: usize) -> Result<Option<usize>, Broken> {
+        self.import(which, NUMBER_OF_WHO_WAITS + self.lapses)?;
+        self.look_everywhere(which)?;
+        for other in (0..self.devices.len()).filter(|other| *other != which) {
+            self.look_everywhere(other)?;
+        }
+        self.drop_from(which)
     }
 
     /// A device collects in a place, if need be several times.
