@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use safelight_catalog::RemoteRow;
 use safelight_store::SealedFile;
+use safelight_sync::{is_braked, note_nothing_forgotten};
 use serde::Serialize;
 
 use crate::edit::Among;
@@ -20,6 +21,7 @@ use crate::remote::{
     FetchReport, RemoteRequest, RemoteVerifyReport, ReplicateRequest, Surroundings, SyncOutcome, SyncRequest,
     VerifyDepth, parse_address, refuse_library_folder,
 };
+use crate::why::Why;
 
 /// What this device remembers of its backups, by the address: when it was made, when proven, how often it is due in days.
 const BACKUP: &str = "backup/";
@@ -220,6 +222,12 @@ impl Library {
                 });
             }
             SealedFile::create(path)?;
+            let row = self.backup_row(&address, surroundings)?;
+            // What was forgotten before is not in it, and cannot be taken out of the others.
+            self.forget_on_this_device()?;
+            if !is_braked(&self.device)? {
+                note_nothing_forgotten(&mut self.device, row.id)?;
+            }
         }
         self.back_up_to(&address, surroundings, monitor)
     }
@@ -270,7 +278,10 @@ impl Library {
             sync = self.sync_backup(&request, surroundings, monitor)?;
         }
         let backup = self.backup_at(&row.address)?;
-        if backup.missing == 0 && sync.problems.is_empty() && !monitor.cancelled() {
+        if backup.missing == 0
+            && sync.problems.iter().all(|said| is_only_forgotten(said))
+            && !monitor.cancelled()
+        {
             let remembered = self.remembered_backup(&row.address)?.unwrap_or_default();
             let made = u64::try_from(now_millis()).unwrap_or_default();
             self.remember_backup(&row.address, Remembered { made, ..remembered })?;
@@ -369,6 +380,11 @@ impl Library {
         let row = self.device.remotes()?.into_iter().find(|row| row.address == address);
         row.ok_or_else(|| LibraryError::NoSuchRemote { name: address.to_owned() })
     }
+}
+
+/// Whether it says only that a backup may hold more than it should: it holds everything all the same.
+fn is_only_forgotten(problem: &str) -> bool {
+    Why::of(problem).is_some_and(|why| why.code == "not-forgotten")
 }
 
 fn no_backup(path: &Path) -> LibraryError {

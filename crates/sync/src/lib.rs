@@ -50,7 +50,7 @@ pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
 pub use epochs::{settle_epoch_here, start_epoch};
 pub use error::{Result, SyncError};
-pub use forget::{ForgottenThere, forget_at, forget_here, is_forgotten_there};
+pub use forget::{ForgottenThere, forget_at, forget_here, is_forgotten_there, note_nothing_forgotten};
 pub use here::{Here, KeyStore, RemotePlace, Stop};
 pub use history::{
     HISTORY_DAMAGED, HistoryReport, NO_HEADS, QuarantinedSegment, place_outbox, quarantined, remove_passed,

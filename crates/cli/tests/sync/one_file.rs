@@ -240,6 +240,29 @@ fn what_is_no_copy_of_this_library_is_refused_before_anything_is_changed() {
 }
 
 #[test]
+fn what_was_forgotten_stays_in_a_copy_and_is_in_no_new_one() {
+    let room = Room::new();
+    let (world, file) = (room.world(), room.file());
+    let one = world.first("one");
+    one.import(&world.photos("pics", 0..3));
+    export(&one, &file);
+    let (code, _, said) = one.tries(&["--yes", "trash", "forget", "PLANTED-pics-1.jpg"]);
+    assert!(matches!(code, 0 | 1) && said.contains("destroy this one"), "{code} {said}");
+    let (code, _, said) = one.tries(&["export", file.to_str().unwrap(), "--sealed"]);
+    assert!(code == 1 && said.contains("may still hold what was forgotten"), "{code} {said}");
+    // It is whole all the same, and a new one is clean.
+    assert_eq!(one.json(&["backup"])[0]["missing"], 0);
+    let new = file.with_file_name("new.tar");
+    let made = export(&one, &new);
+    assert!(made["backup"]["made"].is_string(), "{made}");
+    one.ends(&["backup", new.to_str().unwrap(), "--verify"], 0);
+    one.ends(&["remote", "remove", "backup"], 0);
+    assert_eq!(export(&one, &new)["sync"]["problems"], serde_json::json!([]));
+    let originals = |file: &Path| entries(file).iter().filter(|(name, ..)| name.starts_with("o/")).count();
+    assert_eq!((originals(&file), originals(&new)), (3, 2));
+}
+
+#[test]
 fn an_import_of_a_copy_brings_back_what_is_missing_or_names_the_command() {
     let room = Room::new();
     let (world, file) = (room.world(), room.file());

@@ -14,7 +14,7 @@ mod there;
 mod within;
 
 pub(crate) use there::forget_there;
-pub use there::{ForgottenThere, forget_at, is_forgotten_there};
+pub use there::{ForgottenThere, forget_at, is_forgotten_there, note_nothing_forgotten};
 pub use within::forget_here;
 pub(crate) use within::{holds_forgotten, is_forgotten};
 

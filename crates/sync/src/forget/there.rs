@@ -41,6 +41,16 @@ pub fn is_forgotten_there(catalog: &Catalog, device: &DeviceDb, at: RemoteId) ->
     Ok(device.remote_setting(at, DONE)? == Some(round(device)?.to_string()))
 }
 
+/// Notes of a place that was made just now, and holds nothing, that nothing forgotten is in it. What is to be gone must be gone
+/// from this device before, so that none of it goes there.
+///
+/// # Errors
+/// Those of the database.
+pub fn note_nothing_forgotten(device: &mut DeviceDb, at: RemoteId) -> Result<()> {
+    let round = round(device)?;
+    Ok(device.set_remote_setting(at, DONE, Some(&round.to_string()))?)
+}
+
 /// Reads and publishes history and takes out of a place what is to be gone, and nothing else.
 ///
 /// # Errors
