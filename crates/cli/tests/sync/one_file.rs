@@ -155,7 +155,7 @@ fn a_torn_end_is_passed_over_and_taken_the_place_of() {
     let again = ["export", file.to_str().unwrap(), "--sealed"];
     let (code, _, said) = one.tries(&again);
     assert!(code == 6 && said.contains("has gone back"), "{code} {said}");
-    one.ends(&["remote", "set", "backup", "--accept-rollback"], 0);
+    one.ends(&["--yes", "remote", "set", "backup", "--accept-rollback"], 0);
     let (code, _, said) = one.tries(&again);
     assert!(matches!(code, 0 | 1), "{code} {said}");
     one.ends(&["backup", file.to_str().unwrap(), "--verify"], 0);
