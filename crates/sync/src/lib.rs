@@ -65,7 +65,8 @@ pub use originals::{
     thaw_original,
 };
 pub use packs::{
-    ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, mend_renditions, read_entry,
+    FoundEntry, ask_again_for_small_originals, fetch_entry, fetch_first_thumbnails, keep_entry,
+    mend_renditions, read_entry,
 };
 pub use pairing::{
     Admitted, Asked, Asking, Invitation, Looked, PAIRING_MILLIS, PairingRefusal, answer_invitation,
