@@ -238,6 +238,11 @@ impl Trust {
         self.accused.insert(accused);
     }
 
+    /// Whether somebody says of a device that it left.
+    pub(crate) fn is_accused(&self, device: DeviceId) -> bool {
+        self.accused.contains(&device)
+    }
+
     /// Whether nobody may count on a device: it left, was never admitted by anybody who belonged, or somebody says so.
     pub(crate) fn has_left(&self, device: DeviceId) -> bool {
         if self.departures == 0 {

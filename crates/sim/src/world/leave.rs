@@ -104,7 +104,9 @@ impl World<'_> {
             1 => Death::Unsaid,
             _ => Death::Unsealed,
         });
-        let Some(accused) = accused.filter(|_| self.may_leave()) else { return Ok(()) };
+        // That two may say so of one device after different segments is not tried yet.
+        let accused = accused.filter(|accused| self.may_leave() && !self.trust.is_accused(*accused));
+        let Some(accused) = accused else { return Ok(()) };
         let is_said = self.devices[which].say_left(accused, leaving, death)?;
         (self.tell)(format_args!("  {leaving:?}: {accused}, killed {death:?}: said {is_said}"));
         if is_said {
@@ -116,12 +118,15 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A device leaves in peace, if another stays. One of which there are copies may not know yet how far it went.
+    /// A device leaves in peace, if another stays. One of which there are copies may not know yet how far it went,
+    /// and its last word would be none.
     fn leave(&mut self, which: usize) -> Result<(), Broken> {
         let own = self.devices[which].id();
         let stays = |device: &SimDevice| device.id() != own && !self.trust.has_left(device.id());
         if !self.may_leave()
+            || self.devices[which].may_have_copies()
             || !self.devices.iter().any(stays)
+            || self.trust.is_accused(own)
             || !self.devices[which].believes_to_belong()?
         {
             return Ok(());

@@ -23,7 +23,7 @@ impl World<'_> {
             return Ok(());
         }
         self.lapses += 1;
-        let dropped_from = if self.chance.once_in(3) { None } else { self.drop_what_others_count_on(which)? };
+        let dropped_from = self.drop_what_others_count_on(which)?;
         self.look_everywhere(which)?;
         if self.bug != Some(Bug::LapsedTooSoon) {
             for _ in 0..3 {
