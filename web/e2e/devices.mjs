@@ -1,6 +1,6 @@
 // The devices of the library: named, let in by a code, and let go, with a second library that joins through a folder.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { drawNoise, Library, open, visit } from './gallery.mjs';
@@ -27,9 +27,9 @@ function connected() {
 }
 
 /** A second device: the command line joins by a code, and tells what it does line by line. */
-function joins(own, name, code) {
+function joins(own, name, code, ...more) {
   const env = own.env();
-  const child = spawn(process.env.SAFELIGHT_BIN, ['--json', '--library', join(own.folder, name), 'join', own.place, '--code', '--device-name', name, '--name', 'nas'], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.env.SAFELIGHT_BIN, ['--json', '--library', join(own.folder, name), 'join', own.place, '--code', '--device-name', name, '--name', 'nas', ...more], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   let told = '';
   child.stderr.on('data', (piece) => { told += piece; });
@@ -177,6 +177,48 @@ test('words that differ let nobody in, and the page says so', async ({ browser }
     other.hear('not these words at all here');
     assert.notEqual(await other.ended, 0);
     assert.equal(JSON.parse(own.run('--json', 'device')).length, 1);
+    assert.deepEqual(wrong, []);
+    await context.close();
+    await serve.stop();
+  } finally { end(own); }
+});
+
+test('a device that only uploads is let in, and what it sends is listed and taken in', async ({ browser, pictures }) => {
+  if (mocked) return;
+  const own = connected();
+  try {
+    const serve = own.serve();
+    const { page, context, wrong } = await open(browser, await serve.address);
+    await page.waitForSelector('[role=gridcell] .pick');
+    await visit(page, '/devices');
+    assert.equal(await page.getByRole('heading', { name: 'What was uploaded' }).count(), 0, 'while there is no such device');
+    await invite(page).getByRole('checkbox', { name: /It only uploads/ }).check();
+    await invite(page).getByRole('button', { name: 'Show a code' }).click();
+    const words = invite(page).getByLabel('Eight words to type');
+    await words.waitFor();
+    assert.match(await invite(page).locator('code').innerText(), /--code --upload-only$/);
+    const other = joins(own, 'phone', (await words.textContent()).trim(), '--upload-only');
+    const there = await other.event('compare');
+    await invite(page).getByRole('button', { name: 'Yes, the same' }).click();
+    other.hear(there.six_words);
+    await invite(page).getByText('phone may upload now, and opens nothing.').waitFor();
+    assert.equal(await other.ended, 0);
+    await card(page, 'phone').getByText('only uploads').waitFor();
+
+    // It sends a photo, which is seen before it is taken in.
+    mkdirSync(join(own.folder, 'camera'));
+    drawNoise(join(own.folder, 'camera'), 'UPLOADED.png', 4711);
+    const sent = spawnSync(process.env.SAFELIGHT_BIN, ['--library', join(own.folder, 'phone'), 'import', join(own.folder, 'camera'), '--yes'], { env: own.env(), encoding: 'utf8' });
+    assert.equal(sent.status, 0, sent.stderr);
+    const inbox = page.getByRole('region', { name: 'What was uploaded' });
+    await inbox.getByRole('button', { name: 'Look what has come' }).click();
+    await inbox.getByText('1 upload lies there').waitFor();
+    await inbox.getByText('To be taken in').waitFor();
+    await clean(page, 'inbox', pictures);
+    await inbox.getByRole('button', { name: 'Take it in now' }).click();
+    await inbox.getByText('1 upload taken in.').waitFor();
+    await clean(page, 'inbox-taken', pictures);
+    assert.equal(JSON.parse(own.run('--json', 'list', 'name:UPLOADED.png')).length, 1);
     assert.deepEqual(wrong, []);
     await context.close();
     await serve.stop();

@@ -24,6 +24,8 @@ use crate::gallery::{Gallery, held};
 
 /// How long somebody may take to compare the words.
 const MOST_COMPARING: Duration = Duration::from_secs(600);
+/// What is taken in on one day of a device that may only upload; the command line can say other numbers.
+const UPLOADER: InviteAs = InviteAs::Uploader { items_a_day: 5_000, bytes_a_day: 100_000_000_000 };
 /// How often it is looked whether somebody called it off.
 const LISTEN: Duration = Duration::from_millis(200);
 
@@ -49,6 +51,8 @@ enum Stage {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Invitation {
     stage: Stage,
+    /// Whether the device may only upload.
+    upload_only: bool,
     /// Eight words to type on the new device; none once they are of no use.
     words: Option<String>,
     /// What a picture (QR code) of them says.
@@ -72,9 +76,10 @@ pub(crate) struct Invitation {
 }
 
 impl Invitation {
-    fn opening() -> Self {
+    fn opening(upload_only: bool) -> Self {
         Self {
             stage: Stage::Opening,
+            upload_only,
             words: None,
             says: None,
             picture: Vec::new(),
@@ -232,6 +237,9 @@ pub(crate) struct ToInvite {
     /// Whether it gets a credential of its own to that storage.
     #[serde(default)]
     with_storage: bool,
+    /// Whether it may only upload, and open nothing.
+    #[serde(default)]
+    upload_only: bool,
 }
 
 /// Opens an invitation, and answers at once.
@@ -239,12 +247,12 @@ pub(crate) struct ToInvite {
     responses((status = 200, body = ShownInvite), (status = 409, body = Failed, description = "`busy`")))]
 pub(crate) async fn invite(
     State(gallery): State<Arc<Gallery>>,
-    Asked(ToInvite { remote, with_storage }): Asked<ToInvite>,
+    Asked(ToInvite { remote, with_storage, upload_only }): Asked<ToInvite>,
 ) -> Answer<Json<ShownInvite>> {
     gallery.door.require_open()?;
     let open = Arc::new(Open {
         gallery: Arc::clone(&gallery),
-        shown: Mutex::new(Invitation::opening()),
+        shown: Mutex::new(Invitation::opening(upload_only)),
         code: Mutex::default(),
         answer: Mutex::default(),
         answered: Condvar::new(),
@@ -265,8 +273,8 @@ pub(crate) async fn invite(
                 library.devices()?.into_iter().find(|device| device.is_this).and_then(|device| device.name);
             let own = own.unwrap_or_else(safelight_library::machine_name);
             let (remote, talk) = (remote.as_deref(), &*talks);
-            let paired =
-                library.invite(remote, &own, (InviteAs::Member, with_storage), talk, surroundings, talk)?;
+            let invite_as = if upload_only { UPLOADER } else { InviteAs::Member };
+            let paired = library.invite(remote, &own, (invite_as, with_storage), talk, surroundings, talk)?;
             Ok((paired, library.revision()?))
         });
         let came_of_it = invited.await.map(|(paired, revision)| {

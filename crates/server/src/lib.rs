@@ -50,6 +50,7 @@ mod thawing;
 mod tiles;
 mod timeline;
 mod undone;
+mod uploads;
 mod watch;
 mod writing;
 

@@ -114,6 +114,9 @@ pub(crate) struct WhatToSync {
     /// Whether quiet hours are passed over.
     #[serde(default)]
     despite_quiet: bool,
+    /// Whether uploads are taken in beyond what is taken on one day, and those that were put aside are looked at again.
+    #[serde(default)]
+    insist_on_uploads: bool,
 }
 
 /// Syncs with one remote, or with all.
@@ -121,7 +124,7 @@ pub(crate) struct WhatToSync {
     responses((status = 200, body = ShownJob), (status = 409, description = "`busy`")))]
 pub(crate) async fn sync(
     State(gallery): State<Arc<Gallery>>,
-    Asked(WhatToSync { remote, consent, despite_quiet }): Asked<WhatToSync>,
+    Asked(WhatToSync { remote, consent, despite_quiet, insist_on_uploads }): Asked<WhatToSync>,
 ) -> Answer<Json<ShownJob>> {
     jobs::begin(&gallery, "sync", move |library, surroundings, monitor| {
         let request = SyncRequest {
@@ -130,7 +133,7 @@ pub(crate) async fn sync(
             is_unmetered: is_link_unmetered(),
             despite_quiet,
             is_repeated: false,
-            insists_on_uploads: false,
+            insists_on_uploads: insist_on_uploads,
         };
         let run = library.sync(&request, surroundings, monitor)?;
         let report = json!({ "outcomes": run.outcomes });

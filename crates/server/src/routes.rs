@@ -15,7 +15,7 @@ use crate::gallery::Gallery;
 use crate::{
     albums, completing, connecting, devices, duplicates, events, fetching, first, forgetting, guard, hidden,
     importing, inviting, jobs, keys, locking, map, media, organised, page, past, proxies, reading, remotes,
-    searches, session, settings, storage, switching, thawing, tiles, timeline, writing,
+    searches, session, settings, storage, switching, thawing, tiles, timeline, uploads, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -103,6 +103,7 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(devices::leave))
         .routes(routes!(inviting::show_invitation, inviting::invite, inviting::call_off))
         .routes(routes!(inviting::compared))
+        .routes(routes!(uploads::list_uploads))
         .routes(routes!(keys::list_keys, keys::add_key))
         .routes(routes!(keys::remove_key))
         .routes(routes!(keys::show_kit))

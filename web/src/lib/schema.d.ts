@@ -211,6 +211,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What rests in the remotes; every one is asked. Nothing is opened. */
+        get: operations["list_uploads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/invite": {
         parameters: {
             query?: never;
@@ -2195,6 +2212,8 @@ export interface components {
             stage: components["schemas"]["Stage"];
             /** @description How many tries with other codes are left; none while nobody tried any. */
             tries_left?: number | null;
+            /** @description Whether the device may only upload. */
+            upload_only: boolean;
             /** @description Eight words to type on the new device; none once they are of no use. */
             words?: string | null;
         };
@@ -3332,6 +3351,26 @@ export interface components {
             state: string;
             why?: components["schemas"]["Why"] | null;
         };
+        /** @description An upload as people see it. */
+        ShownUpload: {
+            /**
+             * Format: int64
+             * @description Its sealed bytes.
+             */
+            bytes: number;
+            /** @description The device that sent it. */
+            device: string;
+            /** @description What people call that device. */
+            device_name?: string | null;
+            /** @description The name of its head in the remote. */
+            object: string;
+            /** @description Why it is aside, or still waits. */
+            reason?: string | null;
+            /** @description The remote that it rests in. */
+            remote: string;
+            /** @description How it stands. */
+            state: components["schemas"]["UploadState"];
+        };
         /** @description How many scheduled snapshots are kept: the newest of so many days, weeks and months that have one. */
         SnapshotKeep: {
             /**
@@ -4027,6 +4066,8 @@ export interface components {
         ToInvite: {
             /** @description The remote that the new device reaches as well; not needed where there is only one. */
             remote?: string | null;
+            /** @description Whether it may only upload, and open nothing. */
+            upload_only?: boolean;
             /** @description Whether it gets a credential of its own to that storage. */
             with_storage?: boolean;
         };
@@ -4127,6 +4168,15 @@ export interface components {
         TypedWords: {
             words: string;
         };
+        /** @description An upload, and how it stands. */
+        Upload: components["schemas"]["ShownUpload"] & {
+            why?: components["schemas"]["Why"] | null;
+        };
+        /**
+         * @description How an upload stands.
+         * @enum {string}
+         */
+        UploadState: "waiting" | "incomplete" | "aside" | "taken";
         /** @description What is not in a remote. */
         Waiting: {
             groups: components["schemas"]["WaitingGroup"][];
@@ -4185,6 +4235,8 @@ export interface components {
             consent?: boolean;
             /** @description Whether quiet hours are passed over. */
             despite_quiet?: boolean;
+            /** @description Whether uploads are taken in beyond what is taken on one day, and those that were put aside are looked at again. */
+            insist_on_uploads?: boolean;
             /** @description The remote; all of them when left out. */
             remote?: string | null;
         };
@@ -4706,6 +4758,34 @@ export interface operations {
             };
             /** @description `refused`: it does not belong to the library, or is the last that does */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    list_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"][];
+                };
+            };
+            /** @description `network` */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
