@@ -97,9 +97,12 @@ impl Library {
     }
 }
 
-/// Whether a condition holds words that somebody gave to photos or that lie in them.
+/// Whether a condition holds words that somebody gave to photos or that lie in them, or a place.
 fn names(condition: &Condition) -> bool {
-    matches!(condition, Condition::Text { .. } | Condition::Tag { .. } | Condition::Album { .. })
+    matches!(
+        condition,
+        Condition::Text { .. } | Condition::Tag { .. } | Condition::Album { .. } | Condition::Near { .. }
+    )
 }
 
 fn asks_for_hidden(search: &str) -> bool {

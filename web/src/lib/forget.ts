@@ -8,7 +8,7 @@ export interface ForgetPlan {
   photos: number; bytes: number; linked: number; shared_contents: number; other_devices: number; watched_folders: number;
   snapshots: string[]; remotes: string[];
   /** What the provider of each remote may keep by itself. */
-  may_keep: { remote: string; provider: 'azure' | 's3' | 'drive' | 'other'; sentence: string }[];
+  may_keep: { remote: string; provider: 'azure' | 's3' | 'drive' | 'file' | 'other'; sentence: string }[];
 }
 export interface Forgotten {
   forgotten: number; freed_bytes: number; is_done: boolean;
@@ -17,6 +17,10 @@ export interface Forgotten {
   /** Two lines of JSON, the second signs the first. */
   receipt: string;
 }
+
+/** The remotes that it goes from: out of a sealed copy in one file nothing goes. */
+export const leaves = (plan: ForgetPlan): string[] =>
+  plan.remotes.filter((remote) => !plan.may_keep.some((one) => one.remote === remote && one.provider === 'file'));
 
 /** When a receipt was written, as it says itself; empty where it does not. */
 export function writtenAt(receipt: string): string {

@@ -61,7 +61,7 @@ pub struct ForgetPlan {
 pub struct MayKeep {
     /// The remote.
     pub remote: String,
-    /// `azure`, `s3`, `drive` (a cloud's own, with a bin) or `other`.
+    /// `azure`, `s3`, `drive` (a cloud's own, with a bin), `file` (a sealed copy, out of which nothing goes) or `other`.
     pub provider: &'static str,
     /// What may be kept, and until when.
     pub sentence: String,
@@ -82,6 +82,10 @@ impl MayKeep {
             "dropbox" | "gdrive" | "onedrive" => (
                 "drive",
                 "the provider's bin and versions keep what was deleted and overwritten for as long as your plan says, mostly 30 days or more: empty the bin there",
+            ),
+            "file" => (
+                "file",
+                "all of it: out of a sealed copy in one file nothing can be taken; make a new copy, and destroy this one",
             ),
             _ => (
                 "other",
