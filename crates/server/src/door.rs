@@ -197,6 +197,22 @@ impl Rooms {
         }
     }
 
+    /// Closes the libraries that nobody uses at the moment.
+    fn close_unused(&self) {
+        for bench in [
+            &self.readers,
+            &self.writer,
+            &self.fetcher,
+            &self.bringer,
+            &self.surveyor,
+            &self.forerunner,
+            &self.worker,
+            &self.inviter,
+        ] {
+            held(&bench.idle).drain(..).for_each(close);
+        }
+    }
+
     /// What is used for a purpose, or why it cannot be had: of the past there is one library, for whoever looks.
     fn admit(&self, purpose: Purpose) -> Answer<Purpose> {
         match (purpose, &self.moment) {
@@ -215,18 +231,7 @@ fn close(library: Library) {
 
 impl Drop for Rooms {
     fn drop(&mut self) {
-        for bench in [
-            &self.readers,
-            &self.writer,
-            &self.fetcher,
-            &self.bringer,
-            &self.surveyor,
-            &self.forerunner,
-            &self.worker,
-            &self.inviter,
-        ] {
-            held(&bench.idle).drain(..).for_each(close);
-        }
+        self.close_unused();
     }
 }
 
@@ -297,6 +302,13 @@ impl Door {
     /// The moment that is looked back at.
     pub(crate) fn moment(&self) -> Option<Moment> {
         self.rooms()?.moment.clone()
+    }
+
+    /// Closes the libraries that nobody uses at the moment, for work that needs the folder alone.
+    pub(crate) fn close_unused(&self) {
+        if let Some(rooms) = self.rooms() {
+            rooms.close_unused();
+        }
     }
 
     fn rooms(&self) -> Option<Arc<Rooms>> {
