@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use safelight_store::{Body, Key, PutOptions, Remote, SealedFile, StoreError};
+use safelight_store::{Body, Key, Prefix, PutOptions, Remote, SealedFile, StoreError};
 use small_disk::SmallDisk;
 
 mod small_disk;
@@ -231,6 +231,19 @@ fn body(number: u32) -> Vec<u8> {
     number.to_be_bytes().repeat(30_000)
 }
 
+/// The names of all objects.
+fn names(file: &SealedFile) -> Vec<String> {
+    let (prefix, mut after, mut names) = (Prefix::below("o").expect("a prefix"), None, Vec::new());
+    loop {
+        let page = wait(file.list(&prefix, after.as_ref())).expect("lists");
+        names.extend(page.objects.into_iter().map(|object| object.key.to_string()));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return names,
+        }
+    }
+}
+
 /// The work of a writer: object after object, each noted once it was acknowledged, until it is killed.
 fn write_forever(root: &Path) {
     let first: u32 = std::env::var("SAFELIGHT_TEST_FIRST").expect("set").parse().expect("a number");
@@ -266,6 +279,11 @@ fn killed_writers_lose_nothing_that_was_acknowledged() {
         assert_eq!(file.damaged_offsets(), Vec::<u64>::new(), "round {round}");
         let bytes = fs::read(&path).expect("reads");
         torn += u32::from(bytes.len() < 1024 || bytes[bytes.len() - 1024..].iter().any(|byte| *byte != 0));
+        // What was not acknowledged is there whole, or not at all.
+        for name in names(&file) {
+            let number = name.strip_prefix("o/ab/").and_then(|number| number.parse().ok()).expect("a number");
+            assert!(get(&file, &name) == Some(body(number)), "round {round}: {name} is torn");
+        }
         for noted in fs::read_dir(root.join("noted")).expect("lists") {
             let noted = fs::read_to_string(noted.expect("lists").path()).expect("reads");
             for number in noted.lines().map(|line| line.parse().expect("a number")) {
