@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::copy::PlainCopy;
 use crate::error::PlainError;
+use crate::guard;
 use crate::index::{Entry, Sha256, named, path_of};
 use crate::listing::{Listed, Listing};
 use crate::manifest;
@@ -66,6 +67,7 @@ impl PlainCopy {
     /// # Errors
     /// What listing answers; [`PlainError::ForeignIndex`] for a file that is no index.
     pub fn adopt(&self, request: &AdoptRequest, monitor: &dyn Monitor) -> Result<AdoptReport, PlainError> {
+        guard::refuse_library_folder(self.destination())?;
         let told = match &request.index {
             Some(path) => read_index(path, self.destination().prefix_bytes())?,
             None => HashMap::new(),
@@ -81,6 +83,7 @@ impl PlainCopy {
     ) -> Result<AdoptReport, PlainError> {
         let place = self.place_to_read().await?;
         let name = self.destination().name();
+        guard::refuse_sealed_place(&place, &name).await?;
         let listing = Listing::of(&place, monitor).await?;
         let mut report = AdoptReport { strangers: listing.strangers, ..AdoptReport::default() };
         let elsewhere = manifest::read(&place, &listing.manifests, monitor).await?;

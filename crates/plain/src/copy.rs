@@ -1,6 +1,7 @@
 //! The front door: a state folder and a destination.
 
 use crate::error::PlainError;
+use crate::guard;
 use crate::index::Index;
 use crate::place::{Destination, Place};
 use crate::state::{StateFolder, index_to_read};
@@ -23,9 +24,9 @@ impl PlainCopy {
     /// A copy to write to: nobody else uses the state folder meanwhile.
     ///
     /// # Errors
-    /// [`PlainError::Workers`], and as [`StateFolder::open`].
+    /// [`PlainError::Workers`], [`PlainError::SealedFile`], and as [`StateFolder::open`].
     pub fn open(destination: Destination, state_path: PathBuf) -> Result<Self, PlainError> {
-        check_workers(destination.workers)?;
+        check(&destination)?;
         let state = Some(StateFolder::open(&state_path)?);
         Ok(Self { destination, state_path, state })
     }
@@ -33,9 +34,9 @@ impl PlainCopy {
     /// A copy to look at; nothing is made here.
     ///
     /// # Errors
-    /// [`PlainError::Workers`].
+    /// [`PlainError::Workers`], [`PlainError::SealedFile`].
     pub fn to_read(destination: Destination, state_path: PathBuf) -> Result<Self, PlainError> {
-        check_workers(destination.workers)?;
+        check(&destination)?;
         Ok(Self { destination, state_path, state: None })
     }
 
@@ -100,6 +101,11 @@ impl PlainCopy {
             .build()
             .map_err(PlainError::Runtime)
     }
+}
+
+fn check(destination: &Destination) -> Result<(), PlainError> {
+    guard::refuse_sealed_file(destination)?;
+    check_workers(destination.workers)
 }
 
 /// Checks a number of workers.

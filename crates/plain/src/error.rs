@@ -55,6 +55,12 @@ pub enum PlainError {
         /// What was asked for.
         given: u32,
     },
+    /// A sealed copy in one file, where a plain one was to go.
+    #[error("a plain copy cannot be in a file: {place} means a sealed copy of a library")]
+    SealedFile {
+        /// The address.
+        place: String,
+    },
     /// The state folder or a file in it.
     #[error("{} cannot be {action}", path.display())]
     State {
@@ -153,7 +159,7 @@ impl PlainError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Store(error) => kind_of(error),
-            Self::Source { .. } | Self::Workers { .. } => Kind::Usage,
+            Self::Source { .. } | Self::Workers { .. } | Self::SealedFile { .. } => Kind::Usage,
             Self::NoSuchFile { .. } | Self::NothingKnown { .. } => Kind::NotFound,
             Self::SourceEmpty { .. } | Self::InUse { .. } | Self::Refused { .. } => Kind::Refused,
             Self::ForeignIndex { .. } | Self::DamagedIndex { .. } => Kind::Damaged,
@@ -180,6 +186,7 @@ impl PlainError {
         let hint = match self {
             Self::Store(error) => return error.hint().map(str::to_owned),
             Self::SourceEmpty { .. } => "is its drive mounted? nothing was changed there or here",
+            Self::SealedFile { .. } => "name a folder or a container: folder:/path, azure://…, s3://…",
             Self::InUse { .. } => "wait until it is done, or name another folder with --state-dir",
             Self::ForeignIndex { .. } => {
                 "move it away: the next push makes a new one and finds what is there again; \

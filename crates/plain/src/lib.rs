@@ -21,6 +21,7 @@ mod adopt;
 mod content;
 mod copy;
 mod error;
+mod guard;
 mod index;
 mod lifecycle;
 mod link;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::content::{self};
 use crate::copy::PlainCopy;
 use crate::error::{Patience, PlainError, with_causes};
+use crate::guard;
 use crate::index::Index;
 use crate::manifest::{self, PATHS_A_MANIFEST};
 use crate::monitor::{Done, Monitor, Problem, Task, Weight};
@@ -18,7 +19,7 @@ use crate::name::BlobName;
 use crate::place::Place;
 use crate::upload::{Sent, Unsent, Uploader};
 use crate::walk::{Found, Met, Walking};
-use safelight_store::{Capabilities, RemoteAddress, Tier};
+use safelight_store::{Capabilities, Tier};
 
 /// How often somebody is asked whether to stop while files are on their way.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -93,32 +94,11 @@ impl PlainCopy {
     pub fn push(&self, request: &PushRequest, monitor: &dyn Monitor) -> Result<PushReport, PlainError> {
         let source = open_source(&request.source)?;
         self.refuse_itself(&source)?;
+        guard::refuse_library_folder(self.destination())?;
         monitor.begin(Task::Push, None);
         let pushed = self.runtime()?.block_on(self.push_within(&source, request, monitor));
         monitor.end();
         pushed
-    }
-
-    /// A copy that lies in its own source would be copied into itself with every run.
-    fn refuse_itself(&self, source: &Path) -> Result<(), PlainError> {
-        let place = match &self.destination().address {
-            RemoteAddress::Folder(path) => Some(path.as_path()),
-            _ => None,
-        };
-        for (what, path) in [("place", place), ("state folder", Some(self.state_path()))] {
-            let inside =
-                path.and_then(|path| path.canonicalize().ok()).filter(|path| path.starts_with(source));
-            if let Some(path) = inside {
-                return Err(PlainError::Refused {
-                    reason: format!(
-                        "the {what} {} lies in the source, and would be sent itself",
-                        path.display()
-                    ),
-                    hint: "choose a folder outside of the source".to_owned(),
-                });
-            }
-        }
-        Ok(())
     }
 
     async fn push_within(
@@ -261,7 +241,11 @@ impl PlainCopy {
         let remembered = index.capabilities(&name)?;
         let remembered = remembered.as_deref().and_then(Capabilities::from_bytes);
         let was_known = remembered.is_some();
+        let is_new = index.source(&name)?.is_none();
         let place = Place::to_write(destination, remembered).await?;
+        if is_new {
+            guard::refuse_sealed_place(&place, &name).await?;
+        }
         let found = (!was_known).then(|| place.remote.capabilities().to_bytes());
         index.know_place(&name, Some(source), found.as_deref())?;
         let tier = tier_at(&place, request.tier)?;

@@ -9,3 +9,4 @@ mod hostile;
 mod index;
 mod large;
 mod layout;
+mod mixing;
