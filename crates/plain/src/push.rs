@@ -35,6 +35,8 @@ pub struct PushRequest {
     pub only_media: bool,
     /// Send each content once, and record its other paths.
     pub dedupe: bool,
+    /// Take the files of this source, too, where the copy is of another one.
+    pub adds_source: bool,
     /// Only say what would be sent.
     pub dry_run: bool,
     /// With `dry_run`: read the files, to say the names of their blobs.
@@ -108,6 +110,9 @@ impl PlainCopy {
         monitor: &dyn Monitor,
     ) -> Result<PushReport, PlainError> {
         let (index, known) = self.index_for(request)?;
+        if let Some(index) = index.as_ref().filter(|_| !request.adds_source) {
+            self.refuse_other_source(index, source)?;
+        }
         let pushing =
             Pushing { request, monitor, report: PushReport::default(), patience: Patience::default() };
         let (met, walker) = Walking::begin(source.to_owned(), request.only_media);

@@ -55,6 +55,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         tier: Some(settings.tier),
         only_media: true,
         dedupe: false,
+        adds_source: context.global.yes,
         dry_run: context.global.dry_run,
         names_blobs: true,
     };

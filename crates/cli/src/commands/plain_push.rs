@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, push: &Push) -> Result<(), Failure> {
         tier: push.tier,
         only_media: push.media,
         dedupe: push.dedupe,
+        adds_source: context.global.yes,
         dry_run: context.global.dry_run,
         names_blobs: context.output.verbose(),
     };

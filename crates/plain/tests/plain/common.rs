@@ -143,6 +143,7 @@ impl World {
             tier: None,
             only_media: false,
             dedupe: false,
+            adds_source: false,
             dry_run: false,
             names_blobs: false,
         }
