@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, stream};
 use rusqlite::types::ValueRef;
@@ -110,10 +111,13 @@ impl PlainCopy {
                 blob: one.blob.to_string(),
                 etag: None,
                 tier: None,
-                uploaded: now(),
+                uploaded: one.written.and_then(written_as).unwrap_or_else(now),
                 in_manifest: Some(true),
             };
-            found.entry(entry.path.clone()).or_insert(entry);
+            // A blob of its own may be what the path held before.
+            if found.get(&entry.path).is_none_or(|own| entry.uploaded > own.uploaded) {
+                found.insert(entry.path.clone(), entry);
+            }
         }
         report.without_blob = told.len() as u64;
         self.remember(&name, found, request.dry_run, &mut report)?;
@@ -165,11 +169,7 @@ async fn entry_of(place: &Place, listed: &Listed, told: Option<Told>) -> Entry {
         blob: listed.name.to_string(),
         etag: listed.info.version.clone(),
         tier: listed.info.tier,
-        uploaded: listed
-            .info
-            .modified
-            .and_then(|time| jiff::Timestamp::try_from(time).ok())
-            .map_or_else(now, |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        uploaded: listed.info.modified.and_then(written_as).unwrap_or_else(now),
         in_manifest: None,
     };
     if (entry.mtime_ns == 0 || listed.name.is_cut())
@@ -184,6 +184,12 @@ async fn entry_of(place: &Place, listed: &Listed, told: Option<Told>) -> Entry {
         }
     }
     entry
+}
+
+/// A time of a place as an index has it.
+fn written_as(time: SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// Of several contents under one path the one that was sent last.

@@ -1,10 +1,12 @@
 //! Manifests: which paths lie in the blob of another one (`--dedupe`), so that a restore without an index has them, too.
 //!
 //! A manifest is `manifests/<time>-<sha256 of it>.jsonl` below the prefix: a line of JSON for each path, only added to by
-//! further manifests. Where two name the same path, the later name counts.
+//! further manifests. Where two name the same path, the later name counts; and where a path has a blob of its own, too, whatever
+//! was written last.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use safelight_store::{Body, Key, ObjectInfo, PutOptions, StoreError};
@@ -41,6 +43,8 @@ pub(crate) struct Elsewhere {
     pub(crate) size: u64,
     pub(crate) mtime_ns: i64,
     pub(crate) blob: BlobName,
+    /// When its manifest was written, by the place's clock.
+    pub(crate) written: Option<SystemTime>,
 }
 
 /// Whether a name is that of a manifest.
@@ -83,10 +87,10 @@ pub(crate) async fn read(
     manifests: &[ObjectInfo],
     monitor: &dyn Monitor,
 ) -> Result<Vec<Elsewhere>, PlainError> {
-    let mut names: Vec<&Key> = manifests.iter().map(|info| &info.key).collect();
-    names.sort();
+    let mut manifests: Vec<&ObjectInfo> = manifests.iter().collect();
+    manifests.sort_by(|one, other| one.key.cmp(&other.key));
     let mut paths = BTreeMap::new();
-    for key in names {
+    for ObjectInfo { key, modified, .. } in manifests {
         let bytes = place.remote.get(key, MOST_BYTES).await?;
         if Some(sha256_of(&bytes)) != hash_in(key.as_str()) {
             let reason = "damaged: it is not what its name says";
@@ -94,7 +98,7 @@ pub(crate) async fn read(
             continue;
         }
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match parse(line) {
+            match parse(line, *modified) {
                 Some(elsewhere) => {
                     paths.insert(elsewhere.path.clone(), elsewhere);
                 }
@@ -108,13 +112,14 @@ pub(crate) async fn read(
     Ok(paths.into_values().collect())
 }
 
-fn parse(line: &[u8]) -> Option<Elsewhere> {
+fn parse(line: &[u8], written: Option<SystemTime>) -> Option<Elsewhere> {
     let line: Line = serde_json::from_slice(line).ok()?;
     Some(Elsewhere {
         path: path_from_ascii(&line.path).ok()?,
         size: line.size,
         mtime_ns: line.mtime_ns,
         blob: BlobName::parse(&line.blob).ok()?,
+        written,
     })
 }
 
@@ -130,12 +135,12 @@ mod tests {
             assert!(!is_name(other), "{other}");
         }
         let line = |path: &str, blob: &str| {
-            parse(format!(r#"{{"path":"{path}","size":1,"mtime_ns":2,"blob":"{blob}"}}"#).as_bytes())
+            parse(format!(r#"{{"path":"{path}","size":1,"mtime_ns":2,"blob":"{blob}"}}"#).as_bytes(), None)
         };
         let blob = format!("2d/{hash}/a.jpg");
         assert_eq!(line("b%0Ac.jpg", &blob).unwrap().path, PathBuf::from("b\nc.jpg"));
         assert_eq!(line("../b.jpg", &blob), None);
         assert_eq!(line("b.jpg", "a.jpg"), None);
-        assert_eq!(parse(b"nonsense"), None);
+        assert_eq!(parse(b"nonsense", None), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, stream};
 use safelight_store::{Key, StoreError};
@@ -59,6 +60,8 @@ struct Wanted {
     blob: BlobName,
     size: u64,
     mtime_ns: Option<i64>,
+    /// When its blob, or the manifest that names it, was written; known only where the place was asked.
+    written: Option<SystemTime>,
     /// Whether the place may tell more about it.
     asks_place: bool,
 }
@@ -140,7 +143,7 @@ impl PlainCopy {
                 let blob = BlobName::parse(&entry.blob).ok()?;
                 let mtime_ns = Some(entry.mtime_ns).filter(|time| *time != 0);
                 let asks_place = mtime_ns.is_none();
-                Some(Wanted { path: entry.path, blob, size: entry.size, mtime_ns, asks_place })
+                Some(Wanted { path: entry.path, blob, size: entry.size, mtime_ns, written: None, asks_place })
             });
             return Ok(wanted.collect());
         }
@@ -150,8 +153,12 @@ impl PlainCopy {
         let mut wanted = newest(listing.blobs, monitor);
         for elsewhere in manifest::read(place, &listing.manifests, monitor).await? {
             let mtime_ns = Some(elsewhere.mtime_ns).filter(|time| *time != 0);
-            let (path, blob, size) = (elsewhere.path, elsewhere.blob, elsewhere.size);
-            wanted.entry(path.clone()).or_insert(Wanted { path, blob, size, mtime_ns, asks_place: false });
+            let manifest::Elsewhere { path, blob, size, written, .. } = elsewhere;
+            // A blob of its own may be what the path held before.
+            if wanted.get(&path).is_none_or(|own| written > own.written) {
+                wanted
+                    .insert(path.clone(), Wanted { path, blob, size, mtime_ns, written, asks_place: false });
+            }
         }
         Ok(wanted.into_values().filter(|one| is_asked(&one.path)).collect())
     }
@@ -194,7 +201,8 @@ fn newest(blobs: Vec<Listed>, monitor: &dyn Monitor) -> BTreeMap<PathBuf, Wanted
     }
     let wanted = |(path, listed): (PathBuf, Listed)| {
         let size = listed.info.length_bytes;
-        let one = Wanted { path: path.clone(), blob: listed.name, size, mtime_ns: None, asks_place: true };
+        let (blob, written) = (listed.name, listed.info.modified);
+        let one = Wanted { path: path.clone(), blob, size, mtime_ns: None, written, asks_place: true };
         (path, one)
     };
     newest.into_iter().map(wanted).collect()

@@ -9,4 +9,5 @@ mod hostile;
 mod index;
 mod large;
 mod layout;
+mod manifests;
 mod mixing;
