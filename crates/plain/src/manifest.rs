@@ -9,22 +9,25 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use safelight_store::{Body, Key, ObjectInfo, PutOptions, StoreError};
+use md5::{Digest as _, Md5};
+use safelight_store::{Body, Checksum, Key, ObjectInfo, PutOptions, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::content::sha256_of;
-use crate::error::PlainError;
+use crate::error::{PlainError, with_causes};
 use crate::index::{Entry, Sha256};
 use crate::monitor::{Monitor, Problem, Weight};
 use crate::name::{BlobName, path_from_ascii, path_to_ascii};
 use crate::place::Place;
+use crate::verify::hash_of;
 
 const FOLDER: &str = "manifests/";
 const ENDING: &str = ".jsonl";
 /// The longest manifest that is read.
 const MOST_BYTES: u64 = 64 << 20;
-/// How many paths one manifest names at most.
-pub(crate) const PATHS_A_MANIFEST: usize = 50_000;
+/// After how many bytes, and with how many paths, a manifest ends; well below what is read.
+const BYTES_A_MANIFEST: usize = 8 << 20;
+const PATHS_A_MANIFEST: usize = 50_000;
 
 /// A path that lies in the blob of another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +60,36 @@ fn hash_in(name: &str) -> Option<Sha256> {
     Sha256::parse(hash)
 }
 
-/// Writes a manifest of these entries.
-pub(crate) async fn write(place: &Place, entries: &[Entry], now: jiff::Timestamp) -> Result<(), PlainError> {
-    let mut bytes = Vec::new();
-    for entry in entries {
+/// Writes a manifest of the first of these entries, and answers of how many.
+pub(crate) async fn write(
+    place: &Place,
+    entries: &[Entry],
+    now: jiff::Timestamp,
+) -> Result<usize, PlainError> {
+    let (bytes, count) = lines(entries, BYTES_A_MANIFEST)?;
+    let sha256 = sha256_of(&bytes);
+    let name = format!("{FOLDER}{}-{sha256}{ENDING}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let key = Key::parse(&name).map_err(StoreError::from)?;
+    let (md5, length_bytes) = (Md5::digest(&bytes).into(), bytes.len() as u64);
+    let media_type = Some("application/jsonl".to_owned());
+    let options = PutOptions { media_type, md5: Some(md5), ..PutOptions::default() };
+    let is_proven = match place.remote.put_if_absent(&key, Body::Bytes(Bytes::from(bytes)), &options).await {
+        Ok(stored) => stored.is_md5_checked || stored.checksum == Some(Checksum::Md5(md5)),
+        Err(error) if error.is_already_exists() => false,
+        Err(error) => return Err(error.into()),
+    };
+    if !is_proven && hash_of(&place.remote, &key, length_bytes).await? != sha256 {
+        let (place, object) = (place.remote.label().to_owned(), name);
+        let reason = "other bytes arrived than were sent; delete it, and push again".to_owned();
+        return Err(StoreError::Damaged { place, object, reason }.into());
+    }
+    Ok(count)
+}
+
+/// The lines of the first of these entries, and of how many they are: at least one, and no more than `most_bytes` hold.
+fn lines(entries: &[Entry], most_bytes: usize) -> Result<(Vec<u8>, usize), PlainError> {
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    for entry in entries.iter().take(PATHS_A_MANIFEST) {
         let line = Line {
             path: path_to_ascii(&entry.path),
             size: entry.size,
@@ -68,20 +97,17 @@ pub(crate) async fn write(place: &Place, entries: &[Entry], now: jiff::Timestamp
             blob: entry.blob.clone(),
         };
         let line = serde_json::to_string(&line).map_err(|error| PlainError::Runtime(error.into()))?;
+        if count > 0 && bytes.len() + line.len() >= most_bytes {
+            break;
+        }
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
+        count += 1;
     }
-    let name = format!("{FOLDER}{}-{}{ENDING}", now.strftime("%Y%m%dT%H%M%SZ"), sha256_of(&bytes));
-    let key = Key::parse(&name).map_err(StoreError::from)?;
-    let options = PutOptions { media_type: Some("application/jsonl".to_owned()), ..PutOptions::default() };
-    match place.remote.put_if_absent(&key, Body::Bytes(Bytes::from(bytes)), &options).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_already_exists() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    Ok((bytes, count))
 }
 
-/// Reads manifests, the oldest first; one that is damaged is told and left out.
+/// Reads manifests, the oldest first; one that is damaged, too large or archived is told and left out.
 pub(crate) async fn read(
     place: &Place,
     manifests: &[ObjectInfo],
@@ -91,7 +117,17 @@ pub(crate) async fn read(
     manifests.sort_by(|one, other| one.key.cmp(&other.key));
     let mut paths = BTreeMap::new();
     for ObjectInfo { key, modified, .. } in manifests {
-        let bytes = place.remote.get(key, MOST_BYTES).await?;
+        let bytes = match place.remote.get(key, MOST_BYTES).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_network() || matches!(error, StoreError::Denied { .. }) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let reason = format!("left out: {}", with_causes(&error));
+                monitor.problem(&Problem::new(key.as_str(), reason, Weight::Failure));
+                continue;
+            }
+        };
         if Some(sha256_of(&bytes)) != hash_in(key.as_str()) {
             let reason = "damaged: it is not what its name says";
             monitor.problem(&Problem::new(key.as_str(), reason, Weight::Failure));
@@ -126,6 +162,29 @@ fn parse(line: &[u8], written: Option<SystemTime>) -> Option<Elsewhere> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_ends_before_it_is_too_long_to_be_read() {
+        let sha256 = sha256_of(b"x");
+        let entry = |number: u32| Entry {
+            path: PathBuf::from(format!("{number}-{}", "\n".repeat(500))),
+            size: 1,
+            mtime_ns: 0,
+            inode: 0,
+            sha256,
+            blob: format!("2d/{sha256}/a.jpg"),
+            etag: None,
+            tier: None,
+            uploaded: String::new(),
+            in_manifest: Some(false),
+        };
+        let entries: Vec<Entry> = (0..10).map(entry).collect();
+        let (bytes, count) = lines(&entries, 4000).unwrap();
+        assert!(bytes.len() <= 4000 && count == 2, "{} {count}", bytes.len());
+        assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), count);
+        assert_eq!(lines(&entries, 10).unwrap().1, 1);
+        assert_eq!(lines(&entries, 1 << 20).unwrap().1, 10);
+    }
 
     #[test]
     fn a_manifest_is_known_by_its_name_and_its_lines_lead_nowhere_else() {

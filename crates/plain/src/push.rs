@@ -13,7 +13,7 @@ use crate::copy::PlainCopy;
 use crate::error::{Patience, PlainError, with_causes};
 use crate::guard;
 use crate::index::Index;
-use crate::manifest::{self, PATHS_A_MANIFEST};
+use crate::manifest;
 use crate::monitor::{Done, Monitor, Problem, Task, Weight};
 use crate::name::BlobName;
 use crate::place::Place;
@@ -222,6 +222,13 @@ impl PlainCopy {
             });
         }
         drop(met);
+        if let Some(index) = waiting.take()
+            && stopped.is_none()
+            && !index.without_manifest(&name)?.is_empty()
+        {
+            // A run that was killed before its manifests left them to this one.
+            uploader = Some(Arc::new(self.uploader(index, source, pushing.request).await?));
+        }
         if let Some(uploader) = &uploader {
             while !tasks.is_empty() {
                 stopped = pushing.take_next(&mut tasks, uploader).await.or(stopped);
@@ -387,8 +394,8 @@ fn tier_at(place: &Place, wanted: Option<Tier>) -> Result<Option<Tier>, PlainErr
 async fn write_manifests(uploader: &Uploader) -> Result<(), PlainError> {
     let mut pending = uploader.index().without_manifest(&uploader.place_name)?;
     while !pending.is_empty() {
-        let rest = pending.split_off(pending.len().min(PATHS_A_MANIFEST));
-        manifest::write(&uploader.place, &pending, jiff::Timestamp::now()).await?;
+        let written = manifest::write(&uploader.place, &pending, jiff::Timestamp::now()).await?;
+        let rest = pending.split_off(written);
         let mut index = uploader.index();
         for entry in pending {
             index.record(&uploader.place_name, &crate::Entry { in_manifest: Some(true), ..entry })?;

@@ -149,9 +149,10 @@ impl PlainCopy {
         }
         let refused = Refused { inner: monitor, count: std::sync::atomic::AtomicU64::new(0) };
         let listing = Listing::of(place, &refused).await?;
+        let elsewhere = manifest::read(place, &listing.manifests, &refused).await?;
         report.failed += refused.count.into_inner();
         let mut wanted = newest(listing.blobs, monitor);
-        for elsewhere in manifest::read(place, &listing.manifests, monitor).await? {
+        for elsewhere in elsewhere {
             let mtime_ns = Some(elsewhere.mtime_ns).filter(|time| *time != 0);
             let manifest::Elsewhere { path, blob, size, written, .. } = elsewhere;
             // A blob of its own may be what the path held before.
@@ -164,7 +165,7 @@ impl PlainCopy {
     }
 }
 
-/// Counts what a listing refuses.
+/// Counts what a listing refuses, and manifests that cannot be read.
 struct Refused<'a> {
     inner: &'a dyn Monitor,
     count: std::sync::atomic::AtomicU64,
