@@ -88,6 +88,25 @@ pub(crate) struct Place {
     pub(crate) remote: Arc<dyn Remote>,
     /// Whether the place refuses a name that is taken by itself.
     pub(crate) keeps_names: bool,
+    kind: Kind,
+}
+
+/// How a place compares what it takes.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Azure,
+    S3,
+    Other,
+}
+
+impl Kind {
+    const fn of(address: &RemoteAddress) -> Self {
+        match address {
+            RemoteAddress::Azure(_) => Self::Azure,
+            RemoteAddress::S3(_) => Self::S3,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Place {
@@ -139,7 +158,17 @@ impl Place {
         let remote: Arc<dyn Remote> = Arc::new(Tracing::around(retried, clock));
         let keeps_names =
             !matches!(remote.capabilities().finding(Capability::PutIfAbsent), Finding::Missing(_));
-        Ok(Self { remote, keeps_names })
+        Ok(Self { remote, keeps_names, kind: Kind::of(&destination.address) })
+    }
+
+    /// Whether the place compares an MD5 with whatever it takes, of each block where an object `is_in_blocks`. Of one request
+    /// to S3 that is only known from its answer: look-alikes do not.
+    pub(crate) const fn compares_md5(&self, is_in_blocks: bool) -> bool {
+        match self.kind {
+            Kind::Azure => true,
+            Kind::S3 => is_in_blocks,
+            Kind::Other => false,
+        }
     }
 
     /// Makes the container or bucket. That this is not permitted is only told if the place is not there.

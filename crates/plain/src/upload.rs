@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use safelight_store::{Block, BlockUpload, Body, Key, PutOptions, StoreError, Tier};
+use safelight_store::{Block, BlockUpload, Body, Checksum, Key, PutOptions, StoreError, Tier};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::content::{self, Content, Unread, WHOLE_BYTES};
@@ -214,7 +214,7 @@ impl Uploader {
                 Sent::Uploaded { blob: entry.blob.clone(), size: content.stat.size }
             }
             Err(error) if error.is_already_exists() => {
-                self.exists(&key, &mut entry).await?;
+                self.exists(&key, &mut entry, content).await?;
                 Sent::Existing { blob: entry.blob.clone() }
             }
             Err(error) if is_large && !content::is_unchanged(path, content.stat) => {
@@ -255,8 +255,9 @@ impl Uploader {
         }
     }
 
-    /// Takes over a blob that is there: it was not sent now, so at least its length must be right.
-    async fn exists(&self, key: &Key, entry: &mut Entry) -> Result<(), Unsent> {
+    /// Takes over a blob that is there. Whoever sent it may have been killed before it was proven, so it is read back where
+    /// the place compared nothing when it took it.
+    async fn exists(&self, key: &Key, entry: &mut Entry, content: &Content) -> Result<(), Unsent> {
         let info = match self.place.remote.head(key).await {
             Ok(info) => info,
             Err(StoreError::Denied { .. }) => return Ok(()),
@@ -267,6 +268,21 @@ impl Uploader {
                 "its blob is there with {} bytes instead of {}, and is not written over: {key}",
                 info.length_bytes, entry.size
             )));
+        }
+        let is_proven =
+            self.place.compares_md5(!content.blocks.is_empty()) || is_sum_of(info.checksum.as_ref(), content);
+        if !is_proven {
+            match hash_of(&self.place.remote, key, entry.size).await {
+                Ok(sha256) if sha256 == entry.sha256 => {}
+                Ok(_) | Err(StoreError::Damaged { .. }) => {
+                    return Err(Unsent::File(format!(
+                        "its blob is there with other bytes, and is not written over: {key}"
+                    )));
+                }
+                // Who may only create cannot read, and nobody reads what is archived.
+                Err(StoreError::Denied { .. } | StoreError::Archived { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         entry.etag = info.version;
         entry.tier = info.tier;
@@ -295,11 +311,7 @@ impl Uploader {
             true => remote.put_if_absent(key, body, options).await?,
             false => remote.put(key, body, options).await?,
         };
-        let is_proven = stored.is_md5_checked
-            || stored.checksum.is_some_and(|checksum| {
-                // Of bytes in memory the sum is that of what was hashed; a file may be another by now.
-                matches!(content.body, Body::Bytes(_)) && checksum.is_of(&content.body).unwrap_or(false)
-            });
+        let is_proven = stored.is_md5_checked || is_sum_of(stored.checksum.as_ref(), content);
         if !is_proven {
             self.read_back(key, content.sha256, content.stat.size).await?;
         }
@@ -360,6 +372,12 @@ impl Uploader {
         let body = Body::File { file: Arc::clone(file), offset, length_bytes: block.length_bytes };
         self.place.remote.put_block(key, upload, block, body).await
     }
+}
+
+/// Whether a sum is that of a content. Of bytes in memory it is that of what was hashed; a file may be another by now.
+fn is_sum_of(checksum: Option<&Checksum>, content: &Content) -> bool {
+    let is_in_memory = matches!(content.body, Body::Bytes(_));
+    checksum.is_some_and(|checksum| is_in_memory && checksum.is_of(&content.body).unwrap_or(false))
 }
 
 /// Now, as RFC 3339 in whole seconds.

@@ -109,6 +109,25 @@ fn a_blob_of_another_length_is_neither_believed_nor_written_over() {
 }
 
 #[test]
+fn a_blob_that_nobody_proved_is_read_back_before_it_is_believed() {
+    let server = Server::folder();
+    let world = World::new(server.destination());
+    world.write("a.jpg", b"whole");
+    world.push("one");
+    let Server::Folder(place) = &server else { return };
+    let blob = place.path().join(&world.copy("one").entries().unwrap()[0].blob);
+    // As a run leaves it that is killed between sending and reading back, of the same length.
+    std::fs::write(&blob, b"wrong").unwrap();
+    let heard = Heard::default();
+    let report = world.copy("two").push(&world.request(), &heard).unwrap();
+    assert_eq!((report.uploaded, report.existing, report.failed), (0, 0, 1));
+    assert!(heard.failures()[0].contains("other bytes"), "{:?}", heard.failures());
+    assert_eq!(world.copy("two").known_files().unwrap(), 0);
+    std::fs::write(&blob, b"whole").unwrap();
+    assert_eq!(world.push("two").existing, 1);
+}
+
+#[test]
 fn a_place_that_is_not_there_is_said_at_once_and_made_only_when_that_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("new/place");
