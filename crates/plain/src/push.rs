@@ -210,7 +210,8 @@ impl PlainCopy {
             }
             let Some(uploader) = &uploader else { continue };
             while tasks.len() >= self.destination().workers as usize {
-                stopped = pushing.take_next(&mut tasks, uploader).await.or(stopped);
+                let taken = pushing.take_next(&mut tasks, uploader).await;
+                stopped = stopped.or(taken);
             }
             if stopped.is_some() {
                 break;
@@ -231,7 +232,8 @@ impl PlainCopy {
         }
         if let Some(uploader) = &uploader {
             while !tasks.is_empty() {
-                stopped = pushing.take_next(&mut tasks, uploader).await.or(stopped);
+                let taken = pushing.take_next(&mut tasks, uploader).await;
+                stopped = stopped.or(taken);
             }
             let saved = uploader.index().save();
             if stopped.is_none() {
@@ -339,7 +341,8 @@ impl Pushing<'_> {
             Err(Unsent::Place(error)) => {
                 let last = with_causes(&error);
                 self.fail(path, &last);
-                self.patience.failed(&last).err()
+                // A place that refuses one file answers; the next may fare better.
+                if error.is_network() { self.patience.failed(&last).err() } else { None }
             }
             Err(Unsent::All(error)) => {
                 self.report.failed += 1;
@@ -413,4 +416,46 @@ fn open_source(path: &Path) -> Result<PathBuf, PlainError> {
     let real = path.canonicalize().map_err(fail)?;
     std::fs::read_dir(&real).map_err(fail)?;
     Ok(real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Stat;
+    use crate::monitor::Unwatched;
+    use safelight_store::{Operation, StoreError};
+
+    #[test]
+    fn files_that_are_refused_one_by_one_do_not_end_a_push_and_a_place_that_is_gone_does() {
+        let request = PushRequest {
+            source: PathBuf::new(),
+            tier: None,
+            only_media: false,
+            dedupe: false,
+            adds_source: false,
+            dry_run: false,
+            names_blobs: false,
+        };
+        let (report, patience) = (PushReport::default(), Patience::default());
+        let mut pushing = Pushing { request: &request, monitor: &Unwatched, report, patience };
+        let found = Found { relative: "a.jpg".into(), stat: Stat { size: 1, mtime_ns: 1, inode: 1 } };
+        let (place, object) = (|| "place".to_owned(), || "a.jpg".to_owned());
+        for _ in 0..20 {
+            let error = StoreError::TooLarge {
+                place: place(),
+                object: object(),
+                length_bytes: 2,
+                at_most_bytes: 1,
+            };
+            assert!(pushing.take(Ok((found.clone(), Err(error.into())))).is_none());
+        }
+        assert_eq!(pushing.report.failed, 20);
+        let ended = (0..20).find_map(|_| {
+            let source = std::io::Error::other("no answer");
+            let (place, object) = (place(), object());
+            let error = StoreError::Network { place, operation: Operation::Put, object, source };
+            pushing.take(Ok((found.clone(), Err(error.into()))))
+        });
+        assert!(matches!(ended, Some(PlainError::NothingGoes { failures: 10, .. })), "{ended:?}");
+    }
 }
