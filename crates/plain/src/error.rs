@@ -148,6 +148,9 @@ pub enum PlainError {
         #[source]
         source: io::Error,
     },
+    /// Somebody asked to stop before the place was listed to its end.
+    #[error("interrupted while the place was listed; nothing was done")]
+    Interrupted,
     /// A part of the program ended early.
     #[error("a part of the program ended early")]
     Runtime(#[source] io::Error),

@@ -26,11 +26,15 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Lists a place. Names that would lead out of a folder are told as failures and left out; what is laid out otherwise is
-    /// counted.
+    /// counted. Whoever asks to stop meanwhile gets [`PlainError::Interrupted`].
     pub(crate) async fn of(place: &Place, monitor: &dyn Monitor) -> Result<Self, PlainError> {
         let mut listing = Self::default();
         let mut after = None;
         loop {
+            // Half a listing would pass for loss.
+            if monitor.cancelled() {
+                return Err(PlainError::Interrupted);
+            }
             let page = place.remote.list(&Prefix::everything(), after.as_ref()).await?;
             for info in page.objects {
                 listing.take(info, monitor);
@@ -42,8 +46,8 @@ impl Listing {
                 }
             }
             match page.next {
-                Some(next) if !monitor.cancelled() => after = Some(next),
-                _ => return Ok(listing),
+                Some(next) => after = Some(next),
+                None => return Ok(listing),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use safelight_plain::{
-    AdoptRequest, Kind, PlainCopy, PushRequest, RestoreRequest, Tier, TierRequest, VerifyRequest,
+    AdoptRequest, Kind, PlainCopy, PlainError, PushRequest, RestoreRequest, Tier, TierRequest, VerifyRequest,
 };
 
 use crate::common::{COOL, Heard, Server, World, bytes_of, tree};
@@ -165,6 +165,26 @@ fn tiers_are_those_that_were_asked_for_and_what_is_archived_is_named() {
         let other = world.push("two");
         assert_eq!((other.uploaded, other.existing), (0, 2));
     }
+}
+
+#[test]
+fn whoever_stops_while_a_place_is_listed_is_told_so_and_no_loss() {
+    let server = Server::folder();
+    let world = World::new(server.destination());
+    world.fill();
+    world.push("one");
+    let stopped = || {
+        let heard = Heard::default();
+        heard.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+        heard
+    };
+    let heard = stopped();
+    let verified = world.copy("one").verify(VerifyRequest::default(), &heard).unwrap_err();
+    assert!(matches!(verified, PlainError::Interrupted), "{verified}");
+    assert_eq!(heard.failures(), Vec::<String>::new());
+    let adopted = world.copy("two").adopt(&AdoptRequest::default(), &stopped()).unwrap_err();
+    assert!(matches!(adopted, PlainError::Interrupted), "{adopted}");
+    assert_eq!(world.copy("two").known_files().unwrap(), 0);
 }
 
 #[test]
