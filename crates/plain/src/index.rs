@@ -296,8 +296,7 @@ impl Index {
         rows.collect::<Result<_, _>>().map_err(self.fail())
     }
 
-    /// Remembers a file whose blob is there. Durable with [`save`](Self::save), and now and then before.
-    pub(crate) fn record(&mut self, place: &str, entry: &Entry) -> Result<(), PlainError> {
+    fn begin_writing(&mut self) -> Result<(), PlainError> {
         if self.waiting == 0 {
             if self.connection.is_autocommit() {
                 self.connection.execute_batch("BEGIN IMMEDIATE").map_err(self.fail())?;
@@ -305,6 +304,12 @@ impl Index {
             self.since = Instant::now();
         }
         self.waiting += 1;
+        Ok(())
+    }
+
+    /// Remembers a file whose blob is there. Durable with [`save`](Self::save), and now and then before.
+    pub(crate) fn record(&mut self, place: &str, entry: &Entry) -> Result<(), PlainError> {
+        self.begin_writing()?;
         let write = format!(
             "INSERT OR REPLACE INTO files (place, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         );
@@ -327,6 +332,15 @@ impl Index {
         drop(statement);
         let is_due = self.waiting >= ROWS_AT_ONCE || self.since.elapsed() >= LONGEST_WAIT;
         if is_due { self.save() } else { Ok(()) }
+    }
+
+    /// Forgets a file, unless it lies in another blob by now; answers whether it was known. Durable as what is recorded.
+    pub(crate) fn forget(&mut self, place: &str, entry: &Entry) -> Result<bool, PlainError> {
+        self.begin_writing()?;
+        let delete = "DELETE FROM files WHERE place = ?1 AND path = ?2 AND blob = ?3";
+        let mut statement = self.connection.prepare_cached(delete).map_err(self.fail())?;
+        let count = statement.execute(params![place, bytes_of(&entry.path), entry.blob]);
+        count.map(|count| count > 0).map_err(self.fail())
     }
 
     /// Makes durable what was recorded.

@@ -26,6 +26,8 @@ const PIECE_BYTES: u64 = WHOLE_BYTES / 4;
 pub struct VerifyRequest {
     /// Only look whether every blob is there and has its size.
     pub quick: bool,
+    /// Leave the index as it is.
+    pub dry_run: bool,
 }
 
 /// What was found.
@@ -44,6 +46,8 @@ pub struct VerifyReport {
     pub unread: u64,
     /// Bytes that were read back.
     pub bytes: u64,
+    /// Files whose blob is not there and that the index no longer knows, so that the next push sends them again.
+    pub forgotten: u64,
     /// Objects that are laid out otherwise.
     pub strangers: u64,
     /// Whether somebody stopped it.
@@ -59,7 +63,8 @@ enum Found {
 }
 
 impl PlainCopy {
-    /// Verifies all blobs of the destination, and that all files that the index knows have one.
+    /// Verifies all blobs of the destination, and that all files that the index knows have one. Of those that have none the
+    /// index is told, unless nothing at all is there: that is another place, or a drive that is not mounted.
     ///
     /// # Errors
     /// [`PlainError`] for what stops the whole; damage is told to the monitor and counted.
@@ -73,7 +78,10 @@ impl PlainCopy {
             let listing = Listing::of(&place, monitor).await?;
             let mut report = VerifyReport { strangers: listing.strangers, ..VerifyReport::default() };
             report.blobs = listing.blobs.len() as u64;
-            compare(&entries, &listing, &mut report, monitor);
+            let lost = compare(&entries, &listing, &mut report, monitor);
+            if !request.dry_run && report.blobs > 0 {
+                report.forgotten = self.forget(&lost)?;
+            }
             let elsewhere = manifest::read(&place, &listing.manifests, monitor).await?;
             let held: HashSet<String> = listing.blobs.iter().map(|listed| listed.name.to_string()).collect();
             for path in elsewhere.iter().filter(|one| !held.contains(&one.blob.to_string())) {
@@ -86,6 +94,19 @@ impl PlainCopy {
             report.is_interrupted = monitor.cancelled();
             Ok(report)
         })
+    }
+
+    /// Takes rows out of the index, and answers how many.
+    fn forget(&self, lost: &[&Entry]) -> Result<u64, PlainError> {
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        let (name, mut index, mut forgotten) = (self.destination().name(), self.index()?, 0);
+        for entry in lost {
+            forgotten += u64::from(index.forget(&name, entry)?);
+        }
+        index.save()?;
+        Ok(forgotten)
     }
 
     async fn read_all(
@@ -139,13 +160,22 @@ fn tell(monitor: &dyn Monitor, path: PathBuf, reason: String) {
     monitor.problem(&Problem::new(path, reason, Weight::Failure));
 }
 
-/// Compares what is known with what is listed.
-fn compare(entries: &[Entry], listing: &Listing, report: &mut VerifyReport, monitor: &dyn Monitor) {
+/// Compares what is known with what is listed, and answers whose blob is not there.
+fn compare<'a>(
+    entries: &'a [Entry],
+    listing: &Listing,
+    report: &mut VerifyReport,
+    monitor: &dyn Monitor,
+) -> Vec<&'a Entry> {
+    let mut lost = Vec::new();
     let sizes: HashMap<String, u64> =
         listing.blobs.iter().map(|listed| (listed.name.to_string(), listed.info.length_bytes)).collect();
     for entry in entries {
         let reason = match sizes.get(&entry.blob) {
-            None => "its blob is not there".to_owned(),
+            None => {
+                lost.push(entry);
+                "its blob is not there".to_owned()
+            }
             Some(size) if *size != entry.size => {
                 format!("damaged: its blob has {size} bytes instead of {}", entry.size)
             }
@@ -154,6 +184,7 @@ fn compare(entries: &[Entry], listing: &Listing, report: &mut VerifyReport, moni
         report.damaged += 1;
         tell(monitor, entry.path.clone(), reason);
     }
+    lost
 }
 
 async fn read_one(place: &Place, listed: &Listed) -> Found {

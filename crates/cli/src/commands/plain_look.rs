@@ -97,7 +97,8 @@ pub(crate) struct Verify {
 
 pub(super) fn verify(context: &Context, verify: &Verify) -> Result<(), Failure> {
     let copy = verify.at.to_read(context)?;
-    let report = copy.verify(VerifyRequest { quick: verify.quick }, &Watch::of(context))?;
+    let request = VerifyRequest { quick: verify.quick, dry_run: context.global.dry_run };
+    let report = copy.verify(request, &Watch::of(context))?;
     let problems = context.progress.failures() as u64;
     if context.output.json() {
         let value = with_place(context, &copy.destination().name(), &report)?;
@@ -112,6 +113,10 @@ pub(super) fn verify(context: &Context, verify: &Verify) -> Result<(), Failure> 
             report.unread,
             report.archived
         ));
+        if report.forgotten > 0 {
+            let files = counted(report.forgotten, "file is", "files are");
+            context.output.talk(&format!("{files} not there any more; the next push sends what the source has of that"));
+        }
         if report.strangers > 0 {
             let others = counted(report.strangers, "object", "objects");
             context.output.talk(&format!("{others} there are laid out otherwise and were not looked at"));
@@ -119,7 +124,7 @@ pub(super) fn verify(context: &Context, verify: &Verify) -> Result<(), Failure> 
     }
     if report.damaged > 0 || problems > report.unread {
         return Err(Failure::new(Exit::Damaged, "damage was found; it is named above").hint(
-            "delete the damaged blob and send its file again under another state folder, or from another machine",
+            "what is missing is sent again by the next push; delete a damaged blob and verify again, then that is, too",
         ));
     }
     if report.unread > 0 || report.is_interrupted {

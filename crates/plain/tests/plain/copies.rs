@@ -236,17 +236,35 @@ fn damage_and_loss_are_found_and_damaged_bytes_are_not_restored() {
         let Server::Folder(place) = &server else { return PathBuf::new() };
         place.path().join(entry)
     };
-    std::fs::write(blob("a.jpg"), b"eno").unwrap();
+    let damaged = blob("a.jpg");
+    std::fs::write(&damaged, b"eno").unwrap();
     std::fs::remove_file(blob("b.jpg")).unwrap();
     let heard = Heard::default();
-    let report = world.copy("one").verify(VerifyRequest::default(), &heard).unwrap();
+    let dry = VerifyRequest { dry_run: true, ..VerifyRequest::default() };
+    let report = world.copy("one").verify(dry, &heard).unwrap();
     assert_eq!((report.whole, report.damaged), (1, 2), "{:?}", heard.failures());
-    let quick = world.copy("one").verify(VerifyRequest { quick: true }, &Heard::default()).unwrap();
+    let quick = VerifyRequest { quick: true, ..VerifyRequest::default() };
+    let quick = world.copy("one").verify(quick, &Heard::default()).unwrap();
     assert_eq!(quick.damaged, 1, "only what is missing shows without reading");
+    assert_eq!(quick.forgotten, 1);
     let target = world.state("out");
     let request =
         RestoreRequest { target: target.clone(), paths: Vec::new(), without_index: false, dry_run: false };
     let report = world.copy("one").restore(&request, &Heard::default()).unwrap();
-    assert_eq!((report.restored, report.failed), (1, 2));
+    assert_eq!((report.restored, report.failed), (1, 1), "the lost one is not known any more");
     assert!(!target.join("a.jpg").exists() && target.join("c.jpg").exists());
+    // What is missing is sent again, and the damaged one once it was deleted.
+    assert_eq!(world.push("one").uploaded, 1);
+    std::fs::remove_file(&damaged).unwrap();
+    world.copy("one").verify(VerifyRequest::default(), &Heard::default()).unwrap();
+    assert_eq!(world.push("one").uploaded, 1);
+    assert_eq!(world.verify("one").whole, 3);
+    // A place where nothing at all is left may be a drive that is not mounted.
+    let Server::Folder(place) = &server else { return };
+    for entry in std::fs::read_dir(place.path()).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    let report = world.copy("one").verify(VerifyRequest::default(), &Heard::default()).unwrap();
+    assert_eq!((report.damaged, report.forgotten), (3, 0));
+    assert_eq!(world.copy("one").known_files().unwrap(), 3);
 }
