@@ -128,9 +128,7 @@ impl Uploader {
         let _room = self.room_for(bytes).await?;
         let path = self.source.join(&found.relative);
         let reading = path.clone();
-        let content = tokio::task::spawn_blocking(move || content::read(&reading)).await;
-        let content =
-            content.map_err(|error| Unsent::All(PlainError::Runtime(std::io::Error::other(error))))??;
+        let content = apart(move || content::read(&reading)).await??;
         let turn = self.turn(content.sha256);
         let _turn = turn.lock().await;
         let name = BlobName::of(content.sha256, &found.relative, self.prefix_bytes)
@@ -374,6 +372,14 @@ impl Uploader {
     }
 }
 
+/// Does what blocks apart from the rest. A reader of metadata that gives up over a file fails for that file only.
+async fn apart<T: Send + 'static>(blocking: impl FnOnce() -> T + Send + 'static) -> Result<T, Unsent> {
+    tokio::task::spawn_blocking(blocking).await.map_err(|error| match error.is_panic() {
+        true => Unsent::File("it cannot be read: the program gave up over what is in it".to_owned()),
+        false => Unsent::All(PlainError::Runtime(std::io::Error::other(error))),
+    })
+}
+
 /// Whether a sum is that of a content. Of bytes in memory it is that of what was hashed; a file may be another by now.
 fn is_sum_of(checksum: Option<&Checksum>, content: &Content) -> bool {
     let is_in_memory = matches!(content.body, Body::Bytes(_));
@@ -393,4 +399,18 @@ pub(crate) fn time_of(mtime_ns: i64) -> String {
 /// What [`time_of`] wrote.
 pub(crate) fn time_from(text: &str) -> Option<i64> {
     i64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_nanosecond()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_which_a_reader_gives_up_fails_alone() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let nothing: Option<u32> = std::hint::black_box(None);
+        let gave_up = runtime.block_on(apart(move || nothing.unwrap()));
+        assert!(matches!(gave_up, Err(Unsent::File(_))), "{gave_up:?}");
+        assert!(matches!(runtime.block_on(apart(|| 3)), Ok(3)));
+    }
 }
