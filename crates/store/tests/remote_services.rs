@@ -60,6 +60,34 @@ async fn s3_archives_and_thaws() {
     archives_and_thaws(&*connected(&moto.bucket("photos"), Some(moto.credential())).await).await;
 }
 
+/// A remote of which nothing is tried out.
+async fn untried(address: &str, credential: &str) -> Arc<dyn Remote> {
+    let (address, _) = RemoteAddress::parse(address).expect("an address");
+    let credential = RemoteCredential::parse(credential).expect("a credential");
+    let options = ConnectOptions { known: Some(Capabilities::untried()), ..ConnectOptions::default() };
+    connect(&address, Some(credential), options, "tokenabc").await.expect("connects")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_made_in_its_region_and_only_ones_own_stays_as_it_is() {
+    let Some(moto) = Moto::start() else { return };
+    for region in ["us-east-1", "eu-central-1"] {
+        let address = format!("s3://in-{region}/x?endpoint=http://127.0.0.1:{}&region={region}", moto.port());
+        let remote = untried(&address, moto.credential()).await;
+        remote.create_place().await.expect("makes it");
+        put(&*remote, "a", None).await.expect("writes");
+        remote.create_place().await.expect("leaves it as it is");
+        assert!(remote.head(&key("a")).await.is_ok(), "{region}");
+    }
+    for (code, is_fine) in [("BucketAlreadyOwnedByYou", true), ("BucketAlreadyExists", false)] {
+        let body = format!("<Error><Code>{code}</Code></Error>");
+        let server = Fake::start(move |_| Answer::Say(409, Vec::new(), body.clone()));
+        let address = format!("s3://photos/x?endpoint={}", server.url());
+        let made = untried(&address, moto.credential()).await.create_place().await;
+        assert_eq!(made.is_ok(), is_fine, "{code}: {made:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_in_the_name_of_the_host_keeps_every_guarantee_and_archives_deep() {
     let Some(moto) = Moto::start() else { return };

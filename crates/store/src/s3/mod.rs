@@ -31,6 +31,8 @@ use crate::remote::{
     Tier, UploadGrant, Urgency,
 };
 
+/// The one region that a new bucket lies in without saying so.
+const UNSAID_REGION: &str = "us-east-1";
 /// The most bytes of one PUT.
 const MOST_PUT_BYTES: u64 = 5 << 30;
 /// The longest answer that is XML: a page of 1,000 names of 1,024 bytes.
@@ -498,10 +500,15 @@ impl Remote for S3 {
 
     async fn create_place(&self) -> Result<(), StoreError> {
         let asked = self.asked(Operation::Open, "the bucket");
-        let reply = self.send(asked, Ask { key: None, ..Ask::new(Method::PUT, "") }).await?;
-        match reply.status() {
-            200 | 409 => Ok(()),
-            _ => Err(self.refused(asked, reply).await),
+        let body = location(&self.address.region).map(|text| Body::Bytes(Bytes::from(text)));
+        let reply = self.send(asked, Ask { key: None, body, ..Ask::new(Method::PUT, "") }).await?;
+        if reply.status() == 200 {
+            return Ok(());
+        }
+        match self.refused(asked, reply).await {
+            // Anybody else's bucket of this name is refused with 409, too.
+            StoreError::Refused { source, .. } if is_own_bucket(&source) => Ok(()),
+            error => Err(error),
         }
     }
 
@@ -560,6 +567,23 @@ impl S3 {
     fn copy_source(&self, key: &Key) -> String {
         format!("/{}/{}", self.address.bucket, encode_path(&self.object_name(key.as_str())))
     }
+}
+
+/// What says where a new bucket is to lie; nothing where that is not said but by leaving it away.
+fn location(region: &str) -> Option<String> {
+    let is_plain = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_plain && region != UNSAID_REGION).then(|| {
+        format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        )
+    })
+}
+
+/// Whether the answer says that a bucket is there already and belongs to whoever asks.
+fn is_own_bucket(source: &std::io::Error) -> bool {
+    let refusal = source.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
+    refusal.is_some_and(|refusal| refusal.code.as_deref() == Some("BucketAlreadyOwnedByYou"))
 }
 
 fn name(method: &Method) -> &'static str {
