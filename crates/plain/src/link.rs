@@ -1,8 +1,8 @@
 //! `plain link`: a link to one file, read-only, over TLS only, ending by itself. Each is written down.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -126,9 +126,15 @@ impl PlainCopy {
     fn write_down(&self, record: &LinkRecord) -> Result<(), PlainError> {
         let path = self.links_path();
         let fail = |error| PlainError::state(&path, "written", error);
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(fail)?;
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.create(true).read(true).append(true).mode(0o600).open(&path).map_err(fail)?;
         let mut line = serde_json::to_string(record).map_err(|error| fail(error.into()))?;
         line.push('\n');
+        if !ends_a_line(&mut file).map_err(fail)? {
+            // What a crash tore off stays as it is and must not swallow this one.
+            line.insert(0, '\n');
+        }
         file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)
     }
 
@@ -136,23 +142,78 @@ impl PlainCopy {
         self.state_path().join(LINKS_FILE)
     }
 
-    /// The links that were made with this state folder, the oldest first.
+    /// The links that were made with this state folder, the oldest first, and how many lines of the record cannot be read.
     ///
     /// # Errors
     /// [`PlainError::State`] when the record cannot be read.
-    pub fn links(&self) -> Result<Vec<LinkRecord>, PlainError> {
+    pub fn links(&self) -> Result<(Vec<LinkRecord>, u64), PlainError> {
         let path = self.links_path();
-        let mut text = String::new();
-        match std::fs::File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
             Err(error) => return Err(PlainError::state(&path, "read", error)),
+        };
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let (mut links, mut unreadable) = (Vec::new(), 0);
+        for line in lines {
+            match serde_json::from_slice(line) {
+                Ok(link) => links.push(link),
+                Err(_) => unreadable += 1,
+            }
         }
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        Ok((links, unreadable))
     }
+}
+
+/// Whether a file is empty or ends with the end of a line.
+fn ends_a_line(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 fn date(time: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(time).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_crash_tore_off_swallows_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = crate::place::Destination {
+            address: "azure://acct/box".parse().unwrap(),
+            credential: None,
+            azure: safelight_store::AzureEnvironment::default(),
+            bytes_per_second: None,
+            workers: 1,
+            may_create: false,
+        };
+        let copy = PlainCopy::open(destination, folder.path().to_owned()).unwrap();
+        let text = |text: &str| text.to_owned();
+        let record = LinkRecord {
+            made: text("2026-01-01T00:00:00Z"),
+            ends: text("2026-01-02T00:00:00Z"),
+            place: text("azure://acct/box"),
+            path: text("a.jpg"),
+            blob: text("x"),
+            by: None,
+        };
+        copy.write_down(&record).unwrap();
+        let path = copy.links_path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_slice(br#"{"made":"2026-\xff"#);
+        std::fs::write(&path, &bytes).unwrap();
+        copy.write_down(&record).unwrap();
+        copy.write_down(&record).unwrap();
+        assert_eq!(copy.links().unwrap(), (vec![record.clone(), record.clone(), record], 1));
+        assert!(std::fs::read(&path).unwrap().starts_with(&bytes));
+    }
 }

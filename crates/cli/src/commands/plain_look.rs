@@ -161,9 +161,13 @@ pub(super) fn link(context: &Context, link: &Link) -> Result<(), Failure> {
         None => link.at.to_read(context)?,
     };
     let Some(file) = &link.file else {
-        let links = copy.links()?;
+        let (links, unreadable) = copy.links()?;
+        if unreadable > 0 {
+            let lines = counted(unreadable, "line", "lines");
+            context.output.warn(&format!("{lines} of links.jsonl cannot be read: links may be missing here"));
+        }
         if context.output.json() {
-            return Ok(context.output.print_json(&json!({ "links": links }))?);
+            return Ok(context.output.print_json(&json!({ "links": links, "unreadable": unreadable }))?);
         }
         for made in &links {
             context.output.data(&format!(
