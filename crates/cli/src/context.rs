@@ -506,7 +506,8 @@ fn listen_for_interrupts(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
     .map_err(|error| Failure::new(Exit::Incomplete, format!("Ctrl-C cannot be listened for: {error}")))
 }
 
-/// Diagnostics go to stderr with --verbose. No secret and no photo's name is ever in them.
+/// Diagnostics go to stderr with --verbose. No secret is ever in them. Of a library no photo's name is, either; of a plain
+/// copy they name objects, and those are called after the paths of files.
 fn tell_diagnostics() {
     let filter = tracing_subscriber::EnvFilter::new("warn,safelight=debug");
     let subscriber = tracing_subscriber::fmt()

@@ -22,10 +22,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// The account, for example https://account.blob.core.windows.net
-    #[arg(long, value_name = "URL", env = "AZURE_STORAGE_ACCOUNT_URL")]
+    #[arg(long, value_name = "URL", env = "AZURE_STORAGE_ACCOUNT_URL", hide_env_values = true)]
     account_url: Option<String>,
     /// The container
-    #[arg(long, value_name = "NAME", env = "AZURE_STORAGE_CONTAINER")]
+    #[arg(long, value_name = "NAME", env = "AZURE_STORAGE_CONTAINER", hide_env_values = true)]
     container: Option<String>,
     /// What the names of blobs begin with
     #[arg(long, value_name = "PREFIX", default_value = "photos")]

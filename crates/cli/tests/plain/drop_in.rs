@@ -93,6 +93,18 @@ fn the_drop_in_names_skips_and_says_what_it_always_did() {
 }
 
 #[test]
+fn the_help_shows_no_secret_of_the_environment() {
+    let room = Room::new();
+    for (program, first) in [(PROGRAM, &["azphotosync"][..]), (DROP_IN, &[])] {
+        let mut command = room.command(program, &[first, &["--help"]].concat());
+        command.env("AZURE_STORAGE_ACCOUNT_URL", "https://acct.blob.core.windows.net/?sig=PLANTED");
+        let help = ended(&mut command).with(0);
+        assert!(help.stdout.contains("AZURE_STORAGE_ACCOUNT_URL"), "{}", help.stdout);
+        assert!(!help.stdout.contains("PLANTED"), "{}", help.stdout);
+    }
+}
+
+#[test]
 fn settings_that_are_wrong_are_named() {
     let room = Room::new();
     let source = room.source();

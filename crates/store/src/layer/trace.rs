@@ -1,4 +1,5 @@
-//! A trace of every call: place, operation, how long, how it ended. Object names are names of sealed objects;
+//! A trace of every call: place, operation, how long, how it ended. Object names are names of sealed objects,
+//! and in a plain copy the paths of files, which its place reads as well;
 //! addresses with their secrets, headers and bytes never come this far.
 
 use std::future::Future;
