@@ -6,7 +6,7 @@ use crate::index::Index;
 use crate::place::{Destination, Place};
 use crate::state::{StateFolder, index_to_read};
 use safelight_store::Capabilities;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many more threads than files on their way may block.
 const SPARE_THREADS: usize = 4;
@@ -70,6 +70,16 @@ impl PlainCopy {
         if entries.is_empty() { Err(PlainError::NothingKnown { place }) } else { Ok(entries) }
     }
 
+    /// Of these the files at or below any of these paths; all of them where there are none.
+    ///
+    /// # Errors
+    /// As [`entries`](Self::entries), and [`PlainError::NoSuchFile`] for a path at or below which there is no file.
+    pub fn entries_below(&self, paths: &[PathBuf]) -> Result<Vec<crate::Entry>, PlainError> {
+        let entries = self.entries()?;
+        all_are_met(paths, entries.iter().map(|entry| entry.path.as_path()))?;
+        Ok(entries.into_iter().filter(|entry| is_below(&entry.path, paths)).collect())
+    }
+
     pub(crate) fn state_path(&self) -> &std::path::Path {
         &self.state_path
     }
@@ -100,6 +110,29 @@ impl PlainCopy {
             .enable_all()
             .build()
             .map_err(PlainError::Runtime)
+    }
+}
+
+/// Whether a path is at or below any of these; where there are none, it is.
+pub(crate) fn is_below(path: &Path, asked: &[PathBuf]) -> bool {
+    asked.is_empty() || asked.iter().any(|asked| path.starts_with(asked))
+}
+
+/// Whether there is something at or below each path that was asked for.
+pub(crate) fn all_are_met<'a>(
+    asked: &[PathBuf],
+    there: impl Iterator<Item = &'a Path>,
+) -> Result<(), PlainError> {
+    let mut unmet: Vec<&PathBuf> = asked.iter().collect();
+    for path in there {
+        if unmet.is_empty() {
+            break;
+        }
+        unmet.retain(|asked| !path.starts_with(asked));
+    }
+    match unmet.first() {
+        Some(path) => Err(PlainError::NoSuchFile { name: path.display().to_string() }),
+        None => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use safelight_store::{Key, StoreError};
 use serde::Serialize;
 
 use crate::content::WHOLE_BYTES;
-use crate::copy::PlainCopy;
+use crate::copy::{PlainCopy, all_are_met, is_below};
 use crate::error::{Patience, PlainError, with_causes};
 use crate::listing::{Listed, Listing};
 use crate::manifest;
@@ -80,7 +80,8 @@ impl PlainCopy {
     /// Writes the files of the copy below a folder. A file that is there and differs is never written over.
     ///
     /// # Errors
-    /// [`PlainError`] for what stops the whole; what one file meets is told to the monitor and counted.
+    /// [`PlainError::NoSuchFile`] for a path that nothing is called by; [`PlainError`] for what stops the whole. What one file
+    /// meets is told to the monitor and counted.
     pub fn restore(
         &self,
         request: &RestoreRequest,
@@ -131,15 +132,14 @@ impl PlainCopy {
         monitor: &dyn Monitor,
         report: &mut RestoreReport,
     ) -> Result<Vec<Wanted>, PlainError> {
-        let is_asked = |path: &Path| {
-            request.paths.is_empty() || request.paths.iter().any(|asked| path.starts_with(asked))
-        };
         let known = match self.index_to_read()?.filter(|_| !request.without_index) {
             Some(index) => index.entries(&self.destination().name())?,
             None => Vec::new(),
         };
         if !known.is_empty() {
-            let wanted = known.into_iter().filter(|entry| is_asked(&entry.path)).filter_map(|entry| {
+            all_are_met(&request.paths, known.iter().map(|entry| entry.path.as_path()))?;
+            let known = known.into_iter().filter(|entry| is_below(&entry.path, &request.paths));
+            let wanted = known.filter_map(|entry| {
                 let blob = BlobName::parse(&entry.blob).ok()?;
                 let mtime_ns = Some(entry.mtime_ns).filter(|time| *time != 0);
                 let asks_place = mtime_ns.is_none();
@@ -161,7 +161,17 @@ impl PlainCopy {
                     .insert(path.clone(), Wanted { path, blob, size, mtime_ns, written, asks_place: false });
             }
         }
-        Ok(wanted.into_values().filter(|one| is_asked(&one.path)).collect())
+        let mut wanted: Vec<Wanted> = wanted.into_values().collect();
+        if !request.paths.is_empty() {
+            // Only the place knows what is called by a name that was cut.
+            for one in wanted.iter_mut().filter(|one| one.asks_place && one.blob.is_cut()) {
+                ask_place(place, one).await;
+                one.asks_place = false;
+            }
+        }
+        all_are_met(&request.paths, wanted.iter().map(|one| one.path.as_path()))?;
+        wanted.retain(|one| is_below(&one.path, &request.paths));
+        Ok(wanted)
     }
 }
 

@@ -47,18 +47,15 @@ impl PlainCopy {
     /// Moves the blobs of files that the index knows to another tier. From the archive this only begins a thaw.
     ///
     /// # Errors
-    /// [`PlainError::NothingKnown`]; [`PlainError::Refused`] for the archive without consent; what stops the whole.
+    /// [`PlainError::NothingKnown`], [`PlainError::NoSuchFile`]; [`PlainError::Refused`] for the archive without consent; what stops the whole.
     pub fn change_tiers(
         &self,
         request: &TierRequest,
         monitor: &dyn Monitor,
     ) -> Result<TierReport, PlainError> {
         let mut report = TierReport::default();
-        let is_asked = |entry: &Entry| {
-            request.paths.is_empty() || request.paths.iter().any(|asked| entry.path.starts_with(asked))
-        };
         let mut blobs: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-        for entry in self.entries()?.into_iter().filter(is_asked) {
+        for entry in self.entries_below(&request.paths)? {
             blobs.entry(entry.blob.clone()).or_default().push(entry);
         }
         // A blob that others lie in too is moved for all of them: nobody is told apart by the place.

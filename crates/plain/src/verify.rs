@@ -59,7 +59,10 @@ enum Found {
     Whole(u64),
     Damaged,
     Archived,
+    /// Answered, and not readable.
     Unread(String),
+    /// Nothing can be read there any more.
+    Ends(StoreError),
 }
 
 impl PlainCopy {
@@ -125,34 +128,41 @@ impl PlainCopy {
             Some((listed, found))
         });
         let mut reading = stream::iter(reading).buffer_unordered(self.destination().workers as usize);
-        let mut patience = Patience::default();
+        let (mut patience, mut stopped) = (Patience::default(), None);
         while let Some(read) = reading.next().await {
             let Some((listed, found)) = read else { continue };
             let mut bytes = 0;
             match found {
                 Found::Whole(read) => {
                     report.whole += 1;
+                    patience.succeeded();
                     report.bytes += read;
                     bytes = read;
                 }
                 Found::Damaged => {
+                    patience.succeeded();
                     report.damaged += 1;
                     let reason = format!("damaged: its blob holds other bytes than {}", listed.name.sha256());
                     tell(monitor, listed.name.relative(), reason);
                 }
-                Found::Archived => report.archived += 1,
+                Found::Archived => {
+                    patience.succeeded();
+                    report.archived += 1;
+                }
                 Found::Unread(reason) => {
                     report.unread += 1;
                     tell(monitor, listed.name.relative(), reason.clone());
-                    patience.failed(&reason)?;
-                    continue;
+                    stopped = patience.failed(&reason).err();
                 }
+                Found::Ends(error) => stopped = Some(error.into()),
             }
-            patience.succeeded();
             monitor.advance(1, bytes);
+            if stopped.is_some() {
+                break;
+            }
         }
         monitor.end();
-        Ok(())
+        stopped.map_or(Ok(()), Err)
     }
 }
 
@@ -193,6 +203,7 @@ async fn read_one(place: &Place, listed: &Listed) -> Found {
         Ok(_) => Found::Damaged,
         Err(StoreError::Archived { .. }) => Found::Archived,
         Err(StoreError::Damaged { .. }) => Found::Damaged,
+        Err(error @ StoreError::Denied { .. }) => Found::Ends(error),
         Err(error) => Found::Unread(with_causes(&error)),
     }
 }

@@ -23,6 +23,8 @@ const FULL_SAS: &str = "sv=2020-12-06&sp=rcwdl&se=2099-01-01T00:00:00Z&spr=https
 const NO_DELETE_SAS: &str = "sv=2020-12-06&sp=rcwl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=GKM4QB928bsFCZ3sgQc%2FGB01VX0I0K48dj7nM1%2FEUtw%3D";
 /// Looking alone.
 const READ_ONLY_SAS: &str = "sv=2020-12-06&sp=rl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=Og7NVDvBFIZo2gP0hBDf6ZcYnxAB7ogrdf2Fw1PpQ24%3D";
+/// Create and list, and read nothing.
+const BLIND_SAS: &str = "sv=2020-12-06&sp=cl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=fWMC%2FL12E0ooGLnVMHwwthEvEke0OvF5pOyR6Q%2BU0cY%3D";
 
 /// A running Azurite.
 #[derive(Debug)]
@@ -135,6 +137,12 @@ impl Azurite {
     #[must_use]
     pub fn read_only_sas(&self) -> String {
         READ_ONLY_SAS.to_owned()
+    }
+
+    /// A credential file with a SAS that may create and list in `photos`, but read nothing.
+    #[must_use]
+    pub fn blind_sas(&self) -> String {
+        BLIND_SAS.to_owned()
     }
 
     /// Writes a blob of `photos` with a SAS, or removes it, and says the status: what Azurite itself permits.

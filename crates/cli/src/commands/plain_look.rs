@@ -28,9 +28,7 @@ pub(super) fn list(context: &Context, list: &List) -> Result<(), Failure> {
         return list_copies(context, list);
     }
     let copy = list.at.to_read(context)?;
-    let is_asked =
-        |entry: &Entry| list.paths.is_empty() || list.paths.iter().any(|path| entry.path.starts_with(path));
-    let entries: Vec<Entry> = copy.entries()?.into_iter().filter(is_asked).collect();
+    let entries = copy.entries_below(&list.paths)?;
     if context.output.json() {
         let files: Vec<_> = entries.iter().map(file).collect();
         return Ok(context

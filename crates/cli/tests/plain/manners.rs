@@ -81,6 +81,19 @@ fn exit_codes_and_json_are_those_of_every_command() {
         (&pushed["uploaded"], &pushed["failed"], &pushed["dry_run"]),
         (&1.into(), &0.into(), &false.into())
     );
+    let out = room.path("out");
+    room.run(&["plain", "list", "nowhere"]).with(4);
+    room.run(&["plain", "tier", "hot", "nowhere"]).with(4);
+    room.run(&["plain", "restore", out.to_str().unwrap(), "a.jpg", "nowhere"]).with(4);
+    room.run(&["plain", "restore", out.to_str().unwrap(), "nowhere", "--without-index"]).with(4);
+    assert!(!out.exists());
+    let tar = format!("file:{}", room.path("photos.tar").display());
+    let sealed = room.run(&["plain", "push", source.to_str().unwrap(), &tar]).with(2);
+    assert!(sealed.stderr.contains("sealed copy") && !room.path("photos.tar").exists(), "{}", sealed.stderr);
+    let other = room.path("second");
+    std::fs::create_dir(&other).unwrap();
+    let second = room.run(&["plain", "push", other.to_str().unwrap(), &address]).with(5);
+    assert!(second.stderr.contains("--yes") && second.stderr.contains(source.to_str().unwrap()), "{}", second.stderr);
     std::fs::remove_dir_all(room.path("place")).unwrap();
     std::fs::create_dir(room.path("place")).unwrap();
     let lost = room.run(&["--json", "plain", "verify"]).with(6).json();

@@ -172,6 +172,19 @@ fn who_may_only_create_and_read_can_send() {
 }
 
 #[test]
+fn who_may_not_read_is_told_so_at_once_by_a_verification() {
+    let Some(azurite) = safelight_servers::Azurite::start() else { return };
+    let world = World::new(destination(&azurite.address(), Some(&azurite.sas())));
+    world.fill();
+    world.push("one");
+    let blind = World::new(destination(&azurite.address(), Some(&azurite.blind_sas())));
+    let heard = Heard::default();
+    let refused = blind.copy("one").verify(safelight_plain::VerifyRequest::default(), &heard).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Denied, "{refused}");
+    assert_eq!(heard.failures(), Vec::<String>::new());
+}
+
+#[test]
 fn a_place_that_stops_answering_ends_a_run_before_every_file_has_waited_for_it() {
     let Some(azurite) = safelight_servers::Azurite::start() else { return };
     let mut world = World::new(destination(&azurite.address(), Some(&azurite.sas())));
