@@ -283,7 +283,10 @@ impl Columns {
                     ValueRef::Integer(inode) => u64::from_ne_bytes(inode.to_ne_bytes()),
                     _ => 0,
                 };
-                told.insert(blob, Told { mtime_ns: time_in(row.get_ref(3)?), inode });
+                let mtime_ns = time_in(row.get_ref(3)?);
+                // An inode is worth nothing without a time.
+                let inode = if mtime_ns == 0 { 0 } else { inode };
+                told.insert(blob, Told { mtime_ns, inode });
             }
         }
         Ok(told)

@@ -91,7 +91,7 @@ pub struct Entry {
     pub path: PathBuf,
     /// In bytes.
     pub size: u64,
-    /// When it was changed last, in nanoseconds since 1970; 0 where that is not known.
+    /// When it was changed last, in nanoseconds since 1970; 0 together with inode 0 where that is not known.
     pub mtime_ns: i64,
     /// Its inode; 0 where that is not known.
     pub inode: u64,
@@ -107,6 +107,14 @@ pub struct Entry {
     pub uploaded: String,
     /// Whether it lies in the blob of another path; `Some(false)` until a manifest says so.
     pub in_manifest: Option<bool>,
+}
+
+impl Entry {
+    /// When it was changed last; a time of 0 is the beginning of 1970 only where the file itself was seen.
+    #[must_use]
+    pub const fn known_mtime_ns(&self) -> Option<i64> {
+        if self.mtime_ns == 0 && self.inode == 0 { None } else { Some(self.mtime_ns) }
+    }
 }
 
 /// What was sent from this machine.
@@ -235,7 +243,7 @@ impl Index {
             self.connection.execute_batch("BEGIN").map_err(self.fail())?;
         }
         let query = "SELECT 1 FROM files WHERE place = ?1 AND path = ?2 AND size = ?3 AND mtime_ns = ?4 \
-                     AND (inode = ?5 OR inode = 0)";
+                     AND (inode = ?5 OR (inode = 0 AND mtime_ns != 0))";
         let mut statement = self.connection.prepare_cached(query).map_err(self.fail())?;
         let inode = i64::from_ne_bytes(stat.inode.to_ne_bytes());
         statement.exists(params![place, bytes_of(path), stat.size, stat.mtime_ns, inode]).map_err(self.fail())

@@ -141,7 +141,7 @@ impl PlainCopy {
             let known = known.into_iter().filter(|entry| is_below(&entry.path, &request.paths));
             let wanted = known.filter_map(|entry| {
                 let blob = BlobName::parse(&entry.blob).ok()?;
-                let mtime_ns = Some(entry.mtime_ns).filter(|time| *time != 0);
+                let mtime_ns = entry.known_mtime_ns();
                 let asks_place = mtime_ns.is_none();
                 Some(Wanted { path: entry.path, blob, size: entry.size, mtime_ns, written: None, asks_place })
             });

@@ -168,6 +168,22 @@ fn tiers_are_those_that_were_asked_for_and_what_is_archived_is_named() {
 }
 
 #[test]
+fn the_beginning_of_1970_is_a_time_and_an_unknown_time_matches_no_file() {
+    let server = Server::folder();
+    let world = World::new(server.destination());
+    world.write("a.jpg", b"old");
+    let file = std::fs::File::options().write(true).open(world.source().join("a.jpg")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    world.push("one");
+    assert_eq!(world.restore("one", false), tree(&world.source()));
+    // A folder does not tell the times of files, so whoever adopts it must look into each.
+    world.adopt("two");
+    world.write("a.jpg", b"new");
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(world.push("two").uploaded, 1);
+}
+
+#[test]
 fn whoever_stops_while_a_place_is_listed_is_told_so_and_no_loss() {
     let server = Server::folder();
     let world = World::new(server.destination());
