@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::copy::PlainCopy;
 use crate::error::{PlainError, with_causes};
 use crate::index::Entry;
+use crate::listing::Listing;
 use crate::monitor::{Monitor, Problem, Task, Weight};
 use crate::name::BlobName;
 use crate::place::Place;
@@ -59,11 +60,7 @@ impl PlainCopy {
             blobs.entry(entry.blob.clone()).or_default().push(entry);
         }
         // A blob that others lie in too is moved for all of them: nobody is told apart by the place.
-        blobs.retain(|_, entries| {
-            let is_there = entries.iter().all(|entry| entry.tier == Some(request.tier));
-            report.there += u64::from(is_there);
-            !is_there
-        });
+        self.runtime()?.block_on(self.leave_what_is_there(&mut blobs, request.tier, monitor, &mut report))?;
         let bytes_of = |entries: &Vec<Entry>| entries.first().map_or(0, |entry| entry.size);
         if request.dry_run || (request.tier == Tier::Archive && !request.may_archive && !blobs.is_empty()) {
             report.moved = blobs.len() as u64;
@@ -73,6 +70,26 @@ impl PlainCopy {
         self.runtime()?.block_on(self.move_all(blobs, request.tier, monitor, &mut report))?;
         report.is_interrupted = monitor.cancelled();
         Ok(report)
+    }
+
+    /// Takes out what lies in the tier already. The place says so: others, and rules of the provider, move blobs as well.
+    async fn leave_what_is_there(
+        &self,
+        blobs: &mut BTreeMap<String, Vec<Entry>>,
+        tier: Tier,
+        monitor: &dyn Monitor,
+        report: &mut TierReport,
+    ) -> Result<(), PlainError> {
+        let place = self.place_to_read().await?;
+        for listed in Listing::of(&place, monitor).await?.blobs {
+            let is_on_its_way = listed.info.is_thawing && tier != Tier::Archive;
+            if (listed.info.tier == Some(tier) || is_on_its_way)
+                && blobs.remove(&listed.name.to_string()).is_some()
+            {
+                report.there += 1;
+            }
+        }
+        Ok(())
     }
 
     async fn move_all(
