@@ -178,6 +178,31 @@ fn tiers_are_those_that_were_asked_for_and_what_is_archived_is_named() {
 }
 
 #[test]
+fn a_path_whose_name_was_cut_is_found_without_an_index() {
+    for server in Server::all().into_iter().filter(|server| !matches!(server, Server::Folder(_))) {
+        let world = World::new(server.destination());
+        let long = PathBuf::from(format!("2024/{}", "ä".repeat(120))).join("x".repeat(255)).join("y".repeat(255));
+        let long = long.join("z".repeat(255)).join("a.jpg");
+        world.write(&long, b"deep");
+        world.write("2025/b.jpg", b"another");
+        world.push("one");
+        let (target, heard) = (world.state("out"), Heard::default());
+        let mut request = RestoreRequest {
+            target: target.clone(),
+            paths: vec![long.parent().unwrap().to_owned()],
+            without_index: true,
+            dry_run: false,
+        };
+        let report = world.copy("nobody").restore(&request, &heard).unwrap();
+        assert_eq!((report.restored, report.failed), (1, 0), "{:?}", heard.failures());
+        assert_eq!(std::fs::read(target.join(&long)).unwrap(), b"deep");
+        request.paths = vec!["2026".into()];
+        let refused = world.copy("nobody").restore(&request, &heard).unwrap_err();
+        assert_eq!(refused.kind(), Kind::NotFound, "{refused}");
+    }
+}
+
+#[test]
 fn the_beginning_of_1970_is_a_time_and_an_unknown_time_matches_no_file() {
     let server = Server::folder();
     let world = World::new(server.destination());

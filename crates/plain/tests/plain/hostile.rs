@@ -80,6 +80,11 @@ fn a_copy_is_not_sent_into_itself() {
     let copy = PlainCopy::open(server.destination(), world.source().join("state")).unwrap();
     assert_eq!(copy.push(&world.request(), &Heard::default()).unwrap_err().kind(), Kind::Refused);
     assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 0);
+    let mut made = destination(&format!("folder:{}/new/place", world.source().display()), None);
+    made.may_create = true;
+    let copy = PlainCopy::open(made, world.state("one")).unwrap();
+    assert_eq!(copy.push(&world.request(), &Heard::default()).unwrap_err().kind(), Kind::Refused);
+    assert!(!world.source().join("new").exists());
 }
 
 #[test]
