@@ -6,10 +6,8 @@
 use safelight_store::RemoteAddress;
 use serde_json::{Value, json};
 
-/// The first digits of all hashes.
-const DIGITS: &str = "0123456789abcdef";
 /// The most prefixes that one rule of Azure takes.
-const PREFIXES_A_RULE: usize = 8;
+const PREFIXES_A_RULE: usize = 10;
 /// How soon S3 moves to its cool class at the earliest.
 const S3_LEAST_COOL_DAYS: u32 = 30;
 /// After how many days S3 forgets what an upload in blocks left.
@@ -109,7 +107,7 @@ impl Lifecycle {
             steps.map(|(days, class)| json!({ "Days": days, "StorageClass": class })).collect();
         let rules = digits(prefix).map(|below| {
             json!({
-                "ID": format!("safelight-plain-{}", below.chars().last().unwrap_or('0')),
+                "ID": format!("safelight-plain-{}", below.get(below.len().saturating_sub(3)..).unwrap_or_default().trim_end_matches('/')),
                 "Status": "Enabled",
                 "Filter": { "Prefix": below },
                 "Transitions": transitions,
@@ -120,10 +118,11 @@ impl Lifecycle {
     }
 }
 
-/// What the names of blobs begin with: the prefix and each first digit of a hash.
+/// What the names of blobs begin with: the prefix and the first two digits of each hash, as a folder, so that nothing else
+/// below the prefix is meant.
 fn digits(prefix: &str) -> impl Iterator<Item = String> {
     let above = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    DIGITS.chars().map(move |digit| format!("{above}{digit}"))
+    (0..=u8::MAX).map(move |byte| format!("{above}{byte:02x}/"))
 }
 
 #[cfg(test)]
@@ -146,8 +145,9 @@ mod tests {
             .flat_map(|rule| rule["definition"]["filters"]["prefixMatch"].as_array().unwrap())
             .map(|prefix| prefix.as_str().unwrap())
             .collect();
-        assert_eq!((rules.len(), prefixes.len()), (2, 16));
-        assert!(prefixes.contains(&"box/photos/0") && prefixes.contains(&"box/photos/f"));
+        assert_eq!((rules.len(), prefixes.len()), (26, 256));
+        assert!(prefixes.contains(&"box/photos/00/") && prefixes.contains(&"box/photos/fe/"));
+        assert!(!prefixes.iter().any(|prefix| "box/photos/family/a.jpg".starts_with(prefix)));
         assert!(!prefixes.iter().any(|prefix| "box/photos/manifests/".starts_with(prefix)));
         let actions = &rules[1]["definition"]["actions"]["baseBlob"];
         assert_eq!(actions["tierToCold"]["daysAfterModificationGreaterThan"], 90);
@@ -156,8 +156,9 @@ mod tests {
     #[test]
     fn rules_of_s3_name_its_classes() {
         let rules = ALL.document(&address("s3://bucket?archive=deep")).unwrap();
-        assert_eq!(rules["Rules"].as_array().unwrap().len(), 16);
-        assert_eq!(rules["Rules"][15]["Filter"]["Prefix"], "f");
+        assert_eq!(rules["Rules"].as_array().unwrap().len(), 256);
+        assert_eq!(rules["Rules"][255]["Filter"]["Prefix"], "ff/");
+        assert_eq!(rules["Rules"][255]["ID"], "safelight-plain-ff");
         assert_eq!(rules["Rules"][0]["Transitions"][2]["StorageClass"], "DEEP_ARCHIVE");
     }
 
