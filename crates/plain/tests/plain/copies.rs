@@ -154,14 +154,14 @@ fn tiers_are_those_that_were_asked_for_and_what_is_archived_is_named() {
         assert_eq!((moved.moved, moved.failed), (1, 0));
         assert_eq!(tiers(), [Some(Tier::Archive), COOL]);
         // What somebody else moved is found where it is, not where it was left.
-        let cold = TierRequest { tier: Tier::Cold, paths: vec!["b.jpg".into()], ..request.clone() };
-        assert_eq!(world.copy("one").change_tiers(&cold, &Heard::default()).unwrap().moved, 1);
+        let hot = TierRequest { tier: Tier::Hot, paths: vec!["b.jpg".into()], ..request.clone() };
+        assert_eq!(world.copy("one").change_tiers(&hot, &Heard::default()).unwrap().moved, 1);
         world.adopt("other");
-        let cool = TierRequest { tier: Tier::Cool, ..cold.clone() };
+        let cool = TierRequest { tier: Tier::Cool, ..hot.clone() };
         assert_eq!(world.copy("other").change_tiers(&cool, &Heard::default()).unwrap().moved, 1);
-        let again = world.copy("one").change_tiers(&cold, &Heard::default()).unwrap();
+        let again = world.copy("one").change_tiers(&hot, &Heard::default()).unwrap();
         assert_eq!((again.moved, again.there), (1, 0));
-        assert_eq!(world.copy("one").change_tiers(&cold, &Heard::default()).unwrap().there, 1);
+        assert_eq!(world.copy("one").change_tiers(&hot, &Heard::default()).unwrap().there, 1);
         assert_eq!(world.copy("one").change_tiers(&cool, &Heard::default()).unwrap().moved, 1);
         let verified = world.verify("one");
         assert_eq!((verified.whole, verified.archived, verified.damaged), (1, 1, 0));
