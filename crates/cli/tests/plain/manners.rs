@@ -93,7 +93,11 @@ fn exit_codes_and_json_are_those_of_every_command() {
     let other = room.path("second");
     std::fs::create_dir(&other).unwrap();
     let second = room.run(&["plain", "push", other.to_str().unwrap(), &address]).with(5);
-    assert!(second.stderr.contains("--yes") && second.stderr.contains(source.to_str().unwrap()), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("--yes") && second.stderr.contains(source.to_str().unwrap()),
+        "{}",
+        second.stderr
+    );
     std::fs::remove_dir_all(room.path("place")).unwrap();
     std::fs::create_dir(room.path("place")).unwrap();
     let lost = room.run(&["--json", "plain", "verify"]).with(6).json();

@@ -571,7 +571,8 @@ impl S3 {
 
 /// What says where a new bucket is to lie; nothing where that is not said but by leaving it away.
 fn location(region: &str) -> Option<String> {
-    let is_plain = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_plain =
+        !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (is_plain && region != UNSAID_REGION).then(|| {
         format!(
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
