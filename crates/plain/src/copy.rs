@@ -80,7 +80,7 @@ impl PlainCopy {
         Ok(entries.into_iter().filter(|entry| is_below(&entry.path, paths)).collect())
     }
 
-    pub(crate) fn state_path(&self) -> &std::path::Path {
+    pub(crate) fn state_path(&self) -> &Path {
         &self.state_path
     }
 

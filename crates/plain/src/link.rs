@@ -149,7 +149,7 @@ impl PlainCopy {
         let path = self.links_path();
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
             Err(error) => return Err(PlainError::state(&path, "read", error)),
         };
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

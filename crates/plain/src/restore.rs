@@ -1,7 +1,7 @@
 //! `plain restore`: the tree as it was, with the times of its files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, stream};
