@@ -415,6 +415,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("retouched", "one of them is brighter or darker: somebody may have retouched it"),
     ("differ-in-places", "they differ in places"),
     ("two-shots", "they may be two shots of one second"),
+    ("no-camera", "no camera took the one that would stay: pages and screenshots can differ in one word"),
     ("in-a-stack", "one of them lies in a stack, which would come apart"),
     ("other-words", "people wrote another {field} on each"),
     ("kept-not-here", "the original of the one to keep is not on this device, so it cannot be verified"),

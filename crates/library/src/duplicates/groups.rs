@@ -413,7 +413,7 @@ fn hundredths(looked: &Looked) -> u8 {
 }
 
 /// What of two pictures a person should look at.
-fn doubt_of_pictures(kept: &Photo, other: &Photo, looked: &Looked) -> Option<&'static str> {
+pub(super) fn doubt_of_pictures(kept: &Photo, other: &Photo, looked: &Looked) -> Option<&'static str> {
     if other.has_versions || kept.has_versions {
         return Some("one of them has several versions, or devices disagree about it");
     }
@@ -446,6 +446,10 @@ fn doubt_of_pictures(kept: &Photo, other: &Photo, looked: &Looked) -> Option<&'s
             Some("they differ in places")
         }
         Looked::Alike(_) if kept.may_be_another_shot(other) => Some("they may be two shots of one second"),
+        // What differs in a word or a number is too small to be told from what saving again changes.
+        Looked::Alike(_) if !kept.is_of_a_camera() => {
+            Some("no camera took the one that would stay: pages and screenshots can differ in one word")
+        }
         Looked::Alike(_) => None,
     }
 }

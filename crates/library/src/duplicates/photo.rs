@@ -208,6 +208,11 @@ impl Photo {
         self.moment.zip(other.moment).is_some_and(|(one, two)| !one.is_same(two))
     }
 
+    /// Whether a camera is named in it.
+    pub(super) fn is_of_a_camera(&self) -> bool {
+        self.camera != 0
+    }
+
     /// Whether both may be two shots within one second rather than a picture and its copy: the same camera wrote both,
     /// as far as anybody can tell.
     pub(super) fn may_be_another_shot(&self, other: &Self) -> bool {

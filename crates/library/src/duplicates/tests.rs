@@ -6,6 +6,9 @@ use safelight_model::{
     SourcePath, Storage, Taken, TakenSource,
 };
 
+use super::groups::doubt_of_pictures;
+use super::likeness::Likeness;
+use super::looking::Looked;
 use super::*;
 use crate::edit::Changes;
 use crate::error::ErrorKind;
@@ -235,6 +238,22 @@ fn shots_of_one_moment_are_stacked_and_never_go() {
     let under = ids.iter().find(|id| **id != group.keep).unwrap().clone();
     room.set(&under, &["stack=none"]);
     assert_eq!(room.kinds(), []);
+}
+
+#[test]
+fn near_copies_of_what_no_camera_took_are_left_to_a_person() {
+    let mut room = Room::new();
+    room.add("shot.jpg", 500, shot(4000, 0, 43_200_000));
+    room.add("page.jpg", 400, facts(4000, 0));
+    room.add("again.jpg", 100, facts(2000, 0));
+    let photos = room.library.comparable_photos().unwrap();
+    let of_size = |bytes: u64| photos.iter().find(|photo| photo.size_bytes / 100 == bytes / 100).unwrap();
+    let alike = Likeness { correlation: 0.9995, contrast: 1.0, brighter: 0.0, place: 1.0, is_part: false };
+    let doubt = |kept| doubt_of_pictures(of_size(kept), of_size(100), &Looked::Alike(alike));
+    assert_eq!(doubt(500), None);
+    assert!(doubt(400).unwrap().contains("no camera"));
+    let same = doubt_of_pictures(of_size(400), of_size(100), &Looked::Same);
+    assert_eq!(same, None, "the same pixels are the same page");
 }
 
 #[test]
