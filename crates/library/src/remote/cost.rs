@@ -75,9 +75,15 @@ impl Library {
     /// What all remotes cost; nothing where there is none.
     ///
     /// # Errors
-    /// As [`Library::remote_costs`].
+    /// Those of the databases.
     pub fn costs_of_all_remotes(&mut self, surroundings: &Surroundings) -> Result<Vec<RemoteCost>> {
-        if self.device.remotes()?.is_empty() { Ok(Vec::new()) } else { self.remote_costs(None, surroundings) }
+        let rows = self.device.remotes()?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Where none is connected now, what rests there costs the same.
+        self.remote_costs(None, surroundings)
+            .or_else(|_| rows.iter().map(|row| self.remote_cost(row, SyncPlan::default())).collect())
     }
 
     fn remote_cost(&self, row: &RemoteRow, plan: SyncPlan) -> Result<RemoteCost> {

@@ -271,3 +271,17 @@ fn ended(browser: &Browser) -> Value {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
+
+#[test]
+fn what_rests_in_a_place_costs_the_same_while_it_is_away() {
+    let room = room();
+    let browser = room.serve();
+    let place = room.path().with_file_name("drive");
+    std::fs::create_dir(&place).unwrap();
+    let added = json!({ "name": "drive", "address": format!("folder:{}", place.display()) });
+    assert_eq!(browser.post("remotes", &added).status, 200);
+    assert_eq!(browser.get("costs").json()[0]["remote"], "drive");
+    std::fs::rename(&place, room.path().with_file_name("unplugged")).unwrap();
+    let away = browser.get("costs");
+    assert_eq!((away.status, &away.json()[0]["remote"]), (200, &json!("drive")));
+}
