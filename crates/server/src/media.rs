@@ -27,6 +27,9 @@ const STRETCH_BYTES: u64 = 1 << 20;
 /// for nothing (RFC 9110 §15.3.7 lets a part be less).
 const PLAYED_BYTES: u64 = 256 << 10;
 
+/// What is read whole before it is sent.
+const MOST_AT_ONCE_BYTES: u64 = 2 * STRETCH_BYTES;
+
 /// Types that the browsers of today show or play.
 const WIDELY_SHOWN: [&str; 8] = [
     "image/jpeg",
@@ -124,7 +127,7 @@ pub(crate) async fn show_original(
     let id = admit(&gallery, &key, id, &headers)?;
     let here = gallery.door.read(move |library| library.original_here(&id).map_err(not_here)).await?;
     let tag = format!("\"{}\"", here.sha256());
-    Ok(answer(gallery, here, &tag, &headers, wish.download.is_some()))
+    answer(gallery, here, &tag, &headers, wish.download.is_some()).await
 }
 
 /// What of a photo moves, or a range of it: the video half of a Live Photo, or the video within a motion photo.
@@ -136,16 +139,16 @@ pub(crate) async fn show_moving(
     let id = admit(&gallery, &key, id, &headers)?;
     let here = gallery.door.read(move |library| library.moving_here(&id).map_err(nothing_moves)).await?;
     let tag = format!("\"{}-m\"", here.sha256());
-    Ok(answer(gallery, here, &tag, &headers, false))
+    answer(gallery, here, &tag, &headers, false).await
 }
 
-fn answer(
+async fn answer(
     gallery: Arc<Gallery>,
     here: OriginalHere,
     tag: &str,
     headers: &HeaderMap,
     is_download: bool,
-) -> Response {
+) -> Answer<Response> {
     let size = here.size_bytes();
     let if_range = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok());
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
@@ -153,7 +156,7 @@ fn answer(
     let (status, range) = match for_a_player(wanted(asked, size), asked, here.media_type()) {
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => return unsatisfiable(size),
+        Wanted::Nothing => return Ok(unsatisfiable(size)),
     };
     let mut answer = HeaderMap::new();
     describe(&mut answer, &here, is_download);
@@ -166,7 +169,16 @@ fn answer(
     {
         answer.insert(header::CONTENT_RANGE, part);
     }
-    (status, answer, Body::from_stream(stream(gallery, here, range))).into_response()
+    let body = if range.end - range.start <= MOST_AT_ONCE_BYTES {
+        // What is damaged is refused before anything of it is sent: after an answer that breaks off a player asks again, and
+        // again.
+        gallery.door.touch();
+        let read = gallery.door.read(move |library| Ok(library.read_original(&here, range)?));
+        Body::from(read.await?)
+    } else {
+        Body::from_stream(stream(gallery, here, range))
+    };
+    Ok((status, answer, body).into_response())
 }
 
 pub(crate) fn not_here(error: LibraryError) -> Failure {

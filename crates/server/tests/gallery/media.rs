@@ -74,6 +74,41 @@ fn the_video_within_a_motion_photo_is_served_and_nothing_before_it() {
 }
 
 #[test]
+fn a_damaged_place_of_a_video_is_refused_and_no_answer_breaks_off() {
+    let size = 6 << 20;
+    let room = Room::with(&[("film.mp4", film(size))]);
+    let sealed = largest_below(&room.path().join("objects"));
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    bytes[size / 2] ^= 1;
+    let mut permissions = std::fs::metadata(&sealed).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+    std::fs::set_permissions(&sealed, permissions).unwrap();
+    std::fs::write(&sealed, bytes).unwrap();
+    let browser = room.serve();
+    let path = format!("{}/o/{}", browser.media, browser.ids().remove(0));
+    let ask = |range: String| browser.ask("GET", &path, &browser.headers_but("Range", Some(&range)), &[]);
+    assert_eq!(ask("bytes=0-".to_owned()).status, 206);
+    assert_eq!(ask(format!("bytes={}-", 5 << 20)).status, 206);
+    let refused = ask(format!("bytes={}-", size / 2 - 100_000));
+    assert_eq!((refused.status, refused.code().as_str()), (500, "damaged"));
+}
+
+/// The largest file somewhere below a folder.
+fn largest_below(folder: &std::path::Path) -> std::path::PathBuf {
+    let mut found = vec![folder.to_owned()];
+    let mut largest = (0, folder.to_owned());
+    while let Some(path) = found.pop() {
+        let metadata = path.metadata().unwrap();
+        if metadata.is_dir() {
+            found.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if metadata.len() > largest.0 {
+            largest = (metadata.len(), path);
+        }
+    }
+    largest.1
+}
+
+#[test]
 fn before_a_file_is_kept_it_is_said_why_there_is_none() {
     let room = Room::with(&[]);
     let folder = room.link(&[("linked.jpg", picture(1, 600))]);
