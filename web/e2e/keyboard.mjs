@@ -26,6 +26,8 @@ test('everything can be done with the keyboard alone', async ({ page, wrong }) =
   await page.keyboard.press('z');
   await heard(page, /Undone/);
   await page.keyboard.press('Escape');
+  // A key means what is seen.
+  await page.waitForFunction(() => !/favourite/i.test(document.activeElement?.getAttribute('aria-label') ?? 'favourite'));
 
   // And from wherever one has gone meanwhile.
   await page.keyboard.press('f');
