@@ -441,8 +441,12 @@ mod tests {
         let found = Found { relative: "a.jpg".into(), stat: Stat { size: 1, mtime_ns: 1, inode: 1 } };
         let (place, object) = (|| "place".to_owned(), || "a.jpg".to_owned());
         for _ in 0..20 {
-            let error =
-                StoreError::TooLarge { place: place(), object: object(), length_bytes: 2, at_most_bytes: 1 };
+            let error = StoreError::TooLarge {
+                place: place(),
+                object: object(),
+                length_bytes: 2,
+                at_most_bytes: 1,
+            };
             assert!(pushing.take(Ok((found.clone(), Err(error.into())))).is_none());
         }
         assert_eq!(pushing.report.failed, 20);
