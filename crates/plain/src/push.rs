@@ -225,6 +225,7 @@ impl PlainCopy {
         drop(met);
         if let Some(index) = waiting.take()
             && stopped.is_none()
+            && pushing.report.scanned > 0
             && !index.without_manifest(&name)?.is_empty()
         {
             // A run that was killed before its manifests left them to this one.
