@@ -11,7 +11,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use rustix::fs::{Mode, OFlags};
 use safelight_media::{Format, Probe, probe, probe_reader};
-use safelight_store::{Block, Body};
+use safelight_store::{Block, Body, Checksum};
 
 use crate::index::Sha256;
 
@@ -50,6 +50,14 @@ pub(crate) struct Content {
     pub(crate) body: Body,
     /// Of a large file: what it is sent in.
     pub(crate) blocks: Vec<Block>,
+}
+
+impl Content {
+    /// Whether a sum is that of this content. Of bytes in memory it is that of what was hashed; a file may be another by now.
+    pub(crate) fn has_sum(&self, checksum: Option<&Checksum>) -> bool {
+        let is_in_memory = matches!(self.body, Body::Bytes(_));
+        checksum.is_some_and(|checksum| is_in_memory && checksum.is_of(&self.body).unwrap_or(false))
+    }
 }
 
 /// Why a file was not read.

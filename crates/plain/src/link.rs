@@ -127,8 +127,7 @@ impl PlainCopy {
         let path = self.links_path();
         let fail = |error| PlainError::state(&path, "written", error);
         let mut options = OpenOptions::new();
-        let mut file =
-            options.create(true).read(true).append(true).mode(0o600).open(&path).map_err(fail)?;
+        let mut file = options.create(true).read(true).append(true).mode(0o600).open(&path).map_err(fail)?;
         let mut line = serde_json::to_string(record).map_err(|error| fail(error.into()))?;
         line.push('\n');
         if !ends_a_line(&mut file).map_err(fail)? {

@@ -19,6 +19,7 @@ use crate::index::{Entry, Sha256};
 use crate::monitor::{Monitor, Problem, Weight};
 use crate::name::{BlobName, path_from_ascii, path_to_ascii};
 use crate::place::Place;
+use crate::upload::Uploader;
 use crate::verify::hash_of;
 
 const FOLDER: &str = "manifests/";
@@ -60,12 +61,25 @@ fn hash_in(name: &str) -> Option<Sha256> {
     Sha256::parse(hash)
 }
 
+/// Writes down at the place which paths lie in the blobs of others, as far as no manifest says so yet.
+pub(crate) async fn write_pending(uploader: &Uploader) -> Result<(), PlainError> {
+    let mut pending = uploader.index().without_manifest(&uploader.place_name)?;
+    while !pending.is_empty() {
+        let written = write(&uploader.place, &pending, jiff::Timestamp::now()).await?;
+        let rest = pending.split_off(written);
+        let mut index = uploader.index();
+        for entry in pending {
+            index.record(&uploader.place_name, &Entry { in_manifest: Some(true), ..entry })?;
+        }
+        index.save()?;
+        drop(index);
+        pending = rest;
+    }
+    Ok(())
+}
+
 /// Writes a manifest of the first of these entries, and answers of how many.
-pub(crate) async fn write(
-    place: &Place,
-    entries: &[Entry],
-    now: jiff::Timestamp,
-) -> Result<usize, PlainError> {
+async fn write(place: &Place, entries: &[Entry], now: jiff::Timestamp) -> Result<usize, PlainError> {
     let (bytes, count) = lines(entries, BYTES_A_MANIFEST)?;
     let sha256 = sha256_of(&bytes);
     let name = format!("{FOLDER}{}-{sha256}{ENDING}", now.strftime("%Y%m%dT%H%M%SZ"));

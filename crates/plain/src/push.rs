@@ -18,7 +18,7 @@ use crate::monitor::{Done, Monitor, Problem, Task, Weight};
 use crate::name::BlobName;
 use crate::place::Place;
 use crate::upload::{Sent, Unsent, Uploader};
-use crate::walk::{Found, Met, Walking};
+use crate::walk::{Found, Met, Walking, open_source};
 use safelight_store::{Capabilities, Tier};
 
 /// How often somebody is asked whether to stop while files are on their way.
@@ -239,7 +239,7 @@ impl PlainCopy {
             let saved = uploader.index().save();
             if stopped.is_none() {
                 saved?;
-                write_manifests(uploader).await?;
+                manifest::write_pending(uploader).await?;
             }
         }
         stopped.map_or(Ok(pushing.report), Err)
@@ -394,69 +394,5 @@ fn tier_at(place: &Place, wanted: Option<Tier>) -> Result<Option<Tier>, PlainErr
     }
 }
 
-/// Writes down at the place which paths lie in the blobs of others, as far as no manifest says so yet.
-async fn write_manifests(uploader: &Uploader) -> Result<(), PlainError> {
-    let mut pending = uploader.index().without_manifest(&uploader.place_name)?;
-    while !pending.is_empty() {
-        let written = manifest::write(&uploader.place, &pending, jiff::Timestamp::now()).await?;
-        let rest = pending.split_off(written);
-        let mut index = uploader.index();
-        for entry in pending {
-            index.record(&uploader.place_name, &crate::Entry { in_manifest: Some(true), ..entry })?;
-        }
-        index.save()?;
-        drop(index);
-        pending = rest;
-    }
-    Ok(())
-}
-
-/// The source as a whole path: a folder that can be read.
-fn open_source(path: &Path) -> Result<PathBuf, PlainError> {
-    let fail = |source| PlainError::Source { path: path.to_owned(), source };
-    let real = path.canonicalize().map_err(fail)?;
-    std::fs::read_dir(&real).map_err(fail)?;
-    Ok(real)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::Stat;
-    use crate::monitor::Unwatched;
-    use safelight_store::{Operation, StoreError};
-
-    #[test]
-    fn files_that_are_refused_one_by_one_do_not_end_a_push_and_a_place_that_is_gone_does() {
-        let request = PushRequest {
-            source: PathBuf::new(),
-            tier: None,
-            only_media: false,
-            dedupe: false,
-            adds_source: false,
-            dry_run: false,
-            names_blobs: false,
-        };
-        let (report, patience) = (PushReport::default(), Patience::default());
-        let mut pushing = Pushing { request: &request, monitor: &Unwatched, report, patience };
-        let found = Found { relative: "a.jpg".into(), stat: Stat { size: 1, mtime_ns: 1, inode: 1 } };
-        let (place, object) = (|| "place".to_owned(), || "a.jpg".to_owned());
-        for _ in 0..20 {
-            let error = StoreError::TooLarge {
-                place: place(),
-                object: object(),
-                length_bytes: 2,
-                at_most_bytes: 1,
-            };
-            assert!(pushing.take(Ok((found.clone(), Err(error.into())))).is_none());
-        }
-        assert_eq!(pushing.report.failed, 20);
-        let ended = (0..20).find_map(|_| {
-            let source = std::io::Error::other("no answer");
-            let (place, object) = (place(), object());
-            let error = StoreError::Network { place, operation: Operation::Put, object, source };
-            pushing.take(Ok((found.clone(), Err(error.into()))))
-        });
-        assert!(matches!(ended, Some(PlainError::NothingGoes { failures: 10, .. })), "{ended:?}");
-    }
-}
+mod tests;

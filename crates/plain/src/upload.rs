@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use safelight_store::{Block, BlockUpload, Body, Checksum, Key, PutOptions, StoreError, Tier};
+use safelight_store::{Block, BlockUpload, Body, Key, PutOptions, StoreError, Tier};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::content::{self, Content, Unread, WHOLE_BYTES};
@@ -268,7 +268,7 @@ impl Uploader {
             )));
         }
         let is_proven =
-            self.place.compares_md5(!content.blocks.is_empty()) || is_sum_of(info.checksum.as_ref(), content);
+            self.place.compares_md5(!content.blocks.is_empty()) || content.has_sum(info.checksum.as_ref());
         if !is_proven {
             match hash_of(&self.place.remote, key, entry.size).await {
                 Ok(sha256) if sha256 == entry.sha256 => {}
@@ -309,7 +309,7 @@ impl Uploader {
             true => remote.put_if_absent(key, body, options).await?,
             false => remote.put(key, body, options).await?,
         };
-        let is_proven = stored.is_md5_checked || is_sum_of(stored.checksum.as_ref(), content);
+        let is_proven = stored.is_md5_checked || content.has_sum(stored.checksum.as_ref());
         if !is_proven {
             self.read_back(key, content.sha256, content.stat.size).await?;
         }
@@ -380,12 +380,6 @@ async fn apart<T: Send + 'static>(blocking: impl FnOnce() -> T + Send + 'static)
     })
 }
 
-/// Whether a sum is that of a content. Of bytes in memory it is that of what was hashed; a file may be another by now.
-fn is_sum_of(checksum: Option<&Checksum>, content: &Content) -> bool {
-    let is_in_memory = matches!(content.body, Body::Bytes(_));
-    checksum.is_some_and(|checksum| is_in_memory && checksum.is_of(&content.body).unwrap_or(false))
-}
-
 /// Now, as RFC 3339 in whole seconds.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -402,15 +396,4 @@ pub(crate) fn time_from(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_over_which_a_reader_gives_up_fails_alone() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-        let nothing: Option<u32> = std::hint::black_box(None);
-        let gave_up = runtime.block_on(apart(move || nothing.unwrap()));
-        assert!(matches!(gave_up, Err(Unsent::File(_))), "{gave_up:?}");
-        assert!(matches!(runtime.block_on(apart(|| 3)), Ok(3)));
-    }
-}
+mod tests;

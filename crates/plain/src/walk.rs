@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::content::Stat;
+use crate::error::PlainError;
 use crate::monitor::{Problem, Weight};
 
 /// The extensions of `--media`, and of the drop-in for azphotosync.
@@ -21,6 +22,14 @@ pub fn is_media(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension
         .is_some_and(|extension| MEDIA_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+/// The source as a whole path: a folder that can be read.
+pub(crate) fn open_source(path: &Path) -> Result<PathBuf, PlainError> {
+    let fail = |source| PlainError::Source { path: path.to_owned(), source };
+    let real = path.canonicalize().map_err(fail)?;
+    std::fs::read_dir(&real).map_err(fail)?;
+    Ok(real)
 }
 
 /// A plain file of the source.

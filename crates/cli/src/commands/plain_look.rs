@@ -113,7 +113,9 @@ pub(super) fn verify(context: &Context, verify: &Verify) -> Result<(), Failure> 
         ));
         if report.forgotten > 0 {
             let files = counted(report.forgotten, "file is", "files are");
-            context.output.talk(&format!("{files} not there any more; the next push sends what the source has of that"));
+            context.output.talk(&format!(
+                "{files} not there any more; the next push sends what the source has of that"
+            ));
         }
         if report.strangers > 0 {
             let others = counted(report.strangers, "object", "objects");

@@ -132,7 +132,7 @@ fn a_check_prints_every_capability_and_row_and_leaves_nothing_behind() {
     let output = one.command(&["remote", "check", "place"]).output().unwrap();
     assert!(output.status.success());
     let (rows, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    for code in 1..=13 {
+    for code in 1..=16 {
         assert!(rows.contains(&format!("R{code} ")), "{rows}");
     }
     assert!(rows.contains("one-winner  no: names are not unique in Google Drive"), "{rows}");
@@ -141,7 +141,7 @@ fn a_check_prints_every_capability_and_row_and_leaves_nothing_behind() {
     assert!(said.contains("never ran it against the real service"), "{said}");
     assert_eq!(cloud.files(), files);
     let checked = one.json(&["remote", "check", "place"]);
-    assert_eq!(checked["rows"].as_array().unwrap().len(), 13);
+    assert_eq!(checked["rows"].as_array().unwrap().len(), 16);
     assert_eq!(checked["rows"][2]["verdict"], "held");
     assert!(checked["notice"].as_str().unwrap().contains("stand-ins"));
 }

@@ -181,7 +181,8 @@ fn tiers_are_those_that_were_asked_for_and_what_is_archived_is_named() {
 fn a_path_whose_name_was_cut_is_found_without_an_index() {
     for server in Server::all().into_iter().filter(|server| !matches!(server, Server::Folder(_))) {
         let world = World::new(server.destination());
-        let long = PathBuf::from(format!("2024/{}", "ä".repeat(120))).join("x".repeat(255)).join("y".repeat(255));
+        let long =
+            PathBuf::from(format!("2024/{}", "ä".repeat(120))).join("x".repeat(255)).join("y".repeat(255));
         let long = long.join("z".repeat(255)).join("a.jpg");
         world.write(&long, b"deep");
         world.write("2025/b.jpg", b"another");

@@ -82,7 +82,7 @@ fn a_copy_is_not_sent_into_itself() {
     assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 0);
     let mut made = destination(&format!("folder:{}/new/place", world.source().display()), None);
     made.may_create = true;
-    let copy = PlainCopy::open(made, world.state("one")).unwrap();
+    let copy = PlainCopy::open(made, world.state("two")).unwrap();
     assert_eq!(copy.push(&world.request(), &Heard::default()).unwrap_err().kind(), Kind::Refused);
     assert!(!world.source().join("new").exists());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use safelight_store::{ConnectOptions, Key, Remote, RemoteAddress, RemoteCredential, Tier, connect};
+use safelight_store::{ConnectOptions, Key, Remote, Tier, connect};
 
 use crate::common::{Server, World};
 
@@ -38,12 +38,4 @@ fn a_blob_lies_under_its_hash_with_its_type_hash_date_and_tier() {
             assert!(head.contains("content-type: image/jpeg") && head.contains("content-md5: "), "{head}");
         }
     }
-}
-
-#[test]
-fn addresses_with_secrets_are_none_that_an_index_would_keep() {
-    let text = "https://acct.blob.core.windows.net/photos/here?sv=2020-12-06&sp=r&sig=PLANTED";
-    let (address, credential) = RemoteAddress::parse(text).unwrap();
-    assert!(matches!(credential, Some(RemoteCredential::AzureSas(_))));
-    assert!(!address.to_string().contains("PLANTED"));
 }

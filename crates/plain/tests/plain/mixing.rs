@@ -29,8 +29,10 @@ fn a_place_in_which_a_library_lies_sealed_takes_no_plain_copy() {
             world.write("a.jpg", object.as_bytes());
             let runtime = tokio::runtime::Runtime::new().unwrap();
             let sealed = runtime.block_on(async {
-                let (address, credential) = (&world.destination.address, world.destination.credential.clone());
-                let remote = connect(address, credential, ConnectOptions::default(), "tokenabc").await.unwrap();
+                let (address, credential) =
+                    (&world.destination.address, world.destination.credential.clone());
+                let remote =
+                    connect(address, credential, ConnectOptions::default(), "tokenabc").await.unwrap();
                 let key = Key::parse(object).unwrap();
                 remote.put(&key, Body::from(b"sealed".to_vec()), &PutOptions::default()).await.unwrap();
                 (remote, key)
