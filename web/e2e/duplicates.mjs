@@ -95,7 +95,7 @@ test('the date of a file is called so among duplicates, beside each other and in
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => document.querySelector('dialog') === null);
     await visit(page, '/');
-    await page.locator('[role=gridcell][aria-label*="(date of the file)"]').first().focus();
+    await page.evaluate(() => document.querySelector('[data-index="2"]').focus());
     await page.keyboard.press('Enter');
     await page.locator('dialog[open] .stage').waitFor();
     await page.keyboard.press('i');
