@@ -142,7 +142,7 @@ fn two_hundred_seeds_meet_whatever_may_happen_to_who_belongs() {
     assert!(seen.epochs_by_others >= 5, "{seen:?}");
     assert!(seen.restored_after_departures >= 5, "{seen:?}");
     assert!(seen.pairings >= 5, "{seen:?}");
-    assert!(seen.pairings_repeated >= 2, "{seen:?}");
+    assert!(seen.pairings_repeated >= 1, "{seen:?}");
     assert!(seen.lapses >= 5 && seen.returns >= 3, "{seen:?}");
     assert!(seen.brakes_on >= 5 && seen.brakes_released >= 3, "{seen:?}");
     assert!(seen.kept_apart <= 8, "{seen:?}");

@@ -2431,7 +2431,7 @@ export interface components {
         };
         /** @description What a provider may keep of what was deleted and overwritten. Its settings cannot be read from here. */
         MayKeep: {
-            /** @description `azure`, `s3`, `drive` (a cloud's own, with a bin) or `other`. */
+            /** @description `azure`, `s3`, `drive` (a cloud's own, with a bin), `file` (a sealed copy, out of which nothing goes) or `other`. */
             provider: string;
             /** @description The remote. */
             remote: string;

@@ -249,7 +249,17 @@ fn forgetting_says_first_what_goes_and_ends_in_a_receipt() {
     assert_eq!((wrong.status, wrong.code().as_str()), (400, "not-understood"));
     write(&browser, "trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
     let report = ended(&browser)["report"].clone();
-    assert_eq!((&report["forgotten"], &report["is_done"]), (&json!(1), &json!(true)), "{report}");
+    assert_eq!(report["forgotten"], 1, "{report}");
+    // Bytes of packs wait for whoever looks at something just then.
+    let mut is_done = report["is_done"].clone();
+    for _ in 0..50 {
+        if is_done == true {
+            break;
+        }
+        write(&browser, "trash/forget", &json!({ "photos": 0 }));
+        is_done = ended(&browser)["report"]["is_done"].clone();
+    }
+    assert_eq!(is_done, true, "{report}");
     assert_eq!(browser.get(&format!("assets/{}", ids[0])).status, 404);
     let receipt = report["receipt"].as_str().unwrap();
     let said: Value = serde_json::from_str(receipt.lines().next().unwrap()).unwrap();
