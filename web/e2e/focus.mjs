@@ -101,6 +101,7 @@ test('what was taken out of the list and comes back has the focus, in the list a
   await page.reload();
   await toGrid(page);
   await page.keyboard.press('ArrowRight');
+  await toOneOfItsName(page);
   const { name, index } = await focused(page);
   const goes = async () => {
     await page.keyboard.press('Delete');
@@ -129,6 +130,7 @@ test('what was taken out of the list and comes back has the focus, in the list a
   // What never left draws nobody to it.
   await page.keyboard.press('f');
   await heard(page, /is a favourite now/);
+  await page.waitForFunction(() => /favourite/i.test(document.activeElement?.getAttribute('aria-label') ?? ''));
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('z');
@@ -140,7 +142,6 @@ test('what was taken out of the list and comes back has the focus, in the list a
   await isBack();
 
   // In the viewer it is shown again, and the keys work on it.
-  await toOneOfItsName(page);
   await page.keyboard.press('Enter');
   const viewer = page.locator('dialog[open]');
   await viewer.locator('.stage').waitFor();
