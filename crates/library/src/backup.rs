@@ -247,7 +247,8 @@ impl Library {
         let request = SyncRequest { remote: Some(&row.name), despite_quiet: true, ..SyncRequest::default() };
         let sync = self.sync_backup(&request, surroundings, monitor)?;
         let all = self.select_all(Among::Everywhere)?;
-        let fetch = self.fetch(&all, surroundings, monitor)?;
+        // From nowhere else: what the file holds is not paid for at a cloud.
+        let fetch = self.fetch_from_rows(&all, &[row], false, surroundings, monitor)?;
         Ok(BroughtBack { sync, fetch })
     }
 

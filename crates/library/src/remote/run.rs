@@ -503,6 +503,20 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<FetchReport> {
+        let rows = self.remote_rows(None)?;
+        // Who fetches an original wants it to stay.
+        self.fetch_from_rows(selection, &rows, true, surroundings, monitor)
+    }
+
+    /// The same from these remotes alone; unless they are to stay, originals go again as any others may.
+    pub(crate) fn fetch_from_rows(
+        &mut self,
+        selection: &Selection,
+        rows: &[RemoteRow],
+        are_to_stay: bool,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+    ) -> Result<FetchReport> {
         self.folder.require_writable()?;
         let mut originals = Vec::new();
         for asset in selection.assets() {
@@ -513,7 +527,6 @@ impl Library {
                 held.filter(|original| original.storage != Storage::Linked || !self.is_linked_here(original)),
             );
         }
-        let rows = self.remote_rows(None)?;
         let _only = SyncLock::take(&self.folder)?;
         let runtime = runtime()?;
         let stop = Stop::default();
@@ -524,7 +537,7 @@ impl Library {
         let result = runtime.block_on(async {
             let mut places = Vec::new();
             let mut unreachable = None;
-            for row in &rows {
+            for row in rows {
                 match reconnect(row, self.keeper(row)?, surroundings).await {
                     Ok((at, _)) => places.push(at),
                     Err(error) => {
@@ -592,8 +605,9 @@ impl Library {
         }
         let names = self.device_names()?;
         report.kept_by = keepers.into_iter().map(|device| names.called(device)).collect();
-        // Who fetches an original wants it to stay.
-        self.device.keep_here(originals.iter().map(|original| &original.content))?;
+        if are_to_stay {
+            self.device.keep_here(originals.iter().map(|original| &original.content))?;
+        }
         result.map(|()| report)
     }
 }
