@@ -30,6 +30,8 @@ use crate::gallery::held;
 use crate::hidden::Hidden;
 use crate::idle::Idle;
 
+/// The word for what cannot be done while the past is shown.
+const LOOKING_BACK: &str = "looking-back";
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
 /// So many wrong passphrases are tried at once before each has to wait.
@@ -447,7 +449,11 @@ impl Door {
         let brought = self.with(Purpose::Bring, move |library| {
             Ok(bringing.ask(|patience| library.bring_picture(&id, kind, &surroundings, patience))?)
         });
-        self.bringing.wait(brought).await
+        match self.bringing.wait(brought).await {
+            // Nothing is written while the past is shown.
+            Err(failure) if failure.code == LOOKING_BACK => Ok(None),
+            brought => brought,
+        }
     }
 
     /// Looks at every file, or at every original; one request at a time.
@@ -632,7 +638,7 @@ impl Guesses {
 
 fn looking_back() -> Failure {
     let message = "the library is shown as it was, and nothing can be changed in that";
-    Failure::new(StatusCode::CONFLICT, "looking-back", message).hint("go back to today first")
+    Failure::new(StatusCode::CONFLICT, LOOKING_BACK, message).hint("go back to today first")
 }
 
 fn wrong_passphrase() -> Failure {

@@ -48,6 +48,9 @@ fn a_moment_is_shown_to_every_page_and_takes_no_change_but_its_own() {
         let answer = browser.post(path, &body);
         assert_eq!((answer.status, answer.code().as_str()), (409, "looking-back"), "{path}");
     }
+    // A picture that is not here is no mistake then either.
+    let path = format!("{}/p/{}", browser.media, one.as_str().unwrap());
+    assert_eq!(browser.ask("GET", &path, &browser.headers(), &[]).status, 204);
     // By what is shown then, though it lies in the trash today.
     let restored = browser.post("past/restore", &json!({ "items": [one] })).json();
     assert_eq!(restored["changed"], json!([one]));

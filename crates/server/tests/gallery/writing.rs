@@ -248,24 +248,24 @@ fn forgetting_says_first_what_goes_and_ends_in_a_receipt() {
     let wrong = browser.post("trash/forget", &json!({ "plan": plan["plan"], "photos": 2 }));
     assert_eq!((wrong.status, wrong.code().as_str()), (400, "not-understood"));
     write(&browser, "trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
-    let report = ended(&browser)["report"].clone();
+    let mut report = ended(&browser)["report"].clone();
     assert_eq!(report["forgotten"], 1, "{report}");
     // Bytes of packs wait for whoever looks at something just then.
-    let mut is_done = report["is_done"].clone();
     for _ in 0..50 {
-        if is_done == true {
+        if report["is_done"] == true {
             break;
         }
         write(&browser, "trash/forget", &json!({ "photos": 0 }));
-        is_done = ended(&browser)["report"]["is_done"].clone();
+        report = ended(&browser)["report"].clone();
     }
-    assert_eq!(is_done, true, "{report}");
+    assert_eq!(report["is_done"], true, "{report}");
     assert_eq!(browser.get(&format!("assets/{}", ids[0])).status, 404);
     let receipt = report["receipt"].as_str().unwrap();
     let said: Value = serde_json::from_str(receipt.lines().next().unwrap()).unwrap();
     assert_eq!((&said["safelight_receipt"], said["forgotten"].as_array().unwrap().len()), (&json!(1), 1));
     assert!(!receipt.contains("never to be read"));
-    assert_eq!(browser.get("trash/receipts").json()["receipts"], json!([receipt]));
+    let receipts = browser.get("trash/receipts").json()["receipts"].clone();
+    assert!(receipts.as_array().unwrap().contains(&report["receipt"]), "{receipts}");
     let again = browser.post("trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
     assert_eq!(again.code(), "stale", "a plan is good once");
 }
