@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use super::at::{Surroundings, reconnect, runtime};
 use super::lock::SyncLock;
 use super::run::{Told, here};
+use crate::devices::DeviceNames;
 use crate::error::{LibraryError, Result, with_causes};
 use crate::history::shown_time;
 use crate::library::Library;
@@ -86,8 +87,9 @@ impl Library {
     /// [`LibraryError::NoRemote`]; those of the databases.
     pub fn quarantined(&mut self, surroundings: &Surroundings) -> Result<Quarantine> {
         let Found { pieces, problems, unreached } = self.look_for_quarantined(&runtime()?, surroundings)?;
-        let pieces = pieces.iter().map(|(remote, _, piece)| self.shown_quarantined(remote, piece));
-        Ok(Quarantine { pieces: pieces.collect::<Result<_>>()?, problems, unreached })
+        let names = self.device_names()?;
+        let pieces = pieces.iter().map(|(remote, _, piece)| shown(remote, piece, &names));
+        Ok(Quarantine { pieces: pieces.collect(), problems, unreached })
     }
 
     /// Takes one piece over, by the name under which it was shown: from now on this device says what it says, and all who
@@ -120,7 +122,7 @@ impl Library {
             };
             refused(format!("no remote holds anything that {} wrote after it left{silent}", device.called()))
         })?;
-        let shown = self.shown_quarantined(remote, piece)?;
+        let shown = shown(remote, piece, &self.device_names()?);
         if shown.piece != name {
             return Err(refused(format!(
                 "{name} of {} is not the next that can be taken over: that is {}, and what comes later builds on it",
@@ -179,22 +181,22 @@ impl Library {
         found.pieces.sort_by_key(|(.., piece)| (piece.device, piece.tip.seq));
         Ok(found)
     }
+}
 
-    fn shown_quarantined(&self, remote: &str, piece: &QuarantinedSegment) -> Result<ShownQuarantined> {
-        let root = piece.tip.root.0.get(..SHOWN_ROOT_BYTES).unwrap_or_default();
-        Ok(ShownQuarantined {
-            piece: format!("{}-{}", piece.tip.seq.0, HEXLOWER.encode(root)),
-            remote: remote.to_owned(),
-            device: piece.device.to_string(),
-            device_name: self.device_names()?.of(piece.device),
-            when: piece.written_millis.map(shown_time),
-            adds: piece.adds,
-            takes: piece.takes,
-            changes: piece.changes,
-            settings: piece.settings,
-            unreadable: piece.unreadable,
-            bytes: piece.sealed_bytes,
-            is_ahead: piece.is_ahead,
-        })
+fn shown(remote: &str, piece: &QuarantinedSegment, names: &DeviceNames) -> ShownQuarantined {
+    let root = piece.tip.root.0.get(..SHOWN_ROOT_BYTES).unwrap_or_default();
+    ShownQuarantined {
+        piece: format!("{}-{}", piece.tip.seq.0, HEXLOWER.encode(root)),
+        remote: remote.to_owned(),
+        device: piece.device.to_string(),
+        device_name: names.of(piece.device),
+        when: piece.written_millis.map(shown_time),
+        adds: piece.adds,
+        takes: piece.takes,
+        changes: piece.changes,
+        settings: piece.settings,
+        unreadable: piece.unreadable,
+        bytes: piece.sealed_bytes,
+        is_ahead: piece.is_ahead,
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use safelight_crypto::{DeviceId, Standing};
 use safelight_model::history::{SealedSegment, Segment, Tip};
-use safelight_model::{AssetId, OpBody, SegmentRoot, SegmentSeq};
+use safelight_model::{AssetId, OpBody, SegmentRoot, SegmentSeq, Target};
 use safelight_store::StoreError;
 
 use super::left::is_after_leaving;
@@ -181,11 +181,11 @@ fn counted(segment: &Segment, sealed_bytes: u64) -> QuarantinedSegment {
             continue;
         };
         counted.written_millis = counted.written_millis.max(Some(op.stamp.millis));
-        match &op.body {
-            OpBody::AddAsset { .. } => counted.adds += 1,
-            _ if taken_from(&op).is_some() => taken.extend(taken_from(&op)),
-            OpBody::Set { target: safelight_model::Target::Library, .. } => counted.settings += 1,
-            _ => counted.changes += 1,
+        match (&op.body, taken_from(&op)) {
+            (OpBody::AddAsset { .. }, _) => counted.adds += 1,
+            (_, Some(asset)) => drop(taken.insert(asset)),
+            (OpBody::Set { target: Target::Library, .. }, None) => counted.settings += 1,
+            (_, None) => counted.changes += 1,
         }
     }
     counted.takes = taken.len() as u64;
