@@ -299,11 +299,14 @@ impl Context {
 
     /// Unlocks the keys by the first way that is there.
     pub(crate) fn unlock(&self, folder: &LibraryFolder) -> Result<UnlockedKeys, Failure> {
+        let mut is_empty = false;
         let mut ask = |question: &unlock::Question<'_>| {
             if question.is_repeated {
-                self.output.say("That is another passphrase.");
+                self.output.say(if is_empty { "Nothing was typed." } else { "That is another passphrase." });
             }
-            prompt::passphrase(&format!("Passphrase of {}", printable(question.library))).map(Some)
+            let typed = prompt::passphrase(&format!("Passphrase of {}", printable(question.library)))?;
+            is_empty = typed.is_empty();
+            Ok(Some(typed))
         };
         let words = self.given_words()?;
         let given = self.ways_given_by_hand();

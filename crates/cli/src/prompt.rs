@@ -6,7 +6,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use safelight_library::keys::check_new_passphrase;
+use safelight_library::keys::{Strength, check_new_passphrase, strength};
 use zeroize::Zeroizing;
 
 /// The question that is open, if there is one.
@@ -53,12 +53,29 @@ pub(crate) fn passphrase(question: &str) -> std::io::Result<Zeroizing<String>> {
     asking(false, || rpassword::prompt_password(format!("{question}: "))).map(Zeroizing::new)
 }
 
-/// Asks for a new passphrase twice, until both agree and are not empty.
+/// Scores of [`strength`] below which a person is warned.
+const WEAK_BELOW: u8 = 2;
+
+/// How soon a weak passphrase is guessed.
+fn weakness(worth: &Strength) -> String {
+    let within = match worth.seconds_log10 {
+        ..1.8 => "within a minute",
+        ..3.6 => "within an hour",
+        _ => "within a day",
+    };
+    format!("It is weak: whoever has a copy of the library may guess it {within}. Several words are better.")
+}
+
+/// Asks for a new passphrase twice, until both agree; one that is short is refused, one that is weak needs a yes.
 pub(crate) fn new_passphrase() -> std::io::Result<Zeroizing<String>> {
     loop {
         let first = passphrase("New passphrase")?;
         if let Err(reason) = check_new_passphrase(&first) {
             tell(reason);
+            continue;
+        }
+        let worth = strength(&first);
+        if worth.score < WEAK_BELOW && !agree(&format!("{} Take it all the same?", weakness(&worth)))? {
             continue;
         }
         let second = passphrase("Again")?;

@@ -414,6 +414,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("only-a-part", "one of them shows only a part of the other"),
     ("retouched", "one of them is brighter or darker: somebody may have retouched it"),
     ("differ-in-places", "they differ in places"),
+    ("differ-closely", "they differ in a small place, such as a word or a number"),
     ("two-shots", "they may be two shots of one second"),
     ("no-camera", "no camera took the one that would stay: pages and screenshots can differ in one word"),
     ("in-a-stack", "one of them lies in a stack, which would come apart"),

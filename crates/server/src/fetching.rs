@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use safelight_library::{FetchReport, LibraryError, Monitor, Task};
-use serde::Serialize;
+use safelight_library::{FetchReport, LibraryError, Monitor, OriginalHere, Task};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::asked::whole_id;
+use crate::asked::{Parameters, whole_id};
 use crate::events::Progress;
 use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::Gallery;
-use crate::media::not_here;
+use crate::media::{STRETCH_BYTES, not_here};
+
+/// Originals up to this size are read through before a browser keeps them: a second or two at most.
+const READ_THROUGH_BYTES: u64 = 256 << 20;
 
 /// What fetching came to.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,21 +33,60 @@ pub(crate) struct OriginalStanding {
     missing: Option<Failure>,
 }
 
+/// How closely somebody wants to know.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HowClosely {
+    /// Also reads it through, unless it is larger than 256 MiB: what is damaged is told before a browser keeps a part of it.
+    #[serde(default)]
+    whole: bool,
+}
+
 /// Looks whether the original of a photo is here, before somebody wants it as a file: that it is not is no mistake of whoever asks.
 #[utoipa::path(get, path = "/api/v1/assets/{id}/fetch", tag = "reading",
-    params(("id" = String, Path, description = "the photo")),
+    params(("id" = String, Path, description = "the photo"),
+        ("whole" = Option<bool>, Query, description = "also reads it through, unless it is larger than 256 MiB")),
     responses((status = 200, body = OriginalStanding), (status = 404, body = Failed)))]
 pub(crate) async fn look(
     State(gallery): State<Arc<Gallery>>,
     Path(id): Path<String>,
+    Parameters(how): Parameters<HowClosely>,
 ) -> Answer<Json<OriginalStanding>> {
     let id = whole_id(id)?;
-    let missing = gallery.door.read(move |library| match library.original_here(&id) {
-        Ok(_) => Ok(None),
-        Err(error @ (LibraryError::NoSuchItem { .. } | LibraryError::HiddenClosed)) => Err(error.into()),
-        Err(error) => Ok(Some(not_here(error))),
+    let found = gallery.door.read({
+        let id = id.clone();
+        move |library| match library.original_here(&id) {
+            Ok(here) => Ok(Ok(here)),
+            Err(error @ (LibraryError::NoSuchItem { .. } | LibraryError::HiddenClosed)) => Err(error.into()),
+            Err(error) => Ok(Err(not_here(error))),
+        }
     });
-    missing.await.map(|missing| Json(OriginalStanding { missing }))
+    let missing = match found.await? {
+        Ok(here) if how.whole && here.size_bytes() <= READ_THROUGH_BYTES => {
+            read_through(&gallery, here).await?
+        }
+        Ok(_) => None,
+        Err(missing) => Some(missing),
+    };
+    Ok(Json(OriginalStanding { missing }))
+}
+
+/// Reads an original from end to end, a stretch at a time; answers why it cannot be read.
+async fn read_through(gallery: &Gallery, here: OriginalHere) -> Answer<Option<Failure>> {
+    let here = Arc::new(here);
+    let mut start = 0;
+    while start < here.size_bytes() {
+        let (part, stretch) = (Arc::clone(&here), start..start + STRETCH_BYTES);
+        let read = gallery.door.read(move |library| match library.read_original(&part, stretch) {
+            Ok(_) => Ok(None),
+            Err(error @ (LibraryError::NoSuchItem { .. } | LibraryError::HiddenClosed)) => Err(error.into()),
+            Err(error) => Ok(Some(Failure::from(error))),
+        });
+        if let Some(failure) = read.await? {
+            return Ok(Some(failure));
+        }
+        start += STRETCH_BYTES;
+    }
+    Ok(None)
 }
 
 /// Tells pages how far a fetch is.

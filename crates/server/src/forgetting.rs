@@ -56,6 +56,8 @@ pub(crate) struct ToForget {
 pub(crate) struct Forgotten {
     /// Photos that were forgotten.
     forgotten: u64,
+    /// Photos that were taken out of the trash after the plan was made, and stay.
+    stayed: u64,
     /// Bytes that went from this device.
     freed_bytes: u64,
     /// Whether this device and all of its remotes hold nothing of them any more.
@@ -91,6 +93,7 @@ impl Forgotten {
         });
         Self {
             forgotten: report.forgotten,
+            stayed: report.stayed,
             freed_bytes: report.freed_bytes,
             is_done,
             here: SaidProblem::all(&here, &[]),

@@ -21,7 +21,7 @@ use crate::gallery::Gallery;
 use crate::guard::SANDBOX;
 
 /// How much of an original is opened at once: what a sealed segment holds, so that no stretch needs two of them (SL1 §2).
-const STRETCH_BYTES: u64 = 1 << 20;
+pub(crate) const STRETCH_BYTES: u64 = 1 << 20;
 /// The least that is answered to a player that asks for all of a video from somewhere on, up to the end of a stretch. It
 /// asks for more when it has played that; Chromium hangs up after a megabyte, and what it were sent beyond would be opened
 /// for nothing (RFC 9110 §15.3.7 lets a part be less).

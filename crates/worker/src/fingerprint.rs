@@ -8,7 +8,6 @@
 
 use std::f32::consts::PI;
 
-use crate::protocol::LUMA_SIDE;
 use crate::raster::Raster;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +25,10 @@ impl Fingerprints {
     }
 }
 
-/// The luma stretched to a square of [`LUMA_SIDE`], a byte a pixel.
+/// The luma stretched to a square of `SIDE`, a byte a pixel.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of bytes are bytes")]
-pub(crate) fn luma_means(raster: &Raster) -> Vec<u8> {
-    let rows = reduced::<{ LUMA_SIDE as usize }>(raster);
+pub(crate) fn luma_means<const SIDE: usize>(raster: &Raster) -> Vec<u8> {
+    let rows = reduced::<SIDE>(raster);
     rows.into_iter().flatten().map(|mean| mean.round().clamp(0.0, 255.0) as u8).collect()
 }
 
@@ -221,11 +220,10 @@ mod tests {
     fn luma_is_a_square_of_means() {
         let mut picture = Raster::filled(128, 128, 10);
         picture.pixels.iter_mut().skip(128 * 64 * 3).for_each(|value| *value = 200);
-        let means = luma_means(&picture);
-        let side = LUMA_SIDE as usize;
-        assert_eq!(means.len(), side * side);
-        assert!(means[..side * side / 2].iter().all(|mean| *mean == 10));
-        assert!(means[side * side / 2..].iter().all(|mean| *mean == 200));
+        let means = luma_means::<64>(&picture);
+        assert_eq!(means.len(), 64 * 64);
+        assert!(means[..64 * 32].iter().all(|mean| *mean == 10));
+        assert!(means[64 * 32..].iter().all(|mean| *mean == 200));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use turbojpeg::{Compressor, PixelFormat, Subsamp};
 use crate::decode::{Decoders, Job};
 use crate::fingerprint::{Fingerprints, luma_means};
 use crate::protocol::{
-    LUMA_SIDE, PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request, THUMBNAIL_SIDE,
+    FINE_LUMA_SIDE, LUMA_SIDE, PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request,
+    THUMBNAIL_SIDE,
 };
 use crate::raster::Raster;
 use crate::turn::upright;
@@ -33,7 +34,11 @@ pub(crate) struct Renderer {
 impl Renderer {
     pub(crate) fn render(&mut self, request: &Request, bytes: &[u8]) -> Result<Rendered, Refusal> {
         let wanted = request.wanted;
-        let side = if wanted.preview { PREVIEW_SIDE } else { THUMBNAIL_SIDE };
+        let is_fine = wanted.luma_side == FINE_LUMA_SIDE;
+        if ![0, LUMA_SIDE, FINE_LUMA_SIDE].contains(&wanted.luma_side) {
+            return Err(Refusal::limit(format!("no luma of {} means a side is made", wanted.luma_side)));
+        }
+        let side = if wanted.preview || is_fine { PREVIEW_SIDE } else { THUMBNAIL_SIDE };
         let job = Job { bytes, side, request };
         let decoded = self.decoders.decode(&job)?;
         let (mut width, mut height) = (decoded.width, decoded.height);
@@ -47,7 +52,8 @@ impl Renderer {
 
         let preview =
             (wanted.preview && !decoded.from_thumbnail).then(|| self.preview(&raster)).transpose()?;
-        let needs_small = wanted.thumbnail || wanted.thumbhash || wanted.fingerprints || wanted.luma;
+        let needs_small =
+            wanted.thumbnail || wanted.thumbhash || wanted.fingerprints || wanted.luma_side == LUMA_SIDE;
         let mut rendered = Rendered {
             width,
             height,
@@ -57,7 +63,7 @@ impl Renderer {
             phash64: None,
             pdq256: None,
             pdq_quality: None,
-            luma: None,
+            luma: is_fine.then(|| square_of_luma::<{ FINE_LUMA_SIDE as usize }>(&raster)),
             preview_pending: wanted.preview && decoded.from_thumbnail,
             decoder: decoded.decoder.to_owned(),
             damage: decoded.damage,
@@ -73,9 +79,8 @@ impl Renderer {
                 rendered.pdq256 = Some(fingerprints.pdq256);
                 rendered.pdq_quality = Some(fingerprints.pdq_quality);
             }
-            if wanted.luma {
-                let [width, height] = [LUMA_SIDE; 2];
-                rendered.luma = Some(Rendition { width, height, bytes: luma_means(&small) });
+            if wanted.luma_side == LUMA_SIDE {
+                rendered.luma = Some(square_of_luma::<{ LUMA_SIDE as usize }>(&small));
             }
             if wanted.thumbhash {
                 rendered.thumbhash = Some(placeholder(&self.shrunk(small, PLACEHOLDER_SIDE)?));
@@ -123,6 +128,11 @@ impl Renderer {
         self.compressor = Some(compressor);
         Ok(Rendition { width: raster.width, height: raster.height, bytes })
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "sides are constants below 2^10")]
+fn square_of_luma<const SIDE: usize>(raster: &Raster) -> Rendition {
+    Rendition { width: SIDE as u32, height: SIDE as u32, bytes: luma_means::<SIDE>(raster) }
 }
 
 fn thumbnail(raster: &Raster) -> Result<Rendition, Refusal> {

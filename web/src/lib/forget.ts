@@ -11,7 +11,7 @@ export interface ForgetPlan {
   may_keep: { remote: string; provider: 'azure' | 's3' | 'drive' | 'file' | 'other'; sentence: string }[];
 }
 export interface Forgotten {
-  forgotten: number; freed_bytes: number; is_done: boolean;
+  forgotten: number; stayed: number; freed_bytes: number; is_done: boolean;
   here: Told[]; devices: string[];
   places: { remote: string; is_done: boolean; told: Told[] }[];
   /** Two lines of JSON, the second signs the first. */

@@ -99,6 +99,10 @@ fn show(context: &Context, report: &ForgetReport, receipt: Option<&Path>) -> Res
     } else {
         let forgotten = counted(report.forgotten, "photo", "photos");
         context.output.talk(&format!("{forgotten} forgotten here, {} freed", size(report.freed_bytes)));
+        if report.stayed > 0 {
+            let stayed = counted(report.stayed, "photo was", "photos were");
+            context.output.talk(&format!("{stayed} taken out of the trash meanwhile, and stay"));
+        }
         for place in &report.places {
             let remote = printable_text(&place.remote);
             match place.is_done {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::pictures::{Exif, jpeg};
+use crate::pictures::{Exif, jpeg, jpeg_with_spot};
 use crate::room::{Room, files_below, set_mode, text};
 
 fn camera() -> Exif {
@@ -33,6 +33,9 @@ fn trashed(room: &Room) -> Vec<String> {
     let listed = room.safelight(&["--json", "trash", "list"]).ends_with(&[0]).json();
     listed.as_array().unwrap().iter().map(|photo| text(photo, "path")).collect()
 }
+
+/// The number of a block amid a picture of 200 × 150.
+const SPOT: usize = 75 * 200 + 90;
 
 /// What is known of every photo, whatever lies in the trash.
 fn everything(room: &Room) -> Vec<Value> {
@@ -161,4 +164,27 @@ fn shots_of_one_moment_become_a_stack() {
     let shown = room.safelight(&["--json", "show", "36.jpg"]).ends_with(&[0]).json();
     assert_eq!(shown["stack"].as_array().unwrap().len(), 2);
     assert_eq!(self::plan(&room)["groups"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_word_in_one_of_two_photos_lets_both_stay() {
+    let room = Room::with_library();
+    let exif = Exif { description: Some("b".into()), ..camera() };
+    room.put("camera.jpg", jpeg(1, 200, 150, &camera()));
+    room.put("stripped.jpg", jpeg(1, 200, 150, &Exif::default()));
+    room.put("labelled.jpg", jpeg(7, 200, 150, &exif));
+    // One block of 30,000, as large as a letter in the corner.
+    room.put("plain.jpg", jpeg_with_spot(7, 200, 150, &Exif::default(), Some(SPOT)));
+    room.import().ends_with(&[0]);
+    let plan = plan(&room);
+    assert_eq!((&plan["exact"], &plan["near"], &plan["safe"]), (&1.into(), &1.into(), &2.into()), "{plan:#}");
+    let done = room.safelight(&["--json", "dedupe", "--apply"]).ends_with(&[0]).json();
+    assert_eq!(trashed(&room), ["stripped.jpg"]);
+    let notices = done["notices"].as_array().unwrap();
+    let is_named = |notice: &Value| notice.to_string().contains("labelled.jpg");
+    assert!(notices.len() == 1 && notices.iter().all(is_named), "{done:#}");
+    // Whoever has seen both may settle them.
+    let group = text(&self::plan(&room)["groups"][0], "id");
+    room.safelight(&["dedupe", "--apply", "--group", &group]).ends_with(&[0]);
+    assert_eq!(trashed(&room).len(), 2);
 }

@@ -21,6 +21,17 @@ pub(crate) struct Exif {
 
 /// A JPEG of the given size in blocks, with its own colours for each seed.
 pub(crate) fn jpeg(seed: u64, blocks_wide: u16, blocks_high: u16, exif: &Exif) -> Vec<u8> {
+    jpeg_with_spot(seed, blocks_wide, blocks_high, exif, None)
+}
+
+/// The same with one white block, by its number.
+pub(crate) fn jpeg_with_spot(
+    seed: u64,
+    blocks_wide: u16,
+    blocks_high: u16,
+    exif: &Exif,
+    spot: Option<usize>,
+) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8];
     segment(&mut out, 0xe1, &[b"Exif\0\0".as_slice(), &tiff(exif)].concat());
     segment(&mut out, 0xdb, &[[0].as_slice(), &[8; 64]].concat());
@@ -36,7 +47,7 @@ pub(crate) fn jpeg(seed: u64, blocks_wide: u16, blocks_high: u16, exif: &Exif) -
     segment(&mut out, 0xc4, &dc);
     segment(&mut out, 0xc4, &[0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     segment(&mut out, 0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
-    scan(&mut out, seed, usize::from(blocks_wide) * usize::from(blocks_high));
+    scan(&mut out, seed, usize::from(blocks_wide) * usize::from(blocks_high), spot);
     out.extend([0xff, 0xd9]);
     out
 }
@@ -78,13 +89,14 @@ fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend(body);
 }
 
-fn scan(out: &mut Vec<u8>, seed: u64, blocks: usize) {
+fn scan(out: &mut Vec<u8>, seed: u64, blocks: usize, spot: Option<usize>) {
     let mut chance = Chance::seeded(seed);
     let mut bits = Bits { out, held: 0, count: 0 };
     let mut previous = [0_i32; 3];
-    for _ in 0..blocks {
-        for before in &mut previous {
-            let value = i32::from(chance.byte()) - 128;
+    for block in 0..blocks {
+        for (component, before) in previous.iter_mut().enumerate() {
+            let drawn = i32::from(chance.byte()) - 128;
+            let value = if component == 0 && Some(block) == spot { 127 } else { drawn };
             bits.dc(value - *before);
             *before = value;
             bits.put(0, 1);

@@ -73,7 +73,9 @@ impl Sight<'_> {
             return Ok(Seen::default());
         };
         let bytes = read(self.place, location, self.keyring, unseen.content)?;
-        let luma = bytes.as_deref().and_then(|bytes| luma_of(pool, bytes, unseen));
+        let (width, height) = unseen.size;
+        let means = |bytes: &[u8]| luma_of(pool, bytes, Wanted::LUMA, unseen.content);
+        let luma = bytes.as_deref().and_then(means).and_then(|means| Luma::of(&means, width, height));
         Ok(Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma })
     }
 }
@@ -181,7 +183,7 @@ fn have_one_shape(one: &Photo, two: &Photo) -> bool {
 }
 
 /// A rendition that is here; one that is damaged is as good as none, and verification names it.
-fn read(
+pub(super) fn read(
     place: &FolderPlace,
     location: &PackLocation,
     keyring: &Keyring,
@@ -197,13 +199,19 @@ fn read(
     }
 }
 
-fn luma_of(pool: &Pool, thumbnail: &[u8], of: &Unseen) -> Option<Luma> {
-    let mut request = RenderRequest::sniffed(thumbnail)?;
-    request.wanted = Wanted::LUMA;
+/// The luma of a rendition, row by row; none where its bytes cannot be decoded.
+pub(super) fn luma_of(
+    pool: &Pool,
+    rendition: &[u8],
+    wanted: Wanted,
+    content: ContentHash,
+) -> Option<Vec<u8>> {
+    let mut request = RenderRequest::sniffed(rendition)?;
+    request.wanted = wanted;
     match pool.render(&request) {
-        Ok(rendered) => Luma::of(&rendered.luma?.bytes, of.size.0, of.size.1),
+        Ok(rendered) => Some(rendered.luma?.bytes),
         Err(error) => {
-            tracing::warn!(content = %of.content, %error, "a thumbnail cannot be compared");
+            tracing::warn!(%content, %error, "a rendition cannot be compared");
             None
         }
     }

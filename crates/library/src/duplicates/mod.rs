@@ -10,6 +10,7 @@
 //! docs/decisions/duplicates.md.
 
 mod choice;
+mod closely;
 mod groups;
 mod likeness;
 mod looking;
@@ -36,6 +37,7 @@ pub use showing::{ShownDuplicate, ShownGroup, ShownIn};
 use crate::error::Result;
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
+use closely::Apart;
 use looking::{Looked, Looker};
 use photo::{Names, Photo};
 
@@ -79,10 +81,6 @@ struct Group {
 }
 
 impl Group {
-    fn is_safe(&self) -> bool {
-        self.kind != DuplicateKind::Burst && self.unsafe_because.is_none()
-    }
-
     fn dropped(&self) -> &[Member] {
         self.members.get(1..).unwrap_or_default()
     }
@@ -112,6 +110,8 @@ pub struct Duplicates {
     groups: Vec<Group>,
     /// What was seen of pairs, so that nothing is looked at twice.
     looked: HashMap<(ContentHash, ContentHash), Looked>,
+    /// What closer looks have shown, also of earlier searches.
+    apart: Apart,
 }
 
 impl Duplicates {
@@ -135,14 +135,24 @@ impl Duplicates {
     /// How many groups can be settled at once.
     #[must_use]
     pub fn safe_groups(&self) -> u64 {
-        self.groups.iter().filter(|group| group.is_safe()).count() as u64
+        self.safe().count() as u64
     }
 
     /// Bytes of the originals that settling the safe groups puts into the trash.
     #[must_use]
     pub fn safe_bytes(&self) -> u64 {
-        let safe = self.groups.iter().filter(|group| group.is_safe());
-        safe.flat_map(Group::dropped).map(|member| member.size_bytes).sum()
+        self.safe().flat_map(Group::dropped).map(|member| member.size_bytes).sum()
+    }
+
+    fn safe(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| self.doubt(group).is_none())
+    }
+
+    /// Why a group is not settled with all the others at once.
+    fn doubt<'a>(&self, group: &'a Group) -> Option<&'a str> {
+        let closely =
+            || self.apart.has(group).then_some("they differ in a small place, such as a word or a number");
+        group.unsafe_because.as_deref().or_else(closely)
     }
 }
 
@@ -155,11 +165,12 @@ impl Library {
         let revision = self.revision()?;
         let photos = self.comparable_photos()?;
         let sets = groups::candidates(&photos);
+        let apart = before.map(|before| before.apart.clone()).unwrap_or_default();
         let mut looker = Looker::new(self, before.map(|before| before.looked.clone()).unwrap_or_default());
         monitor.begin(Task::Compare, Some(sets.iter().map(|set| set.len() as u64).sum()), None);
         let found = groups::find(self, &photos, &sets, &mut looker, monitor);
         monitor.end();
-        Ok(Duplicates { revision, groups: found?, looked: looker.finish() })
+        Ok(Duplicates { revision, groups: found?, looked: looker.finish(), apart })
     }
 
     /// All photos of the timeline, newest first: while some are fetched, another thread reads those before them.

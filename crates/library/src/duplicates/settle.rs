@@ -13,6 +13,7 @@ use safelight_model::{
 };
 use serde::Serialize;
 
+use super::closely::Close;
 use super::{DuplicateKind, Duplicates, Group, Member};
 use crate::edit::{Sort, push_all, read, written};
 use crate::error::{LibraryError, Result};
@@ -83,13 +84,17 @@ impl Library {
         dry_run: bool,
         monitor: &dyn Monitor,
     ) -> Result<DedupeReport> {
+        let mut report = DedupeReport { dry_run, ..DedupeReport::default() };
+        if !dry_run {
+            self.folder.require_writable()?;
+        }
         let settlings = match chosen {
             Some(chosen) => {
                 chosen.iter().map(|chosen| chosen_of(found, chosen)).collect::<Result<Vec<_>>>()?
             }
-            None => found.groups.iter().filter(|group| group.is_safe()).filter_map(Settling::whole).collect(),
+            None if dry_run => found.safe().filter_map(Settling::whole).collect(),
+            None => self.closely_alike(found, &mut report, monitor)?,
         };
-        let mut report = DedupeReport { dry_run, ..DedupeReport::default() };
         if dry_run {
             for settling in &settlings {
                 report.kept += 1;
@@ -97,7 +102,6 @@ impl Library {
             }
             return Ok(report);
         }
-        self.folder.require_writable()?;
         let settlings = self.proven(settlings, chosen.is_none(), &mut report, monitor)?;
         self.change_as(Some(Sort::Settling), |change| {
             let mut report = report;
@@ -132,6 +136,40 @@ impl Library {
             }
         }
         self.write_stacks(&values, false)
+    }
+
+    /// The groups that are safe, without those in which a closer look finds what would be lost; they are named.
+    fn closely_alike<'a>(
+        &self,
+        found: &'a Duplicates,
+        report: &mut DedupeReport,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Settling<'a>>> {
+        let safe: Vec<&Group> = found.safe().collect();
+        let looked = self.look_closely(&found.apart, &safe, monitor)?;
+        let mut settlings = Vec::new();
+        for (group, looked) in safe.into_iter().zip(looked) {
+            let Some(settling) = Settling::whole(group) else { continue };
+            let stay = match looked {
+                Close::Alike => {
+                    settlings.push(settling);
+                    continue;
+                }
+                Close::Apart => "and its copies differ in a small place: all of them stay",
+                Close::Unseen => {
+                    "is not compared closely with its copies, so all of them stay: not all previews are on this device"
+                }
+            };
+            report.notices.insert(format!("{} {stay}", self.named(settling.keep)?));
+        }
+        Ok(settlings)
+    }
+
+    /// A photo in words.
+    fn named(&self, member: &Member) -> Result<String> {
+        let item = self.item(member.asset)?;
+        let item = item.ok_or_else(|| LibraryError::NoSuchItem { item: member.asset.to_string() })?;
+        Ok(format!("{} ({})", item.original()?.source.display(), short(member.asset)))
     }
 
     /// Reads back every original that stays. Where all that are safe are settled, a group whose photo is damaged is left as it

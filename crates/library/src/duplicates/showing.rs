@@ -127,10 +127,11 @@ impl Library {
         range: Range<usize>,
     ) -> Result<Vec<ShownGroup>> {
         let count = range.end.saturating_sub(range.start);
-        found.of_kind(kind).skip(range.start).take(count).map(|group| self.show_group(group)).collect()
+        found.of_kind(kind).skip(range.start).take(count).map(|group| self.show_group(found, group)).collect()
     }
 
-    fn show_group(&self, group: &Group) -> Result<ShownGroup> {
+    fn show_group(&self, found: &Duplicates, group: &Group) -> Result<ShownGroup> {
+        let doubt = found.doubt(group);
         let mut items = Vec::with_capacity(group.members.len());
         for member in &group.members {
             let row = self.catalog().asset(member.asset)?;
@@ -142,9 +143,9 @@ impl Library {
         Ok(ShownGroup {
             id: id_of(group),
             kind: group.kind,
-            safe: group.is_safe(),
-            unsafe_because: group.unsafe_because.clone(),
-            unsafe_why: group.unsafe_because.as_deref().and_then(Why::of),
+            safe: doubt.is_none(),
+            unsafe_because: doubt.map(str::to_owned),
+            unsafe_why: doubt.and_then(Why::of),
             keep: group.members.first().map(|kept| kept.asset.to_string()).unwrap_or_default(),
             reason: group.told.clone(),
             reason_code: group.reason,

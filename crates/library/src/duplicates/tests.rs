@@ -330,3 +330,27 @@ fn what_was_found_is_found_by_a_query() {
     room.library.remember_alike(&found).unwrap();
     assert_eq!(room.library.count("is:duplicate").unwrap(), 2);
 }
+
+#[test]
+fn what_a_closer_look_has_shown_is_remembered() {
+    let mut room = Room::new();
+    room.add("one.jpg", 900, facts(4000, 0));
+    room.add("two.jpg", 100, facts(1000, 0));
+    let mut found = room.library.find_duplicates(None, &Unwatched).unwrap();
+    found.groups.iter_mut().for_each(|group| group.unsafe_because = None);
+    assert_eq!(found.safe_groups(), 1);
+    // Their previews are not here.
+    let report = room.library.settle_duplicates(&found, None, false, &Unwatched).unwrap();
+    assert_eq!((report.trashed, report.verified), (0, 0));
+    let notice = report.notices.first().unwrap();
+    assert_eq!(crate::Why::of(notice).unwrap().code, "uncompared-stay");
+    let [kept, other] = found.groups[0].members.as_slice() else { panic!("{found:?}") };
+    found.apart.add(kept.content, other.content);
+    assert_eq!((found.safe_groups(), found.safe_bytes()), (0, 0));
+    let shown = room.library.show_duplicates(&found, None, 0..10).unwrap();
+    assert_eq!(shown[0].unsafe_why.as_ref().unwrap().code, "differ-closely");
+    // And by the next search.
+    let mut again = room.library.find_duplicates(Some(&found), &Unwatched).unwrap();
+    again.groups.iter_mut().for_each(|group| group.unsafe_because = None);
+    assert_eq!(again.safe_groups(), 0);
+}

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use data_encoding::HEXLOWER;
 use safelight_catalog::RemoteRow;
 use safelight_crypto::{Domain, OsEntropy, Sha256};
-use safelight_model::{AssetId, ContentHash, Forget, Life, OpBody, Storage};
+use safelight_model::view::{AssetStatus, AssetView};
+use safelight_model::{AssetId, AssetState, ContentHash, Forget, Life, OpBody, Storage};
 use safelight_sync::{ForgottenThere, Stop, forget_at, forget_here, is_forgotten_there};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ const RECEIPTS: &str = "receipt/";
 pub struct ForgetPlan {
     #[serde(skip)]
     #[cfg_attr(feature = "schemas", schema(ignore))]
-    chosen: Vec<AssetId>,
+    chosen: Vec<Chosen>,
     /// How many photos, those too that were merged into them.
     pub photos: u64,
     /// Bytes of their originals, wherever they rest.
@@ -53,6 +54,14 @@ pub struct ForgetPlan {
     pub other_devices: u64,
     /// Bytes that stay, because another photo has the same.
     pub shared_contents: u64,
+}
+
+/// A photo that is to be forgotten.
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    asset: AssetId,
+    /// Whether it was in the timeline when it was chosen: one that came out of the trash since was wanted back.
+    was_shown: bool,
 }
 
 /// What a provider may keep of what was deleted and overwritten. Its settings cannot be read from here.
@@ -122,6 +131,8 @@ pub struct ForgottenPlace {
 pub struct ForgetReport {
     /// Photos that were forgotten in this run.
     pub forgotten: u64,
+    /// Photos that were taken out of the trash after they had been chosen, and stay.
+    pub stayed: u64,
     /// Bytes that went from this device.
     pub freed_bytes: u64,
     /// Why bytes are still on this device, if they are.
@@ -152,6 +163,10 @@ struct Found {
     shared: BTreeSet<ContentHash>,
 }
 
+fn is_shown(asset: AssetId, state: &AssetState) -> bool {
+    AssetView::new(asset, state, None).status == AssetStatus::Live
+}
+
 impl Library {
     /// What forgetting these photos would do. Those that were merged into one of them go with it.
     ///
@@ -178,7 +193,7 @@ impl Library {
                 }
             }
             plan.photos += 1;
-            plan.chosen.push(asset);
+            plan.chosen.push(Chosen { asset, was_shown: is_shown(asset, &state) });
         }
         plan.shared_contents = shared.len() as u64;
         plan.snapshots = self.snapshots()?.into_iter().map(|snapshot| snapshot.name).collect();
@@ -205,7 +220,8 @@ impl Library {
         self.require_unbraked()?;
         let _only = SyncLock::take_to_remove(&self.folder)?;
         self.begin_reclaiming()?;
-        let found = self.found_of(&plan.chosen)?;
+        let going = self.still_to_go(&plan.chosen)?;
+        let found = self.found_of(&going)?;
         let forgotten = self.change_as(None, |change| {
             let mut forgotten = 0;
             for asset in &found.chosen {
@@ -240,6 +256,7 @@ impl Library {
         let elsewhere = self.elsewhere()?;
         let mut report = ForgetReport {
             forgotten,
+            stayed: (plan.chosen.len() - going.len()) as u64,
             freed_bytes: reclaimed.freed_bytes,
             bytes_left: reclaimed.left,
             places: places.into_iter().collect::<Result<_>>()?,
@@ -249,6 +266,18 @@ impl Library {
         };
         report.receipt = self.receipt(&report)?;
         Ok(report)
+    }
+
+    /// Those that nobody took out of the trash since they were chosen.
+    fn still_to_go(&self, chosen: &[Chosen]) -> Result<Vec<AssetId>> {
+        let mut going = Vec::new();
+        for Chosen { asset, was_shown } in chosen {
+            let state = self.catalog().asset_state(*asset)?;
+            if *was_shown || !state.is_some_and(|state| is_shown(*asset, &state)) {
+                going.push(*asset);
+            }
+        }
+        Ok(going)
     }
 
     /// The receipts that this device wrote, the oldest first.

@@ -70,6 +70,11 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     // Why duplicates that were chosen are not settled.
     ("kept-changed", "{object} has changed since it was compared; nothing went to the trash"),
     ("copies-stay", "{object} is damaged, so its copies stay: {detail}"),
+    ("differing-stay", "{object} and its copies differ in a small place: all of them stay"),
+    (
+        "uncompared-stay",
+        "{object} is not compared closely with its copies, so all of them stay: not all previews are on this device",
+    ),
     ("stays-and-goes", "{item} cannot stay and go"),
     ("no-duplicates", "{item} and what is to go for it are no duplicates"),
     ("shots-no-copies", "these are several shots of one moment, not copies"),

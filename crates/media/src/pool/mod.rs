@@ -47,7 +47,8 @@ use std::time::Duration;
 
 use safelight_worker::protocol::{Answer, MAX_REQUEST_BYTES, Outcome, Request, Wrong};
 pub use safelight_worker::protocol::{
-    LUMA_SIDE, Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox, StillFormat, Wanted,
+    FINE_LUMA_SIDE, LUMA_SIDE, Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox,
+    StillFormat, Wanted,
 };
 
 use safelight_worker::video::Task;

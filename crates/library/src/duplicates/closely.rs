@@ -1,0 +1,248 @@
+//! A closer look at groups that go unseen, by their previews: a word or a number that is in one picture and not in the other.
+//!
+//! It takes two decoded previews a pair, so groups are found without it, and only those that are settled all at once are looked
+//! at so, before anything goes. What comes out is remembered with the groups. The figures: docs/decisions/duplicates.md.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use safelight_catalog::PackLocation;
+use safelight_crypto::{ContentHash, Keyring};
+use safelight_media::pool::{FINE_LUMA_SIDE, Pool, Wanted};
+use safelight_model::RenditionKind;
+use safelight_store::FolderPlace;
+
+use super::looking::{luma_of, read};
+use super::{Group, Member};
+use crate::error::{LibraryError, Result};
+use crate::library::Library;
+use crate::monitor::{Monitor, Task};
+
+/// Means along each side.
+const SIDE: usize = FINE_LUMA_SIDE as usize;
+/// Pixels of a longer side below which saving again changes as much as a word does.
+const LEAST_PIXELS: u32 = 1000;
+/// By so many grey levels four means that lie together may be darker or brighter than all that lies around them in the other.
+const MOST_BEYOND: f32 = 24.0;
+/// Pairs whose previews are in memory at once.
+const PAIRS_AT_ONCE: usize = 64;
+
+/// Pairs of which a closer look has shown that they differ.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Apart(Arc<Mutex<HashSet<(ContentHash, ContentHash)>>>);
+
+impl Apart {
+    pub(super) fn add(&self, kept: ContentHash, other: ContentHash) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((kept, other));
+    }
+
+    /// Whether the one to keep of a group is known to differ from another of it.
+    pub(super) fn has(&self, group: &Group) -> bool {
+        let apart = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = group.members.first().map(|kept| kept.content);
+        kept.is_some_and(|kept| group.dropped().iter().any(|other| apart.contains(&(kept, other.content))))
+    }
+}
+
+/// What a closer look at a group has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Close {
+    /// Nothing but what saving again changes.
+    Alike,
+    /// A preview is not on this device, or cannot be read.
+    Unseen,
+    /// Something small is in one of them alone.
+    Apart,
+}
+
+/// A preview that is to be looked at.
+#[derive(Debug)]
+struct Preview {
+    content: ContentHash,
+    /// Where it is, if it is here.
+    location: Option<PackLocation>,
+}
+
+/// Two pictures of the group with this number.
+struct Pair {
+    group: usize,
+    kept: Preview,
+    other: Preview,
+}
+
+impl Library {
+    /// Looks closely at groups; what came out for each. Pictures that are too small for it are alike.
+    ///
+    /// # Errors
+    /// Those of the catalogue and of the disk; [`LibraryError::Cancelled`].
+    pub(super) fn look_closely(
+        &self,
+        apart: &Apart,
+        groups: &[&Group],
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Close>> {
+        let mut seen = vec![Close::Alike; groups.len()];
+        let pairs = self.pairs_of(groups)?;
+        if pairs.is_empty() {
+            return Ok(seen);
+        }
+        let (pool, place, keyring) = (self.pool()?, &self.place, self.keyring());
+        monitor.begin(Task::Compare, Some(pairs.len() as u64), None);
+        for some in pairs.chunks(PAIRS_AT_ONCE) {
+            let looked = if monitor.cancelled() {
+                Err(LibraryError::Cancelled)
+            } else {
+                let compare = |pair: &Pair| pair.compare(&pool, place, keyring);
+                some.par_iter().map(compare).collect::<Result<Vec<Close>>>()
+            };
+            let looked = looked.inspect_err(|_| monitor.end())?;
+            for (pair, looked) in some.iter().zip(looked) {
+                if looked == Close::Apart {
+                    apart.add(pair.kept.content, pair.other.content);
+                }
+                if let Some(group) = seen.get_mut(pair.group) {
+                    *group = looked.max(*group);
+                }
+            }
+            monitor.advance(some.len() as u64, 0);
+        }
+        monitor.end();
+        Ok(seen)
+    }
+
+    fn pairs_of(&self, groups: &[&Group]) -> Result<Vec<Pair>> {
+        let mut pairs = Vec::new();
+        for (at, group) in groups.iter().enumerate() {
+            let Some(kept) = group.members.first().filter(|kept| self.is_large(kept)) else { continue };
+            for other in group.dropped().iter().filter(|other| self.is_large(other)) {
+                pairs.push(Pair { group: at, kept: self.preview(kept)?, other: self.preview(other)? });
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// Whether a picture has pixels enough to be compared closely.
+    fn is_large(&self, member: &Member) -> bool {
+        let row = self.catalog().asset(member.asset);
+        row.is_ok_and(|row| row.is_some_and(|row| row.width.max(row.height) >= Some(LEAST_PIXELS)))
+    }
+
+    fn preview(&self, member: &Member) -> Result<Preview> {
+        let location = self.device.packed(&member.content, RenditionKind::Preview)?;
+        Ok(Preview { content: member.content, location })
+    }
+}
+
+impl Pair {
+    fn compare(&self, pool: &Pool, place: &FolderPlace, keyring: &Keyring) -> Result<Close> {
+        let bytes = |preview: &Preview| match &preview.location {
+            Some(location) => read(place, location, keyring, preview.content),
+            None => Ok(None),
+        };
+        let Some((one, two)) = bytes(&self.kept)?.zip(bytes(&self.other)?) else { return Ok(Close::Unseen) };
+        if one == two {
+            return Ok(Close::Alike);
+        }
+        let fine = |bytes: &[u8], of: &Preview| luma_of(pool, bytes, Wanted::FINE_LUMA, of.content);
+        let Some((one, two)) = fine(&one, &self.kept).zip(fine(&two, &self.other)) else {
+            return Ok(Close::Unseen);
+        };
+        Ok(if most_beyond(&one, &two) > MOST_BEYOND { Close::Apart } else { Close::Alike })
+    }
+}
+
+/// By how many grey levels four neighbours of one picture lie, on average, beyond all that lies around each in the other, where
+/// they do so most. What resampling moves lies between its neighbours; what is drawn on does not.
+fn most_beyond(one: &[u8], two: &[u8]) -> f32 {
+    let (two, one) = (as_levels(two), as_levels(one));
+    let one = matched(&one, &two);
+    let (low, high) = (around(&one, f32::min), around(&one, f32::max));
+    let (low_two, high_two) = (around(&two, f32::min), around(&two, f32::max));
+    let beyond: Vec<f32> = (0..SIDE * SIDE)
+        .map(|at| {
+            let over = |value: &[f32], low: &[f32], high: &[f32]| {
+                (level(value, at) - level(high, at)).max(level(low, at) - level(value, at))
+            };
+            over(&two, &low, &high).max(over(&one, &low_two, &high_two)).max(0.0)
+        })
+        .collect();
+    let fours = (0..SIDE - 1).flat_map(|row| (0..SIDE - 1).map(move |column| row * SIDE + column));
+    let mean = |at: usize| {
+        let four = [at, at + 1, at + SIDE, at + SIDE + 1];
+        four.into_iter().map(|at| level(&beyond, at)).sum::<f32>() / 4.0
+    };
+    fours.map(mean).fold(0.0, f32::max)
+}
+
+fn as_levels(means: &[u8]) -> Vec<f32> {
+    means.iter().map(|mean| f32::from(*mean)).collect()
+}
+
+fn level(means: &[f32], at: usize) -> f32 {
+    means.get(at).copied().unwrap_or_default()
+}
+
+/// The first with the brightness and the contrast of the second.
+#[expect(clippy::cast_precision_loss, reason = "a number of means below 2^19")]
+fn matched(one: &[f32], two: &[f32]) -> Vec<f32> {
+    let mean = |means: &[f32]| means.iter().sum::<f32>() / means.len().max(1) as f32;
+    let spread = |means: &[f32], mean: f32| means.iter().map(|level| (level - mean).powi(2)).sum::<f32>();
+    let (first, second) = (mean(one), mean(two));
+    let contrast = (spread(two, second) / spread(one, first).max(1e-6)).sqrt();
+    one.iter().map(|level| second + contrast * (level - first)).collect()
+}
+
+/// The least or the greatest of each mean and the eight around it.
+fn around(means: &[f32], pick: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    let along = |means: &[f32], step: usize| -> Vec<f32> {
+        let place = |at: usize| if step == 1 { at % SIDE } else { at / SIDE };
+        let each = (0..SIDE * SIDE).map(|at| {
+            let before = if place(at) == 0 { at } else { at - step };
+            let after = if place(at) == SIDE - 1 { at } else { at + step };
+            pick(pick(level(means, before), level(means, at)), level(means, after))
+        });
+        each.collect()
+    };
+    along(&along(means, 1), SIDE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A made-up scene of `SIDE` means a side, moved by parts of a mean.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "values of a drawn picture")]
+    #[expect(clippy::cast_precision_loss, reason = "numbers below 512")]
+    fn scene(moved: f32, noise: f32) -> Vec<u8> {
+        let level = |at: usize| {
+            let (x, y) = ((at % SIDE) as f32 + moved, (at / SIDE) as f32);
+            let waves = (x / 9.0).sin() * 40.0 + (y / 7.0).cos() * 30.0 + ((x + y) / 31.0).sin() * 30.0;
+            128.0 + waves + noise * ((x * 12.9 + y * 78.2).sin() * 43_758.5).fract()
+        };
+        (0..SIDE * SIDE).map(|at| level(at).clamp(0.0, 255.0) as u8).collect()
+    }
+
+    #[test]
+    fn what_saving_again_changes_is_alike_and_a_figure_is_not() {
+        let first = scene(0.0, 0.0);
+        let again = scene(0.4, 9.0);
+        assert!(most_beyond(&first, &again) < MOST_BEYOND / 2.0, "{}", most_beyond(&first, &again));
+        let mut written = again.clone();
+        // A stroke of two means by six.
+        for row in 200..206 {
+            written[row * SIDE + 300] = 250;
+            written[row * SIDE + 301] = 250;
+        }
+        for (one, two) in [(&first, &written), (&written, &first)] {
+            assert!(most_beyond(one, two) > MOST_BEYOND * 1.5, "{}", most_beyond(one, two));
+        }
+    }
+
+    #[test]
+    fn brighter_copies_are_alike() {
+        let first = scene(0.0, 0.0);
+        let brighter: Vec<u8> = first.iter().map(|level| level / 2 + 100).collect();
+        assert!(most_beyond(&first, &brighter) < 2.0);
+    }
+}
