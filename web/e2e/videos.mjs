@@ -1,6 +1,9 @@
 // Videos that the browser does not play as they are: made anew while they are watched.
 import assert from 'node:assert/strict';
-import { visit } from './gallery.mjs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Library, open, visit } from './gallery.mjs';
 import { heard, mocked, said, test, violations } from './steps.mjs';
 
 /** Opens one video alone; answers what was asked of it. */
@@ -116,4 +119,47 @@ test('Space plays and stops a video as soon as the viewer shows it', async ({ pa
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => document.querySelector('dialog') === null);
   assert.deepEqual(wrong, []);
+});
+
+/** Turns a bit in the middle of a sealed original. */
+function damage(own, name) {
+  const [part] = JSON.parse(own.run('--json', 'show', name)).parts;
+  const path = join(own.path, 'objects', part);
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1] ^= 1;
+  chmodSync(path, 0o600);
+  writeFileSync(path, bytes);
+}
+
+test('of a damaged original no part is kept, and a damaged video is not offered to be made anew: the page says what it is', async ({ browser, film: drawn }) => {
+  if (mocked || !drawn) return;
+  const own = new Library();
+  try {
+    own.make(null, (folder) => {
+      const noise = ['-f', 'lavfi', '-i', 'nullsrc=s=320x240:r=24,geq=random(1)*255:128:128', '-t', '4'];
+      const filmed = spawnSync('ffmpeg', ['-v', 'error', '-y', ...noise, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-qp', '10', '-movflags', '+faststart', join(folder, 'DAMAGED.mp4')]);
+      assert.equal(filmed.status, 0, String(filmed.stderr));
+      spawnSync('ffmpeg', ['-v', 'error', '-y', ...noise.slice(0, 3), noise[3].replace('320x240', '1200x900'), '-frames:v', '1', join(folder, 'DAMAGED.png')]);
+    });
+    for (const name of ['DAMAGED.mp4', 'DAMAGED.png']) damage(own, name);
+    const serve = own.serve();
+    const { page, context } = await open(browser, await serve.address);
+    const kept = [];
+    page.on('download', (file) => { kept.push(file.suggestedFilename()); void file.cancel(); });
+    const dialog = page.locator('dialog[open]');
+    await visit(page, '/?q=name%3ADAMAGED.png');
+    await page.locator('[role=gridcell]').first().click();
+    await dialog.getByRole('link', { name: 'Download the original' }).first().click();
+    await heard(page, /damaged/);
+    assert.deepEqual(kept, []);
+    await page.keyboard.press('Escape');
+    await visit(page, '/?q=name%3ADAMAGED.mp4');
+    await page.locator('[role=gridcell]').first().click();
+    await page.locator('dialog video').evaluate((video) => video.play().catch(() => {}));
+    await dialog.locator('.nothing').getByText(/damaged/).waitFor();
+    assert.equal(await dialog.getByRole('button', { name: 'Play', exact: true }).count(), 0);
+    assert.deepEqual(await violations(page), []);
+    await context.close();
+    await serve.stop();
+  } finally { own.remove(); }
 });

@@ -262,7 +262,7 @@ test('of an original that is gone no file is kept: the page says why, and the ba
   const missing = { code: 'not-found', message: 'the linked original /disk/1.jpg is not there', hint: 'connect the disk that it is on', why: { code: 'link-absent', values: { path: '/disk/1.jpg' } } };
   let gone = false;
   await context.route(/\/assets\/[0-9a-z]+$/, async (route) => { const answer = await route.fetch(); await route.fulfill({ response: answer, json: { ...(await answer.json()), storage: 'linked' } }); });
-  await context.route(/\/assets\/[0-9a-z]+\/fetch$/, (route) => route.fulfill({ json: { missing: gone ? missing : null } }));
+  await context.route(/\/assets\/[0-9a-z]+\/fetch(\?whole=true)?$/, (route) => route.fulfill({ json: { missing: gone ? missing : null } }));
   const kept = [];
   page.on('download', (file) => { kept.push(file.suggestedFilename()); void file.cancel(); });
   await page.locator('[role=gridcell] img').first().waitFor();

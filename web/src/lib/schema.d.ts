@@ -1866,6 +1866,11 @@ export interface components {
             places: components["schemas"]["ForgottenThere"][];
             /** @description Two lines of JSON, the second signs the first. */
             receipt: string;
+            /**
+             * Format: int64
+             * @description Photos that were taken out of the trash after the plan was made, and stay.
+             */
+            stayed: number;
         };
         /** @description What became of one remote. */
         ForgottenThere: {
@@ -4484,7 +4489,10 @@ export interface operations {
     };
     look: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description also reads it through, unless it is larger than 256 MiB */
+                whole?: boolean;
+            };
             header?: never;
             path: {
                 /** @description the photo */

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::pictures::{Exif, jpeg, jpeg_with_spot};
+use crate::pictures::{Exif, jpeg, softer_jpeg};
 use crate::room::{Room, files_below, set_mode, text};
 
 fn camera() -> Exif {
@@ -172,9 +172,9 @@ fn a_word_in_one_of_two_photos_lets_both_stay() {
     let exif = Exif { description: Some("b".into()), ..camera() };
     room.put("camera.jpg", jpeg(1, 200, 150, &camera()));
     room.put("stripped.jpg", jpeg(1, 200, 150, &Exif::default()));
-    room.put("labelled.jpg", jpeg(7, 200, 150, &exif));
+    room.put("labelled.jpg", softer_jpeg(7, 200, 150, &exif, None));
     // One block of 30,000, as large as a letter in the corner.
-    room.put("plain.jpg", jpeg_with_spot(7, 200, 150, &Exif::default(), Some(SPOT)));
+    room.put("plain.jpg", softer_jpeg(7, 200, 150, &Exif::default(), Some(SPOT)));
     room.import().ends_with(&[0]);
     let plan = plan(&room);
     assert_eq!((&plan["exact"], &plan["near"], &plan["safe"]), (&1.into(), &1.into(), &2.into()), "{plan:#}");
