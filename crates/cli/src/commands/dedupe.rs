@@ -211,7 +211,9 @@ fn apply(
         .collect();
     let going = wanted.iter().map(|chosen| chosen.drop.len() as u64).sum();
     agree(context, going)?;
-    Ok(library.settle_duplicates(found, Some(&wanted), context.global.dry_run, &context.progress)?)
+    // Of what nobody chose, each group is looked at once more, and those that are not what they seemed stay.
+    let wanted = is_chosen.then_some(wanted.as_slice());
+    Ok(library.settle_duplicates(found, wanted, context.global.dry_run, &context.progress)?)
 }
 
 /// Asks before many photos go at once.
@@ -243,7 +245,7 @@ fn stack(context: &Context, library: &mut Library, groups: &[ShownGroup]) -> Res
 fn report(context: &Context, arguments: &Arguments, done: &Done) -> Result<(), Failure> {
     if context.output.json() {
         context.output.print_json(done)?;
-        return Ok(());
+        return ended(done);
     }
     let would = if context.global.dry_run { "would be " } else { "" };
     if arguments.apply {
@@ -266,7 +268,11 @@ fn report(context: &Context, arguments: &Arguments, done: &Done) -> Result<(), F
     if arguments.stack {
         context.output.talk(&format!("{} {would}stacked", counted(done.stacked, "burst", "bursts")));
     }
-    Ok(())
+    ended(done)
+}
+
+fn ended(done: &Done) -> Result<(), Failure> {
+    if done.settled.damaged > 0 { Err(Failure::silent(Exit::Damaged)) } else { Ok(()) }
 }
 
 fn undo(context: &Context) -> Result<(), Failure> {

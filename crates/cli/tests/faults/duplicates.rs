@@ -100,10 +100,14 @@ fn nothing_goes_before_the_one_that_stays_is_whole() {
     std::fs::write(&object, bytes).unwrap();
     let refused = room.safelight(&["dedupe", "--apply"]).ends_with(&[6]);
     assert!(
-        refused.stderr.contains("camera.jpg") && refused.stderr.contains("nothing went"),
+        refused.stderr.contains("camera.jpg") && refused.stderr.contains("its copies stay"),
         "{}",
         refused.stderr
     );
+    assert_eq!(trashed(&room), Vec::<String>::new());
+    let number = text(&plan(&room)["groups"][0], "id");
+    let refused = room.safelight(&["dedupe", "--apply", "--group", &number]).ends_with(&[6]);
+    assert!(refused.stderr.contains("nothing went to the trash"), "{}", refused.stderr);
     assert_eq!(trashed(&room), Vec::<String>::new());
     std::fs::write(&object, before).unwrap();
     room.safelight(&["dedupe", "--apply"]).ends_with(&[0]);

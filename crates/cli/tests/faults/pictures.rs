@@ -21,10 +21,10 @@ pub(crate) struct Exif {
 
 /// A JPEG of the given size in blocks, with its own colours for each seed.
 pub(crate) fn jpeg(seed: u64, blocks_wide: u16, blocks_high: u16, exif: &Exif) -> Vec<u8> {
-    coded(seed, blocks_wide, blocks_high, exif, |_, drawn| drawn)
+    coded(seed, blocks_wide, blocks_high, exif, |_, _, drawn| drawn)
 }
 
-/// The same at half the contrast; with one white block, if its number is given.
+/// The same at half the contrast and almost grey; with one white block, if its number is given.
 pub(crate) fn softer_jpeg(
     seed: u64,
     blocks_wide: u16,
@@ -32,17 +32,22 @@ pub(crate) fn softer_jpeg(
     exif: &Exif,
     spot: Option<usize>,
 ) -> Vec<u8> {
-    let luma = |block, drawn| if Some(block) == spot { 127 } else { drawn / 2 };
-    coded(seed, blocks_wide, blocks_high, exif, luma)
+    let value = |block, component, drawn| match component {
+        0 if Some(block) == spot => 127,
+        0 => drawn / 2,
+        _ => drawn / 8,
+    };
+    coded(seed, blocks_wide, blocks_high, exif, value)
 }
 
-/// A JPEG, each of whose blocks has the luma that `luma` makes of its number and of what was drawn for it, −128 to 127.
+/// A JPEG of the values that `value` makes of each block's number, of the component's, luma first, and of what was drawn, −128
+/// to 127.
 fn coded(
     seed: u64,
     blocks_wide: u16,
     blocks_high: u16,
     exif: &Exif,
-    luma: impl Fn(usize, i32) -> i32,
+    value: impl Fn(usize, usize, i32) -> i32,
 ) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8];
     segment(&mut out, 0xe1, &[b"Exif\0\0".as_slice(), &tiff(exif)].concat());
@@ -59,7 +64,7 @@ fn coded(
     segment(&mut out, 0xc4, &dc);
     segment(&mut out, 0xc4, &[0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     segment(&mut out, 0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
-    scan(&mut out, seed, usize::from(blocks_wide) * usize::from(blocks_high), luma);
+    scan(&mut out, seed, usize::from(blocks_wide) * usize::from(blocks_high), value);
     out.extend([0xff, 0xd9]);
     out
 }
@@ -101,14 +106,14 @@ fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend(body);
 }
 
-fn scan(out: &mut Vec<u8>, seed: u64, blocks: usize, luma: impl Fn(usize, i32) -> i32) {
+fn scan(out: &mut Vec<u8>, seed: u64, blocks: usize, value: impl Fn(usize, usize, i32) -> i32) {
     let mut chance = Chance::seeded(seed);
     let mut bits = Bits { out, held: 0, count: 0 };
     let mut previous = [0_i32; 3];
     for block in 0..blocks {
         for (component, before) in previous.iter_mut().enumerate() {
             let drawn = i32::from(chance.byte()) - 128;
-            let value = if component == 0 { luma(block, drawn) } else { drawn };
+            let value = value(block, component, drawn);
             bits.dc(value - *before);
             *before = value;
             bits.put(0, 1);

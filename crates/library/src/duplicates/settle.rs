@@ -57,6 +57,8 @@ pub struct DedupeReport {
     pub freed_bytes: u64,
     /// Originals that were read back and have their hashes.
     pub verified: u64,
+    /// Groups of which nothing went, because the original that was to stay is damaged.
+    pub damaged: u64,
     /// What could not be done, and why: one sentence each.
     pub notices: BTreeSet<String>,
     /// Whether it was only tried.
@@ -197,6 +199,7 @@ impl Library {
                     good.push(settling);
                 }
                 Err(LibraryError::Damaged { object, reason }) if leaves_damaged => {
+                    report.damaged += 1;
                     report.notices.insert(format!("{object} is damaged, so its copies stay: {reason}"));
                 }
                 Err(LibraryError::Damaged { object, reason }) => {
