@@ -70,7 +70,8 @@ pub use pack::{
     entry_sealed_len, frame_of_stored, open_entry, pack_index_range, read_frame, scan_local_pack, seal_entry,
 };
 pub use pairing::{
-    Ask, CODE_WORDS, Closing, Offer, PAIRING_TRIES, PairingCode, PairingKey, Reveal, Welcome, pairing_words,
+    Ask, CODE_WORDS, Closing, Offer, PAIRING_TRIES, PairingCode, PairingKey, PairingPlace, PairingPlaces,
+    Reveal, Welcome, pairing_words,
 };
 pub use passphrase::PassphraseCost;
 pub use primitive::{Sha256, sha256};

@@ -76,6 +76,13 @@ pub fn pairing_welcome(pairing: &PairingId) -> String {
     format!("pair/{pairing}/welcome")
 }
 
+/// Where the library rests, for a new device that came over the local network: `pair/<pairing>/places`. It rests in no
+/// place.
+#[must_use]
+pub fn pairing_places(pairing: &PairingId) -> String {
+    format!("pair/{pairing}/places")
+}
+
 /// That a pairing ended: `pair/<pairing>/closed`.
 #[must_use]
 pub fn pairing_closed(pairing: &PairingId) -> String {

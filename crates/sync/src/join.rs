@@ -115,7 +115,7 @@ async fn find(
         RootCard::open(&card, id).map_err(|error| unbelievable(store, path.as_str(), error.to_string()))?;
     let library = opened.library();
     if invited.is_some_and(|(offer, _)| offer.library != library) {
-        return Err(not_for_us(store, path.to_string(), "it is of another library".to_owned()));
+        return Err(not_for_us(store.label(), path.to_string(), "it is of another library".to_owned()));
     }
     let chains = chains?;
     // Heads are hints, and some places have none: whoever has segments there is a device as well.
@@ -321,7 +321,7 @@ impl FoundKeys {
         if self.files.iter().all(|file| sha256(&[&file.bytes]) != welcome.keys_file) {
             let object = names::keys_file(&welcome.epoch, &self.recipient);
             return Err(not_for_us(
-                store,
+                store.label(),
                 object,
                 "it is not the one that the invitation spoke of".to_owned(),
             ));

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{Entropy, draw};
 use crate::epoch::SealingSecret;
 use crate::error::{CryptoError, Fault, Result};
-use crate::ids::PairingId;
+use crate::ids::{PairingId, base32};
 use crate::primitive::{hkdf_expand, hkdf_extract, sha256};
 use crate::secret::Secret;
 use crate::words::{number_of_word, word_of};
@@ -74,6 +74,14 @@ impl PairingCode {
         bytes[..CODE_LEN].copy_from_slice(&*self.0);
         bytes[CODE_LEN] = sha256(&[b"safelight/1 pairing code", &*self.0])[0];
         bytes
+    }
+
+    /// What an invitation is called on the local network, 26 letters and digits: who has the code knows it again, and to
+    /// everybody else it is noise. One code serves one invitation, so no two of them have one in common.
+    #[must_use]
+    pub fn local_name(&self) -> String {
+        let secret = Secret::from_bytes(hkdf_extract(b"safelight/1 pairing", &*self.0));
+        base32(&hkdf_expand::<16>(secret.as_bytes(), &[b"local network"]))
     }
 
     /// What the messages of a pairing are sealed under. Its id goes in, so that one code never serves two.

@@ -120,7 +120,7 @@ fn check(bytes: &[u8], key: &VerifyingKey) -> Result<(), Fault> {
 }
 
 /// The end of an answer of the inviter: its signature, and that it answers this ask and no other.
-fn end(
+pub(super) fn end(
     mut reader: Reader<'_>,
     bytes: &[u8],
     offer: &Offer,
@@ -132,8 +132,9 @@ fn end(
     if answers == to.digest { Ok(()) } else { Err(Fault::BadField("ask")) }
 }
 
-/// Signs a welcome and seals it, for the device that asked alone.
-fn seal_for(
+/// Signs a message and seals it under its name, for the device that asked alone.
+pub(super) fn seal_for(
+    object: &str,
     id: PairingId,
     ask: &Ask,
     inviter: &Device,
@@ -141,22 +142,21 @@ fn seal_for(
     entropy: &mut dyn Entropy,
 ) -> Result<Sealed> {
     let bytes = zeroize::Zeroizing::new(sign(inviter, welcome));
-    seal_welcome(id, &names::pairing_welcome(&id), ask.device.kem_public(), &bytes, entropy)
+    seal_welcome(id, object, ask.device.kem_public(), &bytes, entropy)
 }
 
-/// Opens a welcome with the new device's key, and reads it.
-fn open_for<T>(
-    id: PairingId,
+/// Opens what is for the new device alone with its key, and reads it.
+pub(super) fn open_for<T>(
+    object: String,
     key: &KemSecret,
     sealed: &[u8],
     read: impl FnOnce(&[u8]) -> Result<T, Fault>,
 ) -> Result<T> {
-    let object = names::pairing_welcome(&id);
     let bytes = zeroize::Zeroizing::new(open_welcome(&object, sealed, key)?);
     read(&bytes).map_err(|fault| fault.of(object))
 }
 
-fn begin(reader: &mut Reader<'_>, magic: &[u8; 4]) -> Result<(), Fault> {
+pub(super) fn begin(reader: &mut Reader<'_>, magic: &[u8; 4]) -> Result<(), Fault> {
     reader.magic(magic)?;
     match reader.u16()? {
         VERSION => Ok(()),
@@ -164,7 +164,7 @@ fn begin(reader: &mut Reader<'_>, magic: &[u8; 4]) -> Result<(), Fault> {
     }
 }
 
-fn text(reader: &mut Reader<'_>, limit: usize, field: &'static str) -> Result<String, Fault> {
+pub(super) fn text(reader: &mut Reader<'_>, limit: usize, field: &'static str) -> Result<String, Fault> {
     String::from_utf8(reader.prefixed(limit)?.to_vec()).map_err(|_| Fault::BadField(field))
 }
 
@@ -229,6 +229,11 @@ fn commit(nonce: &[u8; 32]) -> [u8; 32] {
 }
 
 impl Ask {
+    /// SHA-256 of its content.
+    pub(super) const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
     /// Writes the ask of a new device under a name that nobody else uses.
     ///
     /// # Errors
@@ -350,7 +355,7 @@ impl Welcome {
             .raw(&self.keys_file)
             .prefixed(self.history.as_bytes())
             .prefixed(&self.storage);
-        seal_for(id, ask, inviter, writer, entropy)
+        seal_for(&names::pairing_welcome(&id), id, ask, inviter, writer, entropy)
     }
 
     /// Opens it with the new device's key.
@@ -359,7 +364,7 @@ impl Welcome {
     /// [`Fault::WrongContext`] for another device's; [`Fault::BadSignature`] when another device than that of the offer
     /// wrote it; [`Fault::BadField`] when it answers another ask; the first rule that it breaks.
     pub fn open(id: PairingId, offer: &Offer, ask: &Ask, key: &KemSecret, sealed: &[u8]) -> Result<Self> {
-        open_for(id, key, sealed, |bytes| Self::read(bytes, offer, ask))
+        open_for(names::pairing_welcome(&id), key, sealed, |bytes| Self::read(bytes, offer, ask))
     }
 
     fn read(bytes: &[u8], offer: &Offer, to: &Ask) -> Result<Self, Fault> {
@@ -394,7 +399,8 @@ impl InboxWelcome {
         entropy: &mut dyn Entropy,
     ) -> Result<Sealed> {
         let writer = Writer::new().raw(b"SLPU").u16(VERSION).raw(&self.ask).raw(&self.key.to_bytes());
-        seal_for(id, ask, inviter, writer.prefixed(&self.storage), entropy)
+        let writer = writer.prefixed(&self.storage);
+        seal_for(&names::pairing_welcome(&id), id, ask, inviter, writer, entropy)
     }
 
     /// Opens it with the new device's key.
@@ -402,7 +408,7 @@ impl InboxWelcome {
     /// # Errors
     /// As [`Welcome::open`]; [`Fault::BadMagic`] for the welcome of a device that may read.
     pub fn open(id: PairingId, offer: &Offer, ask: &Ask, key: &KemSecret, sealed: &[u8]) -> Result<Self> {
-        open_for(id, key, sealed, |bytes| Self::read(bytes, offer, ask))
+        open_for(names::pairing_welcome(&id), key, sealed, |bytes| Self::read(bytes, offer, ask))
     }
 
     fn read(bytes: &[u8], offer: &Offer, to: &Ask) -> Result<Self, Fault> {

@@ -10,9 +10,11 @@
 
 mod code;
 mod message;
+mod places;
 
 pub use code::{CODE_WORDS, PairingCode};
 pub use message::{Ask, Closing, Offer, PAIRING_TRIES, Reveal, Welcome, pairing_words};
+pub use places::{PairingPlace, PairingPlaces};
 
 use crate::entropy::Entropy;
 use crate::envelope::{Kind, ObjectContext, Sealed, open, open_from, seal_to, seal_under};
@@ -69,7 +71,7 @@ impl EpochSecrets for PairingKey {
     }
 }
 
-/// Seals the welcome to the new device alone.
+/// Seals a message to the new device alone.
 pub(crate) fn seal_welcome(
     id: PairingId,
     name: &str,
@@ -80,7 +82,7 @@ pub(crate) fn seal_welcome(
     seal_to(Kind::Welcome, id.into(), recipient, &ObjectContext::named(NO_LIBRARY, name), content, entropy)
 }
 
-/// Opens the welcome with the new device's key.
+/// Opens what is for the new device alone with its key.
 pub(crate) fn open_welcome(name: &str, sealed: &[u8], recipient: &KemSecret) -> Result<Vec<u8>> {
     open_from(sealed, Kind::Welcome, recipient, &ObjectContext::named(NO_LIBRARY, name))
 }

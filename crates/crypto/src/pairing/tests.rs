@@ -2,7 +2,7 @@ use super::*;
 use crate::device::Device;
 use crate::entropy::SeededEntropy;
 use crate::error::Fault;
-use crate::ids::EpochId;
+use crate::ids::{EpochId, base32};
 use crate::inbox::{InboxKey, InboxWelcome};
 
 struct Both {
@@ -154,4 +154,53 @@ fn one_side_alone_cannot_make_a_device_one_that_only_uploads() {
     let forged = upload.seal(id, &ask, &both.new, &mut both.entropy).expect("seals");
     let forged = InboxWelcome::open(id, &both.offer, &ask, key, forged.as_bytes()).expect_err("forged");
     assert_eq!(forged.fault(), Some(&Fault::BadSignature));
+}
+
+#[test]
+fn places_are_for_the_device_that_asked_and_from_the_one_that_invited() {
+    let mut both = both(10);
+    let name = PairingId::generate(&mut both.entropy);
+    let (first, _) = ask(&mut both, &name);
+    let (second, _) = ask(&mut both, &name);
+    let id = both.key.id();
+    let place = |name: &str, address: &str| PairingPlace { name: name.into(), address: address.into() };
+    let listed = vec![place("nas", "folder:/a place/with spaces"), place("cloud", "azure://a/b")];
+    let places = PairingPlaces::new(&first, listed.clone());
+    let sealed = places.seal(id, &first, &both.inviter, &mut both.entropy).expect("seals");
+    let open = |to: &Ask, device: &Device| {
+        PairingPlaces::open(id, &both.offer, to, device.kem_secret(), sealed.as_bytes())
+    };
+    assert_eq!(open(&first, &both.new).expect("opens").places, listed);
+    assert_eq!(open(&first, &both.inviter).expect_err("not its own").fault(), Some(&Fault::WrongContext));
+    assert_eq!(open(&second, &both.new).expect_err("replayed").fault(), Some(&Fault::BadField("ask")));
+    let forged = places.seal(id, &first, &both.new, &mut both.entropy).expect("seals");
+    let key = both.new.kem_secret();
+    let opened = PairingPlaces::open(id, &both.offer, &first, key, forged.as_bytes());
+    assert_eq!(opened.expect_err("forged").fault(), Some(&Fault::BadSignature));
+    // Neither is it a welcome, nor are no places places.
+    let as_welcome = Welcome::open(id, &both.offer, &first, key, sealed.as_bytes());
+    assert_eq!(as_welcome.expect_err("moved").fault(), Some(&Fault::WrongContext));
+    let none = PairingPlaces::new(&first, vec![place("x", &"x".repeat(1_501))]);
+    let sealed = none.seal(id, &first, &both.inviter, &mut both.entropy).expect("seals");
+    let opened = PairingPlaces::open(id, &both.offer, &first, key, sealed.as_bytes());
+    assert_eq!(opened.expect_err("none").fault(), Some(&Fault::BadField("places")));
+    // As many and as long as they may be still fit into a message.
+    let most = (0..40).map(|_| place(&"n".repeat(255), &"a".repeat(1_500))).collect();
+    let most = PairingPlaces::new(&first, most);
+    let sealed = most.seal(id, &first, &both.inviter, &mut both.entropy).expect("seals");
+    let opened = PairingPlaces::open(id, &both.offer, &first, key, sealed.as_bytes()).expect("opens");
+    assert_eq!((opened.places.len(), sealed.as_bytes().len() < 64 << 10), (32, true));
+}
+
+#[test]
+fn a_name_on_the_local_network_is_the_same_for_who_has_the_code_and_another_for_everybody_else() {
+    let mut entropy = SeededEntropy::new(11);
+    let code = PairingCode::generate(&mut entropy);
+    let typed = PairingCode::parse(&code.words()).expect("reads back");
+    assert_eq!((code.local_name(), code.local_name().len()), (typed.local_name(), 26));
+    assert_ne!(code.local_name(), PairingCode::generate(&mut entropy).local_name());
+    // Nothing of what messages are sealed under stands in it.
+    let id = PairingId::from_bytes(*b"local network!!!");
+    let secret = code.sealing_secret(&id);
+    assert!(!code.local_name().starts_with(&base32(&secret.as_bytes()[..8])[..12]));
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use safelight_crypto::{
     Ask, Closing, CryptoError, Device, Entropy, Fault, InboxWelcome, Offer, PairingCode, PairingId,
-    PairingKey, Reveal, Welcome, names, pairing_words,
+    PairingKey, PairingPlace, PairingPlaces, Reveal, Welcome, names, pairing_words,
 };
-use safelight_store::SealedRemote;
 
-use super::{PairingRefusal, get, listed, not_for_us, put_new};
+use super::carrier::Carrier;
+use super::{PairingRefusal, not_for_us};
 use crate::error::Result;
 
 /// A new device that has asked to be let in.
@@ -21,29 +21,29 @@ pub struct Asking {
     device: Device,
 }
 
-/// Looks for the invitation of a code in a place, and asks to be let in as a device that is made for it.
+/// Looks for the invitation of a code where a carrier reaches, and asks to be let in as a device that is made for it.
 ///
 /// # Errors
 /// [`PairingRefusal::NoInvitation`], [`PairingRefusal::WrongCode`], [`PairingRefusal::Expired`], and how the pairing of the
-/// code ended, where it did; what the place answers.
+/// code ended, where it did; what the carrier answers.
 pub async fn answer_invitation(
-    store: &SealedRemote,
+    carrier: &dyn Carrier,
     code: &PairingCode,
     name: &str,
     now_millis: u64,
     entropy: &mut dyn Entropy,
 ) -> Result<Asking> {
-    let place = || store.label().to_owned();
+    let place = || carrier.label().to_owned();
     let (mut pairings, mut open) = (BTreeMap::<PairingId, Vec<String>>::new(), Vec::new());
-    for (id, path, _) in listed(store).await? {
-        pairings.entry(id).or_default().push(path.name().to_owned());
+    for (id, name) in carrier.messages().await? {
+        pairings.entry(id).or_default().push(name);
     }
     for (id, names) in pairings {
         let key = PairingKey::derive(code, id);
         let has = |name: &str| names.iter().any(|known| known == name);
         let is_closed = has("closed");
         if is_closed
-            && let Some(bytes) = get(store, &names::pairing_closed(&id)).await?
+            && let Some(bytes) = carrier.message(&names::pairing_closed(&id)).await?
             && let Ok(closing) = Closing::open(&key, &bytes)
         {
             return Err(PairingRefusal::from(closing).into());
@@ -51,10 +51,10 @@ pub async fn answer_invitation(
         if !has("offer") {
             continue;
         }
-        let Some(bytes) = get(store, &names::pairing_offer(&id)).await? else { continue };
+        let Some(bytes) = carrier.message(&names::pairing_offer(&id)).await? else { continue };
         match Offer::open(&key, &bytes) {
             Ok(offer) if now_millis >= offer.expires_millis => return Err(PairingRefusal::Expired.into()),
-            Ok(offer) => return ask(store, key, offer, name, entropy).await,
+            Ok(offer) => return ask(carrier, key, offer, name, entropy).await,
             // Those that are closed hear nobody any more.
             Err(_) if is_closed => {}
             Err(_) => open.push(key),
@@ -67,7 +67,7 @@ pub async fn answer_invitation(
     for key in open {
         let object = names::pairing_ask(&key.id(), &PairingId::generate(entropy));
         let sealed = key.seal(&object, b"another code", entropy)?;
-        if let Err(error) = put_new(store, &object, sealed).await {
+        if let Err(error) = carrier.leave(&object, sealed).await {
             tracing::debug!(%error, "the try could not be told");
         }
     }
@@ -75,7 +75,7 @@ pub async fn answer_invitation(
 }
 
 async fn ask(
-    store: &SealedRemote,
+    carrier: &dyn Carrier,
     key: PairingKey,
     offer: Offer,
     name: &str,
@@ -84,7 +84,7 @@ async fn ask(
     let device = Device::generate(entropy);
     let ask_name = PairingId::generate(entropy);
     let (ask, sealed) = Ask::seal(&key, &ask_name, &offer, &device, name, entropy)?;
-    put_new(store, &names::pairing_ask(&key.id(), &ask_name), sealed).await?;
+    carrier.leave(&names::pairing_ask(&key.id(), &ask_name), sealed).await?;
     Ok(Asking { key, offer, ask, device })
 }
 
@@ -111,15 +111,15 @@ impl Asking {
     ///
     /// # Errors
     /// [`PairingRefusal::NotForUs`] for an answer to another ask or by another device, [`PairingRefusal::NoAnswer`] after the
-    /// end, and how the pairing ended, where it did; what the place answers.
-    pub async fn hear(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<String>> {
+    /// end, and how the pairing ended, where it did; what the carrier answers.
+    pub async fn hear(&self, carrier: &dyn Carrier, now_millis: u64) -> Result<Option<String>> {
         let object = names::pairing_reveal(&self.key.id());
-        let Some(bytes) = get(store, &object).await? else {
-            return self.nothing_yet(store, now_millis).await;
+        let Some(bytes) = carrier.message(&object).await? else {
+            return self.nothing_yet(carrier, now_millis).await;
         };
         match Reveal::open(&self.key, &self.offer, &self.ask, &bytes) {
             Ok(reveal) => Ok(Some(pairing_words(&self.offer, &self.ask, &reveal))),
-            Err(error) => Err(does_not_open(store, object, error.fault())),
+            Err(error) => Err(does_not_open(carrier, object, error.fault())),
         }
     }
 
@@ -127,24 +127,24 @@ impl Asking {
     ///
     /// # Errors
     /// As [`Asking::hear`].
-    pub async fn be_welcomed(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<Welcome>> {
-        let found = self.welcome(store).await?;
+    pub async fn be_welcomed(&self, carrier: &dyn Carrier, now_millis: u64) -> Result<Option<Welcome>> {
+        let found = self.welcome(carrier).await?;
         if found.is_some() {
             return Ok(found);
         }
-        match self.nothing_yet(store, now_millis).await {
+        match self.nothing_yet(carrier, now_millis).await {
             // It may have come between the two looks.
-            Err(error) => self.welcome(store).await?.map_or(Err(error), |welcome| Ok(Some(welcome))),
+            Err(error) => self.welcome(carrier).await?.map_or(Err(error), |welcome| Ok(Some(welcome))),
             nothing => nothing,
         }
     }
 
-    async fn welcome(&self, store: &SealedRemote) -> Result<Option<Welcome>> {
+    async fn welcome(&self, carrier: &dyn Carrier) -> Result<Option<Welcome>> {
         let object = names::pairing_welcome(&self.key.id());
-        let Some(bytes) = get(store, &object).await? else { return Ok(None) };
+        let Some(bytes) = carrier.message(&object).await? else { return Ok(None) };
         match Welcome::open(self.key.id(), &self.offer, &self.ask, self.device.kem_secret(), &bytes) {
             Ok(welcome) => Ok(Some(welcome)),
-            Err(error) => Err(does_not_open(store, object, error.fault())),
+            Err(error) => Err(does_not_open(carrier, object, error.fault())),
         }
     }
 
@@ -152,13 +152,17 @@ impl Asking {
     ///
     /// # Errors
     /// As [`Asking::hear`].
-    pub async fn be_let_upload(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<InboxWelcome>> {
+    pub async fn be_let_upload(
+        &self,
+        carrier: &dyn Carrier,
+        now_millis: u64,
+    ) -> Result<Option<InboxWelcome>> {
         let object = names::pairing_welcome(&self.key.id());
-        let look = async || match get(store, &object).await? {
+        let look = async || match carrier.message(&object).await? {
             Some(bytes) => {
                 let key = self.device.kem_secret();
                 let welcome = InboxWelcome::open(self.key.id(), &self.offer, &self.ask, key, &bytes);
-                let refuse = |error: CryptoError| does_not_open(store, object.clone(), error.fault());
+                let refuse = |error: CryptoError| does_not_open(carrier, object.clone(), error.fault());
                 welcome.map(Some).map_err(refuse)
             }
             None => Ok(None),
@@ -166,15 +170,36 @@ impl Asking {
         if let Some(welcome) = look().await? {
             return Ok(Some(welcome));
         }
-        match self.nothing_yet(store, now_millis).await {
+        match self.nothing_yet(carrier, now_millis).await {
             // It may have come between the two looks.
             Err(error) => look().await?.map_or(Err(error), |welcome| Ok(Some(welcome))),
             nothing => nothing,
         }
     }
 
-    async fn nothing_yet<T>(&self, store: &SealedRemote, now_millis: u64) -> Result<Option<T>> {
-        if let Some(bytes) = get(store, &names::pairing_closed(&self.key.id())).await?
+    /// Looks once for where the library rests, which stands beside the welcome on the local network: the first place is the
+    /// one that the device was let into.
+    ///
+    /// # Errors
+    /// As [`Asking::hear`].
+    pub async fn learn_places(
+        &self,
+        carrier: &dyn Carrier,
+        now_millis: u64,
+    ) -> Result<Option<Vec<PairingPlace>>> {
+        let object = names::pairing_places(&self.key.id());
+        let Some(bytes) = carrier.message(&object).await? else {
+            return self.nothing_yet(carrier, now_millis).await;
+        };
+        let key = self.device.kem_secret();
+        match PairingPlaces::open(self.key.id(), &self.offer, &self.ask, key, &bytes) {
+            Ok(places) => Ok(Some(places.places)),
+            Err(error) => Err(does_not_open(carrier, object, error.fault())),
+        }
+    }
+
+    async fn nothing_yet<T>(&self, carrier: &dyn Carrier, now_millis: u64) -> Result<Option<T>> {
+        if let Some(bytes) = carrier.message(&names::pairing_closed(&self.key.id())).await?
             && let Ok(closing) = Closing::open(&self.key, &bytes)
         {
             return Err(PairingRefusal::from(closing).into());
@@ -186,7 +211,7 @@ impl Asking {
     }
 }
 
-fn does_not_open(store: &SealedRemote, object: String, fault: Option<&Fault>) -> crate::SyncError {
+fn does_not_open(carrier: &dyn Carrier, object: String, fault: Option<&Fault>) -> crate::SyncError {
     let reason = match fault {
         Some(Fault::BadField("ask")) | Some(Fault::WrongContext) => "it answers another device".to_owned(),
         Some(Fault::BadField("commitment")) => "it tells something else than was promised".to_owned(),
@@ -199,5 +224,5 @@ fn does_not_open(store: &SealedRemote, object: String, fault: Option<&Fault>) ->
         Some(fault) => fault.to_string(),
         None => "it cannot be read".to_owned(),
     };
-    not_for_us(store, object, reason)
+    not_for_us(carrier.label(), object, reason)
 }

@@ -1,17 +1,19 @@
 //! The side of the device that invites.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use safelight_crypto::{
     Ask, Author, Closing, DeviceId, Entropy, InboxKey, InboxWelcome, Offer, PAIRING_TRIES, PairingCode,
-    PairingId, PairingKey, Recipient, Reveal, Roster, Statement, StatementBody, Welcome, names,
-    pairing_words, seal_keys_file, sha256,
+    PairingId, PairingKey, PairingPlace, PairingPlaces, Recipient, Reveal, Roster, Statement, StatementBody,
+    Welcome, names, pairing_words, seal_keys_file, sha256,
 };
 use safelight_model::history::SixWords;
 use safelight_model::{EntityId, OpBody, Target, Uploader};
 use safelight_store::{Outcome, Sealed, SealedRemote, StoreError};
 
+use super::lan::Board;
 use super::{PairingRefusal, clear_left_over, get, listed, put_new, remove};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace, newer_version_needed};
@@ -33,6 +35,8 @@ pub struct Invitation {
     bytes: Bytes,
     nonce: [u8; 32],
     wrong: BTreeSet<PairingId>,
+    /// Where the same is said to whoever is on the local network, and the places that a new device from there is told.
+    lan: Option<(Arc<Board>, Vec<PairingPlace>)>,
 }
 
 /// What one look found.
@@ -100,7 +104,7 @@ impl Invitation {
         let (offer, nonce, sealed) = Offer::seal(&key, ids, keyring.device(), expires, name, here.entropy)?;
         let bytes = Bytes::copy_from_slice(sealed.as_bytes());
         put_new(&at.store, &names::pairing_offer(&key.id()), sealed).await?;
-        Ok(Self { code, key, offer, bytes, nonce, wrong: BTreeSet::new() })
+        Ok(Self { code, key, offer, bytes, nonce, wrong: BTreeSet::new(), lan: None })
     }
 
     /// The code that the new device needs.
@@ -115,7 +119,17 @@ impl Invitation {
         self.offer.expires_millis
     }
 
-    /// Looks once whether somebody asks, and answers the first ask that opens.
+    /// Says everything on a board as well, for whoever is on the local network, and hears who asks there. A device that comes
+    /// from there is told these places; the first has to be the one that the invitation is open in.
+    pub fn also_on_board(&mut self, places: Vec<PairingPlace>) -> Arc<Board> {
+        let board = Arc::new(Board::new(self.key.id()));
+        board.say(names::pairing_offer(&self.key.id()), self.bytes.clone());
+        self.lan = Some((Arc::clone(&board), places));
+        board
+    }
+
+    /// Looks once whether somebody asks, in the place and on the local network, and answers the first ask that opens. Those
+    /// that do not are counted together.
     ///
     /// # Errors
     /// [`PairingRefusal::Expired`], [`PairingRefusal::TooManyTries`], [`PairingRefusal::Exchanged`]; then the invitation is
@@ -135,23 +149,44 @@ impl Invitation {
                 continue;
             }
             let Some(bytes) = get(store, path.as_str()).await? else { continue };
-            let Ok(ask) = Ask::open(&self.key, &name, &self.offer, &bytes) else {
-                self.wrong.insert(name);
-                let left = PAIRING_TRIES.saturating_sub(self.wrong.len());
-                if left == 0 {
-                    let refusal = PairingRefusal::TooManyTries;
-                    return self.refuse(store, Closing::TooManyTries, refusal, here.entropy).await;
-                }
-                return Ok(Looked::WrongTry { left });
-            };
-            let device = here.keys.keyring().device().clone();
-            let (reveal, sealed) = Reveal::seal(&self.key, &ask, self.nonce, &device, here.entropy)?;
-            let object = names::pairing_reveal(&self.key.id());
-            self.say(store, object, sealed, here.entropy).await?;
-            let six_words = pairing_words(&self.offer, &ask, &reveal);
-            return Ok(Looked::Asked(Box::new(Asked { ask, six_words })));
+            return self.answer(here, store, (name, &bytes)).await;
+        }
+        let Some((board, _)) = self.lan.clone() else { return Ok(Looked::Nothing) };
+        for (name, bytes) in board.asks() {
+            if self.wrong.contains(&name) {
+                continue;
+            }
+            let looked = self.answer(here, store, (name, &bytes)).await?;
+            if matches!(looked, Looked::Asked(_)) {
+                board.expect_reader();
+            }
+            return Ok(looked);
         }
         Ok(Looked::Nothing)
+    }
+
+    /// Answers an ask that opens, and counts one that does not.
+    async fn answer(
+        &mut self,
+        here: &mut Here<'_>,
+        store: &SealedRemote,
+        (name, bytes): (PairingId, &[u8]),
+    ) -> Result<Looked> {
+        let Ok(ask) = Ask::open(&self.key, &name, &self.offer, bytes) else {
+            self.wrong.insert(name);
+            let left = PAIRING_TRIES.saturating_sub(self.wrong.len());
+            if left == 0 {
+                let refusal = PairingRefusal::TooManyTries;
+                return self.refuse(store, Closing::TooManyTries, refusal, here.entropy).await;
+            }
+            return Ok(Looked::WrongTry { left });
+        };
+        let device = here.keys.keyring().device().clone();
+        let (reveal, sealed) = Reveal::seal(&self.key, &ask, self.nonce, &device, here.entropy)?;
+        let object = names::pairing_reveal(&self.key.id());
+        self.say(store, object, sealed, here.entropy).await?;
+        let six_words = pairing_words(&self.offer, &ask, &reveal);
+        Ok(Looked::Asked(Box::new(Asked { ask, six_words })))
     }
 
     /// Lets the device in whose words a person found to be the same: it is admitted, gets a keys file with the secrets of all
@@ -182,6 +217,7 @@ impl Invitation {
             return Err(SyncError::Keys { reason });
         }
         let history = SixWords::of(here.library(), &here.catalog.ends()?).to_string();
+        self.tell_places(here, asked)?;
         let welcome = Welcome::new(&asked.ask, epoch, keys_file, history, storage);
         let device = here.keys.keyring().device().clone();
         let sealed = welcome.seal(self.key.id(), &asked.ask, &device, here.entropy)?;
@@ -232,6 +268,7 @@ impl Invitation {
             let reason = "that it may upload could not be published; the device is to be invited again";
             return Err(SyncError::Keys { reason: reason.to_owned() });
         }
+        self.tell_places(here, asked)?;
         let welcome = InboxWelcome::new(&asked.ask, InboxKey::of(&epoch), storage);
         let own = here.keys.keyring().device().clone();
         let sealed = welcome.seal(self.key.id(), &asked.ask, &own, here.entropy)?;
@@ -251,7 +288,9 @@ impl Invitation {
         entropy: &mut dyn Entropy,
     ) -> Result<()> {
         let sealed = closing.seal(&self.key, entropy)?;
-        put_new(store, &names::pairing_closed(&self.key.id()), sealed).await?;
+        let object = names::pairing_closed(&self.key.id());
+        self.say_on_board(&object, Bytes::copy_from_slice(sealed.as_bytes()));
+        put_new(store, &object, sealed).await?;
         for (id, path, _) in listed(store).await? {
             // Whoever was let in may read its words only now: where nobody compares, the end comes at once.
             let stays = ["closed", "reveal", "welcome"].contains(&path.name()) && closing == Closing::Used
@@ -263,7 +302,23 @@ impl Invitation {
         Ok(())
     }
 
-    /// Puts a message where nothing of somebody else's may lie.
+    /// Tells a device on the local network where the library rests, before it is welcomed.
+    fn tell_places(&self, here: &mut Here<'_>, asked: &Asked) -> Result<()> {
+        let Some((board, places)) = &self.lan else { return Ok(()) };
+        let (id, device) = (self.key.id(), here.keys.keyring().device().clone());
+        let places = PairingPlaces::new(&asked.ask, places.clone());
+        let sealed = places.seal(id, &asked.ask, &device, here.entropy)?;
+        board.say(names::pairing_places(&id), Bytes::copy_from_slice(sealed.as_bytes()));
+        Ok(())
+    }
+
+    fn say_on_board(&self, object: &str, message: Bytes) {
+        if let Some((board, _)) = &self.lan {
+            board.say(object.to_owned(), message);
+        }
+    }
+
+    /// Puts a message where nothing of somebody else's may lie, and on the board.
     async fn say(
         &self,
         store: &SealedRemote,
@@ -273,11 +328,15 @@ impl Invitation {
     ) -> Result<()> {
         let ours = Bytes::copy_from_slice(sealed.as_bytes());
         match store.put(&path_of(&object)?, &sealed.into(), None).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.say_on_board(&object, ours);
+                Ok(())
+            }
             // A reply that was lost.
             Err(StoreError::AlreadyExists { .. })
                 if get(store, &object).await?.is_some_and(|there| there == ours) =>
             {
+                self.say_on_board(&object, ours);
                 Ok(())
             }
             Err(StoreError::AlreadyExists { .. }) => {

@@ -1,4 +1,5 @@
-//! Pairing: a device lets a new one in by a one-time code, through any place that both reach.
+//! Pairing: a device lets a new one in by a one-time code, through any place that both reach, or over the local network
+//! beside it.
 //!
 //! Nobody waits in here: each step looks once, and whoever drives it decides when to look again. Invariant: a device is
 //! admitted only after an ask opened under the code, and after the driver said that both screens show the same words; one
@@ -10,13 +11,17 @@
 //! Specified in sl1 §1.14.
 
 mod accept;
+mod carrier;
 mod invite;
+mod lan;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use accept::{Asking, answer_invitation};
 use bytes::Bytes;
+pub use carrier::Carrier;
 pub use invite::{Admitted, Asked, Invitation, Looked, PAIRING_MILLIS};
+pub use lan::{Board, LanCarrier, is_local, serve_board};
 use safelight_crypto::{Closing, DeviceId, PairingId};
 use safelight_store::{Area, ObjectInfo, ObjectPath, SealedRemote, StoreError};
 
@@ -38,6 +43,9 @@ pub enum PairingRefusal {
         /// The place.
         place: String,
     },
+    /// Nobody on this network has an invitation of that code.
+    #[error("no device on this network invites with this code")]
+    NobodyNear,
     /// No invitation opens with the code.
     #[error(
         "no invitation in {place} opens with this code: it is that of another one, or somebody exchanged the card"
@@ -94,8 +102,8 @@ pub enum PairingRefusal {
 }
 
 /// A message or file of a place that was not written for this pairing by who should have.
-pub(crate) fn not_for_us(store: &SealedRemote, object: String, reason: String) -> SyncError {
-    PairingRefusal::NotForUs { object, place: store.label().to_owned(), reason }.into()
+pub(crate) fn not_for_us(place: &str, object: String, reason: String) -> SyncError {
+    PairingRefusal::NotForUs { object, place: place.to_owned(), reason }.into()
 }
 
 impl From<PairingRefusal> for SyncError {

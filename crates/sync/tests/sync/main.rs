@@ -13,6 +13,7 @@ mod leaving;
 mod local;
 mod objects;
 mod pairing;
+mod pairing_lan;
 mod place;
 mod recovery;
 mod second;
