@@ -127,7 +127,7 @@ QUESTIONS = {"words": words, "device-card": device_card, "verify": verify, "root
              "pack": pack, "local-pack": local_pack}
 # What recovery has no use for: pairing, ways to unlock a device, inbox items, the names and secrets of writers, ranged reads.
 NOT_ASKED = {"slot", "keyring", "open-inbox", "open-item", "names", "epoch", "open-range", "original",
-             "pairing-code", "pairing", "pairing-closed"}
+             "pairing-code", "pairing", "pairing-closed", "pairing-local-name", "pairing-places"}
 
 
 def agrees(found, expected):

@@ -26,6 +26,8 @@ def code_vectors():
     add("unknown", " ".join(listed[:7] + ["safelight"]), "unknown-word")
     add("seven", " ".join(listed[:7]), "word-count")
     add("nine", words + " abandon", "word-count")
+    book.add("pairing-code/local-name", "pairing-local-name", {"words": words}, None,
+             {"local_name": sl1.pairing_local_name(CODE)})
 
 
 def message_vectors():
@@ -41,9 +43,9 @@ def message_vectors():
         return sl1.seal(kind, id, sl1.pairing_secret(code, id), sl1.context(bytes(20), name), sl1.carried(content),
                         rnd("pairing object " + name), rnd("pairing salt " + name))
 
-    def to_device(content, device=LAPTOP, id=ID):
+    def to_device(content, device=LAPTOP, id=ID, name="welcome"):
         encapsulation, shared = sl1.encapsulate(device.kem.public, rnd("welcome encapsulate", 64))
-        return sl1.seal(sl1.WELCOME, id, shared, sl1.context(bytes(20), f"pair/{base32(id)}/welcome"),
+        return sl1.seal(sl1.WELCOME, id, shared, sl1.context(bytes(20), f"pair/{base32(id)}/{name}"),
                         sl1.carried(content), rnd("welcome object"), rnd("welcome salt"), encapsulation=encapsulation)
 
     ask_name = base32(ASK)
@@ -98,6 +100,26 @@ def message_vectors():
     add("offer-another-magic", "bad-magic", **other("offer", under("offer", signed(PHONE, b"SLPX" + offer[4:-64]))))
     add("offer-trailing", "trailing-bytes", **other("offer", under("offer", offer + b"\0")))
     add("offer-cut", "truncated", **other("offer", under("offer", offer[:-1])))
+
+    # Where the library rests, for a device that came over the local network.
+    listed = [["nas", "folder:/mnt/nas/my photos"], ["Wolke", "azure://account/container"]]
+    places = sl1.pairing_places(ask, listed, PHONE)
+    stored_places = Stored("pairing-places", to_device(places, name="places"))
+
+    def add_places(vector, content=None, fault=None, ok=None, name="places", **changed):
+        piece = stored_places.piece() if content is None else stored_places.changed(to_device(content, name=name))
+        wanted = {key: input[key] for key in ("words", "id", "ask_name", "keyring", "library", "unlock_key", "offer", "ask")}
+        book.add(f"pairing/places-{vector}", "pairing-places", {**wanted, "places": piece, **changed}, fault, ok)
+
+    add_places("good", ok={"places": listed})
+    add_places("as-welcome", places, "wrong-context", name="welcome")
+    add_places("by-another", sl1.pairing_places(ask, listed, LAPTOP), "bad-signature")
+    add_places("of-another-ask", sl1.pairing_places(ask_2, listed, PHONE), "bad-field")
+    add_places("none", sl1.pairing_places(ask, [], PHONE), "bad-field")
+    add_places("too-many", sl1.pairing_places(ask, [["a", "folder:/a"]] * 33, PHONE), "bad-field")
+    add_places("name-too-long", sl1.pairing_places(ask, [["a" * 256, "folder:/a"]], PHONE), "too-large")
+    add_places("cut", places[:-1], "truncated")
+    add_places("trailing", places + b"\0", "trailing-bytes")
 
     def closed(id, content, fault=None, ok=None, code=CODE):
         book.add(f"pairing/closed-{id}", "pairing-closed", {

@@ -384,6 +384,10 @@ def pairing_secret(code, id):
     return expand(extract(b"safelight/1 pairing", code), b"sealing" + id)
 
 
+def pairing_local_name(code):
+    return base32(expand(extract(b"safelight/1 pairing", code), b"local network")[:16])
+
+
 def pairing_signed(device, message):
     return message + device.signing.sign(PAIR, message)
 
@@ -404,6 +408,11 @@ def pairing_reveal(ask, nonce, inviter):
 
 def pairing_welcome(ask, epoch, keys_file, history, storage, inviter):
     return pairing_signed(inviter, b"SLPW" + u16(1) + sha256(ask) + epoch + keys_file + lp(history.encode()) + lp(storage))
+
+
+def pairing_places(ask, places, inviter):
+    return pairing_signed(inviter, b"SLPP" + u16(1) + sha256(ask) + bytes([len(places)]) + b"".join(
+        lp(text.encode()) for place in places for text in place))
 
 
 def pairing_six_words(offer, ask, nonce):

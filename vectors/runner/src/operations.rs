@@ -4,9 +4,9 @@ use data_encoding::HEXLOWER;
 use safelight_crypto::{
     Ask, Closing, ContentHash, CryptoError, DeviceCard, DeviceId, Domain, EntryName, EntryRecord, Epoch,
     EpochId, EpochSecrets as _, Fault, HEADER_LEN, InboxName, KeyWrap, Keyring, Kind, LibraryId,
-    ObjectContext, ObjectName, Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, Recipient,
-    RecoveryWords, Reveal, RootCard, Roster, SecretBytes, Signature, SignedInboxHead, Slot, SlotKind,
-    SlotSecret, Standing, Statement, StatementBody, StoreError, UnlockKey, VerifyingKey, Welcome,
+    ObjectContext, ObjectName, Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, PairingPlaces,
+    Recipient, RecoveryWords, Reveal, RootCard, Roster, SecretBytes, Signature, SignedInboxHead, Slot,
+    SlotKind, SlotSecret, Standing, Statement, StatementBody, StoreError, UnlockKey, VerifyingKey, Welcome,
     entry_sealed_len, names, open, open_entry, open_from, open_keys_file, open_original, original_parts,
     padded_original, padme, pairing_words, scan_local_pack, sha256, statements_hash,
 };
@@ -42,6 +42,8 @@ pub(crate) fn run(op: &str, input: &Value, files: &Files) -> Outcome {
         "local-pack" => local_pack(input, files),
         "pairing-code" => pairing_code(input),
         "pairing" => pairing(input, files),
+        "pairing-local-name" => pairing_local_name(input),
+        "pairing-places" => pairing_places(input, files),
         "pairing-closed" => pairing_closed(input, files),
         other => Err(bad(format!("no operation {other}"))),
     }
@@ -510,6 +512,25 @@ fn pairing(input: &Value, files: &Files) -> Outcome {
         "history": welcome.history,
         "storage": hex(&welcome.storage),
     }))
+}
+
+fn pairing_local_name(input: &Value) -> Outcome {
+    let code = PairingCode::parse(&field::<String>(input, "words")?)?;
+    Ok(json!({ "local_name": code.local_name() }))
+}
+
+/// Where the library rests, as a new device reads it that came over the local network.
+fn pairing_places(input: &Value, files: &Files) -> Outcome {
+    let (_, key) = pairing_key(input)?;
+    let message = |name: &str| files.bytes(&input[name]);
+    let offer = Offer::open(&key, &message("offer")?)?;
+    let ask = Ask::open(&key, &field(input, "ask_name")?, &offer, &message("ask")?)?;
+    let unlock = UnlockKey::from_bytes(array(input, "unlock_key", files)?);
+    let keyring = Keyring::open(&message("keyring")?, field(input, "library")?, &unlock)?;
+    let kem = keyring.device().kem_secret();
+    let told = PairingPlaces::open(key.id(), &offer, &ask, kem, &message("places")?)?;
+    let places: Vec<_> = told.places.iter().map(|place| [&place.name, &place.address]).collect();
+    Ok(json!({ "places": places }))
 }
 
 fn pairing_closed(input: &Value, files: &Files) -> Outcome {
