@@ -11,6 +11,7 @@
 //! Specified in sl1 §1.14.
 
 mod accept;
+mod admission;
 mod carrier;
 mod invite;
 mod lan;
@@ -20,7 +21,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use accept::{Asking, answer_invitation};
 use bytes::Bytes;
 pub use carrier::Carrier;
-pub use invite::{Admitted, Asked, Invitation, Looked, PAIRING_MILLIS};
+pub use admission::Admitted;
+pub use invite::{Asked, Invitation, Looked, PAIRING_MILLIS};
 pub use lan::{Board, LanCarrier, is_local, serve_board};
 use safelight_crypto::{Closing, DeviceId, PairingId};
 use safelight_store::{Area, ObjectInfo, ObjectPath, SealedRemote, StoreError};
