@@ -8,10 +8,10 @@ let asked = -1;
 const invitation = () => {
   if (asked < 0) return { invitation: null, can_lend: true };
   asked++;
-  const empty = { words: null, says: null, picture: [], address: null, seconds_left: 0, tries_left: null, other: null, six_words: null, device: null, error: null };
+  const empty = { words: null, says: null, picture: [], address: null, lan: [], waits: false, seconds_left: 0, tries_left: null, other: null, six_words: null, device: null, error: null };
   if (asked > 8) return { invitation: { ...empty, stage: 'comparing', other: 'New phone', six_words: 'frost suit portion toast unit present' }, can_lend: false };
   const picture = Array.from({ length: 37 }, (_, row) => Array.from({ length: 37 }, (_, at) => ((row * 7 + at * 3 + row * at) % 5 < 2 ? '1' : '0')).join(''));
-  return { invitation: { ...empty, stage: 'waiting', words: 'mosquito brisk absent scrub work ice beef stamp', says: 'safelight-pair 1 …', picture, address: 'folder:/mnt/nas/photos', seconds_left: 600 - asked, tries_left: asked > 4 ? 2 : null }, can_lend: false };
+  return { invitation: { ...empty, stage: 'waiting', words: 'mosquito brisk absent scrub work ice beef stamp', says: 'safelight-pair 1 …', picture, address: 'folder:/mnt/nas/photos', lan: ['lan:192.168.1.5:41234'], seconds_left: 600 - asked, tries_left: asked > 4 ? 2 : null }, can_lend: false };
 };
 
 export const devices = ({ call, method, body }) => {

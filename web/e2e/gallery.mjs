@@ -39,7 +39,7 @@ export class Library {
   }
 
   serve(more = {}, ...words) {
-    const child = spawn(binary, ['--library', this.path, 'serve', '--no-open', ...words], { env: { ...this.env(), ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(binary, ['--library', this.path, 'serve', '--no-open', '--no-lan', ...words], { env: { ...this.env(), ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     const heard = () => said;
     const address = new Promise((resolve, reject) => {

@@ -15,8 +15,8 @@ use safelight_library::folder::{
 use safelight_library::keys::{NewSlot, UnlockedKeys};
 use safelight_library::unlock::{self, UnlockSources, UnlockedBy, agent};
 use safelight_library::{
-    AzureEnvironment, Finding, Library, LibraryError, LibraryOptions, MinuteOfDay, Moment, RecoveryWords,
-    Surroundings, UploadFolder, WallClock, WorkerProgram, zone_here,
+    AzureEnvironment, Finding, Lan, Library, LibraryError, LibraryOptions, MinuteOfDay, Moment,
+    RecoveryWords, Surroundings, UploadFolder, WallClock, WorkerProgram, zone_here,
 };
 use zeroize::Zeroizing;
 
@@ -200,6 +200,7 @@ impl Context {
             azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)),
             clock: WallClock(minute_here),
             home: self.environment.home.clone().map(PathBuf::from),
+            lan: Lan::Off,
         }
     }
 

@@ -501,7 +501,9 @@ fn kind_of_sync(error: &SyncError) -> ErrorKind {
         | SyncError::AnotherLibrary { .. }
         | SyncError::CopiedPlace { .. }
         | SyncError::Away { .. } => ErrorKind::Refused,
-        SyncError::Pairing(PairingRefusal::NoInvitation { .. }) => ErrorKind::NotFound,
+        SyncError::Pairing(PairingRefusal::NoInvitation { .. } | PairingRefusal::NobodyNear) => {
+            ErrorKind::NotFound
+        }
         SyncError::Pairing(PairingRefusal::WrongCode { .. }) => ErrorKind::Locked,
         SyncError::Pairing(PairingRefusal::NoAnswer) => ErrorKind::Failed,
         SyncError::Pairing(_) => ErrorKind::Refused,
@@ -580,6 +582,11 @@ fn hint_of_pairing(refusal: &PairingRefusal) -> &'static str {
     match refusal {
         PairingRefusal::NoInvitation { .. } => {
             "check the address; safelight device invite on a device of the library makes an invitation, good for ten minutes"
+        }
+        PairingRefusal::NobodyNear => {
+            "check the words, and that both devices are on one network; where it keeps them from finding each other (a firewall, a \
+             guest network), type the address that the other device shows: safelight join lan:HOST:PORT --code; or meet in a \
+             remote: safelight join REMOTE --code"
         }
         PairingRefusal::WrongCode { .. } => {
             "compare the eight words with the other screen; if they are the same, somebody who may write to that place exchanged \

@@ -94,7 +94,7 @@ pub use remote::{
     AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, Brought, CapabilityFinding, CheckedRemote,
     CheckedRow, CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes,
     FetchReport, ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport, FreeRequest,
-    GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest, Joined, LinkCost, LocalChange, LocalNews,
+    GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest, Joined, Lan, LinkCost, LocalChange, LocalNews,
     LocalOutcome, LocalSettings, LocalStanding, MayKeep, MinuteOfDay, NamedPhoto, OpenOriginal, Originals,
     PairedDevice, PairingTalk, PinReport, PolicyChange, Quarantine, RemoteComparison, RemoteCost,
     RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest,
@@ -108,7 +108,8 @@ pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{
-    Entropy, LibraryId, OsEntropy, PassphraseCost, RecoveryWords, Slot, SlotKind, SlotSecret, UnlockKey,
+    Entropy, LibraryId, OsEntropy, PairingPlace, PassphraseCost, RecoveryWords, Slot, SlotKind, SlotSecret,
+    UnlockKey,
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;

@@ -335,6 +335,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("overtaken", "{place} is busy: other copies of this device publish faster; try again"),
     // How a pairing comes to nothing.
     ("no-invitation", "{place} holds no invitation"),
+    ("nobody-near", "no device on this network invites with this code"),
     (
         "wrong-code",
         "no invitation in {place} opens with this code: it is that of another one, or somebody exchanged the card",

@@ -61,6 +61,11 @@ pub(crate) struct Invitation {
     picture: Vec<String>,
     /// Where the library rests, which goes with the words.
     address: Option<String>,
+    /// Where this device listens on the local network, as `lan:192.168.1.5:41234`; there the words alone are enough. None
+    /// where it does not listen.
+    lan: Vec<String>,
+    /// Whether a device that was let in has yet to read so over the local network.
+    waits: bool,
     /// Seconds for which the code is good.
     seconds_left: u64,
     /// How many tries with other codes are left; none while nobody tried any.
@@ -84,6 +89,8 @@ impl Invitation {
             says: None,
             picture: Vec::new(),
             address: None,
+            lan: Vec::new(),
+            waits: false,
             seconds_left: 0,
             tries_left: None,
             other: None,
@@ -150,6 +157,7 @@ impl Open {
             shown.says = Some(code.qr.to_string());
             shown.picture = picture(&code.qr);
             shown.address = Some(code.address.clone());
+            shown.lan.clone_from(&code.lan);
         }
         shown
     }
@@ -174,6 +182,10 @@ impl PairingTalk for Open {
 
     fn tried(&self, left: usize) {
         self.change(|shown| shown.tries_left = Some(left));
+    }
+
+    fn waits(&self) {
+        self.change(|shown| shown.waits = true);
     }
 
     fn is_same(&self, other: &str, six_words: &str) -> Result<bool, LibraryError> {

@@ -2201,6 +2201,11 @@ export interface components {
             address?: string | null;
             device?: components["schemas"]["PairedDevice"] | null;
             error?: components["schemas"]["Failure"] | null;
+            /**
+             * @description Where this device listens on the local network, as `lan:192.168.1.5:41234`; there the words alone are enough. None
+             *     where it does not listen.
+             */
+            lan: string[];
             /** @description What the device calls itself that has come. */
             other?: string | null;
             /** @description That picture: a line of `0` and `1` for each row of it, dark where 1 stands. */
@@ -2219,6 +2224,8 @@ export interface components {
             tries_left?: number | null;
             /** @description Whether the device may only upload. */
             upload_only: boolean;
+            /** @description Whether a device that was let in has yet to read so over the local network. */
+            waits: boolean;
             /** @description Eight words to type on the new device; none once they are of no use. */
             words?: string | null;
         };

@@ -1,7 +1,11 @@
 //! `safelight device`: who belongs to the library, and how one leaves it.
 
+use std::net::IpAddr;
+
 use clap::{Args, Subcommand};
-use safelight_library::{Departure, InviteAs, Leaving, ShownDevice, SyncRequest, UploadState, machine_name};
+use safelight_library::{
+    Departure, InviteAs, Lan, Leaving, ShownDevice, Surroundings, SyncRequest, UploadState, machine_name,
+};
 
 use crate::commands::device_quarantine as quarantine;
 use crate::commands::pairing::Screen;
@@ -25,8 +29,8 @@ enum Action {
     List,
     /// Let a new device in by a code that it types or reads
     ///
-    /// Shows eight words and a picture (QR code) that let one device in, for ten minutes, through a remote that both reach.
-    /// The new device runs safelight join --code. Then both show six words: say yes when they are the same. In a script a
+    /// Shows eight words and a picture (QR code) that let one device in, for ten minutes, through a remote that both reach, or
+    /// over the local network that both are on. The new device runs safelight join --code. Then both show six words: say yes when they are the same. In a script a
     /// line of stdin has to be the words that the other device shows. With --json each step is a line.
     Invite {
         /// The remote that the new device reaches as well; not needed where there is only one
@@ -42,6 +46,12 @@ enum Action {
         /// With --with-storage its SAS creates objects, and reads, lists, replaces and deletes none
         #[arg(long)]
         upload_only: bool,
+        /// Wait in the remote only; without it a new device on the same network needs nothing but the words
+        #[arg(long, conflicts_with = "lan_address")]
+        no_lan: bool,
+        /// On the local network listen at this address of this device only, which has to be a private one; else at all of those
+        #[arg(long, value_name = "ADDRESS")]
+        lan_address: Option<IpAddr>,
         /// Of one that only uploads, take in so many files on one day
         #[arg(long, value_name = "COUNT", default_value_t = 5_000, requires = "upload_only")]
         files_a_day: u64,
@@ -135,6 +145,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             without_comparing,
             with_storage,
             upload_only,
+            no_lan,
+            lan_address,
             files_a_day,
             size_a_day,
         }) => {
@@ -146,7 +158,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             } else {
                 InviteAs::Member
             };
-            invite(context, remote.as_deref(), *without_comparing, *with_storage, invite_as)
+            let lan = match (no_lan, lan_address) {
+                (true, _) => Lan::Off,
+                (false, Some(address)) => Lan::Only(*address),
+                (false, None) => Lan::Near,
+            };
+            let how = (invite_as, *with_storage, *without_comparing);
+            invite(context, remote.as_deref(), how, lan)
         }
         Some(Action::Inbox { action: Some(InboxAction::Take), remote }) => take(context, remote.as_deref()),
         Some(Action::Inbox { remote, .. }) => inbox(context, remote.as_deref()),
@@ -188,18 +206,17 @@ fn line(device: &ShownDevice) -> String {
 fn invite(
     context: &Context,
     remote: Option<&str>,
-    without_comparing: bool,
-    with_storage: bool,
-    invite_as: InviteAs,
+    (invite_as, with_storage, without_comparing): (InviteAs, bool, bool),
+    lan: Lan,
 ) -> Result<(), Failure> {
     context.refuse_dry_run("device invite", "nobody is let in before the words were compared")?;
     let mut library = context.open_library()?;
     let own = library.devices()?.into_iter().find(|device| device.is_this).and_then(|device| device.name);
     let own = own.unwrap_or_else(machine_name);
-    let screen = Screen { context, without_comparing };
+    let screen = Screen { context, without_comparing, client: None };
     let is_asked = !with_storage && prompt::someone_is_there() && library.can_lend_storage(remote)?;
     let lends = with_storage || is_asked && prompt::agree(LEND)?;
-    let surroundings = context.surroundings();
+    let surroundings = Surroundings { lan, ..context.surroundings() };
     let paired = library.invite(remote, &own, (invite_as, lends), &screen, &surroundings, &context.progress);
     library.close()?;
     let paired = paired?;

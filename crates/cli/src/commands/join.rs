@@ -17,16 +17,20 @@ use crate::failure::{Exit, Failure};
 use crate::output::{counted, device_in_column, printable, printable_text};
 use crate::prompt;
 
+/// What stands before the address of a device on the local network; alone, for the one that is found there.
+const LAN: &str = "lan:";
+
 /// Join a library from a place that holds it
 ///
 /// Asks for the 24 recovery words, or takes them from --recovery-file, and makes a new device of the library in a
 /// new or empty folder. With --code it needs no words: a device of the library lets it in, where safelight device invite
-/// shows the code. The newest thumbnails come first, then all of them and the history, originals with safelight
+/// shows the code; on the same network it needs no address either. The newest thumbnails come first, then all of them and the history, originals with safelight
 /// local fetch. After Ctrl-C, safelight sync goes on. A place can hide what is newest: six words that were written
 /// down, or that another device shows in safelight status, tell.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where the library rests, as in safelight remote add; a picture of safelight device invite says it too
+    /// Where the library rests, as in safelight remote add; a picture of safelight device invite says it too, and so does the
+    /// device that invites where both are on one network (lan:HOST:PORT where it is not found there)
     #[arg(required_unless_present_any = ["code", "code_file"])]
     address: Option<String>,
     /// Come in by a code that another device shows, asked for here or read as a line of stdin
@@ -80,6 +84,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let lent = invited.as_ref().and_then(|given| given.credential.clone());
     let credential = match (&arguments.credential_file, lent) {
         (None, Some(lent)) => Some(lent),
+        // Which place it is, is told on the way; what opens it is asked then.
+        (None, None) if address.starts_with(LAN) => None,
         (file, _) => remote::credential(context, Some(address), file.as_deref(), &arguments.client)?,
     };
     if arguments.upload_only {
@@ -95,7 +101,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         context.output.talk(&format!("Would join {} in {}", printable_text(address), printable(&path)));
         return Ok(());
     }
-    let screen = Screen { context, without_comparing: arguments.without_comparing };
+    let client = Some(&arguments.client);
+    let screen = Screen { context, without_comparing: arguments.without_comparing, client };
     let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
     let by = match (&words, &invited) {
         (Some(words), _) => JoinBy::Words(words),
@@ -219,7 +226,8 @@ fn join_to_upload(
         context.output.talk(&format!("Would upload to {} from {}", printable_text(address), printable(path)));
         return Ok(());
     }
-    let screen = Screen { context, without_comparing: arguments.without_comparing };
+    let client = Some(&arguments.client);
+    let screen = Screen { context, without_comparing: arguments.without_comparing, client };
     let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
     let code = CodeToJoin { code: &given.code, device_name: &device_name, talk: &screen };
     let request = UploadJoin { path, address, credential, code };
@@ -243,13 +251,17 @@ fn join_to_upload(
     Ok(())
 }
 
-/// Where the library rests: what is typed counts, for one place may have several addresses.
+/// Where the library rests: what is typed counts, for one place may have several addresses. Eight words say nothing of it,
+/// and are enough on the network of the device that invites.
 fn address<'a>(arguments: &'a Arguments, invited: Option<&'a GivenCode>) -> Result<&'a str, Failure> {
-    let said = invited.and_then(|given| given.address.as_deref());
-    arguments.address.as_deref().or(said).ok_or_else(|| {
-        Failure::usage("eight words do not say where the library rests")
-            .hint("safelight join REMOTE --code, with the address that the other device shows")
-    })
+    match (arguments.address.as_deref(), invited) {
+        (Some(address), None) if address.starts_with(LAN) => {
+            Err(Failure::usage("on the local network a device comes in by a code")
+                .hint("safelight device invite there, and here safelight join --code"))
+        }
+        (Some(address), _) => Ok(address),
+        (None, invited) => Ok(invited.and_then(|given| given.address.as_deref()).unwrap_or(LAN)),
+    }
 }
 
 /// The words that the history must contain: given, or asked for where somebody is there to answer.

@@ -7,10 +7,13 @@ use std::io::BufRead as _;
 
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
-use safelight_library::{GivenCode, LibraryError, PairingTalk, ShownInvitation};
+use safelight_library::{
+    GivenCode, LibraryError, PairingPlace, PairingTalk, RemoteCredential, ShownInvitation,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::commands::remote;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{printable, printable_text};
@@ -21,17 +24,21 @@ pub(crate) struct Screen<'a> {
     pub(crate) context: &'a Context,
     /// Whether the code alone decides.
     pub(crate) without_comparing: bool,
+    /// The client with which a new device signs in at a place that it learns of.
+    pub(crate) client: Option<&'a remote::Client>,
 }
 
 impl PairingTalk for Screen<'_> {
     fn invited(&self, invitation: &ShownInvitation) {
         let output = self.context.output;
         if output.json() {
+            self.warn_of_lan(invitation);
             self.event(&json!({
                 "event": "invited",
                 "words": *invitation.words,
                 "qr": *invitation.qr,
                 "address": invitation.address,
+                "lan": invitation.lan,
                 "until": invitation.until,
             }));
             return;
@@ -45,6 +52,14 @@ impl PairingTalk for Screen<'_> {
             printable_text(&invitation.address),
             invitation.until
         ));
+        if !invitation.lan.is_empty() {
+            output.talk(&format!(
+                "On the same network the words are enough: safelight join --code. Where it does not find this device: safelight \
+                 join {} --code",
+                invitation.lan.join(" --code, or ")
+            ));
+        }
+        self.warn_of_lan(invitation);
         // A reader that is gone has the code already, or needs none.
         let _gone = output.data(&invitation.words);
     }
@@ -55,6 +70,42 @@ impl PairingTalk for Screen<'_> {
         }
         let tries = if left == 1 { "try is" } else { "tries are" };
         self.context.output.warn(&format!("somebody tried another code; {left} {tries} left"));
+    }
+
+    fn waits(&self) {
+        self.context.output.talk(
+            "It is let in. This device stays until the other one has heard of it; Ctrl-C ends that, and then it has to be \
+             invited again.",
+        );
+    }
+
+    fn looks_near(&self) {
+        self.context.output.talk("Looking for the device that invites on the local network …");
+    }
+
+    fn learned(&self, places: &[PairingPlace]) {
+        if self.context.output.json() {
+            let places: Vec<_> =
+                places.iter().map(|place| json!({ "name": place.name, "address": place.address })).collect();
+            self.event(&json!({ "event": "learned", "places": places }));
+        }
+        for (at, place) in places.iter().enumerate() {
+            let (name, address) = (printable_text(&place.name), printable_text(&place.address));
+            self.context.output.talk(&match at {
+                0 => format!("The library rests in {name} ({address}); this device joins from there."),
+                _ => format!("It rests in {name} as well: safelight remote add {name} {address}"),
+            });
+        }
+    }
+
+    fn credential(&self, address: &str) -> Result<Option<RemoteCredential>, LibraryError> {
+        let Some(client) = self.client else { return Ok(None) };
+        remote::credential(self.context, Some(address), None, client).map_err(|failure| LibraryError::Refused {
+            reason: format!("this device was let in, and cannot open {address}: {}", failure.message),
+            hint: format!(
+                "invite it again, and say what opens the place: safelight join {address} --code --credential-file FILE"
+            ),
+        })
     }
 
     fn is_same(&self, other: &str, six_words: &str) -> Result<bool, LibraryError> {
@@ -91,6 +142,12 @@ impl PairingTalk for Screen<'_> {
 }
 
 impl Screen<'_> {
+    fn warn_of_lan(&self, invitation: &ShownInvitation) {
+        if let Some(trouble) = &invitation.lan_trouble {
+            self.context.output.warn(&format!("no device finds this one on the local network: {trouble}"));
+        }
+    }
+
     fn event(&self, event: &serde_json::Value) {
         // As above: a reader that is gone is told nothing more.
         let _gone = self.context.output.data(&event.to_string());

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
-use safelight_library::check_lock_after;
+use safelight_library::{Lan, Surroundings, check_lock_after};
 use safelight_server::{Empty, Invitations, Opened, ServeOptions, Server};
 
 use crate::browser;
@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Forget the key after so long without a request, whatever this device's rules say: 90s, 15m, 2h; 1m to 24h
     #[arg(long, value_name = "TIME", value_parser = lock_after)]
     lock_after: Option<Duration>,
+    /// Let invitations of the gallery wait in the remote only; without it they also wait on the local network
+    #[arg(long)]
+    no_lan: bool,
     /// Print the OpenAPI document of the routes, and serve nothing
     #[arg(long, hide = true)]
     openapi: bool,
@@ -44,7 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Ok(context.output.print_json(&safelight_server::document())?);
     }
     context.refuse_dry_run("serve", "it shows the library and changes nothing by itself")?;
-    let place = place(context)?;
+    let place = place(context, if arguments.no_lan { Lan::Off } else { Lan::Near })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let options =
@@ -80,8 +83,8 @@ enum Place {
     Empty(Box<Empty>),
 }
 
-fn place(context: &Context) -> Result<Place, Failure> {
-    let (options, surroundings) = (context.library_options(), context.surroundings());
+fn place(context: &Context, lan: Lan) -> Result<Place, Failure> {
+    let (options, surroundings) = (context.library_options(), Surroundings { lan, ..context.surroundings() });
     if context.existing_library()?.is_none() {
         let path = context.library_path()?;
         let folder = printable(&path);

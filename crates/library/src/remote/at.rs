@@ -17,6 +17,7 @@ use safelight_sync::{RemotePlace, SyncError, is_held, refuse_another_library, st
 use serde::Serialize;
 
 use super::keeper::Keeper;
+use super::lan::Lan;
 use super::terms::{RECONSIDER, Terms, WallClock};
 use crate::effects::now_millis;
 use crate::error::{LibraryError, Result};
@@ -35,6 +36,8 @@ pub struct Surroundings {
     pub clock: WallClock,
     /// The home of whoever runs this.
     pub home: Option<PathBuf>,
+    /// Whether an invitation also waits on the local network.
+    pub lan: Lan,
 }
 
 /// A remote to be added.

@@ -6,16 +6,16 @@
 use std::path::Path;
 
 use safelight_crypto::{Keyring, LibraryId, OsEntropy, RecoveryWords};
-use safelight_store::{Capabilities, RemoteCredential};
+use safelight_store::RemoteCredential;
 use safelight_sync::{
     RemotePlace, Stop, SyncError, admit_by_words, confirm_admission, fetch_first_thumbnails, find_library,
     prepare_admission, remember_place, sync_history,
 };
 use serde::Serialize;
 
-use super::at::{Surroundings, check_remote_name, connect_to, parse_address, runtime};
+use super::at::{Surroundings, check_remote_name, connect_to, runtime};
+use super::coming::{CodeToJoin, Entered, Way, come_in, lent_credential};
 use super::keeper::Keeper;
-use super::pairing::{CodeToJoin, come_in};
 use super::run::{Told, here, until_stopped};
 use crate::birth;
 use crate::error::{LibraryError, Result};
@@ -37,7 +37,8 @@ pub enum JoinBy<'a> {
 pub struct JoinRequest<'a> {
     /// The new folder.
     pub path: &'a Path,
-    /// Where the library rests.
+    /// Where the library rests. By a code also `lan:HOST:PORT`, the device that invites on the local network, or `lan:`, where
+    /// it is to be found there: it then tells where the library rests.
     pub address: &'a str,
     /// What opens that place.
     pub credential: Option<&'a RemoteCredential>,
@@ -82,25 +83,26 @@ impl Library {
         monitor: &dyn Monitor,
     ) -> Result<Joined> {
         check_remote_name(request.name)?;
-        let address = parse_address(request.address)?;
         let runtime = runtime()?;
         let stop = Stop::default();
-        let keeper = Keeper::new(request.credential.cloned());
         monitor.begin(Task::Sync, None, None);
-        let (connected, joining, invited) = runtime.block_on(async {
-            let untried = Some(Capabilities::untried());
-            let connected = connect_to(&address, keeper.clone(), surroundings, untried).await?;
-            let (joining, invited) = match &request.by {
+        let (entered, joining, invited) = runtime.block_on(async {
+            match &request.by {
                 JoinBy::Words(words) => {
-                    (until_stopped(find_library(&connected.store, words), &stop, monitor).await?, None)
+                    let credential = request.credential.cloned();
+                    let entered = Entered::connect(request.address, credential, surroundings).await?;
+                    let found = until_stopped(find_library(&entered.store, words), &stop, monitor).await?;
+                    Ok::<_, LibraryError>((entered, found, None))
                 }
                 JoinBy::Code(code) => {
-                    let (joining, asking, welcome) = come_in(&connected.store, code, monitor).await?;
-                    (joining, Some((asking, welcome)))
+                    let (address, credential) = (request.address, request.credential);
+                    let way = Way { address, credential, surroundings, monitor };
+                    let (entered, joining, asking, welcome) = come_in(&way, code).await?;
+                    Ok((entered, joining, Some((asking, welcome))))
                 }
-            };
-            Ok::<_, LibraryError>((connected, joining, invited))
+            }
         })?;
+        let Entered { address, keeper, store } = entered;
         let (id, card, epochs) = (joining.library, joining.words.clone(), joining.epochs.clone());
         let keyring = match &invited {
             None => Keyring::join(id, card, epochs, &mut OsEntropy)?,
@@ -113,13 +115,9 @@ impl Library {
         // What opened the place on the way in gives way to a credential of this device's own.
         let storage =
             invited.as_ref().map(|(_, welcome)| welcome.storage.as_slice()).filter(|bytes| !bytes.is_empty());
-        let keeper = match storage.map(RemoteCredential::from_bytes).transpose() {
-            Ok(None) => keeper,
-            Ok(own) => Keeper::new(own),
-            Err(error) => {
-                let object = "the credential that the invitation gave".to_owned();
-                return Err(LibraryError::Damaged { object, reason: error.to_string() });
-            }
+        let keeper = match storage.map(lent_credential).transpose()? {
+            None => keeper,
+            own => Keeper::new(own),
         };
         let mut begun =
             UnfinishedLibrary::begin_with(request.path, keyring, words, request.slots, &mut OsEntropy)?;
@@ -127,9 +125,9 @@ impl Library {
             let (folder, keys) = (begun.folder().clone(), begun.keys().clone());
             birth::create_databases(&folder, &keys.keyring)?;
             let mut library = Self::assemble_new(folder, keys, options)?;
-            let capabilities = connected.store.capabilities().clone();
+            let capabilities = store.capabilities().clone();
             let id = library.keep_remote(request.name, &address, &keeper, &capabilities)?;
-            let at = RemotePlace { id, store: connected.store };
+            let at = RemotePlace { id, store };
             let found = runtime.block_on(async {
                 let (told, mut keys) = (Told(monitor), None);
                 let mut entropy = OsEntropy;

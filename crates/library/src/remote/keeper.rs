@@ -64,7 +64,7 @@ impl Keeper {
     }
 
     /// The credential as it was last seen or replaced here.
-    pub(super) fn credential(&self) -> Option<RemoteCredential> {
+    pub(crate) fn credential(&self) -> Option<RemoteCredential> {
         self.state().credential.clone()
     }
 

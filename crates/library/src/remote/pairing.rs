@@ -1,22 +1,22 @@
-//! Letting a new device in by a code, and coming in by one: the steps of `safelight-sync`, driven until they end.
+//! Letting a new device in by a code: the steps of `safelight-sync`, driven until they end, through a remote and, beside it,
+//! over the local network.
 //!
 //! A person is asked in between, through [`PairingTalk`]: whether both screens show the same six words. Without a yes nobody
 //! is admitted, and nothing is joined.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use safelight_catalog::RemoteRow;
-use safelight_crypto::{Closing, Fault, InboxWelcome, OsEntropy, PairingCode, Welcome};
-use safelight_store::{RemoteAddress, RemoteCredential, SealedRemote};
-use safelight_sync::{
-    Admitted, Asking, Invitation, Joining, Looked, PairingRefusal, Stop, SyncError, answer_invitation,
-    find_library_as,
-};
+use safelight_crypto::{Closing, OsEntropy, PairingPlace};
+use safelight_store::{RemoteAddress, RemoteCredential};
+use safelight_sync::{Admitted, Invitation, Looked, PairingRefusal, Stop, SyncError};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::at::{Surroundings, parse_address, reconnect, runtime};
+use super::given_code::qr_text;
+use super::lan::{Lan, Listening};
 use super::lock::SyncLock;
 use super::run::{Told, here};
 use crate::effects::now_stamp_millis;
@@ -31,10 +31,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1000);
 const LISTEN: Duration = Duration::from_millis(100);
 /// How long an admission waits for a sync of this library that runs beside it.
 const MOST_WAIT: Duration = Duration::from_secs(60);
-/// What a QR code begins with.
-const QR_MARK: &str = "safelight-pair 1";
-/// What stands before a SAS in a QR code.
-const QR_SAS: &str = "sas=";
 /// How long the SAS in a QR code holds: until the new device has one of its own.
 const LENT_IN_PICTURE: Duration = Duration::from_secs(1800);
 /// How long the SAS of a new device holds.
@@ -50,6 +46,28 @@ pub trait PairingTalk {
     /// Somebody tried another code; so many tries are left.
     fn tried(&self, left: usize) {
         let _ = left;
+    }
+
+    /// The device is let in, and has yet to read so over the local network: its own person may not have answered.
+    fn waits(&self) {}
+
+    /// The device that invites is being looked for on the local network.
+    fn looks_near(&self) {}
+
+    /// Tells where the library rests, which a new device that came over the local network did not know; it joins from the
+    /// first place.
+    fn learned(&self, places: &[PairingPlace]) {
+        let _ = places;
+    }
+
+    /// Asks for what opens a place that was just learned of, where the invitation gave nothing; nothing for the machine's
+    /// own identity.
+    ///
+    /// # Errors
+    /// Why nobody could be asked.
+    fn credential(&self, address: &str) -> Result<Option<RemoteCredential>> {
+        let _ = address;
+        Ok(None)
     }
 
     /// Asks whether the other screen, of the device that is called so, shows the same words.
@@ -68,6 +86,11 @@ pub struct ShownInvitation {
     pub qr: Zeroizing<String>,
     /// The address of the remote, which goes with the words.
     pub address: String,
+    /// Where this device listens on the local network, as `lan:192.168.1.5:41234`: a new device there needs the words alone,
+    /// or one of these where it cannot find it. None where it does not listen.
+    pub lan: Vec<String>,
+    /// Why it does not listen there, though it was to.
+    pub lan_trouble: Option<String>,
     /// When it ends: `2026-05-14 10:11:12`, UTC.
     pub until: String,
     /// For how long it is good from now on.
@@ -92,55 +115,6 @@ pub struct PairedDevice {
     pub epochs: usize,
     /// Bytes of the file that holds them.
     pub keys_file_bytes: u64,
-}
-
-/// What was typed or read from a QR code.
-#[derive(Debug, Clone)]
-pub struct GivenCode {
-    /// The code.
-    pub code: PairingCode,
-    /// Where the library rests, if that was said.
-    pub address: Option<String>,
-    /// What opens that place until the device has a credential of its own, if that was said.
-    pub credential: Option<RemoteCredential>,
-}
-
-impl GivenCode {
-    /// Reads eight words, or what a QR code says.
-    ///
-    /// # Errors
-    /// Why it is no code, in a sentence that repeats nothing of it.
-    pub fn parse(text: &str) -> std::result::Result<Self, String> {
-        let text = text.trim();
-        let parse = |words: &str| PairingCode::parse(words).map_err(|error| why_not(error.fault()));
-        let Some(said) = text.strip_prefix(QR_MARK) else {
-            return Ok(Self { code: parse(text)?, address: None, credential: None });
-        };
-        let mut said: Vec<&str> = said.split_whitespace().collect();
-        let sas = said.pop_if(|last| last.starts_with(QR_SAS)).and_then(|sas| sas.strip_prefix(QR_SAS));
-        let credential =
-            sas.map(RemoteCredential::azure_sas).transpose().map_err(|error| error.to_string())?;
-        let (words, address) = said.split_at(said.len().min(safelight_crypto::CODE_WORDS));
-        let code = parse(&Zeroizing::new(words.join(" ")))?;
-        let address = Some(address.join(" ")).filter(|address| !address.is_empty());
-        Ok(Self { code, address, credential })
-    }
-}
-
-fn why_not(fault: Option<&Fault>) -> String {
-    match fault {
-        Some(Fault::WordCount(count)) => format!("a code has eight words, and these are {count}"),
-        Some(Fault::UnknownWord(place)) => format!("word {place} of the code is not in the list"),
-        _ => "the words of the code do not fit together: one of them is another".to_owned(),
-    }
-}
-
-fn qr_text(words: &str, address: &str, lent: Option<&RemoteCredential>) -> Zeroizing<String> {
-    let sas = match lent {
-        Some(RemoteCredential::AzureSas(sas)) => Zeroizing::new(format!(" {QR_SAS}{}", sas.expose())),
-        _ => Zeroizing::default(),
-    };
-    Zeroizing::new(format!("{QR_MARK} {words} {address}{}", *sas))
 }
 
 /// What a new device may do.
@@ -173,7 +147,7 @@ fn lend(
 }
 
 /// Waits a little, or ends when somebody asks to.
-async fn pause(monitor: &dyn Monitor) -> bool {
+pub(super) async fn pause(monitor: &dyn Monitor) -> bool {
     let mut waited = Duration::ZERO;
     while waited < LOOK_AGAIN && !monitor.cancelled() {
         tokio::time::sleep(LISTEN).await;
@@ -194,12 +168,13 @@ impl Library {
         Ok(lend(&row, credential.as_ref(), LENT, InviteAs::Member)?.is_some())
     }
 
-    /// Lets a new device in by a code that is good for ten minutes, and waits for it. With `lends_storage` it gets a
-    /// credential of its own, and the picture one that holds until then.
+    /// Lets a new device in by a code that is good for ten minutes, and waits for it: in the remote, and on the local network
+    /// where the surroundings have that. With `lends_storage` it gets a credential of its own, and the picture one that holds
+    /// until then.
     ///
     /// # Errors
     /// [`LibraryError::Sync`] with a [`PairingRefusal`], [`LibraryError::Cancelled`] when somebody asked to stop; the
-    /// invitation is closed then. [`LibraryError::Refused`] where it is not clear through which remote.
+    /// invitation is closed then. [`LibraryError::Refused`] where there is no remote, or it is not clear through which.
     pub fn invite(
         &mut self,
         remote: Option<&str>,
@@ -216,6 +191,8 @@ impl Library {
         let runtime = runtime()?;
         let (told, mut keys, mut entropy, stop) = (Told(monitor), None, OsEntropy, Stop::default());
         let keeper = self.keeper(&row)?;
+        let places = self.places_to_tell(&row, invite_as)?;
+        let mut near = Near::default();
         let (mut in_picture, mut own) = (None, None);
         if lends_storage {
             let credential = keeper.credential();
@@ -236,7 +213,8 @@ impl Library {
             let mut invitation = Invitation::open(&mut here, &at, name).await?;
             // Others may sync while this one only waits.
             only.pause()?;
-            talk.invited(&shown(&invitation, &row, in_picture.as_ref()));
+            near = Near::begin(surroundings.lan, &mut invitation, places);
+            talk.invited(&shown(&invitation, &row, in_picture.as_ref(), &near));
             let asked = loop {
                 match invitation.look(&mut here, &at.store).await {
                     Ok(Looked::Asked(asked)) => break asked,
@@ -287,23 +265,53 @@ impl Library {
             };
             Ok::<_, LibraryError>((admitted, wanted))
         });
-        let (admitted, wanted) = paired?;
+        let paired = paired.map(|(admitted, wanted)| self.paired(admitted, &wanted));
+        // Whoever syncs here need not wait for another device's person.
+        drop(only);
+        near.end(talk, monitor);
+        paired
+    }
+
+    /// Gives a device that was let in the name that it wants.
+    fn paired(&mut self, admitted: Admitted, wanted: &str) -> PairedDevice {
         // Whatever it is called, it belongs to the library; a name that is taken can be given later.
-        let named = self.rename_device(&admitted.device.to_string(), &wanted);
+        let named = self.rename_device(&admitted.device.to_string(), wanted);
         if let Err(error) = &named {
             tracing::debug!(%error, "the new device has no name yet");
         }
-        Ok(PairedDevice {
+        PairedDevice {
             device: admitted.device.to_string(),
             name: named.ok().and_then(|device| device.name),
             epochs: admitted.epochs,
             keys_file_bytes: admitted.keys_file_bytes,
-        })
+        }
+    }
+
+    /// Where the library rests, for a device that knows of no place: that of the invitation first. One that may only upload
+    /// is told of no other.
+    fn places_to_tell(&self, row: &RemoteRow, invite_as: InviteAs) -> Result<Vec<PairingPlace>> {
+        let told = |row: &RemoteRow| PairingPlace { name: row.name.clone(), address: row.address.clone() };
+        let mut places = vec![told(row)];
+        if invite_as == InviteAs::Member {
+            places.extend(self.device.remotes()?.iter().filter(|other| other.id != row.id).map(told));
+        }
+        Ok(places)
     }
 
     /// The remote that both devices reach: the one that is named, or the only one.
     fn remote_to_meet_in(&self, remote: Option<&str>) -> Result<RemoteRow> {
-        let mut rows = self.remote_rows(remote)?;
+        let mut rows = match self.remote_rows(remote) {
+            Err(error @ LibraryError::NoRemote) => {
+                return Err(LibraryError::Refused {
+                    reason: error.to_string(),
+                    hint: "a new device joins from a place that holds the library: connect one first with safelight remote add \
+                           NAME ADDRESS, where a folder on a drive or a NAS will do (folder:/media/drive/photos); or take it there \
+                           in one file, with the recovery words: safelight export FILE --sealed here, safelight join file:FILE there"
+                        .into(),
+                });
+            }
+            rows => rows?,
+        };
         if rows.len() > 1 {
             let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
             return Err(LibraryError::Refused {
@@ -317,14 +325,62 @@ impl Library {
     }
 }
 
-fn shown(invitation: &Invitation, row: &RemoteRow, lent: Option<&RemoteCredential>) -> ShownInvitation {
+/// The local network beside the remote of an invitation.
+#[derive(Default)]
+struct Near {
+    listening: Option<Listening>,
+    trouble: Option<String>,
+    until: Option<Instant>,
+}
+
+impl Near {
+    /// Listens there, where that is wanted. An invitation is good without it.
+    fn begin(lan: Lan, invitation: &mut Invitation, places: Vec<PairingPlace>) -> Self {
+        if lan == Lan::Off {
+            return Self::default();
+        }
+        let name = invitation.code().local_name();
+        let board = invitation.also_on_board(places);
+        let until = Some(Instant::now() + good_for(invitation));
+        match Listening::start(lan, board, &name) {
+            Ok(listening) => Self { listening, trouble: None, until },
+            Err(error) => Self { listening: None, trouble: Some(error.to_string()), until },
+        }
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.listening.as_ref().map(Listening::shown).unwrap_or_default()
+    }
+
+    /// Ends it, once a device that came that way has read how its pairing ended.
+    fn end(self, talk: &dyn PairingTalk, monitor: &dyn Monitor) {
+        let (Some(listening), Some(until)) = (self.listening, self.until) else { return };
+        if listening.is_waited_for() {
+            talk.waits();
+        }
+        listening.linger(until, monitor);
+    }
+}
+
+fn good_for(invitation: &Invitation) -> Duration {
+    Duration::from_millis(invitation.expires_millis().saturating_sub(now_stamp_millis()))
+}
+
+fn shown(
+    invitation: &Invitation,
+    row: &RemoteRow,
+    lent: Option<&RemoteCredential>,
+    near: &Near,
+) -> ShownInvitation {
     let words = invitation.code().words();
     ShownInvitation {
         qr: qr_text(&words, &row.address, lent),
         words,
         address: row.address.clone(),
+        lan: near.addresses(),
+        lan_trouble: near.trouble.clone(),
         until: shown_time(invitation.expires_millis()),
-        good_for: Duration::from_millis(invitation.expires_millis().saturating_sub(now_stamp_millis())),
+        good_for: good_for(invitation),
     }
 }
 
@@ -339,92 +395,4 @@ async fn wait_for(only: &SyncLock, monitor: &dyn Monitor) -> bool {
         waited += LISTEN;
     }
     true
-}
-
-/// The code that a join comes in by, and who is asked.
-#[derive(Clone, Copy)]
-pub struct CodeToJoin<'a> {
-    /// The code.
-    pub code: &'a PairingCode,
-    /// What the new device shall be called.
-    pub device_name: &'a str,
-    /// Who is asked whether the words are the same.
-    pub talk: &'a dyn PairingTalk,
-}
-
-impl fmt::Debug for CodeToJoin<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("CodeToJoin").field("device_name", &self.device_name).finish_non_exhaustive()
-    }
-}
-
-/// Asks to be let in, and waits until the device is; then finds what its keys open.
-pub(super) async fn come_in(
-    store: &SealedRemote,
-    by: &CodeToJoin<'_>,
-    monitor: &dyn Monitor,
-) -> Result<(Joining, Asking, Welcome)> {
-    let asking = ask_to_come_in(store, by, monitor).await?;
-    let welcome = until(monitor, async || asking.be_welcomed(store, now_stamp_millis()).await).await?;
-    let joining = find_library_as(store, &asking, &welcome).await?;
-    Ok((joining, asking, welcome))
-}
-
-/// Asks to be let in as a device that may only upload, and waits until it is.
-pub(crate) async fn come_in_to_upload(
-    store: &SealedRemote,
-    by: &CodeToJoin<'_>,
-    monitor: &dyn Monitor,
-) -> Result<(Asking, InboxWelcome)> {
-    let asking = ask_to_come_in(store, by, monitor).await?;
-    let welcome = until(monitor, async || asking.be_let_upload(store, now_stamp_millis()).await).await?;
-    Ok((asking, welcome))
-}
-
-/// Answers an invitation, and waits until somebody has compared the six words.
-async fn ask_to_come_in(store: &SealedRemote, by: &CodeToJoin<'_>, monitor: &dyn Monitor) -> Result<Asking> {
-    let asking =
-        answer_invitation(store, by.code, by.device_name, now_stamp_millis(), &mut OsEntropy).await?;
-    let six_words = until(monitor, async || asking.hear(store, now_stamp_millis()).await).await?;
-    if by.talk.is_same(asking.inviter_name(), &six_words)? {
-        return Ok(asking);
-    }
-    Err(SyncError::from(PairingRefusal::WordsDiffer).into())
-}
-
-/// Looks again and again until there is an answer, or somebody stops it.
-async fn until<T>(
-    monitor: &dyn Monitor,
-    look: impl AsyncFn() -> std::result::Result<Option<T>, SyncError>,
-) -> Result<T> {
-    loop {
-        if let Some(answer) = look().await? {
-            return Ok(answer);
-        }
-        if !pause(monitor).await {
-            return Err(LibraryError::Cancelled);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_read_from_words_and_from_what_a_qr_code_says() {
-        let words = PairingCode::generate(&mut OsEntropy).words();
-        let typed = GivenCode::parse(&format!("\n{} ", words.as_str())).expect("words");
-        assert_eq!((typed.code.words(), typed.address), (words.clone(), None));
-        let address = "folder:/a place/with spaces";
-        let read = GivenCode::parse(&qr_text(&words, address, None)).expect("what a QR code says");
-        assert_eq!((read.code.words(), read.address.as_deref()), (words.clone(), Some(address)));
-        let sas = RemoteCredential::azure_sas("sv=1&sig=2").expect("a SAS");
-        let read = GivenCode::parse(&qr_text(&words, "azure://a/b", Some(&sas))).expect("with a SAS");
-        assert_eq!((read.address.as_deref(), read.credential), (Some("azure://a/b"), Some(sas)));
-        let (first, _) = words.rsplit_once(' ').expect("eight words");
-        assert_eq!(GivenCode::parse(first).expect_err("seven"), "a code has eight words, and these are 7");
-        let unknown = GivenCode::parse(&format!("{first} safelight")).expect_err("no word");
-        assert_eq!(unknown, "word 8 of the code is not in the list");
-    }
 }

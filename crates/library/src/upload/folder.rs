@@ -16,7 +16,8 @@ use crate::flock::{self, Answer, Ask};
 use crate::folder::LibraryFolder;
 use crate::monitor::{Monitor, Task};
 use crate::remote::{
-    CodeToJoin, Keeper, Surroundings, come_in_to_upload, connect_to, parse_address, runtime,
+    CodeToJoin, Entered, Keeper, Surroundings, Way, come_in_to_upload, connect_to, lent_credential,
+    parse_address, runtime,
 };
 
 /// What says that a folder is one.
@@ -35,7 +36,7 @@ const VERSION: u32 = 1;
 pub struct UploadJoin<'a> {
     /// The new folder.
     pub path: &'a Path,
-    /// Where the library rests.
+    /// Where the library rests, or as in [`JoinRequest`](crate::JoinRequest) the device that invites on the local network.
     pub address: &'a str,
     /// What opens that place.
     pub credential: Option<&'a RemoteCredential>,
@@ -88,30 +89,26 @@ impl UploadFolder {
                 hint: "name another folder with --library".into(),
             });
         }
-        let address = parse_address(request.address)?;
         monitor.begin(Task::Sync, None, None);
         let joined = runtime()?.block_on(async {
-            let keeper = Keeper::new(request.credential.cloned());
-            let untried = Some(Capabilities::untried());
-            let connected = connect_to(&address, keeper.clone(), surroundings, untried).await?;
-            let (asking, welcome) = come_in_to_upload(&connected.store, &request.code, monitor).await?;
+            let (address, credential) = (request.address, request.credential);
+            let way = Way { address, credential, surroundings, monitor };
+            let (entered, asking, welcome) = come_in_to_upload(&way, &request.code).await?;
             if !welcome.storage.is_empty() {
                 // What may only create cannot be tried out: what it would leave behind it could not remove.
-                return Ok::<_, LibraryError>((asking, welcome, None));
+                return Ok::<_, LibraryError>((entered, asking, welcome, None));
             }
-            let probed = connect_to(&address, keeper, surroundings, None).await?;
+            let Entered { address, keeper, .. } = &entered;
+            let probed = connect_to(address, keeper.clone(), surroundings, None).await?;
             let found = probed.store.capabilities().clone();
             let is_of_use = !matches!(found.finding(Capability::PutAndGet), Finding::Missing(_));
-            Ok((asking, welcome, is_of_use.then_some(found)))
+            Ok((entered, asking, welcome, is_of_use.then_some(found)))
         });
         monitor.end();
-        let (asking, welcome, capabilities) = joined?;
+        let (Entered { address, keeper, .. }, asking, welcome, capabilities) = joined?;
         let credential = match welcome.storage.as_slice() {
-            [] => request.credential.cloned(),
-            lent => Some(RemoteCredential::from_bytes(lent).map_err(|error| LibraryError::Damaged {
-                object: "the credential that the invitation gave".into(),
-                reason: error.to_string(),
-            })?),
+            [] => keeper.credential(),
+            lent => Some(lent_credential(lent)?),
         };
         let identity = UploadIdentity {
             library: asking.offer().library,

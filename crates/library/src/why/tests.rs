@@ -226,6 +226,7 @@ fn what_a_sync_tells_has_codes() {
         (SyncError::MayNotDelete { place: place() }, "may-not-delete"),
         (SyncError::Overtaken { place: place() }, "overtaken"),
         (PairingRefusal::NoInvitation { place: place() }.into(), "no-invitation"),
+        (PairingRefusal::NobodyNear.into(), "nobody-near"),
         (PairingRefusal::WrongCode { place: place() }.into(), "wrong-code"),
         (PairingRefusal::Used.into(), "code-used"),
         (PairingRefusal::TooManyTries.into(), "code-tries"),
