@@ -33,6 +33,7 @@ mod members;
 mod one_file;
 mod others;
 mod pairing;
+mod pairing_lan;
 #[path = "../faults/pictures.rs"]
 #[expect(dead_code, reason = "the fault tests use all of it")]
 mod pictures;

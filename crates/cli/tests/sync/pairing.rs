@@ -56,14 +56,36 @@ impl Talking {
         told
     }
 
-    fn interrupt(&self) {
+    /// The TCP ports at which it listens, as the system tells.
+    pub(crate) fn listens_at(&self) -> Vec<u16> {
+        let own = format!("/proc/{}", self.child.id());
+        let sockets: Vec<String> = std::fs::read_dir(format!("{own}/fd"))
+            .unwrap()
+            .filter_map(|descriptor| std::fs::read_link(descriptor.ok()?.path()).ok())
+            .filter_map(|to| Some(to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+            .collect();
+        let mut ports = Vec::new();
+        for table in ["tcp", "tcp6"] {
+            for line in std::fs::read_to_string(format!("{own}/net/{table}")).unwrap_or_default().lines() {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let is_own = fields.get(9).is_some_and(|inode| sockets.iter().any(|own| own == inode));
+                if is_own && fields[3] == "0A" {
+                    let (_, port) = fields[1].rsplit_once(':').unwrap();
+                    ports.push(u16::from_str_radix(port, 16).unwrap());
+                }
+            }
+        }
+        ports
+    }
+
+    pub(crate) fn interrupt(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     }
 }
 
 fn invite(device: &Device<'_>) -> (Talking, Value) {
-    let mut inviting = Talking::start(device, &["device", "invite"]);
+    let mut inviting = Talking::start(device, &["device", "invite", "--no-lan"]);
     let invited = inviting.event("invited");
     (inviting, invited)
 }
@@ -103,7 +125,7 @@ fn caption(of: &Device<'_>, photo: &str) -> String {
     of.json(&["show", photo])["caption"].as_str().unwrap_or_default().to_owned()
 }
 
-fn sync_all(all: &[&Device<'_>]) {
+pub(crate) fn sync_all(all: &[&Device<'_>]) {
     for _ in 0..2 {
         all.iter().for_each(|device| device.sync());
     }
@@ -179,14 +201,14 @@ fn two_are_let_in_by_code_and_one_is_shut_out_again_in_a_folder() {
     pairs_and_revokes(Meeting { address: format!("folder:{}", place.path().display()), credential: None });
 }
 
-fn one_in<'a>(world: &'a World) -> Device<'a> {
+pub(crate) fn one_in<'a>(world: &'a World) -> Device<'a> {
     let one = world.first("one");
     one.import(&world.photos("pics", 0..1));
     one.sync();
     one
 }
 
-fn is_empty(folder: &Path) -> bool {
+pub(crate) fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
 
@@ -230,7 +252,7 @@ fn the_code_may_come_from_a_picture_in_a_file_and_decide_alone() {
     let place = tempfile::tempdir().unwrap();
     let world = World::in_folder(place.path());
     let one = one_in(&world);
-    let mut inviting = Talking::start(&one, &["device", "invite", "--without-comparing"]);
+    let mut inviting = Talking::start(&one, &["device", "invite", "--no-lan", "--without-comparing"]);
     let invited = inviting.event("invited");
     // Nothing of a code stands in arguments, and the file says where the library rests.
     std::fs::write(world.path("code"), invited["qr"].as_str().unwrap()).unwrap();
@@ -285,7 +307,7 @@ fn a_picture_opens_the_storage_and_the_new_device_gets_a_key_of_its_own_that_can
     let Some(server) = Azurite::start() else { return };
     let world = World::new(Meeting { address: server.address(), credential: Some(server.account_key()) });
     let one = one_in(&world);
-    let mut inviting = Talking::start(&one, &["device", "invite", "--with-storage"]);
+    let mut inviting = Talking::start(&one, &["device", "invite", "--no-lan", "--with-storage"]);
     let invited = inviting.event("invited");
     let two = world.device("two");
     // Neither an address nor a credential: the picture says both.

@@ -12,7 +12,7 @@ use crate::pairing::Talking;
 
 /// Lets a device upload that nobody gave anything of the library.
 fn let_upload<'a>(world: &'a World, by: &Device<'_>, name: &str, more: &[&str]) -> Device<'a> {
-    let invite = [&["device", "invite", "--upload-only"], more].concat();
+    let invite = [&["device", "invite", "--upload-only", "--no-lan"], more].concat();
     let mut inviting = Talking::start(by, &invite);
     let invited = inviting.event("invited");
     let device = world.device(name);
