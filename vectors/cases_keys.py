@@ -223,3 +223,26 @@ def slot_vectors():
     add("store-without-wrapped-secret", bare, gives, "bad-field")
     add("key-file-with-wrapped-secret", altered(by_file, wrapped_secret=by_store["wrapped_secret"]), file, "bad-field")
     add("wrapped-secret-too-large", altered(by_store, wrapped_secret=sl1.b64(bytes((64 << 10) + 1))), gives, "too-large")
+
+    # What a passkey wrapped is fixed to the byte: any reader that asks a browser can open it.
+    credential, asked, output = rnd("credential"), rnd("salt of a passkey"), rnd("output of a passkey")
+
+    def passkey(library=LIBRARY, id=credential, more=b"", **rest):
+        return make("passkey", kept, wrapped=sl1.by_passkey(library, id, asked, output, kept, **rest) + more)
+
+    def answer(id=credential, salt=asked, output=output):
+        return {"passkey": {"credential": id.hex(), "salt": salt.hex(), "output": output.hex()}}
+
+    add("passkey", passkey(), answer())
+    add("passkey-of-one-byte", passkey(id=b"\x07"), answer(b"\x07"))
+    add("passkey-of-1023-bytes", passkey(id=pattern(1023)), answer(pattern(1023)))
+    add("passkey-wrong", passkey(), answer(output=flip(output, 31)), "key-store")
+    add("passkey-another-credential", passkey(), answer(flip(credential, 0)), "key-store")
+    add("passkey-another-salt", passkey(), answer(salt=flip(asked, 0)), "key-store")
+    add("passkey-sealed-for-another-library", passkey(OTHER_LIBRARY), answer(), "key-store")
+    add("passkey-version-2", passkey(version=2), answer(), "key-store")
+    add("passkey-longer", passkey(more=b"\0"), answer(), "key-store")
+    add("passkey-without-credential", passkey(id=b""), answer(), "key-store")
+    add("passkey-credential-too-long", passkey(id=pattern(1024)), answer(), "key-store")
+    store = {"store": {"kind": "passkey", "gives": kept.hex()}}
+    add("passkey-secret-altered", flipped(passkey(), "wrapped_secret", 116), store, "not-authentic")

@@ -274,7 +274,8 @@ def argon2id(passphrase, salt, memory_kib, passes, lanes):
     return hash_secret_raw(text, salt, passes, memory_kib, lanes, 32, Type.ID, 19)
 
 
-SLOT_KINDS = {"passphrase": 1, "key-file": 2, "recovery": 3, "keystore": 4, "pkcs11": 5, "tpm": 6, "vault": 7}
+SLOT_KINDS = {"passphrase": 1, "key-file": 2, "recovery": 3, "keystore": 4, "pkcs11": 5, "tpm": 6, "vault": 7,
+              "passkey": 8}
 
 
 def slot(library, id, kind, label, secret, salt, unlock_key, randomness, cost=None, recipient=None, wrapped=b""):
@@ -296,6 +297,12 @@ def slot(library, id, kind, label, secret, salt, unlock_key, randomness, cost=No
     if cost:
         text["cost"] = {"memory_kib": memory, "passes": passes, "lanes": lanes}
     return text
+
+
+def by_passkey(library, credential, salt, output, secret, version=1):
+    """What a passkey wrapped: `output` is what its authenticator gave over `salt`."""
+    key = hkdf(output, salt, b"safelight/1 passkey" + library + lp(credential))
+    return u8(version) + lp(credential) + salt + gcm(key, bytes(12), secret)
 
 
 # --- 1.11 root card, 1.12 statements --------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ mod mac;
 pub mod names;
 mod pack;
 mod pairing;
+mod passkey;
 mod passphrase;
 mod primitive;
 mod roster;
@@ -73,6 +74,7 @@ pub use pairing::{
     Ask, CODE_WORDS, Closing, Offer, PAIRING_TRIES, PairingCode, PairingKey, PairingPlace, PairingPlaces,
     Reveal, Welcome, pairing_words,
 };
+pub use passkey::{Passkey, PasskeyQuestion};
 pub use passphrase::PassphraseCost;
 pub use primitive::{Sha256, sha256};
 pub use roster::{AnnouncedEpoch, Member, Roster, Standing};

@@ -49,13 +49,15 @@ pub enum SlotKind {
     Tpm = 6,
     /// A key vault on the network.
     Vault = 7,
+    /// A passkey, which a browser asks.
+    Passkey = 8,
 }
 
 impl SlotKind {
     /// Whether a key store wraps the slot's secret, which then lies in the slot.
     #[must_use]
     pub const fn is_store(self) -> bool {
-        matches!(self, Self::Keystore | Self::Pkcs11 | Self::Tpm | Self::Vault)
+        matches!(self, Self::Keystore | Self::Pkcs11 | Self::Tpm | Self::Vault | Self::Passkey)
     }
 
     /// The word for it in a slot's file.
@@ -69,6 +71,7 @@ impl SlotKind {
             Self::Pkcs11 => "pkcs11",
             Self::Tpm => "tpm",
             Self::Vault => "vault",
+            Self::Passkey => "passkey",
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Key stores that keep a secret for us: an OS keystore, a PKCS#11 token, a TPM, a key vault. The `keystore`
-//! crate implements this trait; a key slot of such a kind holds only what the store wrapped.
+//! Key stores that keep a secret for us: an OS keystore, a PKCS#11 token, a TPM, a key vault, each of which the
+//! `keystore` crate asks, and a [passkey](crate::Passkey), which a browser asks. A key slot of such a kind holds only what
+//! the store wrapped.
 //!
 //! Spec: sl1.md §1.9.
 

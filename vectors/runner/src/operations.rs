@@ -5,10 +5,11 @@ use safelight_crypto::{
     Ask, Closing, ContentHash, CryptoError, DeviceCard, DeviceId, Domain, EntryName, EntryRecord, Epoch,
     EpochId, EpochSecrets as _, Fault, HEADER_LEN, InboxName, KeyWrap, Keyring, Kind, LibraryId,
     ObjectContext, ObjectName, Offer, Opener, PackIndex, PackTier, PairingCode, PairingKey, PairingPlaces,
-    Recipient, RecoveryWords, Reveal, RootCard, Roster, SecretBytes, Signature, SignedInboxHead, Slot,
-    SlotKind, SlotSecret, Standing, Statement, StatementBody, StoreError, UnlockKey, VerifyingKey, Welcome,
-    entry_sealed_len, names, open, open_entry, open_from, open_keys_file, open_original, original_parts,
-    padded_original, padme, pairing_words, scan_local_pack, sha256, statements_hash,
+    Passkey, PasskeyQuestion, Recipient, RecoveryWords, Reveal, RootCard, Roster, SecretBytes, Signature,
+    SignedInboxHead, Slot, SlotKind, SlotSecret, Standing, Statement, StatementBody, StoreError, UnlockKey,
+    VerifyingKey, Welcome, entry_sealed_len, names, open, open_entry, open_from, open_keys_file,
+    open_original, original_parts, padded_original, padme, pairing_words, scan_local_pack, sha256,
+    statements_hash,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -383,14 +384,30 @@ fn slot(input: &Value, files: &Files) -> Outcome {
         Value::Null => None,
         given => Some(GivingStore { kind: field(given, "kind")?, gives: files.bytes(&given["gives"])? }),
     };
-    let secret = match (&passphrase, &words, &store) {
+    let library = field(input, "library")?;
+    let passkey = match &input["passkey"] {
+        Value::Null => None,
+        given => Some(passkey(library, given, files)?),
+    };
+    let secret = match (&passphrase, &words, &store, &passkey) {
         (Some(passphrase), ..) => SlotSecret::Passphrase(passphrase),
-        (_, Some(words), _) => SlotSecret::Recovery(words),
-        (_, _, Some(store)) => SlotSecret::Store(store),
+        (_, Some(words), ..) => SlotSecret::Recovery(words),
+        (_, _, Some(store), _) => SlotSecret::Store(store),
+        (_, _, _, Some(passkey)) => SlotSecret::Store(passkey),
         _ => SlotSecret::KeyFile(&key_file),
     };
-    let unlock_key = slot.open(field(input, "library")?, &secret)?;
+    let unlock_key = slot.open(library, &secret)?;
     Ok(json!(hex(unlock_key.as_bytes())))
+}
+
+/// A passkey with what its authenticator answered.
+fn passkey(library: LibraryId, given: &Value, files: &Files) -> Result<Passkey, Failure> {
+    let bytes_32 = |name: &str| {
+        files.bytes(&given[name])?.try_into().map_err(|_| bad(format!("{name} is not 32 bytes")))
+    };
+    let question = PasskeyQuestion::new(files.bytes(&given["credential"])?, bytes_32("salt")?)
+        .map_err(|error| bad(error.to_string()))?;
+    Ok(question.answered(library, bytes_32("output")?))
 }
 
 /// A key store that gives one answer, whatever it is asked.

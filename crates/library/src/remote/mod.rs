@@ -45,6 +45,7 @@ pub use coming::CodeToJoin;
 pub(crate) use coming::{Entered, Way, come_in_to_upload, lent_credential};
 pub use cost::{RemoteCost, TierCost};
 pub use forget::{ForgetPlan, ForgetReport, ForgottenPlace, MayKeep};
+pub use given_code::GivenCode;
 pub use join::{JoinBy, JoinRequest, Joined};
 pub(crate) use keeper::Keeper;
 pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
@@ -58,7 +59,6 @@ pub use local::{
 };
 pub(crate) use lock::SyncLock;
 pub use news::LocalNews;
-pub use given_code::GivenCode;
 pub use pairing::{InviteAs, PairedDevice, PairingTalk, ShownInvitation};
 pub(crate) use places::Safety;
 pub use places::ShownPlace;

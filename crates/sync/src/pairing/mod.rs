@@ -19,9 +19,9 @@ mod lan;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use accept::{Asking, answer_invitation};
+pub use admission::Admitted;
 use bytes::Bytes;
 pub use carrier::Carrier;
-pub use admission::Admitted;
 pub use invite::{Asked, Invitation, Looked, PAIRING_MILLIS};
 pub use lan::{Board, LanCarrier, is_local, serve_board};
 use safelight_crypto::{Closing, DeviceId, PairingId};
