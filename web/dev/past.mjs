@@ -7,6 +7,7 @@ let keys = [['passphrase', 'passphrase'], ['recovery', 'recovery words'], ['tpm'
 export const past = ({ call, method, body }) => {
   if (call === 'snapshots') return method === 'POST' ? SNAPSHOTS[0] : { snapshots: SNAPSHOTS, schedule: { weekly: false, keep: { days: 7, weeks: 4, months: 12 } } };
   if (call === 'history') return CHANGES.slice(0, 101);
+  if (call === 'passkeys') return [];
   if (call === 'keys' && method === 'POST') keys = [...keys, { id: `slot${keys.length}`, kind: 'passphrase', label: body.label || 'passphrase' }];
   if (call === 'keys') return method === 'POST' ? keys.at(-1) : keys;
   if (call === 'recovery/test') return {};

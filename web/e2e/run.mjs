@@ -29,6 +29,7 @@ import './duplicates.mjs';
 import './devices.mjs';
 import './history.mjs';
 import './unlocking.mjs';
+import './passkeys.mjs';
 import './hidden.mjs';
 import './first.mjs';
 import './journey.mjs';

@@ -108,8 +108,8 @@ pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{
-    Entropy, LibraryId, OsEntropy, PairingPlace, PassphraseCost, RecoveryWords, Slot, SlotKind, SlotSecret,
-    UnlockKey,
+    Entropy, LibraryId, OsEntropy, PairingPlace, Passkey, PasskeyQuestion, PassphraseCost, RecoveryWords,
+    Slot, SlotKind, SlotSecret, UnlockKey,
 };
 pub use show::{FileFacts, ShownAsset, probe_files};
 pub use source::Source;

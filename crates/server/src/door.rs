@@ -11,22 +11,20 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use safelight_library::folder::LibraryFolder;
 use safelight_library::keys::UnlockedKeys;
-use safelight_library::unlock::{self, UnlockError, UnlockSources};
-use safelight_library::{
-    Library, LibraryError, LibraryOptions, Moment, OsEntropy, PictureKind, Surroundings,
-};
+use safelight_library::{Library, LibraryError, LibraryOptions, Moment, PictureKind, Surroundings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::ServeOptions;
 use crate::bringing::Bringing;
-use crate::failure::{Answer, Failure, WRONG_PASSPHRASE};
+use crate::failure::{Answer, Failure};
 use crate::gallery::held;
+use crate::guesses::{Guesses, Proof, opens_nothing, too_many};
 use crate::hidden::Hidden;
 use crate::idle::Idle;
 
@@ -34,12 +32,6 @@ use crate::idle::Idle;
 const LOOKING_BACK: &str = "looking-back";
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
-/// So many wrong passphrases are tried at once before each has to wait.
-const FREE_GUESSES: u32 = 3;
-/// The first wait after them; it doubles with every further one.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// What the server makes or joins a library with, where there is none yet.
 #[derive(Debug)]
@@ -530,9 +522,9 @@ impl Door {
         }
     }
 
-    /// Opens the door with a passphrase. Whoever guesses waits longer and longer; only one guess is tried at a time.
-    pub(crate) async fn unlock(&self, passphrase: Zeroizing<String>) -> Answer<()> {
-        let keys = self.prove(passphrase).await?;
+    /// Opens the door. Whoever guesses waits longer and longer; only one guess is tried at a time.
+    pub(crate) async fn unlock(&self, proof: Proof) -> Answer<()> {
+        let keys = self.prove(proof).await?;
         let folder = self.folder().ok_or_else(Failure::no_library)?;
         self.let_in(folder, keys);
         Ok(())
@@ -542,7 +534,7 @@ impl Door {
     pub(crate) async fn open_hidden(&self, passphrase: Zeroizing<String>) -> Answer<()> {
         let rooms = || self.rooms.read().unwrap_or_else(PoisonError::into_inner);
         let before = rooms().as_ref().map(Arc::downgrade).ok_or_else(|| self.closed())?;
-        self.prove(passphrase).await?;
+        self.prove(Proof::Passphrase(passphrase)).await?;
         // It may have been shut meanwhile: they are opened only with the door that was asked at.
         let now = rooms();
         if !now.as_ref().is_some_and(|now| Arc::downgrade(now).ptr_eq(&before)) {
@@ -552,35 +544,29 @@ impl Door {
         Ok(())
     }
 
-    /// The keys that a passphrase opens.
-    /// The keys of the library, if a passphrase opens it. Whoever guesses waits longer and longer.
-    pub(crate) async fn prove(&self, passphrase: Zeroizing<String>) -> Answer<UnlockedKeys> {
+    /// The keys of the library, if a proof opens it. Whoever guesses waits longer and longer.
+    pub(crate) async fn prove(&self, proof: Proof) -> Answer<UnlockedKeys> {
         let mut guesses = Arc::clone(&self.guesses).try_lock_owned().map_err(|_| too_many(1))?;
         guesses.may_try(Instant::now())?;
         let folder = self.folder().ok_or_else(Failure::no_library)?;
-        if passphrase.is_empty() {
+        if proof.is_empty() {
             // No slot has an empty one, and nothing need be tried.
             guesses.wrong(Instant::now());
-            return Err(wrong_passphrase());
+            return Err(proof.refused());
         }
         // What was begun is counted, and nothing else is tried meanwhile, even if nobody waits for it any more.
         let tried = tokio::task::spawn_blocking(move || {
-            let tried = try_passphrase(&folder, &passphrase);
+            let tried = proof.try_on(&folder);
             match &tried {
                 Ok(_) => guesses.right(),
-                // Whoever was asked once and then not again has guessed wrong.
-                Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => {
-                    guesses.wrong(Instant::now());
-                }
+                Err(error) if opens_nothing(error) => guesses.wrong(Instant::now()),
                 Err(_) => {}
             }
-            tried
+            tried.map_err(|error| {
+                if opens_nothing(&error) { proof.refused() } else { LibraryError::from(error).into() }
+            })
         });
-        match tried.await.map_err(|_| Failure::broken())? {
-            Ok(keys) => Ok(keys),
-            Err(UnlockError::WrongSecret { .. } | UnlockError::Locked { .. }) => Err(wrong_passphrase()),
-            Err(error) => Err(LibraryError::from(error).into()),
-        }
+        tried.await.map_err(|_| Failure::broken())?
     }
 }
 
@@ -598,87 +584,7 @@ fn is_asked() -> bool {
     UNASKED.try_with(|()| ()).is_err()
 }
 
-/// The keys of a library that a passphrase opens.
-pub(crate) fn try_passphrase(folder: &LibraryFolder, passphrase: &str) -> Result<UnlockedKeys, UnlockError> {
-    // A person is asked again after a wrong answer; whoever asks over a network has one guess.
-    let mut ask = |question: &unlock::Question<'_>| {
-        Ok((!question.is_repeated).then(|| Zeroizing::new(passphrase.to_owned())))
-    };
-    let sources = UnlockSources { prompt: Some(&mut ask), ..UnlockSources::default() };
-    Ok(unlock::unlock(folder, sources, SystemTime::now(), &mut OsEntropy)?.keys)
-}
-
-/// Wrong passphrases since the last right one.
-#[derive(Debug, Default)]
-struct Guesses {
-    wrong: u32,
-    not_before: Option<Instant>,
-}
-
-impl Guesses {
-    fn may_try(&self, now: Instant) -> Answer<()> {
-        match self.not_before {
-            Some(then) if then > now => Err(too_many((then - now).as_secs() + 1)),
-            _ => Ok(()),
-        }
-    }
-
-    fn wrong(&mut self, now: Instant) {
-        self.wrong = self.wrong.saturating_add(1);
-        if let Some(further) = self.wrong.checked_sub(FREE_GUESSES) {
-            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(further.min(16)));
-            self.not_before = Some(now + wait.min(LONGEST_WAIT));
-        }
-    }
-
-    fn right(&mut self) {
-        *self = Self::default();
-    }
-}
-
 fn looking_back() -> Failure {
     let message = "the library is shown as it was, and nothing can be changed in that";
     Failure::new(StatusCode::CONFLICT, LOOKING_BACK, message).hint("go back to today first")
-}
-
-fn wrong_passphrase() -> Failure {
-    let message = "that passphrase does not open the library";
-    let failure = Failure::new(StatusCode::FORBIDDEN, WRONG_PASSPHRASE, message);
-    failure.hint("check the layout of the keyboard, then try again")
-}
-
-fn too_many(seconds: u64) -> Failure {
-    Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-guesses", "too many passphrases were tried")
-        .hint(if seconds == 1 { "wait a second".to_owned() } else { format!("wait {seconds} seconds") })
-        .after(seconds)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_of_one_second_is_told_as_one() {
-        let hint = |seconds| too_many(seconds).hint.unwrap_or_default();
-        assert_eq!((hint(1), hint(2)), ("wait a second".to_owned(), "wait 2 seconds".to_owned()));
-    }
-
-    #[test]
-    fn guesses_wait_longer_and_longer() {
-        let mut guesses = Guesses::default();
-        let mut now = Instant::now();
-        let begun = now;
-        let mut tried = 0;
-        // Somebody who tries every second for a day.
-        while now < begun + Duration::from_secs(86_400) {
-            if guesses.may_try(now).is_ok() {
-                tried += 1;
-                guesses.wrong(now);
-            }
-            now += Duration::from_secs(1);
-        }
-        assert!((280..320).contains(&tried), "{tried}");
-        guesses.right();
-        assert!(guesses.may_try(now).is_ok());
-    }
 }

@@ -30,6 +30,9 @@ pub(crate) const NEEDS_CONSENT: &str = "needs-consent";
 /// The word for a passphrase that opens nothing.
 pub(crate) const WRONG_PASSPHRASE: &str = "wrong-passphrase";
 
+/// The word for a passkey that opens nothing.
+pub(crate) const WRONG_PASSKEY: &str = "wrong-passkey";
+
 /// The word for recovery words that were typed back and are others.
 pub(crate) const WRONG_WORDS: &str = "wrong-words";
 

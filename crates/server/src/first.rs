@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::asked::Asked;
 use crate::connecting::credential_of;
-use crate::door::try_passphrase;
 use crate::failure::{Answer, Failed, Failure, More, WRONG_WORDS};
 use crate::gallery::{Gallery, held};
+use crate::guesses::try_passphrase;
 use crate::jobs::{self, Ended, ShownJob, Watched};
 
 /// So many words are asked back.

@@ -14,6 +14,7 @@ use crate::guard::Site;
 use crate::inviting::Inviting;
 use crate::jobs::Jobs;
 use crate::map::Points;
+use crate::passkeys::Passkeys;
 use crate::past::LookedAt;
 use crate::plans::Plans;
 use crate::proxies::Proxies;
@@ -40,6 +41,7 @@ pub(crate) struct Gallery {
     pub(crate) states: States,
     pub(crate) proxies: Proxies,
     pub(crate) inviting: Inviting,
+    pub(crate) passkeys: Passkeys,
 }
 
 impl Gallery {
@@ -85,6 +87,7 @@ impl Gallery {
         self.forget_views();
         self.jobs.forget();
         self.inviting.forget();
+        self.passkeys.forget();
         self.undone.forget();
         self.news.locked();
     }

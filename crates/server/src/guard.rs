@@ -24,7 +24,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wa
 pub(crate) const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
-     hid=(), magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=()";
+     hid=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-create=(self), \
+     publickey-credentials-get=(self), serial=(), usb=()";
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

@@ -20,20 +20,21 @@ use zeroize::Zeroizing;
 use crate::asked::Asked;
 use crate::failure::{Answer, Failed, Failure, WRONG_WORDS};
 use crate::gallery::Gallery;
+use crate::guesses::Proof;
 use crate::locking::Passphrase;
 
 /// A way to unlock.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ShownSlot {
     id: String,
-    /// `passphrase`, `keyfile`, `recovery`, `keystore`, `pkcs11`, `tpm`.
+    /// `passphrase`, `key-file`, `recovery`, `keystore`, `pkcs11`, `tpm`, `vault`, `passkey`.
     kind: &'static str,
     /// What people call it.
     label: String,
 }
 
 impl ShownSlot {
-    fn of(slot: &Slot) -> Self {
+    pub(crate) fn of(slot: &Slot) -> Self {
         Self { id: slot.id().to_string(), kind: slot.kind().as_str(), label: slot.label().to_owned() }
     }
 }
@@ -70,7 +71,7 @@ pub(crate) async fn add_key(
     let new = Zeroizing::new(new_passphrase);
     check_new_passphrase(&new)
         .map_err(|reason| Failure::new(StatusCode::CONFLICT, "refused", reason).hint("write a longer one"))?;
-    gallery.door.prove(Zeroizing::new(passphrase)).await?;
+    gallery.door.prove(Proof::Passphrase(Zeroizing::new(passphrase))).await?;
     let added = gallery.door.write(move |library| {
         let (folder, keys) = library.keys();
         folder.require_writable().map_err(LibraryError::from)?;
@@ -93,7 +94,7 @@ pub(crate) async fn remove_key(
     Path(id): Path<String>,
     Asked(Passphrase { passphrase }): Asked<Passphrase>,
 ) -> Answer<Json<ShownSlot>> {
-    gallery.door.prove(Zeroizing::new(passphrase)).await?;
+    gallery.door.prove(Proof::Passphrase(Zeroizing::new(passphrase))).await?;
     let removed = gallery.door.write(move |library| {
         let (folder, keys) = library.keys();
         let slot = folder.keys().find_slot(&id).map_err(LibraryError::from)?;

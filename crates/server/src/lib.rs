@@ -22,6 +22,7 @@ mod first;
 mod forgetting;
 mod gallery;
 mod guard;
+mod guesses;
 mod hidden;
 mod idle;
 mod importing;
@@ -34,6 +35,7 @@ mod map;
 mod media;
 mod organised;
 mod page;
+mod passkeys;
 mod past;
 mod peer;
 mod plans;
@@ -76,6 +78,7 @@ use guard::Site;
 use inviting::Inviting;
 use jobs::Jobs;
 use map::Points;
+use passkeys::Passkeys;
 use plans::Plans;
 use proxies::Proxies;
 use reading::States;
@@ -154,6 +157,7 @@ impl Server {
             states: States::default(),
             proxies: Proxies::default(),
             inviting: Inviting::default(),
+            passkeys: Passkeys::default(),
         });
         Ok(Self { gallery, listeners, port })
     }

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::gallery::Gallery;
 use crate::{
     albums, completing, connecting, devices, duplicates, events, fetching, first, forgetting, guard, hidden,
-    importing, inviting, jobs, keys, locking, map, media, organised, page, past, proxies, reading, remotes,
-    searches, session, settings, storage, switching, thawing, tiles, timeline, uploads, writing,
+    importing, inviting, jobs, keys, locking, map, media, organised, page, passkeys, past, proxies, reading,
+    remotes, searches, session, settings, storage, switching, thawing, tiles, timeline, uploads, writing,
 };
 
 /// A list of a hundred thousand ids, and some room.
@@ -45,7 +45,9 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(first::create))
         .routes(routes!(first::join))
         .routes(routes!(locking::lock))
-        .routes(routes!(locking::unlock));
+        .routes(routes!(locking::unlock))
+        .routes(routes!(passkeys::list_passkeys))
+        .routes(routes!(passkeys::unlock_by_passkey));
     let attended = OpenApiRouter::new()
         .routes(routes!(locking::be_present))
         .routes(routes!(reading::show_asset))
@@ -106,6 +108,8 @@ fn described() -> [OpenApiRouter<Arc<Gallery>>; 3] {
         .routes(routes!(uploads::list_uploads))
         .routes(routes!(keys::list_keys, keys::add_key))
         .routes(routes!(keys::remove_key))
+        .routes(routes!(passkeys::begin_passkey))
+        .routes(routes!(passkeys::add_passkey))
         .routes(routes!(keys::show_kit))
         .routes(routes!(keys::test_recovery))
         .routes(routes!(past::release_brake))

@@ -658,6 +658,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The passkeys that open the library, also while it is locked: none before there is one. */
+        get: operations["list_passkeys"];
+        put?: never;
+        /** Adds a passkey that was made. */
+        post: operations["add_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to add a passkey. */
+        post: operations["begin_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens the library with what a passkey answered. */
+        post: operations["unlock_by_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/past": {
         parameters: {
             query?: never;
@@ -1498,6 +1550,11 @@ export interface components {
             media: string;
             /** @description Goes into the header `x-safelight` of every request; only at the beginning. */
             secret?: string | null;
+        };
+        /** @description What a new passkey is made for. */
+        BegunPasskey: {
+            /** @description What its output is to be taken over, in base64url; it comes back with the answer. */
+            salt: string;
         };
         /** @description The brake of this device. */
         Brake: {
@@ -2504,6 +2561,17 @@ export interface components {
             /** @description What people call it; empty takes the name away. */
             name: string;
         };
+        /** @description A passkey to add. */
+        NewPasskey: {
+            /** @description The id of the credential. */
+            credential: string;
+            /** @description What to call it. */
+            label: string;
+            /** @description What it gave over the salt: 32 bytes. */
+            output: string;
+            /** @description The salt that was drawn for it. */
+            salt: string;
+        };
         /** @description A snapshot to make. */
         NewSnapshot: {
             /** @description What to call it; without a name it is called after the time. */
@@ -2583,6 +2651,13 @@ export interface components {
             keys_file_bytes: number;
             /** @description What it is called. */
             name?: string | null;
+        };
+        /** @description What an authenticator answered, in base64url. */
+        PasskeyAnswer: {
+            /** @description The id of the credential that answered. */
+            credential: string;
+            /** @description The 32 bytes that it gave: `prf.results.first`. */
+            output: string;
         };
         /** @description What opens the library. */
         Passphrase: {
@@ -3220,6 +3295,15 @@ export interface components {
             /** @description What it does just now. */
             task?: string | null;
         };
+        /** @description A passkey that opens the library, as an authenticator is asked for it. Ids and salts are in base64url. */
+        ShownPasskey: {
+            /** @description The id of the credential. */
+            credential: string;
+            /** @description What its output is taken over: `prf.eval.first`. */
+            salt: string;
+            /** @description The way to unlock that it is. */
+            slot: string;
+        };
         /** @description Where an original rests whole. */
         ShownPlace: {
             /**
@@ -3325,7 +3409,7 @@ export interface components {
         /** @description A way to unlock. */
         ShownSlot: {
             id: string;
-            /** @description `passphrase`, `keyfile`, `recovery`, `keystore`, `pkcs11`, `tpm`. */
+            /** @description `passphrase`, `key-file`, `recovery`, `keystore`, `pkcs11`, `tpm`, `vault`, `passkey`. */
             kind: string;
             /** @description What people call it. */
             label: string;
@@ -5740,6 +5824,152 @@ export interface operations {
             };
             /** @description no range was asked for, or one that it does not have */
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownPasskey"][];
+                };
+            };
+        };
+    };
+    add_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownSlot"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `refused`: nobody has begun, or too long ago */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    begin_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Passphrase"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunPasskey"];
+                };
+            };
+            /** @description `wrong-passphrase` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+        };
+    };
+    unlock_by_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Locked"];
+                };
+            };
+            /** @description `wrong-passkey` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failed"];
+                };
+            };
+            /** @description `too-many-guesses`: wait, as Retry-After says */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -182,8 +182,10 @@ function saw(status: Status): void {
   session.revision = Math.max(session.revision, status.revision ?? 0);
 }
 
-export async function unlock(passphrase: string): Promise<void> {
-  await post('unlock', { passphrase });
+export const unlock = (passphrase: string): Promise<void> => enter('unlock', { passphrase });
+/** Opens the library by one of its ways. */
+export async function enter(way: string, proof: object): Promise<void> {
+  await post(way, proof);
   others.postMessage({ name: 'unlocked', data: null } satisfies News);
   await refresh();
 }

@@ -16,6 +16,7 @@ export type RemotePrivacy = Said['RemotePrivacy'];
 export type Device = Said['ShownDevice'];
 export type Snapshots = Said['Snapshots'];
 export type Slot = Said['ShownSlot'];
+export type Passkey = Said['ShownPasskey'];
 export type Restored = Said['Restored'];
 export type Left = Said['Left'];
 export type ShownInvite = Said['ShownInvite'];

@@ -59,7 +59,13 @@ fn one(context: &Context, folder: &LibraryFolder, wanted: &str) -> Result<(), Fa
             return Err(error.into());
         }
         Outcome::NotTried(reason) if slot.kind().is_store() => {
-            return Err(Failure::new(Exit::Locked, format!("{} was not tried: {reason}", in_words(&slot))));
+            let failure = Failure::new(Exit::Locked, format!("{} was not tried: {reason}", in_words(&slot)));
+            return Err(match slot.kind() {
+                SlotKind::Passkey => {
+                    failure.hint("lock the gallery of safelight serve, and unlock it with the passkey")
+                }
+                _ => failure,
+            });
         }
         Outcome::NotTried(_) => return Err(missing(slot.kind())),
     }
@@ -192,6 +198,9 @@ impl<'a> Given<'a> {
                 Some(passphrase) => test(&SlotSecret::Passphrase(passphrase)),
                 None => not_given("--passphrase-file"),
             },
+            SlotKind::Passkey => {
+                Outcome::NotTried("a browser asks it; the gallery is where it is tested".to_owned())
+            }
             kind => match stores.of_slot(kind) {
                 Some(store) => test(&SlotSecret::Store(store)),
                 None => Outcome::NotTried(format!("this version cannot ask a {}", kind_word(kind))),

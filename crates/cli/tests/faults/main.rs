@@ -32,6 +32,7 @@ mod room;
 mod served_first;
 mod served_hidden;
 mod served_import;
+mod served_passkeys;
 mod served_pictures;
 mod served_remotes;
 mod served_videos;

@@ -28,7 +28,7 @@ pub enum AttemptWay {
     KeyFile,
     /// Recovery words.
     Recovery,
-    /// A key store: the system's keystore, a token, a TPM, a vault.
+    /// A key store: the system's keystore, a token, a TPM, a vault, a passkey.
     Store(StoreKind),
 }
 
@@ -43,6 +43,8 @@ pub enum StoreKind {
     Tpm,
     /// A key vault on the network.
     Vault,
+    /// A passkey.
+    Passkey,
 }
 
 impl AttemptWay {
@@ -59,6 +61,7 @@ impl AttemptWay {
             SlotKind::Pkcs11 => Self::Store(StoreKind::Pkcs11),
             SlotKind::Tpm => Self::Store(StoreKind::Tpm),
             SlotKind::Vault => Self::Store(StoreKind::Vault),
+            SlotKind::Passkey => Self::Store(StoreKind::Passkey),
             _ => Self::Passphrase,
         }
     }
@@ -74,10 +77,11 @@ impl AttemptWay {
             Self::Store(StoreKind::Pkcs11) => "pkcs11",
             Self::Store(StoreKind::Tpm) => "tpm",
             Self::Store(StoreKind::Vault) => "vault",
+            Self::Store(StoreKind::Passkey) => "passkey",
         }
     }
 
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Passphrase,
         Self::KeyFile,
         Self::Recovery,
@@ -85,6 +89,7 @@ impl AttemptWay {
         Self::Store(StoreKind::Pkcs11),
         Self::Store(StoreKind::Tpm),
         Self::Store(StoreKind::Vault),
+        Self::Store(StoreKind::Passkey),
     ];
 
     fn parse(word: &str) -> Option<Self> {

@@ -40,7 +40,7 @@ pub enum KeysError {
     },
     /// Without this slot only stores could unlock the library, which break, are lost and are left behind.
     #[error(
-        "{slot} is the last key slot that a person can open: the others need a key store of this machine or a token"
+        "{slot} is the last key slot that a person can open: the others need a key store of this machine, a token or a passkey"
     )]
     LastForPeople {
         /// The slot.

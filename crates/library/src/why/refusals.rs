@@ -89,6 +89,8 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("broke-off", "the request broke off"),
     ("wrong-passphrase", "that passphrase does not open the library"),
     ("wrong-passphrase", "the passphrase does not open the library in {path}"),
+    ("wrong-passkey", "that passkey does not open the library"),
+    ("passkey-unasked", "no passkey was being added, or for too long"),
     ("too-many-guesses", "too many passphrases were tried"),
     ("passphrase-short", "a passphrase needs at least 8 characters; several words are better than one"),
     ("busy", "something else is running that takes long"),

@@ -8,6 +8,7 @@ mod events;
 mod hidden;
 mod locking;
 mod media;
+mod passkeys;
 mod past;
 mod room;
 mod routes;

@@ -23,7 +23,7 @@ const WITHOUT_SESSION: [(&str, &str); 3] =
     [("GET", "/"), ("POST", "/api/v1/session"), ("GET", "/api/v1/session/known")];
 
 /// What is answered while the library is locked, or before there is one. Nothing of a library is in it.
-const WHILE_LOCKED: [(&str, &str); 14] = [
+const WHILE_LOCKED: [(&str, &str); 16] = [
     ("GET", "/"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/session"),
@@ -34,6 +34,8 @@ const WHILE_LOCKED: [(&str, &str); 14] = [
     ("GET", "/api/v1/jobs"),
     ("POST", "/api/v1/lock"),
     ("POST", "/api/v1/unlock"),
+    ("GET", "/api/v1/passkeys"),
+    ("POST", "/api/v1/passkeys/unlock"),
     ("POST", "/api/v1/first/strength"),
     ("GET", "/api/v1/remotes/kinds"),
     ("POST", "/api/v1/hidden/close"),
