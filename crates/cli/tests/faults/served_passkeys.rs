@@ -40,7 +40,7 @@ fn commands_list_keep_and_remove_a_passkey_and_leave_asking_it_to_the_gallery() 
     assert!(one.stderr.contains("unlock it with the passkey"), "{}", one.said());
     // Nothing of the terminal asks it, and that is no failed unlock.
     room.run(room.bare().arg("list")).ends_with(&[3]);
-    let tried = room.safelight(&["--json", "audit"]).ends_with(&[0]).text();
+    let tried = room.safelight(&["--json", "audit", "list"]).ends_with(&[0]).text();
     assert!(!tried.contains("passkey"), "{tried}");
 
     room.safelight(&["key", "rotate"]).ends_with(&[0]);
