@@ -40,7 +40,7 @@ function change(remote, { settings: wanted, consent }, fail) {
   if (/rating:[6-9]/.test(wanted.only ?? '')) return fail(400, 'not-understood', 'a rating is 0 to 5', { setting: 'only', at: [wanted.only.search(/rating:[6-9]/) + 7, wanted.only.search(/rating:[6-9]/) + 8] });
   if ((wanted.policy === 'on-demand' || wanted.only === 'type:photo') && !consent) return { asks: { code: 'needs-consent', message: 'much would newly go there', exposes: { remote: remote.name, originals: 3386, bytes: 14_221_200_000, most: remote.policy.expose } } };
   const text = (name) => (wanted[name] === undefined ? remote[name] : wanted[name] === 'none' ? null : wanted[name]);
-  Object.assign(remote, { limit: text('limit'), quiet: text('quiet') });
+  Object.assign(remote, { limit: text('limit'), quiet: text('quiet'), daily: text('daily') });
   Object.assign(remote.policy, { kind: wanted.policy ?? remote.policy.kind, ...(wanted.only === undefined ? {} : { only: wanted.only || null }), ...(wanted.expose === undefined ? {} : { expose: wanted.expose }), ...(wanted.tier ? { tier: wanted.tier } : {}) });
   if (wanted.older) Object.assign(remote.policy, { older_days: Number.parseInt(wanted.older, 10) * ({ y: 365, m: 30 }[wanted.older.at(-1)] ?? 1), by: wanted.by ?? 'captured' });
   return { remote: remote.name, policy: remote.policy.kind, newly_exposed: 0, newly_exposed_bytes: 0, waiting_originals: remote.waiting_originals };

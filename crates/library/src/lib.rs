@@ -91,12 +91,12 @@ pub use past::{Moment, ShownSnapshot, SnapshotKeep, SnapshotSchedule, zone_here}
 pub use proxy::{OpenVideo, Plays, Proxy, ProxyStop};
 pub use recovery::{KitSecret, NewWords, RecoveryKit, WordsStanding};
 pub use remote::{
-    AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, Brought, CapabilityFinding, CheckedRemote,
-    CheckedRow, CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome, Exposes,
-    FetchReport, ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport, FreeRequest,
-    GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest, Joined, Lan, LinkCost, LocalChange, LocalNews,
-    LocalOutcome, LocalSettings, LocalStanding, MayKeep, MinuteOfDay, NamedPhoto, OpenOriginal, Originals,
-    PairedDevice, PairingTalk, PinReport, PolicyChange, Quarantine, RemoteComparison, RemoteCost,
+    AddedRemote, AlbumSubject, AzureEnvironment, BasketItem, Brought, CapabilityFinding, Capped,
+    CheckedRemote, CheckedRow, CodeToJoin, CollectOutcome, CollectWait, ComparedKind, Counted, DrillOutcome,
+    Exposes, FetchReport, ForgetPlan, ForgetReport, ForgottenPlace, FreeAgainst, FreePlan, FreeReport,
+    FreeRequest, GivenCode, HeldBack, InviteAs, JoinBy, JoinRequest, Joined, Lan, LinkCost, LocalChange,
+    LocalNews, LocalOutcome, LocalSettings, LocalStanding, MayKeep, MinuteOfDay, NamedPhoto, OpenOriginal,
+    Originals, PairedDevice, PairingTalk, PinReport, PolicyChange, Quarantine, RemoteComparison, RemoteCost,
     RemoteCredential, RemotePrivacy, RemoteRequest, RemoteVerifyReport, ReplicateOutcome, ReplicateRequest,
     SecretText, SeenDevice, SeenSort, ShownInvitation, ShownPlace, ShownPolicy, ShownQuarantined,
     ShownRemote, ShownStanding, SignInTalk, SignInWay, Staying, Surroundings, SwitchStanding, SwitchSubject,

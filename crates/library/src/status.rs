@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::library::Library;
 use crate::linked;
 use crate::objects::are_parts_here;
-use crate::remote::Safety;
+use crate::remote::{Capped, Safety};
 use crate::scan::path_below;
 use crate::verify::is_for_damage;
 
@@ -107,6 +107,8 @@ pub struct Status {
     pub provisional: bool,
     /// Remotes that may still hold what was forgotten: the next sync takes it out where the credential may delete.
     pub forgetting_waits_for: Vec<String>,
+    /// Remotes to which nothing of photos goes for now, because their daily cap is reached.
+    pub capped: Vec<Capped>,
     /// Why nothing is let go on this device, where the brake is on.
     pub brake: Vec<ShownBrake>,
     /// When the recovery words in force replaced others, `2026-05-14 10:11:12`, UTC; none: they are those that the library was
@@ -234,6 +236,7 @@ impl Library {
             unwitnessed: self.is_unwitnessed()?,
             provisional: self.is_provisional()?,
             forgetting_waits_for: self.forgetting_waits_for()?,
+            capped: self.capped_remotes()?,
             brake: self.brake()?.causes,
             recovery_words_since: self.recovery_words_since()?,
             recovery_tested: self.recovery_tested()?,

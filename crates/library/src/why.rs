@@ -105,6 +105,7 @@ const PHRASES: &[(&str, &str)] = &[
     // How an original stands to a remote.
     ("came-in", "it came in after the last sync"),
     ("not-sent-yet", "it was not sent yet"),
+    ("daily-cap", "the daily cap of {cap} is reached: more goes from {until} on"),
     ("cannot-be-sent", "it cannot be sent"),
     ("not-selected", "the selection does not ask for it"),
     ("nobody-asked", "nobody asked for it: safelight sync on"),

@@ -26,7 +26,7 @@ pub(crate) async fn list_remotes(State(gallery): State<Arc<Gallery>>) -> Answer<
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RemoteSettings {
     /// Settings and their values, as `safelight remote set` takes them: `policy`, `only`, `older`, `by`, `unmetered`, `expose`,
-    /// `tier`, `limit`, `quiet`, `price.…`.
+    /// `tier`, `limit`, `quiet`, `daily`, `price.…`.
     #[schema(value_type = Object)]
     settings: Map<String, Value>,
     /// Whether more may newly be sent than needs no consent.

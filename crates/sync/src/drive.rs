@@ -10,6 +10,7 @@ use safelight_store::Tier;
 
 use crate::checkpoint::{take_waiting_pages, write_if_due};
 use crate::collect::{acknowledge, arrive, has_purges, holds_back, mark_purged, mark_remembered, tell};
+use crate::daily::{DailyStanding, capped};
 use crate::error::Result;
 use crate::forget::forget_there;
 use crate::here::{Here, RemotePlace};
@@ -90,6 +91,8 @@ pub struct SyncReport {
     pub fetched_originals: u64,
     /// What waits for a person's consent, because so much came to be exposed at once.
     pub held: Option<Exposure>,
+    /// How the place stands to its daily cap, where that held something back.
+    pub capped: Option<DailyStanding>,
     /// Whether a checkpoint was written.
     pub wrote_checkpoint: bool,
     /// Pages of it that were put, because the place did not hold them yet.
@@ -292,7 +295,8 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
         publish_more(here, at, &mut report.history).await?;
     }
     report.sent_packs += sent;
-    if options.send_originals && options.send_previews {
+    report.capped = capped(here, at)?;
+    if options.send_originals && options.send_previews && report.capped.is_none() {
         here.device.record_packs_sent(at.id, &planned.stamp)?;
     }
     if has_news || is_look_due(here, at)? {

@@ -18,6 +18,7 @@ mod brake;
 mod checkpoint;
 mod collect;
 mod compare;
+mod daily;
 mod drill;
 mod drive;
 mod epochs;
@@ -46,6 +47,7 @@ pub use collect::{
     is_away, lapse_one, lapse_silent, mark, mark_damaged, mark_orphans, mark_unreferenced, plan_collection,
 };
 pub use compare::{Compared, Comparison, compare};
+pub use daily::{DAILY_CAP, DailyCap, DailyStanding, daily_standing};
 pub use drill::{DrillReport, drill};
 pub use drive::{Plan, SyncOptions, SyncReport, plan, sync};
 pub use epochs::{settle_epoch_here, start_epoch};

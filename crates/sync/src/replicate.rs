@@ -17,6 +17,7 @@ use safelight_model::{Original, PackKind, Packed, PartRef};
 use safelight_store::{Area, Generation, ObjectPath, PathPart, Sealed, SealedRemote, StoreError, Tier};
 
 use crate::collect::{Arrival, arrive, generations, refuse_name, tell};
+use crate::daily::{DailyStanding, capped, did_not_go, is_full, may_go};
 use crate::error::{Result, SyncError};
 use crate::forget::holds_forgotten;
 use crate::here::{Here, RemotePlace};
@@ -64,6 +65,8 @@ pub struct ReplicateReport {
     pub kept_objects: u64,
     /// What waits for a person's consent, because so much came to be exposed at once.
     pub held: Option<Exposure>,
+    /// How the second place stands to its daily cap, where that held something back.
+    pub capped: Option<DailyStanding>,
     /// What is wrong with single objects.
     pub problems: Vec<Problem>,
 }
@@ -72,6 +75,15 @@ pub struct ReplicateReport {
 enum What {
     Part { original: Arc<Original>, number: u32, part: PartRef },
     Pack(Packed),
+}
+
+impl What {
+    fn sealed_bytes(&self) -> u64 {
+        match self {
+            Self::Part { part, .. } => part.sealed_bytes,
+            Self::Pack(pack) => pack.sealed_bytes,
+        }
+    }
 }
 
 /// One object on its way.
@@ -140,6 +152,7 @@ pub async fn replicate(
     if tell(here, to, &mut report.problems).await? || here.catalog.open_ops()?.ops > 0 {
         publish_more(here, to, &mut history).await?;
     }
+    report.capped = capped(here, to)?;
     report.problems.extend(there.problems);
     report.problems.extend(history.problems);
     Ok(report)
@@ -409,8 +422,12 @@ impl Run<'_> {
         loop {
             while transfers.len() < CONCURRENCY
                 && !here.stop.is_asked()
+                && !is_full(here, self.to)?
                 && let Some(job) = waiting.next()
             {
+                if !may_go(here, self.to, job.what.sealed_bytes())? {
+                    break;
+                }
                 let (from, to) = (self.from.store.clone(), self.to.store.clone());
                 let secrets = Arc::clone(&self.secrets);
                 transfers.push(async move {
@@ -474,6 +491,7 @@ impl Run<'_> {
             report.copied_bytes += bytes;
         } else {
             report.present_objects += 1;
+            did_not_go(here, self.to, bytes)?;
         }
         let transfer = if job.class == b'o' { Transfer::PartSent } else { Transfer::PackSent };
         here.monitor.advance(transfer, bytes);

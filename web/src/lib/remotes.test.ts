@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hoursOf, limitOf, provider } from './remotes';
+import { capOf, hoursOf, limitOf, provider } from './remotes';
 
 describe('a limit as it is written', () => {
   it('is taken apart with and without hours', () => {
@@ -14,6 +14,11 @@ describe('a limit as it is written', () => {
 describe('quiet hours as they are written', () => {
   it('are taken apart', () => { expect(hoursOf('22:00-07:00')).toEqual({ from: '22:00', until: '07:00' }); });
   it('are nothing where there are none', () => { for (const text of [null, 'none', '22-7']) expect(hoursOf(text)).toBeNull(); });
+});
+
+describe('a daily cap as it is written', () => {
+  it('is taken apart', () => { expect(capOf('20GB')).toEqual({ amount: '20', unit: 'GB' }); });
+  it('is nothing where there is none', () => { for (const text of [null, undefined, 'none', '20', '2MB/s']) expect(capOf(text)).toBeNull(); });
 });
 
 describe('who sees what rests in a place', () => {

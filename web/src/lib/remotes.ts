@@ -1,6 +1,6 @@
 // A remote as `safelight remote list --json` tells it, what is not there and why, and what it costs.
 import { t, type Key } from './i18n.svelte';
-import type { Told, Why } from './reasons';
+import { because, type Told, type Why } from './reasons';
 
 export interface Policy {
   kind: string; only: string | null; older_days: number | null; by: 'captured' | 'added' | null; unmetered: boolean | null;
@@ -10,6 +10,8 @@ export interface Policy {
   tier: string | null;
   switches: number;
 }
+/** A daily cap that is reached, and when more goes. */
+export interface Capped { remote: string; cap: string; until: string }
 export interface Remote {
   name: string; address: string;
   policy: Policy;
@@ -17,6 +19,10 @@ export interface Remote {
   limit: string | null;
   /** As `22:00-07:00`. */
   quiet: string | null;
+  /** As `20GB`: of photos within 24 hours. */
+  daily?: string | null;
+  /** Why nothing of photos goes there for now. */
+  capped?: Capped | null;
   synced_millis: number | null; last_error: string | null;
   safe_originals: number; waiting_originals: number; held_originals: number; local_originals: number; failed_originals: number;
 }
@@ -29,7 +35,7 @@ export interface PolicyChange { remote: string; policy: string; newly_exposed: n
 /** What one remote's sync came to, as far as the pages read it. */
 export interface SyncOutcome {
   remote: string; error: string | null; hint: string | null; quiet_until: string | null; sent_packs: number; synced_originals: number;
-  held: { originals: number; bytes: number } | null; problems: string[]; notices: string[]; told?: Told[]; error_why?: Why | null; traffic: { requests: number; up_bytes: number; down_bytes: number };
+  held: { originals: number; bytes: number } | null; capped?: Capped | null; problems: string[]; notices: string[]; told?: Told[]; error_why?: Why | null; traffic: { requests: number; up_bytes: number; down_bytes: number };
 }
 
 /** The host or the kind of place that sees what rests there. */
@@ -51,6 +57,13 @@ export function limitOf(text: string | null): { rate: string; unit: string; from
   const found = /^(\d+)(B|kB|MB|GB)\/s(?:@(\d\d:\d\d)-(\d\d:\d\d))?$/.exec(text ?? '');
   return found ? { rate: found[1]!, unit: found[2]!, from: found[3] ?? '', until: found[4] ?? '' } : null;
 }
+/** A daily cap as it is written, taken apart. */
+export function capOf(text: string | null | undefined): { amount: string; unit: string } | null {
+  const found = /^(\d+)(B|kB|MB|GB|TB)$/.exec(text ?? '');
+  return found ? { amount: found[1]!, unit: found[2]! } : null;
+}
+/** What is said of a daily cap that is reached: the server's sentence, in the reader's language. */
+export const capped = ({ cap, until }: Capped): string => because({ code: 'daily-cap', values: { cap, until } }, `The daily cap of ${cap} is reached: more goes from ${until} on`);
 export function hoursOf(text: string | null): { from: string; until: string } | null {
   const found = /^(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text ?? '');
   return found ? { from: found[1]!, until: found[2]! } : null;

@@ -69,11 +69,11 @@ enum Action {
     /// (unmetered=yes: and all others while the link costs nothing). policy=archive-only sends originals that are
     /// older=2y, by=captured or by=added. tier=hot|cool|cold|archive is where originals are written; price.cool.month=0.009 and the like are your own prices; expose=N is how
     /// many originals may newly go without --yes. limit=2MB/s, or limit=500kB/s@08:00-18:00 at some hours, is how fast it is used at most;
-    /// quiet=22:00-07:00 are hours at which sync leaves it alone; none takes either away. What is there stays there, whatever the policy says.
+    /// quiet=22:00-07:00 are hours at which sync leaves it alone; daily=20GB is how much of photos goes there within 24 hours; none takes each away. What is there stays there, whatever the policy says.
     Set {
         /// The remote
         name: String,
-        /// Settings: policy= only= older= by= unmetered= expose= tier= limit= quiet=
+        /// Settings: policy= only= older= by= unmetered= expose= tier= limit= quiet= daily=
         settings: Vec<String>,
         /// A file with the new SAS, keys, password or client
         #[arg(long, value_name = "FILE")]
@@ -211,11 +211,22 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
     rows.extend(policy_rows(&remote.policy));
     rows.extend(remote.limit.clone().map(|limit| ("limit", limit)));
     rows.extend(remote.quiet.clone().map(|quiet| ("quiet hours", quiet)));
+    rows.extend(daily(&remote).map(|daily| ("daily cap", daily)));
     rows.push(("standing", standing(&remote)));
     for (name, value) in rows {
         context.output.data(&format!("{name:>18}  {}", printable_text(&value)))?;
     }
     print_capabilities(context, &remote.capabilities)
+}
+
+/// `20GB, 3.4 GB of it within the last 24 hours; more goes from 2026-05-14 10:00 on`
+fn daily(remote: &ShownRemote) -> Option<String> {
+    let (cap, sent) = remote.daily.as_ref().zip(remote.daily_sent_bytes)?;
+    let mut text = format!("{cap}, {} of it within the last 24 hours", size(sent));
+    if let Some(capped) = &remote.capped {
+        text.push_str(&format!("; more goes from {} on", capped.until));
+    }
+    Some(text)
 }
 
 fn cost(context: &Context, name: Option<&str>) -> Result<(), Failure> {

@@ -53,6 +53,10 @@ pub(crate) fn replicate(context: &Context, from: &str, to: &str) -> Result<(), F
                 "safelight local thaw brings it back to this device; the next safelight sync {to} sends it"
             )));
     }
+    if let Some(capped) = &outcome.capped {
+        return Err(Failure::new(Exit::Incomplete, format!("{to}: {}", capped.reason()))
+            .hint("the same command goes on then"));
+    }
     refuse_held_at(&[(to, outcome.held)], "the same command with --yes sends them")
 }
 

@@ -89,6 +89,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             let says = "may still hold what was forgotten; safelight sync, with a credential that may delete, takes it out";
             context.output.data(&format!("{:>14}  {remote}: {says}", "forgetting"))?;
         }
+        for capped in &status.capped {
+            let remote = crate::output::printable_text(&capped.remote);
+            context.output.data(&format!("{:>14}  {remote}: {}", "daily cap", capped.reason()))?;
+        }
         for cause in &status.brake {
             context.output.data(&format!("{:>14}  {}: safelight brake", "brake on", brake::cause(cause)))?;
         }

@@ -279,6 +279,14 @@ fn report(context: &Context, outcomes: &[SyncOutcome]) -> Result<(), Failure> {
             size(outcome.traffic.up_bytes),
             size(outcome.traffic.down_bytes),
         ));
+        if let Some(capped) = &outcome.capped {
+            context.output.talk(&format!(
+                "{}: {}; safelight remote waiting {} says what waits",
+                outcome.remote,
+                capped.reason(),
+                outcome.remote
+            ));
+        }
         for text in local(outcome).into_iter().chain(uploads(&outcome.uploads)) {
             context.output.talk(&format!("{}: {text}", outcome.remote));
         }

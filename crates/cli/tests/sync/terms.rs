@@ -62,6 +62,46 @@ fn a_limit_is_kept_to() {
     assert!(took >= Duration::from_secs(2), "12 originals of 150 kB went within {took:?}");
 }
 
+#[test]
+fn what_is_above_the_daily_cap_waits_and_says_why_and_until_when() {
+    let (place, world) = world();
+    let device = world.first("first");
+    device.import(&world.photos("photos", 0..12));
+    device.ends(&["remote", "set", "place", "daily=1MB"], 0);
+    // 1.8 MB are to go.
+    let run = device.json(&["sync"]);
+    assert_eq!(
+        (&run[0]["capped"]["cap"], &run[0]["error"]),
+        (&"1MB".into(), &serde_json::Value::Null),
+        "{run}"
+    );
+    let there = bytes_there(&place);
+    let shown = device.json(&["remote", "show", "place"]);
+    assert_eq!((&shown["daily"], &shown["capped"]), (&"1MB".into(), &run[0]["capped"]), "{shown}");
+    let (sent, waiting) =
+        (shown["safe_originals"].as_u64().unwrap(), shown["waiting_originals"].as_u64().unwrap());
+    assert_eq!(sent + waiting, 12);
+    assert!(sent > 0 && waiting > 0, "{shown}");
+    let counted = shown["daily_sent_bytes"].as_u64().unwrap();
+    assert!((500_000..=1_000_000).contains(&counted), "{counted}");
+    let groups = device.json(&["remote", "waiting", "place"]);
+    assert_eq!((&groups[0]["why"]["code"], &groups[0]["originals"]), (&"daily-cap".into(), &waiting.into()));
+    assert_eq!(device.json(&["status"])["capped"][0]["remote"], "place");
+
+    // Another process keeps to it too, and history goes all the same.
+    device.ends(&["set", "type:photo", "rating=4"], 0);
+    let run = device.json(&["sync"]);
+    assert_eq!((&run[0]["synced_originals"], &run[0]["sent_segments"]), (&0.into(), &1.into()), "{run}");
+    assert!(bytes_there(&place) < there + 100_000);
+
+    device.ends(&["remote", "set", "place", "daily=none"], 0);
+    let run = device.json(&["sync"]);
+    assert_eq!((&run[0]["synced_originals"], &run[0]["capped"]), (&waiting.into(), &serde_json::Value::Null));
+    for wrong in ["daily=20", "daily=1kB", "daily=2MB/s"] {
+        device.ends(&["remote", "set", "place", wrong], 2);
+    }
+}
+
 /// A sync that watches, and is ended with the test.
 struct Watch(Child);
 

@@ -16,6 +16,7 @@ use safelight_store::{
 use safelight_sync::{RemotePlace, SyncError, is_held, refuse_another_library, start_over};
 use serde::Serialize;
 
+use super::daily::Capped;
 use super::keeper::Keeper;
 use super::lan::Lan;
 use super::terms::{RECONSIDER, Terms, WallClock};
@@ -97,6 +98,12 @@ pub struct ShownRemote {
     pub limit: Option<String>,
     /// The hours at which it is not used, as `22:00-07:00`.
     pub quiet: Option<String>,
+    /// The most bytes of photos that go there within 24 hours, as `20GB`.
+    pub daily: Option<String>,
+    /// What went there within the last 24 hours and counts against it.
+    pub daily_sent_bytes: Option<u64>,
+    /// Why nothing of photos goes there for now, if the daily cap is the reason.
+    pub capped: Option<Capped>,
     /// What it can do.
     pub capabilities: Vec<CapabilityFinding>,
     /// When the last sync ended well, in milliseconds since 1970.
@@ -537,6 +544,7 @@ impl Library {
 
     fn shown_remote(&self, row: RemoteRow, purged: &HashSet<ContentHash>) -> Result<ShownRemote> {
         let (counts, terms) = (self.counts_without(&row, purged)?, self.terms_of(&row)?);
+        let daily = self.daily_standing(&row)?;
         let capabilities = row.capabilities.as_deref().and_then(Capabilities::from_bytes);
         Ok(ShownRemote {
             credential: kept_credential(&row)?.map(|credential| credential.description()),
@@ -544,6 +552,9 @@ impl Library {
             policy: self.shown_policy(&row, capabilities.as_ref())?,
             limit: terms.limit.map(|limit| limit.to_string()),
             quiet: terms.quiet.map(|quiet| quiet.to_string()),
+            daily: daily.map(|daily| daily.cap.to_string()),
+            daily_sent_bytes: daily.map(|daily| daily.sent_bytes),
+            capped: daily.and_then(|daily| Capped::of(&row.name, &daily)),
             safe_originals: counts.safe,
             waiting_originals: counts.waiting,
             held_originals: counts.held,

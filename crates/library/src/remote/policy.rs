@@ -7,7 +7,7 @@ use safelight_catalog::{
     AgeBy, Exposure, OLDER_DEFAULT_DAYS, PolicyKind, Query, RemoteId, RemotePolicy, SyncState, Wanted,
 };
 use safelight_store::{PriceTable, Tier};
-use safelight_sync::{apply_policy, newly_exposed, wanted};
+use safelight_sync::{DAILY_CAP, apply_policy, newly_exposed, wanted};
 use serde::Serialize;
 
 use super::at::{AddedRemote, RemoteRequest, Surroundings};
@@ -26,7 +26,8 @@ pub(super) const TIER: &str = "tier";
 const CONSENTED: &str = "consented";
 
 /// What can be set, for messages.
-const KNOWN: &str = "policy, only, older, by, unmetered, expose, tier, limit, quiet and price.… can be set";
+const KNOWN: &str =
+    "policy, only, older, by, unmetered, expose, tier, limit, quiet, daily and price.… can be set";
 
 /// What a change of a remote's policy comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,7 +63,7 @@ pub struct Exposes {
 struct Settings {
     policy: RemotePolicy,
     tier: Option<Option<Tier>>,
-    /// Those that are kept as they are written: prices, limit, quiet hours.
+    /// Those that are kept as they are written: prices, limit, quiet hours, daily cap.
     plain: Vec<(String, Option<String>)>,
     /// The word that first spoke of each, to point at.
     only_word: Option<String>,
@@ -130,7 +131,7 @@ impl Settings {
                 (_, Some(tier)) => self.tier = Some(Some(tier)),
                 _ => return wrong("tiers are hot, cool, cold and archive, or default"),
             },
-            LIMIT | QUIET => match kept(name, value) {
+            LIMIT | QUIET | DAILY_CAP => match kept(name, value) {
                 Ok(kept) => self.plain.push((name.to_owned(), kept)),
                 Err(reason) => return wrong(reason),
             },

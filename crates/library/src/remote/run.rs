@@ -17,6 +17,7 @@ use safelight_sync::{
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
+use super::daily::Capped;
 use super::local::{LocalOutcome, after_sync, would_leave};
 use super::lock::SyncLock;
 use super::plan::SyncPlan;
@@ -78,6 +79,8 @@ pub struct SyncOutcome {
     pub local: LocalOutcome,
     /// What waits for consent, because the policy came to expose so much at once.
     pub held: Option<HeldBack>,
+    /// Why photos wait, if the daily cap is reached; they go with the first sync after that.
+    pub capped: Option<Capped>,
     /// What became of what devices that only upload left there.
     pub uploads: InboxReport,
     /// Leftovers of interrupted uploads that were removed.
@@ -123,6 +126,7 @@ impl SyncOutcome {
         self.synced_originals += second.synced_originals;
         self.local.add(&second.local);
         self.held = second.held;
+        self.capped = second.capped;
         self.sent_pages += second.sent_pages;
         for problem in second.problems {
             if !self.problems.contains(&problem) {
@@ -412,6 +416,7 @@ impl Library {
                 synced_originals: report.synced_originals,
                 local,
                 held: report.held.map(HeldBack::of),
+                capped: report.capped.and_then(|capped| Capped::of(&row.name, &capped)),
                 sent_pages: report.sent_pages,
                 uploads: InboxReport::default(),
                 swept,

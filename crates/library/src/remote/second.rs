@@ -8,6 +8,7 @@ use safelight_sync::{Compared, Held, ReplicateOptions, Stop, compare, drill, rep
 use serde::Serialize;
 
 use super::at::{Surroundings, reconnect, runtime};
+use super::daily::Capped;
 use super::lock::SyncLock;
 use super::run::{HeldBack, Told, here, until_stopped};
 use crate::error::{LibraryError, Result, with_causes};
@@ -108,6 +109,8 @@ pub struct ReplicateOutcome {
     pub kept_objects: u64,
     /// What waits for your consent, because so much came to be exposed at once.
     pub held: Option<HeldBack>,
+    /// Why the rest waits, if the daily cap of the second is reached.
+    pub capped: Option<Capped>,
     /// What is wrong with single objects, in words.
     pub problems: Vec<String>,
 }
@@ -219,6 +222,7 @@ impl Library {
             archived_objects: report.archived_objects,
             kept_objects: report.kept_objects,
             held: report.held.map(HeldBack::of),
+            capped: report.capped.and_then(|capped| Capped::of(to, &capped)),
             problems: report.problems.iter().map(ToString::to_string).collect(),
         })
     }

@@ -117,6 +117,8 @@ pub(super) struct Judge {
     policy: RemotePolicy,
     wanted: OnceCell<Wanted>,
     is_alone: bool,
+    /// Why nothing is sent for now, where the daily cap is the reason.
+    capped: Option<String>,
 }
 
 /// How originals stand to all remotes; made once a command.
@@ -129,7 +131,8 @@ pub(crate) struct Standings<'a> {
 impl Judge {
     pub(super) fn of(library: &Library, row: RemoteRow) -> Result<Self> {
         let policy = library.device.policy(row.id)?;
-        Ok(Self { row, policy, wanted: OnceCell::new(), is_alone: library.is_alone()? })
+        let capped = library.capped(&row)?.map(|capped| capped.reason());
+        Ok(Self { row, policy, wanted: OnceCell::new(), is_alone: library.is_alone()?, capped })
     }
 
     fn shown(&self, state: SyncState, reason: Option<String>, next_try_millis: Option<i64>) -> ShownStanding {
@@ -204,7 +207,7 @@ impl Standings<'_> {
                         SyncState::Elsewhere if row.reason.is_none() => {
                             Some(self.why_elsewhere(&judge.row.name, content, &rows)?)
                         }
-                        _ => reason(judge.policy.kind, row),
+                        _ => reason(judge, row),
                     };
                     let next = (row.state == SyncState::Failed).then_some(row.next_try_millis);
                     judge.shown(row.state, reason, next)
@@ -288,14 +291,16 @@ fn not_asked_for(kind: PolicyKind) -> String {
 
 /// Why an original stands to a remote as it does.
 pub(super) fn reason_of(judge: &Judge, row: &OriginalAtRemote) -> String {
-    reason(judge.policy.kind, row).unwrap_or_default()
+    reason(judge, row).unwrap_or_default()
 }
 
-fn reason(kind: PolicyKind, row: &OriginalAtRemote) -> Option<String> {
+fn reason(judge: &Judge, row: &OriginalAtRemote) -> Option<String> {
     match (&row.reason, row.state) {
         (Some(reason), _) => Some(reason.clone()),
-        (None, SyncState::Off) => Some(not_asked_for(kind)),
-        (None, SyncState::Waiting) => Some("it was not sent yet".to_owned()),
+        (None, SyncState::Off) => Some(not_asked_for(judge.policy.kind)),
+        (None, SyncState::Waiting) => {
+            Some(judge.capped.clone().unwrap_or_else(|| "it was not sent yet".to_owned()))
+        }
         (None, SyncState::Held) => Some(WAITS_FOR_CONSENT.to_owned()),
         _ => None,
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use safelight_catalog::RemoteRow;
 use safelight_store::layer::LimitOptions;
+use safelight_sync::{DAILY_CAP, DailyCap};
 
 use crate::error::Result;
 use crate::library::Library;
@@ -211,12 +212,15 @@ impl Terms {
 
 /// What of a word is kept: `none` takes a setting away; the error is a sentence.
 pub(super) fn kept(name: &str, value: &str) -> std::result::Result<Option<String>, &'static str> {
-    if value == "none" {
+    if value == "none" || (name == DAILY_CAP && value == "0") {
         return Ok(None);
     }
     match name {
         LIMIT => value.parse::<Rate>().map(|rate| Some(rate.to_string())).map_err(|()| {
             "a limit is bytes a second, from 1kB/s on, perhaps at some hours: limit=2MB/s, limit=500kB/s@08:00-18:00, limit=none"
+        }),
+        DAILY_CAP => value.parse::<DailyCap>().map(|cap| Some(cap.to_string())).map_err(|()| {
+            "a daily cap is a number of bytes, from 1MB on: daily=20GB, daily=500MB, daily=none"
         }),
         _ => value
             .parse::<Hours>()

@@ -166,6 +166,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("tiers", "tiers are hot, cool, cold and archive, or default"),
     ("limit-shape", "a limit is bytes a second, from 1kB/s on, perhaps at some hours: {example}"),
     ("quiet-shape", "quiet hours are a stretch of the day: {example}"),
+    ("daily-shape", "a daily cap is a number of bytes, from 1MB on: {example}"),
     ("price-shape", "a price is a number of US dollars, or default"),
     ("price-names", "prices are price.out and price.TIER.month, .writes, .reads, .retrieval and .days"),
     ("no-such-setting", "a remote has no setting {name}; {known}"),

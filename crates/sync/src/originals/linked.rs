@@ -28,6 +28,7 @@ use safelight_store::Sealed;
 
 use super::path_of_part;
 use super::send::{PartJob, Sender, Transfers, send_part};
+use crate::daily::{is_full, may_go};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace, Stop};
 use crate::policy::rests_whole;
@@ -110,6 +111,9 @@ pub(super) async fn send_linked(
     let (mut placed, mut ops, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for content in contents {
         here.stop.check()?;
+        if sender.is_capped || is_full(here, at)? {
+            break;
+        }
         let Some(going) = look_up(here, at, content)? else { continue };
         let files = linked_files(here, &going.original)?;
         let proven = match prove_any(files, &going.original, here.stop).await {
@@ -137,6 +141,11 @@ pub(super) async fn send_linked(
                 under_way_bytes = u64::saturating_sub(under_way_bytes, settled);
             }
             here.stop.check()?;
+            if !may_go(here, at, part.sealed_bytes)? {
+                sender.is_capped = true;
+                is_whole = false;
+                break;
+            }
             let mut job = match seal(here, &going, &proven, number, part) {
                 Ok(job) => job,
                 Err(reason) => {

@@ -23,6 +23,7 @@ use safelight_store::{Capability, ObjectPath, Sealed, SealedRemote, StoreError, 
 use super::linked::send_linked;
 use super::path_of_part;
 use crate::collect::{generations, mark_damaged, object_of};
+use crate::daily::{did_not_go, may_go};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace};
 use crate::place::place_id;
@@ -118,6 +119,7 @@ pub(crate) async fn send_originals(
         synced: 0,
         place: here.device.place_id(at.id)?,
         damaged: Vec::new(),
+        is_capped: false,
     };
     let mut transfers: Transfers<'_> = FuturesUnordered::new();
     let mut after = None;
@@ -130,7 +132,7 @@ pub(crate) async fn send_originals(
     let mut linked: Vec<ContentHash> = Vec::new();
     let ended = loop {
         let is_stopping = here.stop.is_asked() || sender.failures >= MOST_FAILURES;
-        while !is_stopping && transfers.len() < concurrency {
+        while !is_stopping && !sender.is_capped && transfers.len() < concurrency {
             let mut next = None;
             if large_under_way < MOST_LARGE
                 && let Some(first) = large.front_mut()
@@ -151,6 +153,11 @@ pub(crate) async fn send_originals(
                 next = Some(job);
             }
             if let Some(job) = next {
+                if !may_go(here, at, job.part.sealed_bytes)? {
+                    // The rest waits as it is; what is under way is finished.
+                    sender.is_capped = true;
+                    break;
+                }
                 large_under_way += usize::from(job.is_of_many());
                 transfers.push(Box::pin(send_part(
                     at.store.clone(),
@@ -258,6 +265,8 @@ pub(super) struct Sender<'a> {
     place: Option<PlaceId>,
     /// What lies under names that were wanted, and is bad.
     damaged: Vec<PlacedObject>,
+    /// Whether the daily cap of the place leaves no room for more.
+    pub(super) is_capped: bool,
 }
 
 impl Sender<'_> {
@@ -369,6 +378,8 @@ impl Sender<'_> {
                 }
                 if placed.was_sent {
                     here.monitor.advance(Transfer::PartSent, placed.sealed_bytes);
+                } else {
+                    did_not_go(here, self.at, placed.sealed_bytes)?;
                 }
                 self.replicas.push(Replica {
                     object: placed.path.to_string(),

@@ -12,6 +12,7 @@ use super::local::read_entry;
 use super::receive::{PACK_BYTES, prove_pack};
 use super::{entry_of, kinds_of, path_of_pack, tier_of};
 use crate::collect::{generations, refuse_name};
+use crate::daily::{did_not_go, is_full, may_go};
 use crate::error::Result;
 use crate::forget::{holds_forgotten, is_forgotten};
 use crate::here::{Here, RemotePlace};
@@ -42,6 +43,9 @@ pub(crate) async fn send_packs(
     let mut sent = 0;
     loop {
         here.stop.check()?;
+        if is_full(here, at)? {
+            return Ok(sent);
+        }
         let keyring = here.keys.keyring();
         let mut writer = PackWriter::new(keyring.library(), keyring.epoch());
         let mut held = Vec::new();
@@ -66,6 +70,9 @@ pub(crate) async fn send_packs(
             index_sha256: *pack.index.sha256(),
         };
         let wish = wish(tier, originals_tier);
+        if !may_go(here, at, named.sealed_bytes)? {
+            return Ok(sent);
+        }
         if put_pack(here, at, area, &named, pack, wish, problems).await? == Put::Nowhere {
             // Its entries go with the next sync.
             continue;
@@ -392,6 +399,9 @@ pub(crate) async fn replicate_packs(
     let mut sent = SentPacks::default();
     for (named, locations) in packs_to_replicate(here, at, goes, is_asked)? {
         here.stop.check()?;
+        if is_full(here, at)? {
+            break;
+        }
         let Some((tier, area)) = tier_of(named.tier) else { continue };
         let Some(epoch) = here.keys.keyring().epoch_by_id(&named.epoch).cloned() else { continue };
         let mut writer = PackWriter::new(here.library(), &epoch);
@@ -418,7 +428,13 @@ pub(crate) async fn replicate_packs(
                 ..named
             },
         };
+        if !may_go(here, at, named.sealed_bytes)? {
+            break;
+        }
         let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
+        if put == Put::WasThere {
+            did_not_go(here, at, named.sealed_bytes)?;
+        }
         if !is_twin && put != Put::Nowhere {
             tell_pack(here, tier, named, &held)?;
         }

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod collect;
 mod common;
+mod daily;
 mod epochs;
 mod forget;
 mod forks;
