@@ -2,10 +2,13 @@
 //!
 //! Invariants: what is about to go is written down before it goes, so that neither a kill nor another process sends it
 //! uncounted; within any 24 hours no more than the cap goes, but for one object that is larger and goes alone. Originals and
-//! renditions count. Keys, history and checkpoints always go: they are small, and what waits is said by them.
+//! renditions count. Keys, history and checkpoints always go: they are small, and what waits is said by them. What the
+//! connection sends twice because it broke counts once, and what a place says only at the end of an upload it has already does
+//! not count.
 //!
 //! What went is kept by the hour, and an hour counts until a day has passed since its end. What a clock that went back left in
-//! the future counts as sent now, so nothing ever waits for longer than 25 hours.
+//! the future counts as sent in the hour in which that is noticed, and is kept so, so nothing waits for longer than 25 hours from
+//! then on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +25,8 @@ pub const DAILY_CAP: &str = "daily";
 const SENT: &str = "daily-sent";
 /// The setting that says until when nothing more goes, as the cap that it was found at and the moment.
 const FULL: &str = "daily-full";
+/// The setting that says that the last run left something because of the cap.
+const HELD_BACK: &str = "daily-held-back";
 
 const HOUR_MILLIS: i64 = 3_600_000;
 /// So many hours after its beginning an hour counts no more.
@@ -65,7 +70,7 @@ impl FromStr for DailyCap {
             return Err(());
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-        let bytes = bytes as u64;
+        let bytes = bytes.round() as u64;
         Ok(Self(bytes))
     }
 }
@@ -173,21 +178,38 @@ fn sent(device: &DeviceDb, remote: RemoteId, now_millis: i64) -> Result<Sent> {
 pub(crate) fn may_go(here: &mut Here<'_>, at: &RemotePlace, bytes: u64) -> Result<bool> {
     let now = here.now_millis();
     let Some(standing) = daily_standing(here.device, at.id, now)? else { return Ok(true) };
-    if standing.full_until_millis.is_some() {
-        return Ok(false);
-    }
     let mut sent = sent(here.device, at.id, now)?;
-    if sent.takes(bytes, standing.cap) {
+    let is_full = standing.full_until_millis.is_some();
+    let may_go = !is_full && sent.takes(bytes, standing.cap);
+    if may_go {
         sent.add(now.div_euclid(HOUR_MILLIS), bytes);
-        here.device.set_remote_setting(at.id, SENT, Some(&sent.to_string()))?;
+    }
+    // Also where nothing goes: what lay in the future is from here on of this hour.
+    here.device.set_remote_setting(at.id, SENT, Some(&sent.to_string()))?;
+    if may_go {
         return Ok(true);
+    }
+    here.device.set_remote_setting(at.id, HELD_BACK, Some("yes"))?;
+    if is_full {
+        return Ok(false);
     }
     let full = format!("{} {}", standing.cap, sent.takes_from(bytes, standing.cap));
     here.device.set_remote_setting(at.id, FULL, Some(&full))?;
     Ok(false)
 }
 
-/// Takes back what [`may_go`] counted and that turned out to be there already.
+/// Begins a run: from here on [`has_held_back`] is about it.
+pub(crate) fn begin_run(here: &mut Here<'_>, at: &RemotePlace) -> Result<()> {
+    let is_full = is_full(here, at)?;
+    Ok(here.device.set_remote_setting(at.id, HELD_BACK, is_full.then_some("yes"))?)
+}
+
+/// Whether the cap held something back in this run, also where it lapsed meanwhile or was taken away.
+pub(crate) fn has_held_back(here: &Here<'_>, at: &RemotePlace) -> Result<bool> {
+    Ok(here.device.remote_setting(at.id, HELD_BACK)?.is_some())
+}
+
+/// Takes back what [`may_go`] counted and that did not go: there is room again.
 pub(crate) fn did_not_go(here: &mut Here<'_>, at: &RemotePlace, bytes: u64) -> Result<()> {
     let now = here.now_millis();
     if daily_standing(here.device, at.id, now)?.is_none() {
@@ -195,6 +217,7 @@ pub(crate) fn did_not_go(here: &mut Here<'_>, at: &RemotePlace, bytes: u64) -> R
     }
     let mut sent = sent(here.device, at.id, now)?;
     sent.give_back(bytes);
+    here.device.set_remote_setting(at.id, FULL, None)?;
     Ok(here.device.set_remote_setting(at.id, SENT, Some(&sent.to_string()))?)
 }
 
@@ -223,6 +246,10 @@ mod tests {
             assert_eq!(cap(text).to_string(), text);
         }
         assert_eq!(cap("1.5gb"), cap("1500MB"));
+        assert_eq!(
+            (cap("8.2GB").to_string().as_str(), cap("4.1MB").to_string().as_str()),
+            ("8200MB", "4100kB")
+        );
         for wrong in ["", "20", "GB", "0GB", "20 GB", "-1GB", "999kB", "20GB/s", "nanGB", "1e9GB", "9999TB"] {
             assert!(wrong.parse::<DailyCap>().is_err(), "{wrong}");
         }

@@ -10,7 +10,7 @@ use safelight_store::Tier;
 
 use crate::checkpoint::{take_waiting_pages, write_if_due};
 use crate::collect::{acknowledge, arrive, has_purges, holds_back, mark_purged, mark_remembered, tell};
-use crate::daily::{DailyStanding, capped};
+use crate::daily::{DailyStanding, begin_run, capped, has_held_back};
 use crate::error::Result;
 use crate::forget::forget_there;
 use crate::here::{Here, RemotePlace};
@@ -255,6 +255,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     report.learnt_packs += learn_packs(here, at, |_| true, is_wanted, problems).await?;
     forget_there(here, at, &mut report.history, problems).await?;
     let tier = options.originals_tier;
+    begin_run(here, at)?;
     let mut sent = 0;
     if !are_packs_sent {
         let replicated = replicate_packs(here, at, goes, |_| true, tier, problems).await?;
@@ -296,7 +297,7 @@ async fn run(here: &mut Here<'_>, at: &RemotePlace, options: &SyncOptions) -> Re
     }
     report.sent_packs += sent;
     report.capped = capped(here, at)?;
-    if options.send_originals && options.send_previews && report.capped.is_none() {
+    if options.send_originals && options.send_previews && !has_held_back(here, at)? {
         here.device.record_packs_sent(at.id, &planned.stamp)?;
     }
     if has_news || is_look_due(here, at)? {

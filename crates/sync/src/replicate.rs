@@ -455,6 +455,7 @@ impl Run<'_> {
                 (path, from, bytes, how)
             }
             Done::Nowhere { from, bad } => {
+                did_not_go(here, self.to, job.what.sealed_bytes())?;
                 report.missing_objects += 1;
                 for (path, reason) in bad {
                     refuse_name(here, self.to, &path, reason, &mut report.problems)?;
@@ -464,10 +465,12 @@ impl Run<'_> {
                 return Ok(());
             }
             Done::Archived => {
+                did_not_go(here, self.to, job.what.sealed_bytes())?;
                 report.archived_objects += 1;
                 return Ok(());
             }
             Done::Missing(bad) => {
+                did_not_go(here, self.to, job.what.sealed_bytes())?;
                 report.missing_objects += 1;
                 for (path, reason) in bad {
                     here.note(&mut report.problems, Problem::Damaged { object: path.to_string(), reason });

@@ -83,7 +83,7 @@ impl Library {
         monitor: &dyn Monitor,
     ) -> Result<Vec<Close>> {
         let mut seen = vec![Close::Alike; groups.len()];
-        let pairs = self.pairs_of(groups)?;
+        let pairs = self.pairs_of(groups, &mut seen)?;
         if pairs.is_empty() {
             return Ok(seen);
         }
@@ -111,21 +111,32 @@ impl Library {
         Ok(seen)
     }
 
-    fn pairs_of(&self, groups: &[&Group]) -> Result<Vec<Pair>> {
+    /// The pairs that are to be looked at; a group of which something is not known is unseen.
+    fn pairs_of(&self, groups: &[&Group], seen: &mut [Close]) -> Result<Vec<Pair>> {
         let mut pairs = Vec::new();
-        for (at, group) in groups.iter().enumerate() {
-            let Some(kept) = group.members.first().filter(|kept| self.is_large(kept)) else { continue };
-            for other in group.dropped().iter().filter(|other| self.is_large(other)) {
-                pairs.push(Pair { group: at, kept: self.preview(kept)?, other: self.preview(other)? });
+        for ((at, group), seen) in groups.iter().enumerate().zip(seen) {
+            let Some(kept) = group.members.first() else { continue };
+            for other in group.dropped() {
+                match self.is_large(kept)?.zip(self.is_large(other)?) {
+                    Some((true, true)) => {
+                        pairs.push(Pair {
+                            group: at,
+                            kept: self.preview(kept)?,
+                            other: self.preview(other)?,
+                        });
+                    }
+                    Some(_) => {}
+                    None => *seen = Close::Unseen,
+                }
             }
         }
         Ok(pairs)
     }
 
-    /// Whether a picture has pixels enough to be compared closely.
-    fn is_large(&self, member: &Member) -> bool {
-        let row = self.catalog().asset(member.asset);
-        row.is_ok_and(|row| row.is_some_and(|row| row.width.max(row.height) >= Some(LEAST_PIXELS)))
+    /// Whether a picture has pixels enough to be compared closely; none where it is gone, or of no known size.
+    fn is_large(&self, member: &Member) -> Result<Option<bool>> {
+        let row = self.catalog().asset(member.asset)?;
+        Ok(row.and_then(|row| row.width.max(row.height)).map(|side| side >= LEAST_PIXELS))
     }
 
     fn preview(&self, member: &Member) -> Result<Preview> {

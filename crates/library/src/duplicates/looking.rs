@@ -209,7 +209,10 @@ pub(super) fn luma_of(
     let mut request = RenderRequest::sniffed(rendition)?;
     request.wanted = wanted;
     match pool.render(&request) {
-        Ok(rendered) => Some(rendered.luma?.bytes),
+        Ok(rendered) => {
+            let means = rendered.luma?.bytes;
+            (means.len() == (wanted.luma_side * wanted.luma_side) as usize).then_some(means)
+        }
         Err(error) => {
             tracing::warn!(%content, %error, "a rendition cannot be compared");
             None

@@ -94,7 +94,6 @@ impl Library {
             Some(chosen) => {
                 chosen.iter().map(|chosen| chosen_of(found, chosen)).collect::<Result<Vec<_>>>()?
             }
-            None if dry_run => found.safe().filter_map(Settling::whole).collect(),
             None => self.closely_alike(found, &mut report, monitor)?,
         };
         if dry_run {
@@ -157,9 +156,11 @@ impl Library {
                     settlings.push(settling);
                     continue;
                 }
-                Close::Apart => "and its copies differ in a small place: all of them stay",
+                Close::Apart => {
+                    "and its copies differ in a small place: all of them stay until the group is settled by itself"
+                }
                 Close::Unseen => {
-                    "is not compared closely with its copies, so all of them stay: not all previews are on this device"
+                    "is not compared closely with its copies, so all of them stay until the group is settled by itself: not all previews are on this device"
                 }
             };
             report.notices.insert(format!("{} {stay}", self.named(settling.keep)?));

@@ -220,30 +220,13 @@ impl Library {
         self.require_unbraked()?;
         let _only = SyncLock::take_to_remove(&self.folder)?;
         self.begin_reclaiming()?;
-        let going = self.still_to_go(&plan.chosen)?;
-        let found = self.found_of(&going)?;
-        let forgotten = self.change_as(None, |change| {
-            let mut forgotten = 0;
-            for asset in &found.chosen {
-                let Some(state) = change.asset(*asset)? else { continue };
-                let mut contents = Vec::new();
-                let mut contents_life = Life::default();
-                for write in state.lives().flat_map(|(_, life)| life.contents().additions()) {
-                    let content = write.value.original.content;
-                    if !found.shared.contains(&content) {
-                        contents_life = change
-                            .content(content)?
-                            .map_or(contents_life, |known| known.life().max(contents_life));
-                        contents.push(content);
-                    }
-                }
-                if let Some(body) = state.forget(*asset, contents, contents_life) {
-                    change.push(body)?;
-                    forgotten += 1;
-                }
+        let (going, forgotten) = loop {
+            let going = self.still_to_go(&plan.chosen)?;
+            // One that came out of the trash since is found within the transaction; then it is looked at anew.
+            if let Some(forgotten) = self.forget_chosen(&going)? {
+                break (going, forgotten);
             }
-            Ok(forgotten)
-        })?;
+        };
         self.forget_on_this_device()?;
         let reclaimed = self.reclaim(monitor)?;
         let mut places = Vec::new();
@@ -268,15 +251,59 @@ impl Library {
         Ok(report)
     }
 
+    /// Records that these are forgotten, and those that were merged into them; none if one of them was taken out of the trash.
+    fn forget_chosen(&mut self, going: &[Chosen]) -> Result<Option<u64>> {
+        let assets: Vec<AssetId> = going.iter().map(|chosen| chosen.asset).collect();
+        let found = self.found_of(&assets)?;
+        self.change_as(None, |change| {
+            for Chosen { asset, was_shown } in going {
+                if !was_shown && change.asset(*asset)?.is_some_and(|state| is_shown(*asset, &state)) {
+                    return Ok(None);
+                }
+            }
+            let mut forgotten = 0;
+            for asset in &found.chosen {
+                let Some(state) = change.asset(*asset)? else { continue };
+                let mut contents = Vec::new();
+                let mut contents_life = Life::default();
+                for write in state.lives().flat_map(|(_, life)| life.contents().additions()) {
+                    let content = write.value.original.content;
+                    if !found.shared.contains(&content) {
+                        contents_life = change
+                            .content(content)?
+                            .map_or(contents_life, |known| known.life().max(contents_life));
+                        contents.push(content);
+                    }
+                }
+                if let Some(body) = state.forget(*asset, contents, contents_life) {
+                    change.push(body)?;
+                    forgotten += 1;
+                }
+            }
+            Ok(Some(forgotten))
+        })
+    }
+
     /// Those that nobody took out of the trash since they were chosen.
-    fn still_to_go(&self, chosen: &[Chosen]) -> Result<Vec<AssetId>> {
-        let mut going = Vec::new();
-        for Chosen { asset, was_shown } in chosen {
-            let state = self.catalog().asset_state(*asset)?;
-            if *was_shown || !state.is_some_and(|state| is_shown(*asset, &state)) {
-                going.push(*asset);
+    fn still_to_go(&self, chosen: &[Chosen]) -> Result<Vec<Chosen>> {
+        let (mut going, mut staying, mut merged) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        for one in chosen {
+            let state = self.catalog().asset_state(one.asset)?;
+            let into = state.as_ref().and_then(|state| state.current().alias().winner()?.value);
+            merged.extend(into.map(|into| (one.asset, into)));
+            if !one.was_shown && state.is_some_and(|state| is_shown(one.asset, &state)) {
+                staying.insert(one.asset);
+            } else {
+                going.push(*one);
             }
         }
+        // What was merged into one that stays, stays with it.
+        while let Some((asset, _)) =
+            merged.iter().find(|(asset, into)| staying.contains(*into) && !staying.contains(*asset))
+        {
+            staying.insert(*asset);
+        }
+        going.retain(|one| !staying.contains(&one.asset));
         Ok(going)
     }
 

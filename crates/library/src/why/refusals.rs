@@ -70,10 +70,13 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     // Why duplicates that were chosen are not settled.
     ("kept-changed", "{object} has changed since it was compared; nothing went to the trash"),
     ("copies-stay", "{object} is damaged, so its copies stay: {detail}"),
-    ("differing-stay", "{object} and its copies differ in a small place: all of them stay"),
+    (
+        "differing-stay",
+        "{object} and its copies differ in a small place: all of them stay until the group is settled by itself",
+    ),
     (
         "uncompared-stay",
-        "{object} is not compared closely with its copies, so all of them stay: not all previews are on this device",
+        "{object} is not compared closely with its copies, so all of them stay until the group is settled by itself: not all previews are on this device",
     ),
     ("stays-and-goes", "{item} cannot stay and go"),
     ("no-duplicates", "{item} and what is to go for it are no duplicates"),

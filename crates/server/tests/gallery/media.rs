@@ -91,6 +91,13 @@ fn a_damaged_place_of_a_video_is_refused_and_no_answer_breaks_off() {
     assert_eq!(ask(format!("bytes={}-", 5 << 20)).status, 206);
     let refused = ask(format!("bytes={}-", size / 2 - 100_000));
     assert_eq!((refused.status, refused.code().as_str()), (500, "damaged"));
+    // And before anything of it is kept as a file, it is said.
+    let look = |closely: &str| {
+        let found = browser.get(&format!("assets/{}/fetch{closely}", browser.ids().remove(0)));
+        (found.status, found.json()["missing"]["code"].clone())
+    };
+    assert_eq!(look(""), (200, serde_json::Value::Null), "it is there");
+    assert_eq!(look("?whole=true"), (200, "damaged".into()));
 }
 
 /// The largest file somewhere below a folder.

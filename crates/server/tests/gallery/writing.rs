@@ -270,6 +270,24 @@ fn forgetting_says_first_what_goes_and_ends_in_a_receipt() {
     assert_eq!(again.code(), "stale", "a plan is good once");
 }
 
+#[test]
+fn what_comes_out_of_the_trash_after_the_plan_is_not_forgotten() {
+    let room = room();
+    let browser = room.serve();
+    let ids = browser.ids();
+    let both = json!({ "items": [ids[0], ids[1]] });
+    write(&browser, "trash", &both);
+    let plan = write(&browser, "trash/forget/plan", &both);
+    assert_eq!(plan["photos"], 2);
+    write(&browser, "trash/restore", &json!({ "items": [ids[1]] }));
+    write(&browser, "trash/forget", &json!({ "plan": plan["plan"], "photos": 2 }));
+    let report = ended(&browser)["report"].clone();
+    assert_eq!((&report["forgotten"], &report["stayed"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(browser.get(&format!("assets/{}", ids[0])).status, 404);
+    let kept = browser.get(&format!("assets/{}", ids[1])).json();
+    assert_eq!(kept["trashed"], false, "{kept}");
+}
+
 /// The work that was begun last, once it has ended.
 fn ended(browser: &Browser) -> Value {
     loop {

@@ -28,7 +28,7 @@ use safelight_store::Sealed;
 
 use super::path_of_part;
 use super::send::{PartJob, Sender, Transfers, send_part};
-use crate::daily::{is_full, may_go};
+use crate::daily::{did_not_go, is_full, may_go};
 use crate::error::{Result, SyncError};
 use crate::here::{Here, RemotePlace, Stop};
 use crate::policy::rests_whole;
@@ -149,6 +149,7 @@ pub(super) async fn send_linked(
             let mut job = match seal(here, &going, &proven, number, part) {
                 Ok(job) => job,
                 Err(reason) => {
+                    did_not_go(here, at, part.sealed_bytes)?;
                     fail(here, at, &going.original, &reason, problems)?;
                     is_whole = false;
                     break;

@@ -73,7 +73,11 @@ pub(crate) async fn send_packs(
         if !may_go(here, at, named.sealed_bytes)? {
             return Ok(sent);
         }
-        if put_pack(here, at, area, &named, pack, wish, problems).await? == Put::Nowhere {
+        let put = put_pack(here, at, area, &named, pack, wish, problems).await?;
+        if put != Put::Sent {
+            did_not_go(here, at, named.sealed_bytes)?;
+        }
+        if put == Put::Nowhere {
             // Its entries go with the next sync.
             continue;
         }
@@ -432,7 +436,7 @@ pub(crate) async fn replicate_packs(
             break;
         }
         let put = put_pack(here, at, area, &named, pack, wish(tier, originals_tier), problems).await?;
-        if put == Put::WasThere {
+        if put != Put::Sent {
             did_not_go(here, at, named.sealed_bytes)?;
         }
         if !is_twin && put != Put::Nowhere {

@@ -25,6 +25,25 @@ fn put(place: &TestPlace) -> (usize, usize) {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_years_ahead_lets_nothing_wait_for_more_than_a_day() {
+    const YEARS: u64 = 4 * 365 * 24 * HOUR;
+    let place = TestPlace::new();
+    let (mut one, _words) = Phone::founder(72);
+    let at = one.at(&place.store);
+    one.device.set_remote_setting(at.id, DAILY_CAP, Some("3MB")).unwrap();
+    import(&mut one, 0..5);
+    one.now += YEARS;
+    assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 2);
+    one.now -= YEARS;
+    for _ in 0..5 {
+        assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 0);
+        one.now += 5 * HOUR;
+    }
+    one.now += HOUR;
+    assert_eq!(one.sync(&place.store).await.unwrap().synced_originals, 2);
+}
+
+#[tokio::test]
 async fn no_more_goes_within_a_day_than_the_cap_while_history_always_goes() {
     let place = TestPlace::new();
     let (mut one, _words) = Phone::founder(71);
