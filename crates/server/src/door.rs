@@ -24,7 +24,7 @@ use crate::ServeOptions;
 use crate::bringing::Bringing;
 use crate::failure::{Answer, Failure};
 use crate::gallery::held;
-use crate::guesses::{Guesses, Proof, opens_nothing, too_many};
+use crate::guesses::{Guesses, WayIn, opens_nothing, too_many};
 use crate::hidden::Hidden;
 use crate::idle::Idle;
 
@@ -523,8 +523,8 @@ impl Door {
     }
 
     /// Opens the door. Whoever guesses waits longer and longer; only one guess is tried at a time.
-    pub(crate) async fn unlock(&self, proof: Proof) -> Answer<()> {
-        let keys = self.prove(proof).await?;
+    pub(crate) async fn unlock(&self, way: WayIn) -> Answer<()> {
+        let keys = self.prove(way).await?;
         let folder = self.folder().ok_or_else(Failure::no_library)?;
         self.let_in(folder, keys);
         Ok(())
@@ -534,7 +534,7 @@ impl Door {
     pub(crate) async fn open_hidden(&self, passphrase: Zeroizing<String>) -> Answer<()> {
         let rooms = || self.rooms.read().unwrap_or_else(PoisonError::into_inner);
         let before = rooms().as_ref().map(Arc::downgrade).ok_or_else(|| self.closed())?;
-        self.prove(Proof::Passphrase(passphrase)).await?;
+        self.prove(WayIn::Passphrase(passphrase)).await?;
         // It may have been shut meanwhile: they are opened only with the door that was asked at.
         let now = rooms();
         if !now.as_ref().is_some_and(|now| Arc::downgrade(now).ptr_eq(&before)) {
@@ -544,26 +544,26 @@ impl Door {
         Ok(())
     }
 
-    /// The keys of the library, if a proof opens it. Whoever guesses waits longer and longer.
-    pub(crate) async fn prove(&self, proof: Proof) -> Answer<UnlockedKeys> {
+    /// The keys of the library, if that way opens it. Whoever guesses waits longer and longer.
+    pub(crate) async fn prove(&self, way: WayIn) -> Answer<UnlockedKeys> {
         let mut guesses = Arc::clone(&self.guesses).try_lock_owned().map_err(|_| too_many(1))?;
         guesses.may_try(Instant::now())?;
         let folder = self.folder().ok_or_else(Failure::no_library)?;
-        if proof.is_empty() {
+        if way.is_empty() {
             // No slot has an empty one, and nothing need be tried.
             guesses.wrong(Instant::now());
-            return Err(proof.refused());
+            return Err(way.refused());
         }
         // What was begun is counted, and nothing else is tried meanwhile, even if nobody waits for it any more.
         let tried = tokio::task::spawn_blocking(move || {
-            let tried = proof.try_on(&folder);
+            let tried = way.try_on(&folder);
             match &tried {
                 Ok(_) => guesses.right(),
                 Err(error) if opens_nothing(error) => guesses.wrong(Instant::now()),
                 Err(_) => {}
             }
             tried.map_err(|error| {
-                if opens_nothing(&error) { proof.refused() } else { LibraryError::from(error).into() }
+                if opens_nothing(&error) { way.refused() } else { LibraryError::from(error).into() }
             })
         });
         tried.await.map_err(|_| Failure::broken())?

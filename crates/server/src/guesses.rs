@@ -19,14 +19,14 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// What is to show that somebody may open the library.
-pub(crate) enum Proof {
+pub(crate) enum WayIn {
     /// A passphrase, as typed.
     Passphrase(Zeroizing<String>),
     /// What an authenticator answered for the credential of this id.
     Passkey { credential: Vec<u8>, output: Zeroizing<[u8; 32]> },
 }
 
-impl Proof {
+impl WayIn {
     /// Whether it can open nothing, so that nothing need be tried.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Passphrase(passphrase) if passphrase.is_empty())
@@ -133,9 +133,13 @@ impl Guesses {
 
 /// That somebody must wait so long.
 pub(crate) fn too_many(seconds: u64) -> Failure {
-    Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-guesses", "too many passphrases were tried")
-        .hint(if seconds == 1 { "wait a second".to_owned() } else { format!("wait {seconds} seconds") })
-        .after(seconds)
+    Failure::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-guesses",
+        "too many wrong passphrases or passkeys were tried",
+    )
+    .hint(if seconds == 1 { "wait a second".to_owned() } else { format!("wait {seconds} seconds") })
+    .after(seconds)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::asked::Asked;
 use crate::failure::{Answer, Failed, Failure, WRONG_WORDS};
 use crate::gallery::Gallery;
-use crate::guesses::Proof;
+use crate::guesses::WayIn;
 use crate::locking::Passphrase;
 
 /// A way to unlock.
@@ -71,7 +71,7 @@ pub(crate) async fn add_key(
     let new = Zeroizing::new(new_passphrase);
     check_new_passphrase(&new)
         .map_err(|reason| Failure::new(StatusCode::CONFLICT, "refused", reason).hint("write a longer one"))?;
-    gallery.door.prove(Proof::Passphrase(Zeroizing::new(passphrase))).await?;
+    gallery.door.prove(WayIn::Passphrase(Zeroizing::new(passphrase))).await?;
     let added = gallery.door.write(move |library| {
         let (folder, keys) = library.keys();
         folder.require_writable().map_err(LibraryError::from)?;
@@ -94,7 +94,7 @@ pub(crate) async fn remove_key(
     Path(id): Path<String>,
     Asked(Passphrase { passphrase }): Asked<Passphrase>,
 ) -> Answer<Json<ShownSlot>> {
-    gallery.door.prove(Proof::Passphrase(Zeroizing::new(passphrase))).await?;
+    gallery.door.prove(WayIn::Passphrase(Zeroizing::new(passphrase))).await?;
     let removed = gallery.door.write(move |library| {
         let (folder, keys) = library.keys();
         let slot = folder.keys().find_slot(&id).map_err(LibraryError::from)?;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::asked::Asked;
 use crate::failure::Answer;
 use crate::gallery::Gallery;
-use crate::guesses::Proof;
+use crate::guesses::WayIn;
 
 /// Whether the keys are not in memory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,12 +49,12 @@ pub(crate) async fn unlock(
     State(gallery): State<Arc<Gallery>>,
     Asked(Passphrase { passphrase }): Asked<Passphrase>,
 ) -> Answer<Json<Locked>> {
-    open(&gallery, Proof::Passphrase(Zeroizing::new(passphrase))).await
+    open(&gallery, WayIn::Passphrase(Zeroizing::new(passphrase))).await
 }
 
 /// Opens the library, whatever proves that one may.
-pub(crate) async fn open(gallery: &Arc<Gallery>, proof: Proof) -> Answer<Json<Locked>> {
-    gallery.door.unlock(proof).await?;
+pub(crate) async fn open(gallery: &Arc<Gallery>, way: WayIn) -> Answer<Json<Locked>> {
+    gallery.door.unlock(way).await?;
     gallery.read_ahead();
     Ok(Json(Locked { locked: false }))
 }

@@ -2,10 +2,11 @@
 //!
 //! The answer itself opens a key slot, or does not; so nothing is signed, and no signature is checked
 //! (docs/decisions/passkeys.md). What is asked is told to whoever has a session alone: every other page of this machine may
-//! ask the same authenticator, but knows neither the credential nor the salt.
+//! ask the same authenticator, and may be told which credential there is, but knows no salt: that alone protects.
 //!
 //! One is added in two steps. First somebody proves by a passphrase that they may, and is told a salt that was drawn for it;
-//! then comes the answer to that salt. Invariant: a salt is taken once, within a time, and by whoever was told it.
+//! then comes the answer to that salt. Invariant: a salt is taken once, within a time, and by whoever was told it; where the
+//! library could not take what came with it, it stays good until then.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::asked::Asked;
 use crate::failure::{Answer, Failed, Failure};
 use crate::gallery::{Gallery, held};
-use crate::guesses::Proof;
+use crate::guesses::WayIn;
 use crate::keys::ShownSlot;
 use crate::locking::{Locked, Passphrase, open};
 
@@ -50,10 +51,10 @@ impl Passkeys {
     }
 
     /// Takes the salt that was drawn, if it is this one. Whoever names another has ended that, too.
-    fn take(&self, salt: &[u8; 32], now: Instant) -> Answer<()> {
+    fn take(&self, salt: &[u8; 32], now: Instant) -> Answer<Instant> {
         let drawn = held(&self.drawn).take();
         match drawn {
-            Some((drawn, until)) if until > now && bool::from(drawn.ct_eq(salt)) => Ok(()),
+            Some((drawn, until)) if until > now && bool::from(drawn.ct_eq(salt)) => Ok(until),
             _ => Err(Failure::new(
                 StatusCode::CONFLICT,
                 "refused",
@@ -61,6 +62,11 @@ impl Passkeys {
             )
             .hint("begin again")),
         }
+    }
+
+    /// Lets a salt that was taken be taken again, unless another was drawn meanwhile.
+    fn give_back(&self, salt: &[u8; 32], until: Instant) {
+        held(&self.drawn).get_or_insert_with(|| (Zeroizing::new(*salt), until));
     }
 
     pub(crate) fn forget(&self) {
@@ -138,7 +144,7 @@ pub(crate) async fn unlock_by_passkey(
     Asked(answered): Asked<PasskeyAnswer>,
 ) -> Answer<Json<Locked>> {
     let (credential, output) = answered.read()?;
-    open(&gallery, Proof::Passkey { credential, output }).await
+    open(&gallery, WayIn::Passkey { credential, output }).await
 }
 
 /// What a new passkey is made for.
@@ -156,7 +162,7 @@ pub(crate) async fn begin_passkey(
     State(gallery): State<Arc<Gallery>>,
     Asked(Passphrase { passphrase }): Asked<Passphrase>,
 ) -> Answer<Json<BegunPasskey>> {
-    gallery.door.prove(Proof::Passphrase(Zeroizing::new(passphrase))).await?;
+    gallery.door.prove(WayIn::Passphrase(Zeroizing::new(passphrase))).await?;
     // Nobody shall make a passkey for a library that cannot take it.
     gallery
         .door
@@ -189,7 +195,7 @@ pub(crate) async fn add_passkey(
     let (credential, output) = PasskeyAnswer { credential, output }.read()?;
     let salt = read_32(&salt)?;
     gallery.door.require_open()?;
-    gallery.passkeys.take(&salt, Instant::now())?;
+    let until = gallery.passkeys.take(&salt, Instant::now())?;
     let question = PasskeyQuestion::new(credential, *salt).map_err(|_| unreadable())?;
     let added = gallery.door.write(move |library| {
         let (folder, keys) = library.keys();
@@ -199,7 +205,11 @@ pub(crate) async fn add_passkey(
         let slot = folder.keys().add_slot(keys, label, &secret, PassphraseCost::DESKTOP, &mut OsEntropy);
         Ok(ShownSlot::of(&slot.map_err(LibraryError::from)?))
     });
-    added.await.map(Json)
+    let added = added.await;
+    if added.is_err() && !gallery.door.is_locked() {
+        gallery.passkeys.give_back(&salt, until);
+    }
+    added.map(Json)
 }
 
 #[cfg(test)]
@@ -219,6 +229,8 @@ mod tests {
         let (before, salt) = (passkeys.draw(now), passkeys.draw(now));
         assert!(passkeys.take(&salt, now).is_ok());
         assert!(passkeys.take(&salt, now).is_err() && passkeys.take(&before, now).is_err(), "it was taken");
+        passkeys.give_back(&salt, now + PATIENCE);
+        assert!(passkeys.take(&salt, now).is_ok(), "the library could not take it");
         passkeys.draw(now);
         passkeys.forget();
         assert!(held(&passkeys.drawn).is_none(), "nothing stays behind a locked door");

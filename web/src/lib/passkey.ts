@@ -1,6 +1,6 @@
 // Asks an authenticator for the passkeys of this library, by the browser. What it answers over a salt (WebAuthn's PRF extension)
-// is the secret that opens a key slot: it goes to the server beside us, and is wiped here.
-import { list, post } from './api';
+// is the secret that opens a key slot: it goes to the server beside us, and is kept nowhere.
+import { ApiError, list, post } from './api';
 import type { Key } from './i18n.svelte';
 import { enter } from './session.svelte';
 import type { Passkey, Slot } from './types';
@@ -104,20 +104,35 @@ export async function unlockBy(these: Passkey[], signal: AbortSignal): Promise<v
   await enter('passkeys/unlock', await ask(these, signal));
 }
 
-/** A passkey that is being added. Whoever stopped half-way goes on where they were. */
+/** A passkey that is being added. Whoever stopped half-way goes on where they were; what is not taken in the end is told so. */
 export class Making {
   #made: string | null = null;
+  #output: string | null = null;
   constructor(readonly salt: string, readonly label: string) {}
 
   async add(signal: AbortSignal): Promise<Slot> {
-    let output: string | null = null;
     if (this.#made === null) {
       const made = await make(this.label || 'Safelight', this.salt, await passkeys(), signal);
       this.#made = made.credential;
-      output = made.output;
+      this.#output = made.output;
     }
-    output ??= (await ask([{ credential: this.#made, salt: this.salt }], signal)).output;
-    return post<Slot>('passkeys', { salt: this.salt, credential: this.#made, output, label: this.label });
+    this.#output ??= (await ask([{ credential: this.#made, salt: this.salt }], signal)).output;
+    try {
+      const slot = await post<Slot>('passkeys', { salt: this.salt, credential: this.#made, output: this.#output, label: this.label });
+      this.#made = this.#output = null;
+      return slot;
+    } catch (error) {
+      // It took too long: nothing takes this one any more.
+      if (error instanceof ApiError && error.problem.code === 'refused') await this.end();
+      throw error;
+    }
+  }
+
+  /** Nobody goes on: what was made and not taken opens nothing. */
+  async end(): Promise<void> {
+    const made = this.#made;
+    this.#made = this.#output = null;
+    if (made !== null) await forget(made);
   }
 }
 

@@ -94,7 +94,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ("wrong-passphrase", "the passphrase does not open the library in {path}"),
     ("wrong-passkey", "that passkey does not open the library"),
     ("passkey-unasked", "no passkey was being added, or for too long"),
-    ("too-many-guesses", "too many passphrases were tried"),
+    ("too-many-guesses", "too many wrong passphrases or passkeys were tried"),
     ("passphrase-short", "a passphrase needs at least 8 characters; several words are better than one"),
     ("busy", "something else is running that takes long"),
     ("work-ended", "that work has ended, and something else began since"),
