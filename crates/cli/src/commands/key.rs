@@ -274,12 +274,12 @@ fn remove(context: &Context, wanted: &str) -> Result<(), Failure> {
     let keys = context.unlock(&folder)?;
     folder.keys().remove_slot(&keys, slot.id()).map_err(LibraryError::from)?;
     super::key_store::forget(context, &slot);
-    if slot.kind() == SlotKind::Passkey {
-        context.output.talk("The passkey itself stays where it is kept, and opens nothing; delete it there.");
-    }
     if context.output.json() {
         return Ok(context.output.print_json(&serde_json::json!({ "removed": listed(&slot) }))?);
     }
     context.output.talk(&format!("Removed {what}."));
+    if slot.kind() == SlotKind::Passkey {
+        context.output.talk("The passkey itself stays where it is kept, and opens nothing; delete it there.");
+    }
     Ok(())
 }
