@@ -79,6 +79,10 @@ if at_least test; then
     want dbus-daemon dbus - "a session bus for tests of key slots"
     want dbus-send dbus-bin - "asks on that bus"
     want gnome-keyring-daemon gnome-keyring - "a Secret Service on that bus"
+    want systemd-analyze systemd - "says whether the units in deploy are sound"
+    want systemd-nspawn systemd-container - "boots a systemd that runs them"
+    want bwrap bubblewrap - "runs the container's root filesystem"
+    want xmllint libxml2-utils - "reads the plist and the task in deploy"
   fi
 fi
 if at_least bench; then

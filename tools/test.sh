@@ -97,6 +97,18 @@ recover() {
   tests "audit exports, checked as the guide says" env PYTHONPATH=recover "$SAFELIGHT_PYTHON" -B recover/test_audit_verify.py
 }
 
+# What lies in deploy/: each part has a script that says what it tried and what it could not try here.
+deployed() {
+  local binary=${SAFELIGHT_BIN:-} script
+  if [ -z "$binary" ]; then
+    check "binary for deploy" cargo build --locked --quiet --bin safelight
+    binary=$CARGO_TARGET_DIR/debug/safelight
+  fi
+  for script in deploy/*/test.sh; do
+    tests "${script%/test.sh}" env SAFELIGHT_BIN="$binary" "$script"
+  done
+}
+
 # The pages: built first, because the binary takes them in. Then what their own tools say, then a browser on the binary.
 gallery_pages() {
   if ! tools/web.sh can; then heading "gallery"; skip "no Node that builds it"; return; fi
@@ -129,6 +141,7 @@ if [ "${1:-}" != lint ]; then
   tests "examples in the documentation" cargo test --workspace --locked --doc --quiet
   wasm
   recover
+  deployed
   gallery
 fi
 
