@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use safelight_keystore::VaultKey;
 
 use crate::commands;
+use crate::output::LogFormat;
 
 /// An encrypted photo library without a server.
 ///
@@ -35,6 +36,17 @@ pub(crate) struct Global {
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// How the lines on stderr are written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        env = "SAFELIGHT_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub(crate) log_format: LogFormat,
     /// Say nothing but errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -100,6 +112,7 @@ pub(crate) enum Command {
     Unlock(commands::unlock::Arguments),
     Lock(commands::lock::Arguments),
     Status(commands::status::Arguments),
+    Service(commands::service::Arguments),
     Doctor(commands::doctor::Arguments),
     Import(commands::import::Arguments),
     Source(commands::source::Arguments),

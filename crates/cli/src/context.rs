@@ -21,6 +21,7 @@ use safelight_library::{
 use zeroize::Zeroizing;
 
 use crate::arguments::Global;
+use crate::diagnostics;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, new_private_file, printable};
 use crate::progress::Progress;
@@ -53,6 +54,7 @@ struct Environment {
     home: Option<OsString>,
     data_home: Option<OsString>,
     cache_home: Option<OsString>,
+    config_home: Option<OsString>,
     runtime: Option<OsString>,
     credentials: Option<OsString>,
     user: Option<OsString>,
@@ -64,17 +66,19 @@ impl Context {
         unlock::forbid_core_dumps();
         allow_many_open_files();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let output = Output::new(global.json, global.quiet, global.verbose, no_colour);
+        let output =
+            Output::new(global.json, global.quiet, global.verbose, no_colour).logging(global.log_format);
         let interrupted = Arc::new(AtomicBool::new(false));
         listen_for_interrupts(&interrupted)?;
         if global.verbose {
-            tell_diagnostics();
+            diagnostics::tell(output);
         }
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let environment = Environment {
             home: variable("HOME"),
             data_home: variable("XDG_DATA_HOME"),
             cache_home: variable("XDG_CACHE_HOME"),
+            config_home: variable("XDG_CONFIG_HOME"),
             runtime: variable("XDG_RUNTIME_DIR"),
             credentials: variable("CREDENTIALS_DIRECTORY"),
             user: variable("USER"),
@@ -149,6 +153,12 @@ impl Context {
     /// The home of whoever runs this.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.environment.home.clone().map(PathBuf::from)
+    }
+
+    /// Where programs of whoever runs this are configured.
+    pub(crate) fn config_folder(&self) -> Option<PathBuf> {
+        let named = self.environment.config_home.clone().map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| Some(self.home()?.join(".config")))
     }
 
     /// The same, if there is a library, be it one without its description.
@@ -508,19 +518,6 @@ fn listen_for_interrupts(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
         }
     })
     .map_err(|error| Failure::new(Exit::Incomplete, format!("Ctrl-C cannot be listened for: {error}")))
-}
-
-/// Diagnostics go to stderr with --verbose. No secret is ever in them. Of a library no photo's name is, either; of a plain
-/// copy they name objects, and those are called after the paths of files.
-fn tell_diagnostics() {
-    let filter = tracing_subscriber::EnvFilter::new("warn,safelight=debug");
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter)
-        .without_time()
-        .with_target(false);
-    // A second subscriber cannot be set; the first one then stays.
-    let _set_already = subscriber.try_init();
 }
 
 /// The minute of the day by the clock on the wall.

@@ -71,13 +71,17 @@ impl Failure {
 
     /// The failure as one line of JSON: `{"error": {"kind", "message", "hint", "exit"}}`.
     pub(crate) fn to_json(&self) -> String {
-        serde_json::json!({ "error": {
+        serde_json::json!({ "error": self.to_value() }).to_string()
+    }
+
+    /// What stands in it.
+    pub(crate) fn to_value(&self) -> serde_json::Value {
+        serde_json::json!({
             "kind": self.exit.kind(),
             "message": self.message,
             "hint": self.hint,
             "exit": self.exit as u8,
-        }})
-        .to_string()
+        })
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

@@ -9,13 +9,17 @@ mod arguments;
 mod browser;
 mod commands;
 mod context;
+mod diagnostics;
 mod failure;
 mod output;
 mod progress;
 mod prompt;
 mod sign_in;
+mod span;
 mod stores;
+mod whole;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -23,6 +27,7 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 use context::Context;
 use failure::Failure;
+use output::{Level, LogFormat};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -33,16 +38,16 @@ fn main() -> ExitCode {
     if let Command::Worker(worker) = &arguments.command {
         return commands::worker::run(worker);
     }
-    let is_json = arguments.global.json;
+    let (is_json, log_format) = (arguments.global.json, arguments.global.log_format);
     let context = match Context::new(arguments.global) {
         Ok(context) => context,
-        Err(failure) => return report(is_json, &failure),
+        Err(failure) => return report(is_json, log_format, &failure),
     };
     match run(&context, &arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         // Two objects would be one answer too many: beside a result the reason is a sentence.
-        Err(failure) if context.output.has_answered() => report(false, &failure),
-        Err(failure) => report(is_json, &failure),
+        Err(failure) if context.output.has_answered() => report(false, log_format, &failure),
+        Err(failure) => report(is_json, log_format, &failure),
     }
 }
 
@@ -57,6 +62,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Unlock(arguments) => commands::unlock::run(context, arguments),
         Command::Lock(arguments) => commands::lock::run(context, arguments),
         Command::Status(arguments) => commands::status::run(context, arguments),
+        Command::Service(arguments) => commands::service::run(context, arguments),
         Command::Doctor(arguments) => commands::doctor::run(context, arguments),
         Command::Import(arguments) => commands::import::run(context, arguments),
         Command::Source(arguments) => commands::source::run(context, arguments),
@@ -91,22 +97,38 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
 
 /// Says why a command line is not understood; help and the version are asked for in the same way.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let wants_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
-    if error.use_stderr() && wants_json {
+    let words: Vec<_> = std::env::args_os().take_while(|word| word != "--").collect();
+    let wants_json = words.iter().any(|word| word == "--json");
+    let log_format = wanted_log_format(&words);
+    if error.use_stderr() && (wants_json || log_format == LogFormat::Json) {
         let text = error.to_string();
         // Which argument is missing, or what may have been meant, stands in the lines above the usage.
         let said = text.split("\nUsage:").next().unwrap_or_default();
         let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
         let message = lines.collect::<Vec<_>>().join(" ");
         let message = message.strip_prefix("error: ").unwrap_or(&message);
-        return report(true, &Failure::usage(message).hint("--help shows what can be written"));
+        return report(
+            wants_json,
+            log_format,
+            &Failure::usage(message).hint("--help shows what can be written"),
+        );
     }
     error.exit()
 }
 
-fn report(is_json: bool, failure: &Failure) -> ExitCode {
-    let output = output::Output::new(is_json, false, false, true);
-    if is_json && !failure.message.is_empty() {
+/// The format that a command line asks for which is not understood.
+fn wanted_log_format(words: &[OsString]) -> LogFormat {
+    let is_typed = words.iter().any(|word| word == "--log-format=json")
+        || words.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json");
+    let is_set = std::env::var_os("SAFELIGHT_LOG_FORMAT").is_some_and(|value| value == "json");
+    if is_typed || is_set { LogFormat::Json } else { LogFormat::Text }
+}
+
+fn report(is_json: bool, log_format: LogFormat, failure: &Failure) -> ExitCode {
+    let output = output::Output::new(is_json, false, false, true).logging(log_format);
+    if output.logs_json() && !failure.message.is_empty() {
+        output.log(Level::Error, &failure.message, Some(failure.to_value()));
+    } else if is_json && !failure.message.is_empty() {
         output.say(&failure.to_json());
     } else if !failure.message.is_empty() {
         // What follows in further lines, such as a mark below a word, stays below it.

@@ -14,9 +14,40 @@ use crate::failure::{Exit, Failure};
 /// Whether a result went to stdout as JSON: one for the process, as stdout is.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
+/// How the lines on stderr are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// As people read them.
+    #[default]
+    Text,
+    /// Each an object with time, level and message.
+    Json,
+}
+
+/// How much a line on stderr matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// A line on stderr as JSON.
+#[derive(Serialize)]
+struct LogLine<'a> {
+    time: String,
+    level: Level,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<serde_json::Value>,
+}
+
 /// How this run speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
+    log_format: LogFormat,
     json: bool,
     quiet: bool,
     verbose: bool,
@@ -28,7 +59,18 @@ impl Output {
     /// Settles how to speak from the flags and from what stderr is.
     pub(crate) fn new(json: bool, quiet: bool, verbose: bool, no_colour: bool) -> Self {
         let stderr_is_terminal = std::io::stderr().is_terminal();
-        Self { json, quiet, verbose, stderr_is_terminal, colour: stderr_is_terminal && !no_colour }
+        let log_format = LogFormat::Text;
+        let colour = stderr_is_terminal && !no_colour;
+        Self { log_format, json, quiet, verbose, stderr_is_terminal, colour }
+    }
+
+    /// The same with another format on stderr.
+    pub(crate) fn logging(self, log_format: LogFormat) -> Self {
+        Self { log_format, ..self }
+    }
+
+    pub(crate) fn logs_json(self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     pub(crate) fn json(self) -> bool {
@@ -40,7 +82,7 @@ impl Output {
     }
 
     pub(crate) fn shows_bars(self) -> bool {
-        self.stderr_is_terminal && !self.quiet
+        self.stderr_is_terminal && !self.quiet && !self.logs_json()
     }
 
     /// Prints a line of data.
@@ -82,7 +124,9 @@ impl Output {
 
     /// Names something that went wrong; said even when quiet.
     pub(crate) fn warn(self, line: &str) {
-        if self.colour {
+        if self.logs_json() {
+            self.log(Level::Warn, line, None);
+        } else if self.colour {
             self.say(&format!("\u{1b}[33m!\u{1b}[0m {line}"));
         } else {
             self.say(&format!("! {line}"));
@@ -91,6 +135,30 @@ impl Output {
 
     /// Says something on stderr in any case.
     pub(crate) fn say(self, line: &str) {
+        if self.logs_json() {
+            return self.log(Level::Info, line, None);
+        }
+        self.write_line(line);
+    }
+
+    /// Writes a diagnostic on stderr.
+    pub(crate) fn diagnose(self, line: &str) {
+        if self.logs_json() {
+            return self.log(Level::Debug, line.trim_start(), None);
+        }
+        self.write_line(line);
+    }
+
+    /// Writes a line as an object; `error` is the failure that it tells of.
+    pub(crate) fn log(self, level: Level, message: &str, error: Option<serde_json::Value>) {
+        let time = format!("{:.3}", jiff::Timestamp::now());
+        // Text and numbers can always be written as JSON.
+        if let Ok(line) = serde_json::to_string(&LogLine { time, level, message, error }) {
+            self.write_line(&line);
+        }
+    }
+
+    fn write_line(self, line: &str) {
         // Nothing can be done for a reader that is gone.
         let _gone = writeln!(std::io::stderr().lock(), "{line}");
     }

@@ -25,6 +25,9 @@ use crate::prompt;
 pub(crate) struct Arguments {
     /// Files and folders
     paths: Vec<PathBuf>,
+    /// Import the watched folders; that there is none is no mistake
+    #[arg(long, conflicts_with_all = ["paths", "link"])]
+    watched: bool,
     /// Leave the originals where they are; only what the library makes of them is sealed into it
     #[arg(long)]
     link: bool,
@@ -87,6 +90,19 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     }
     library.close()?;
     answer(context, &report)
+}
+
+/// What the watched folders hold, with all previews: for a sync that begins with it.
+pub(super) fn watched_folders(context: &Context) -> Result<(), Failure> {
+    let arguments = Arguments {
+        paths: Vec::new(),
+        watched: true,
+        link: false,
+        all_files: false,
+        wait: true,
+        settle: SETTLE.as_secs(),
+    };
+    run(context, &arguments)
 }
 
 /// From a sealed copy of this library: what is missing or damaged here.
@@ -173,7 +189,7 @@ fn requests(
     let mut sources = library.sources()?;
     // A linked file that was moved into a folder that is copied is kept before it is missed where it was.
     sources.sort_by_key(|source| source.link);
-    if sources.is_empty() && !arguments.wait {
+    if sources.is_empty() && !arguments.wait && !arguments.watched {
         return Err(Failure::usage("no path was given and no folder is watched")
             .hint("name one (safelight import ~/Pictures) or watch one (safelight source add ~/Pictures)"));
     }

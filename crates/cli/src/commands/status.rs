@@ -1,12 +1,17 @@
 //! `safelight status`: how many photos are safe, and where.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::Args;
+use jiff::Timestamp;
 use safelight_library::Status;
 
-use super::{backup, brake};
+use super::{backup, brake, status_metrics};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, grouped, size};
+use crate::output::{counted, grouped, printable_text, size};
+use crate::{span, whole};
 
 /// Say how many photos are safe, and what waits or failed
 #[derive(Debug, Args)]
@@ -14,12 +19,23 @@ pub(crate) struct Arguments {
     /// Exit with 1 when something has failed, or a photo is whole in no place and waits for none
     #[arg(long)]
     check: bool,
+    /// With --check: exit with 1 as well when there is no remote, or one was not synced within this time, as 36h or 3d
+    #[arg(long, value_name = "TIME", requires = "check", value_parser = span::parse)]
+    synced_within: Option<Duration>,
+    /// Write counts into this file for the textfile collector of Prometheus' node_exporter
+    #[arg(long, value_name = "FILE")]
+    prometheus: Option<PathBuf>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let library = context.open_library_to_read()?;
     let status = library.status()?;
+    let remotes = library.remotes()?;
     library.close()?;
+    let now = Timestamp::now();
+    if let Some(path) = &arguments.prometheus {
+        whole::write(path, &status_metrics::document(&status, &remotes, now.as_second()))?;
+    }
     if context.output.json() {
         context.output.print_json(&status)?;
     } else {
@@ -85,7 +101,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.data(&format!("{:>14}  {}", "backup", backup::line(made)))?;
         }
         for remote in &status.forgetting_waits_for {
-            let remote = crate::output::printable_text(remote);
+            let remote = printable_text(remote);
             let says = "may still hold what was forgotten; safelight sync, with a credential that may delete, takes it out";
             context.output.data(&format!("{:>14}  {remote}: {says}", "forgetting"))?;
         }
@@ -105,7 +121,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.data(&format!("{:>14}  {path}: linked, and not there now", "absent"))?;
         }
         for left in &status.leftovers {
-            let reason = crate::output::printable_text(&left.reason);
+            let reason = printable_text(&left.reason);
             context
                 .output
                 .data(&format!("{:>14}  {}: nobody can read it: {reason}", "left over", left.path))?;
@@ -122,9 +138,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
                 .data(&format!("{:>14}  and {unnamed} more; safelight verify names them", "absent"))?;
         }
     }
+    let synced: Vec<_> = remotes.iter().map(|remote| (remote.name.as_str(), remote.synced_millis)).collect();
+    let late = arguments.synced_within.map(|within| late(&synced, within, now)).unwrap_or_default();
+    for text in &late {
+        context.output.warn(text);
+    }
     let is_any_nowhere = status.safe + status.waiting + status.linked_absent < status.assets;
     if arguments.check
         && (status.failed > 0
+            || !late.is_empty()
             || is_any_nowhere
             || !status.brake.is_empty()
             || !status.forgetting_waits_for.is_empty())
@@ -132,6 +154,27 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return Err(Failure::silent(Exit::Incomplete));
     }
     Ok(())
+}
+
+/// What was not synced within a time, in words; of each remote its name, and when the last sync ended well, in milliseconds.
+fn late(remotes: &[(&str, Option<i64>)], within: Duration, now: Timestamp) -> Vec<String> {
+    if remotes.is_empty() {
+        return vec!["there is no remote to sync with: safelight remote add connects one".to_owned()];
+    }
+    let mut told = Vec::new();
+    for (name, synced) in remotes {
+        let since = match synced.and_then(|millis| Timestamp::from_millisecond(millis).ok()) {
+            // Where the clock was set back the sync lies ahead, and is no older than anything.
+            Some(synced) if !Duration::try_from(now.duration_since(synced)).is_ok_and(|age| age > within) => {
+                continue;
+            }
+            Some(synced) => format!("the last sync that ended well was at {}", synced.strftime("%F %T")),
+            None => "it was never synced".to_owned(),
+        };
+        let name = printable_text(name);
+        told.push(format!("{name}: nothing synced within {}; {since}", span::in_words(within)));
+    }
+    told
 }
 
 /// What is safe: photos, and videos where there are any.
@@ -163,4 +206,25 @@ fn originals(status: &Status) -> String {
         text.push_str(&format!(", {} of them not there now", status.linked_absent));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_is_late_once_more_time_has_gone_by_than_was_named() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let ago = |seconds: i64| Some((1_800_000_000 - seconds) * 1000);
+        let day = Duration::from_secs(86_400);
+        let late_after = |synced| late(&[("nas", synced)], day, now);
+        assert!(late_after(ago(86_400)).is_empty());
+        assert_eq!(
+            late_after(ago(86_401)),
+            ["nas: nothing synced within 1 day; the last sync that ended well was at 2027-01-14 07:59:59"]
+        );
+        assert!(late_after(ago(-3600)).is_empty(), "a clock that was set back is no reason");
+        assert_eq!(late_after(None), ["nas: nothing synced within 1 day; it was never synced"]);
+        assert_eq!(late(&[], day, now).len(), 1);
+    }
 }

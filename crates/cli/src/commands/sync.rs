@@ -13,7 +13,7 @@ use crate::commands::list::joined;
 use crate::commands::remote::{cost_line, report_change};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable_text, size};
+use crate::output::{counted, printable_lines, printable_text, size};
 
 /// How often --watch looks whether somebody wants to stop.
 const NAP: Duration = Duration::from_millis(200);
@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     switch: Option<Switch>,
     /// The remote; all of them when none is named
     remote: Option<String>,
+    /// Import the watched folders first; what cannot be taken in keeps nothing from being synced
+    #[arg(long, conflicts_with = "watch")]
+    import: bool,
     /// Go on syncing until Ctrl-C: at once when something changed here, and again and again for what changed elsewhere
     #[arg(long)]
     watch: bool,
@@ -77,6 +80,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(switch) = &arguments.switch {
         return turn(context, switch);
     }
+    if arguments.import {
+        context
+            .refuse_dry_run("sync --import", "import --dry-run and sync --dry-run say what each would do")?;
+    }
     if context.global.dry_run {
         return dry_run(context, arguments);
     }
@@ -86,6 +93,33 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(failure) = costly(arguments) {
         return Err(failure);
     }
+    let imported = import_first(context, arguments)?;
+    sync_once(context, arguments)?;
+    imported
+}
+
+/// Imports the watched folders where that is asked for. How it ended is told at once, and counts once the sync is done.
+fn import_first(context: &Context, arguments: &Arguments) -> Result<Result<(), Failure>, Failure> {
+    if !arguments.import {
+        return Ok(Ok(()));
+    }
+    if context.output.json() {
+        return Err(Failure::usage("sync --import would have two answers, and --json is one")
+            .hint("safelight --json import --watched, then safelight --json sync"));
+    }
+    let imported = super::import::watched_folders(context);
+    if context.interrupted() {
+        return imported.map(Ok);
+    }
+    Ok(imported.map_err(|failure| {
+        if !failure.message.is_empty() {
+            context.output.warn(&format!("not all was imported: {}", printable_lines(&failure.message)));
+        }
+        Failure::silent(failure.exit)
+    }))
+}
+
+fn sync_once(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let run = once(context, arguments)?;
     report(context, &run.outcomes)?;
     if context.interrupted() {

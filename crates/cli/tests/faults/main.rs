@@ -40,4 +40,5 @@ mod serving;
 mod settling;
 mod sidecars;
 mod together;
+mod unattended;
 mod unreadable;

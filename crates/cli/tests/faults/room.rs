@@ -131,6 +131,11 @@ impl Room {
         self.run(&mut init).ends_with(&[0]);
     }
 
+    /// Whom the program runs as, where that is not whoever runs the tests.
+    pub(crate) fn user(&self) -> Option<u32> {
+        self.user
+    }
+
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory.path().join(name)
     }
