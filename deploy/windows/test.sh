@@ -1,0 +1,1 @@
+../launchd/test.sh
