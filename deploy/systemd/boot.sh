@@ -85,4 +85,46 @@ is "service status" install_service status --system
 is "service remove" install_service remove --system
 is "nothing is left" [ -z "$(ls /etc/systemd/system | grep '^safelight-[^t]')$(ls /etc/credstore.encrypted)" ]
 isnt "the timer has stopped" systemctl is-active safelight-sync.timer
+
+# ---- the same for a user ----------------------------------------------------------------------------------
+useradd --create-home --shell /bin/bash ada
+number=$(id -u ada)
+# A manager of hers, as a log-in would start it, without what a log-in takes.
+cat > /etc/systemd/system/manager-of-ada.service <<UNIT
+[Service]
+User=ada
+Type=notify
+Delegate=yes
+Environment=XDG_RUNTIME_DIR=/run/user/$number HOME=/home/ada
+ExecStart=$(ls /lib/systemd/systemd /usr/lib/systemd/systemd 2>/dev/null | head -n 1) --user
+UNIT
+systemctl daemon-reload
+install -d -m 700 -o ada -g ada "/run/user/$number"
+timeout 60 systemctl start manager-of-ada.service >&2 || journalctl --no-pager -u manager-of-ada.service >&2
+hers() { runuser -u ada -- env HOME=/home/ada XDG_RUNTIME_DIR="/run/user/$number" SAFELIGHT_LIBRARY=/home/ada/library "$@"; }
+if ! hers systemctl --user show --property=Version >&2; then
+  echo "skipped: under a real systemd: no manager of a user starts here: what install writes for a user was not run"
+else
+  hers mkdir -p /home/ada/photos /home/ada/nas /home/ada/.config/safelight
+  hers bash -c 'umask 077; head -c 64 /dev/urandom > /home/ada/key; head -c 24 /dev/urandom | base64 > /home/ada/passphrase'
+  hers safelight --passphrase-file /home/ada/passphrase --key-file /home/ada/key init --recovery-file /home/ada/words >&2
+  rm /home/ada/passphrase
+  hers safelight --key-file /home/ada/key source add /home/ada/photos >&2
+  hers safelight --key-file /home/ada/key remote add nas folder:/home/ada/nas >&2
+  cp pictures/*.png /home/ada/photos/; chown -R ada /home/ada/photos
+  is "service install for a user" hers safelight --key-file /home/ada/key service install
+  is "her timer runs" hers systemctl --user is-active safelight-sync.timer
+  is "her safelight-sync.service runs" hers systemctl --user start safelight-sync.service
+  is "her photos are safe in two places" grep -q '"places": 2' <(hers safelight --key-file /home/ada/key --json status)
+  is "their previews were made" grep -q '"previews_pending": 0' <(hers safelight --key-file /home/ada/key --json status)
+  is "her safelight-check.service runs" hers systemctl --user start safelight-check.service
+  printf '#!/bin/sh\necho "$1" > /home/ada/told\n' > /home/ada/.config/safelight/on-failure
+  chmod 755 /home/ada/.config/safelight/on-failure
+  mv /home/ada/nas /home/ada/nas-away
+  isnt "her sync without its remote fails" hers systemctl --user start safelight-sync.service
+  is "her command on failure is run" comes /home/ada/told
+  is "service status tells of it" grep -q '^safelight-sync.service *failed' <(hers safelight service status)
+  is "service remove for a user" hers safelight service remove
+  is "nothing of it is left" [ -z "$(find /home/ada/.config/systemd -name 'safelight*')" ]
+fi
 echo ended
