@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable, size};
+use crate::output::{counted, printable, printable_lines, size};
 use crate::prompt;
 
 /// Take photos and videos into the library
@@ -92,17 +92,32 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     answer(context, &report)
 }
 
-/// What the watched folders hold, with all previews: for a sync that begins with it.
-pub(super) fn watched_folders(context: &Context) -> Result<(), Failure> {
-    let arguments = Arguments {
-        paths: Vec::new(),
-        watched: true,
-        link: false,
-        all_files: false,
-        wait: true,
-        settle: SETTLE.as_secs(),
-    };
-    run(context, &arguments)
+/// Imports the watched folders, with all previews, before a sync. How it ended is told at once, and counts once the sync is done.
+pub(super) fn before_sync(context: &Context) -> Result<Result<(), Failure>, Failure> {
+    if context.output.json() {
+        return Err(Failure::usage("sync --import would have two answers, and --json is one")
+            .hint("safelight --json import --watched, then safelight --json sync"));
+    }
+    let imported = run(
+        context,
+        &Arguments {
+            paths: Vec::new(),
+            watched: true,
+            link: false,
+            all_files: false,
+            wait: true,
+            settle: SETTLE.as_secs(),
+        },
+    );
+    if context.interrupted() {
+        return imported.map(Ok);
+    }
+    Ok(imported.map_err(|failure| {
+        if !failure.message.is_empty() {
+            context.output.warn(&format!("not all was imported: {}", printable_lines(&failure.message)));
+        }
+        Failure::silent(failure.exit)
+    }))
 }
 
 /// From a sealed copy of this library: what is missing or damaged here.

@@ -9,11 +9,12 @@ use safelight_library::{
     SwitchStanding, SyncOutcome, SyncPlan, SyncRequest, SyncRun, Turn, is_link_unmetered, link_cost,
 };
 
+use crate::commands::import;
 use crate::commands::list::joined;
 use crate::commands::remote::{cost_line, report_change};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, printable_lines, printable_text, size};
+use crate::output::{counted, printable_text, size};
 
 /// How often --watch looks whether somebody wants to stop.
 const NAP: Duration = Duration::from_millis(200);
@@ -93,30 +94,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(failure) = costly(arguments) {
         return Err(failure);
     }
-    let imported = import_first(context, arguments)?;
+    let imported = if arguments.import { import::before_sync(context)? } else { Ok(()) };
     sync_once(context, arguments)?;
     imported
-}
-
-/// Imports the watched folders where that is asked for. How it ended is told at once, and counts once the sync is done.
-fn import_first(context: &Context, arguments: &Arguments) -> Result<Result<(), Failure>, Failure> {
-    if !arguments.import {
-        return Ok(Ok(()));
-    }
-    if context.output.json() {
-        return Err(Failure::usage("sync --import would have two answers, and --json is one")
-            .hint("safelight --json import --watched, then safelight --json sync"));
-    }
-    let imported = super::import::watched_folders(context);
-    if context.interrupted() {
-        return imported.map(Ok);
-    }
-    Ok(imported.map_err(|failure| {
-        if !failure.message.is_empty() {
-            context.output.warn(&format!("not all was imported: {}", printable_lines(&failure.message)));
-        }
-        Failure::silent(failure.exit)
-    }))
 }
 
 fn sync_once(context: &Context, arguments: &Arguments) -> Result<(), Failure> {

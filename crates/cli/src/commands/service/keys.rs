@@ -45,7 +45,7 @@ pub(super) fn unattended(
         (Some(file), UnlockedBy::Slot { kind: SlotKind::KeyFile, .. }) => {
             Key::File(std::path::absolute(file)?)
         }
-        (_, UnlockedBy::Slot { kind: SlotKind::Tpm, .. }) => Key::Tpm,
+        (_, UnlockedBy::Slot { kind: SlotKind::Tpm, .. }) => Key::Tpm(stores.tpm.device.clone()),
         (_, UnlockedBy::Slot { kind: SlotKind::Keystore, .. }) if !is_system => Key::Keystore,
         (_, UnlockedBy::Slot { kind: SlotKind::Keystore, .. }) => {
             return Err(Failure::new(

@@ -67,8 +67,8 @@ pub(super) enum Key {
     Loaded(PathBuf),
     /// A key file that systemd keeps sealed to this machine.
     Sealed,
-    /// The key slot of the machine's TPM.
-    Tpm,
+    /// The key slot of the machine's TPM, at this device.
+    Tpm(PathBuf),
     /// The key slot of the user's keystore.
     Keystore,
 }
@@ -137,7 +137,10 @@ fn directive(name: &str, value: &str, line: &str, setting: &Setting) -> Result<V
         ("Environment", _) => surroundings(setting)?,
         ("LoadCredentialEncrypted", _) => credential(setting)?,
         ("ProtectHome", _) if lies_in_a_home(setting) => vec!["ProtectHome=read-only".to_owned()],
-        ("PrivateDevices", _) if setting.key == Key::Tpm => tpm(),
+        ("PrivateDevices", _) => match &setting.key {
+            Key::Tpm(device) => tpm(device)?,
+            _ => keep,
+        },
         ("RequiresMountsFor", _) => match backup {
             Some(folder) => vec![format!("{name}={}", quoted(folder)?)],
             None => Vec::new(),
@@ -159,6 +162,9 @@ fn surroundings(setting: &Setting) -> Result<Vec<String>, Failure> {
     let mut lines = vec![assignment("SAFELIGHT_LIBRARY", &setting.library)?];
     if let Key::File(file) = &setting.key {
         lines.push(assignment("SAFELIGHT_KEY_FILE", file)?);
+    }
+    if let Key::Tpm(device) = &setting.key {
+        lines.push(assignment("SAFELIGHT_TPM", device)?);
     }
     if setting.owner.is_some() {
         lines.push(writable(&setting.library)?);
@@ -182,14 +188,15 @@ fn credential(setting: &Setting) -> Result<Vec<String>, Failure> {
     Ok(match &setting.key {
         Key::Sealed => vec![format!("LoadCredentialEncrypted={CREDENTIAL}")],
         Key::Loaded(file) => vec![format!("LoadCredential={CREDENTIAL}:{}", escaped(file)?)],
-        Key::File(_) | Key::Tpm | Key::Keystore => Vec::new(),
+        Key::File(_) | Key::Tpm(_) | Key::Keystore => Vec::new(),
     })
 }
 
-fn tpm() -> Vec<String> {
-    let lines =
-        ["PrivateDevices=no", "DevicePolicy=closed", "DeviceAllow=/dev/tpmrm0 rw", "SupplementaryGroups=tss"];
-    lines.map(str::to_owned).to_vec()
+/// One device, for the group to which it belongs.
+fn tpm(device: &Path) -> Result<Vec<String>, Failure> {
+    let allow = format!("DeviceAllow={} rw", escaped(device)?);
+    let lines = ["PrivateDevices=no", "DevicePolicy=closed", &allow, "SupplementaryGroups=tss"];
+    Ok(lines.map(str::to_owned).to_vec())
 }
 
 fn lies_in_a_home(setting: &Setting) -> bool {
@@ -202,7 +209,7 @@ fn lies_in_a_home(setting: &Setting) -> bool {
 fn command(text: &str, setting: &Setting) -> Result<String, Failure> {
     let Some(rest) = text.strip_prefix("/usr/bin/safelight ") else { return Ok(text.to_owned()) };
     let by = match setting.key {
-        Key::Tpm => "--by tpm ",
+        Key::Tpm(_) => "--by tpm ",
         Key::Keystore => "--by keystore ",
         Key::File(_) | Key::Loaded(_) | Key::Sealed => "",
     };
@@ -298,8 +305,9 @@ mod tests {
 
     #[test]
     fn a_tpm_is_let_in_and_asked_for() {
-        let sync = of("safelight-sync.service", &setting(Some("ada"), Key::Tpm));
-        assert!(has_line(&sync, "DeviceAllow=/dev/tpmrm0 rw"), "{sync}");
+        let sync = of("safelight-sync.service", &setting(Some("ada"), Key::Tpm("/dev/tpmrm1".into())));
+        assert!(has_line(&sync, "DeviceAllow=/dev/tpmrm1 rw"), "{sync}");
+        assert!(has_line(&sync, "Environment=\"SAFELIGHT_TPM=/dev/tpmrm1\""), "{sync}");
         assert!(has_line(&sync, "ExecStart=\"/opt/safe light/safelight\" --by tpm sync --import"), "{sync}");
         assert!(!sync.contains("PrivateDevices=yes") && !sync.contains("LoadCredential"), "{sync}");
     }
