@@ -12,10 +12,9 @@ ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// { print $
   mkdir -p "$root$(dirname "$library")"
   install -m 755 "$library" "$root$library"
 done
-for certificates in /etc/ssl/certs/ca-certificates.crt; do
-  if [ -f "$certificates" ]; then install -m 644 "$certificates" "$root$certificates"
-  else echo "rootfs.sh: $certificates is not here: nothing will be reached by TLS" >&2; fi
-done
+certificates=/etc/ssl/certs/ca-certificates.crt
+if [ -f "$certificates" ]; then install -m 644 "$certificates" "$root$certificates"
+else echo "rootfs.sh: $certificates is not here: nothing will be reached by TLS" >&2; fi
 # Hours of limits and quiet hours are those of TZ.
 if [ -d /usr/share/zoneinfo ]; then cp -a /usr/share/zoneinfo "$root/usr/share/"; fi
 printf 'safelight:x:10001:10001:Safelight:/data:/nonexistent\n' > "$root/etc/passwd"

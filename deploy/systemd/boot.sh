@@ -2,7 +2,7 @@
 # What test.sh does inside of the systemd that it boots; nothing for a machine that is anybody's.
 set -uo pipefail
 [ -d /safelight-test ] || { echo "this runs in the overlay that test.sh makes" >&2; exit 2; }
-cd /safelight-test
+cd /safelight-test || exit 2
 ok() { printf 'ok: under a real systemd: %s\n' "$*"; }
 bad() { printf 'FAILED: under a real systemd: %s\n' "$*"; }
 # is NAME COMMAND…: the command succeeds; isnt: it does not.
@@ -83,7 +83,7 @@ is "safelight-backup.service runs as installed" start safelight-backup.service
 is "safelight-check.service runs as installed" start safelight-check.service
 is "service status" install_service status --system
 is "service remove" install_service remove --system
-is "nothing is left" [ -z "$(ls /etc/systemd/system | grep '^safelight-[^t]')$(ls /etc/credstore.encrypted)" ]
+is "nothing is left" [ -z "$(find /etc/systemd/system /etc/credstore.encrypted -name 'safelight*' -not -name safelight-test.service)" ]
 isnt "the timer has stopped" systemctl is-active safelight-sync.timer
 
 # ---- the same for a user ----------------------------------------------------------------------------------
