@@ -7,6 +7,7 @@ use std::fmt;
 
 use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 use crate::error::Fault;
@@ -38,6 +39,8 @@ pub enum Domain {
     Successor = 8,
     /// What one side of a pairing says, by its device.
     Pairing = 9,
+    /// What an upload gateway has granted, by that gateway.
+    Grants = 10,
 }
 
 /// An Ed25519 signature.
@@ -73,6 +76,18 @@ impl SigningKey {
     #[must_use]
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
         Self::from_seed(&Secret::generate(entropy))
+    }
+
+    /// Takes over a key that was kept as its seed.
+    #[must_use]
+    pub fn from_seed_bytes(seed: [u8; 32]) -> Self {
+        Self::from_seed(&Secret::from_bytes(seed))
+    }
+
+    /// The seed, for whoever must keep the key; wiped when dropped.
+    #[must_use]
+    pub fn seed_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
     }
 
     pub(crate) fn from_seed(seed: &Secret) -> Self {

@@ -283,7 +283,7 @@ async fn probe_tiers(remote: &dyn Remote, token: &str, tiers: &[Tier]) -> Result
 
 async fn probe_grant(remote: &dyn Remote, token: &str) -> Result<Finding, StoreError> {
     let key = probe_key(remote, token, 'd')?;
-    let request = GrantRequest { key, valid_for: Duration::from_secs(60), at_most_bytes: 1 };
+    let request = GrantRequest { key, valid_for: Duration::from_secs(60), at_most_bytes: 1, declared: None };
     judge(remote.grant_upload(&request).await, |grant| !grant.url.is_empty())
 }
 

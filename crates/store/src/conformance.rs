@@ -442,6 +442,7 @@ impl Bench {
             key: self.named("r12")?,
             valid_for: Duration::from_secs(600),
             at_most_bytes: 1_000,
+            declared: None,
         };
         match self.remote.grant_upload(&request).await {
             Err(StoreError::Unsupported { .. }) => Ok(()),

@@ -67,8 +67,8 @@ pub use oauth::{
 };
 pub use price::{PriceTable, TierPrice};
 pub use remote::{
-    Block, BlockUpload, Body, DownloadGrant, GrantRequest, LinkRequest, ListPage, ObjectInfo, PageToken,
-    PutOptions, Remote, Stored, Tier, UploadGrant, Urgency,
+    Block, BlockUpload, Body, Declared, DownloadGrant, GrantRequest, LinkRequest, ListPage, ObjectInfo,
+    PageToken, PutOptions, Remote, Stored, Tier, UploadGrant, Urgency,
 };
 pub use s3::S3;
 pub use sealed::{NotSealed, Sealed};

@@ -473,6 +473,17 @@ pub struct GrantRequest {
     pub valid_for: Duration,
     /// The most bytes that may be sent, where the place can enforce it.
     pub at_most_bytes: u64,
+    /// What will be sent, where that is known already; a place that can holds the upload to it.
+    pub declared: Option<Declared>,
+}
+
+/// What somebody says beforehand of the bytes of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    /// How many there are.
+    pub length_bytes: u64,
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
 }
 
 /// What is asked of a link.

@@ -127,7 +127,8 @@ async fn send(client: &reqwest::Client, grant: &UploadGrant, bytes: &'static [u8
 async fn grants_one_upload(remote: &dyn Remote, client: &reqwest::Client) {
     assert!(remote.capabilities().has(Capability::UploadGrants), "{:?}", remote.capabilities());
     let name = key("inbox/abc/photo ä+%.x");
-    let request = GrantRequest { key: name.clone(), valid_for: Duration::from_secs(300), at_most_bytes: 100 };
+    let (key, valid_for) = (name.clone(), Duration::from_secs(300));
+    let request = GrantRequest { key, valid_for, at_most_bytes: 100, declared: None };
     let grant = remote.grant_upload(&request).await.expect("mints");
     assert!(grant.expires > SystemTime::now());
     assert!((200..300).contains(&send(client, &grant, b"first").await));
@@ -149,7 +150,8 @@ async fn s3_keys_mint_grants_that_do_not_overwrite() {
     let Some(moto) = Moto::start() else { return };
     let remote = connected(&moto.bucket("photos"), Some(moto.credential())).await;
     let name = key("inbox/abc/photo");
-    let request = GrantRequest { key: name.clone(), valid_for: Duration::from_secs(300), at_most_bytes: 100 };
+    let (key, valid_for) = (name.clone(), Duration::from_secs(300));
+    let request = GrantRequest { key, valid_for, at_most_bytes: 100, declared: None };
     let grant = remote.grant_upload(&request).await.expect("mints");
     let client = reqwest::Client::new();
     assert_eq!(send(&client, &grant, b"first").await, 200);

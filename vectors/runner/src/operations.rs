@@ -129,6 +129,7 @@ fn verify(input: &Value, files: &Files) -> Outcome {
         7 => Domain::Export,
         8 => Domain::Successor,
         9 => Domain::Pairing,
+        10 => Domain::Grants,
         other => return Err(bad(format!("no domain {other}"))),
     };
     let key = VerifyingKey::from_bytes(array(input, "key", files)?);

@@ -43,8 +43,11 @@ const UPLOAD_PERMISSIONS: &str = "c";
 const LONGEST_GRANT: Duration = Duration::from_secs(24 * 3600);
 /// The longest link: no user delegation key lives longer.
 const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long a user delegation key is asked for and used at least.
-const DELEGATION_VALIDITY: Duration = Duration::from_secs(25 * 3600);
+/// How long a user delegation key is used before another one is asked for: whoever loses the right to lend keys lends none an
+/// hour later.
+const DELEGATION_USE: Duration = Duration::from_secs(50 * 60);
+/// How long a user delegation key is asked for at least.
+const DELEGATION_VALIDITY: Duration = Duration::from_secs(2 * 3600);
 
 /// Where the SAS of a request comes from; clones share what is minted.
 #[derive(Debug, Clone)]
@@ -175,12 +178,28 @@ pub(super) enum Grants {
     /// An account key.
     AccountKey(SasSource),
     /// A key that Entra ID lends to this identity.
-    Delegated(Delegated),
+    Delegated(Box<Delegated>),
 }
 
 pub(super) struct Delegated {
     service: BlobServiceClient,
-    key: tokio::sync::Mutex<Option<(Arc<UserDelegationKey>, SystemTime)>>,
+    key: tokio::sync::Mutex<Option<Lent>>,
+}
+
+/// A key that Entra ID lent, with its times by our clock.
+struct Lent {
+    key: Arc<UserDelegationKey>,
+    asked: SystemTime,
+    expires: SystemTime,
+}
+
+impl Lent {
+    /// Whether it may sign what is to hold until some time.
+    fn serves(&self, until: SystemTime, now: SystemTime) -> bool {
+        // A clock that was set back must not make it last.
+        let age = now.duration_since(self.asked);
+        until < self.expires && age.is_ok_and(|age| age < DELEGATION_USE)
+    }
 }
 
 impl std::fmt::Debug for Delegated {
@@ -202,7 +221,7 @@ impl Grants {
         };
         let token: Arc<dyn TokenCredential> = Arc::clone(identity) as Arc<dyn TokenCredential>;
         let service = BlobServiceClient::new(url, Some(token), Some(options))?;
-        Ok(Self::Delegated(Delegated { service, key: tokio::sync::Mutex::new(None) }))
+        Ok(Self::Delegated(Box::new(Delegated { service, key: tokio::sync::Mutex::new(None) })))
     }
 
     /// Mints a permission to create one blob.
@@ -263,15 +282,15 @@ impl Delegated {
             .ok_or_else(|| asked.nonsense("the user delegation key is incomplete"))
     }
 
-    /// The key, asked for once a day or when it would end before a grant does.
+    /// The key, asked for anew when it was used for some time, or when it would end before a grant does.
     async fn key(&self, until: SystemTime) -> azure_core::Result<Arc<UserDelegationKey>> {
-        let mut kept = self.key.lock().await;
-        if let Some((key, expires)) = kept.as_ref()
-            && until < *expires
-        {
-            return Ok(Arc::clone(key));
-        }
         let now = SystemTime::now();
+        let mut kept = self.key.lock().await;
+        if let Some(lent) = kept.as_ref()
+            && lent.serves(until, now)
+        {
+            return Ok(Arc::clone(&lent.key));
+        }
         let expires = until.max(now + DELEGATION_VALIDITY);
         let info = KeyInfo {
             // Five minutes back for clocks that differ.
@@ -282,7 +301,7 @@ impl Delegated {
         let answer = self.service.get_user_delegation_key(info.try_into()?, None).await?;
         let key: azure_core::http::Response<UserDelegationKey, XmlFormat> = answer;
         let key = Arc::new(key.into_model()?);
-        *kept = Some((Arc::clone(&key), expires));
+        *kept = Some(Lent { key: Arc::clone(&key), asked: now, expires });
         Ok(key)
     }
 }
@@ -376,6 +395,19 @@ mod tests {
         assert_eq!(source.query(begun + Duration::from_secs(2000)), first);
         let later = begun + OWN_VALIDITY - RENEW_BEFORE;
         assert_ne!(source.query(later), first, "it is renewed a quarter of an hour before its end");
+    }
+
+    #[test]
+    fn a_lent_key_is_used_for_less_than_an_hour_and_never_beyond_its_end() {
+        let asked = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let key = Arc::new(UserDelegationKey::default());
+        let lent = Lent { key, asked, expires: asked + DELEGATION_VALIDITY };
+        let (short, minute) = (Duration::from_secs(600), Duration::from_secs(60));
+        assert!(lent.serves(asked + short, asked));
+        assert!(lent.serves(asked + 49 * minute + short, asked + 49 * minute));
+        assert!(!lent.serves(asked + 50 * minute + short, asked + 50 * minute));
+        assert!(!lent.serves(asked + DELEGATION_VALIDITY, asked));
+        assert!(!lent.serves(asked + short, asked - minute), "the clock was set back");
     }
 
     #[test]

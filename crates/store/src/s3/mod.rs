@@ -8,11 +8,12 @@
 //! believed before the probe saw it.
 
 mod blocks;
+mod grant;
 mod sign;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,8 +38,6 @@ const UNSAID_REGION: &str = "us-east-1";
 const MOST_PUT_BYTES: u64 = 5 << 30;
 /// The longest answer that is XML: a page of 1,000 names of 1,024 bytes.
 const MOST_XML_BYTES: u64 = 8 << 20;
-/// The longest grant.
-const LONGEST_GRANT: Duration = Duration::from_secs(24 * 3600);
 /// How long a thawed copy stays readable.
 const THAWED_DAYS: u32 = 14;
 /// How much of a body is hashed at a time.
@@ -480,22 +479,7 @@ impl Remote for S3 {
     }
 
     async fn grant_upload(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
-        let valid_for = request.valid_for.min(LONGEST_GRANT);
-        let now = SystemTime::now();
-        let path = self.path(Some(request.key.as_str()));
-        // The header is signed, so that a grant cannot overwrite.
-        let headers = BTreeMap::from([("if-none-match".to_owned(), "*".to_owned())]);
-        let signed = Signed {
-            method: "PUT",
-            host: &self.host,
-            path: &path,
-            query: &BTreeMap::new(),
-            headers: headers.clone(),
-            body_hash: UNSIGNED,
-        };
-        let query = self.signer.presigned_query(signed, valid_for.as_secs().max(1), now);
-        let url = format!("{}://{}{path}?{query}", self.scheme, self.host);
-        Ok(UploadGrant { url, method: "PUT", headers, expires: now + valid_for })
+        Ok(self.grant(request, SystemTime::now()))
     }
 
     async fn create_place(&self) -> Result<(), StoreError> {

@@ -60,8 +60,13 @@ impl Signer {
         headers
     }
 
-    /// The query of an address that may be used without keys for some seconds.
-    pub(super) fn presigned_query(&self, mut signed: Signed<'_>, seconds: u64, now: SystemTime) -> String {
+    /// The query of an address that may be used without keys for some seconds, behind the canonical request that it signs.
+    pub(super) fn presigned(
+        &self,
+        mut signed: Signed<'_>,
+        seconds: u64,
+        now: SystemTime,
+    ) -> (String, String) {
         let (moment, day) = dates(now);
         let scope = self.scope(&day);
         signed.headers.insert("host".to_owned(), signed.host.to_owned());
@@ -74,8 +79,9 @@ impl Signer {
         if let Some(token) = &self.session_token {
             query.insert("X-Amz-Security-Token".to_owned(), token.expose().to_owned());
         }
-        let signature = self.signature(&Signed { query: &query, ..signed }, &moment, &day, &scope);
-        format!("{}&X-Amz-Signature={signature}", query_text(&query))
+        let canonical = canonical_request(&Signed { query: &query, ..signed });
+        let signature = self.signature_of(&canonical, &moment, &day, &scope);
+        (canonical, format!("{}&X-Amz-Signature={signature}", query_text(&query)))
     }
 
     fn scope(&self, day: &str) -> String {
@@ -83,17 +89,10 @@ impl Signer {
     }
 
     fn signature(&self, signed: &Signed<'_>, moment: &str, day: &str, scope: &str) -> String {
-        let headers: String =
-            signed.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
-        let canonical = [
-            signed.method,
-            signed.path,
-            &query_text(signed.query),
-            &headers,
-            &names(&signed.headers),
-            signed.body_hash,
-        ]
-        .join("\n");
+        self.signature_of(&canonical_request(signed), moment, day, scope)
+    }
+
+    fn signature_of(&self, canonical: &str, moment: &str, day: &str, scope: &str) -> String {
         let to_sign = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
         let secret = Zeroizing::new(format!("AWS4{}", self.secret_access_key.expose()));
         let mut key = Zeroizing::new(secret.as_bytes().to_vec());
@@ -102,6 +101,21 @@ impl Signer {
         }
         data_encoding::HEXLOWER.encode(&mac(&key, to_sign.as_bytes()))
     }
+}
+
+/// What is signed of a request, as the service writes it down for itself.
+fn canonical_request(signed: &Signed<'_>) -> String {
+    let headers: String =
+        signed.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    [
+        signed.method,
+        signed.path,
+        &query_text(signed.query),
+        &headers,
+        &names(&signed.headers),
+        signed.body_hash,
+    ]
+    .join("\n")
 }
 
 fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -173,7 +187,7 @@ mod tests {
     #[test]
     fn a_presigned_get_is_signed_as_amazons_example() {
         let (signer, now) = example();
-        let query = signer.presigned_query(
+        let (_, query) = signer.presigned(
             Signed {
                 method: "GET",
                 host: "examplebucket.s3.amazonaws.com",
