@@ -1,0 +1,112 @@
+//! The connections of a gateway: so many and no more, none that is silent for long, and an end without cutting anybody off.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::tls::Tls;
+
+/// The most that a connection keeps of a request's head.
+const MOST_HEAD_BYTES: usize = 32 << 10;
+/// How long one may say nothing, or take for the head of a request.
+const SILENT: Duration = Duration::from_secs(60);
+/// How long a handshake may take.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// How long is waited when the system gives no more connections.
+const BREATH: Duration = Duration::from_millis(500);
+
+/// Answers whoever connects.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    routes: Router,
+    tls: Option<Arc<Tls>>,
+    seats: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connections {
+    /// At most `most` at once. When `stop` turns true, each ends after what it is answering.
+    pub(crate) fn with(
+        routes: Router,
+        tls: Option<Arc<Tls>>,
+        most: usize,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { routes, tls, seats: Arc::new(Semaphore::new(most)), stop }
+    }
+
+    /// Answers those that come to a listener, until it is dropped.
+    pub(crate) async fn answer(self, listener: TcpListener) -> Infallible {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    // Where all seats are taken the connection is closed: a proxy or a phone tries again.
+                    if let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
+                        tokio::spawn(self.clone().serve(stream, seat));
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection could be accepted");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self, stream: TcpStream, seat: OwnedSemaphorePermit) {
+        drop(stream.set_nodelay(true));
+        match &self.tls {
+            None => self.speak(stream).await,
+            Some(tls) => match timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream)).await {
+                Ok(Ok(stream)) => self.speak(stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                Err(error) => tracing::debug!(%error, "a handshake took too long"),
+            },
+        }
+        drop(seat);
+    }
+
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let mut serving = http1::Builder::new();
+        serving.timer(TokioTimer::new()).header_read_timeout(SILENT).max_buf_size(MOST_HEAD_BYTES);
+        let service = TowerToHyperService::new(self.routes.clone());
+        let mut serving = pin!(serving.serve_connection(TokioIo::new(stream), service));
+        let mut stop = self.stop.clone();
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = async { drop(stop.wait_for(|stopped| *stopped).await) } => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+
+    /// Waits until nobody is connected any more, and no longer than `patience`.
+    pub(crate) async fn drain(&self, most: usize, patience: Duration) {
+        let all = u32::try_from(most).unwrap_or(u32::MAX);
+        if timeout(patience, self.seats.acquire_many(all)).await.is_err() {
+            tracing::warn!("some connections were cut off at the end");
+        }
+    }
+}
+
+/// What went wrong with one connection is no matter of the next.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
