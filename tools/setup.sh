@@ -146,7 +146,7 @@ fi
 # Servers for tests, apart from the rest: their packages pin versions that nobody else should have to take.
 if at_least test; then
   servers=$cache/servers
-  wanted=$(cat "$root/tools/servers/package.json" "$root/tools/servers/requirements.txt" | cksum)
+  wanted=$(cat "$root/tools/servers/package.json" "$root/tools/servers/requirements.txt" "$root/tools/servers/fuzz-requirements.txt" | cksum)
   if [ "$(cat "$servers/.installed" 2>/dev/null)" != "$wanted" ]; then
     say "Installing the test servers of Azure, S3 and WebDAV in $servers (about a minute)"
     mkdir -p "$servers"
@@ -154,6 +154,8 @@ if at_least test; then
     (cd "$servers" && npm install --silent --no-audit --no-fund --omit=dev >&2)
     python3 -m venv --clear "$servers/venv"
     "$servers/venv/bin/pip" install --quiet --disable-pip-version-check --retries 5 -r "$root/tools/servers/requirements.txt" >&2
+    python3 -m venv --clear "$servers/fuzz"
+    "$servers/fuzz/bin/pip" install --quiet --disable-pip-version-check --retries 5 -r "$root/tools/servers/fuzz-requirements.txt" >&2
     printf '%s' "$wanted" > "$servers/.installed"
   fi
 fi

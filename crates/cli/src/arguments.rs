@@ -141,6 +141,7 @@ pub(crate) enum Command {
     Device(commands::device::Arguments),
     Key(commands::key::Arguments),
     Plain(commands::plain::Arguments),
+    Gateway(commands::gateway::Arguments),
     #[command(hide = true)]
     Azphotosync(commands::azphotosync::Arguments),
     #[command(hide = true)]

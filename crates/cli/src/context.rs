@@ -150,6 +150,12 @@ impl Context {
         Ok(library.with_file_name("plain"))
     }
 
+    /// Where a gateway keeps its tokens, unless another file is named.
+    pub(crate) fn gateway_folder(&self) -> Result<PathBuf, Failure> {
+        let library = default_library_path(&self.user_folders()).map_err(LibraryError::from)?;
+        Ok(library.with_file_name("gateway"))
+    }
+
     /// The home of whoever runs this.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.environment.home.clone().map(PathBuf::from)

@@ -1,5 +1,6 @@
 //! Why a command ended without success: exit code, message, and one hint that says what to do next.
 
+use safelight_gateway::{GatewayError, Kind as GatewayKind};
 use safelight_library::{ErrorKind, LibraryError, with_causes};
 use safelight_plain::{Kind, PlainError};
 
@@ -116,6 +117,21 @@ impl From<PlainError> for Failure {
             _ => Exit::Incomplete,
         };
         Self { exit, message: error.told(), hint: error.hint(), is_full: error.is_full() }
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        let exit = match error.kind() {
+            GatewayKind::Usage => Exit::Usage,
+            GatewayKind::Denied => Exit::Locked,
+            GatewayKind::NotFound => Exit::NotFound,
+            GatewayKind::Refused => Exit::Refused,
+            GatewayKind::Damaged => Exit::Damaged,
+            GatewayKind::Network => Exit::Network,
+            _ => Exit::Incomplete,
+        };
+        Self { exit, message: error.told(), hint: error.hint(), is_full: false }
     }
 }
 

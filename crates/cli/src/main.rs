@@ -86,6 +86,7 @@ fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         Command::Device(arguments) => commands::device::run(context, arguments),
         Command::Key(arguments) => commands::key::run(context, arguments),
         Command::Plain(arguments) => commands::plain::run(context, arguments),
+        Command::Gateway(arguments) => commands::gateway::run(context, arguments),
         Command::Azphotosync(arguments) => commands::azphotosync::run(context, arguments),
         Command::Background(arguments) => commands::background::run(context, arguments),
         Command::Agent(arguments) => commands::agent::run(arguments),

@@ -26,6 +26,19 @@ const READ_ONLY_SAS: &str = "sv=2020-12-06&sp=rl&se=2099-01-01T00:00:00Z&spr=htt
 /// Create and list, and read nothing.
 const BLIND_SAS: &str = "sv=2020-12-06&sp=cl&se=2099-01-01T00:00:00Z&spr=https,http&sr=c&sig=fWMC%2FL12E0ooGLnVMHwwthEvEke0OvF5pOyR6Q%2BU0cY%3D";
 
+/// Adds to the time whatever the file `ahead` in its folder says.
+const CLOCK: &str = "
+const fs = require('fs');
+const Real = Date;
+function ahead() {
+  try { return 1000 * Number(fs.readFileSync(__dirname + '/ahead', 'utf8')); } catch { return 0; }
+}
+global.Date = class extends Real {
+  constructor(...given) { if (given.length) super(...given); else super(Real.now() + ahead()); }
+  static now() { return Real.now() + ahead(); }
+};
+";
+
 /// A running Azurite.
 #[derive(Debug)]
 pub struct Azurite {
@@ -36,7 +49,7 @@ impl Azurite {
     /// Starts it without TLS, where it is installed, with an empty container `photos`.
     #[must_use]
     pub fn start() -> Option<Self> {
-        let azurite = Self::start_with(None)?;
+        let azurite = Self::start_with(None, false)?;
         azurite.make_container("photos");
         Some(azurite)
     }
@@ -44,10 +57,27 @@ impl Azurite {
     /// Starts it with TLS, so that it takes bearer tokens; containers are made by who has one.
     #[must_use]
     pub fn start_with_tls(certificates: &Certificates) -> Option<Self> {
-        Self::start_with(Some(certificates))
+        Self::start_with(Some(certificates), false)
     }
 
-    fn start_with(certificates: Option<&Certificates>) -> Option<Self> {
+    /// The same with a clock that can be [set ahead](Self::set_clock_ahead).
+    #[must_use]
+    pub fn start_with_tls_and_clock(certificates: &Certificates) -> Option<Self> {
+        Self::start_with(Some(certificates), true)
+    }
+
+    /// Sets its clock ahead of this machine's.
+    ///
+    /// # Panics
+    /// When that cannot be written.
+    #[expect(clippy::expect_used, reason = "a test without its server has failed")]
+    pub fn set_clock_ahead(&self, seconds: u64) {
+        let (new, path) = (self.folder().join("ahead.new"), self.folder().join("ahead"));
+        std::fs::write(&new, seconds.to_string()).expect("write");
+        std::fs::rename(new, path).expect("rename");
+    }
+
+    fn start_with(certificates: Option<&Certificates>, has_clock: bool) -> Option<Self> {
         let program = cache().join("servers/node_modules/azurite/dist/src/blob/main.js");
         let (Some(node), true) = (find("node"), program.is_file()) else {
             skip("azurite");
@@ -55,6 +85,11 @@ impl Azurite {
         };
         let process = Process::start(|port, folder| {
             let mut command = Command::new(&node);
+            if has_clock {
+                let path = folder.join("clock.js");
+                std::fs::write(&path, CLOCK).unwrap_or_default();
+                command.arg("--require").arg(path);
+            }
             command
                 .arg(&program)
                 .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "-l"])

@@ -14,6 +14,8 @@ pub(crate) mod device;
 mod device_quarantine;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod gateway;
+mod gateway_serve;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod init;
