@@ -178,3 +178,35 @@ fn what_a_killed_gateway_had_granted_is_sent_by_the_next_one() {
     assert_eq!(granted(&room).len(), 2);
     assert_eq!(std::fs::read_dir(room.path("place/grants")).unwrap().count(), 2, "each run has its own name");
 }
+
+#[test]
+fn what_cannot_be_written_down_is_not_given_and_the_gateway_says_that_it_is_not_well() {
+    let asked = json!({ "user_id": "anna", "filename": "a.jpg" });
+    for stateless in [true, false] {
+        let room = Room::new();
+        let phone = Phone::with_token(&room, "phone", &[]);
+        let more: &[&str] = if stateless { &["--stateless"] } else { &[] };
+        let served = Served::start(&mut serve(&room, &room.address(), more), "http");
+        let ask = || phone.post(&format!("{}/v1/mobile/upload-token", served.url), &asked);
+        let health = || phone.curl(&[&format!("{}/health", served.url)]).status;
+        // What grants would go into is not there, or is something else.
+        let (grants, journal) =
+            (room.path("place/grants"), room.path("home/.local/share/safelight/gateway/journal"));
+        if stateless {
+            std::fs::write(&grants, "no folder").unwrap();
+        } else {
+            std::fs::remove_dir_all(&journal).unwrap();
+        }
+        let refused = ask();
+        assert_eq!((refused.status, refused.code().as_str()), (503, "busy"), "{refused:?}");
+        assert!(!refused.body.contains("/v1/relay/"), "no address is given: {refused:?}");
+        assert_eq!(health(), 503);
+        if stateless {
+            std::fs::remove_file(&grants).unwrap();
+        } else {
+            std::fs::create_dir(&journal).unwrap();
+        }
+        assert_eq!(ask().status, 200, "it goes on by itself");
+        assert_eq!(health(), 200);
+    }
+}

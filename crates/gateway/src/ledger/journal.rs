@@ -205,11 +205,30 @@ mod tests {
         assert!(!path.exists());
     }
 
+    #[test]
+    fn a_block_that_cannot_be_written_leaves_nothing_and_the_next_goes_into_a_file_of_its_own() {
+        let own = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(own.path().join("journal")).unwrap();
+        journal.append(RUN, 0, b"one\nsigned\n").unwrap();
+        // A file that can only be read stands in for a disk that takes nothing more.
+        let path = journal.folder().join(format!("{RUN}-0000000000.grants"));
+        if let Some(open) = &mut journal.open {
+            open.file = File::open(&path).unwrap();
+        }
+        journal.append(RUN, 1, b"two\nsigned\n").unwrap_err();
+        journal.append(RUN, 1, b"two\nsigned\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\nsigned\n");
+        let next = journal.folder().join(format!("{RUN}-0000000001.grants"));
+        assert_eq!(std::fs::read(next).unwrap(), b"two\nsigned\n");
+    }
+
     #[tokio::test]
     async fn a_file_whose_object_is_there_goes_if_it_is_the_same_and_stays_if_not() {
         let (place_folder, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let remote = place(place_folder.path()).await;
-        for (number, there, stay) in [(0, "one\nsigned\n", 0), (1, "other\nsigned\n", 1)] {
+        for (number, there, stay) in
+            [(0, "one\nsigned\n", 0), (1, "two\nsigned\n", 1), (2, "longer\nsigned\n", 1)]
+        {
             let key = Key::parse(&format!("grants/{RUN}/{number:010}")).unwrap();
             let body = Body::from(there.as_bytes().to_vec());
             remote.put_if_absent(&key, body, &PutOptions::default()).await.unwrap();
@@ -217,6 +236,9 @@ mod tests {
             journal.append(RUN, number, b"one\nsigned\n").unwrap();
             journal.close();
             assert_eq!(send_closed(journal.folder(), &*remote).await.unwrap(), stay, "{number}");
+            let path = journal.folder().join(format!("{RUN}-{number:010}.grants"));
+            assert_eq!(path.exists(), stay == 1);
+            drop(std::fs::remove_file(path));
         }
     }
 }
