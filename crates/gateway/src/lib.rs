@@ -5,7 +5,7 @@
 //!
 //! * [`TokenFile`] — who may ask: tokens, hashed at rest, made, listed and revoked.
 //! * [`GatewayServer`] — listens, with TLS or behind a proxy, and answers.
-//! * [`read_blocks`] — reads what a gateway granted, and checks that it is whole and that gateway's.
+//! * [`read_grants`] — reads what gateways over one token file granted, and checks that it is whole and theirs.
 //!
 //! Why it is so: docs/decisions/gateway.md. How it is set up: docs/guide/gateway.md.
 
@@ -16,6 +16,7 @@ mod connections;
 mod error;
 mod failure;
 mod gateway;
+mod grants;
 mod ledger;
 mod name;
 mod place;
@@ -31,7 +32,8 @@ mod tokens;
 mod uploads;
 
 pub use error::{GatewayError, Kind};
-pub use ledger::{BlockFault, Durability, GrantBlock, GrantRecord, read_blocks};
+pub use grants::{GrantProblem, GrantsFound, read_grants};
+pub use ledger::{BlockFault, BlockReader, Durability, GrantBlock, GrantRecord, read_blocks};
 pub use name::{MOST_FILE_CHARS, MOST_USER_CHARS, UserId};
 pub use place::Upstream;
 pub use routes::document;

@@ -92,9 +92,7 @@ impl Place {
             });
         }
         let way = way(&address, &*direct).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let options = RetryOptions { seed: u64::from(std::process::id()), ..RetryOptions::default() };
-        let remote: Arc<dyn Remote> = Arc::new(Retry::around(Arc::clone(&direct), options, clock));
+        let remote = patient(&direct);
         Ok(Self { direct, remote, way })
     }
 
@@ -107,6 +105,22 @@ impl Place {
     pub(crate) async fn grant(&self, request: &GrantRequest) -> Result<UploadGrant, StoreError> {
         self.direct.grant_upload(request).await
     }
+}
+
+/// A remote to look at alone: nothing is written there, not even to try it out.
+pub(crate) async fn connected(upstream: Upstream) -> Result<Arc<dyn Remote>, GatewayError> {
+    let Upstream { address, credential, azure, http } = upstream;
+    let mut known = Capabilities::untried();
+    known.most_object_bytes = AZURE_MOST_BYTES;
+    let options = ConnectOptions { known: Some(known), azure, http, ..ConnectOptions::default() };
+    let direct = connect(&address, credential, options, &random::<PROBE_BYTES>()?).await?;
+    Ok(patient(&direct))
+}
+
+fn patient(direct: &Arc<dyn Remote>) -> Arc<dyn Remote> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let options = RetryOptions { seed: u64::from(std::process::id()), ..RetryOptions::default() };
+    Arc::new(Retry::around(Arc::clone(direct), options, clock))
 }
 
 /// Looks whether the place is there, and may be looked at: whether an upload arrived is found out in the same way.

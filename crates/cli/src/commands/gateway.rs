@@ -7,7 +7,7 @@ use safelight_gateway::{Limits, NewToken, Scope, SecretText, TokenEntry, TokenFi
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::gateway_serve;
+use super::{gateway_grants, gateway_serve};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, is_there, new_private_file, printable, printable_text};
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
 enum Action {
     /// Answer phones until Ctrl-C
     Serve(Box<gateway_serve::Serve>),
+    /// List what was granted, and check that it is signed and all there
+    Grants(gateway_grants::Grants),
     /// Make, list or revoke the tokens that phones ask with
     Token(Token),
 }
@@ -114,6 +116,7 @@ fn size(text: &str) -> Result<u64, String> {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         Action::Serve(serve) => gateway_serve::run(context, serve),
+        Action::Grants(grants) => gateway_grants::run(context, grants),
         Action::Token(token) => match &token.action {
             TokenAction::Add(add) => add_token(context, add),
             TokenAction::List(list) => list_tokens(context, list),

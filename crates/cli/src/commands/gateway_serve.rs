@@ -20,14 +20,21 @@ const NAP: Duration = Duration::from_millis(200);
 /// How much is relayed of a file whose length was not declared.
 const MOST_RELAYED_BYTES: u64 = 4_000_000_000;
 
-#[derive(Debug, Args)]
-pub(crate) struct Serve {
+/// The remote that it is about.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct At {
     /// The container, bucket or folder that phones upload to
-    #[arg(long, value_name = "ADDRESS", required_unless_present = "openapi")]
+    #[arg(long, value_name = "ADDRESS")]
     remote: Option<String>,
     /// A file with the SAS, keys or password; without one Azure takes the identity of this machine
     #[arg(long, value_name = "FILE")]
     credential_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    at: At,
     /// Listen here
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
@@ -90,7 +97,7 @@ pub(super) fn run(context: &Context, serve: &Serve) -> Result<(), Failure> {
         most_relayed_bytes: MOST_RELAYED_BYTES,
         most_connections: serve.most_connections,
     };
-    let upstream = upstream(context, serve)?;
+    let upstream = serve.at.upstream(context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = GatewayServer::bind(tokens, upstream, options).await?;
@@ -102,20 +109,22 @@ pub(super) fn run(context: &Context, serve: &Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-fn upstream(context: &Context, serve: &Serve) -> Result<Upstream, Failure> {
-    let Some(address) = &serve.remote else { return Err(Failure::usage("--remote ADDRESS is missing")) };
-    let (parsed, in_address) =
-        RemoteAddress::parse(address).map_err(|error| Failure::usage(error.to_string()))?;
-    if in_address.is_some() {
-        return Err(Failure::usage("the address holds a SAS, which others on this machine can see")
-            .hint("put it into a file, and pass --credential-file FILE"));
+impl At {
+    pub(super) fn upstream(&self, context: &Context) -> Result<Upstream, Failure> {
+        let Some(address) = &self.remote else { return Err(Failure::usage("--remote ADDRESS is missing")) };
+        let (parsed, in_address) =
+            RemoteAddress::parse(address).map_err(|error| Failure::usage(error.to_string()))?;
+        if in_address.is_some() {
+            return Err(Failure::usage("the address holds a SAS, which others on this machine can see")
+                .hint("put it into a file, and pass --credential-file FILE"));
+        }
+        Ok(Upstream {
+            address: parsed,
+            credential: given_credential(context, Some(address), self.credential_file.as_deref())?,
+            azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)),
+            http: HttpOptions::default(),
+        })
     }
-    Ok(Upstream {
-        address: parsed,
-        credential: given_credential(context, Some(address), serve.credential_file.as_deref())?,
-        azure: AzureEnvironment::from_lookup(|name| std::env::var_os(name)),
-        http: HttpOptions::default(),
-    })
 }
 
 fn announce(context: &Context, server: &GatewayServer) -> Result<(), Failure> {

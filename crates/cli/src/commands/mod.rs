@@ -15,6 +15,7 @@ mod device_quarantine;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod gateway;
+mod gateway_grants;
 mod gateway_serve;
 pub(crate) mod history;
 pub(crate) mod import;

@@ -180,6 +180,36 @@ fn what_a_killed_gateway_had_granted_is_sent_by_the_next_one() {
 }
 
 #[test]
+fn what_was_granted_is_listed_and_what_is_missing_or_changed_is_named() {
+    let room = Room::new();
+    let phone = Phone::with_token(&room, "Anna's phone", &[]);
+    let served = Served::start(&mut serve(&room, &room.address(), &["--stateless"]), "http");
+    for file in ["a.jpg", "b.jpg", "c.jpg"] {
+        let asked = json!({ "user_id": "anna", "filename": file });
+        assert_eq!(phone.post(&format!("{}/v1/mobile/upload-token", served.url), &asked).status, 200);
+    }
+    let address = room.address();
+    let list = || room.run(&["gateway", "grants", "--remote", &address]);
+    let whole = list().with(0);
+    assert_eq!(whole.stdout.lines().count(), 3);
+    assert!(whole.stdout.contains("-b.jpg  Anna's phone"), "{whole:?}");
+    let mut objects = tree(&room.path("place/grants")).into_iter();
+    let (first, second) = (objects.next().unwrap(), objects.next().unwrap());
+    let path = |name: &std::path::Path| room.path("place/grants").join(name);
+    std::fs::write(path(&first.0), String::from_utf8(first.1.clone()).unwrap().replace("a.jpg", "x.jpg"))
+        .unwrap();
+    let changed = list().with(6);
+    assert!(changed.stderr.contains("is not signed by this gateway") && !changed.stdout.contains("x.jpg"));
+    std::fs::write(path(&first.0), &first.1).unwrap();
+    std::fs::remove_file(path(&second.0)).unwrap();
+    let missing = list().with(6);
+    assert!(missing.stderr.contains("does not follow the one before"), "{missing:?}");
+    assert_eq!(missing.stdout.lines().count(), 2, "what is whole is still told");
+    std::fs::remove_file(path(&first.0)).unwrap();
+    assert!(list().with(6).stderr.contains("what its run wrote before is missing"));
+}
+
+#[test]
 fn what_cannot_be_written_down_is_not_given_and_the_gateway_says_that_it_is_not_well() {
     let asked = json!({ "user_id": "anna", "filename": "a.jpg" });
     for stateless in [true, false] {

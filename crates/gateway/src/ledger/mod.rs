@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::journal::{Journal, SEND_AFTER, Unwritten, send, send_closed};
-pub use self::record::{BlockFault, GrantBlock, GrantRecord, read_blocks};
+pub use self::record::{BlockFault, BlockReader, GrantBlock, GrantRecord, read_blocks};
 use self::record::{Chain, SignedBlock};
 use crate::error::GatewayError;
 use crate::tokens::random;

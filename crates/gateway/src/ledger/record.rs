@@ -123,39 +123,62 @@ pub(super) fn whole_blocks(bytes: &[u8]) -> usize {
     ends.skip(1).step_by(2).last().unwrap_or(0)
 }
 
-/// Reads an object that a gateway wrote, and checks that it is that gateway's, whole and in order.
-///
-/// # Errors
-/// [`BlockFault`] with the position of the first block that is not.
-pub fn read_blocks(bytes: &[u8], gateway: &VerifyingKey) -> Result<Vec<GrantBlock>, BlockFault> {
-    let lines: Vec<&[u8]> = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n').collect();
-    let mut blocks: Vec<GrantBlock> = Vec::new();
-    let mut before: Option<[u8; 32]> = None;
-    for (at, lines) in lines.chunks(2).enumerate() {
-        let [line, signature] = lines else { return Err(BlockFault::Unreadable(at)) };
-        let block: GrantBlock = serde_json::from_slice(line).map_err(|_| BlockFault::Unreadable(at))?;
-        let signature = HEXLOWER.decode(signature).map_err(|_| BlockFault::Unreadable(at))?;
-        let signature: [u8; SIGNATURE_LEN] = signature.try_into().map_err(|_| BlockFault::Unreadable(at))?;
-        let is_theirs = block.gateway == HEXLOWER.encode(gateway.as_bytes())
-            && gateway.verify(Domain::Grants, line, &Signature::from_bytes(signature)).is_ok();
+/// Reads the objects of one run in their order, and checks that they are their gateway's, whole and without a gap.
+#[derive(Debug)]
+pub struct BlockReader {
+    gateway: VerifyingKey,
+    /// The run, the number and the hash of the block that was read last.
+    before: Option<(String, u64, [u8; 32])>,
+}
+
+impl BlockReader {
+    /// Begins before the first object of a run, or anywhere in it.
+    #[must_use]
+    pub const fn of(gateway: VerifyingKey) -> Self {
+        Self { gateway, before: None }
+    }
+
+    /// Reads the next object.
+    ///
+    /// # Errors
+    /// [`BlockFault`] with the position of the first block that is not as it should be; nothing can be read behind it.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Vec<GrantBlock>, BlockFault> {
+        let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n');
+        let lines: Vec<&[u8]> = lines.collect();
+        let blocks = lines.chunks(2).enumerate();
+        blocks.map(|(at, lines)| self.block(at, lines)).collect()
+    }
+
+    fn block(&mut self, at: usize, lines: &[&[u8]]) -> Result<GrantBlock, BlockFault> {
+        let unreadable = BlockFault::Unreadable(at);
+        let [line, signature] = lines else { return Err(unreadable) };
+        let block: GrantBlock = serde_json::from_slice(line).map_err(|_| unreadable)?;
+        let signature = HEXLOWER.decode(signature).map_err(|_| unreadable)?;
+        let signature: [u8; SIGNATURE_LEN] = signature.try_into().map_err(|_| unreadable)?;
+        let is_theirs = block.gateway == HEXLOWER.encode(self.gateway.as_bytes())
+            && self.gateway.verify(Domain::Grants, line, &Signature::from_bytes(signature)).is_ok();
         if !is_theirs {
             return Err(BlockFault::NotSigned(at));
         }
-        let follows = match (blocks.last(), before) {
-            (Some(last), Some(hash)) => {
-                block.run == last.run
-                    && last.number.checked_add(1) == Some(block.number)
-                    && block.previous == HEXLOWER.encode(&hash)
-            }
-            _ => true,
-        };
+        let follows = self.before.as_ref().is_none_or(|(run, number, hash)| {
+            block.run == *run
+                && number.checked_add(1) == Some(block.number)
+                && block.previous == HEXLOWER.encode(hash)
+        });
         if !follows {
             return Err(BlockFault::Gap(at));
         }
-        before = Some(sha256(&[line]));
-        blocks.push(block);
+        self.before = Some((block.run.clone(), block.number, sha256(&[line])));
+        Ok(block)
     }
-    Ok(blocks)
+}
+
+/// Reads one object that a gateway wrote, and checks that it is that gateway's, whole and in order.
+///
+/// # Errors
+/// As [`BlockReader::read`].
+pub fn read_blocks(bytes: &[u8], gateway: &VerifyingKey) -> Result<Vec<GrantBlock>, BlockFault> {
+    BlockReader::of(*gateway).read(bytes)
 }
 
 #[cfg(test)]
