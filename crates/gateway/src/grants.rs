@@ -60,7 +60,7 @@ async fn listed(
             match object.key.as_str().split('/').collect::<Vec<_>>().as_slice() {
                 [_, run, _] => runs.entry((*run).to_owned()).or_default().push(object.key),
                 _ => {
-                    problems.push(problem(object.key.as_str(), "it is not named as a gateway's objects are"))
+                    problems.push(problem(object.key.as_str(), "it is not named as a gateway's objects are"));
                 }
             }
         }
