@@ -556,6 +556,12 @@ fn name_field(device: DeviceId) -> Field {
     Field::setting(&format!("device/{device}/name"))
 }
 
+/// The id of the device that a shared setting names.
+pub(crate) fn named_device(field: &Field) -> Option<&str> {
+    let key = Some(field).filter(|field| field.code() == Field::SETTING)?.key();
+    std::str::from_utf8(key).ok()?.strip_prefix("device/")?.strip_suffix("/name")
+}
+
 /// Whether a shared setting is about a device: its name, or that it may upload.
 pub(crate) fn is_name_of_device(field: &Field) -> bool {
     field.code() == Field::SETTING

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use safelight_catalog::HistoryEntry as Recorded;
+use safelight_crypto::{Statement, StatementBody};
 use safelight_model::{
     AssetId, ContentHash, DeviceId, EntityId, Field, Life, MarkReason, Op, OpBody, ProbeKind, SourcePath,
     TakenUpload, Target, Uploader, Value,
 };
 use serde::Serialize;
 
-use crate::devices::{DeviceNames, id_of, is_name_of_device};
+use crate::devices::{DeviceNames, id_of, is_name_of_device, named_device};
 use crate::error::Result;
 use crate::library::Library;
 use crate::why::Why;
@@ -421,6 +422,9 @@ pub(crate) fn sentence(op: &Op) -> String {
             let may = if is_ended { "may upload no more" } else { "may upload, and open nothing" };
             format!("said that device {} {may}", device.map(|device| device.to_string()).unwrap_or_default())
         }
+        OpBody::Set { field, value, .. } if named_device(field).is_some() => {
+            format!("called device {} {}", named_device(field).unwrap_or_default(), shown(value))
+        }
         OpBody::Set { target, field, value, .. } => {
             let field = field.code().word().map_or_else(|| field.code().0.to_string(), str::to_owned);
             format!("set {field} of {} to {}", named(target), shown(value))
@@ -504,8 +508,31 @@ pub(crate) fn sentence(op: &Op) -> String {
             ),
             None => "took over nothing".into(),
         },
-        OpBody::Statement(_) => "signed a statement about devices or keys".into(),
+        OpBody::Statement(bytes) => stated(bytes),
         OpBody::Unknown { kind, .. } => format!("something that a newer version knows (kind {})", kind.0),
+    }
+}
+
+/// What a statement about devices and keys says.
+fn stated(bytes: &[u8]) -> String {
+    let Ok(statement) = Statement::from_bytes(bytes) else {
+        return "signed a statement that cannot be read".to_owned();
+    };
+    match statement.body() {
+        StatementBody::Root(_) => "named the recovery words that are in force".to_owned(),
+        StatementBody::Admit(card) => format!("let device {} in", card.id()),
+        StatementBody::Retire { device, .. } => format!("said that device {device} left in peace"),
+        StatementBody::Revoke { device, last_seq, .. } => {
+            format!("revoked device {device}: nothing of it counts after segment {last_seq}")
+        }
+        StatementBody::Lapse { device } => format!("said that device {device} is silent and not waited for"),
+        StatementBody::Epoch { epoch, files } => {
+            format!("began epoch {epoch} of keys, for {} devices and recovery words", files.len())
+        }
+        StatementBody::RequireFeature(feature) => format!("asked for versions that know {feature}"),
+        StatementBody::Unknown { kind, .. } => {
+            format!("signed a statement that a newer version knows (kind {kind})")
+        }
     }
 }
 

@@ -6,7 +6,7 @@ export interface ForgetPlan {
   /** The word that carries it out; null where there is nothing to forget. */
   plan: string | null;
   photos: number; bytes: number; linked: number; shared_contents: number; other_devices: number; watched_folders: number;
-  snapshots: string[]; remotes: string[];
+  snapshots: string[]; remotes: string[]; devices_that_left: string[];
   /** What the provider of each remote may keep by itself. */
   may_keep: { remote: string; provider: 'azure' | 's3' | 'drive' | 'file' | 'other'; sentence: string }[];
 }

@@ -82,11 +82,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.data(&format!("{:>14}  {text}", "places"))?;
         }
         context.output.data(&format!("{:>14}  {}", "six words", status.six_words))?;
-        if let Some(since) =
-            status.recovery_words_since.as_deref().filter(|_| status.recovery_tested.is_none())
-        {
-            let says = "not tried out on this device since: safelight key recovery test";
-            context.output.data(&format!("{:>14}  replaced on {since}, {says}", "recovery words"))?;
+        if status.recovery_tested.is_none() {
+            let says = match status.recovery_words_since.as_deref() {
+                Some(since) => format!("replaced on {since}, not tried out on this device since"),
+                None => "not tried out on this device yet".to_owned(),
+            };
+            context.output.data(&format!("{:>14}  {says}: safelight key recovery test", "recovery words"))?;
         }
         if status.provisional {
             context.output.talk("The history is not replayed yet: safelight sync goes on with it");

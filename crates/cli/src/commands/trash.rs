@@ -154,6 +154,7 @@ fn remove_for_good(context: &Context, items: &[String], older_than: Option<Durat
         }
     }
     // Also with nothing to purge: an emptying that was cut short may have left bytes.
+    let (staying, in_snapshots) = (plan.staying, plan.in_snapshots);
     let report = library.purge(plan, &context.progress)?;
     library.close()?;
     if context.output.json() {
@@ -161,6 +162,9 @@ fn remove_for_good(context: &Context, items: &[String], older_than: Option<Durat
     } else {
         let purged = counted(report.purged, "photo", "photos");
         context.output.talk(&format!("{purged} removed for good, {} freed", size(report.freed_bytes)));
+        if let Some(stay) = that_stay(staying, in_snapshots) {
+            context.output.talk(&stay);
+        }
         if report.restored_meanwhile > 0 {
             let stayed = counted(report.restored_meanwhile, "photo", "photos");
             context.output.talk(&format!("{stayed} stayed: taken out of the trash meanwhile"));
@@ -188,12 +192,26 @@ fn told(plan: &PurgePlan) -> String {
     }
     if plan.staying > 0 {
         message.push_str(&format!("; {} in the trash would stay", crate::output::grouped(plan.staying)));
-        if plan.in_snapshots > 0 {
-            let held = crate::output::grouped(plan.in_snapshots);
-            message.push_str(&format!(", {held} of them because snapshots hold them (safelight snapshot)"));
-        }
+        message.push_str(&held_by_snapshots(plan.in_snapshots));
     }
     message
+}
+
+/// How many stay, and why, after an emptying.
+fn that_stay(staying: u64, in_snapshots: u64) -> Option<String> {
+    let stay = counted(staying, "photo stays in the trash", "photos stay in the trash");
+    (staying > 0).then(|| format!("{stay}{}", held_by_snapshots(in_snapshots)))
+}
+
+/// The rest of a sentence about photos that stay.
+fn held_by_snapshots(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        held => format!(
+            ", {} of them because snapshots hold them (safelight snapshot)",
+            crate::output::grouped(held)
+        ),
+    }
 }
 
 /// `30d`, `12h`, `90m`.

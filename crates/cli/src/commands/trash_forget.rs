@@ -90,6 +90,10 @@ fn told(plan: &ForgetPlan) -> String {
         let devices = counted(plan.other_devices, "other device", "other devices");
         message.push_str(&format!("; on {devices} with the next sync there"));
     }
+    if !plan.devices_that_left.is_empty() {
+        let names: Vec<String> = plan.devices_that_left.iter().map(|name| printable_text(name)).collect();
+        message.push_str(&format!("; devices that left keep what they held: {}", names.join(", ")));
+    }
     message
 }
 

@@ -52,6 +52,8 @@ pub struct ForgetPlan {
     pub watched_folders: u64,
     /// How many other devices have to sync before they have forgotten too.
     pub other_devices: u64,
+    /// Devices that left the library, by name or id: they keep what they held then.
+    pub devices_that_left: Vec<String>,
     /// Bytes that stay, because another photo has the same.
     pub shared_contents: u64,
 }
@@ -202,6 +204,7 @@ impl Library {
         plan.remotes = remotes.into_iter().map(|row| row.name).collect();
         plan.watched_folders = self.watched_folders()?;
         plan.other_devices = self.other_devices()?.len() as u64;
+        plan.devices_that_left = self.devices_that_left()?;
         Ok(plan)
     }
 
@@ -416,6 +419,15 @@ impl Library {
         Ok(others.map(|(id, _)| names.called(*id)).collect())
     }
 
+    /// Devices that have left the library, in peace or not, as people know them.
+    fn devices_that_left(&self) -> Result<Vec<String>> {
+        let names = self.device_names()?;
+        let roster = self.catalog().roster(self.id())?;
+        let members = roster.iter().flat_map(|roster| roster.members());
+        let left = members.filter(|(_, member)| !member.standing.belongs());
+        Ok(left.map(|(id, _)| names.called(*id)).collect())
+    }
+
     /// Where copies may be that nothing here reaches.
     fn elsewhere(&self) -> Result<Vec<String>> {
         let mut elsewhere = vec![
@@ -423,6 +435,13 @@ impl Library {
             "backups of this computer or of a remote, and copies of this library's folder: nothing here knows of them".to_owned(),
             "the files that were imported: those in a folder of yours stay where they are".to_owned(),
         ];
+        let left = self.devices_that_left()?;
+        if !left.is_empty() {
+            elsewhere.push(format!(
+                "devices that left the library keep what they held then, and forget nothing: {}",
+                left.join(", ")
+            ));
+        }
         let watched = self.watched_folders()?;
         if watched > 0 {
             elsewhere.push(format!(
