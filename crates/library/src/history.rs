@@ -533,6 +533,7 @@ fn stated(bytes: &[u8]) -> String {
         StatementBody::Unknown { kind, .. } => {
             format!("signed a statement that a newer version knows (kind {kind})")
         }
+        _ => "signed a statement that a newer version knows".to_owned(),
     }
 }
 

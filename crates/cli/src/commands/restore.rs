@@ -119,6 +119,12 @@ fn tell(context: &Context, report: &RestoreReport, moment: &str) -> Result<(), F
             .output
             .talk(&format!("{photos} {verb}, removed for good since: the bytes were still on this device"));
     }
+    if report.pictures_lost > 0 {
+        context.output.warn(&format!(
+            "{} replaced by another version since, and of the one before no bytes are left on this device or in a remote: what              is shown stays",
+            counted(report.pictures_lost, "photo was", "photos were")
+        ));
+    }
     if report.removed_since > 0 {
         context.output.warn(&format!(
             "{} removed for good since: nothing in this library brings them back",

@@ -110,3 +110,27 @@ fn moments_that_are_none_and_parts_that_are_none_are_named() {
     // It is a moment before the library: nothing was there, so nothing is to be restored, and the photo stays.
     says(&room.safelight(&["--yes", "restore", "--to", "2001-01-01"]).ends_with(&[0]), "1 photo came since");
 }
+
+#[test]
+fn a_picture_that_was_overwritten_is_as_it_was() {
+    let room = Room::with_photos(2);
+    let id = room.listed().into_iter().find(|(_, path)| path.ends_with("0.jpg")).unwrap().0;
+    let before = room.original(&id);
+    let then = moment(&room);
+    let noise: Vec<u8> = (0..200_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(room.photos().join("0.jpg"), &noise).unwrap();
+    room.import().ends_with(&[0]);
+    assert!(room.original(&id) == noise, "another version is shown");
+    let tried = room.safelight(&["--json", "--dry-run", "restore", "--to", &then]).ends_with(&[0]).json();
+    assert_eq!((&tried["parts"]["pictures"], &tried["pictures_lost"]), (&1.into(), &0.into()), "{tried}");
+    room.safelight(&["--yes", "restore", "--to", &then]).ends_with(&[0]);
+    assert!(room.original(&id) == before, "the picture of then is back");
+    // The file in the folder is what it was when it was taken in, and is not taken in again.
+    room.import().ends_with(&[0]);
+    assert!(room.original(&id) == before);
+    room.safelight(&["undo"]).ends_with(&[0]);
+    assert!(room.original(&id) == noise, "and what came after it again");
+    room.safelight(&["undo", "--redo"]).ends_with(&[0]);
+    assert!(room.original(&id) == before);
+    room.verify_is_clean();
+}

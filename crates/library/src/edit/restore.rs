@@ -47,11 +47,13 @@ pub enum Part {
     Hidden,
     /// How photos are turned and stacked.
     Looks,
+    /// The pictures themselves, where a file was replaced by another version.
+    Pictures,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Captions,
         Self::Ratings,
         Self::Dates,
@@ -61,6 +63,7 @@ impl Part {
         Self::Trash,
         Self::Hidden,
         Self::Looks,
+        Self::Pictures,
     ];
 
     /// The word that people type.
@@ -76,6 +79,7 @@ impl Part {
             Self::Trash => "trash",
             Self::Hidden => "hidden",
             Self::Looks => "looks",
+            Self::Pictures => "pictures",
         }
     }
 
@@ -139,6 +143,9 @@ pub struct RestoreReport {
     pub removed_since: u64,
     /// The ids of photos that were removed for good since and are back, because their bytes are still on this device.
     pub brought_back: Vec<String>,
+    /// Photos that show another version than they did, and of the one that they showed no bytes are left where this device
+    /// knows: on it, or in a remote. They keep what they show.
+    pub pictures_lost: u64,
     /// Albums that changed.
     pub albums: u64,
     /// How often each part of a photo changed.
@@ -165,13 +172,21 @@ impl Library {
             match (then, now) {
                 (Some(then), Some(now)) if is_held(&now) => {
                     let steps = steps(asset, &now, &then, &request.parts);
-                    if steps.is_empty() {
+                    let mut parts: BTreeSet<_> = steps.iter().map(|(part, _)| part.word()).collect();
+                    let mut picture = None;
+                    if request.parts.contains(&Part::Pictures) && shows_another(&now, &then) {
+                        picture = self.still_known(&then)?;
+                        match picture {
+                            Some(_) => drop(parts.insert(Part::Pictures.word())),
+                            None => report.pictures_lost += 1,
+                        }
+                    }
+                    if parts.is_empty() {
                         report.unchanged += 1;
                     } else {
-                        let parts: BTreeSet<_> = steps.iter().map(|(part, _)| part.word()).collect();
                         parts.into_iter().for_each(|part| *report.parts.entry(part).or_default() += 1);
                         report.changed.push(asset.to_string());
-                        differing.push((asset, then));
+                        differing.push((asset, then, picture));
                     }
                 }
                 (Some(then), Some(now)) if now.is_gone() => match self.still_here(&then)? {
@@ -200,8 +215,11 @@ impl Library {
                 let now = change.record(&EntityId::Album(*album))?.unwrap_or_default();
                 push_all(change, fields(&Target::Album(*album), &now, then, |_| true))?;
             }
-            for (asset, then) in &differing {
+            for (asset, then, picture) in &differing {
                 let Some((now, _)) = read(change, *asset, false)? else { continue };
+                if let Some(original) = picture.as_ref().filter(|_| shows_another(&now, then)) {
+                    change.push(now.add_version(*asset, original.clone()))?;
+                }
                 let steps = steps(*asset, &now, then, &request.parts).into_iter();
                 push_all(change, steps.map(|(_, body)| body).collect())?;
             }
@@ -217,7 +235,8 @@ impl Library {
             }
             Ok(())
         })?;
-        self.queue_what_came_back(back.into_iter().map(|(.., original)| original))?;
+        let pictures = differing.into_iter().filter_map(|(.., picture)| picture);
+        self.queue_what_came_back(back.into_iter().map(|(.., original)| original).chain(pictures))?;
         Ok(report)
     }
 
@@ -231,6 +250,17 @@ impl Library {
             _ => lies_sealed(&self.place, &self.device, original)?,
         };
         Ok(lies_here.then(|| original.clone()))
+    }
+
+    /// The same of a photo that is there, also if they rest in a remote alone.
+    fn still_known(&self, then: &AssetState) -> Result<Option<Original>> {
+        if let Some(original) = self.still_here(then)? {
+            return Ok(Some(original));
+        }
+        let Some(current) = then.current().contents().current() else { return Ok(None) };
+        let original = &current.value.original;
+        let is_there = self.device.count_remotes_holding(&original.content)? > 0;
+        Ok(is_there.then(|| original.clone()))
     }
 
     /// Makes thumbnails and previews again where they went with the photo.
@@ -269,6 +299,14 @@ impl Library {
         }
         Ok(differing)
     }
+}
+
+/// Whether a photo shows another content than it did.
+fn shows_another(now: &AssetState, then: &AssetState) -> bool {
+    let content = |state: &AssetState| {
+        state.current().contents().current().map(|current| current.value.original.content)
+    };
+    content(then).is_some() && content(now) != content(then)
 }
 
 fn every_asset(catalog: &Catalog, assets: &mut BTreeSet<AssetId>) -> Result<()> {

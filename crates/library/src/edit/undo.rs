@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use safelight_catalog::Change;
 use safelight_model::{
-    AssetId, AssetState, EntityId, Field, Op, OpBody, OpId, Record, Register, SetName, Target, Value,
+    AssetId, AssetState, EntityId, Field, Op, OpBody, OpId, OpIds, Record, Register, SetName, Target, Value,
 };
 
 use super::change::EditReport;
@@ -187,6 +187,7 @@ pub(super) fn target_of(op: &Op) -> Option<Target> {
         OpBody::Set { target, .. } | OpBody::AddTo { target, .. } | OpBody::RemoveFrom { target, .. } => {
             Some(target.clone())
         }
+        OpBody::AddVersion { asset, life, .. } => Some(Target::Asset(*asset, *life)),
         _ => None,
     }
 }
@@ -240,11 +241,45 @@ fn back(
             };
             return Ok(Back::With(before.into_iter().map(write).collect()));
         }
+        OpBody::AddVersion { supersedes, .. } => {
+            return version_back(change, op, &subject, supersedes, put_back);
+        }
         OpBody::AddTo { set, element, .. } => subject.take_out(*set, element.clone()),
         OpBody::RemoveFrom { set, element, .. } => subject.put_in(*set, element.clone()),
         _ => return Ok(Back::Not(NO_WAY_BACK)),
     };
     Ok(body.map_or(Back::Already, |body| Back::With(vec![body])))
+}
+
+/// How a photo shows again the content that a version took the place of.
+fn version_back(
+    change: &mut Change<'_>,
+    op: &Op,
+    subject: &Subject,
+    supersedes: &OpIds,
+    put_back: &HashSet<OpId>,
+) -> Result<Back> {
+    let Subject::Asset(asset, state) = subject else { return Ok(Back::Not(NO_WAY_BACK)) };
+    let current = state.current().contents().current();
+    if !current.is_some_and(|current| current.op == op.id || put_back.contains(&current.op)) {
+        return Ok(Back::Not(WRITTEN_SINCE));
+    }
+    let mut replaced = Vec::new();
+    for id in supersedes {
+        let Some(Op {
+            stamp,
+            body: OpBody::AddAsset { original, .. } | OpBody::AddVersion { original, .. },
+            ..
+        }) = change.op(*id)?
+        else {
+            return Ok(Back::Not(NO_WAY_BACK));
+        };
+        replaced.push((stamp, *id, original));
+    }
+    let last = replaced.into_iter().max_by_key(|(stamp, id, _)| (*stamp, *id));
+    Ok(last.map_or(Back::Not(NO_WAY_BACK), |(.., original)| {
+        Back::With(vec![state.add_version(*asset, original)])
+    }))
 }
 
 /// The other writes of the same field that show beside one: what puts a conflict back writes several.
