@@ -107,7 +107,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             context.output.data(&format!("{:>14}  {remote}: {says}", "forgetting"))?;
         }
         for capped in &status.capped {
-            let remote = crate::output::printable_text(&capped.remote);
+            let remote = printable_text(&capped.remote);
             context.output.data(&format!("{:>14}  {remote}: {}", "daily cap", capped.reason()))?;
         }
         for cause in &status.brake {
