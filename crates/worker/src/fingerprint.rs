@@ -19,22 +19,36 @@ pub(crate) struct Fingerprints {
 
 impl Fingerprints {
     pub(crate) fn of(raster: &Raster) -> Self {
-        let small = reduced::<32>(raster);
-        let large = reduced::<64>(raster);
+        let small = reduced::<32>(raster, LUMA);
+        let large = reduced::<64>(raster, LUMA);
         Self { phash64: phash64(&small), pdq256: pdq256(&large), pdq_quality: quality(&large) }
     }
 }
 
+/// How much red, green and blue count in luma.
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+/// The same in each colour by itself.
+const COLOURS: [[f32; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+
 /// The luma stretched to a square of `SIDE`, a byte a pixel.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of bytes are bytes")]
 pub(crate) fn luma_means<const SIDE: usize>(raster: &Raster) -> Vec<u8> {
-    let rows = reduced::<SIDE>(raster);
+    means::<SIDE>(raster, LUMA)
+}
+
+/// Red, green and blue one after the other, each stretched to a square of `SIDE`.
+pub(crate) fn colour_means<const SIDE: usize>(raster: &Raster) -> Vec<u8> {
+    COLOURS.into_iter().flat_map(|colour| means::<SIDE>(raster, colour)).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of bytes are bytes")]
+fn means<const SIDE: usize>(raster: &Raster, weights: [f32; 3]) -> Vec<u8> {
+    let rows = reduced::<SIDE>(raster, weights);
     rows.into_iter().flatten().map(|mean| mean.round().clamp(0.0, 255.0) as u8).collect()
 }
 
-/// Area means of luma on an `N` × `N` square; a smaller picture is enlarged by the same rule. One line of luma is in memory
+/// Area means of the weighted colours on an `N` × `N` square; a smaller picture is enlarged by the same rule. One line of luma is in memory
 /// at a time.
-fn reduced<const N: usize>(raster: &Raster) -> Vec<[f32; N]> {
+fn reduced<const N: usize>(raster: &Raster, [red, green, blue]: [f32; 3]) -> Vec<[f32; N]> {
     let (width, height) = (raster.width as usize, raster.height as usize);
     let (across, down) = (spans(width, N), spans(height, N));
     let mut line = vec![0.0; width];
@@ -43,7 +57,7 @@ fn reduced<const N: usize>(raster: &Raster) -> Vec<[f32; N]> {
         .chunks_exact(3 * width.max(1))
         .map(|row| {
             for (luma, rgb) in line.iter_mut().zip(row.chunks_exact(3)) {
-                *luma = 0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2]);
+                *luma = red * f32::from(rgb[0]) + green * f32::from(rgb[1]) + blue * f32::from(rgb[2]);
             }
             std::array::from_fn(|x| across[x].mean_of(&line))
         })
@@ -224,6 +238,11 @@ mod tests {
         assert_eq!(means.len(), 64 * 64);
         assert!(means[..64 * 32].iter().all(|mean| *mean == 10));
         assert!(means[64 * 32..].iter().all(|mean| *mean == 200));
+        picture.pixels.iter_mut().skip(1).step_by(3).for_each(|green| *green = 50);
+        let means = colour_means::<64>(&picture);
+        let (red, others) = means.split_at(64 * 64);
+        assert!((others.len(), red[0], red[64 * 63]) == (2 * 64 * 64, 10, 200));
+        assert!(others[..64 * 64].iter().all(|mean| *mean == 50) && others[64 * 64] == 10);
     }
 
     #[test]

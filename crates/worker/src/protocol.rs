@@ -25,8 +25,11 @@ pub const THUMBNAIL_SIDE: u32 = 320;
 pub const PREVIEW_SIDE: u32 = 1440;
 /// Means of luma along each side of what pictures are compared by, from their thumbnails.
 pub const LUMA_SIDE: u32 = 64;
-/// The same of what is compared closely, from their previews: a figure of a hundredth of the side shows in it.
-pub const FINE_LUMA_SIDE: u32 = 512;
+/// Means of each colour along each side of what is compared closely, from their previews: a figure of a hundredth of the side
+/// shows in it.
+pub const FINE_SIDE: u32 = 512;
+/// Red, green and blue.
+pub const COLOURS: u32 = 3;
 /// Number of the recipe (sizes, filters, qualities) that renditions are made by; raised when it changes.
 pub const RECIPE: u16 = 1;
 
@@ -106,9 +109,9 @@ pub struct Wanted {
     pub thumbhash: bool,
     /// pHash64 and PDQ-256.
     pub fingerprints: bool,
-    /// The luma as so many area means along each side, by which two pictures are compared: [`LUMA_SIDE`] of the picture at
-    /// 320 px, or [`FINE_LUMA_SIDE`] of the picture at 1440 px; 0 for none.
-    pub luma_side: u32,
+    /// So many area means along each side, by which two pictures are compared: [`LUMA_SIDE`] of the luma at 320 px, or
+    /// [`FINE_SIDE`] of each colour at 1440 px; 0 for none.
+    pub means_side: u32,
     /// Makes everything but the preview from a thumbnail inside the file, where the full picture would
     /// be slow (HEIF, AVIF) and there is one; [`Rendered::preview_pending`] then says that the preview
     /// is still to be made. Where decoding is fast this changes nothing.
@@ -122,7 +125,7 @@ impl Wanted {
         preview: true,
         thumbhash: true,
         fingerprints: true,
-        luma_side: 0,
+        means_side: 0,
         quick: false,
     };
     /// Everything that is fast; the preview may be left for later.
@@ -130,15 +133,15 @@ impl Wanted {
     /// The preview alone.
     pub const PREVIEW: Self = Self { preview: true, ..Self::NOTHING };
     /// The luma alone, to compare by.
-    pub const LUMA: Self = Self { luma_side: LUMA_SIDE, ..Self::NOTHING };
-    /// The fine luma alone, to compare closely by.
-    pub const FINE_LUMA: Self = Self { luma_side: FINE_LUMA_SIDE, ..Self::NOTHING };
+    pub const LUMA: Self = Self { means_side: LUMA_SIDE, ..Self::NOTHING };
+    /// The colours alone, to compare closely by.
+    pub const FINE: Self = Self { means_side: FINE_SIDE, ..Self::NOTHING };
     const NOTHING: Self = Self {
         thumbnail: false,
         preview: false,
         thumbhash: false,
         fingerprints: false,
-        luma_side: 0,
+        means_side: 0,
         quick: false,
     };
 }
@@ -310,7 +313,8 @@ pub struct Rendered<R = Rendition> {
     pub pdq256: Option<[u8; 32]>,
     /// PDQ's quality, 0–100; hashes below 50 (flat pictures) say little.
     pub pdq_quality: Option<u8>,
-    /// Area means of the luma, row by row; the picture is stretched to a square of [`Wanted::luma_side`].
+    /// Area means, row by row; the picture is stretched to a square of [`Wanted::means_side`]. Of the luma, or of red, then
+    /// green, then blue.
     pub luma: Option<R>,
     /// The preview was wanted but is left for a request without `quick`.
     pub preview_pending: bool,

@@ -8,9 +8,9 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
 use crate::decode::{Decoders, Job};
-use crate::fingerprint::{Fingerprints, luma_means};
+use crate::fingerprint::{Fingerprints, colour_means, luma_means};
 use crate::protocol::{
-    FINE_LUMA_SIDE, LUMA_SIDE, PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request,
+    COLOURS, FINE_SIDE, LUMA_SIDE, PREVIEW_SIDE, Refusal, RefusalKind, Rendered, Rendition, Request,
     THUMBNAIL_SIDE,
 };
 use crate::raster::Raster;
@@ -34,9 +34,9 @@ pub(crate) struct Renderer {
 impl Renderer {
     pub(crate) fn render(&mut self, request: &Request, bytes: &[u8]) -> Result<Rendered, Refusal> {
         let wanted = request.wanted;
-        let is_fine = wanted.luma_side == FINE_LUMA_SIDE;
-        if ![0, LUMA_SIDE, FINE_LUMA_SIDE].contains(&wanted.luma_side) {
-            return Err(Refusal::limit(format!("no luma of {} means a side is made", wanted.luma_side)));
+        let is_fine = wanted.means_side == FINE_SIDE;
+        if ![0, LUMA_SIDE, FINE_SIDE].contains(&wanted.means_side) {
+            return Err(Refusal::limit(format!("no {} means a side are made", wanted.means_side)));
         }
         let side = if wanted.preview || is_fine { PREVIEW_SIDE } else { THUMBNAIL_SIDE };
         let job = Job { bytes, side, request };
@@ -53,7 +53,7 @@ impl Renderer {
         let preview =
             (wanted.preview && !decoded.from_thumbnail).then(|| self.preview(&raster)).transpose()?;
         let needs_small =
-            wanted.thumbnail || wanted.thumbhash || wanted.fingerprints || wanted.luma_side == LUMA_SIDE;
+            wanted.thumbnail || wanted.thumbhash || wanted.fingerprints || wanted.means_side == LUMA_SIDE;
         let mut rendered = Rendered {
             width,
             height,
@@ -63,7 +63,11 @@ impl Renderer {
             phash64: None,
             pdq256: None,
             pdq_quality: None,
-            luma: is_fine.then(|| square_of_luma::<{ FINE_LUMA_SIDE as usize }>(&raster)),
+            luma: is_fine.then(|| Rendition {
+                width: FINE_SIDE,
+                height: COLOURS * FINE_SIDE,
+                bytes: colour_means::<{ FINE_SIDE as usize }>(&raster),
+            }),
             preview_pending: wanted.preview && decoded.from_thumbnail,
             decoder: decoded.decoder.to_owned(),
             damage: decoded.damage,
@@ -79,8 +83,10 @@ impl Renderer {
                 rendered.pdq256 = Some(fingerprints.pdq256);
                 rendered.pdq_quality = Some(fingerprints.pdq_quality);
             }
-            if wanted.luma_side == LUMA_SIDE {
-                rendered.luma = Some(square_of_luma::<{ LUMA_SIDE as usize }>(&small));
+            if wanted.means_side == LUMA_SIDE {
+                let [width, height] = [LUMA_SIDE; 2];
+                let bytes = luma_means::<{ LUMA_SIDE as usize }>(&small);
+                rendered.luma = Some(Rendition { width, height, bytes });
             }
             if wanted.thumbhash {
                 rendered.thumbhash = Some(placeholder(&self.shrunk(small, PLACEHOLDER_SIDE)?));
@@ -128,11 +134,6 @@ impl Renderer {
         self.compressor = Some(compressor);
         Ok(Rendition { width: raster.width, height: raster.height, bytes })
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "sides are constants below 2^10")]
-fn square_of_luma<const SIDE: usize>(raster: &Raster) -> Rendition {
-    Rendition { width: SIDE as u32, height: SIDE as u32, bytes: luma_means::<SIDE>(raster) }
 }
 
 fn thumbnail(raster: &Raster) -> Result<Rendition, Refusal> {

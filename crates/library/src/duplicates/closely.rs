@@ -9,22 +9,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use safelight_catalog::PackLocation;
 use safelight_crypto::{ContentHash, Keyring};
-use safelight_media::pool::{FINE_LUMA_SIDE, Pool, Wanted};
+use safelight_media::pool::{FINE_SIDE, Pool, Wanted};
 use safelight_model::RenditionKind;
 use safelight_store::FolderPlace;
 
-use super::looking::{luma_of, read};
+use super::looking::{means_of, read};
 use super::{Group, Member};
 use crate::error::{LibraryError, Result};
 use crate::library::Library;
 use crate::monitor::{Monitor, Task};
 
 /// Means along each side.
-const SIDE: usize = FINE_LUMA_SIDE as usize;
+const SIDE: usize = FINE_SIDE as usize;
 /// Pixels of a longer side below which saving again changes as much as a word does.
 const LEAST_PIXELS: u32 = 1000;
-/// By so many grey levels four means that lie together may be darker or brighter than all that lies around them in the other.
-const MOST_BEYOND: f32 = 24.0;
+/// In a calm place four means that lie together may be darker or brighter, by so many levels on average, than all that lies
+/// around them in the other; where the picture itself is busy, by a share of its reach there more.
+const CALM_LEVELS: f32 = 8.0;
+const BUSY_SHARE: f32 = 0.1;
+/// So many times that.
+const MOST_BEYOND: f32 = 1.25;
+/// Means along each side of a square whose darkest and brightest tell, with those of the squares around, how busy a place is.
+const SQUARE: usize = 4;
+const SQUARES: usize = SIDE / SQUARE;
 /// Pairs whose previews are in memory at once.
 const PAIRS_AT_ONCE: usize = 64;
 
@@ -155,7 +162,7 @@ impl Pair {
         if one == two {
             return Ok(Close::Alike);
         }
-        let fine = |bytes: &[u8], of: &Preview| luma_of(pool, bytes, Wanted::FINE_LUMA, of.content);
+        let fine = |bytes: &[u8], of: &Preview| means_of(pool, bytes, Wanted::FINE, of.content);
         let Some((one, two)) = fine(&one, &self.kept).zip(fine(&two, &self.other)) else {
             return Ok(Close::Unseen);
         };
@@ -163,13 +170,20 @@ impl Pair {
     }
 }
 
-/// By how many grey levels four neighbours of one picture lie, on average, beyond all that lies around each in the other, where
-/// they do so most. What resampling moves lies between its neighbours; what is drawn on does not.
+/// How far two pictures lie beyond each other in the colour and the place where they do so most; all colours one after the other.
 fn most_beyond(one: &[u8], two: &[u8]) -> f32 {
+    let colours = one.chunks_exact(SIDE * SIDE).zip(two.chunks_exact(SIDE * SIDE));
+    colours.map(|(one, two)| most_beyond_in(one, two)).fold(0.0, f32::max)
+}
+
+/// The same of one colour: how far four neighbours of one picture lie, on average, beyond all that lies around each in the
+/// other, as a share of what a place as busy as that may. What resampling moves lies between its neighbours; what is drawn on
+/// does not.
+fn most_beyond_in(one: &[u8], two: &[u8]) -> f32 {
     let (two, one) = (as_levels(two), as_levels(one));
     let one = matched(&one, &two);
-    let (low, high) = (around(&one, f32::min), around(&one, f32::max));
-    let (low_two, high_two) = (around(&two, f32::min), around(&two, f32::max));
+    let (low, high) = (around(&one, SIDE, f32::min), around(&one, SIDE, f32::max));
+    let (low_two, high_two) = (around(&two, SIDE, f32::min), around(&two, SIDE, f32::max));
     let beyond: Vec<f32> = (0..SIDE * SIDE)
         .map(|at| {
             let over = |value: &[f32], low: &[f32], high: &[f32]| {
@@ -178,12 +192,31 @@ fn most_beyond(one: &[u8], two: &[u8]) -> f32 {
             over(&two, &low, &high).max(over(&one, &low_two, &high_two)).max(0.0)
         })
         .collect();
-    let fours = (0..SIDE - 1).flat_map(|row| (0..SIDE - 1).map(move |column| row * SIDE + column));
-    let mean = |at: usize| {
+    let (reach, reach_two) = (reaches(&one), reaches(&two));
+    let fours = (0..SIDE - 1).flat_map(|row| (0..SIDE - 1).map(move |column| (row, column)));
+    let share = |(row, column): (usize, usize)| {
+        let at = row * SIDE + column;
         let four = [at, at + 1, at + SIDE, at + SIDE + 1];
-        four.into_iter().map(|at| level(&beyond, at)).sum::<f32>() / 4.0
+        let mean = four.into_iter().map(|at| level(&beyond, at)).sum::<f32>() / 4.0;
+        let square = row / SQUARE * SQUARES + column / SQUARE;
+        // The calmer of both counts: what is drawn on makes its own place busy.
+        mean / (CALM_LEVELS + BUSY_SHARE * level(&reach, square).min(level(&reach_two, square)))
     };
-    fours.map(mean).fold(0.0, f32::max)
+    fours.map(share).fold(0.0, f32::max)
+}
+
+/// From the darkest to the brightest of each square and those around it.
+fn reaches(means: &[f32]) -> Vec<f32> {
+    let of_squares = |pick: fn(f32, f32) -> f32| -> Vec<f32> {
+        let of_square = |square: usize| {
+            let corner = square / SQUARES * SQUARE * SIDE + square % SQUARES * SQUARE;
+            let cells = (0..SQUARE * SQUARE).map(|cell| corner + cell / SQUARE * SIDE + cell % SQUARE);
+            cells.map(|at| level(means, at)).reduce(pick).unwrap_or_default()
+        };
+        around(&(0..SQUARES * SQUARES).map(of_square).collect::<Vec<_>>(), SQUARES, pick)
+    };
+    let (low, high) = (of_squares(f32::min), of_squares(f32::max));
+    high.iter().zip(&low).map(|(high, low)| high - low).collect()
 }
 
 fn as_levels(means: &[u8]) -> Vec<f32> {
@@ -204,49 +237,58 @@ fn matched(one: &[f32], two: &[f32]) -> Vec<f32> {
     one.iter().map(|level| second + contrast * (level - first)).collect()
 }
 
-/// The least or the greatest of each mean and the eight around it.
-fn around(means: &[f32], pick: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+/// The least or the greatest of each mean and the eight around it, of a square with so many along each side.
+fn around(means: &[f32], side: usize, pick: fn(f32, f32) -> f32) -> Vec<f32> {
     let along = |means: &[f32], step: usize| -> Vec<f32> {
-        let place = |at: usize| if step == 1 { at % SIDE } else { at / SIDE };
-        let each = (0..SIDE * SIDE).map(|at| {
+        let place = |at: usize| if step == 1 { at % side } else { at / side };
+        let each = (0..side * side).map(|at| {
             let before = if place(at) == 0 { at } else { at - step };
-            let after = if place(at) == SIDE - 1 { at } else { at + step };
+            let after = if place(at) == side - 1 { at } else { at + step };
             pick(pick(level(means, before), level(means, at)), level(means, after))
         });
         each.collect()
     };
-    along(&along(means, 1), SIDE)
+    along(&along(means, 1), side)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A made-up scene of `SIDE` means a side, moved by parts of a mean.
+    /// A made-up scene of `SIDE` means a side in three colours, moved by parts of a mean.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "values of a drawn picture")]
     #[expect(clippy::cast_precision_loss, reason = "numbers below 512")]
     fn scene(moved: f32, noise: f32) -> Vec<u8> {
         let level = |at: usize| {
-            let (x, y) = ((at % SIDE) as f32 + moved, (at / SIDE) as f32);
-            let waves = (x / 9.0).sin() * 40.0 + (y / 7.0).cos() * 30.0 + ((x + y) / 31.0).sin() * 30.0;
+            let (x, y) = ((at % SIDE) as f32 + moved, (at / SIDE % SIDE) as f32);
+            let waves = (x / 29.0).sin() * 40.0 + (y / 37.0).cos() * 30.0 + ((x + y) / 61.0).sin() * 30.0;
             128.0 + waves + noise * ((x * 12.9 + y * 78.2).sin() * 43_758.5).fract()
         };
-        (0..SIDE * SIDE).map(|at| level(at).clamp(0.0, 255.0) as u8).collect()
+        (0..3 * SIDE * SIDE).map(|at| level(at).clamp(0.0, 255.0) as u8).collect()
+    }
+
+    /// A stroke of two means by six, in one colour alone, by so many levels.
+    fn written(picture: &[u8], colour: usize, levels: i16) -> Vec<u8> {
+        let mut written = picture.to_vec();
+        for row in 200..206 {
+            for column in 300..302 {
+                let at = (colour * SIDE + row) * SIDE + column;
+                written[at] = u8::try_from((i16::from(written[at]) + levels).clamp(0, 255)).unwrap();
+            }
+        }
+        written
     }
 
     #[test]
-    fn what_saving_again_changes_is_alike_and_a_figure_is_not() {
+    fn what_saving_again_changes_is_alike_and_a_figure_in_any_colour_is_not() {
         let first = scene(0.0, 0.0);
-        let again = scene(0.4, 9.0);
+        let again = scene(0.4, 3.0);
         assert!(most_beyond(&first, &again) < MOST_BEYOND / 2.0, "{}", most_beyond(&first, &again));
-        let mut written = again.clone();
-        // A stroke of two means by six.
-        for row in 200..206 {
-            written[row * SIDE + 300] = 250;
-            written[row * SIDE + 301] = 250;
-        }
-        for (one, two) in [(&first, &written), (&written, &first)] {
-            assert!(most_beyond(one, two) > MOST_BEYOND * 1.5, "{}", most_beyond(one, two));
+        for (colour, levels) in [(0, 60), (1, -60), (2, 60)] {
+            let written = written(&again, colour, levels);
+            for (one, two) in [(&first, &written), (&written, &first)] {
+                assert!(most_beyond(one, two) > MOST_BEYOND, "{colour}: {}", most_beyond(one, two));
+            }
         }
     }
 
@@ -254,6 +296,6 @@ mod tests {
     fn brighter_copies_are_alike() {
         let first = scene(0.0, 0.0);
         let brighter: Vec<u8> = first.iter().map(|level| level / 2 + 100).collect();
-        assert!(most_beyond(&first, &brighter) < 2.0);
+        assert!(most_beyond(&first, &brighter) < MOST_BEYOND / 2.0);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use safelight_catalog::PackLocation;
 use safelight_crypto::{ContentHash, Keyring};
-use safelight_media::pool::{Pool, RenderRequest, Wanted};
+use safelight_media::pool::{COLOURS, Pool, RenderRequest, Wanted};
 use safelight_model::RenditionKind;
 use safelight_store::FolderPlace;
 
@@ -74,7 +74,7 @@ impl Sight<'_> {
         };
         let bytes = read(self.place, location, self.keyring, unseen.content)?;
         let (width, height) = unseen.size;
-        let means = |bytes: &[u8]| luma_of(pool, bytes, Wanted::LUMA, unseen.content);
+        let means = |bytes: &[u8]| means_of(pool, bytes, Wanted::LUMA, unseen.content);
         let luma = bytes.as_deref().and_then(means).and_then(|means| Luma::of(&means, width, height));
         Ok(Seen { thumbnail: bytes.as_deref().map(ContentHash::of), luma })
     }
@@ -199,8 +199,8 @@ pub(super) fn read(
     }
 }
 
-/// The luma of a rendition, row by row; none where its bytes cannot be decoded.
-pub(super) fn luma_of(
+/// The means of a rendition that are wanted, row by row; none where its bytes cannot be decoded.
+pub(super) fn means_of(
     pool: &Pool,
     rendition: &[u8],
     wanted: Wanted,
@@ -211,7 +211,8 @@ pub(super) fn luma_of(
     match pool.render(&request) {
         Ok(rendered) => {
             let means = rendered.luma?.bytes;
-            (means.len() == (wanted.luma_side * wanted.luma_side) as usize).then_some(means)
+            let colours = if wanted == Wanted::FINE { COLOURS } else { 1 };
+            (means.len() == (colours * wanted.means_side * wanted.means_side) as usize).then_some(means)
         }
         Err(error) => {
             tracing::warn!(%content, %error, "a rendition cannot be compared");

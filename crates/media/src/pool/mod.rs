@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use safelight_worker::protocol::{Answer, MAX_REQUEST_BYTES, Outcome, Request, Wrong};
 pub use safelight_worker::protocol::{
-    FINE_LUMA_SIDE, LUMA_SIDE, Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox,
+    COLOURS, FINE_SIDE, LUMA_SIDE, Limits, RECIPE, Refusal, RefusalKind, Rendered, Rendition, Sandbox,
     StillFormat, Wanted,
 };
 

@@ -15,7 +15,7 @@ use safelight_worker::protocol::{
 };
 
 use super::wait::Timed;
-use super::{FINE_LUMA_SIDE, LUMA_SIDE, PoolOptions, RenderError};
+use super::{COLOURS, FINE_SIDE, LUMA_SIDE, PoolOptions, RenderError};
 
 /// Time for a worker to start and enter its sandbox.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
@@ -209,8 +209,8 @@ pub(super) fn with_bytes(head: RenderedHead, body: &[u8]) -> Option<Rendered> {
     });
     let thumbhash = rendered.thumbhash.filter(|hash| hash.len() <= 64);
     let is_square = |means: &Rendition| {
-        let sides = [LUMA_SIDE, FINE_LUMA_SIDE];
-        sides.into_iter().any(|side| means.bytes.len() == (side * side) as usize)
+        let lengths = [LUMA_SIDE * LUMA_SIDE, COLOURS * FINE_SIDE * FINE_SIDE];
+        lengths.into_iter().any(|length| means.bytes.len() == length as usize)
     };
     let luma = rendered.luma.filter(is_square);
     rest.is_some_and(<[u8]>::is_empty).then_some(Rendered { thumbhash, luma, ..rendered })
