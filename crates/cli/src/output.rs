@@ -201,6 +201,17 @@ pub(crate) fn printable_text(text: &str) -> String {
     printable_bytes(text.as_bytes())
 }
 
+/// A text as one argument of a command that people paste: quoted where a shell would read more into it.
+pub(crate) fn for_shell(text: &str) -> String {
+    let shown = printable_text(text);
+    if !shown.is_empty()
+        && shown.chars().all(|letter| letter.is_alphanumeric() || "-_./:@%+=,".contains(letter))
+    {
+        return shown;
+    }
+    format!("'{}'", shown.replace('\'', r"'\''"))
+}
+
 /// The same for a message, whose own line breaks stay.
 pub(crate) fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable_text).collect::<Vec<_>>().join("\n")

@@ -9,7 +9,7 @@ use safelight_catalog::CatalogError;
 use safelight_crypto::CryptoError;
 use safelight_model::Original;
 use safelight_store::StoreError;
-use safelight_sync::{PairingRefusal, SyncError};
+use safelight_sync::{LAN_LABEL, PairingRefusal, SyncError};
 
 use crate::brake::Takes;
 use crate::folder::FolderError;
@@ -62,6 +62,14 @@ pub enum LibraryError {
     /// A remote.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// A device came in over the local network, and does not get into the place that it was told of.
+    #[error("this device was let in already, and does not get into {address}: {source}")]
+    LetInOnly {
+        /// Where the library rests, as the device that invited knows it.
+        address: String,
+        /// What keeps it out.
+        source: Box<Self>,
+    },
     /// No remote has this name.
     #[error("there is no remote {name}")]
     NoSuchRemote {
@@ -324,6 +332,7 @@ impl LibraryError {
             Self::Catalog(error) => kind_of_catalog(error),
             Self::Store(error) => kind_of_store(error),
             Self::Sync(error) => kind_of_sync(error),
+            Self::LetInOnly { source, .. } => source.kind(),
             Self::Unreachable { .. } => ErrorKind::Network,
             Self::NoSuchRemote { .. }
             | Self::NoSuchDevice { .. }
@@ -385,6 +394,11 @@ impl LibraryError {
                 "free some space and run the same command again; it goes on where it stopped"
             }
             Self::Sync(error) => return hint_of_sync(error),
+            Self::LetInOnly { .. } => {
+                "it takes a new invitation, and the place as this device reaches it, with what opens it: safelight device invite \
+                 there, safelight join ADDRESS --code --credential-file FILE here; then take the unused one out there: safelight \
+                 device retire NAME"
+            }
             Self::NoSuchRemote { .. } => "safelight remote list shows them",
             Self::NoSuchDevice { .. } => "safelight device list shows them",
             Self::NoRemote => "safelight remote add NAME ADDRESS connects one",
@@ -520,6 +534,10 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
         SyncError::Store(StoreError::Denied { .. }) => {
             "safelight remote set NAME --credential-file FILE gives it another credential"
         }
+        SyncError::Store(error) if error.place().is_some_and(is_near) => {
+            "look whether the invitation still waits on the other device, both are on one network, and no firewall keeps them \
+             apart; or meet in a remote: safelight join REMOTE --code"
+        }
         SyncError::Store(error) if error.is_network() => {
             "run the same command again; it goes on where it stopped"
         }
@@ -578,8 +596,26 @@ fn hint_of_sync(error: &SyncError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// Whether a carrier that is called so is the local network.
+fn is_near(place: &str) -> bool {
+    place.starts_with(LAN_LABEL)
+}
+
 fn hint_of_pairing(refusal: &PairingRefusal) -> &'static str {
     match refusal {
+        PairingRefusal::NoInvitation { place } if is_near(place) => {
+            "compare the address with the other screen, and look whether the invitation still waits there: safelight device \
+             invite makes one, good for ten minutes"
+        }
+        PairingRefusal::WrongCode { place } if is_near(place) => {
+            "compare the eight words with the other screen; if they are the same, somebody on this network answers in its place: \
+             type the address that the other device shows, safelight join lan:HOST:PORT --code, or meet in a remote: safelight \
+             join REMOTE --code"
+        }
+        PairingRefusal::NotForUs { place, .. } if is_near(place) => {
+            "nobody was let in by this; somebody on this network may meddle: invite again, best with safelight device invite \
+             --no-lan, through a remote"
+        }
         PairingRefusal::NoInvitation { .. } => {
             "check the address; safelight device invite on a device of the library makes an invitation, good for ten minutes"
         }
@@ -596,7 +632,8 @@ fn hint_of_pairing(refusal: &PairingRefusal) -> &'static str {
             "make a new invitation on a device of the library: safelight device invite"
         }
         PairingRefusal::TooManyTries => {
-            "if that was not you, somebody who may write to that place meddles; safelight device invite makes a new code"
+            "if that was not you, somebody who may write to that place meddles; safelight device invite makes a new code; where \
+             only the tries on the local network ended, the code is good in the remote: safelight join REMOTE --code"
         }
         PairingRefusal::Expired => {
             "safelight device invite makes a new code, good for ten minutes; check also that both clocks are right"

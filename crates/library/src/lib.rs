@@ -104,7 +104,7 @@ pub use remote::{
     ThawPriority, ThawReport, ThawWait, TierCost, Traffic, Turn, Urgency, VerifyDepth, WaitingGroup,
     WallClock, check_lock_after, cores, is_link_unmetered, link_cost, sign_in,
 };
-pub use remote::{REMOTE_KINDS, RemoteKind, remote_kind};
+pub use remote::{REMOTE_KINDS, RemoteKind, is_lan_address, is_remote_name, remote_kind};
 pub use render::{RenderReport, RenderTurn};
 pub use safelight_catalog::{Cursor, Place, Shelf};
 pub use safelight_crypto::{

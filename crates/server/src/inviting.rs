@@ -64,6 +64,13 @@ pub(crate) struct Invitation {
     /// Where this device listens on the local network, as `lan:192.168.1.5:41234`; there the words alone are enough. None
     /// where it does not listen.
     lan: Vec<String>,
+    /// Whether a new device finds this one there; else it is told the address.
+    lan_announced: bool,
+    /// Why nobody comes in over the local network, though it was to be.
+    lan_trouble: Option<String>,
+    /// How many tries with other codes are left on the local network, where none is left, the invitation is over there; none
+    /// while nobody tried any.
+    near_tries_left: Option<usize>,
     /// Whether a device that was let in has yet to read so over the local network.
     waits: bool,
     /// Seconds for which the code is good.
@@ -90,6 +97,9 @@ impl Invitation {
             picture: Vec::new(),
             address: None,
             lan: Vec::new(),
+            lan_announced: false,
+            lan_trouble: None,
+            near_tries_left: None,
             waits: false,
             seconds_left: 0,
             tries_left: None,
@@ -123,6 +133,19 @@ impl Inviting {
         held(&self.0).clone()
     }
 
+    /// Calls off what is open. Where a device is being let in, what came of it is still to be shown.
+    fn call_off(&self) {
+        let mut place = held(&self.0);
+        match place.as_ref() {
+            Some(open) if open.is_admitting() => open.call_off(),
+            _ => {
+                if let Some(open) = place.take() {
+                    open.call_off();
+                }
+            }
+        }
+    }
+
     /// Calls off what is open, and forgets it.
     pub(crate) fn forget(&self) {
         if let Some(open) = held(&self.0).take() {
@@ -141,6 +164,10 @@ impl Open {
         !matches!(held(&self.shown).stage, Stage::Done | Stage::Ended)
     }
 
+    fn is_admitting(&self) -> bool {
+        held(&self.shown).stage == Stage::Admitting
+    }
+
     fn is_off(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.gallery.door.is_locked()
     }
@@ -157,7 +184,11 @@ impl Open {
             shown.says = Some(code.qr.to_string());
             shown.picture = picture(&code.qr);
             shown.address = Some(code.address.clone());
-            shown.lan.clone_from(&code.lan);
+            if shown.near_tries_left != Some(0) {
+                shown.lan.clone_from(&code.lan);
+            }
+            shown.lan_announced = code.lan_announced;
+            shown.lan_trouble.clone_from(&code.lan_trouble);
         }
         shown
     }
@@ -182,6 +213,10 @@ impl PairingTalk for Open {
 
     fn tried(&self, left: usize) {
         self.change(|shown| shown.tries_left = Some(left));
+    }
+
+    fn tried_near(&self, left: usize) {
+        self.change(|shown| shown.near_tries_left = Some(left));
     }
 
     fn waits(&self) {
@@ -339,7 +374,7 @@ pub(crate) async fn compared(
 #[utoipa::path(delete, path = "/api/v1/devices/invite", tag = "devices", responses((status = 200, body = ShownInvite)))]
 pub(crate) async fn call_off(State(gallery): State<Arc<Gallery>>) -> Answer<Json<ShownInvite>> {
     gallery.door.require_open()?;
-    gallery.inviting.forget();
+    gallery.inviting.call_off();
     show_now(&gallery, false)
 }
 

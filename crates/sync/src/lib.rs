@@ -71,8 +71,8 @@ pub use packs::{
     mend_renditions, read_entry,
 };
 pub use pairing::{
-    Admitted, Asked, Asking, Board, Carrier, Invitation, LanCarrier, Looked, PAIRING_MILLIS, PairingRefusal,
-    answer_invitation, is_local, serve_board,
+    Admitted, Asked, Asking, Board, Carrier, FoundInvitation, Invitation, LAN_LABEL, LanCarrier, Looked,
+    PAIRING_MILLIS, PairingRefusal, answer_invitation, find_invitation, is_local, serve_board,
 };
 pub use place::{place_id, refuse_another_library, remember_place, start_over, witnesses_history};
 pub use policy::{

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 use safelight_library::{
-    Departure, InviteAs, Lan, Leaving, ShownDevice, Surroundings, SyncRequest, UploadState, machine_name,
+    Departure, InviteAs, Lan, Leaving, PairedDevice, ShownDevice, Surroundings, SyncRequest, UploadState,
+    machine_name,
 };
 
 use crate::commands::device_quarantine as quarantine;
@@ -213,7 +214,7 @@ fn invite(
     let mut library = context.open_library()?;
     let own = library.devices()?.into_iter().find(|device| device.is_this).and_then(|device| device.name);
     let own = own.unwrap_or_else(machine_name);
-    let screen = Screen { context, without_comparing, client: None };
+    let screen = Screen { context, without_comparing, opening: None };
     let is_asked = !with_storage && prompt::someone_is_there() && library.can_lend_storage(remote)?;
     let lends = with_storage || is_asked && prompt::agree(LEND)?;
     let surroundings = Surroundings { lan, ..context.surroundings() };
@@ -224,7 +225,11 @@ fn invite(
         let mut event = serde_json::to_value(&paired).map_err(std::io::Error::from)?;
         event["event"] = "admitted".into();
         event["upload_only"] = (invite_as != InviteAs::Member).into();
-        return Ok(context.output.data(&event.to_string())?);
+        context.output.data(&event.to_string())?;
+        return if paired.heard { Ok(()) } else { Err(unheard(&paired)) };
+    }
+    if !paired.heard {
+        return Err(unheard(&paired));
     }
     let called = printable_text(paired.name.as_deref().unwrap_or(&paired.device));
     if invite_as != InviteAs::Member {
@@ -245,6 +250,14 @@ fn invite(
         paired.keys_file_bytes
     ));
     Ok(())
+}
+
+/// It stands in the library, and will never know.
+fn unheard(paired: &PairedDevice) -> Failure {
+    let called = printable_text(paired.name.as_deref().unwrap_or(&paired.device));
+    let reason = format!("{called} was let in, and did not hear of it");
+    Failure::new(Exit::Incomplete, reason)
+        .hint(format!("safelight device retire {}, then safelight device invite again", paired.device))
 }
 
 fn inbox(context: &Context, remote: Option<&str>) -> Result<(), Failure> {

@@ -1,24 +1,24 @@
 //! `safelight join`: a place, and the recovery words or a code, become the library on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use safelight_library::{
     CodeToJoin, GivenCode, JoinBy, JoinRequest, Library, LibraryError, RecoveryWords, SyncRequest,
-    UploadFolder, UploadJoin, machine_name,
+    UploadFolder, UploadJoin, is_lan_address, machine_name,
 };
 use zeroize::Zeroizing;
 
-use crate::commands::pairing::{Screen, given_code};
+use crate::commands::pairing::{Opening, Screen, given_code};
 use crate::commands::{init, remote};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{counted, device_in_column, printable, printable_text};
 use crate::prompt;
 
-/// What stands before the address of a device on the local network; alone, for the one that is found there.
-const LAN: &str = "lan:";
+/// Where an address stands, for the device that invites: it is found on the local network.
+const FOUND_NEAR: &str = "lan:";
 
 /// Join a library from a place that holds it
 ///
@@ -84,8 +84,11 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let lent = invited.as_ref().and_then(|given| given.credential.clone());
     let credential = match (&arguments.credential_file, lent) {
         (None, Some(lent)) => Some(lent),
-        // Which place it is, is told on the way; what opens it is asked then.
-        (None, None) if address.starts_with(LAN) => None,
+        // Which place it is, is told on the way; what opens it is asked for, read or signed in with then.
+        (file, _) if is_lan_address(address) => {
+            check_opening(context, arguments, file.as_deref())?;
+            None
+        }
         (file, _) => remote::credential(context, Some(address), file.as_deref(), &arguments.client)?,
     };
     if arguments.upload_only {
@@ -98,11 +101,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let slots = init::slots(context, &arguments.label)?;
     let floor = floor(arguments, invited.is_some())?;
     if context.global.dry_run {
-        context.output.talk(&format!("Would join {} in {}", printable_text(address), printable(&path)));
+        context.output.talk(&format!("Would join {} in {}", shown(address), printable(&path)));
         return Ok(());
     }
-    let client = Some(&arguments.client);
-    let screen = Screen { context, without_comparing: arguments.without_comparing, client };
+    let screen = screen(context, arguments);
     let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
     let by = match (&words, &invited) {
         (Some(words), _) => JoinBy::Words(words),
@@ -218,16 +220,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 fn join_to_upload(
     context: &Context,
     arguments: &Arguments,
-    path: &std::path::Path,
+    path: &Path,
     (address, credential): (&str, Option<&safelight_library::RemoteCredential>),
     given: &GivenCode,
 ) -> Result<(), Failure> {
     if context.global.dry_run {
-        context.output.talk(&format!("Would upload to {} from {}", printable_text(address), printable(path)));
+        context.output.talk(&format!("Would upload to {} from {}", shown(address), printable(path)));
         return Ok(());
     }
-    let client = Some(&arguments.client);
-    let screen = Screen { context, without_comparing: arguments.without_comparing, client };
+    let screen = screen(context, arguments);
     let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
     let code = CodeToJoin { code: &given.code, device_name: &device_name, talk: &screen };
     let request = UploadJoin { path, address, credential, code };
@@ -251,16 +252,42 @@ fn join_to_upload(
     Ok(())
 }
 
+fn screen<'a>(context: &'a Context, arguments: &'a Arguments) -> Screen<'a> {
+    let opening = Opening { file: arguments.credential_file.as_deref(), client: &arguments.client };
+    Screen { context, without_comparing: arguments.without_comparing, opening: Some(opening) }
+}
+
+/// Where the library rests, as far as it is known.
+fn shown(address: &str) -> String {
+    if is_lan_address(address) {
+        "what the device on the local network invites to".into()
+    } else {
+        printable_text(address)
+    }
+}
+
+/// Finds out before anybody is let in what would only fail after it: what opens a place that the other device names is sent
+/// there if a person agrees, or --yes does.
+fn check_opening(context: &Context, arguments: &Arguments, file: Option<&Path>) -> Result<(), Failure> {
+    if (file.is_some() || arguments.client.is_given()) && !context.global.yes && !prompt::someone_is_there() {
+        let reason =
+            "the other device names the place, and nobody is here to agree that what opens it is sent there";
+        return Err(Failure::new(Exit::Refused, reason)
+            .hint("--yes agrees; or name the place: safelight join ADDRESS --code --credential-file FILE"));
+    }
+    remote::given_credential(context, None, file).map(drop)
+}
+
 /// Where the library rests: what is typed counts, for one place may have several addresses. Eight words say nothing of it,
 /// and are enough on the network of the device that invites.
 fn address<'a>(arguments: &'a Arguments, invited: Option<&'a GivenCode>) -> Result<&'a str, Failure> {
     match (arguments.address.as_deref(), invited) {
-        (Some(address), None) if address.starts_with(LAN) => {
+        (Some(address), None) if is_lan_address(address) => {
             Err(Failure::usage("on the local network a device comes in by a code")
                 .hint("safelight device invite there, and here safelight join --code"))
         }
         (Some(address), _) => Ok(address),
-        (None, invited) => Ok(invited.and_then(|given| given.address.as_deref()).unwrap_or(LAN)),
+        (None, invited) => Ok(invited.and_then(|given| given.address.as_deref()).unwrap_or(FOUND_NEAR)),
     }
 }
 

@@ -4,11 +4,12 @@
 //! flag says in so many words that nobody compares.
 
 use std::io::BufRead as _;
+use std::path::Path;
 
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use safelight_library::{
-    GivenCode, LibraryError, PairingPlace, PairingTalk, RemoteCredential, ShownInvitation,
+    GivenCode, LibraryError, PairingPlace, PairingTalk, RemoteCredential, ShownInvitation, is_remote_name,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::commands::remote;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{printable, printable_text};
+use crate::output::{for_shell, printable, printable_text};
 use crate::prompt;
 
 /// Shows and asks, on one side.
@@ -24,8 +25,23 @@ pub(crate) struct Screen<'a> {
     pub(crate) context: &'a Context,
     /// Whether the code alone decides.
     pub(crate) without_comparing: bool,
-    /// The client with which a new device signs in at a place that it learns of.
-    pub(crate) client: Option<&'a remote::Client>,
+    /// What opens a place that a new device learns of.
+    pub(crate) opening: Option<Opening<'a>>,
+}
+
+/// What opens a place that is not known yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    pub(crate) file: Option<&'a Path>,
+    /// With which somebody signs in there.
+    pub(crate) client: &'a remote::Client,
+}
+
+impl Opening<'_> {
+    /// Whether something is given that no other may see.
+    pub(crate) fn is_given(&self) -> bool {
+        self.file.is_some() || self.client.is_given()
+    }
 }
 
 impl PairingTalk for Screen<'_> {
@@ -39,6 +55,8 @@ impl PairingTalk for Screen<'_> {
                 "qr": *invitation.qr,
                 "address": invitation.address,
                 "lan": invitation.lan,
+                "lan_announced": invitation.lan_announced,
+                "lan_trouble": invitation.lan_trouble,
                 "until": invitation.until,
             }));
             return;
@@ -49,15 +67,19 @@ impl PairingTalk for Screen<'_> {
         output.talk(&format!(
             "On the new device: safelight join {} --code, and these eight words, or what the picture says. They let one device \
              in, until {} UTC:",
-            printable_text(&invitation.address),
+            for_shell(&invitation.address),
             invitation.until
         ));
         if !invitation.lan.is_empty() {
-            output.talk(&format!(
-                "On the same network the words are enough: safelight join --code. Where it does not find this device: safelight \
-                 join {} --code",
-                invitation.lan.join(" --code, or ")
-            ));
+            let typed =
+                format!("safelight join {} --code", invitation.lan.join(" --code, or safelight join "));
+            output.talk(&if invitation.lan_announced {
+                format!(
+                    "On the same network the words are enough: safelight join --code. Where it does not find this device: {typed}"
+                )
+            } else {
+                format!("On the same network (this device cannot be found there by itself): {typed}")
+            });
         }
         self.warn_of_lan(invitation);
         // A reader that is gone has the code already, or needs none.
@@ -66,10 +88,22 @@ impl PairingTalk for Screen<'_> {
 
     fn tried(&self, left: usize) {
         if self.context.output.json() {
-            self.event(&json!({ "event": "tried", "left": left }));
+            self.event(&json!({ "event": "tried", "left": left, "near": false }));
         }
         let tries = if left == 1 { "try is" } else { "tries are" };
         self.context.output.warn(&format!("somebody tried another code; {left} {tries} left"));
+    }
+
+    fn tried_near(&self, left: usize) {
+        if self.context.output.json() {
+            self.event(&json!({ "event": "tried", "left": left, "near": true }));
+        }
+        self.context.output.warn(&match left {
+            0 => "after three tries with wrong codes the invitation is over on the local network; it goes on in the remote"
+                .to_owned(),
+            1 => "somebody on the local network tried another code; 1 try is left there".to_owned(),
+            left => format!("somebody on the local network tried another code; {left} tries are left there"),
+        });
     }
 
     fn waits(&self) {
@@ -93,18 +127,22 @@ impl PairingTalk for Screen<'_> {
             let (name, address) = (printable_text(&place.name), printable_text(&place.address));
             self.context.output.talk(&match at {
                 0 => format!("The library rests in {name} ({address}); this device joins from there."),
-                _ => format!("It rests in {name} as well: safelight remote add {name} {address}"),
+                _ => {
+                    let called = if is_remote_name(&place.name) { &name } else { "NAME" };
+                    let address = for_shell(&place.address);
+                    format!("It rests in {name} as well: safelight remote add {called} {address}")
+                }
             });
         }
     }
 
     fn credential(&self, address: &str) -> Result<Option<RemoteCredential>, LibraryError> {
-        let Some(client) = self.client else { return Ok(None) };
-        remote::credential(self.context, Some(address), None, client).map_err(|failure| LibraryError::Refused {
-            reason: format!("this device was let in, and cannot open {address}: {}", failure.message),
-            hint: format!(
-                "invite it again, and say what opens the place: safelight join {address} --code --credential-file FILE"
-            ),
+        let Some(opening) = &self.opening else { return Ok(None) };
+        self.agree_to_go(address, opening)?;
+        let opened = remote::credential(self.context, Some(address), opening.file, opening.client);
+        opened.map_err(|failure| LibraryError::Refused {
+            reason: failure.message,
+            hint: "say what opens the place with --credential-file FILE or --client-id ID".into(),
         })
     }
 
@@ -142,6 +180,35 @@ impl PairingTalk for Screen<'_> {
 }
 
 impl Screen<'_> {
+    /// What opens a place is sent to none that only the other device named, unless somebody here agrees.
+    fn agree_to_go(&self, address: &str, opening: &Opening<'_>) -> Result<(), LibraryError> {
+        let is_a_file = address.starts_with("folder:") || address.starts_with("file:");
+        let refused = |reason: String| {
+            let hint =
+                "--yes agrees; or name the place as this device reaches it: safelight join ADDRESS --code";
+            Err(LibraryError::Refused { reason, hint: hint.into() })
+        };
+        if self.context.global.yes || is_a_file && !opening.is_given() {
+            return Ok(());
+        }
+        let shown = printable_text(address);
+        if prompt::someone_is_there() {
+            let question = format!(
+                "The other device says that the library rests in {shown}. Open that place from here?"
+            );
+            let failed = |source| LibraryError::Io { path: "the terminal".into(), action: "read", source };
+            return match prompt::agree(&question).map_err(failed)? {
+                true => Ok(()),
+                false => refused(format!("nobody agreed to open {shown}")),
+            };
+        }
+        // Nothing of this machine goes there where nothing is given, but for its own identity at Azure.
+        if opening.is_given() || address.starts_with("azure:") {
+            return refused(format!("only the other device says that the library rests in {shown}"));
+        }
+        Ok(())
+    }
+
     fn warn_of_lan(&self, invitation: &ShownInvitation) {
         if let Some(trouble) = &invitation.lan_trouble {
             self.context.output.warn(&format!("no device finds this one on the local network: {trouble}"));
@@ -161,7 +228,7 @@ fn qr(text: &str) -> Option<String> {
 }
 
 /// The code, from a file, from a person, or from a line of stdin; never from the command line, which others can read.
-pub(crate) fn given_code(context: &Context, file: Option<&std::path::Path>) -> Result<GivenCode, Failure> {
+pub(crate) fn given_code(context: &Context, file: Option<&Path>) -> Result<GivenCode, Failure> {
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
             Failure::new(Exit::NotFound, format!("{} cannot be read: {error}", printable(file)))

@@ -36,6 +36,12 @@ pub(crate) struct Client {
     device_code: bool,
 }
 
+impl Client {
+    pub(crate) const fn is_given(&self) -> bool {
+        self.client_id.is_some()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the remotes

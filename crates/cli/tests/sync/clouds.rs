@@ -12,7 +12,7 @@ fn world(cloud: &Cloud) -> World {
 }
 
 /// Waits for the line on stderr that holds `wanted`, and gives it back; what comes later is read away.
-fn heard(child: &mut Child, wanted: &str) -> String {
+pub(crate) fn heard(child: &mut Child, wanted: &str) -> String {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut said = String::new();
     let line = lines.by_ref().inspect(|line| said.push_str(line)).find(|line| line.contains(wanted));
@@ -66,7 +66,7 @@ fn a_pasted_code_signs_in_to_dropbox_and_another_device_joins_with_its_own() {
     two.has_whole(&[photo(0), photo(1)], "out");
 }
 
-fn paste(mut child: Child) {
+pub(crate) fn paste(mut child: Child) {
     let mut stdin = child.stdin.take().unwrap();
     let url = heard(&mut child, "/oauth2/authorize?");
     let (status, code) = browse(&url);

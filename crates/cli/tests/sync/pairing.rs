@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use safelight_servers::Azurite;
+use safelight_servers::{Azurite, browse};
 use serde_json::Value;
 
+use crate::clouds::heard;
 use crate::devices::{Device, Meeting, World};
 
 /// A program that tells what it does line by line, and listens.
@@ -27,6 +28,14 @@ impl Talking {
 
     pub(crate) fn hear(&mut self, line: &str) {
         writeln!(self.hears.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Signs in at the page that it names, and pastes the code that stands there. What it says afterwards is not kept.
+    pub(crate) fn sign_in(&mut self) {
+        let page = heard(&mut self.child, "/oauth2/authorize?");
+        let (status, code) = browse(&page);
+        assert_eq!(status, 200, "{code}");
+        self.hear(&code);
     }
 
     /// The next event of that name; what it says on stderr if it ends before.

@@ -2,11 +2,17 @@
 //! network is this machine's own, so the address is told; nothing is announced there.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use safelight_servers::Azurite;
+use safelight_servers::{Azurite, Cloud};
 use serde_json::Value;
 
+use crate::clouds::paste;
 use crate::devices::{Device, Meeting, World};
 use crate::pairing::{Talking, is_empty, one_in, sync_all};
 
@@ -17,6 +23,7 @@ fn invite(device: &Device<'_>, more: &[&str]) -> (Talking, Value, String) {
     let invited = inviting.event("invited");
     let lan = invited["lan"][0].as_str().unwrap().to_owned();
     assert!(lan.starts_with("lan:127.0.0.1:"), "{invited}");
+    assert_eq!((&invited["lan_announced"], &invited["lan_trouble"]), (&false.into(), &Value::Null));
     (inviting, invited, lan)
 }
 
@@ -54,7 +61,8 @@ fn eight_words_are_enough_on_one_network_and_the_place_is_told() {
     assert_eq!(learned[1]["name"], "attic");
     let joined = joining.event("joined");
     assert_eq!(joined["unwitnessed"], false, "{joined}");
-    assert_eq!(inviting.event("admitted")["name"], "two");
+    let admitted = inviting.event("admitted");
+    assert_eq!((&admitted["name"], &admitted["heard"]), (&"two".into(), &true.into()));
     inviting.end(0);
     joining.end(0);
     sync_all(&[&one, &two]);
@@ -63,7 +71,8 @@ fn eight_words_are_enough_on_one_network_and_the_place_is_told() {
     // Nobody listens there any more, and the code is used in the place as well.
     assert!(TcpStream::connect(lan.trim_start_matches("lan:")).is_err());
     let (_, joining) = join(&world, "three", &lan, invited["words"].as_str().unwrap(), &[]);
-    assert!(joining.end(7).contains("on the local network"));
+    let said = joining.end(7);
+    assert!(said.contains("the local network (127.0.0.1") && said.contains("still waits"), "{said}");
 }
 
 #[test]
@@ -130,13 +139,13 @@ fn who_answers_later_than_the_device_that_invited_still_hears_that_it_was_let_in
 }
 
 #[test]
-fn wrong_codes_from_near_by_are_told_and_the_third_ends_the_invitation() {
+fn wrong_codes_from_near_by_are_told_and_the_third_ends_the_invitation_there_alone() {
     let place = tempfile::tempdir().unwrap();
     let world = World::in_folder(place.path());
     let one = one_in(&world);
-    let (mut inviting, _, lan) = invite(&one, &[]);
+    let (mut inviting, invited, lan) = invite(&one, &[]);
     let mut entropy = safelight_crypto::SeededEntropy::new(7);
-    for left in [2, 1] {
+    for left in [2, 1, 0] {
         let nobody = safelight_crypto::PairingCode::generate(&mut entropy).words();
         let (two, joining) = join(&world, "two", &lan, &nobody, &[]);
         let said = joining.end(3);
@@ -144,14 +153,171 @@ fn wrong_codes_from_near_by_are_told_and_the_third_ends_the_invitation() {
             said.contains("exchanged the card") && said.contains(lan.trim_start_matches("lan:")),
             "{said}"
         );
+        assert!(said.contains("somebody on this network answers in its place"), "{said}");
         assert!(is_empty(&two.folder()));
-        assert_eq!(inviting.event("tried")["left"], left);
+        let tried = inviting.event("tried");
+        assert_eq!((&tried["left"], &tried["near"]), (&left.into(), &true.into()));
     }
-    let nobody = safelight_crypto::PairingCode::generate(&mut entropy).words();
-    let (_, joining) = join(&world, "two", &lan, &nobody, &[]);
-    joining.end(3);
-    assert!(inviting.end(5).contains("after three tries with wrong codes"));
+    let code = invited["words"].as_str().unwrap();
+    let (_, joining) = join(&world, "two", &lan, code, &[]);
+    let said = joining.end(5);
+    assert!(said.contains("after three tries") && said.contains("the code is good in the remote"), "{said}");
     assert_eq!(one.json(&["device"]).as_array().unwrap().len(), 1, "nobody was let in");
+    // Through the place it comes in.
+    let address = format!("folder:{}", place.path().display());
+    let (_, mut joining) = join(&world, "two", &address, code, &[]);
+    compare(&mut inviting, &mut joining);
+    joining.event("joined");
+    assert_eq!(inviting.event("admitted")["heard"], true);
+    inviting.end(0);
+    joining.end(0);
+}
+
+/// Waits until something is so that another program does.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "it never came: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether the pairing that is in a place has been closed, and what is of no use any more removed.
+fn is_closed(place: &Path) -> bool {
+    let pairings = std::fs::read_dir(place.join("pair")).into_iter().flatten().flatten();
+    pairings
+        .into_iter()
+        .any(|pairing| pairing.path().join("closed").is_file() && !pairing.path().join("offer").is_file())
+}
+
+#[test]
+fn a_device_that_was_let_in_and_never_heard_of_it_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one_in(&world);
+    let (mut inviting, invited, lan) = invite(&one, &["--without-comparing"]);
+    let (two, mut joining) = join(&world, "two", &lan, invited["words"].as_str().unwrap(), &[]);
+    joining.event("compare");
+    until("the device is let in", || is_closed(place.path()));
+    // Its person never answers, and this one's has no time.
+    inviting.interrupt();
+    let admitted = inviting.event("admitted");
+    assert_eq!(admitted["heard"], false, "{admitted}");
+    let said = inviting.end(1);
+    let id = admitted["device"].as_str().unwrap();
+    assert!(said.contains("two was let in, and did not hear of it"), "{said}");
+    assert!(said.contains(&format!("safelight device retire {id}")), "{said}");
+    joining.end(5);
+    assert!(is_empty(&two.folder()));
+    one.json(&["--yes", "device", "retire", id]);
+}
+
+#[test]
+fn a_place_that_the_new_device_does_not_reach_is_named_with_what_to_do() {
+    let (place, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = World::in_folder(place.path());
+    let one = one_in(&world);
+    let (inviting, invited, lan) = invite(&one, &["--without-comparing"]);
+    let (two, mut joining) = join(&world, "two", &lan, invited["words"].as_str().unwrap(), &[]);
+    let there = joining.event("compare");
+    until("the device is let in", || is_closed(place.path()));
+    // The new device has nothing there: a drive that is not connected to it.
+    std::fs::rename(place.path(), away.path().join("elsewhere")).unwrap();
+    joining.hear(there["six_words"].as_str().unwrap());
+    joining.event("learned");
+    let said = joining.end(4);
+    assert!(said.contains("was let in already, and does not get into folder:"), "{said}");
+    assert!(said.contains("a new invitation") && said.contains("safelight device retire"), "{said}");
+    inviting.end(0);
+    assert!(is_empty(&two.folder()));
+    std::fs::rename(away.path().join("elsewhere"), place.path()).unwrap();
+}
+
+#[test]
+fn a_new_device_signs_in_at_the_cloud_that_it_is_told_of() {
+    let cloud = Cloud::dropbox();
+    let world = World::new(Meeting { address: cloud.address(), credential: Some(cloud.client()) });
+    let one = world.alone("one");
+    let address = cloud.address();
+    let client = cloud.client_id();
+    let add = ["remote", "add", "place", &address, "--client-id", client];
+    paste(one.command(&add).stdin(Stdio::piped()).spawn().unwrap());
+    one.import(&world.photos("pics", 0..1));
+    one.sync();
+    let (mut inviting, invited, lan) = invite(&one, &[]);
+    let (_two, mut joining) =
+        join(&world, "two", &lan, invited["words"].as_str().unwrap(), &["--client-id", client, "--yes"]);
+    compare(&mut inviting, &mut joining);
+    assert_eq!(joining.event("learned")["places"][0]["address"], address);
+    joining.sign_in();
+    joining.event("joined");
+    assert_eq!(inviting.event("admitted")["heard"], true);
+    inviting.end(0);
+    joining.end(0);
+    // A client in a file is not signed in with where nothing is known of the place; nor without anybody's word.
+    let (code, file) = (world.path("code"), world.path("credential"));
+    std::fs::write(&code, invited["words"].as_str().unwrap()).unwrap();
+    let three = world.device("three");
+    let arguments =
+        ["join", &lan, "--code-file", code.to_str().unwrap(), "--credential-file", file.to_str().unwrap()];
+    let (code, _, said) = three.tries(&arguments);
+    assert!(code == 5 && said.contains("nobody is here to agree"), "{code}: {said}");
+    let (code, _, said) = three.tries(&[&["--yes"], arguments.as_slice()].concat());
+    assert!(code == 7 && said.contains("the local network (127.0.0.1"), "{code}: {said}");
+}
+
+/// A line to a device that can be cut, and how often somebody met it cut.
+struct Line {
+    address: SocketAddr,
+    is_cut: Arc<AtomicBool>,
+    met: Arc<AtomicUsize>,
+}
+
+fn line_to(to: SocketAddr) -> Line {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let line = Line { address: listener.local_addr().unwrap(), is_cut: Arc::default(), met: Arc::default() };
+    let (is_cut, met) = (Arc::clone(&line.is_cut), Arc::clone(&line.met));
+    std::thread::spawn(move || {
+        for from in listener.incoming().flatten() {
+            if is_cut.load(Ordering::SeqCst) {
+                met.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            let Ok(there) = TcpStream::connect(to) else { continue };
+            let (mut asks, mut hears) = (from.try_clone().unwrap(), there.try_clone().unwrap());
+            let said = std::thread::spawn(move || {
+                let _said = std::io::copy(&mut asks, &mut hears);
+                let _ended = hears.shutdown(Shutdown::Write);
+            });
+            let (mut from, mut there) = (from, there);
+            let _answered = std::io::copy(&mut there, &mut from);
+            let _ended = from.shutdown(Shutdown::Write);
+            said.join().unwrap();
+        }
+    });
+    line
+}
+
+#[test]
+fn a_network_that_is_gone_for_a_moment_ends_no_pairing() {
+    let place = tempfile::tempdir().unwrap();
+    let world = World::in_folder(place.path());
+    let one = one_in(&world);
+    let (mut inviting, invited, lan) = invite(&one, &[]);
+    let line = line_to(lan.trim_start_matches("lan:").parse().unwrap());
+    let through = format!("lan:{}", line.address);
+    let (_two, mut joining) = join(&world, "two", &through, invited["words"].as_str().unwrap(), &[]);
+    let (here, there) = (inviting.event("compare"), joining.event("compare"));
+    line.is_cut.store(true, Ordering::SeqCst);
+    inviting.hear(there["six_words"].as_str().unwrap());
+    joining.hear(here["six_words"].as_str().unwrap());
+    // More than the tries that one request makes.
+    until("it asks again and again", || line.met.load(Ordering::SeqCst) >= 8);
+    line.is_cut.store(false, Ordering::SeqCst);
+    joining.event("joined");
+    assert_eq!(inviting.event("admitted")["heard"], true);
+    inviting.end(0);
+    joining.end(0);
 }
 
 #[test]
@@ -210,10 +376,12 @@ fn nothing_listens_where_that_is_off_nor_at_a_public_address_and_the_remote_is_e
     assert_eq!(inviting.listens_at(), [port], "one port, and only while it waits");
     inviting.interrupt();
     inviting.end(1);
-    let mut inviting = Talking::start(&one, &["device", "invite", "--lan-address", "93.184.216.34"]);
-    assert_eq!(inviting.event("invited")["lan"], serde_json::json!([]));
-    inviting.interrupt();
-    assert!(inviting.end(1).contains("93.184.216.34 is no private address"));
+    let (code, said, told) = one.tries(&["device", "invite", "--lan-address", "93.184.216.34"]);
+    assert!(code == 5 && said.is_empty(), "no invitation is opened: {code}: {said}");
+    assert!(
+        told.contains("93.184.216.34 cannot be listened at: 93.184.216.34 is no private address"),
+        "{told}"
+    );
     let (code, _, said) = one.tries(&["device", "invite", "--no-lan", "--lan-address", "127.0.0.1"]);
     assert!(code == 2 && said.contains("cannot be used with"), "{code}: {said}");
 }

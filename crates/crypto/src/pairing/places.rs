@@ -28,6 +28,14 @@ pub struct PairingPlace {
     pub address: String,
 }
 
+impl PairingPlace {
+    /// Whether a message can hold it.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.name.len() <= MOST_NAME_BYTES && self.address.len() <= MOST_ADDRESS_BYTES
+    }
+}
+
 /// The places that hold the library; the first one is that into which the admission of the new device was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairingPlaces {
@@ -37,13 +45,18 @@ pub struct PairingPlaces {
 }
 
 impl PairingPlaces {
-    /// Places for the device that asked. What is beyond what a message holds is left out; the first one never is.
-    #[must_use]
-    pub fn new(ask: &Ask, mut places: Vec<PairingPlace>) -> Self {
-        places
-            .retain(|place| place.name.len() <= MOST_NAME_BYTES && place.address.len() <= MOST_ADDRESS_BYTES);
+    /// Places for the device that asked. What a message cannot hold is left out, but for the first one.
+    ///
+    /// # Errors
+    /// [`Fault::BadField`] where there is no first one; [`Fault::TooLarge`] where a message cannot hold it.
+    pub fn new(ask: &Ask, mut places: Vec<PairingPlace>) -> Result<Self> {
+        let first = places.first().ok_or_else(|| Fault::BadField("places").of("places"))?;
+        if !first.fits() {
+            return Err(Fault::TooLarge.of("the first place"));
+        }
+        places.retain(PairingPlace::fits);
         places.truncate(MOST_PLACES);
-        Self { ask: ask.digest(), places }
+        Ok(Self { ask: ask.digest(), places })
     }
 
     /// Writes them, for the device that asked alone.

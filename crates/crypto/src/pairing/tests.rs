@@ -165,7 +165,7 @@ fn places_are_for_the_device_that_asked_and_from_the_one_that_invited() {
     let id = both.key.id();
     let place = |name: &str, address: &str| PairingPlace { name: name.into(), address: address.into() };
     let listed = vec![place("nas", "folder:/a place/with spaces"), place("cloud", "azure://a/b")];
-    let places = PairingPlaces::new(&first, listed.clone());
+    let places = PairingPlaces::new(&first, listed.clone()).expect("they fit");
     let sealed = places.seal(id, &first, &both.inviter, &mut both.entropy).expect("seals");
     let open = |to: &Ask, device: &Device| {
         PairingPlaces::open(id, &both.offer, to, device.kem_secret(), sealed.as_bytes())
@@ -180,13 +180,17 @@ fn places_are_for_the_device_that_asked_and_from_the_one_that_invited() {
     // Neither is it a welcome, nor are no places places.
     let as_welcome = Welcome::open(id, &both.offer, &first, key, sealed.as_bytes());
     assert_eq!(as_welcome.expect_err("moved").fault(), Some(&Fault::WrongContext));
-    let none = PairingPlaces::new(&first, vec![place("x", &"x".repeat(1_501))]);
-    let sealed = none.seal(id, &first, &both.inviter, &mut both.entropy).expect("seals");
-    let opened = PairingPlaces::open(id, &both.offer, &first, key, sealed.as_bytes());
-    assert_eq!(opened.expect_err("none").fault(), Some(&Fault::BadField("places")));
+    let none = PairingPlaces::new(&first, Vec::new()).expect_err("none");
+    assert_eq!(none.fault(), Some(&Fault::BadField("places")));
+    // The first one is where the new device goes on: it is never left out in favour of another. Others are.
+    let long = place("x", &"x".repeat(1_501));
+    let refused = PairingPlaces::new(&first, vec![long.clone(), listed[0].clone()]).expect_err("too long");
+    assert_eq!(refused.fault(), Some(&Fault::TooLarge));
+    let kept = PairingPlaces::new(&first, vec![listed[0].clone(), long, listed[1].clone()]);
+    assert_eq!(kept.expect("they fit").places, listed);
     // As many and as long as they may be still fit into a message.
     let most = (0..40).map(|_| place(&"n".repeat(255), &"a".repeat(1_500))).collect();
-    let most = PairingPlaces::new(&first, most);
+    let most = PairingPlaces::new(&first, most).expect("they fit");
     let sealed = most.seal(id, &first, &both.inviter, &mut both.entropy).expect("seals");
     let opened = PairingPlaces::open(id, &both.offer, &first, key, sealed.as_bytes()).expect("opens");
     assert_eq!((opened.places.len(), sealed.as_bytes().len() < 64 << 10), (32, true));

@@ -135,6 +135,12 @@ pub(crate) struct Connected {
 const RESERVED: [&str; 5] = ["on", "off", "auto", "switches", "help"];
 
 /// Refuses what cannot be the name of a remote.
+/// Whether a remote can be called so.
+#[must_use]
+pub fn is_remote_name(name: &str) -> bool {
+    check_remote_name(name).is_ok()
+}
+
 pub(super) fn check_remote_name(name: &str) -> Result<()> {
     if RESERVED.contains(&name) {
         return Err(LibraryError::Refused {

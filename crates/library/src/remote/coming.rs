@@ -9,19 +9,19 @@ use safelight_store::{Capabilities, RemoteAddress, RemoteCredential, SealedRemot
 use safelight_sync::{
     Asking, Carrier, Joining, LanCarrier, PairingRefusal, SyncError, answer_invitation, find_library_as,
 };
+use tokio::runtime::Runtime;
 
+use super::asking_near::ask_near;
 use super::at::{Connected, Surroundings, connect_to, parse_address};
 use super::keeper::Keeper;
-use super::lan::{LanAddress, Looking};
+use super::lan::LanAddress;
 use super::pairing::{PairingTalk, pause};
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
 use crate::monitor::Monitor;
 
-/// How long a device that invites is looked for on the local network.
-const MOST_LOOKING: Duration = Duration::from_secs(20);
-/// How long one address there may take to answer.
-const MOST_ANSWERING: Duration = Duration::from_secs(10);
+/// How long a device near by that has answered once may be out of reach.
+const MOST_SILENT: Duration = Duration::from_secs(30);
 
 /// The code that a join comes in by, and who is asked.
 #[derive(Clone, Copy)]
@@ -72,31 +72,52 @@ impl Entered {
     }
 }
 
-/// Asks to be let in, and waits until the device is; then finds what its keys open.
-pub(super) async fn come_in(
+/// Asks to be let in, and waits until the device is; then finds what its keys open. In between somebody may be asked what
+/// opens the place, and may have to sign in there, which drives a runtime of its own: so none is at work then.
+pub(super) fn come_in(
+    runtime: &Runtime,
     way: &Way<'_>,
     by: &CodeToJoin<'_>,
 ) -> Result<(Entered, Joining, Asking, Welcome)> {
-    let met = Met::on(way, by).await?;
-    let carrier = met.carrier();
-    let look = async || met.asking.be_welcomed(carrier, now_stamp_millis()).await;
-    let welcome = met.until(way.monitor, look).await?;
-    let (entered, asking) = met.enter(way, by, &welcome.storage).await?;
-    let joining = find_library_as(&entered.store, &asking, &welcome).await?;
+    let (met, welcome, places) = runtime.block_on(async {
+        let met = Met::on(way, by).await?;
+        let carrier = met.carrier();
+        let look = async || met.asking.be_welcomed(carrier, now_stamp_millis()).await;
+        let welcome = met.until(way.monitor, look).await?;
+        let places = met.learn_places(way.monitor).await?;
+        Ok::<_, LibraryError>((met, welcome, places))
+    })?;
+    let is_near = met.is_near();
+    let (entered, asking) = met.enter(runtime, way, by, (&places, &welcome.storage))?;
+    let found = runtime.block_on(find_library_as(&entered.store, &asking, &welcome));
+    let joining = found.map_err(|error| match error.into() {
+        error if is_near => let_in_only(&entered.address.to_string(), error),
+        error => error,
+    })?;
     Ok((entered, joining, asking, welcome))
 }
 
-/// Asks to be let in as a device that may only upload, and waits until it is.
-pub(crate) async fn come_in_to_upload(
+/// Asks to be let in as a device that may only upload, and waits until it is. As above, no runtime may be at work.
+pub(crate) fn come_in_to_upload(
+    runtime: &Runtime,
     way: &Way<'_>,
     by: &CodeToJoin<'_>,
 ) -> Result<(Entered, Asking, InboxWelcome)> {
-    let met = Met::on(way, by).await?;
-    let carrier = met.carrier();
-    let look = async || met.asking.be_let_upload(carrier, now_stamp_millis()).await;
-    let welcome = met.until(way.monitor, look).await?;
-    let (entered, asking) = met.enter(way, by, &welcome.storage).await?;
+    let (met, welcome, places) = runtime.block_on(async {
+        let met = Met::on(way, by).await?;
+        let carrier = met.carrier();
+        let look = async || met.asking.be_let_upload(carrier, now_stamp_millis()).await;
+        let welcome = met.until(way.monitor, look).await?;
+        let places = met.learn_places(way.monitor).await?;
+        Ok::<_, LibraryError>((met, welcome, places))
+    })?;
+    let (entered, asking) = met.enter(runtime, way, by, (&places, &welcome.storage))?;
     Ok((entered, asking, welcome))
+}
+
+/// The device belongs to the library already, and does not get any further.
+fn let_in_only(address: &str, source: LibraryError) -> LibraryError {
+    LibraryError::LetInOnly { address: address.to_owned(), source: Box::new(source) }
 }
 
 /// A device that has met the one that invites, and whose person found the six words to be the same.
@@ -146,19 +167,25 @@ impl Met {
         matches!(self.at, At::Near(_))
     }
 
-    /// Looks again and again until there is an answer, or somebody stops it. A device near by that is gone answers no more.
+    /// Looks again and again until there is an answer, or somebody stops it. A device near by may be out of reach for a
+    /// moment; one that stays so answers no more.
     async fn until<T>(
         &self,
         monitor: &dyn Monitor,
         look: impl AsyncFn() -> std::result::Result<Option<T>, SyncError>,
     ) -> Result<T> {
+        let mut silent: Option<Instant> = None;
         loop {
             match look().await {
                 Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => {}
+                Ok(None) => silent = None,
                 Err(SyncError::Store(error)) if self.is_near() && error.is_network() => {
-                    tracing::debug!(%error, "the device that invited is gone");
-                    return Err(SyncError::from(PairingRefusal::NoAnswer).into());
+                    let since = *silent.get_or_insert_with(Instant::now);
+                    let is_over = now_stamp_millis() >= self.asking.offer().expires_millis;
+                    if is_over || since.elapsed() >= MOST_SILENT {
+                        tracing::debug!(%error, "the device that invited is gone");
+                        return Err(SyncError::from(PairingRefusal::NoAnswer).into());
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -168,30 +195,41 @@ impl Met {
         }
     }
 
-    /// Goes to the place that the device was let into: the one where they met, or the one that it is told of.
-    async fn enter(self, way: &Way<'_>, by: &CodeToJoin<'_>, lent: &[u8]) -> Result<(Entered, Asking)> {
-        let carrier = self.carrier();
-        let places = if self.is_near() {
-            let look = async || self.asking.learn_places(carrier, now_stamp_millis()).await;
-            self.until(way.monitor, look).await?
-        } else {
-            Vec::new()
-        };
+    /// The places that a device is told of that met the other one near by; none elsewhere.
+    async fn learn_places(&self, monitor: &dyn Monitor) -> Result<Vec<PairingPlace>> {
+        if !self.is_near() {
+            return Ok(Vec::new());
+        }
+        let look = async || self.asking.learn_places(self.carrier(), now_stamp_millis()).await;
+        self.until(monitor, look).await
+    }
+
+    /// Goes to the place that the device was let into: the one where they met, or the first that it was told of.
+    fn enter(
+        self,
+        runtime: &Runtime,
+        way: &Way<'_>,
+        by: &CodeToJoin<'_>,
+        (places, lent): (&[PairingPlace], &[u8]),
+    ) -> Result<(Entered, Asking)> {
         let asking = self.asking;
         if let At::Place(entered) = self.at {
             return Ok((*entered, asking));
         }
-        by.talk.learned(&places);
+        by.talk.learned(places);
         let first: &PairingPlace = places.first().ok_or_else(|| LibraryError::Damaged {
             object: "what the invitation told".into(),
             reason: "it names no place".into(),
         })?;
-        let credential = match (lent, way.credential) {
-            ([], Some(given)) => Some(given.clone()),
-            ([], None) => by.talk.credential(&first.address)?,
-            (lent, _) => Some(lent_credential(lent)?),
+        let enter = || {
+            let credential = match (lent, way.credential) {
+                ([], Some(given)) => Some(given.clone()),
+                ([], None) => by.talk.credential(&first.address)?,
+                (lent, _) => Some(lent_credential(lent)?),
+            };
+            runtime.block_on(Entered::connect(&first.address, credential, way.surroundings))
         };
-        Ok((Entered::connect(&first.address, credential, way.surroundings).await?, asking))
+        Ok((enter().map_err(|error| let_in_only(&first.address, error))?, asking))
     }
 }
 
@@ -206,72 +244,4 @@ pub(crate) fn lent_credential(bytes: &[u8]) -> Result<RemoteCredential> {
 async fn ask(carrier: &dyn Carrier, by: &CodeToJoin<'_>) -> Result<Asking> {
     let now = now_stamp_millis();
     Ok(answer_invitation(carrier, by.code, by.device_name, now, &mut OsEntropy).await?)
-}
-
-/// Looks for the device that invites on the local network, and asks it. Anybody there may say that he is the one: whoever
-/// has no invitation that opens is passed over, and named if nobody else has.
-async fn ask_near(
-    address: &LanAddress,
-    by: &CodeToJoin<'_>,
-    monitor: &dyn Monitor,
-) -> Result<(Asking, LanCarrier)> {
-    let mut tried = Tried::default();
-    if let LanAddress::At(host) = address {
-        for address in LanAddress::resolve(host).await? {
-            if let Some(answered) = tried.ask(LanCarrier::new(address), by).await? {
-                return Ok(answered);
-            }
-        }
-        return Err(tried.refusal());
-    }
-    by.talk.looks_near();
-    let mut looking = match Looking::start(&by.code.local_name()) {
-        Ok(looking) => looking,
-        Err(error) => {
-            tracing::debug!(%error, "the local network cannot be listened to");
-            return Err(tried.refusal());
-        }
-    };
-    let until = Instant::now() + MOST_LOOKING;
-    loop {
-        for address in looking.found() {
-            if let Some(answered) = tried.ask(LanCarrier::new(address), by).await? {
-                return Ok(answered);
-            }
-        }
-        if Instant::now() >= until {
-            return Err(tried.refusal());
-        }
-        if !pause(monitor).await {
-            return Err(LibraryError::Cancelled);
-        }
-    }
-}
-
-/// What came of the addresses that were asked so far.
-#[derive(Default)]
-struct Tried(Option<SyncError>);
-
-impl Tried {
-    /// Asks one. How the invitation of the code ended is an error; that there is none of it here is not yet.
-    async fn ask(&mut self, near: LanCarrier, by: &CodeToJoin<'_>) -> Result<Option<(Asking, LanCarrier)>> {
-        let Ok(asked) = tokio::time::timeout(MOST_ANSWERING, ask(&near, by)).await else { return Ok(None) };
-        let error = match asked {
-            Ok(asking) => return Ok(Some((asking, near))),
-            Err(LibraryError::Sync(error)) => error,
-            Err(error) => return Err(error),
-        };
-        match error {
-            SyncError::Pairing(PairingRefusal::NoInvitation { .. } | PairingRefusal::WrongCode { .. }) => {
-                self.0 = Some(error);
-            }
-            SyncError::Store(_) => self.0 = self.0.take().or(Some(error)),
-            ended => return Err(ended.into()),
-        }
-        Ok(None)
-    }
-
-    fn refusal(self) -> LibraryError {
-        self.0.unwrap_or_else(|| PairingRefusal::NobodyNear.into()).into()
-    }
 }

@@ -86,22 +86,20 @@ impl Library {
         let runtime = runtime()?;
         let stop = Stop::default();
         monitor.begin(Task::Sync, None, None);
-        let (entered, joining, invited) = runtime.block_on(async {
-            match &request.by {
-                JoinBy::Words(words) => {
-                    let credential = request.credential.cloned();
-                    let entered = Entered::connect(request.address, credential, surroundings).await?;
-                    let found = until_stopped(find_library(&entered.store, words), &stop, monitor).await?;
-                    Ok::<_, LibraryError>((entered, found, None))
-                }
-                JoinBy::Code(code) => {
-                    let (address, credential) = (request.address, request.credential);
-                    let way = Way { address, credential, surroundings, monitor };
-                    let (entered, joining, asking, welcome) = come_in(&way, code).await?;
-                    Ok((entered, joining, Some((asking, welcome))))
-                }
+        let (entered, joining, invited) = match &request.by {
+            JoinBy::Words(words) => runtime.block_on(async {
+                let credential = request.credential.cloned();
+                let entered = Entered::connect(request.address, credential, surroundings).await?;
+                let found = until_stopped(find_library(&entered.store, words), &stop, monitor).await?;
+                Ok::<_, LibraryError>((entered, found, None))
+            })?,
+            JoinBy::Code(code) => {
+                let (address, credential) = (request.address, request.credential);
+                let way = Way { address, credential, surroundings, monitor };
+                let (entered, joining, asking, welcome) = come_in(&runtime, &way, code)?;
+                (entered, joining, Some((asking, welcome)))
             }
-        })?;
+        };
         let Entered { address, keeper, store } = entered;
         let (id, card, epochs) = (joining.library, joining.words.clone(), joining.epochs.clone());
         let keyring = match &invited {

@@ -5,32 +5,25 @@
 //!
 //! [`PairingCode::local_name`]: safelight_crypto::PairingCode::local_name
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mdns_sd::{IfKind, Receiver, ServiceDaemon, ServiceEvent, ServiceInfo};
 use safelight_sync::{Board, is_local, serve_board};
 use tokio::sync::oneshot;
 
+use super::multicast::Announced;
 use crate::error::{LibraryError, Result};
 use crate::monitor::Monitor;
 
-/// What Safelight is called in DNS-SD.
-const SERVICE: &str = "_safelight._tcp.local.";
 /// What stands before the address of a device on the local network.
 const LAN: &str = "lan:";
-/// More addresses than one device has.
-const MOST_FOUND: usize = 16;
 /// How long who asked may take to read that nobody let it in.
 const LAST_WORD: Duration = Duration::from_secs(3);
 /// How often it is looked for the end of that.
 const LISTEN: Duration = Duration::from_millis(100);
-/// How long the network is given to hear that a name is gone.
-const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Whether devices may meet on the local network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +44,24 @@ pub(super) enum LanAddress {
     Anywhere,
     /// `HOST:PORT`.
     At(String),
+}
+
+/// Whether an address is one of a device on the local network, and of no place.
+#[must_use]
+pub fn is_lan_address(address: &str) -> bool {
+    LanAddress::parse(address).is_some()
+}
+
+/// Refuses an address to listen at that is not private, or not one of this device's.
+pub(super) fn check_lan(lan: Lan) -> Result<()> {
+    let Lan::Only(address) = lan else { return Ok(()) };
+    let listened = addresses(lan).and_then(|_| TcpListener::bind((address, 0)));
+    listened.map(drop).map_err(|error| LibraryError::Refused {
+        reason: format!("{address} cannot be listened at: {error}"),
+        hint: "name a private address that this device has, or leave --lan-address out for all of them; --no-lan keeps the \
+               invitation to the remote"
+            .into(),
+    })
 }
 
 impl LanAddress {
@@ -82,7 +93,7 @@ pub(super) struct Listening {
     addresses: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    announced: Option<(ServiceDaemon, String)>,
+    announced: Option<Announced>,
 }
 
 impl Listening {
@@ -111,17 +122,22 @@ impl Listening {
                 }
             });
         })?;
-        let announced = announce(name, &addresses);
-        if let Err(error) = &announced {
+        let announced = Announced::begin(name, &addresses).unwrap_or_else(|error| {
             tracing::debug!(%error, "nobody is told by multicast that this device invites");
-        }
+            None
+        });
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Some(Self { board, addresses, stop, thread, announced: announced.ok().flatten() }))
+        Ok(Some(Self { board, addresses, stop, thread, announced }))
     }
 
     /// Where it listens, as it is typed: `lan:192.168.1.5:41234`.
     pub(super) fn shown(&self) -> Vec<String> {
         self.addresses.iter().map(|address| format!("{LAN}{address}")).collect()
+    }
+
+    /// Whether a new device can find it; else its address has to be typed.
+    pub(super) const fn is_announced(&self) -> bool {
+        self.announced.is_some()
     }
 
     /// Whether a device that was let in has yet to read so.
@@ -141,13 +157,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        if let Some((daemon, name)) = self.announced.take() {
-            // Whoever heard the name hears that it is gone; it ends by itself if not.
-            if let Ok(said) = daemon.unregister(&name) {
-                let _said = said.recv_timeout(GOODBYE);
-            }
-            end(&daemon);
-        }
+        drop(self.announced.take());
         if let Some(stop) = self.stop.take() {
             let _gone = stop.send(());
         }
@@ -166,26 +176,30 @@ fn addresses(lan: Lan) -> io::Result<Option<Vec<IpAddr>>> {
             let reason = format!("{address} is no private address");
             Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
         }
-        Lan::Near => {
-            let mut near: Vec<IpAddr> = if_addrs::get_if_addrs()?
-                .into_iter()
-                .filter(|interface| interface.is_oper_up() && !interface.is_loopback())
-                .map(|interface| interface.ip())
-                .filter(|address| is_local(*address) && has_no_scope(*address))
-                .collect();
-            near.sort_unstable();
-            near.dedup();
-            if near.is_empty() {
-                let reason = "this device has no private address on any network";
-                return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, reason));
-            }
-            Ok(Some(near))
-        }
+        Lan::Near => near_addresses().map(Some),
     }
 }
 
+/// The private addresses that this device has on networks with others: neither its own loopback nor one end of a line
+/// between two (a VPN, a modem).
+pub(super) fn near_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut near: Vec<IpAddr> = if_addrs::get_if_addrs()?
+        .into_iter()
+        .filter(|interface| interface.is_oper_up() && !interface.is_loopback() && !interface.is_p2p())
+        .map(|interface| interface.ip())
+        .filter(|address| is_local(*address) && has_no_scope(*address))
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    if near.is_empty() {
+        let reason = "this device has no private address on any network";
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, reason));
+    }
+    Ok(near)
+}
+
 /// An address of one link alone means nothing without saying which.
-const fn has_no_scope(address: IpAddr) -> bool {
+pub(super) const fn has_no_scope(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(_) => true,
         IpAddr::V6(address) => !address.is_unicast_link_local(),
@@ -215,97 +229,6 @@ fn listen_at(addresses: &[IpAddr]) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Announces the name where others may hear it: not on this machine alone.
-fn announce(name: &str, addresses: &[SocketAddr]) -> mdns_sd::Result<Option<(ServiceDaemon, String)>> {
-    let outside: Vec<IpAddr> =
-        addresses.iter().map(SocketAddr::ip).filter(|address| !address.is_loopback()).collect();
-    let Some(port) = addresses.first().map(SocketAddr::port).filter(|_| !outside.is_empty()) else {
-        return Ok(None);
-    };
-    let daemon = ServiceDaemon::new()?;
-    let register = || {
-        daemon.disable_interface(IfKind::All)?;
-        daemon.enable_interface(outside.clone())?;
-        // The host is called by the same name: what people call this machine is nobody's business.
-        let host = format!("{name}.local.");
-        let nothing_more: Option<HashMap<String, String>> = None;
-        let service = ServiceInfo::new(SERVICE, name, &host, outside.as_slice(), port, nothing_more)?;
-        let called = service.get_fullname().to_owned();
-        daemon.register(service)?;
-        Ok(called)
-    };
-    match register() {
-        Ok(called) => Ok(Some((daemon, called))),
-        Err(error) => {
-            end(&daemon);
-            Err(error)
-        }
-    }
-}
-
-fn end(daemon: &ServiceDaemon) {
-    if let Ok(said) = daemon.shutdown() {
-        let _ended = said.recv_timeout(GOODBYE);
-    }
-}
-
-/// Looks for a device that announces a name. It ends with the value.
-pub(super) struct Looking {
-    daemon: ServiceDaemon,
-    events: Receiver<ServiceEvent>,
-    name: String,
-    found: Vec<SocketAddr>,
-}
-
-impl Looking {
-    /// Begins to look.
-    ///
-    /// # Errors
-    /// Where this machine lets nobody listen to multicast.
-    pub(super) fn start(name: &str) -> mdns_sd::Result<Self> {
-        let daemon = ServiceDaemon::new()?;
-        match daemon.browse(SERVICE) {
-            Ok(events) => Ok(Self { daemon, events, name: name.to_owned(), found: Vec::new() }),
-            Err(error) => {
-                end(&daemon);
-                Err(error)
-            }
-        }
-    }
-
-    /// Addresses that were announced under the name since it was asked last. Anybody may announce it.
-    pub(super) fn found(&mut self) -> Vec<SocketAddr> {
-        let before = self.found.len();
-        while let Ok(event) = self.events.try_recv() {
-            let ServiceEvent::ServiceResolved(service) = event else { continue };
-            if !is_of(&service.fullname, &self.name) {
-                continue;
-            }
-            for address in &service.addresses {
-                let address = SocketAddr::new(address.to_ip_addr(), service.port);
-                let is_near = is_local(address.ip()) && has_no_scope(address.ip());
-                if is_near && self.found.len() < MOST_FOUND && !self.found.contains(&address) {
-                    self.found.push(address);
-                }
-            }
-        }
-        self.found.get(before..).unwrap_or_default().to_vec()
-    }
-}
-
-impl Drop for Looking {
-    fn drop(&mut self) {
-        end(&self.daemon);
-    }
-}
-
-/// Whether a service is announced under that name, or under one that begins so: where somebody else announces it as well, the
-/// later one is called `name (2)`. DNS knows no upper and lower case.
-fn is_of(announced: &str, name: &str) -> bool {
-    let announced = announced.to_ascii_lowercase();
-    announced.strip_suffix(SERVICE).is_some_and(|instance| instance.starts_with(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,23 +247,17 @@ mod tests {
         assert_eq!(addresses(Lan::Off).expect("nothing is tried"), None);
         let refused = addresses(Lan::Only([93, 184, 216, 34].into())).expect_err("a public one");
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        for wrong in [[93, 184, 216, 34], [10, 255, 255, 254]] {
+            let refused = check_lan(Lan::Only(wrong.into())).expect_err("none of this device's");
+            assert!(refused.to_string().contains("cannot be listened at"), "{refused}");
+        }
+        assert!(check_lan(Lan::Only([127, 0, 0, 1].into())).is_ok() && check_lan(Lan::Near).is_ok());
         let own: IpAddr = [127, 0, 0, 1].into();
         assert_eq!(addresses(Lan::Only(own)).expect("this machine's own"), Some(vec![own]));
         // Whatever this machine has: none of it is public, or of this machine alone.
         if let Ok(Some(near)) = addresses(Lan::Near) {
             assert!(near.iter().all(|address| is_local(*address) && !address.is_loopback()), "{near:?}");
         }
-    }
-
-    #[test]
-    fn a_name_is_known_again_in_any_case_and_with_a_number_behind_it() {
-        let name = "abcdefghijklmnopqrstuvwxyz";
-        assert!(is_of(&format!("{}.{SERVICE}", name.to_uppercase()), name));
-        assert!(is_of(&format!("{name} (2).{SERVICE}"), name), "somebody else announces it as well");
-        assert!(!is_of(&format!("{}.{SERVICE}", &name[..25]), name) && !is_of(name, name));
-        assert!(
-            !is_of(&format!("a{name}.{SERVICE}"), name) && !is_of(&format!("{name}._http._tcp.local."), name)
-        );
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! Nothing asynchronous leaves this module.
 
 mod absent;
+mod asking_near;
 mod at;
 mod check;
 mod collect;
@@ -20,6 +21,8 @@ mod lan;
 mod link;
 mod local;
 mod lock;
+mod multicast;
+mod near;
 mod news;
 mod pairing;
 mod places;
@@ -38,7 +41,7 @@ mod vanished;
 mod verifying;
 mod waiting;
 
-pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings};
+pub use at::{AddedRemote, CapabilityFinding, RemoteRequest, ShownRemote, Surroundings, is_remote_name};
 pub(crate) use at::{connect_to, parse_address, reconnect, refuse_library_folder, runtime};
 pub use check::{CheckedRemote, CheckedRow};
 pub use collect::{CollectOutcome, CollectWait};
@@ -51,7 +54,7 @@ pub use given_code::GivenCode;
 pub use join::{JoinBy, JoinRequest, Joined};
 pub(crate) use keeper::Keeper;
 pub use kinds::{REMOTE_KINDS, RemoteKind, remote_kind};
-pub use lan::Lan;
+pub use lan::{Lan, is_lan_address};
 pub use link::{LinkCost, is_link_unmetered, link_cost};
 pub(crate) use local::Away;
 pub use local::{

@@ -16,8 +16,9 @@ use zeroize::Zeroizing;
 
 use super::at::{Surroundings, parse_address, reconnect, runtime};
 use super::given_code::qr_text;
-use super::lan::{Lan, Listening};
+use super::lan::check_lan;
 use super::lock::SyncLock;
+use super::near::Near;
 use super::run::{Told, here};
 use crate::effects::now_stamp_millis;
 use crate::error::{LibraryError, Result};
@@ -45,6 +46,11 @@ pub trait PairingTalk {
 
     /// Somebody tried another code; so many tries are left.
     fn tried(&self, left: usize) {
+        let _ = left;
+    }
+
+    /// Somebody on the local network did; where none is left, the invitation is over there, and goes on in the remote.
+    fn tried_near(&self, left: usize) {
         let _ = left;
     }
 
@@ -89,6 +95,8 @@ pub struct ShownInvitation {
     /// Where this device listens on the local network, as `lan:192.168.1.5:41234`: a new device there needs the words alone,
     /// or one of these where it cannot find it. None where it does not listen.
     pub lan: Vec<String>,
+    /// Whether a new device can find it there; else one of the addresses has to be typed.
+    pub lan_announced: bool,
     /// Why it does not listen there, though it was to.
     pub lan_trouble: Option<String>,
     /// When it ends: `2026-05-14 10:11:12`, UTC.
@@ -115,6 +123,9 @@ pub struct PairedDevice {
     pub epochs: usize,
     /// Bytes of the file that holds them.
     pub keys_file_bytes: u64,
+    /// Whether it has read so. One that came over the local network and did not within the invitation's time never will;
+    /// one that came through the remote reads it there whenever it looks.
+    pub heard: bool,
 }
 
 /// What a new device may do.
@@ -186,6 +197,7 @@ impl Library {
     ) -> Result<PairedDevice> {
         self.folder.require_writable()?;
         self.require_membership()?;
+        check_lan(surroundings.lan)?;
         let row = self.remote_to_meet_in(remote)?;
         let only = SyncLock::take(&self.folder)?;
         let runtime = runtime()?;
@@ -213,12 +225,14 @@ impl Library {
             let mut invitation = Invitation::open(&mut here, &at, name).await?;
             // Others may sync while this one only waits.
             only.pause()?;
-            near = Near::begin(surroundings.lan, &mut invitation, places);
+            let until = Instant::now() + good_for(&invitation);
+            near = Near::begin(surroundings.lan, &mut invitation, places, until);
             talk.invited(&shown(&invitation, &row, in_picture.as_ref(), &near));
             let asked = loop {
                 match invitation.look(&mut here, &at.store).await {
                     Ok(Looked::Asked(asked)) => break asked,
                     Ok(Looked::WrongTry { left }) => talk.tried(left),
+                    Ok(Looked::WrongTryNear { left }) => talk.tried_near(left),
                     Ok(Looked::Nothing) => {}
                     Err(error) => {
                         // One that nobody looks at any more ends by itself; better is that it says so.
@@ -268,8 +282,8 @@ impl Library {
         let paired = paired.map(|(admitted, wanted)| self.paired(admitted, &wanted));
         // Whoever syncs here need not wait for another device's person.
         drop(only);
-        near.end(talk, monitor);
-        paired
+        let heard = near.end(talk, monitor);
+        paired.map(|paired| PairedDevice { heard, ..paired })
     }
 
     /// Gives a device that was let in the name that it wants.
@@ -284,6 +298,7 @@ impl Library {
             name: named.ok().and_then(|device| device.name),
             epochs: admitted.epochs,
             keys_file_bytes: admitted.keys_file_bytes,
+            heard: false,
         }
     }
 
@@ -325,43 +340,6 @@ impl Library {
     }
 }
 
-/// The local network beside the remote of an invitation.
-#[derive(Default)]
-struct Near {
-    listening: Option<Listening>,
-    trouble: Option<String>,
-    until: Option<Instant>,
-}
-
-impl Near {
-    /// Listens there, where that is wanted. An invitation is good without it.
-    fn begin(lan: Lan, invitation: &mut Invitation, places: Vec<PairingPlace>) -> Self {
-        if lan == Lan::Off {
-            return Self::default();
-        }
-        let name = invitation.code().local_name();
-        let board = invitation.also_on_board(places);
-        let until = Some(Instant::now() + good_for(invitation));
-        match Listening::start(lan, board, &name) {
-            Ok(listening) => Self { listening, trouble: None, until },
-            Err(error) => Self { listening: None, trouble: Some(error.to_string()), until },
-        }
-    }
-
-    fn addresses(&self) -> Vec<String> {
-        self.listening.as_ref().map(Listening::shown).unwrap_or_default()
-    }
-
-    /// Ends it, once a device that came that way has read how its pairing ended.
-    fn end(self, talk: &dyn PairingTalk, monitor: &dyn Monitor) {
-        let (Some(listening), Some(until)) = (self.listening, self.until) else { return };
-        if listening.is_waited_for() {
-            talk.waits();
-        }
-        listening.linger(until, monitor);
-    }
-}
-
 fn good_for(invitation: &Invitation) -> Duration {
     Duration::from_millis(invitation.expires_millis().saturating_sub(now_stamp_millis()))
 }
@@ -378,7 +356,8 @@ fn shown(
         words,
         address: row.address.clone(),
         lan: near.addresses(),
-        lan_trouble: near.trouble.clone(),
+        lan_announced: near.is_announced(),
+        lan_trouble: near.trouble(),
         until: shown_time(invitation.expires_millis()),
         good_for: good_for(invitation),
     }

@@ -90,20 +90,22 @@ impl UploadFolder {
             });
         }
         monitor.begin(Task::Sync, None, None);
-        let joined = runtime()?.block_on(async {
-            let (address, credential) = (request.address, request.credential);
-            let way = Way { address, credential, surroundings, monitor };
-            let (entered, asking, welcome) = come_in_to_upload(&way, &request.code).await?;
+        let runtime = runtime()?;
+        let (address, credential) = (request.address, request.credential);
+        let way = Way { address, credential, surroundings, monitor };
+        let come = || {
+            let (entered, asking, welcome) = come_in_to_upload(&runtime, &way, &request.code)?;
             if !welcome.storage.is_empty() {
                 // What may only create cannot be tried out: what it would leave behind it could not remove.
                 return Ok::<_, LibraryError>((entered, asking, welcome, None));
             }
             let Entered { address, keeper, .. } = &entered;
-            let probed = connect_to(address, keeper.clone(), surroundings, None).await?;
+            let probed = runtime.block_on(connect_to(address, keeper.clone(), surroundings, None))?;
             let found = probed.store.capabilities().clone();
             let is_of_use = !matches!(found.finding(Capability::PutAndGet), Finding::Missing(_));
             Ok((entered, asking, welcome, is_of_use.then_some(found)))
-        });
+        };
+        let joined = come();
         monitor.end();
         let (Entered { address, keeper, .. }, asking, welcome, capabilities) = joined?;
         let credential = match welcome.storage.as_slice() {

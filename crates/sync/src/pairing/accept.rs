@@ -21,11 +21,18 @@ pub struct Asking {
     device: Device,
 }
 
+/// What a carrier has of invitations, for somebody with a code: the one that opens under it, or those that do not.
+#[derive(Debug)]
+#[must_use = "nobody hears of the device before it answers"]
+pub struct FoundInvitation {
+    opens: Option<(PairingKey, Offer)>,
+    others: Vec<PairingKey>,
+}
+
 /// Looks for the invitation of a code where a carrier reaches, and asks to be let in as a device that is made for it.
 ///
 /// # Errors
-/// [`PairingRefusal::NoInvitation`], [`PairingRefusal::WrongCode`], [`PairingRefusal::Expired`], and how the pairing of the
-/// code ended, where it did; what the carrier answers.
+/// As [`find_invitation`] and [`FoundInvitation::answer`].
 pub async fn answer_invitation(
     carrier: &dyn Carrier,
     code: &PairingCode,
@@ -33,8 +40,20 @@ pub async fn answer_invitation(
     now_millis: u64,
     entropy: &mut dyn Entropy,
 ) -> Result<Asking> {
-    let place = || carrier.label().to_owned();
-    let (mut pairings, mut open) = (BTreeMap::<PairingId, Vec<String>>::new(), Vec::new());
+    find_invitation(carrier, code, now_millis).await?.answer(carrier, name, entropy).await
+}
+
+/// Looks for the invitation of a code where a carrier reaches, and leaves nothing there.
+///
+/// # Errors
+/// [`PairingRefusal::NoInvitation`], [`PairingRefusal::Expired`], and how the pairing of the code ended, where it did; what
+/// the carrier answers.
+pub async fn find_invitation(
+    carrier: &dyn Carrier,
+    code: &PairingCode,
+    now_millis: u64,
+) -> Result<FoundInvitation> {
+    let (mut pairings, mut others) = (BTreeMap::<PairingId, Vec<String>>::new(), Vec::new());
     for (id, name) in carrier.messages().await? {
         pairings.entry(id).or_default().push(name);
     }
@@ -54,24 +73,47 @@ pub async fn answer_invitation(
         let Some(bytes) = carrier.message(&names::pairing_offer(&id)).await? else { continue };
         match Offer::open(&key, &bytes) {
             Ok(offer) if now_millis >= offer.expires_millis => return Err(PairingRefusal::Expired.into()),
-            Ok(offer) => return ask(carrier, key, offer, name, entropy).await,
+            Ok(offer) => return Ok(FoundInvitation { opens: Some((key, offer)), others }),
             // Those that are closed hear nobody any more.
             Err(_) if is_closed => {}
-            Err(_) => open.push(key),
+            Err(_) => others.push(key),
         }
     }
-    if open.is_empty() {
-        return Err(PairingRefusal::NoInvitation { place: place() }.into());
+    if others.is_empty() {
+        return Err(PairingRefusal::NoInvitation { place: carrier.label().to_owned() }.into());
     }
-    // Whoever invited hears that somebody tries codes, and counts.
-    for key in open {
-        let object = names::pairing_ask(&key.id(), &PairingId::generate(entropy));
-        let sealed = key.seal(&object, b"another code", entropy)?;
-        if let Err(error) = carrier.leave(&object, sealed).await {
-            tracing::debug!(%error, "the try could not be told");
+    Ok(FoundInvitation { opens: None, others })
+}
+
+impl FoundInvitation {
+    /// Whether one opens under the code.
+    #[must_use]
+    pub const fn opens(&self) -> bool {
+        self.opens.is_some()
+    }
+
+    /// Asks to be let in. Where no invitation opens, whoever invited hears that somebody tries codes, and counts.
+    ///
+    /// # Errors
+    /// [`PairingRefusal::WrongCode`]; what the carrier answers.
+    pub async fn answer(
+        self,
+        carrier: &dyn Carrier,
+        name: &str,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Asking> {
+        if let Some((key, offer)) = self.opens {
+            return ask(carrier, key, offer, name, entropy).await;
         }
+        for key in self.others {
+            let object = names::pairing_ask(&key.id(), &PairingId::generate(entropy));
+            let sealed = key.seal(&object, b"another code", entropy)?;
+            if let Err(error) = carrier.leave(&object, sealed).await {
+                tracing::debug!(%error, "the try could not be told");
+            }
+        }
+        Err(PairingRefusal::WrongCode { place: carrier.label().to_owned() }.into())
     }
-    Err(PairingRefusal::WrongCode { place: place() }.into())
 }
 
 async fn ask(

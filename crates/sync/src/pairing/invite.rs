@@ -34,6 +34,8 @@ pub struct Invitation {
     bytes: Bytes,
     nonce: [u8; 32],
     wrong: BTreeSet<PairingId>,
+    /// The same of the local network: anybody there can leave what does not open.
+    wrong_near: BTreeSet<PairingId>,
     /// Where the same is said to whoever is on the local network, and the places that a new device from there is told.
     lan: Option<(Arc<Board>, Vec<PairingPlace>)>,
 }
@@ -45,6 +47,11 @@ pub enum Looked {
     Nothing,
     /// Somebody tried another code; so many tries are left.
     WrongTry {
+        /// Tries that are left.
+        left: usize,
+    },
+    /// The same on the local network. Where no try is left, the invitation is over there, and goes on in the place.
+    WrongTryNear {
         /// Tries that are left.
         left: usize,
     },
@@ -92,7 +99,16 @@ impl Invitation {
         let (offer, nonce, sealed) = Offer::seal(&key, ids, keyring.device(), expires, name, here.entropy)?;
         let bytes = Bytes::copy_from_slice(sealed.as_bytes());
         put_new(&at.store, &names::pairing_offer(&key.id()), sealed).await?;
-        Ok(Self { code, key, offer, bytes, nonce, wrong: BTreeSet::new(), lan: None })
+        Ok(Self {
+            code,
+            key,
+            offer,
+            bytes,
+            nonce,
+            wrong: BTreeSet::new(),
+            wrong_near: BTreeSet::new(),
+            lan: None,
+        })
     }
 
     /// The code that the new device needs.
@@ -117,7 +133,7 @@ impl Invitation {
     }
 
     /// Looks once whether somebody asks, in the place and on the local network, and answers the first ask that opens. Those
-    /// that do not are counted together.
+    /// that do not are counted, each way by itself: three in the place end the invitation, three on the network end it there.
     ///
     /// # Errors
     /// [`PairingRefusal::Expired`], [`PairingRefusal::TooManyTries`], [`PairingRefusal::Exchanged`]; then the invitation is
@@ -139,18 +155,34 @@ impl Invitation {
             let Some(bytes) = get(store, path.as_str()).await? else { continue };
             return self.answer(here, store, (name, &bytes)).await;
         }
+        self.look_near(here, store).await
+    }
+
+    /// The same on the local network, where one that opens comes before all that do not.
+    async fn look_near(&mut self, here: &mut Here<'_>, store: &SealedRemote) -> Result<Looked> {
         let Some((board, _)) = self.lan.clone() else { return Ok(Looked::Nothing) };
+        let mut wrong = None;
         for (name, bytes) in board.asks() {
-            if self.wrong.contains(&name) {
+            if self.wrong_near.contains(&name) {
                 continue;
             }
-            let looked = self.answer(here, store, (name, &bytes)).await?;
-            if matches!(looked, Looked::Asked(_)) {
-                board.expect_reader();
+            if let Ok(ask) = Ask::open(&self.key, &name, &self.offer, &bytes) {
+                let looked = self.reveal(here, store, ask).await?;
+                board.expect_reader(name);
+                return Ok(looked);
             }
-            return Ok(looked);
+            wrong = wrong.or(Some(name));
         }
-        Ok(Looked::Nothing)
+        let Some(name) = wrong else { return Ok(Looked::Nothing) };
+        self.wrong_near.insert(name);
+        let left = PAIRING_TRIES.saturating_sub(self.wrong_near.len());
+        if left == 0 {
+            let sealed = Closing::TooManyTries.seal(&self.key, here.entropy)?;
+            let message = Bytes::copy_from_slice(sealed.as_bytes());
+            self.say_on_board(&names::pairing_closed(&self.key.id()), message);
+            self.lan = None;
+        }
+        Ok(Looked::WrongTryNear { left })
     }
 
     /// Answers an ask that opens, and counts one that does not.
@@ -169,6 +201,11 @@ impl Invitation {
             }
             return Ok(Looked::WrongTry { left });
         };
+        self.reveal(here, store, ask).await
+    }
+
+    /// Tells the device that asks what was promised to it.
+    async fn reveal(&self, here: &mut Here<'_>, store: &SealedRemote, ask: Ask) -> Result<Looked> {
         let device = here.keys.keyring().device().clone();
         let (reveal, sealed) = Reveal::seal(&self.key, &ask, self.nonce, &device, here.entropy)?;
         let object = names::pairing_reveal(&self.key.id());
@@ -294,7 +331,7 @@ impl Invitation {
     fn tell_places(&self, here: &mut Here<'_>, asked: &Asked) -> Result<()> {
         let Some((board, places)) = &self.lan else { return Ok(()) };
         let (id, device) = (self.key.id(), here.keys.keyring().device().clone());
-        let places = PairingPlaces::new(&asked.ask, places.clone());
+        let places = PairingPlaces::new(&asked.ask, places.clone())?;
         let sealed = places.seal(id, &asked.ask, &device, here.entropy)?;
         board.say(names::pairing_places(&id), Bytes::copy_from_slice(sealed.as_bytes()));
         Ok(())

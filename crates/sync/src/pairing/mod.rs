@@ -18,12 +18,12 @@ mod lan;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use accept::{Asking, answer_invitation};
+pub use accept::{Asking, FoundInvitation, answer_invitation, find_invitation};
 pub use admission::Admitted;
 use bytes::Bytes;
 pub use carrier::Carrier;
 pub use invite::{Asked, Invitation, Looked, PAIRING_MILLIS};
-pub use lan::{Board, LanCarrier, is_local, serve_board};
+pub use lan::{Board, LAN_LABEL, LanCarrier, is_local, serve_board};
 use safelight_crypto::{Closing, DeviceId, PairingId};
 use safelight_store::{Area, ObjectInfo, ObjectPath, SealedRemote, StoreError};
 

@@ -1,6 +1,7 @@
 //! The messages of one invitation that wait in the memory of the device that invites.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use safelight_store::Sealed;
 use super::wire::{Answer, Request};
 use crate::pairing::MESSAGE_BYTES;
 
-/// As many asks as are kept. Three that do not open end an invitation.
+/// As many asks as are kept. Three that do not open end an invitation here.
 const MOST_ASKS: usize = 8;
 
 /// What a new device on the same network may read and leave.
@@ -25,11 +26,19 @@ struct Held {
     /// What this device said, by name.
     said: BTreeMap<String, Bytes>,
     /// What others left, in the order in which it came.
-    asks: Vec<(PairingId, Bytes)>,
-    /// Names of what was read.
+    asks: Vec<Left>,
+    /// Names of what the expected reader read.
     read: BTreeSet<String>,
-    /// Whether an ask that was left here was answered.
-    is_expected: bool,
+    /// From where the ask came that was answered.
+    reader: Option<IpAddr>,
+}
+
+/// An ask, and from where it was left.
+#[derive(Debug)]
+struct Left {
+    name: PairingId,
+    message: Bytes,
+    from: IpAddr,
 }
 
 impl Board {
@@ -42,12 +51,13 @@ impl Board {
     }
 
     pub(crate) fn asks(&self) -> Vec<(PairingId, Bytes)> {
-        self.held().asks.clone()
+        self.held().asks.iter().map(|left| (left.name, left.message.clone())).collect()
     }
 
-    /// From now on somebody waits for what is said here.
-    pub(crate) fn expect_reader(&self) {
-        self.held().is_expected = true;
+    /// From now on whoever left that ask waits for what is said here.
+    pub(crate) fn expect_reader(&self, ask: PairingId) {
+        let mut held = self.held();
+        held.reader = held.asks.iter().find(|left| left.name == ask).map(|left| left.from);
     }
 
     /// Whether a device that asked here has not read yet how it ended: where it was welcomed, the places, which it reads
@@ -60,17 +70,17 @@ impl Board {
         } else {
             names::pairing_closed(&self.pairing)
         };
-        held.is_expected && !held.read.contains(&last)
+        held.reader.is_some() && !held.read.contains(&last)
     }
 
     /// Whether a device that asked here was let in.
     #[must_use]
     pub fn has_welcomed(&self) -> bool {
         let held = self.held();
-        held.is_expected && held.said.contains_key(&names::pairing_welcome(&self.pairing))
+        held.reader.is_some() && held.said.contains_key(&names::pairing_welcome(&self.pairing))
     }
 
-    pub(super) fn answer(&self, request: &Request) -> Answer {
+    pub(super) fn answer(&self, request: &Request, from: IpAddr) -> Answer {
         let mut held = self.held();
         match request {
             Request::Names => {
@@ -82,24 +92,28 @@ impl Board {
             }
             Request::Leave(name, message) => {
                 let Some(ask) = self.ask_named(name) else { return Answer::Refused };
-                if let Some((_, there)) = held.asks.iter().find(|(other, _)| *other == ask) {
+                if let Some(there) = held.asks.iter().find(|left| left.name == ask) {
                     // Its answer was lost.
-                    return if there == message { Answer::Done(Bytes::new()) } else { Answer::Refused };
+                    let is_same = there.message == *message;
+                    return if is_same { Answer::Done(Bytes::new()) } else { Answer::Refused };
                 }
                 let is_over = held.said.contains_key(&names::pairing_closed(&self.pairing));
                 if is_over || held.asks.len() >= MOST_ASKS || !is_message(message) {
                     return Answer::Refused;
                 }
-                held.asks.push((ask, message.clone()));
+                held.asks.push(Left { name: ask, message: message.clone(), from });
                 Answer::Done(Bytes::new())
             }
         }
     }
 
-    /// Notes that an answer went out whole.
-    pub(super) fn note_answered(&self, request: &Request, answer: &Answer) {
-        if let (Request::Message(name), Answer::Done(_)) = (request, answer) {
-            self.held().read.insert(name.clone());
+    /// Notes that an answer was read whole. Only what is read from where the answered ask came counts: anybody may read.
+    pub(super) fn note_read(&self, request: &Request, answer: &Answer, from: IpAddr) {
+        let mut held = self.held();
+        if let (Request::Message(name), Answer::Done(_)) = (request, answer)
+            && held.reader == Some(from)
+        {
+            held.read.insert(name.clone());
         }
     }
 

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TRIES: usize = 3;
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
+/// What a device on the same network is called in messages to people, before its address in brackets.
+pub const LAN_LABEL: &str = "the local network";
+
 /// A device on the same network that may have an invitation.
 #[derive(Debug, Clone)]
 pub struct LanCarrier {
@@ -32,7 +35,18 @@ impl LanCarrier {
     /// The device at that address. Nothing is sent yet.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, label: format!("the device at {address} on the local network") }
+        Self { address, label: format!("{LAN_LABEL} ({address})") }
+    }
+
+    /// What is said of a device that hung on too long.
+    #[must_use]
+    pub fn silence(&self) -> crate::SyncError {
+        self.failed(Operation::List, "pair/", io::ErrorKind::TimedOut.into())
+    }
+
+    fn failed(&self, operation: Operation, object: &str, source: io::Error) -> crate::SyncError {
+        let (place, object) = (self.label.clone(), object.to_owned());
+        StoreError::Network { place, operation, object, source }.into()
     }
 
     async fn ask(&self, operation: Operation, object: &str, request: &Request) -> Result<Answer> {
@@ -45,8 +59,7 @@ impl LanCarrier {
                 Err(source) => source,
             };
             if tried == TRIES {
-                let (place, object) = (self.label.clone(), object.to_owned());
-                return Err(StoreError::Network { place, operation, object, source }.into());
+                return Err(self.failed(operation, object, source));
             }
             sleep(AGAIN_AFTER).await;
         }

@@ -15,7 +15,7 @@ mod wire;
 use std::net::IpAddr;
 
 pub use board::Board;
-pub use call::LanCarrier;
+pub use call::{LAN_LABEL, LanCarrier};
 pub use listen::serve_board;
 
 /// Whether an address is one of a network at hand: private, of this link, or of this machine.

@@ -1,10 +1,13 @@
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
-use safelight_crypto::{PairingCode, PairingId, PairingKey, SeededEntropy, names};
+use safelight_crypto::{Entropy as _, PairingCode, PairingId, PairingKey, SeededEntropy, names};
 
 use super::wire::{Answer, Request, read_answer, read_request, write_answer, write_request};
 use super::*;
+
+const NEW: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 fn message(id: PairingId, name: &str, entropy: &mut SeededEntropy) -> Bytes {
     let key = PairingKey::derive(&PairingCode::generate(entropy), id);
@@ -55,7 +58,7 @@ fn a_board_takes_asks_of_its_pairing_and_nothing_else() {
     let (id, other) = (PairingId::generate(&mut entropy), PairingId::generate(&mut entropy));
     let board = Board::new(id);
     board.say(names::pairing_offer(&id), Bytes::from_static(b"an offer"));
-    let leave = |name: &str, bytes: &Bytes| board.answer(&Request::Leave(name.into(), bytes.clone()));
+    let leave = |name: &str, bytes: &Bytes| board.answer(&Request::Leave(name.into(), bytes.clone()), NEW);
     let ask = PairingId::generate(&mut entropy);
     let bytes = message(id, "x", &mut entropy);
     for name in [
@@ -85,30 +88,79 @@ fn a_board_takes_asks_of_its_pairing_and_nothing_else() {
     assert_eq!(leave(&late, &bytes), Answer::Refused);
     let fresh = Board::new(id);
     fresh.say(names::pairing_closed(&id), Bytes::from_static(b"an end"));
-    assert_eq!(fresh.answer(&Request::Leave(name, bytes)), Answer::Refused);
+    assert_eq!(fresh.answer(&Request::Leave(name, bytes), NEW), Answer::Refused);
 }
 
 #[test]
-fn a_board_is_waited_for_until_the_last_word_was_read() {
-    let id = PairingId::generate(&mut SeededEntropy::new(2));
+fn a_board_is_waited_for_until_whoever_asked_has_read_the_last_word() {
+    let mut entropy = SeededEntropy::new(2);
+    let id = PairingId::generate(&mut entropy);
     let board = Board::new(id);
-    let read = |name: String| {
+    let read = |name: String, from: IpAddr| {
         let request = Request::Message(name);
-        board.note_answered(&request, &board.answer(&request));
+        board.note_read(&request, &board.answer(&request, from), from);
     };
     assert!(!board.is_waited_for(), "nobody asked");
-    board.expect_reader();
-    read(names::pairing_closed(&id));
+    let ask = PairingId::generate(&mut entropy);
+    let left = Request::Leave(names::pairing_ask(&id, &ask), message(id, "x", &mut entropy));
+    assert_eq!(board.answer(&left, NEW), Answer::Done(Bytes::new()));
+    board.expect_reader(ask);
+    read(names::pairing_closed(&id), NEW);
     assert!(board.is_waited_for(), "there was nothing to read yet");
     let said = Bytes::from_static(b"said");
     for name in [names::pairing_places(&id), names::pairing_welcome(&id), names::pairing_closed(&id)] {
         board.say(name, said.clone());
     }
-    read(names::pairing_closed(&id));
-    read(names::pairing_welcome(&id));
+    read(names::pairing_closed(&id), NEW);
+    read(names::pairing_welcome(&id), NEW);
     assert!(board.is_waited_for() && board.has_welcomed(), "it does not know yet where the library rests");
-    read(names::pairing_places(&id));
+    read(names::pairing_places(&id), STRANGER);
+    assert!(board.is_waited_for(), "somebody else read it");
+    read(names::pairing_places(&id), NEW);
     assert!(!board.is_waited_for());
+}
+
+#[tokio::test]
+async fn whatever_bytes_come_are_refused_or_read_as_what_says_the_same_again() {
+    let mut entropy = SeededEntropy::new(3);
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..20_000_usize {
+        let mut bytes = Vec::new();
+        let content = Bytes::from(vec![7; round % 50]);
+        let request = match round % 3 {
+            0 => Request::Names,
+            1 => Request::Message("pair/a/offer".into()),
+            _ => Request::Leave("pair/a/b".into(), content.clone()),
+        };
+        write_request(&mut bytes, &request).await.expect("writes");
+        let mut answer = Vec::new();
+        write_answer(&mut answer, &Answer::Done(content)).await.expect("writes");
+        let mut drawn = [0; 4];
+        for bytes in [&mut bytes, &mut answer] {
+            entropy.fill(&mut drawn);
+            let at = usize::from(drawn[0]) % bytes.len();
+            bytes[at] ^= drawn[1];
+            if drawn[2] < 64 {
+                bytes.truncate(usize::from(drawn[3]) % bytes.len());
+            }
+        }
+        match read_request(&mut bytes.as_slice()).await {
+            Ok(request) => {
+                let mut again = Vec::new();
+                write_request(&mut again, &request).await.expect("writes");
+                assert_eq!(read_request(&mut again.as_slice()).await.expect("reads"), request);
+                assert!(again.len() <= bytes.len(), "nothing is made of nothing");
+                read += 1;
+            }
+            Err(_) => refused += 1,
+        }
+        if let Ok(read) = read_answer(&mut answer.as_slice()).await {
+            let mut again = Vec::new();
+            write_answer(&mut again, &read).await.expect("writes");
+            assert!(again.len() <= answer.len() && answer.starts_with(&again[..7]), "{read:?}");
+        }
+    }
+    assert!(read > 1_000 && refused > 1_000, "{read} read, {refused} refused");
 }
 
 #[test]
