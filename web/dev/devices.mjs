@@ -8,10 +8,10 @@ let asked = -1;
 const invitation = () => {
   if (asked < 0) return { invitation: null, can_lend: true };
   asked++;
-  const empty = { words: null, says: null, picture: [], address: null, lan: [], waits: false, seconds_left: 0, tries_left: null, other: null, six_words: null, device: null, error: null };
+  const empty = { words: null, says: null, picture: [], address: null, lan: [], lan_announced: false, lan_trouble: null, near_tries_left: null, waits: false, seconds_left: 0, tries_left: null, other: null, six_words: null, device: null, error: null };
   if (asked > 8) return { invitation: { ...empty, stage: 'comparing', other: 'New phone', six_words: 'frost suit portion toast unit present' }, can_lend: false };
   const picture = Array.from({ length: 37 }, (_, row) => Array.from({ length: 37 }, (_, at) => ((row * 7 + at * 3 + row * at) % 5 < 2 ? '1' : '0')).join(''));
-  return { invitation: { ...empty, stage: 'waiting', words: 'mosquito brisk absent scrub work ice beef stamp', says: 'safelight-pair 1 …', picture, address: 'folder:/mnt/nas/photos', lan: ['lan:192.168.1.5:41234'], seconds_left: 600 - asked, tries_left: asked > 4 ? 2 : null }, can_lend: false };
+  return { invitation: { ...empty, stage: 'waiting', words: 'mosquito brisk absent scrub work ice beef stamp', says: 'safelight-pair 1 …', picture, address: 'folder:/mnt/nas/photos', lan: ['lan:192.168.1.5:41234'], lan_announced: true, seconds_left: 600 - asked, tries_left: asked > 4 ? 2 : null }, can_lend: false };
 };
 
 export const devices = ({ call, method, body }) => {
@@ -19,7 +19,7 @@ export const devices = ({ call, method, body }) => {
   if (call === 'devices/invite' && method === 'POST') asked = 0;
   if (call === 'devices/invite' && method === 'DELETE') asked = -1;
   if (call === 'devices/invite') return invitation();
-  if (call === 'devices/invite/compared') { asked = -1; return { invitation: { ...invitation(), stage: 'done', picture: [], seconds_left: 0, device: { device: 'x'.repeat(26), name: 'New phone', epochs: 1, keys_file_bytes: 1_500 } }, can_lend: false }; }
+  if (call === 'devices/invite/compared') { asked = -1; return { invitation: { ...invitation(), stage: 'done', picture: [], seconds_left: 0, device: { device: 'x'.repeat(26), name: 'New phone', epochs: 1, keys_file_bytes: 1_500, heard: true } }, can_lend: false }; }
   const [, id, leaves] = /^devices\/([^/]+)(\/leave)?$/.exec(call) ?? [];
   const one = DEVICES.find((each) => each.id === id);
   if (one && method === 'PATCH') { one.name = body.name || null; return one; }
