@@ -64,6 +64,9 @@ const begun = (text: string, names: string[] | null): string =>
   (names === null ? BEGINNINGS.test(text) : /^[a-z]+[\s,;]/.test(text) && !/^safelight /.test(text) && !names.some((name) => name !== '' && text.startsWith(name))) ? text[0]!.toUpperCase() + text.slice(1) : text;
 const BEGINNINGS = /^(the|th(ere|is|at|ese)|its?|an?|not?|no(body|thing|ne)|another|every|some(body)?|wh(at|o|ere|en)|one|only|your?|in|to|of|cannot)[\s,;]/;
 
+/** A text that ends as a sentence does. */
+export const ended = (text: string): string => (text === '' || /[.!?…]\)?$/.test(text) ? text : `${text}.`);
+
 /** What a change left out, and why. */
 export const leftOut = (answer: { told?: Told[]; notices?: string[] }): string[] =>
   answer.told?.map((one) => because(one.why, one.reason)) ?? answer.notices?.map(within) ?? [];
