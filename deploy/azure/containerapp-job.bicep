@@ -1,6 +1,6 @@
 // not run by us: written from Microsoft's documentation, neither compiled nor deployed.
 //
-// A job of Azure Container Apps that imports and syncs every quarter of an hour. Its identity is managed by Azure and may do two
+// A job of Azure Container Apps that imports and syncs every hour. Its identity is managed by Azure and may do two
 // things: read and write blobs in one container, and unwrap with one key of Key Vault, which opens the library
 // (safelight key add --key-vault KEY). There is no secret in it. safelight remote add nas azure://ACCOUNT/CONTAINER takes the
 // same identity. The library's folder lies on a storage of the environment: an NFS share. Its databases do not belong on SMB.
@@ -90,10 +90,12 @@ resource job 'Microsoft.App/jobs@2024-03-01' = {
     environmentId: environment.id
     configuration: {
       triggerType: 'Schedule'
-      replicaTimeout: 86400
+      // Seconds, below the hour between two starts: a run that lasted longer would have a second machine open the same databases
+      // over NFS beside it. What is stopped goes on where it was with the next run.
+      replicaTimeout: 3300
       replicaRetryLimit: 0
       scheduleTriggerConfig: {
-        cronExpression: '*/15 * * * *'
+        cronExpression: '0 * * * *'
         parallelism: 1
         replicaCompletionCount: 1
       }
