@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -66,9 +66,10 @@ impl Journal {
         let written = (&open.file).write_all(block).and_then(|()| open.file.sync_data());
         if let Err(source) = written {
             // The file is left to be sent as far as it was written before; nothing is written behind a torn block.
+            // A cut that is not durable may be undone by a crash.
             let is_undone = match open.bytes {
-                0 => std::fs::remove_file(&open.path),
-                bytes => open.file.set_len(bytes),
+                0 => std::fs::remove_file(&open.path).and_then(|()| self.sync()),
+                bytes => open.file.set_len(bytes).and_then(|()| open.file.sync_all()),
             };
             return Err(Unwritten { source, is_undone: is_undone.is_ok() });
         }
@@ -77,16 +78,24 @@ impl Journal {
         Ok(())
     }
 
+    /// Makes the file that begins with a block. One that cannot be made leaves nothing.
     fn begin(&self, run: &str, number: u64) -> Result<Open, Unwritten> {
-        self.make(run, number).map_err(|source| Unwritten { source, is_undone: false })
+        let path = self.folder.join(format!("{run}-{number:010}.{ENDING}"));
+        let unwritten = |source: io::Error| {
+            // A name that is taken stays taken: the next block has another.
+            let is_undone = source.kind() != io::ErrorKind::AlreadyExists;
+            Unwritten { source, is_undone }
+        };
+        let file = make(&path).map_err(unwritten)?;
+        if let Err(source) = self.sync() {
+            return Err(Unwritten { source, is_undone: std::fs::remove_file(&path).is_ok() });
+        }
+        Ok(Open { path, file, begun: Instant::now(), bytes: 0 })
     }
 
-    fn make(&self, run: &str, number: u64) -> io::Result<Open> {
-        let path = self.folder.join(format!("{run}-{number:010}.{ENDING}"));
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
-        file.try_lock().map_err(io::Error::from)?;
-        File::open(&self.folder)?.sync_all()?;
-        Ok(Open { path, file, begun: Instant::now(), bytes: 0 })
+    /// Makes the names in the folder durable.
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
     }
 
     /// Closes the file that is written to, if it is old or long enough to be sent.
@@ -102,6 +111,25 @@ impl Journal {
     }
 }
 
+/// Makes a file, and locks it. A sender that comes before the lock finds an empty file and removes it; then another is made.
+fn make(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+        if let Err(error) = file.lock() {
+            std::fs::remove_file(path)?;
+            return Err(error);
+        }
+        if has_name(&file)? {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether a file that is locked is still in its folder: only whoever holds the lock removes it.
+fn has_name(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() > 0)
+}
+
 /// Sends every file of a folder that nobody writes to, and removes it once it is there. Answers how many stay.
 pub(super) async fn send_closed(folder: &Path, remote: &dyn Remote) -> io::Result<usize> {
     let mut stay = 0;
@@ -109,7 +137,10 @@ pub(super) async fn send_closed(folder: &Path, remote: &dyn Remote) -> io::Resul
         let Some(key) = key_of(&path) else { continue };
         let Some((file, bytes)) = taken(&path)? else { continue };
         match send(remote, &key, bytes).await {
-            Ok(()) => std::fs::remove_file(&path)?,
+            Ok(()) => match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
             Err(error) => {
                 tracing::warn!(%error, "a file of grants stays here until the remote takes it");
                 stay += 1;
@@ -148,6 +179,10 @@ fn taken(path: &Path) -> io::Result<Option<(File, Vec<u8>)>> {
         Err(TryLockError::WouldBlock) => return Ok(None),
         other => other.map_err(io::Error::from)?,
     }
+    // Another sender had it in between, and what is there now under this name is another file.
+    if !has_name(&file)? {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     (&file).take(MOST_READ_BYTES).read_to_end(&mut bytes)?;
     bytes.truncate(whole_blocks(&bytes));
@@ -174,6 +209,7 @@ pub(super) async fn send(remote: &dyn Remote, key: &Key, bytes: Vec<u8>) -> Resu
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use safelight_store::{ConnectOptions, RemoteAddress, connect};
 
@@ -220,6 +256,49 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"one\nsigned\n");
         let next = journal.folder().join(format!("{RUN}-0000000001.grants"));
         assert_eq!(std::fs::read(next).unwrap(), b"two\nsigned\n");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_block_is_lost_to_senders_that_look_while_its_file_is_made() {
+        let (place_folder, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let remote = place(place_folder.path()).await;
+        let mut journal = Journal::open(own.path().join("journal")).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let senders = [0, 1].map(|_| {
+            let (folder, remote, done) =
+                (journal.folder().to_owned(), Arc::clone(&remote), Arc::clone(&done));
+            tokio::spawn(async move {
+                while !done.load(Ordering::Relaxed) {
+                    send_closed(&folder, &*remote).await?;
+                }
+                send_closed(&folder, &*remote).await
+            })
+        });
+        let blocks = 1_000;
+        for number in 0..blocks {
+            tokio::task::block_in_place(|| journal.append(RUN, number, b"one\nsigned\n")).unwrap();
+            let open = journal.open.as_ref().map(|open| has_name(&open.file).unwrap());
+            assert_eq!(open, Some(true), "{number} is in its folder");
+            journal.close();
+        }
+        done.store(true, Ordering::Relaxed);
+        for sender in senders {
+            assert_eq!(sender.await.unwrap().unwrap(), 0);
+        }
+        for number in 0..blocks {
+            let key = Key::parse(&format!("grants/{RUN}/{number:010}")).unwrap();
+            assert_eq!(remote.get(&key, 100).await.unwrap().as_ref(), b"one\nsigned\n", "{number}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_takes_no_number() {
+        let own = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(own.path().join("journal")).unwrap();
+        std::fs::remove_dir(journal.folder()).unwrap();
+        assert!(journal.append(RUN, 0, b"one\nsigned\n").unwrap_err().is_undone);
+        std::fs::create_dir(journal.folder()).unwrap();
+        journal.append(RUN, 0, b"one\nsigned\n").unwrap();
     }
 
     #[tokio::test]
