@@ -75,6 +75,16 @@ impl Allowance {
         used.bytes += bytes;
         Ok(())
     }
+
+    /// Gives back what was taken on a day and not granted.
+    pub(crate) fn give_back(&self, limits: Limits, day: i64, (files, bytes): (u32, u64)) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.left = (used.left + f64::from(files)).min(f64::from(limits.per_minute));
+        if used.day == day {
+            used.files = used.files.saturating_sub(u64::from(files));
+            used.bytes = used.bytes.saturating_sub(bytes);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +120,17 @@ mod tests {
         let later = later + Duration::from_secs(60);
         assert_eq!(allowance.take(LIMITS, (later, 1), (50, 0)), Err(Exceeded::Files));
         allowance.take(LIMITS, (later, 1), (49, 0)).unwrap();
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_taken_again() {
+        let begun = Instant::now();
+        let limits = Limits { per_minute: 1, files_a_day: 1, bytes_a_day: 10 };
+        let allowance = Allowance::new(limits, begun);
+        allowance.take(limits, (begun, 0), (1, 10)).unwrap();
+        assert!(allowance.take(limits, (begun, 0), (1, 10)).is_err());
+        allowance.give_back(limits, 0, (1, 10));
+        allowance.take(limits, (begun, 0), (1, 10)).unwrap();
     }
 
     #[test]

@@ -77,12 +77,14 @@ impl Failure {
         Self::busy("the grant could not be written down, so it is not given")
     }
 
+    pub(crate) fn already_there() -> Self {
+        Self::new(StatusCode::CONFLICT, "already-there", "an object of this name is there already")
+    }
+
     /// What a remote answered. What it says may name the place, which is not the phone's to know: it is logged here instead.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         match error {
-            StoreError::AlreadyExists { .. } => {
-                Self::new(StatusCode::CONFLICT, "already-there", "an object of this name is there already")
-            }
+            StoreError::AlreadyExists { .. } => Self::already_there(),
             other => {
                 tracing::warn!(error = %other, "the remote refused");
                 Self::new(StatusCode::BAD_GATEWAY, "remote-failed", "the remote did not do what it was asked")

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
+use axum::extract::FromRequestParts;
 use axum::extract::rejection::BytesRejection;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -17,6 +19,8 @@ use crate::allowance::Exceeded;
 use crate::failure::{Answer, Failure};
 use crate::ledger::{GrantRecord, Ledger};
 use crate::place::{Granted, Place, Way};
+use crate::shares::Shares;
+use crate::strangers::{Peer, Strangers};
 use crate::table::{Grantee, Table};
 use crate::ticket::{Ticket, Tickets};
 use crate::time::{day_of, written_system};
@@ -49,6 +53,9 @@ pub(crate) struct Gateway {
     pub(crate) terms: Terms,
     /// Uploads that may be relayed at once.
     pub(crate) relays: Semaphore,
+    /// Those of them that belong to one token, by its id.
+    pub(crate) relays_of_one: Shares<String>,
+    pub(crate) strangers: Strangers,
 }
 
 /// One object that somebody asks to create.
@@ -60,9 +67,25 @@ pub(crate) struct Wish {
     pub(crate) way: Way,
 }
 
+/// Who asks, known before anything of the body is taken.
+#[derive(Debug)]
+pub(crate) struct Admitted(pub(crate) Arc<Grantee>);
+
+impl FromRequestParts<Arc<Gateway>> for Admitted {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Answer<Self> {
+        let admitted = gateway.admit(&parts.headers);
+        if admitted.is_err() {
+            gateway.strangers.came(parts.extensions.get::<Peer>().copied());
+        }
+        admitted.map(Self)
+    }
+}
+
 impl Gateway {
     /// Who asks.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Answer<Arc<Grantee>> {
+    fn admit(&self, headers: &HeaderMap) -> Answer<Arc<Grantee>> {
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (given.next(), given.next()) else { return Err(Failure::no_token()) };
         let value = value.to_str().map_err(|_| Failure::no_token())?;
@@ -88,8 +111,22 @@ impl Gateway {
         taken.map_err(|exceeded| refused(exceeded, limits, moment))
     }
 
+    /// Charges objects and grants them; what is not granted is not charged.
+    pub(crate) async fn grant_charged(&self, grantee: &Grantee, wishes: Vec<Wish>) -> Answer<Vec<Granted>> {
+        let lengths = wishes.iter().filter_map(|wish| wish.declared).map(|declared| declared.length_bytes);
+        let bytes = lengths.fold(0_u64, u64::saturating_add);
+        let files = u32::try_from(wishes.len()).unwrap_or(u32::MAX);
+        let day = day_of(Timestamp::now());
+        self.charge(grantee, files, bytes)?;
+        let granted = self.grant(grantee, wishes).await;
+        if granted.is_err() {
+            grantee.allowance.give_back(grantee.entry.limits, day, (files, bytes));
+        }
+        granted
+    }
+
     /// Grants objects. All of them are durably written down before any is answered, or none is.
-    pub(crate) async fn grant(&self, grantee: &Grantee, wishes: Vec<Wish>) -> Answer<Vec<Granted>> {
+    async fn grant(&self, grantee: &Grantee, wishes: Vec<Wish>) -> Answer<Vec<Granted>> {
         let at = written_system(SystemTime::now());
         let (mut granted, mut records) = (Vec::with_capacity(wishes.len()), Vec::with_capacity(wishes.len()));
         for wish in wishes {

@@ -90,6 +90,9 @@ async fn read_run(
         };
         match reader.read(&bytes) {
             Ok(blocks) => {
+                if !blocks.first().is_some_and(|block| is_named_after(object, block)) {
+                    found.problems.push(problem(object.as_str(), "it is not named after what is in it"));
+                }
                 if at == 0 && blocks.first().is_some_and(|block| block.number != 0) {
                     found.problems.push(problem(object.as_str(), "what its run wrote before is missing"));
                 }
@@ -107,6 +110,11 @@ async fn read_run(
         }
     }
     Ok(())
+}
+
+/// Whether an object is called after the run and the number of its first block.
+fn is_named_after(object: &Key, first: &GrantBlock) -> bool {
+    object.as_str() == format!("grants/{}/{:010}", first.run, first.number)
 }
 
 fn problem(object: &str, reason: impl Into<String>) -> GrantProblem {

@@ -9,7 +9,6 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,7 +16,7 @@ use utoipa::ToSchema;
 use crate::failure::{
     Answer, BadField, Busy, Failure, NoToken, NotUnderstood, OtherScope, RemoteFailed, TooLarge, TooMany,
 };
-use crate::gateway::{Gateway, Wish, understood};
+use crate::gateway::{Admitted, Gateway, Wish, understood};
 use crate::name::{FileName, UserId, blob_name};
 use crate::place::Way;
 use crate::routes::MOST_SMALL_BYTES;
@@ -59,10 +58,9 @@ pub(crate) struct UploadToken {
 )]
 pub(crate) async fn lend_plain(
     State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
+    Admitted(grantee): Admitted,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer<Json<UploadToken>> {
-    let grantee = gateway.admit(&headers)?;
     let Scope::Plain { user: only } = &grantee.entry.scope else { return Err(Failure::other_scope()) };
     let asked: UploadTokenRequest = understood(body, MOST_SMALL_BYTES)?;
     let user = UserId::parse(&asked.user_id).map_err(|rule| Failure::bad_field("user_id", rule))?;
@@ -70,13 +68,12 @@ pub(crate) async fn lend_plain(
     if only.as_deref().is_some_and(|only| only != user.as_str()) {
         return Err(Failure::other_scope());
     }
-    gateway.charge(&grantee, 1, 0)?;
     let key = blob_name(&gateway.terms.prefix, &user, &file, Timestamp::now())
         .map_err(|_| Failure::bad_field("filename", "makes a name that is too long"))?;
     let way = if gateway.place.way == Way::Sas { Way::Sas } else { Way::Relayed };
     let name = key.as_str().to_owned();
     let wish = Wish { key, declared: None, user: Some(user.as_str().to_owned()), way };
-    let granted = gateway.grant(&grantee, vec![wish]).await?;
+    let granted = gateway.grant_charged(&grantee, vec![wish]).await?;
     let Some(one) = granted.into_iter().next() else { return Err(Failure::not_recorded()) };
     Ok(Json(UploadToken { blob_name: name, upload_url: one.url, expires_at: written_system(one.expires) }))
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::digest;
 use axum::body::Body as HttpBody;
@@ -26,6 +26,12 @@ use crate::tokens::random;
 
 /// How long a phone may send nothing.
 const STALL: Duration = Duration::from_secs(60);
+/// Slower than this on the whole an upload is not waited for.
+const LEAST_BYTES_A_SECOND: u64 = 16 << 10;
+/// How often it is asked whether the token of an upload holds still.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// What is left free of the disk that uploads rest on.
+const LEAST_FREE_BYTES: u64 = 256 << 20;
 /// The random bytes of a name that a file has for a moment.
 const NAME_BYTES: usize = 10;
 
@@ -50,25 +56,53 @@ pub(crate) async fn relay(
     headers: HeaderMap,
     body: HttpBody,
 ) -> Answer<StatusCode> {
-    let ticket = gateway.tickets.read(&ticket, SystemTime::now());
-    let ticket = ticket.filter(|ticket| gateway.table.holds(&ticket.token));
-    let ticket = ticket.ok_or_else(|| {
-        Failure::new(StatusCode::FORBIDDEN, "no-ticket", "this address was not lent here, or it has expired")
-    })?;
+    let ticket = gateway.tickets.read(&ticket, SystemTime::now()).ok_or_else(no_ticket)?;
     let length = length(&headers, &ticket, gateway.terms.most_relayed_bytes)?;
-    let Ok(_seat) = gateway.relays.try_acquire() else {
+    let of_one = gateway.relays_of_one.take(ticket.token.clone());
+    let (Some(_of_one), Ok(_seat)) = (of_one, gateway.relays.try_acquire()) else {
         return Err(Failure::busy("too many uploads are being relayed"));
     };
+    expected(&gateway, &ticket, length).await?;
     let spool = gateway.terms.spool.clone();
-    let file = tokio::task::spawn_blocking(move || nameless(&spool)).await;
+    let file = tokio::task::spawn_blocking(move || nameless(&spool, length)).await;
     let file = file.map_err(io::Error::other).and_then(|made| made).map_err(|error| no_room(&error))?;
-    let (file, hash) = receive(tokio::fs::File::from_std(file), body, length).await?;
+    let receiving = receive(tokio::fs::File::from_std(file), body, length, || holds(&gateway, &ticket));
+    let received = timeout(patience(length), receiving).await;
+    let (file, hash) = received.map_err(|_| Failure::not_understood("the upload took too long"))??;
+    holds(&gateway, &ticket)?;
     if ticket.declared.is_some_and(|declared| declared.sha256 != hash) {
         return Err(other_bytes());
     }
     let body = Body::File { file: Arc::new(file), offset: 0, length_bytes: length };
     let created = gateway.place.create(&ticket.key, body).await;
     created.map(|()| StatusCode::CREATED).map_err(|error| Failure::of_store(&error))
+}
+
+fn no_ticket() -> Failure {
+    Failure::new(StatusCode::FORBIDDEN, "no-ticket", "this address was not lent here, or it has expired")
+}
+
+/// Whether the token that a ticket was lent to holds still.
+fn holds(gateway: &Gateway, ticket: &Ticket) -> Answer<()> {
+    if gateway.table.holds(&ticket.token) { Ok(()) } else { Err(no_ticket()) }
+}
+
+/// Asks, before anything is taken, whether it could be created; and charges what nobody declared.
+async fn expected(gateway: &Gateway, ticket: &Ticket, length: u64) -> Answer<()> {
+    let grantee = gateway.table.holder(&ticket.token).ok_or_else(no_ticket)?;
+    // A remote that only takes uploads does not say; creating it will.
+    if gateway.place.remote.head(&ticket.key).await.is_ok() {
+        return Err(Failure::already_there());
+    }
+    if ticket.declared.is_none() {
+        gateway.charge(&grantee, 0, length)?;
+    }
+    Ok(())
+}
+
+/// How long an upload may take at the slowest.
+fn patience(length: u64) -> Duration {
+    STALL + Duration::from_secs(length / LEAST_BYTES_A_SECOND)
 }
 
 /// The length that is said, if it may be.
@@ -94,16 +128,26 @@ fn no_room(error: &io::Error) -> Failure {
     Failure::busy("the upload could not be kept until it is whole")
 }
 
-/// Takes `length` bytes into a file, and says their SHA-256.
-async fn receive(mut file: tokio::fs::File, body: HttpBody, length: u64) -> Answer<(File, [u8; 32])> {
+/// Takes `length` bytes into a file, and says their SHA-256. Asks every second whether they are still to be taken.
+async fn receive(
+    mut file: tokio::fs::File,
+    body: HttpBody,
+    length: u64,
+    may_go_on: impl Fn() -> Answer<()>,
+) -> Answer<(File, [u8; 32])> {
     let broke_off = || Failure::not_understood("the upload broke off");
     let mut pieces = body.into_data_stream();
     let (mut context, mut received) = (digest::Context::new(&digest::SHA256), 0_u64);
+    let mut asked = Instant::now();
     while let Some(piece) = timeout(STALL, pieces.next()).await.map_err(|_| broke_off())? {
         let piece = piece.map_err(|_| broke_off())?;
         received += piece.len() as u64;
         if received > length {
             return Err(other_bytes());
+        }
+        if asked.elapsed() >= ASK_EVERY {
+            may_go_on()?;
+            asked = Instant::now();
         }
         context.update(&piece);
         file.write_all(&piece).await.map_err(|error| no_room(&error))?;
@@ -116,8 +160,13 @@ async fn receive(mut file: tokio::fs::File, body: HttpBody, length: u64) -> Answ
     Ok((file.into_std().await, hash))
 }
 
-/// A file of this user's alone that goes with the process.
-fn nameless(folder: &Path) -> io::Result<File> {
+/// A file of this user's alone that goes with the process, where there is room for it and some more.
+fn nameless(folder: &Path, length: u64) -> io::Result<File> {
+    let space = rustix::fs::statvfs(folder)?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < length.saturating_add(LEAST_FREE_BYTES) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     let name = random::<NAME_BYTES>().map_err(|_| io::Error::other("no random bytes"))?;
     let path = folder.join(format!("{name}.upload"));
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -18,6 +19,8 @@ use crate::ledger::{Durability, Ledger};
 use crate::name::is_prefix;
 use crate::place::{Place, Upstream, Way};
 use crate::routes::routes;
+use crate::shares::Shares;
+use crate::strangers::Strangers;
 use crate::table::Table;
 use crate::ticket::Tickets;
 use crate::tls::{CertificateFiles, Tls};
@@ -35,6 +38,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 const SPOOL_BYTES: usize = 10;
 /// How many uploads are relayed at once.
 const RELAYS: usize = 16;
+/// How many of one token.
+const RELAYS_OF_ONE: usize = 2;
 
 /// How a gateway is served.
 #[derive(Debug, Clone)]
@@ -68,6 +73,7 @@ pub struct GatewayServer {
     tls: Option<Arc<Tls>>,
     address: SocketAddr,
     most_connections: usize,
+    behind_proxy: bool,
 }
 
 impl fmt::Debug for GatewayServer {
@@ -105,9 +111,18 @@ impl GatewayServer {
             most_relayed_bytes: options.most_relayed_bytes,
             spool: spool(&options.durability, &options.temporary)?,
         };
-        let gateway =
-            Arc::new(Gateway { place, table, ledger, tickets, terms, relays: Semaphore::new(RELAYS) });
-        Ok(Self { gateway, listener, tls, address, most_connections: options.most_connections })
+        let gateway = Arc::new(Gateway {
+            place,
+            table,
+            ledger,
+            tickets,
+            terms,
+            relays: Semaphore::new(RELAYS),
+            relays_of_one: Shares::of(RELAYS_OF_ONE),
+            strangers: Strangers::default(),
+        });
+        let (most_connections, behind_proxy) = (options.most_connections, options.behind_proxy);
+        Ok(Self { gateway, listener, tls, address, most_connections, behind_proxy })
     }
 
     /// Where it listens.
@@ -125,8 +140,13 @@ impl GatewayServer {
     /// Answers until `stop` is ready; then what was asked before is answered, and what was granted is sent.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (tell, told) = watch::channel(false);
-        let connections =
-            Connections::with(routes(&self.gateway), self.tls.clone(), self.most_connections, told);
+        let connections = Connections::with(
+            routes(&self.gateway),
+            self.tls.clone(),
+            self.most_connections,
+            self.behind_proxy,
+            told,
+        );
         let looking = tokio::spawn(look_on(Arc::clone(&self.gateway), self.tls));
         let answering = tokio::spawn(connections.clone().answer(self.listener));
         stop.await;
@@ -186,9 +206,7 @@ impl GatewayOptions {
                 "--prefix mobile-import is the usual one",
             );
         }
-        if ["inbox", "grants", "o", "log", "keys", "head", "root"]
-            .contains(&self.prefix.split('/').next().unwrap_or_default())
-        {
+        if is_of_a_library(self.prefix.split('/').next().unwrap_or_default()) {
             return refuse("plain files would lie among a library's own objects", "choose another --prefix");
         }
         if self.most_connections == 0 || self.most_connections > 100_000 {
@@ -202,10 +220,7 @@ impl GatewayOptions {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
         if let Some(url) = &self.public_url {
             let url = url.trim_end_matches('/');
-            let is_safe = url.starts_with("https://") || (scheme == "http" && address.ip().is_loopback());
-            let is_address =
-                url.contains("://") && !url.contains(['?', '#', '@']) && !url.contains(char::is_whitespace);
-            if !is_safe || !is_address {
+            if !is_safe(url) {
                 return Err(GatewayError::Refused {
                     reason: "phones reach a gateway by https".to_owned(),
                     hint: "--public-url https://HOST",
@@ -213,13 +228,99 @@ impl GatewayOptions {
             }
             return Ok(url.to_owned());
         }
-        if way == Way::Relayed && !address.ip().is_loopback() {
+        if way != Way::Sas && !address.ip().is_loopback() {
             return Err(GatewayError::Refused {
-                reason: "this remote lends no permissions, so uploads go through the gateway, and it does not know its address"
+                reason: "uploads to this remote go through the gateway, and it does not know its address"
                     .to_owned(),
                 hint: "--public-url https://HOST says where phones reach it",
             });
         }
         Ok(format!("{scheme}://{address}"))
+    }
+}
+
+/// Whether the names of objects of a library (`safelight_crypto::names`) or of a gateway begin with this.
+fn is_of_a_library(first: &str) -> bool {
+    const FIRST_PARTS: [&str; 12] =
+        ["ckpt", "grants", "head", "inbox", "keyring", "keys", "log", "o", "page", "pair", "remote", "root"];
+    FIRST_PARTS.contains(&first)
+}
+
+/// Whether what is sent to an address stays secret: it is one of https, or one of this machine itself.
+fn is_safe(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback());
+    let is_bare = !url.contains(['?', '#', '@']) && !host.is_empty();
+    is_bare && (scheme == "https" || (scheme == "http" && is_here))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(public_url: Option<&str>) -> GatewayOptions {
+        GatewayOptions {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            certificate: None,
+            behind_proxy: true,
+            public_url: public_url.map(str::to_owned),
+            prefix: "mobile-import".to_owned(),
+            valid_for: SHORTEST_GRANT,
+            durability: Durability::Remote,
+            temporary: PathBuf::new(),
+            most_relayed_bytes: 1,
+            most_connections: 1,
+        }
+    }
+
+    #[test]
+    fn phones_are_sent_to_addresses_of_https_or_of_this_machine_alone() {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8443));
+        let of = |url| options(Some(url)).public_url(listen, Way::Relayed);
+        for url in [
+            "http://photos.example.org",
+            "http://192.168.1.5:8443",
+            "http://localhost.example.org",
+            "ftp://localhost",
+            "https://",
+            "https:///x",
+            "https://who@photos.example.org",
+            "https://photos.example.org/?x",
+            "photos.example.org",
+        ] {
+            assert!(of(url).is_err(), "{url}");
+        }
+        for url in [
+            "https://photos.example.org",
+            "https://photos.example.org:8443/here",
+            "http://localhost:8443",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+        ] {
+            assert_eq!(of(url).unwrap(), url);
+        }
+        assert_eq!(of("https://photos.example.org/").unwrap(), "https://photos.example.org");
+    }
+
+    #[test]
+    fn who_relays_anything_beyond_this_machine_knows_its_own_address() {
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 8443));
+        for way in [Way::Relayed, Way::Presigned] {
+            assert!(options(None).public_url(everywhere, way).is_err(), "{way:?}");
+        }
+        options(None).public_url(everywhere, Way::Sas).unwrap();
+    }
+
+    #[test]
+    fn plain_files_lie_among_no_objects_of_a_library() {
+        for prefix in ["remote", "ckpt/x", "page", "pair", "grants", "inbox", "o", "keyring"] {
+            assert!(
+                GatewayOptions { prefix: prefix.to_owned(), ..options(None) }.check().is_err(),
+                "{prefix}"
+            );
+        }
+        options(None).check().unwrap();
     }
 }

@@ -72,7 +72,12 @@ impl Table {
 
     /// Whether the token of an id holds still.
     pub(crate) fn holds(&self, id: &str) -> bool {
-        self.now().values().flatten().any(|grantee| grantee.entry.id == id)
+        self.holder(id).is_some()
+    }
+
+    /// Who has the token of an id, if it holds still.
+    pub(crate) fn holder(&self, id: &str) -> Option<Arc<Grantee>> {
+        self.now().values().flatten().find(|grantee| grantee.entry.id == id).map(Arc::clone)
     }
 
     /// Whether the file as it is now is in force.

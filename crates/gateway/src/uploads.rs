@@ -11,7 +11,6 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
 use data_encoding::HEXLOWER;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use safelight_crypto::InboxName;
@@ -22,7 +21,7 @@ use utoipa::ToSchema;
 use crate::failure::{
     Answer, BadField, Busy, Failure, NoToken, NotUnderstood, OtherScope, RemoteFailed, TooLarge, TooMany,
 };
-use crate::gateway::{Gateway, Wish, understood};
+use crate::gateway::{Admitted, Gateway, Wish, understood};
 use crate::routes::MOST_BATCH_BYTES;
 use crate::table::Grantee;
 use crate::time::written_system;
@@ -120,14 +119,10 @@ enum Whether {
 )]
 pub(crate) async fn lend_sealed(
     State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
+    Admitted(grantee): Admitted,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer<Json<Lent>> {
-    let grantee = gateway.admit(&headers)?;
     let objects = objects(&grantee, body)?;
-    let bytes = objects.iter().fold(0_u64, |sum, object| sum.saturating_add(object.declared.length_bytes));
-    let files = u32::try_from(objects.len()).unwrap_or(u32::MAX);
-    gateway.charge(&grantee, files, bytes)?;
     let way = gateway.place.way;
     let wishes = objects.iter().map(|object| Wish {
         key: object.key.clone(),
@@ -135,7 +130,7 @@ pub(crate) async fn lend_sealed(
         user: None,
         way,
     });
-    let granted = gateway.grant(&grantee, wishes.collect()).await?;
+    let granted = gateway.grant_charged(&grantee, wishes.collect()).await?;
     let uploads = objects.into_iter().zip(granted).map(|(object, granted)| Upload {
         id: object.id,
         object: object.key.as_str().to_owned(),
@@ -160,10 +155,9 @@ pub(crate) async fn lend_sealed(
 )]
 pub(crate) async fn show_sealed(
     State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
+    Admitted(grantee): Admitted,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer<Json<Standings>> {
-    let grantee = gateway.admit(&headers)?;
     let objects = objects(&grantee, body)?;
     // Looking costs the remote as much as granting does.
     gateway.charge_look(&grantee, u32::try_from(objects.len()).unwrap_or(u32::MAX))?;
