@@ -16,7 +16,7 @@ use crate::{span, whole};
 /// Say how many photos are safe, and what waits or failed
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Exit with 1 when something has failed, or a photo is whole in no place and waits for none
+    /// Exit with 1 when something has failed, a photo is whole in no place and waits for none, or a watched folder could not be reached
     #[arg(long)]
     check: bool,
     /// With --check: exit with 1 as well when there is no remote, or one was not synced within this time, as 36h or 3d
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let library = context.open_library_to_read()?;
     let status = library.status()?;
-    let remotes = library.remotes()?;
+    let (remotes, sources) = (library.remotes()?, library.sources()?);
     library.close()?;
     let now = Timestamp::now();
     if let Some(path) = &arguments.prometheus {
@@ -144,11 +144,18 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     for text in &late {
         context.output.warn(text);
     }
+    let mut is_any_offline = false;
+    for source in sources.iter().filter(|source| arguments.check && !source.online) {
+        is_any_offline = true;
+        let path = crate::output::printable(&source.path);
+        context.output.warn(&format!("{path}: watched, and could not be reached at the last look"));
+    }
     let is_any_nowhere = status.safe + status.waiting + status.linked_absent < status.assets;
     if arguments.check
         && (status.failed > 0
             || !late.is_empty()
             || is_any_nowhere
+            || is_any_offline
             || !status.brake.is_empty()
             || !status.forgetting_waits_for.is_empty())
     {

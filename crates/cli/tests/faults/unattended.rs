@@ -1,12 +1,13 @@
 //! What runs while nobody is there: it goes on despite what it cannot take in, tells when it has not, and is started by units
 //! that hold no secret.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::pictures::photo;
-use crate::room::{Outcome, Room, set_mode};
+use crate::room::{Outcome, Room, set_mode, skip};
 
 /// A remote in a folder of the room.
 fn connect(room: &Room) -> PathBuf {
@@ -119,6 +120,14 @@ fn every_line_on_stderr_is_an_object_where_that_is_asked_for() {
     let outcome = room.safelight(&["--log-format", "json", "--verbose", "sync", "--import"]);
     let lines = logged(&outcome);
     assert!(lines.iter().any(|line| line["level"] == "info"), "{}", outcome.said());
+    for line in &lines {
+        let message = line["message"].as_str().unwrap_or_default().trim_start();
+        assert!(!["DEBUG", "INFO", "WARN"].iter().any(|level| message.starts_with(level)), "{line}");
+    }
+    let mut typed = room.bare();
+    typed.env("SAFELIGHT_LOG_FORMAT", "json").args(["--log-format", "text", "no-such-command"]);
+    let outcome = room.run(&mut typed).ends_with(&[2]);
+    assert!(!outcome.stderr.starts_with('{'), "{}", outcome.said());
     let refused: [(&[&str], &str, i32); 3] = [
         (&["show", "nothing.jpg"], "not-found", 4),
         (&["no-such-command"], "usage", 2),
@@ -158,6 +167,73 @@ fn units_are_written_once_something_opens_the_library_and_hold_no_secret() {
     }
     install(&["--backup", "/mnt/drive"]).ends_with(&[0]);
     assert!(units.join("safelight-backup.timer").exists());
+    install(&["--dry-run"]).ends_with(&[0]);
+    assert!(units.join("safelight-backup.timer").exists(), "a dry run has removed");
+    install(&[]).ends_with(&[0]);
+    assert!(!units.join("safelight-backup.timer").exists(), "a backup is made that nobody asks for any more");
+    assert!(units.join("safelight-sync.timer").exists());
+}
+
+/// Of the units for the machine that install writes, the one that syncs.
+fn sync_of_the_machine(room: &Room, program: &Path, units: &Path) -> String {
+    let mut install = room.bare_program(program);
+    install.arg("--key-file").arg(room.path("key"));
+    room.run(install.args(["service", "install", "--system", "--write"]).arg(units)).ends_with(&[0]);
+    std::fs::read_to_string(units.join("safelight-sync.service")).unwrap()
+}
+
+#[test]
+fn a_unit_of_the_machine_sees_a_watched_folder_in_a_home() {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let is_hidden = |home: &PathBuf| home.starts_with("/home") || home.starts_with("/root");
+    let Some(photos) = home.filter(is_hidden).and_then(|home| TempDir::new_in(home).ok()) else {
+        return skip("no home among homes that this user may write to");
+    };
+    let room = Room::with_library();
+    // The one that is tested may lie in a home itself.
+    let program = room.program_for_all().unwrap();
+    let units = room.path("units");
+    let before = sync_of_the_machine(&room, &program, &units);
+    room.run(room.unlocked().args(["source", "add"]).arg(photos.path())).ends_with(&[0]);
+    let after = sync_of_the_machine(&room, &program, &units);
+    assert!(after.contains("\nProtectHome=read-only\n"), "the folder is hidden from the unit:\n{after}");
+    assert!(before.contains("\nProtectHome=yes\n"), "without it homes are hidden:\n{before}");
+}
+
+#[test]
+fn a_watched_folder_that_could_not_be_reached_fails_the_check() {
+    let room = Room::with_library();
+    watch(&room);
+    room.safelight(&["status", "--check"]).ends_with(&[0]);
+    std::fs::rename(room.photos(), room.path("away")).unwrap();
+    room.safelight(&["import", "--watched"]);
+    let outcome = room.safelight(&["status", "--check"]).ends_with(&[1]);
+    assert!(outcome.stderr.contains("could not be reached"), "{}", outcome.said());
+    std::fs::rename(room.path("away"), room.photos()).unwrap();
+    room.safelight(&["import", "--watched"]).ends_with(&[0]);
+    room.safelight(&["status", "--check"]).ends_with(&[0]);
+}
+
+#[test]
+fn the_units_of_another_library_are_not_taken_over_unless_that_is_agreed_to() {
+    let (room, other) = (Room::with_library(), Room::with_library());
+    let units = room.path("units");
+    let install = |room: &Room, more: &[&str]| {
+        room.run(room.unlocked().args(["service", "install", "--write"]).arg(&units).args(more))
+    };
+    let names = |room: &Room| {
+        let text = std::fs::read_to_string(units.join("safelight-sync.service")).unwrap();
+        text.contains(&format!("SAFELIGHT_LIBRARY={}\"", room.library().display()))
+    };
+    install(&room, &[]).ends_with(&[0]);
+    install(&room, &["--every", "1h"]).ends_with(&[0]);
+    let refused = install(&other, &[]).ends_with(&[5]);
+    for library in [room.library(), other.library()] {
+        assert!(refused.stderr.contains(library.to_str().unwrap()), "{}", refused.said());
+    }
+    assert!(refused.stderr.contains("--yes") && names(&room), "{}", refused.said());
+    install(&other, &["--yes"]).ends_with(&[0]);
+    assert!(names(&other), "what was agreed to was not done");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod keys;
 mod launchd;
 mod place;
+mod sealed;
 mod units;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::printable;
 use crate::{span, whole};
 use place::Place;
-use units::Setting;
+use units::{Key, Setting};
 
 /// Let this machine import the watched folders and sync by itself
 ///
@@ -94,17 +95,27 @@ fn install(context: &Context, install: &Install) -> Result<(), Failure> {
         key,
         every: install.every,
         backup: install.backup.as_ref().map(std::path::absolute).transpose()?,
+        sources: Vec::new(),
         writable: Vec::new(),
     };
-    setting.writable = writable(context, folder, unlocked)?;
+    (setting.sources, setting.writable) = touched(context, folder, unlocked)?;
     let files = place.files(&setting)?;
     for (name, _) in &files {
         place.refuse_to_write_over(name)?;
     }
+    place.refuse_another_library(context, &setting.library)?;
+    let mut left_over = place.ours();
+    left_over.retain(|ours| files.iter().all(|(name, _)| name != ours));
     if context.global.dry_run {
+        for name in &left_over {
+            context.output.talk(&format!("would remove {}", printable(&place.path(name))));
+        }
         return told(context, "would write", files.iter().map(|(name, _)| place.path(name)));
     }
     place.bring_key(context, &mut setting)?;
+    if setting.key != Key::Sealed {
+        place.drop_sealed_key();
+    }
     // The key's way may have changed with what this machine can do.
     let files = place.files(&setting)?;
     std::fs::create_dir_all(&place.folder)?;
@@ -112,15 +123,29 @@ fn install(context: &Context, install: &Install) -> Result<(), Failure> {
         whole::write(&place.path(name), text)?;
     }
     told(context, "wrote", files.iter().map(|(name, _)| place.path(name)))?;
+    remove_left_over(context, &place, &left_over)?;
     place.start(context, &files)
 }
 
-/// What a run writes to outside of the library: folder remotes, backups that sync makes, and folders whose files go after proof.
-fn writable(
+/// Removes what an earlier install wrote and this one does not.
+fn remove_left_over(context: &Context, place: &Place, left_over: &[&str]) -> Result<(), Failure> {
+    place.stop(context, left_over);
+    for name in left_over {
+        std::fs::remove_file(place.path(name))?;
+        context
+            .output
+            .talk(&format!("removed {}, which is no longer asked for", printable(&place.path(name))));
+    }
+    Ok(())
+}
+
+/// What a run reads and writes outside of the library: the watched folders; then folder remotes, backups that sync makes, and
+/// watched folders whose files go after proof.
+fn touched(
     context: &Context,
     folder: LibraryFolder,
     keys: safelight_library::keys::UnlockedKeys,
-) -> Result<Vec<PathBuf>, Failure> {
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
     let library = Library::open_to_read(folder, keys, &context.library_options())?;
     let (remotes, sources, backups) = (library.remotes()?, library.sources()?, library.backups()?);
     library.close()?;
@@ -141,7 +166,7 @@ fn writable(
     let mut paths: Vec<PathBuf> = in_folders.chain(emptied).chain(backups).collect();
     paths.sort();
     paths.dedup();
-    Ok(paths)
+    Ok((sources.into_iter().map(|source| source.path).collect(), paths))
 }
 
 fn told(context: &Context, verb: &str, paths: impl Iterator<Item = PathBuf>) -> Result<(), Failure> {
@@ -186,6 +211,7 @@ fn remove(context: &Context, place: &Place) -> Result<(), Failure> {
         return told(context, "would remove", paths);
     }
     place.stop(context, &ours);
+    place.drop_sealed_key();
     for path in paths.clone() {
         std::fs::remove_file(&path)?;
     }

@@ -7,20 +7,19 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
-use super::units::{CREDENTIAL, Key, MARK, Setting};
+use super::units::{MARK, Setting};
 use super::{launchd, units};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::printable;
 
 const SYSTEM_UNITS: &str = "/etc/systemd/system";
-const CREDENTIALS: &str = "/etc/credstore.encrypted";
 /// What systemd makes once it runs.
 const RUNS_SYSTEMD: &str = "/run/systemd/system";
 
 /// Who starts what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manager {
+pub(super) enum Manager {
     /// systemd, of the machine or of a user.
     Systemd,
     /// launchd, of a user.
@@ -33,8 +32,8 @@ enum Manager {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) folder: PathBuf,
-    manager: Manager,
-    is_system: bool,
+    pub(super) manager: Manager,
+    pub(super) is_system: bool,
     home: PathBuf,
 }
 
@@ -51,8 +50,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Whether the last run failed, or a timer starts nothing any more.
     pub(super) fn has_failed(&self) -> bool {
-        self.state.as_deref() == Some("failed")
+        let state = self.state.as_deref();
+        state == Some("failed")
+            || self.name.ends_with(".timer") && state.is_some_and(|state| state != "active")
     }
 
     pub(super) fn in_words(&self) -> String {
@@ -143,7 +145,7 @@ impl Place {
     }
 
     /// Whether a file was written by install; nothing where it is not there.
-    fn is_ours(&self, name: &str) -> Option<bool> {
+    pub(super) fn is_ours(&self, name: &str) -> Option<bool> {
         let path = self.path(name);
         let metadata = std::fs::symlink_metadata(&path).ok()?;
         let begins = || {
@@ -160,6 +162,26 @@ impl Place {
         let message = format!("{} is there and was not written by install", printable(&self.path(name)));
         Err(Failure::new(Exit::Refused, message)
             .hint("move it away first, or look at the new one with --write DIR"))
+    }
+
+    /// Leaves what starts another library alone, unless that is agreed to.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`] where what install wrote here names another library.
+    pub(super) fn refuse_another_library(&self, context: &Context, library: &Path) -> Result<(), Failure> {
+        let texts = self.ours().into_iter().filter_map(|name| std::fs::read_to_string(self.path(name)).ok());
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let another =
+            texts.filter_map(|text| library_named(&text)).find(|named| real(named) != real(library));
+        match another.filter(|_| !context.global.yes) {
+            None => Ok(()),
+            Some(another) => {
+                let (another, library) = (printable(&another), printable(library));
+                let message = format!("what is installed here runs the library {another}, not {library}");
+                Err(Failure::new(Exit::Refused, message)
+                    .hint("with --yes it is taken over, and the other library no longer runs by itself"))
+            }
+        }
     }
 
     fn names(&self) -> Vec<&'static str> {
@@ -216,42 +238,8 @@ impl Place {
         Err(String::from_utf8_lossy(&answer.stderr).trim().to_owned())
     }
 
-    /// Hands a key file to systemd, sealed to this machine where it can do that. Only its path is passed on.
-    pub(super) fn bring_key(&self, context: &Context, setting: &mut Setting) -> Result<(), Failure> {
-        let Key::File(file) = setting.key.clone() else { return Ok(()) };
-        if !self.is_system {
-            return Ok(());
-        }
-        if self.manager == Manager::Nobody {
-            setting.key = Key::Sealed;
-            context.output.talk(&format!(
-                "They expect the key sealed: systemd-creds encrypt --name={CREDENTIAL} {} {CREDENTIALS}/{CREDENTIAL}",
-                printable(&file)
-            ));
-            return Ok(());
-        }
-        let sealed = Path::new(CREDENTIALS).join(CREDENTIAL);
-        if sealed.exists() && self.is_ours("safelight-sync.service") != Some(true) {
-            let message = format!("{} is there and was not written by install", printable(&sealed));
-            return Err(Failure::new(Exit::Refused, message).hint("move it away first"));
-        }
-        match seal(&file, &sealed) {
-            Ok(()) => {
-                setting.key = Key::Sealed;
-                context.output.talk(&format!(
-                    "The key file is sealed to this machine in {}; {} itself is no longer needed here.",
-                    printable(&sealed),
-                    printable(&file)
-                ));
-            }
-            Err(why) => {
-                context.output.warn(&format!(
-                    "the key file could not be sealed to this machine and is used as it lies there: {why}"
-                ));
-                setting.key = Key::Loaded(file);
-            }
-        }
-        Ok(())
+    fn run_for(&self, arguments: &[&str], units: &[&str]) -> Result<(), String> {
+        if units.is_empty() { Ok(()) } else { self.run(arguments, units) }
     }
 
     /// Lets what was written run.
@@ -286,11 +274,17 @@ impl Place {
 
     /// Stops what is there. What does not stop is removed all the same.
     pub(super) fn stop(&self, context: &Context, ours: &[&str]) {
+        if ours.is_empty() {
+            return;
+        }
         let stopped = match self.manager {
             Manager::Systemd => {
-                let timers: Vec<&str> =
-                    ours.iter().copied().filter(|name| name.ends_with(".timer")).collect();
-                if timers.is_empty() { Ok(()) } else { self.run(&["disable", "--now"], &timers) }
+                let ending = |end: &str| -> Vec<&str> {
+                    ours.iter().copied().filter(|name| name.ends_with(end) && !name.contains('@')).collect()
+                };
+                // The timers first, so that none starts again what is stopped.
+                let disabled = self.run_for(&["disable", "--now"], &ending(".timer"));
+                disabled.and(self.run_for(&["stop"], &ending(".service")))
             }
             Manager::Launchd => {
                 context
@@ -303,16 +297,6 @@ impl Place {
         if let Err(why) = stopped {
             context.output.warn(&format!("systemd did not stop them: {why}"));
         }
-        if self.manager == Manager::Systemd && self.is_system && self.names_sealed_key() {
-            drop(std::fs::remove_file(Path::new(CREDENTIALS).join(CREDENTIAL)));
-        }
-    }
-
-    /// Whether our unit takes the sealed key, which install then wrote too.
-    fn names_sealed_key(&self) -> bool {
-        let name = "safelight-sync.service";
-        let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
-        self.is_ours(name) == Some(true) && text.contains(&format!("LoadCredentialEncrypted={CREDENTIAL}"))
     }
 
     /// Lets systemd forget what is gone.
@@ -325,21 +309,9 @@ impl Place {
     }
 }
 
-/// Seals a file to this machine; it is opened by systemd alone, and its content passes through nobody else.
-fn seal(file: &Path, sealed: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(CREDENTIALS).map_err(|error| error.to_string())?;
-    let beside = sealed.with_extension("new");
-    let answer = Command::new("systemd-creds")
-        .args(["encrypt", &format!("--name={CREDENTIAL}")])
-        .args([file, beside.as_path()])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("systemd-creds: {error}"))?;
-    if !answer.status.success() {
-        drop(std::fs::remove_file(&beside));
-        return Err(String::from_utf8_lossy(&answer.stderr).trim().to_owned());
-    }
-    std::fs::rename(&beside, sealed).map_err(|error| error.to_string())
+/// The library that a unit or an agent names.
+fn library_named(text: &str) -> Option<PathBuf> {
+    units::library_of(text).or_else(|| launchd::library_of(text))
 }
 
 /// Who owns the library: a name where there is one, else the number.

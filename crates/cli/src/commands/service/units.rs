@@ -88,6 +88,8 @@ pub(super) struct Setting {
     pub(super) every: Duration,
     /// Where a backup is made.
     pub(super) backup: Option<PathBuf>,
+    /// The watched folders, which a run reads.
+    pub(super) sources: Vec<PathBuf>,
     /// What a run writes to outside of the library.
     pub(super) writable: Vec<PathBuf>,
 }
@@ -146,7 +148,7 @@ fn directive(name: &str, value: &str, line: &str, setting: &Setting) -> Result<V
             None => Vec::new(),
         },
         ("ConditionPathIsDirectory", _) => match backup {
-            Some(folder) => vec![format!("{name}={}", escaped(folder)?)],
+            Some(folder) => vec![format!("{name}={}", unquoted(folder)?)],
             None => Vec::new(),
         },
         ("ExecStart", command) => vec![format!("ExecStart={}", self::command(command, setting)?)],
@@ -175,6 +177,13 @@ fn surroundings(setting: &Setting) -> Result<Vec<String>, Failure> {
     Ok(lines)
 }
 
+/// The library that a unit names, if it names one.
+pub(super) fn library_of(unit: &str) -> Option<PathBuf> {
+    let line = unit.lines().find_map(|line| line.strip_prefix("Environment=\"SAFELIGHT_LIBRARY="))?;
+    let escaped = line.strip_suffix('"')?;
+    Some(escaped.replace("\\\"", "\"").replace("\\\\", "\\").replace("%%", "%").into())
+}
+
 fn assignment(name: &str, path: &Path) -> Result<String, Failure> {
     Ok(format!("Environment=\"{name}={}\"", in_quotes(path)?))
 }
@@ -187,22 +196,22 @@ fn writable(path: &Path) -> Result<String, Failure> {
 fn credential(setting: &Setting) -> Result<Vec<String>, Failure> {
     Ok(match &setting.key {
         Key::Sealed => vec![format!("LoadCredentialEncrypted={CREDENTIAL}")],
-        Key::Loaded(file) => vec![format!("LoadCredential={CREDENTIAL}:{}", escaped(file)?)],
+        Key::Loaded(file) => vec![format!("LoadCredential={CREDENTIAL}:{}", unquoted(file)?)],
         Key::File(_) | Key::Tpm(_) | Key::Keystore => Vec::new(),
     })
 }
 
 /// One device, for the group to which it belongs.
 fn tpm(device: &Path) -> Result<Vec<String>, Failure> {
-    let allow = format!("DeviceAllow={} rw", escaped(device)?);
+    let allow = format!("DeviceAllow={} rw", unquoted(device)?);
     let lines = ["PrivateDevices=no", "DevicePolicy=closed", &allow, "SupplementaryGroups=tss"];
     Ok(lines.map(str::to_owned).to_vec())
 }
 
 fn lies_in_a_home(setting: &Setting) -> bool {
-    let paths =
-        [&setting.library, &setting.program].into_iter().chain(&setting.writable).chain(&setting.backup);
-    paths.into_iter().any(|path| HOMES.iter().any(|home| path.starts_with(home)))
+    let own = [&setting.library, &setting.program].into_iter();
+    let mut paths = own.chain(&setting.sources).chain(&setting.writable).chain(&setting.backup);
+    paths.any(|path| HOMES.iter().any(|home| path.starts_with(home)))
 }
 
 /// The command of a text with this program, this way to unlock and this folder.
@@ -231,14 +240,25 @@ fn in_quotes(path: &Path) -> Result<String, Failure> {
     Ok(escaped(path)?.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// A path as it stands without quotes, where systemd cuts outer spaces and joins the next line after a backslash.
+fn unquoted(path: &Path) -> Result<String, Failure> {
+    let text = escaped(path)?;
+    if text.ends_with('\\') || text.trim() != text {
+        return Err(cannot_be_written(path).hint("name it without a backslash or a space at its end"));
+    }
+    Ok(text)
+}
+
 /// A path in which systemd finds none of its own signs.
 fn escaped(path: &Path) -> Result<String, Failure> {
     let text = path.to_str().filter(|text| !text.chars().any(char::is_control));
-    let text = text.ok_or_else(|| {
-        Failure::new(Exit::Refused, format!("{} cannot be written into a unit of systemd", printable(path)))
-            .hint("name it without control characters, in UTF-8")
-    })?;
+    let text =
+        text.ok_or_else(|| cannot_be_written(path).hint("name it without control characters, in UTF-8"))?;
     Ok(text.replace('%', "%%"))
+}
+
+fn cannot_be_written(path: &Path) -> Failure {
+    Failure::new(Exit::Refused, format!("{} cannot be written into a unit of systemd", printable(path)))
 }
 
 #[cfg(test)]
@@ -253,6 +273,7 @@ mod tests {
             key,
             every: Duration::from_secs(3600),
             backup: Some("/mnt/my drive".into()),
+            sources: Vec::new(),
             writable: vec!["/srv/nas".into()],
         }
     }
@@ -281,6 +302,7 @@ mod tests {
         ] {
             assert!(has_line(&sync, line), "{line} is missing in\n{sync}");
         }
+        assert_eq!(library_of(&sync), Some("/srv/100% \"mine\"".into()));
         assert!(!sync.contains("StateDirectory") && !sync.contains("/var/lib/safelight"), "{sync}");
         assert!(has_line(
             &of("safelight-sync.timer", &setting(Some("ada"), Key::Sealed)),
@@ -324,6 +346,10 @@ mod tests {
             "LoadCredential=safelight.key:/etc/key",
         ] {
             assert!(has_line(&backup, line), "{line} is missing in\n{backup}");
+        }
+        for unheard in ["/mnt/drive\\", "/mnt/drive "] {
+            let unheard = Setting { backup: Some(unheard.into()), ..with.clone() };
+            assert!(all(&unheard).is_err(), "{:?}", unheard.backup);
         }
         let without = Setting { backup: None, ..with };
         assert!(all(&without).unwrap().iter().all(|(name, _)| !name.contains("backup")));
