@@ -1,13 +1,17 @@
 //! Diagnostics on stderr, in the format that is asked for.
 
-use crate::output::Output;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::output::{Level, Output};
 
 /// Diagnostics go to stderr with --verbose. No secret is ever in them. Of a library no photo's name is, either; of a plain
 /// copy they name objects, and those are called after the paths of files.
 pub(crate) fn tell(output: Output) {
     let filter = tracing_subscriber::EnvFilter::new("warn,safelight=debug");
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || Diagnostics { output, line: Vec::new() })
+        .with_writer(Told { output })
+        // An object names the level in a field of its own.
+        .with_level(!output.logs_json())
         .with_env_filter(filter)
         .without_time()
         .with_target(false);
@@ -15,9 +19,33 @@ pub(crate) fn tell(output: Output) {
     let _set_already = subscriber.try_init();
 }
 
+/// Where diagnostics go, each with its own level.
+struct Told {
+    output: Output,
+}
+
+impl MakeWriter<'_> for Told {
+    type Writer = Diagnostics;
+
+    fn make_writer(&self) -> Diagnostics {
+        Diagnostics { output: self.output, level: Level::Debug, line: Vec::new() }
+    }
+
+    fn make_writer_for(&self, metadata: &tracing::Metadata<'_>) -> Diagnostics {
+        let level = match *metadata.level() {
+            tracing::Level::ERROR => Level::Error,
+            tracing::Level::WARN => Level::Warn,
+            tracing::Level::INFO => Level::Info,
+            _ => Level::Debug,
+        };
+        Diagnostics { output: self.output, level, line: Vec::new() }
+    }
+}
+
 /// Where one diagnostic is written; it is said as a line once it is whole.
 struct Diagnostics {
     output: Output,
+    level: Level,
     line: Vec<u8>,
 }
 
@@ -35,6 +63,6 @@ impl std::io::Write for Diagnostics {
 impl Drop for Diagnostics {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.line);
-        self.output.diagnose(text.trim_end());
+        self.output.diagnose(self.level, text.trim_end());
     }
 }

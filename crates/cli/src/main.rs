@@ -119,10 +119,12 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 /// The format that a command line asks for which is not understood.
 fn wanted_log_format(words: &[OsString]) -> LogFormat {
-    let is_typed = words.iter().any(|word| word == "--log-format=json")
-        || words.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json");
-    let is_set = std::env::var_os("SAFELIGHT_LOG_FORMAT").is_some_and(|value| value == "json");
-    if is_typed || is_set { LogFormat::Json } else { LogFormat::Text }
+    let in_one =
+        words.iter().filter_map(|word| word.to_str()?.strip_prefix("--log-format=").map(OsString::from));
+    let in_two = words.windows(2).filter(|pair| pair[0] == "--log-format").map(|pair| pair[1].clone());
+    // What is typed goes before what is set.
+    let wanted = in_one.chain(in_two).next().or_else(|| std::env::var_os("SAFELIGHT_LOG_FORMAT"));
+    if wanted.is_some_and(|value| value == "json") { LogFormat::Json } else { LogFormat::Text }
 }
 
 fn report(is_json: bool, log_format: LogFormat, failure: &Failure) -> ExitCode {

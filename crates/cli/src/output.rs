@@ -142,9 +142,9 @@ impl Output {
     }
 
     /// Writes a diagnostic on stderr.
-    pub(crate) fn diagnose(self, line: &str) {
+    pub(crate) fn diagnose(self, level: Level, line: &str) {
         if self.logs_json() {
-            return self.log(Level::Debug, line.trim_start(), None);
+            return self.log(level, line.trim_start(), None);
         }
         self.write_line(line);
     }
