@@ -203,6 +203,12 @@ pub enum LibraryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The sealed bytes of an original here are damaged.
+    #[error("the original {name} on this device is damaged")]
+    OriginalDamaged {
+        /// The path that it was imported from.
+        name: String,
+    },
     /// An original or rendition that this device does not hold.
     #[error("{object} is not on this device")]
     NotHere {
@@ -289,7 +295,7 @@ impl LibraryError {
     pub(crate) fn is_proven_damage(&self) -> bool {
         match self {
             Self::Crypto(error) => error.fault().is_some(),
-            Self::Damaged { .. } | Self::LinkChanged { .. } => true,
+            Self::Damaged { .. } | Self::OriginalDamaged { .. } | Self::LinkChanged { .. } => true,
             Self::Store(error) => error.is_not_found(),
             _ => false,
         }
@@ -338,9 +344,11 @@ impl LibraryError {
             | Self::NoSuchDevice { .. }
             | Self::NoRemote
             | Self::InRemotes { .. } => ErrorKind::NotFound,
-            Self::Crypto(_) | Self::Model(_) | Self::Damaged { .. } | Self::LinkChanged { .. } => {
-                ErrorKind::Damaged
-            }
+            Self::Crypto(_)
+            | Self::Model(_)
+            | Self::Damaged { .. }
+            | Self::OriginalDamaged { .. }
+            | Self::LinkChanged { .. } => ErrorKind::Damaged,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Io { .. }
             | Self::CannotConvert { .. }
@@ -418,6 +426,10 @@ impl LibraryError {
                 "safelight doctor --fix catalog rebuilds it from the signed history"
             }
             Self::Crypto(_) | Self::Damaged { .. } => "safelight verify names everything that is damaged",
+            Self::OriginalDamaged { .. } => {
+                "safelight local fetch brings it back from a remote, or import the file again; safelight verify names \
+                 everything that is damaged"
+            }
             Self::NoSuchSource { watched, .. } => return Some(watched_hint(watched)),
             Self::NoSuchItem { .. } => "safelight list shows what there is",
             Self::NoSuchAlbum { .. } => "safelight album lists them; safelight album add NAME makes one",

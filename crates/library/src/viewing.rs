@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use safelight_crypto::ContentHash;
 use safelight_model::view::AssetStatus;
 use safelight_model::{AssetId, MediaKind, Original, RenditionKind, Storage};
-use safelight_sync::{Living, OriginalReader};
+use safelight_sync::{Living, OriginalReader, SyncError};
 
 use crate::error::{LibraryError, Result};
 use crate::import::rendition::read_packed;
@@ -261,7 +261,12 @@ impl Library {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .build()
                     .map_err(|error| LibraryError::reading(self.path(), error))?;
-                Ok(runtime.block_on(reader.read(stretch))?)
+                runtime.block_on(reader.read(stretch)).map_err(|error| match error {
+                    SyncError::Unbelievable { .. } => {
+                        LibraryError::OriginalDamaged { name: original.source.display().to_string() }
+                    }
+                    error => error.into(),
+                })
             }
         }
     }

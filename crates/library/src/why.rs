@@ -475,6 +475,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("place-cannot", "{place} cannot make durable: {detail}"),
     ("place-cannot", "{place} cannot sweep: {detail}"),
     ("damaged", "{object} is damaged: {detail}"),
+    ("original-damaged", "the original {name} on this device is damaged"),
     ("not-on-device", "{object} is not on this device"),
     ("missing", "{object} is missing"),
 ];

@@ -98,6 +98,10 @@ fn a_damaged_place_of_a_video_is_refused_and_no_answer_breaks_off() {
     };
     assert_eq!(look(""), (200, serde_json::Value::Null), "it is there");
     assert_eq!(look("?whole=true"), (200, "damaged".into()));
+    let found = browser.get(&format!("assets/{}/fetch?whole=true", browser.ids().remove(0))).json();
+    let missing = &found["missing"];
+    assert_eq!(missing["why"]["code"], "original-damaged", "{missing}");
+    assert!(missing["hint"].as_str().unwrap().contains("safelight local fetch"), "{missing}");
 }
 
 /// The largest file somewhere below a folder.
