@@ -32,6 +32,8 @@ use crate::idle::Idle;
 const LOOKING_BACK: &str = "looking-back";
 /// Requests that read at the same time. Each reader may keep 56 MiB of pages in memory.
 const READERS: usize = 2;
+/// So long work that needs the folder alone waits for those who have the library in use.
+const KEEP_OUT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What the server makes or joins a library with, where there is none yet.
 #[derive(Debug)]
@@ -134,7 +136,7 @@ impl Rooms {
             folder,
             keys,
             options,
-            readers: Bench::with(if moment.is_some() { 1 } else { READERS }),
+            readers: Bench::with(Self::reading_seats(moment.as_ref())),
             moment,
             writer: Bench::with(1),
             fetcher: Bench::with(1),
@@ -205,6 +207,29 @@ impl Rooms {
         ] {
             held(&bench.idle).drain(..).for_each(close);
         }
+    }
+
+    /// Takes every seat but that of long work. Those who sit longest are waited for first, so that pages wait least.
+    async fn take_seats(&self, taken: &mut Vec<OwnedSemaphorePermit>) {
+        for (bench, seats) in [
+            (&self.inviter, 1),
+            (&self.surveyor, 1),
+            (&self.fetcher, 1),
+            (&self.bringer, 1),
+            (&self.forerunner, 1),
+            (&self.writer, 1),
+            (&self.readers, Self::reading_seats(self.moment.as_ref())),
+        ] {
+            for _ in 0..seats {
+                // They are never closed.
+                taken.extend(Arc::clone(&bench.seats).acquire_owned().await.ok());
+            }
+        }
+    }
+
+    /// Of the past there is one library.
+    fn reading_seats(moment: Option<&Moment>) -> usize {
+        if moment.is_some() { 1 } else { READERS }
     }
 
     /// What is used for a purpose, or why it cannot be had: of the past there is one library, for whoever looks.
@@ -298,11 +323,18 @@ impl Door {
         self.rooms()?.moment.clone()
     }
 
-    /// Closes the libraries that nobody uses at the moment, for work that needs the folder alone.
-    pub(crate) fn close_unused(&self) {
-        if let Some(rooms) = self.rooms() {
-            rooms.close_unused();
+    /// Keeps everybody but long work out until what it answers is dropped, and closes the libraries that nobody uses then: for
+    /// work that needs the folder alone. Waits some seconds for those who have one in use; whoever has one for longer keeps it.
+    /// For a thread that may block.
+    pub(crate) fn keep_out(&self) -> Vec<OwnedSemaphorePermit> {
+        let Some(rooms) = self.rooms() else { return Vec::new() };
+        let mut seats = Vec::new();
+        let all = tokio::time::timeout(KEEP_OUT_PATIENCE, rooms.take_seats(&mut seats));
+        if tokio::runtime::Handle::current().block_on(all).is_err() {
+            tracing::debug!("the library is in use for longer than work that needs it alone waits");
         }
+        rooms.close_unused();
+        seats
     }
 
     fn rooms(&self) -> Option<Arc<Rooms>> {

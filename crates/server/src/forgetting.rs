@@ -121,9 +121,9 @@ pub(crate) async fn forget(
     let begun = if plan.photos == photos {
         let shared = Arc::clone(&gallery);
         jobs::begin(&gallery, "forget", move |library, surroundings, monitor| {
-            // Bytes of packs go only where nobody else has the library open, this server's own idle ones included.
-            shared.door.close_unused();
-            let report = library.forget(&plan, surroundings, monitor)?;
+            // Bytes go only where nobody else has the library open, this server's own readers included.
+            let keep_out = || shared.door.keep_out();
+            let report = library.forget_alone(&plan, surroundings, monitor, keep_out)?;
             shared.news.revision(library.revision()?);
             Ended::well(Forgotten::of(report))
         })

@@ -219,6 +219,21 @@ impl Library {
         surroundings: &Surroundings,
         monitor: &dyn Monitor,
     ) -> Result<ForgetReport> {
+        self.forget_alone(plan, surroundings, monitor, || ())
+    }
+
+    /// The same for whoever has the library open more than once: `keep_out` is called before bytes go from this device,
+    /// and what it answers is dropped once they have gone.
+    ///
+    /// # Errors
+    /// As [`Library::forget`].
+    pub fn forget_alone<Kept>(
+        &mut self,
+        plan: &ForgetPlan,
+        surroundings: &Surroundings,
+        monitor: &dyn Monitor,
+        keep_out: impl FnOnce() -> Kept,
+    ) -> Result<ForgetReport> {
         self.folder.require_writable()?;
         self.require_unbraked()?;
         let _only = SyncLock::take_to_remove(&self.folder)?;
@@ -231,7 +246,10 @@ impl Library {
             }
         };
         self.forget_on_this_device()?;
-        let reclaimed = self.reclaim(monitor)?;
+        let kept_out = keep_out();
+        let reclaimed = self.reclaim(monitor);
+        drop(kept_out);
+        let reclaimed = reclaimed?;
         let mut places = Vec::new();
         monitor.begin(Task::Sync, None, None);
         for row in self.device.remotes()? {

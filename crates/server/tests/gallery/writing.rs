@@ -1,5 +1,8 @@
 //! Changes, and taking them back.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::room::{Browser, PASSPHRASE, Room, picture};
@@ -248,16 +251,8 @@ fn forgetting_says_first_what_goes_and_ends_in_a_receipt() {
     let wrong = browser.post("trash/forget", &json!({ "plan": plan["plan"], "photos": 2 }));
     assert_eq!((wrong.status, wrong.code().as_str()), (400, "not-understood"));
     write(&browser, "trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
-    let mut report = ended(&browser)["report"].clone();
+    let report = ended(&browser)["report"].clone();
     assert_eq!(report["forgotten"], 1, "{report}");
-    // Bytes of packs wait for whoever looks at something just then.
-    for _ in 0..50 {
-        if report["is_done"] == true {
-            break;
-        }
-        write(&browser, "trash/forget", &json!({ "photos": 0 }));
-        report = ended(&browser)["report"].clone();
-    }
     assert_eq!(report["is_done"], true, "{report}");
     assert_eq!(browser.get(&format!("assets/{}", ids[0])).status, 404);
     let receipt = report["receipt"].as_str().unwrap();
@@ -268,6 +263,46 @@ fn forgetting_says_first_what_goes_and_ends_in_a_receipt() {
     assert!(receipts.as_array().unwrap().contains(&report["receipt"]), "{receipts}");
     let again = browser.post("trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
     assert_eq!(again.code(), "stale", "a plan is good once");
+}
+
+/// Bytes of all the files in a folder and in those within it.
+fn bytes_within(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let bytes = |path: &Path| {
+        if path.is_dir() { bytes_within(path) } else { path.metadata().map_or(0, |found| found.len()) }
+    };
+    entries.map(|entry| bytes(&entry.path())).sum()
+}
+
+#[test]
+fn what_is_forgotten_frees_its_bytes_while_a_page_goes_on_asking() {
+    let room = Room::with(&[("large.jpg", picture(1, 3 << 20))]);
+    let browser = room.serve();
+    let ids = browser.ids();
+    let objects = || bytes_within(&room.path().join("objects"));
+    assert!(objects() > 3 << 20);
+    write(&browser, "trash", &json!({ "items": ids }));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for path in ["timeline/columns?start=0&count=512", "status", "albums"] {
+            let (browser, is_over) = (&browser, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert_eq!(browser.get(path).status, 200);
+                }
+            });
+        }
+        let forgotten = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let plan = write(&browser, "trash/forget/plan", &json!({ "items": ids }));
+            write(&browser, "trash/forget", &json!({ "plan": plan["plan"], "photos": 1 }));
+            ended(&browser)["report"].clone()
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        let report = forgotten.unwrap();
+        assert_eq!((&report["is_done"], &report["here"]), (&json!(true), &json!([])), "{report}");
+        assert!(report["freed_bytes"].as_u64().unwrap() > 3 << 20, "{report}");
+    });
+    assert!(objects() < 1 << 20, "its object is still there");
 }
 
 #[test]
