@@ -75,6 +75,7 @@ is "nothing of the library came to belong to root" [ -z "$(find /var/lib/safelig
 is "the key is sealed" test -s /etc/credstore.encrypted/safelight.key
 is "its timer runs" systemctl is-active safelight-sync.timer
 is "and is there after the next start" systemctl is-enabled safelight-sync.timer safelight-check.timer safelight-backup.timer
+cp keys/key /root/kept-key
 rm -rf /safelight-test/keys
 picture /srv/camera four
 is "safelight-sync.service runs as installed" start safelight-sync.service
@@ -82,6 +83,12 @@ is "the new photo was taken in and its file is gone" [ -z "$(ls -A /srv/camera)"
 is "safelight-backup.service runs as installed" start safelight-backup.service
 is "safelight-check.service runs as installed" start safelight-check.service
 is "service status" install_service status --system
+systemctl stop safelight-check.timer
+isnt "service status where a timer is stopped" install_service status --system
+is "service install once more, without a backup" /usr/bin/safelight --library /var/lib/safelight/library --key-file /root/kept-key service install --system
+is "the stopped timer runs again" systemctl is-active safelight-check.timer
+isnt "the backup's timer has stopped" systemctl is-active safelight-backup.timer
+is "the backup's units are gone" [ -z "$(find /etc/systemd/system -name 'safelight-backup*')" ]
 is "service remove" install_service remove --system
 is "nothing is left" [ -z "$(find /etc/systemd/system /etc/credstore.encrypted -name 'safelight*' -not -name safelight-test.service)" ]
 isnt "the timer has stopped" systemctl is-active safelight-sync.timer
