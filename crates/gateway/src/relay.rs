@@ -19,7 +19,7 @@ use safelight_store::Body;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use crate::failure::{Answer, Busy, Failed, Failure, NotUnderstood, RemoteFailed, TooLarge};
+use crate::failure::{Answer, Busy, Failed, Failure, NotUnderstood, RemoteFailed, TooLarge, TooMany};
 use crate::gateway::Gateway;
 use crate::ticket::Ticket;
 use crate::tokens::random;
@@ -47,7 +47,7 @@ const NAME_BYTES: usize = 10;
         (status = 409, description = "`already-there`: an object of this name is there", body = Failed),
         (status = 411, description = "`no-length`: the length is not said", body = Failed),
         (status = 422, description = "`other-bytes`: these are not the bytes that were declared", body = Failed),
-        NotUnderstood, TooLarge, RemoteFailed, Busy
+        NotUnderstood, TooLarge, TooMany, RemoteFailed, Busy
     )
 )]
 pub(crate) async fn relay(
