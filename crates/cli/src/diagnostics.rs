@@ -7,7 +7,16 @@ use crate::output::{Level, Output};
 /// Diagnostics go to stderr with --verbose. No secret is ever in them. Of a library no photo's name is, either; of a plain
 /// copy they name objects, and those are called after the paths of files.
 pub(crate) fn tell(output: Output) {
-    let filter = tracing_subscriber::EnvFilter::new("warn,safelight=debug");
+    tell_of(output, "warn,safelight=debug");
+}
+
+/// The same without what only helps to find faults: for programs that run on, whose failures nobody would hear of.
+pub(crate) fn tell_failures(output: Output) {
+    tell_of(output, "warn");
+}
+
+fn tell_of(output: Output, what: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(what);
     let subscriber = tracing_subscriber::fmt()
         .with_writer(Told { output })
         // An object names the level in a field of its own.

@@ -88,7 +88,7 @@ struct Add {
     /// Objects that may be asked for on one day
     #[arg(long, value_name = "N", default_value_t = Limits::default().files_a_day)]
     files_a_day: u64,
-    /// Bytes that may be declared on one day, for example 20GB
+    /// Bytes that may be declared, or go through the gateway undeclared, on one day, for example 20GB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size_a_day: Option<u64>,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use safelight_gateway::{
 use super::gateway::Tokens;
 use super::remote::given_credential;
 use crate::context::Context;
+use crate::diagnostics;
 use crate::failure::Failure;
 
 /// How often somebody's wish to stop is looked for.
@@ -77,6 +78,8 @@ pub(super) fn run(context: &Context, serve: &Serve) -> Result<(), Failure> {
         return Ok(context.output.print_json(&safelight_gateway::document())?);
     }
     context.refuse_dry_run("gateway serve", "it changes nothing by itself")?;
+    // With --verbose more is told already.
+    diagnostics::tell_failures(context.output);
     let tokens = serve.tokens.file(context)?;
     let beside = |name: &str| tokens.path().with_file_name(name);
     let durability = match (&serve.journal, serve.stateless) {
