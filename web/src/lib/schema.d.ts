@@ -1581,6 +1581,15 @@ export interface components {
             /** @description Whether it was seen to work. */
             works: boolean;
         };
+        /** @description A remote to which nothing of photos goes for now, because its daily cap is reached. */
+        Capped: {
+            /** @description Its cap, as `20GB`. */
+            cap: string;
+            /** @description The remote. */
+            remote: string;
+            /** @description When more goes by the clock on the wall here, as `2026-05-14 10:00`. */
+            until: string;
+        };
         /** @description Photos that are drawn as one. */
         Cell: {
             /** Format: int64 */
@@ -1864,6 +1873,8 @@ export interface components {
              * @description Bytes of their originals, wherever they rest.
              */
             bytes: number;
+            /** @description Devices that left the library, by name or id: they keep what they held then. */
+            devices_that_left: string[];
             /**
              * Format: int64
              * @description How many of them are linked: their files stay where they are.
@@ -2263,6 +2274,15 @@ export interface components {
              *     where it does not listen.
              */
             lan: string[];
+            /** @description Whether a new device finds this one there; else it is told the address. */
+            lan_announced: boolean;
+            /** @description Why nobody comes in over the local network, though it was to be. */
+            lan_trouble?: string | null;
+            /**
+             * @description How many tries with other codes are left on the local network, where none is left, the invitation is over there; none
+             *     while nobody tried any.
+             */
+            near_tries_left?: number | null;
             /** @description What the device calls itself that has come. */
             other?: string | null;
             /** @description That picture: a line of `0` and `1` for each row of it, dark where 1 stands. */
@@ -2645,6 +2665,11 @@ export interface components {
             /** @description How many epochs' secrets it was given; none where it may only upload. */
             epochs: number;
             /**
+             * @description Whether it has read so. One that came over the local network and did not within the invitation's time never will;
+             *     one that came through the remote reads it there whenever it looks.
+             */
+            heard: boolean;
+            /**
              * Format: int64
              * @description Bytes of the file that holds them.
              */
@@ -2794,7 +2819,7 @@ export interface components {
             consent?: boolean;
             /**
              * @description Settings and their values, as `safelight remote set` takes them: `policy`, `only`, `older`, `by`, `unmetered`, `expose`,
-             *     `tier`, `limit`, `quiet`, `price.…`.
+             *     `tier`, `limit`, `quiet`, `daily`, `price.…`.
              */
             settings: Record<string, unknown>;
         };
@@ -2838,6 +2863,12 @@ export interface components {
             parts: {
                 [key: string]: number;
             };
+            /**
+             * Format: int64
+             * @description Photos that show another version than they did, and of the one that they showed no bytes are left where this device
+             *     knows: on it, or in a remote. They keep what they show.
+             */
+            pictures_lost: number;
             /**
              * Format: int64
              * @description Photos that were there and have been removed for good since: nothing brings them back.
@@ -3361,8 +3392,16 @@ export interface components {
             address: string;
             /** @description What it can do. */
             capabilities: components["schemas"]["CapabilityFinding"][];
+            capped?: components["schemas"]["Capped"] | null;
             /** @description What kind of credential opens it; none where the machine's own identity does. */
             credential?: string | null;
+            /** @description The most bytes of photos that go there within 24 hours, as `20GB`. */
+            daily?: string | null;
+            /**
+             * Format: int64
+             * @description What went there within the last 24 hours and counts against it.
+             */
+            daily_sent_bytes?: number | null;
             /**
              * Format: int64
              * @description Originals whose sending failed.
@@ -3573,6 +3612,8 @@ export interface components {
             backups: components["schemas"]["ShownBackup"][];
             /** @description Why nothing is let go on this device, where the brake is on. */
             brake: components["schemas"]["ShownBrake"][];
+            /** @description Remotes to which nothing of photos goes for now, because their daily cap is reached. */
+            capped: components["schemas"]["Capped"][];
             /**
              * Format: int64
              * @description Photos and videos of which an original was found damaged and is not repaired yet.
@@ -3869,6 +3910,7 @@ export interface components {
         };
         /** @description What a sync with one remote came to. */
         SyncOutcome: {
+            capped?: components["schemas"]["Capped"] | null;
             /** @description Why it ended early, where something concerns the whole remote; the numbers are then unknown and zero. */
             error?: string | null;
             error_why?: components["schemas"]["Why"] | null;
