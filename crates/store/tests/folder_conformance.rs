@@ -177,6 +177,8 @@ impl Remote for Wrong {
         {
             let half = Body::Bytes(bytes.slice(..bytes.len() / 2));
             self.inner.put(key, half, options).await?;
+            // It stays there as long as a slow place takes for the rest, also where the readers have little of the processor.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         self.inner.put(key, body, options).await
     }

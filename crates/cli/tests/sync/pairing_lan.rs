@@ -332,9 +332,9 @@ fn nobody_near_by_is_let_in_when_the_words_differ() {
     joining.hear(here["six_words"].as_str().unwrap());
     inviting.hear("abandon ability able about above absent");
     assert!(inviting.end(5).contains("different words"));
-    // It reads why before the other side is gone.
-    let said = joining.end(5);
-    assert!(said.contains("called off"), "{said}");
+    // The other side stays for three seconds so that it reads why; on a busy machine it may be gone before.
+    let said = joining.end_with(&[1, 5]);
+    assert!(said.contains("called off") || said.contains("did not answer in time"), "{said}");
     assert!(is_empty(&two.folder()));
     assert_eq!(one.json(&["device"]).as_array().unwrap().len(), 1);
 }

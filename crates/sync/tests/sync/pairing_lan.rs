@@ -319,7 +319,7 @@ async fn a_card_that_somebody_between_exchanged_is_refused_and_both_sides_hear_o
         "{refused}"
     );
     assert!(refused.to_string().contains("somebody exchanged the card"), "{refused}");
-    assert!(matches!(pair.look().await, Ok(Looked::WrongTry { left: 2 })), "who invites hears of it");
+    assert!(matches!(pair.look().await, Ok(Looked::WrongTryNear { left: 2 })), "who invites hears of it");
     // Past him the device is let in.
     pair.still_lets_in().await;
     relays.abort();
